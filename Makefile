@@ -1,0 +1,42 @@
+# `make help` explains every target.
+PYTHON ?= python3
+BIN := .venv/bin
+# ONCE=1 ends the demo after its search.
+ONCE ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint types contracts pytest format lock clean
+
+help: ## Show this help
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Make .venv with everything installed (CPU only)
+	@$(PYTHON) scripts/install.py
+
+demo: setup ## Draw, seed, search and serve a sample catalogue (ONCE=1: end after the search)
+	@$(BIN)/marketlens demo $(if $(ONCE),--once)
+
+test: setup lint types contracts pytest ## Linter, formatter check, types, import contracts and all tests
+
+lint: setup ## Linter and formatter check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup ## Static types, strict
+	$(BIN)/mypy
+
+contracts: setup ## Who may import whom
+	$(BIN)/lint-imports
+
+pytest: setup ## All tests
+	$(BIN)/pytest
+
+format: setup ## Format the code and mend what the linter can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: setup ## Write the versions installed now to constraints.txt
+	$(PYTHON) scripts/lock.py
+
+clean: ## Remove .venv, caches and the data folder var/
+	rm -rf .venv var build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""The memory: tables, sessions, queries, jobs, photos, migrations."""

@@ -1,0 +1,44 @@
+"""`marketlens migrate` and `marketlens keys`."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from db.keys import create_key, revoke_keys
+from db.migrate import upgrade
+from db.session import Database
+from models.domain import Scope
+from settings import Settings
+
+app = typer.Typer()
+keys = typer.Typer(help="Make and revoke API keys.", no_args_is_help=True)
+app.add_typer(keys, name="keys")
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to this release's schema, creating it if need be."""
+    upgrade(Settings().sqlalchemy_url)
+    typer.echo("The database is up to date.")
+
+
+@keys.command()
+def create(
+    name: Annotated[str, typer.Argument(help="Who the key is for.")],
+    scope: Annotated[list[Scope], typer.Option(help="What it may do; repeat for more.")],
+) -> None:
+    """Make a key and print it. It is shown this once."""
+    database = Database(Settings().sqlalchemy_url)
+    with database.write() as session:
+        key = create_key(session, name, scope, datetime.now(UTC))
+    typer.echo(key)
+
+
+@keys.command()
+def revoke(name: Annotated[str, typer.Argument(help="Whose keys.")]) -> None:
+    """Revoke every key of this name, at once."""
+    database = Database(Settings().sqlalchemy_url)
+    with database.write() as session:
+        count = revoke_keys(session, name, datetime.now(UTC))
+    typer.echo(f"Revoked {count} key{'s' if count > 1 else ''} of {name!r}.")

@@ -1,0 +1,32 @@
+"""When each queue was last consumed: a proof that a worker takes work, not only that it runs."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from db.statements import upsert
+from db.tables import Consumption, Encoder
+
+# Probes are sent every few seconds; three lost in a row mean that nobody consumes.
+FRESH_FOR = timedelta(seconds=30)
+
+
+def record_consumption(session: Session, queue: str, now: datetime, encoder_id: int | None) -> None:
+    """Note that a message of this queue has just been taken by a worker with this encoder."""
+    values = {"seen_at": now, "encoder_id": encoder_id}
+    statement = upsert(session, Consumption).values(queue=queue, **values)
+    session.execute(statement.on_conflict_do_update(index_elements=["queue"], set_=values))
+
+
+def consumed_lately(session: Session, now: datetime) -> dict[str, str | None]:
+    """The queues being consumed, and the label of the encoder that each worker holds."""
+    rows = session.execute(
+        select(Consumption.queue, Encoder)
+        .outerjoin(Encoder, Encoder.id == Consumption.encoder_id)
+        .where(Consumption.seen_at > now - FRESH_FOR)
+    )
+    return {
+        queue: f"{encoder.name}-{encoder.fingerprint[:8]}" if encoder else None
+        for queue, encoder in rows
+    }

@@ -1,0 +1,109 @@
+"""Index generations: which were built, which is live."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from db.tables import Generation
+from models.domain import GenerationStatus
+from models.errors import Conflict, NotFound
+
+USABLE = (GenerationStatus.LIVE, GenerationStatus.RETIRED)
+
+
+def begin(session: Session, encoder_id: int, job_id: UUID, now: datetime) -> Generation:
+    """A new generation, in building."""
+    generation = Generation(
+        encoder_id=encoder_id, job_id=job_id, status=GenerationStatus.BUILDING, created_at=now
+    )
+    session.add(generation)
+    session.flush()
+    return generation
+
+
+def activate(session: Session, generation_id: int, now: datetime, **measured: Any) -> Generation:
+    """Make a built generation the live one of its encoder; the one before is kept, retired."""
+    generation = get(session, generation_id)
+    session.execute(
+        update(Generation)
+        .where(
+            Generation.encoder_id == generation.encoder_id,
+            Generation.status == GenerationStatus.LIVE,
+        )
+        .values(status=GenerationStatus.RETIRED)
+    )
+    for name, value in measured.items():
+        setattr(generation, name, value)
+    generation.status = GenerationStatus.LIVE
+    generation.activated_at = now
+    session.flush()
+    return generation
+
+
+def switch_to(session: Session, generation_id: int, now: datetime) -> Generation:
+    """Make a kept generation live again. Raises NotFound, or Conflict when it is not kept."""
+    generation = get(session, generation_id)
+    if generation.status not in USABLE:
+        raise Conflict(f"a generation that is {generation.status} can't serve")
+    return activate(session, generation_id, now)
+
+
+def end(session: Session, generation_id: int, status: GenerationStatus, error: str) -> None:
+    """A build that did not become live."""
+    session.execute(
+        update(Generation)
+        .where(Generation.id == generation_id, Generation.status == GenerationStatus.BUILDING)
+        .values(status=status, error=error)
+    )
+
+
+def abandoned(session: Session) -> Sequence[Generation]:
+    """Builds that were begun and never ended; with one build at a time, all are of dead workers."""
+    return session.scalars(
+        select(Generation).where(Generation.status == GenerationStatus.BUILDING)
+    ).all()
+
+
+def live(session: Session, encoder_id: int) -> Generation | None:
+    """The live generation of an encoder."""
+    return session.scalar(
+        select(Generation).where(
+            Generation.encoder_id == encoder_id, Generation.status == GenerationStatus.LIVE
+        )
+    )
+
+
+def usable(session: Session, encoder_id: int) -> Sequence[Generation]:
+    """The live generation and, after it, those it could be rolled back to, newest first."""
+    rows = session.scalars(
+        select(Generation)
+        .where(Generation.encoder_id == encoder_id, Generation.status.in_(USABLE))
+        .order_by(Generation.activated_at.desc())
+    ).all()
+    return sorted(rows, key=lambda row: row.status is not GenerationStatus.LIVE)
+
+
+def retire_beyond(session: Session, encoder_id: int, keep: int) -> list[int]:
+    """Forget all but the newest `keep` usable generations; returns the ids to remove from disk."""
+    surplus = [row.id for row in usable(session, encoder_id)[keep:]]
+    session.execute(
+        update(Generation).where(Generation.id.in_(surplus)).values(status=GenerationStatus.REMOVED)
+    )
+    return surplus
+
+
+def get(session: Session, generation_id: int) -> Generation:
+    """The generation. Raises NotFound."""
+    generation = session.get(Generation, generation_id)
+    if generation is None:
+        raise NotFound("there is no such generation")
+    return generation
+
+
+def all_generations(session: Session, limit: int) -> Sequence[Generation]:
+    """Generations, newest first."""
+    return session.scalars(select(Generation).order_by(Generation.id.desc()).limit(limit)).all()

@@ -1,0 +1,410 @@
+"""Jobs, owned by the database: accepted, claimed with an attempt and a lease, finished once.
+
+The broker may lose, repeat or reorder messages. A claim is what makes a worker the owner of one
+attempt, and only the owner of the current attempt can finish it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, and_, case, exists, func, or_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from db.statements import chunks
+from db.tables import Job
+from models.domain import OPEN_STATUSES, JobStatus, JobType
+from models.errors import Conflict, NotFound, ReindexRunning
+
+# The accepting process publishes right after its commit. It does not come back to say so, which
+# would cost a second write for each job: the relay publishes again what is unclaimed by then.
+PUBLISH_GRACE = timedelta(seconds=5)
+# A job that nobody claimed is published again after this long, then after twice as long, ...
+REPUBLISH_FIRST = timedelta(seconds=15)
+REPUBLISH_DOUBLINGS = 5
+
+
+class ClaimLost(Exception):
+    """This attempt is no longer the job's owner; whatever it did must be rolled back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One worker's ownership of one attempt at a job."""
+
+    job_id: UUID
+    type: JobType
+    attempt: int
+    payload: dict[str, Any]
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far jobs are: `total`, `done` and `failed` count what they work on, such as photos.
+
+    `open_jobs` have not ended; `unsuccessful_jobs` have failed or were cancelled.
+    """
+
+    total: int = 0
+    done: int = 0
+    failed: int = 0
+    open_jobs: int = 0
+    unsuccessful_jobs: int = 0
+
+    def __add__(self, other: "Progress") -> "Progress":
+        return Progress(
+            self.total + other.total,
+            self.done + other.done,
+            self.failed + other.failed,
+            self.open_jobs + other.open_jobs,
+            self.unsuccessful_jobs + other.unsuccessful_jobs,
+        )
+
+
+def accept(
+    session: Session,
+    job_type: JobType,
+    payload: dict[str, Any],
+    *,
+    job_id: UUID,
+    now: datetime,
+    total: int = 0,
+    parent_id: UUID | None = None,
+) -> Job:
+    """Store a new job. It will be done once this transaction has committed.
+
+    Raises ReindexRunning when a reindex is asked for while one is open.
+    """
+    job = Job(
+        id=job_id,
+        type=job_type,
+        status=JobStatus.QUEUED,
+        payload=payload,
+        parent_id=parent_id,
+        total=total,
+        created_at=now,
+        publish_after=now + PUBLISH_GRACE,
+    )
+    session.add(job)
+    try:
+        session.flush()
+    except IntegrityError as error:
+        if job_type is JobType.REINDEX:
+            raise ReindexRunning("a reindex is already queued or running") from error
+        raise
+    return job
+
+
+def accept_batch(
+    session: Session, result: dict[str, Any], *, job_id: UUID, now: datetime, total: int
+) -> Job:
+    """Store the parent of embed jobs; it ends with the last of them, at once when there are none.
+
+    `result` says from the start which rows were taken and which were not.
+    """
+    job = Job(
+        id=job_id,
+        type=JobType.BATCH,
+        status=JobStatus.QUEUED,
+        payload={},
+        result=result,
+        total=total,
+        created_at=now,
+        publish_after=now,
+    )
+    if not total:
+        _end(job, JobStatus.FAILED, now)
+        job.error_code = "no_rows"
+        job.error_detail = "none of the rows could be taken; the result says why"
+    session.add(job)
+    session.flush()
+    return job
+
+
+def mark_published(session: Session, job_ids: Sequence[UUID], now: datetime) -> None:
+    """Note that messages for these jobs are with the broker, and when to doubt that."""
+    doublings = case(
+        (Job.published > REPUBLISH_DOUBLINGS, REPUBLISH_DOUBLINGS), else_=Job.published
+    )
+    rows = session.execute(select(Job.id, doublings).where(Job.id.in_(job_ids))).all()
+    for job_id, exponent in rows:
+        session.execute(
+            update(Job)
+            .where(Job.id == job_id)
+            .values(published=Job.published + 1, publish_after=now + REPUBLISH_FIRST * 2**exponent)
+        )
+
+
+def due_for_publishing(session: Session, now: datetime, limit: int) -> Sequence[Job]:
+    """Queued jobs that were never published, or so long ago that their message may be lost."""
+    return session.scalars(
+        select(Job)
+        .where(Job.status == JobStatus.QUEUED, Job.publish_after <= now, Job.type != JobType.BATCH)
+        .order_by(Job.publish_after)
+        .limit(limit)
+    ).all()
+
+
+def any_expired(session: Session, now: datetime) -> bool:
+    """Whether some job's owner has let its lease run out."""
+    expired = exists().where(Job.status == JobStatus.RUNNING, Job.lease_expires_at < now)
+    return bool(session.scalar(select(expired)))
+
+
+def release_expired(session: Session, now: datetime, max_attempts: int) -> int:
+    """Queue again the jobs whose owner let its lease run out, or fail them after enough attempts.
+
+    Returns how many jobs were touched.
+    """
+    expired = session.scalars(
+        select(Job)
+        .where(Job.status == JobStatus.RUNNING, Job.lease_expires_at < now)
+        .with_for_update(skip_locked=True)
+    ).all()
+    for job in expired:
+        if job.attempt >= max_attempts:
+            _end(job, JobStatus.FAILED, now)
+            job.error_code = "attempts_exhausted"
+            job.error_detail = f"given up after {job.attempt} attempts that never finished"
+            _advance_parent(session, job, now)
+        else:
+            _requeue(job, now)
+    return len(expired)
+
+
+def claim(session: Session, job_id: UUID, now: datetime, lease: timedelta) -> Claim | None:
+    """Become the owner of the job's next attempt; None when it is not to be had.
+
+    Not to be had: unknown, ended, or owned by another attempt whose lease still runs.
+    """
+    row = session.execute(
+        update(Job)
+        .where(
+            Job.id == job_id,
+            or_(
+                Job.status == JobStatus.QUEUED,
+                and_(Job.status == JobStatus.RUNNING, Job.lease_expires_at < now),
+            ),
+        )
+        .values(
+            status=JobStatus.RUNNING,
+            attempt=Job.attempt + 1,
+            lease_expires_at=now + lease,
+            started_at=func.coalesce(Job.started_at, now),
+        )
+        .returning(Job.type, Job.attempt, Job.payload, Job.created_at)
+        .execution_options(synchronize_session=False)
+    ).one_or_none()
+    if row is None:
+        return None
+    return Claim(job_id, row.type, row.attempt, row.payload, row.created_at)
+
+
+def heartbeat(
+    session: Session, owned: Claim, now: datetime, lease: timedelta, *, done: int | None = None
+) -> None:
+    """Renew the lease and report progress. Raises ClaimLost when another attempt owns the job."""
+    values: dict[str, Any] = {"lease_expires_at": now + lease}
+    if done is not None:
+        values["done"] = done
+    _update_owned(session, owned, values)
+
+
+def finish(
+    session: Session,
+    owned: Claim,
+    now: datetime,
+    *,
+    result: dict[str, Any],
+    done: int = 0,
+    failed: int = 0,
+) -> None:
+    """End the job with a result, in the transaction that stores its effect.
+
+    Raises ClaimLost when this attempt no longer owns the job; then nothing may be committed.
+    """
+    _update_owned(
+        session,
+        owned,
+        {
+            "status": JobStatus.SUCCEEDED,
+            "result": result,
+            "done": done,
+            "failed": failed,
+            "finished_at": now,
+            "lease_expires_at": None,
+        },
+    )
+    _advance_parent(session, get(session, owned.job_id), now)
+
+
+def fail(session: Session, owned: Claim, now: datetime, *, code: str, detail: str) -> None:
+    """End the job with an error that another attempt would meet again."""
+    _update_owned(
+        session,
+        owned,
+        {
+            "status": JobStatus.FAILED,
+            "error_code": code,
+            "error_detail": detail,
+            "failed": Job.total,
+            "finished_at": now,
+            "lease_expires_at": None,
+        },
+    )
+    _advance_parent(session, get(session, owned.job_id), now)
+
+
+def retry_later(session: Session, owned: Claim, now: datetime, *, max_attempts: int) -> None:
+    """Give the attempt up after an error that may pass; the job is queued again, or fails."""
+    if owned.attempt >= max_attempts:
+        detail = f"given up after {owned.attempt} attempts"
+        fail(session, owned, now, code="attempts_exhausted", detail=detail)
+        return
+    _update_owned(
+        session,
+        owned,
+        {
+            "status": JobStatus.QUEUED,
+            "lease_expires_at": None,
+            "publish_after": now + timedelta(seconds=2**owned.attempt),
+        },
+    )
+
+
+def cancel(session: Session, job_id: UUID, now: datetime) -> Job:
+    """End an open job without a result; a job that has ended stays as it is."""
+    # Children before parents, as a finishing child locks them: the other order could deadlock.
+    children = session.scalars(_open_children(job_id)).all()
+    job = _locked(session, job_id)
+    if job.status in OPEN_STATUSES:
+        _end(job, JobStatus.CANCELLED, now)
+        for child in children:
+            _end(child, JobStatus.CANCELLED, now)
+        _advance_parent(session, job, now)
+    return job
+
+
+def retry(session: Session, job_id: UUID, now: datetime) -> Job:
+    """Queue a failed or cancelled job again. Raises Conflict in any other state."""
+    job = _locked(session, job_id)
+    if job.status not in {JobStatus.FAILED, JobStatus.CANCELLED}:
+        raise Conflict(f"a job that is {job.status} can't be retried")
+    if job.type is JobType.BATCH:
+        raise Conflict("a batch can't be retried as a whole: retry its embed jobs")
+    job.attempt = job.done = job.failed = 0
+    job.error_code = job.error_detail = job.finished_at = job.started_at = None
+    _requeue(job, now)
+    try:
+        session.flush()
+    except IntegrityError as error:
+        raise ReindexRunning("a reindex is already queued or running") from error
+    return job
+
+
+def get(session: Session, job_id: UUID) -> Job:
+    """The job, as it is now in the database. Raises NotFound."""
+    job = session.get(Job, job_id, populate_existing=True)
+    if job is None:
+        raise NotFound("there is no such job")
+    return job
+
+
+def recent(session: Session, limit: int, before: tuple[datetime, UUID] | None) -> Sequence[Job]:
+    """Jobs, newest first; `before` is the creation time and id of the last one already seen."""
+    statement = select(Job).order_by(Job.created_at.desc(), Job.id.desc()).limit(limit)
+    if before is not None:
+        created_at, job_id = before
+        statement = statement.where(
+            or_(Job.created_at < created_at, and_(Job.created_at == created_at, Job.id < job_id))
+        )
+    return session.scalars(statement).all()
+
+
+def progress_of(session: Session, job_ids: Sequence[UUID]) -> Progress:
+    """How far these jobs are together."""
+    total = Progress()
+    for chunk in chunks(job_ids):
+        row = session.execute(
+            select(
+                func.coalesce(func.sum(Job.total), 0),
+                func.coalesce(func.sum(Job.done), 0),
+                func.coalesce(func.sum(Job.failed), 0),
+                func.count(case((Job.status.in_(OPEN_STATUSES), 1))),
+                func.count(case((Job.status.in_((JobStatus.FAILED, JobStatus.CANCELLED)), 1))),
+            ).where(Job.id.in_(chunk))
+        ).one()
+        total += Progress(*map(int, row))
+    return total
+
+
+def _update_owned(session: Session, owned: Claim, values: dict[str, Any]) -> None:
+    updated = session.execute(
+        update(Job)
+        .where(
+            Job.id == owned.job_id,
+            Job.attempt == owned.attempt,
+            Job.status == JobStatus.RUNNING,
+        )
+        .values(values)
+        .returning(Job.id)
+        .execution_options(synchronize_session=False)
+    ).one_or_none()
+    if updated is None:
+        raise ClaimLost(str(owned.job_id))
+
+
+def _locked(session: Session, job_id: UUID) -> Job:
+    job = session.get(Job, job_id, with_for_update=True, populate_existing=True)
+    if job is None:
+        raise NotFound("there is no such job")
+    return job
+
+
+def _end(job: Job, status: JobStatus, now: datetime) -> None:
+    job.status = status
+    job.finished_at = now
+    job.lease_expires_at = None
+
+
+def _requeue(job: Job, now: datetime) -> None:
+    job.status = JobStatus.QUEUED
+    job.lease_expires_at = None
+    job.publish_after = now
+
+
+def _open_children(job_id: UUID) -> Select[Job]:
+    return (
+        select(Job).where(Job.parent_id == job_id, Job.status.in_(OPEN_STATUSES)).with_for_update()
+    )
+
+
+def _advance_parent(session: Session, job: Job, now: datetime) -> None:
+    """Carry a child's progress to its parent, and end the parent with its last child."""
+    if job.parent_id is None:
+        return
+    # The lock comes first: two children that end together must count one after the other.
+    parent = _locked(session, job.parent_id)
+    session.flush()
+    done, still_open = session.execute(
+        select(
+            func.coalesce(func.sum(Job.done), 0),
+            func.count(case((Job.status.in_(OPEN_STATUSES), 1))),
+        ).where(Job.parent_id == parent.id)
+    ).one()
+    parent.done = int(done)
+    if parent.status not in OPEN_STATUSES:
+        return
+    if still_open:
+        parent.status = JobStatus.RUNNING
+        parent.started_at = parent.started_at or now
+        return
+    parent.failed = parent.total - parent.done
+    _end(parent, JobStatus.SUCCEEDED if parent.done else JobStatus.FAILED, now)
+    if parent.status is JobStatus.FAILED:
+        parent.error_code = "nothing_embedded"
+        parent.error_detail = "none of the batch's photos could be embedded"

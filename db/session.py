@@ -1,0 +1,105 @@
+"""Engine and transactions. One `with` block is one transaction; only its end commits."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session
+
+from models.errors import SetupError, Unavailable
+
+BUSY_TIMEOUT_MS = 5_000
+CONNECT_TIMEOUT_S = 3
+
+
+def database_url(url: str) -> URL:
+    """Parse a database URL and name the drivers this product uses."""
+    parsed = make_url(url)
+    match parsed.get_backend_name():
+        case "sqlite":
+            return parsed
+        case "postgresql":
+            return parsed.set(drivername="postgresql+psycopg")
+        case other:
+            raise SetupError(f"the database must be SQLite or PostgreSQL, not {other}")
+
+
+def _connect_args(url: URL) -> dict[str, Any]:
+    if url.get_backend_name() == "sqlite":
+        # Connections move between threads of one pool, never two threads at once.
+        return {"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000}
+    return {"connect_timeout": CONNECT_TIMEOUT_S}
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    """Durable commits, enforced foreign keys, and our own BEGIN.
+
+    The driver's implicit BEGIN starts as a reader and fails with BUSY, timeout or not, when it
+    later turns writer after another one has written: a writer must say so at the start.
+    """
+
+    @event.listens_for(engine, "connect")
+    def _pragmas(connection: Any, record: object) -> None:
+        del record
+        connection.isolation_level = None
+        for pragma in (
+            f"busy_timeout={BUSY_TIMEOUT_MS}",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        mode = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
+        connection.exec_driver_sql(f"BEGIN {mode}")
+
+
+class Database:
+    """The database of one process. Connects when first used."""
+
+    def __init__(self, url: str) -> None:
+        parsed = database_url(url)
+        self.engine = create_engine(
+            parsed, connect_args=_connect_args(parsed), pool_pre_ping=True, max_overflow=30
+        )
+        self._writer = self.engine.execution_options(sqlite_begin="IMMEDIATE")
+        if self.engine.dialect.name == "sqlite":
+            _prepare_sqlite(self.engine)
+
+    @contextmanager
+    def read(self) -> Generator[Session]:
+        """A transaction that changes nothing: it is rolled back at the end."""
+        with self._session(self.engine) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Generator[Session]:
+        """A transaction that commits when the block ends, and not when it raises."""
+        with self._session(self._writer) as session:
+            yield session
+            session.commit()
+
+    @contextmanager
+    def _session(self, engine: Engine) -> Generator[Session]:
+        try:
+            with Session(engine, expire_on_commit=False) as session:
+                yield session
+        except (OperationalError, InterfaceError, PoolTimeout) as error:
+            raise Unavailable("the database can't be reached or is busy") from error
+
+    def reachable(self) -> bool:
+        """Whether the database answers now."""
+        try:
+            with self.engine.connect():
+                return True
+        except SQLAlchemyError:
+            return False
+
+    def close(self) -> None:
+        """Close every pooled connection."""
+        self.engine.dispose()

@@ -1,0 +1,275 @@
+"""The schema. Everything durable but photo bytes and index files is a row here."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    Enum,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    String,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+from models.domain import GenerationStatus, JobStatus, JobType, ListingStatus
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment in UTC, aware on the way in and out; SQLite itself keeps no time zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive times and store UTC."""
+        del dialect
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without a zone can't be stored")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give the zone back where the database dropped it."""
+        del dialect
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+# SQLite only auto-increments a column declared exactly INTEGER.
+BigId = BigInteger().with_variant(Integer, "sqlite")
+Json = JSON().with_variant(JSONB, "postgresql")
+
+
+def enum_type(enum: type[StrEnum]) -> Enum:
+    """An enum kept as a short string, so that a new member needs no migration."""
+    return Enum(
+        enum,
+        native_enum=False,
+        length=16,
+        values_callable=lambda members: [member.value for member in members],
+    )
+
+
+class Base(DeclarativeBase):
+    """Base of all tables; constraints have predictable names, so that migrations can find them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads this class attribute
+        datetime: UtcDateTime(),
+        dict[str, Any]: Json,
+        list[str]: Json,
+        UUID: Uuid(),
+        JobType: enum_type(JobType),
+        JobStatus: enum_type(JobStatus),
+        ListingStatus: enum_type(ListingStatus),
+        GenerationStatus: enum_type(GenerationStatus),
+    }
+
+
+class Category(Base):
+    """A node of the category tree. `id` is the integer that models learn; it never changes."""
+
+    __tablename__ = "categories"
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012 - SQLAlchemy reads this
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    parent_id: Mapped[int | None] = mapped_column(ForeignKey("categories.id"))
+    name: Mapped[str] = mapped_column(String(200))
+    path: Mapped[str] = mapped_column(String(1000), unique=True)
+
+
+class Listing(Base):
+    """Something for sale. A deleted listing stays as a row, so that its id is never reused."""
+
+    __tablename__ = "listings"
+    __table_args__ = (Index(None, "created_at", "id"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    title: Mapped[str] = mapped_column(Text)
+    description: Mapped[str] = mapped_column(Text, default="")
+    category_id: Mapped[int | None] = mapped_column(ForeignKey("categories.id"), index=True)
+    price: Mapped[Decimal | None] = mapped_column(Numeric(14, 2))
+    currency: Mapped[str | None] = mapped_column(String(3))
+    location: Mapped[str | None] = mapped_column(Text)
+    status: Mapped[ListingStatus] = mapped_column(default=ListingStatus.ACTIVE)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class Photo(Base):
+    """A standardised photo, stored under its `sha256`; `id` keys the index."""
+
+    __tablename__ = "photos"
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012 - SQLAlchemy reads this
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    width: Mapped[int]
+    height: Mapped[int]
+    created_at: Mapped[datetime]
+
+
+class ListingPhoto(Base):
+    """A photo of a listing, in the seller's order; the same photo may serve several listings."""
+
+    __tablename__ = "listing_photos"
+
+    listing_id: Mapped[UUID] = mapped_column(ForeignKey("listings.id"), primary_key=True)
+    photo_id: Mapped[int] = mapped_column(ForeignKey("photos.id"), primary_key=True, index=True)
+    position: Mapped[int]
+
+
+class Encoder(Base):
+    """An encoder that has made embeddings."""
+
+    __tablename__ = "encoders"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(64))
+    fingerprint: Mapped[str] = mapped_column(String(64), unique=True)
+    dimension: Mapped[int]
+    created_at: Mapped[datetime]
+
+
+class Embedding(Base):
+    """A photo as one encoder sees it: an L2-normalised vector, little-endian float16.
+
+    Never updated: the same photo and encoder give the same vector.
+    """
+
+    __tablename__ = "embeddings"
+
+    encoder_id: Mapped[int] = mapped_column(ForeignKey("encoders.id"), primary_key=True)
+    photo_id: Mapped[int] = mapped_column(ForeignKey("photos.id"), primary_key=True, index=True)
+    vector: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class Change(Base):
+    """ "Look at this photo again": the feed that index workers follow.
+
+    `number` grows in commit order (see `db.changes`). A row says that a photo's embedding or its
+    listings changed, not how: readers look the truth up, so that reading twice does no harm.
+    """
+
+    __tablename__ = "changes"
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012 - SQLAlchemy reads this
+
+    number: Mapped[int] = mapped_column(BigId, primary_key=True)
+    photo_id: Mapped[int] = mapped_column(ForeignKey("photos.id"))
+
+
+class Job(Base):
+    """A piece of work that was promised. The broker only carries its id; this row is the truth."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        Index(None, "status", "publish_after"),
+        Index(None, "created_at", "id"),
+        # One build at a time, held by the database and not by good manners.
+        Index(
+            "uq_jobs_open_reindex",
+            "type",
+            unique=True,
+            sqlite_where=text("type = 'reindex' AND status IN ('queued', 'running')"),
+            postgresql_where=text("type = 'reindex' AND status IN ('queued', 'running')"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    type: Mapped[JobType]
+    status: Mapped[JobStatus] = mapped_column(default=JobStatus.QUEUED)
+    parent_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id"), index=True)
+    payload: Mapped[dict[str, Any]]
+    result: Mapped[dict[str, Any] | None]
+    error_code: Mapped[str | None] = mapped_column(String(64))
+    error_detail: Mapped[str | None] = mapped_column(Text)
+    total: Mapped[int] = mapped_column(default=0)
+    done: Mapped[int] = mapped_column(default=0)
+    failed: Mapped[int] = mapped_column(default=0)
+    attempt: Mapped[int] = mapped_column(default=0)
+    published: Mapped[int] = mapped_column(default=0)
+    publish_after: Mapped[datetime]
+    lease_expires_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class Generation(Base):
+    """One build of the index. Its files are only opened if they hash to `manifest_sha256`."""
+
+    __tablename__ = "generations"
+    __table_args__ = (
+        Index(
+            "uq_generations_live",
+            "encoder_id",
+            unique=True,
+            sqlite_where=text("status = 'live'"),
+            postgresql_where=text("status = 'live'"),
+        ),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    encoder_id: Mapped[int] = mapped_column(ForeignKey("encoders.id"))
+    job_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id"))
+    status: Mapped[GenerationStatus]
+    factory: Mapped[str | None] = mapped_column(String(200))
+    rows: Mapped[int | None]
+    last_change: Mapped[int | None] = mapped_column(BigInteger)
+    recall_at_10: Mapped[float | None]
+    p50_ms: Mapped[float | None]
+    bytes: Mapped[int | None] = mapped_column(BigInteger)
+    manifest_sha256: Mapped[str | None] = mapped_column(String(64))
+    error: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime]
+    activated_at: Mapped[datetime | None]
+
+
+class ApiKey(Base):
+    """Who may call the API. Only the key's SHA-256 is kept: keys are random, not chosen."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    scopes: Mapped[list[str]]
+    created_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+
+
+class Consumption(Base):
+    """When a queue was last seen being consumed, and with which encoder."""
+
+    __tablename__ = "consumption"
+
+    queue: Mapped[str] = mapped_column(String(16), primary_key=True)
+    seen_at: Mapped[datetime]
+    encoder_id: Mapped[int | None] = mapped_column(ForeignKey("encoders.id"))

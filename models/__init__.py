@@ -1,0 +1,1 @@
+"""The science: photos, encoders, index. No database, no queue, no HTTP."""

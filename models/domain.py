@@ -1,0 +1,84 @@
+"""The words every room shares: states, kinds and small frozen values. Standard library only."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class JobType(StrEnum):
+    """What a job does."""
+
+    SEARCH = "search"
+    EMBED = "embed"
+    BATCH = "batch"
+    REINDEX = "reindex"
+
+
+class JobStatus(StrEnum):
+    """Where a job is in its life. Everything but `queued` and `running` is terminal."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def terminal(self) -> bool:
+        """Whether the job will never change again by itself."""
+        return self not in OPEN_STATUSES
+
+
+OPEN_STATUSES = frozenset({JobStatus.QUEUED, JobStatus.RUNNING})
+
+
+class ListingStatus(StrEnum):
+    """Whether a listing can be found."""
+
+    ACTIVE = "active"
+    DELETED = "deleted"
+
+
+class GenerationStatus(StrEnum):
+    """Where an index generation is in its life."""
+
+    BUILDING = "building"
+    LIVE = "live"
+    RETIRED = "retired"
+    REMOVED = "removed"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+class Scope(StrEnum):
+    """What an API key may do."""
+
+    SEARCH = "search"
+    WRITE = "write"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderSpec:
+    """What identifies an encoder, without loading it.
+
+    `fingerprint` is the SHA-256 (hex) of everything that shapes a vector: the encoder's name and
+    version, its weights, its transform and its precision. Two vectors may be compared only when
+    their fingerprints are equal. `dimension` is the length of a vector.
+    """
+
+    name: str
+    dimension: int
+    fingerprint: str
+
+    @property
+    def label(self) -> str:
+        """A short name for people: `resnet50-1a2b3c4d`."""
+        return f"{self.name}-{self.fingerprint[:8]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One photo found by the index; `similarity` is the cosine, in [-1, 1]."""
+
+    photo_id: int
+    similarity: float

@@ -1,0 +1,1 @@
+"""Photo encoders behind one protocol."""

@@ -1,0 +1,152 @@
+"""The one exception tree. It knows no HTTP: `api.errors` maps each class to a status once.
+
+MarketlensError
+├── InvalidInput            what was given can't be used
+│   ├── InvalidPhoto        the bytes say JPEG, PNG or WebP but do not decode
+│   ├── UnsupportedPhoto    not a JPEG, PNG or WebP at all
+│   ├── UnsupportedBody     a request of a media type that the call does not take
+│   └── InvalidFeed         a feed's file or its columns are not as the dialect wants them
+├── TooLarge                more bytes than allowed
+├── Unauthenticated         no key, or an unknown one
+├── Forbidden               a known key without the scope
+├── NotFound                no such thing
+├── Conflict                not in the state that this needs
+│   └── ReindexRunning      one build at a time
+├── Unavailable             try again later
+├── NothingIndexed          listings, but none embedded by this encoder
+├── WeightsError            an encoder's weights
+│   ├── WeightsMissing      none to be had
+│   └── WeightsRefused      there, but damaged, foreign or unsafe
+├── GenerationError         an index generation
+│   ├── GenerationCorrupt   its files are not what its manifest says
+│   └── RecallTooLow        measured under its target
+└── SetupError              the machine or its settings lack something
+"""
+
+from typing import ClassVar
+
+
+class MarketlensError(Exception):
+    """Base of everything this product raises on purpose; `str()` is one sentence for a person."""
+
+    code: ClassVar[str] = "error"
+
+
+class InvalidInput(MarketlensError):
+    """What was given can't be used."""
+
+    code = "invalid_input"
+
+
+class InvalidPhoto(InvalidInput):
+    """The bytes claim to be a supported photo but do not decode, or break a limit."""
+
+    code = "invalid_photo"
+
+
+class UnsupportedPhoto(InvalidInput):
+    """The bytes are not a JPEG, PNG or WebP."""
+
+    code = "unsupported_photo"
+
+
+class UnsupportedBody(InvalidInput):
+    """The request's body is of a media type that this call does not take."""
+
+    code = "unsupported_body"
+
+
+class InvalidFeed(InvalidInput):
+    """A feed's file is missing, or its columns are not the dialect's."""
+
+    code = "invalid_feed"
+
+
+class TooLarge(MarketlensError):
+    """More bytes than allowed."""
+
+    code = "too_large"
+
+
+class Unauthenticated(MarketlensError):
+    """No API key was given, or it is unknown."""
+
+    code = "unauthenticated"
+
+
+class Forbidden(MarketlensError):
+    """The API key lacks the scope."""
+
+    code = "forbidden"
+
+
+class NotFound(MarketlensError):
+    """There is no such thing."""
+
+    code = "not_found"
+
+
+class Conflict(MarketlensError):
+    """The thing is not in the state that this needs."""
+
+    code = "conflict"
+
+
+class ReindexRunning(Conflict):
+    """A reindex is already queued or running."""
+
+    code = "reindex_running"
+
+
+class Unavailable(MarketlensError):
+    """Something this needs can't be reached now; trying again later may work."""
+
+    code = "unavailable"
+
+
+class NothingIndexed(MarketlensError):
+    """There are listings, but no photo of theirs has been embedded by this encoder."""
+
+    code = "nothing_indexed"
+
+
+class WeightsError(MarketlensError):
+    """An encoder's weights."""
+
+    code = "weights"
+
+
+class WeightsMissing(WeightsError):
+    """No weights can be had."""
+
+    code = "weights_missing"
+
+
+class WeightsRefused(WeightsError):
+    """The weights are damaged, of another network, or unsafe to load."""
+
+    code = "weights_refused"
+
+
+class GenerationError(MarketlensError):
+    """An index generation."""
+
+    code = "generation"
+
+
+class GenerationCorrupt(GenerationError):
+    """A generation's files are not what its manifest says."""
+
+    code = "generation_corrupt"
+
+
+class RecallTooLow(GenerationError):
+    """A generation was measured under its recall target."""
+
+    code = "recall_too_low"
+
+
+class SetupError(MarketlensError):
+    """The machine or its settings lack something; the sentence says what to do."""
+
+    code = "setup"

@@ -1,0 +1,1 @@
+"""The vector index: generations, fresh side, tombstones."""

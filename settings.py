@@ -1,0 +1,114 @@
+"""The one Settings object. Read only where a process starts; everything else takes values."""
+
+import os
+import tempfile
+from hashlib import sha256
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+# A Unix socket's path has at most 107 bytes on Linux and 103 on macOS.
+MAX_SOCKET_PATH = 100
+
+
+class Settings(BaseSettings):
+    """Everything that can be configured, from `MARKETLENS_*` variables or a `.env` file."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MARKETLENS_",
+        env_file=".env",
+        extra="ignore",
+        frozen=True,
+        env_ignore_empty=True,
+    )
+
+    data_dir: Path = Field(
+        default=Path("var"),
+        description="Holds the embedded database, photos, weights, generations and logs.",
+    )
+    database_url: str | None = Field(
+        default=None, description="SQLAlchemy URL; a SQLite file under the data folder by default."
+    )
+    redis_url: str | None = Field(
+        default=None, description="Broker; a private Redis under the data folder by default."
+    )
+    store_url: str | None = Field(
+        default=None, description="Photo store, any fsspec URL; a local folder by default."
+    )
+    encoder: Literal["resnet50", "hog"] = Field(
+        default="resnet50", description="Which encoder embeds photos; `hog` needs no weights."
+    )
+    weights: Path | None = Field(
+        default=None,
+        description="ResNet-50 weights (safetensors or a state dict); downloaded by default.",
+    )
+    threads: int | None = Field(
+        default=None,
+        ge=1,
+        description="Compute threads of one worker process; all cores by default.",
+    )
+    host: str = Field(default="127.0.0.1", description="Address the API binds to.")
+    port: int = Field(default=8000, ge=1, le=65535, description="Port the API binds to.")
+    max_upload_bytes: int = Field(
+        default=20_000_000, ge=1, description="Largest photo accepted, in bytes."
+    )
+    max_batch_bytes: int = Field(
+        default=200_000_000, ge=1, description="Largest bulk request accepted, in bytes."
+    )
+    lease_seconds: int = Field(
+        default=60, ge=1, description="How long a worker owns a job without renewing its claim."
+    )
+    max_attempts: int = Field(
+        default=5, ge=1, description="Claims of one job before it fails for good."
+    )
+    recall_target: float = Field(
+        default=0.95,
+        gt=0,
+        le=1,
+        description="A generation measured under this recall@10 is refused.",
+    )
+    keep_generations: int = Field(
+        default=3, ge=1, description="Index generations kept on disk, the live one included."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """The database to use, absolute when it is the embedded one."""
+        return self.database_url or f"sqlite:///{(self.data_dir / 'marketlens.db').resolve()}"
+
+    @property
+    def photo_store_url(self) -> str:
+        """The photo store to use."""
+        return self.store_url or str((self.data_dir / "photos").resolve())
+
+    @property
+    def models_dir(self) -> Path:
+        """Where downloaded weights are kept."""
+        return self.data_dir / "models"
+
+    @property
+    def generations_dir(self) -> Path:
+        """Where index generations are kept."""
+        return self.data_dir / "generations"
+
+    @property
+    def log_dir(self) -> Path:
+        """Where the processes that `marketlens up` starts write their logs."""
+        return self.data_dir / "log"
+
+    @property
+    def redis_socket(self) -> Path:
+        """The private Redis' socket: beside the data, or in the temporary folder if too long."""
+        path = (self.data_dir / "run" / "redis.sock").resolve()
+        if len(os.fsencode(path)) <= MAX_SOCKET_PATH:
+            return path
+        digest = sha256(os.fsencode(path)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"marketlens-{os.getuid()}-{digest}" / "redis.sock"
+
+    @property
+    def broker_url(self) -> str:
+        """The broker to use."""
+        return self.redis_url or f"redis+socket://{self.redis_socket}"

@@ -1,0 +1,77 @@
+"""Transactions: committed at the end, durable, and writers that wait instead of failing."""
+
+from pathlib import Path
+from threading import Barrier, Thread
+
+import pytest
+from sqlalchemy import func, select, text
+
+from db.listings import ensure_categories
+from db.session import Database
+from db.tables import Category
+from models.errors import SetupError, Unavailable
+
+
+def count(database: Database) -> int:
+    with database.read() as session:
+        return session.scalar(select(func.count()).select_from(Category)) or 0
+
+
+def test_what_raises_is_not_stored(any_database: Database) -> None:
+    def write_and_break() -> None:
+        with any_database.write() as session:
+            ensure_categories(session, ["a"])
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_and_break()
+    assert count(any_database) == 0
+
+
+def test_a_reader_stores_nothing(any_database: Database) -> None:
+    with any_database.read() as session:
+        ensure_categories(session, ["a"])
+    assert count(any_database) == 0
+
+
+def test_writers_that_read_first_do_not_fail_each_other(any_database: Database) -> None:
+    """Read-then-write in two SQLite transactions is what fails BUSY without BEGIN IMMEDIATE."""
+    start = Barrier(4)
+    errors: list[BaseException] = []
+
+    def work(name: int) -> None:
+        start.wait()
+        try:
+            for number in range(10):
+                with any_database.write() as session:
+                    session.scalar(select(func.count()).select_from(Category))
+                    ensure_categories(session, [f"{name}-{number}"])
+        except BaseException as error:  # noqa: BLE001 - whatever it was, the test must show it
+            errors.append(error)
+
+    threads = [Thread(target=work, args=(name,)) for name in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert count(any_database) == 40
+
+
+def test_sqlite_is_set_up_to_lose_nothing(database: Database) -> None:
+    with database.read() as session:
+        assert session.scalar(text("PRAGMA journal_mode")) == "wal"
+        assert session.scalar(text("PRAGMA synchronous")) == 2
+        assert session.scalar(text("PRAGMA foreign_keys")) == 1
+
+
+def test_unreachable_database_is_one_clear_error(tmp_path: Path) -> None:
+    database = Database(f"postgresql://nobody@/nothing?host={tmp_path}")
+    assert not database.reachable()
+    with pytest.raises(Unavailable), database.read() as session:
+        session.scalar(text("SELECT 1"))
+
+
+def test_other_databases_are_refused() -> None:
+    with pytest.raises(SetupError, match="mysql"):
+        Database("mysql://somewhere/else")
