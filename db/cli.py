@@ -1,14 +1,16 @@
-"""`marketlens migrate` and `marketlens keys`."""
+"""`marketlens migrate`, `marketlens keys` and `marketlens health`."""
 
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
+from db.consumption import consumed_lately
 from db.keys import create_key, revoke_keys
 from db.migrate import upgrade
 from db.session import Database
 from models.domain import Scope
+from models.errors import Unavailable
 from settings import Settings
 
 app = typer.Typer()
@@ -21,6 +23,21 @@ def migrate() -> None:
     """Bring the database to this release's schema, creating it if need be."""
     upgrade(Settings().sqlalchemy_url)
     typer.echo("The database is up to date.")
+
+
+@app.command()
+def health(
+    queue: Annotated[
+        str | None, typer.Option(help="Also ask that somebody consumes this queue.")
+    ] = None,
+) -> None:
+    """Exit with 0 if the database answers and the queue is being consumed: for health checks."""
+    database = Database(Settings().sqlalchemy_url)
+    with database.read() as session:
+        consumed = consumed_lately(session, datetime.now(UTC))
+    if queue is not None and queue not in consumed:
+        raise Unavailable(f"Nobody consumes the queue {queue}.")
+    typer.echo("healthy")
 
 
 @keys.command()

@@ -160,5 +160,7 @@ def _unpack(rows: Sequence[tuple[int, bytes]]) -> Vectors:
     if not rows:
         return np.empty(0, np.int64), np.empty((0, 0), np.float32)
     ids = np.array([photo_id for photo_id, _ in rows], np.int64)
-    vectors = np.frombuffer(b"".join(vector for _, vector in rows), AT_REST)
-    return ids, vectors.reshape(len(rows), -1).astype(np.float32)
+    packed = np.frombuffer(b"".join(vector for _, vector in rows), AT_REST)
+    vectors = packed.reshape(len(rows), -1).astype(np.float32)
+    # Rounding to float16 moved the lengths a little; the index is promised unit vectors.
+    return ids, vectors / np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -48,7 +48,7 @@ def switch_to(session: Session, generation_id: int, now: datetime) -> Generation
     """Make a kept generation live again. Raises NotFound, or Conflict when it is not kept."""
     generation = get(session, generation_id)
     if generation.status not in USABLE:
-        raise Conflict(f"a generation that is {generation.status} can't serve")
+        raise Conflict(f"A generation that is {generation.status} can't serve.")
     return activate(session, generation_id, now)
 
 
@@ -100,7 +100,7 @@ def get(session: Session, generation_id: int) -> Generation:
     """The generation. Raises NotFound."""
     generation = session.get(Generation, generation_id)
     if generation is None:
-        raise NotFound("there is no such generation")
+        raise NotFound("There is no such generation.")
     return generation
 
 

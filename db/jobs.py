@@ -94,7 +94,7 @@ def accept(
         session.flush()
     except IntegrityError as error:
         if job_type is JobType.REINDEX:
-            raise ReindexRunning("a reindex is already queued or running") from error
+            raise ReindexRunning("A reindex is already queued or running.") from error
         raise
     return job
 
@@ -119,7 +119,7 @@ def accept_batch(
     if not total:
         _end(job, JobStatus.FAILED, now)
         job.error_code = "no_rows"
-        job.error_detail = "none of the rows could be taken; the result says why"
+        job.error_detail = "None of the rows could be taken; the result says why."
     session.add(job)
     session.flush()
     return job
@@ -169,7 +169,7 @@ def release_expired(session: Session, now: datetime, max_attempts: int) -> int:
         if job.attempt >= max_attempts:
             _end(job, JobStatus.FAILED, now)
             job.error_code = "attempts_exhausted"
-            job.error_detail = f"given up after {job.attempt} attempts that never finished"
+            job.error_detail = f"Given up after {job.attempt} attempts that never finished."
             _advance_parent(session, job, now)
         else:
             _requeue(job, now)
@@ -262,7 +262,7 @@ def fail(session: Session, owned: Claim, now: datetime, *, code: str, detail: st
 def retry_later(session: Session, owned: Claim, now: datetime, *, max_attempts: int) -> None:
     """Give the attempt up after an error that may pass; the job is queued again, or fails."""
     if owned.attempt >= max_attempts:
-        detail = f"given up after {owned.attempt} attempts"
+        detail = f"Given up after {owned.attempt} attempts."
         fail(session, owned, now, code="attempts_exhausted", detail=detail)
         return
     _update_owned(
@@ -293,16 +293,16 @@ def retry(session: Session, job_id: UUID, now: datetime) -> Job:
     """Queue a failed or cancelled job again. Raises Conflict in any other state."""
     job = _locked(session, job_id)
     if job.status not in {JobStatus.FAILED, JobStatus.CANCELLED}:
-        raise Conflict(f"a job that is {job.status} can't be retried")
+        raise Conflict(f"A job that is {job.status} can't be retried.")
     if job.type is JobType.BATCH:
-        raise Conflict("a batch can't be retried as a whole: retry its embed jobs")
+        raise Conflict("A batch can't be retried as a whole: retry its embed jobs.")
     job.attempt = job.done = job.failed = 0
     job.error_code = job.error_detail = job.finished_at = job.started_at = None
     _requeue(job, now)
     try:
         session.flush()
     except IntegrityError as error:
-        raise ReindexRunning("a reindex is already queued or running") from error
+        raise ReindexRunning("A reindex is already queued or running.") from error
     return job
 
 
@@ -310,7 +310,7 @@ def get(session: Session, job_id: UUID) -> Job:
     """The job, as it is now in the database. Raises NotFound."""
     job = session.get(Job, job_id, populate_existing=True)
     if job is None:
-        raise NotFound("there is no such job")
+        raise NotFound("There is no such job.")
     return job
 
 
@@ -361,7 +361,7 @@ def _update_owned(session: Session, owned: Claim, values: dict[str, Any]) -> Non
 def _locked(session: Session, job_id: UUID) -> Job:
     job = session.get(Job, job_id, with_for_update=True, populate_existing=True)
     if job is None:
-        raise NotFound("there is no such job")
+        raise NotFound("There is no such job.")
     return job
 
 
@@ -407,4 +407,4 @@ def _advance_parent(session: Session, job: Job, now: datetime) -> None:
     _end(parent, JobStatus.SUCCEEDED if parent.done else JobStatus.FAILED, now)
     if parent.status is JobStatus.FAILED:
         parent.error_code = "nothing_embedded"
-        parent.error_detail = "none of the batch's photos could be embedded"
+        parent.error_detail = "None of the batch's photos could be embedded."

@@ -49,7 +49,7 @@ def revoke_keys(session: Session, name: str, now: datetime) -> int:
         .returning(ApiKey.id)
     ).all()
     if not revoked:
-        raise NotFound(f"there is no key named {name!r}")
+        raise NotFound(f"There is no key named {name!r}.")
     return len(revoked)
 
 

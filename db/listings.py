@@ -94,15 +94,22 @@ def category_ids(session: Session, paths: Iterable[str]) -> dict[str, int]:
 
 def ensure_photos(session: Session, photos: Collection[PhotoData], now: datetime) -> dict[str, int]:
     """The id of every photo by its SHA-256, adding those not known yet."""
+    # Looked up before inserting: an insert that finds its row there still uses up an id.
+    known = _photo_ids(session, [photo.sha256 for photo in photos])
+    new = [photo for photo in photos if photo.sha256 not in known]
     rows = [
         {"sha256": photo.sha256, "width": photo.width, "height": photo.height, "created_at": now}
-        for photo in photos
+        for photo in new
     ]
     insert_missing(session, Photo, rows, key=["sha256"])
+    return known | _photo_ids(session, [photo.sha256 for photo in new])
+
+
+def _photo_ids(session: Session, hashes: Collection[str]) -> dict[str, int]:
     found: dict[str, int] = {}
-    for chunk in chunks(photo.sha256 for photo in photos):
-        known = session.execute(select(Photo.sha256, Photo.id).where(Photo.sha256.in_(chunk)))
-        found.update(dict(known.all()))
+    for chunk in chunks(hashes):
+        rows = session.execute(select(Photo.sha256, Photo.id).where(Photo.sha256.in_(chunk)))
+        found.update(dict(rows.all()))
     return found
 
 
@@ -203,7 +210,7 @@ def delete_listing(session: Session, listing_id: UUID, now: datetime) -> None:
         .execution_options(synchronize_session=False)
     ).one_or_none()
     if deleted is None:
-        raise NotFound("there is no such listing")
+        raise NotFound("There is no such listing.")
     record_changes(session, _photos_of(session, [listing_id]))
 
 
@@ -211,7 +218,7 @@ def get_listing(session: Session, listing_id: UUID) -> ListingView:
     """An active listing. Raises NotFound."""
     views = views_of(session, [listing_id])
     if listing_id not in views:
-        raise NotFound("there is no such listing")
+        raise NotFound("There is no such listing.")
     return views[listing_id]
 
 
@@ -263,7 +270,7 @@ def recent_listings(
 def photo_ids_of(session: Session, listing_id: UUID) -> list[int]:
     """The photos of an active listing, in order. Raises NotFound."""
     if session.scalar(_active(listing_id)) is None:
-        raise NotFound("there is no such listing")
+        raise NotFound("There is no such listing.")
     return _photos_of(session, [listing_id])
 
 

@@ -32,7 +32,7 @@ class PhotoStore:
                     # Object stores make a whole object visible at once, or none.
                     filesystem.pipe_file(path, data)
         except OSError as error:
-            raise Unavailable("the photo store can't be written") from error
+            raise Unavailable("The photo store can't be written.") from error
         return digest
 
     def get(self, digest: str) -> bytes:
@@ -41,14 +41,14 @@ class PhotoStore:
         try:
             data: bytes = filesystem.cat_file(path)
         except FileNotFoundError as error:
-            raise NotFound("there is no such photo") from error
+            raise NotFound("There is no such photo.") from error
         except OSError as error:
-            raise Unavailable("the photo store can't be read") from error
+            raise Unavailable("The photo store can't be read.") from error
         return data
 
     def _locate(self, digest: str) -> tuple[fsspec.AbstractFileSystem, str]:
         if not _SHA256.fullmatch(digest):
-            raise InvalidInput("a photo is named by its SHA-256 in lower-case hexadecimal")
+            raise InvalidInput("A photo is named by its SHA-256 in lower-case hexadecimal.")
         filesystem, root = fsspec.url_to_fs(self._url)
         # Two levels of 256 folders keep each folder small for tens of millions of photos.
         return filesystem, f"{root}/{digest[:2]}/{digest[2:4]}/{digest}.jpg"

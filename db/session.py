@@ -24,7 +24,7 @@ def database_url(url: str) -> URL:
         case "postgresql":
             return parsed.set(drivername="postgresql+psycopg")
         case other:
-            raise SetupError(f"the database must be SQLite or PostgreSQL, not {other}")
+            raise SetupError(f"The database must be SQLite or PostgreSQL, not {other}.")
 
 
 def _connect_args(url: URL) -> dict[str, Any]:
@@ -90,7 +90,7 @@ class Database:
             with Session(engine, expire_on_commit=False) as session:
                 yield session
         except (OperationalError, InterfaceError, PoolTimeout) as error:
-            raise Unavailable("the database can't be reached or is busy") from error
+            raise Unavailable("The database can't be reached or is busy.") from error
 
     def reachable(self) -> bool:
         """Whether the database answers now."""

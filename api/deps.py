@@ -1,0 +1,128 @@
+"""What routes ask for: the desk, the caller, ids, cursors."""
+
+import base64
+import binascii
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, Query, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from db.keys import KeyHolder, find_key
+from db.photos import PhotoStore
+from db.session import Database
+from models.domain import Scope
+from models.errors import Forbidden, InvalidInput, NotFound, Unauthenticated
+from workers.client import JobPublisher
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the front desk works with; made once, when the application starts."""
+
+    database: Database
+    store: PhotoStore
+    publisher: JobPublisher
+    max_upload_bytes: int
+    open_to_all: bool
+    """No key is asked for but by admin calls; only where nobody else can reach the port."""
+
+    @staticmethod
+    def now() -> datetime:
+        """The time, in UTC."""
+        return datetime.now(UTC)
+
+
+def _desk(request: Request) -> Desk:
+    desk: Desk = request.app.state.desk
+    return desk
+
+
+DeskDep = Annotated[Desk, Depends(_desk)]
+
+_bearer = HTTPBearer(auto_error=False, description="A key made by `marketlens keys create`.")
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def authorise(desk: Desk, credentials: HTTPAuthorizationCredentials | None, scope: Scope) -> None:
+    """Let the caller pass, or raise Unauthenticated or Forbidden."""
+    if desk.open_to_all and scope is not Scope.ADMIN:
+        return
+    holder = _holder(desk, credentials)
+    if scope not in holder.scopes and Scope.ADMIN not in holder.scopes:
+        raise Forbidden(f"This key lacks the scope {scope}.")
+
+
+def _holder(desk: Desk, credentials: HTTPAuthorizationCredentials | None) -> KeyHolder:
+    if credentials is None:
+        raise Unauthenticated("This call needs an API key: `Authorization: Bearer <key>`.")
+    with desk.database.read() as session:
+        holder = find_key(session, credentials.credentials)
+    if holder is None:
+        raise Unauthenticated("This API key is unknown or revoked.")
+    return holder
+
+
+def needs(scope: Scope) -> Callable[[Desk, HTTPAuthorizationCredentials | None], None]:
+    """A dependency that lets only callers with this scope pass; admin keys always do."""
+
+    def check(desk: DeskDep, credentials: Credentials) -> None:
+        authorise(desk, credentials, scope)
+
+    return check
+
+
+def _uuid(what: str) -> Callable[[Request], UUID]:
+    def parse(request: Request) -> UUID:
+        # An id that can't be one is unknown like any other, not a mistake in the request's form.
+        try:
+            return UUID(request.path_params[f"{what}_id"])
+        except ValueError:
+            raise NotFound(f"There is no such {what}.") from None
+
+    return parse
+
+
+JobId = Annotated[UUID, Depends(_uuid("job"))]
+SearchId = Annotated[UUID, Depends(_uuid("search"))]
+ListingId = Annotated[UUID, Depends(_uuid("listing"))]
+
+Position = tuple[datetime, UUID]
+
+
+def encode_cursor(position: Position) -> str:
+    """An opaque cursor that stands for the last row of a page."""
+    created_at, row_id = position
+    return base64.urlsafe_b64encode(f"{created_at.isoformat()}|{row_id}".encode()).decode()
+
+
+def _cursor(
+    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.")] = None,
+) -> Position | None:
+    if cursor is None:
+        return None
+    try:
+        created_at, row_id = base64.urlsafe_b64decode(cursor.encode()).decode().split("|")
+        position = datetime.fromisoformat(created_at), UUID(row_id)
+        position[0].astimezone(UTC)
+    except (ValueError, binascii.Error, OverflowError):
+        raise InvalidInput("The cursor is malformed.") from None
+    if position[0].tzinfo is None:
+        raise InvalidInput("The cursor is malformed.")
+    return position
+
+
+Cursor = Annotated[Position | None, Depends(_cursor)]
+PageSize = Annotated[int, Query(ge=1, le=200)]

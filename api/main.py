@@ -1,0 +1,83 @@
+"""Makes the application. Importing this starts nothing and imports nothing heavy."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.responses import FileResponse
+from fastapi.staticfiles import StaticFiles
+
+from api.deps import Desk, is_loopback
+from api.errors import handle_errors
+from api.limits import LimitBody, SafeHeaders
+from api.routes import admin, health, jobs, listings, photos, searches
+from api.schemas import Problem
+from db.photos import PhotoStore
+from db.session import Database
+from settings import Settings
+from workers.client import JobPublisher
+
+WEB = Path(__file__).parent / "web"
+# The page needs nothing from anywhere else, and nothing inline.
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application, with the settings of this process unless others are given."""
+    settings = settings or Settings()
+    desk = Desk(
+        database=Database(settings.sqlalchemy_url),
+        store=PhotoStore(settings.photo_store_url),
+        publisher=JobPublisher(settings.broker_url),
+        max_upload_bytes=settings.max_upload_bytes,
+        open_to_all=is_loopback(settings.host),
+    )
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        del app
+        yield
+        desk.publisher.close()
+        desk.database.close()
+
+    app = FastAPI(
+        title="Marketlens",
+        summary="Finds the listings whose photos look like a photo.",
+        version="1",
+        lifespan=lifespan,
+    )
+    app.state.desk = desk
+    app.add_middleware(
+        LimitBody, photo_bytes=settings.max_upload_bytes, bulk_bytes=settings.max_batch_bytes
+    )
+    app.add_middleware(SafeHeaders)
+    handle_errors(app)
+    for route in (health, searches, listings, photos, jobs, admin):
+        app.include_router(route.router)
+    _serve_page(app)
+    _describe_problems(app)
+    return app
+
+
+def _serve_page(app: FastAPI) -> None:
+    app.mount("/static", StaticFiles(directory=WEB), name="static")
+
+    @app.get("/", include_in_schema=False)
+    def page() -> FileResponse:
+        return FileResponse(WEB / "index.html", headers={"Content-Security-Policy": PAGE_POLICY})
+
+
+def _describe_problems(app: FastAPI) -> None:
+    """Put the problem document into OpenAPI once, where every error response refers to it."""
+    describe = app.openapi
+
+    def described() -> dict[str, object]:
+        schema = describe()
+        schema["components"]["schemas"].setdefault("Problem", Problem.model_json_schema())
+        return schema
+
+    app.openapi = described  # type: ignore[method-assign] # FastAPI's documented way to extend it

@@ -1,0 +1,45 @@
+"""Admin: rebuild the index, see its generations, switch between them."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Response
+
+from api.deps import DeskDep, needs
+from api.errors import responses
+from api.intake import reindex as accept_reindex
+from api.schemas import GenerationOut, JobOut
+from db import generations
+from models.domain import Scope
+
+router = APIRouter(
+    prefix="/v1/admin",
+    tags=["admin"],
+    dependencies=[Depends(needs(Scope.ADMIN))],
+    responses=responses(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN),
+)
+
+
+@router.post("/reindex", status_code=HTTPStatus.ACCEPTED, responses=responses(HTTPStatus.CONFLICT))
+def reindex(desk: DeskDep, response: Response) -> JobOut:
+    """Build the next generation of the index; searches go on meanwhile. One build at a time."""
+    job = accept_reindex(desk)
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    return JobOut.of(job)
+
+
+@router.get("/generations")
+def page(desk: DeskDep, limit: Annotated[int, Query(ge=1, le=200)] = 50) -> list[GenerationOut]:
+    """Generations of the index, newest first."""
+    with desk.database.read() as session:
+        return [GenerationOut.of(row) for row in generations.all_generations(session, limit)]
+
+
+@router.post(
+    "/generations/{generation_id}:activate",
+    responses=responses(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+)
+def activate(generation_id: int, desk: DeskDep) -> GenerationOut:
+    """Serve from a kept generation again: the way back from one that turned out worse."""
+    with desk.database.write() as session:
+        return GenerationOut.of(generations.switch_to(session, generation_id, desk.now()))

@@ -1,0 +1,242 @@
+"""What goes over the wire. Names and shapes are the HTTP contract."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from db.listings import CATEGORY_SEPARATOR, ListingData, ListingView
+from db.tables import Generation, Job
+from models.domain import GenerationStatus, JobStatus, JobType
+
+MAX_LIMIT = 100
+Text = Annotated[str, StringConstraints(strip_whitespace=True)]
+
+
+class Problem(BaseModel):
+    """An error (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    code: str = Field(description="Stable name of the error, for programs.")
+    detail: str = Field(description="One sentence, for people.")
+    errors: list[dict[str, str]] | None = None
+
+
+class SearchIn(BaseModel):
+    """A search by listing."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    listing_id: UUID = Field(description="Find listings that look like this one.")
+    limit: int = Field(default=10, ge=1, le=MAX_LIMIT)
+
+
+class ListingIn(BaseModel):
+    """A listing as its seller states it."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "example": {
+                "title": "Red enamel kettle",
+                "category": "Appliances / Kettles",
+                "price": "12.50",
+                "currency": "GBP",
+                "location": "Leeds, West Yorkshire",
+            }
+        },
+    )
+
+    title: Annotated[Text, Field(min_length=1, max_length=500)]
+    description: Annotated[Text, Field(max_length=50_000)] = ""
+    category: Annotated[Text, Field(max_length=1_000)] | None = Field(
+        default=None, description="Path such as `Home & Garden / Lighting`."
+    )
+    price: Decimal | None = Field(default=None, ge=0, max_digits=14, decimal_places=2)
+    currency: str | None = Field(default=None, pattern="^[A-Z]{3}$", description="ISO 4217.")
+    location: Annotated[Text, Field(max_length=500)] | None = None
+
+    @model_validator(mode="after")
+    def _price_has_currency(self) -> Self:
+        if (self.price is None) != (self.currency is None):
+            raise ValueError("price and currency go together")
+        return self
+
+    def to_data(self, listing_id: UUID) -> ListingData:
+        """The listing as the database takes it, its category path normalised."""
+        parts = [part.strip() for part in (self.category or "").split("/") if part.strip()]
+        return ListingData(
+            id=listing_id,
+            title=self.title,
+            description=self.description,
+            category=CATEGORY_SEPARATOR.join(parts) or None,
+            price=None if self.price is None else self.price.quantize(Decimal("0.01")),
+            currency=self.currency,
+            location=self.location or None,
+        )
+
+
+class BatchRowIn(ListingIn):
+    """One row of a bulk request."""
+
+    id: UUID | None = Field(default=None, description="The caller's id; made here when absent.")
+    photos: list[str] = Field(
+        min_length=1,
+        max_length=12,
+        description="Names of photo parts of the same request, or SHA-256 of stored photos.",
+    )
+
+
+class PhotoOut(BaseModel):
+    """A photo, and where to read it."""
+
+    id: str
+    url: str
+
+    @classmethod
+    def of(cls, sha256: str) -> Self:
+        """The photo with these bytes."""
+        return cls(id=sha256, url=f"/v1/photos/{sha256}")
+
+
+class ListingOut(BaseModel):
+    """A listing."""
+
+    id: UUID
+    title: str
+    description: str
+    category: str | None
+    price: Decimal | None
+    currency: str | None
+    location: str | None
+    photos: list[PhotoOut]
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, view: ListingView) -> Self:
+        """The listing as shown."""
+        row = view.listing
+        return cls(
+            id=row.id,
+            title=row.title,
+            description=row.description,
+            category=view.category,
+            price=row.price,
+            currency=row.currency,
+            location=row.location,
+            photos=[PhotoOut.of(sha256) for sha256 in view.photos],
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+        )
+
+
+class Progress(BaseModel):
+    """How far a job is, in photos (in rows of the index for a reindex)."""
+
+    total: int
+    done: int
+    failed: int
+
+
+class JobError(BaseModel):
+    """Why a job failed."""
+
+    code: str
+    detail: str
+
+
+class JobOut(BaseModel):
+    """A job."""
+
+    id: UUID
+    type: JobType
+    status: JobStatus
+    progress: Progress
+    attempt: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    error: JobError | None
+    result: dict[str, Any] | None
+
+    @classmethod
+    def of(cls, job: Job) -> Self:
+        """The job as it is now."""
+        error = None
+        if job.error_code is not None:
+            error = JobError(code=job.error_code, detail=job.error_detail or "")
+        return cls(
+            id=job.id,
+            type=job.type,
+            status=job.status,
+            progress=Progress(total=job.total, done=job.done, failed=job.failed),
+            attempt=job.attempt,
+            created_at=job.created_at,
+            started_at=job.started_at,
+            finished_at=job.finished_at,
+            error=error,
+            result=job.result,
+        )
+
+
+class ListingAccepted(BaseModel):
+    """A listing that was stored, and the job that makes it findable."""
+
+    listing_id: UUID
+    job: JobOut
+
+
+class JobPage(BaseModel):
+    """Jobs, newest first."""
+
+    items: list[JobOut]
+    next_cursor: str | None
+
+
+class ListingPage(BaseModel):
+    """Listings, newest first."""
+
+    items: list[ListingOut]
+    next_cursor: str | None
+
+
+class GenerationOut(BaseModel):
+    """One build of the index."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    status: GenerationStatus
+    factory: str | None
+    rows: int | None
+    last_change: int | None
+    recall_at_10: float | None
+    p50_ms: float | None
+    bytes: int | None
+    error: str | None
+    created_at: datetime
+    activated_at: datetime | None
+
+    @classmethod
+    def of(cls, generation: Generation) -> Self:
+        """The generation's row."""
+        return cls.model_validate(generation)
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    status: str
+
+
+class Ready(BaseModel):
+    """Whether a search would be done now, and what is missing if not."""
+
+    status: str
+    checks: dict[str, bool]
+    encoder: str | None = Field(description="The encoder that the search worker holds.")

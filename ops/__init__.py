@@ -1,0 +1,1 @@
+"""The switchboard: starts and stops the processes of one machine."""

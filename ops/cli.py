@@ -1,0 +1,53 @@
+"""`marketlens up` and `marketlens demo`."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from ops.demo import run_demo, serve
+from ops.machine import machine_up
+from settings import Settings
+
+app = typer.Typer()
+
+
+@app.command()
+def demo(
+    *,
+    once: Annotated[bool, typer.Option(help="End after the search, with a line of JSON.")] = False,
+) -> None:
+    """Draw a sample catalogue, start everything, search by a photo, and serve until Ctrl-C."""
+    console = Console()
+    with _interruptible(console):
+        run_demo(Settings(), console, once=once)
+
+
+@app.command()
+def up() -> None:
+    """Start a private Redis, the API, the workers and the relay, until Ctrl-C."""
+    console = Console()
+    with _interruptible(console), machine_up(Settings(), console.print) as machine:
+        console.print(f"Logs: {machine.supervisor.log_dir}", highlight=False)
+        machine.wait_until_ready()
+        console.print(f"Page: {machine.url}/   API: {machine.url}/docs", highlight=False)
+        serve(machine)
+
+
+@contextmanager
+def _interruptible(console: Console) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM both end the block in order."""
+
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        del number, frame
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    except KeyboardInterrupt:
+        console.print("Stopped.")

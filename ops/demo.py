@@ -1,0 +1,191 @@
+"""The demo: a sample catalogue, a running machine, and a photo search over HTTP."""
+
+import csv
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from db.listings import count_active, count_photos
+from db.session import Database
+from models.errors import SetupError, WeightsMissing
+from ops.machine import Machine, Say, check_encoder, child_environment, machine_up
+from ops.processes import marketlens_command
+from settings import Settings
+
+LISTINGS = 78
+SEED = 7
+RESULTS_SHOWN = 5
+SEARCH_TIMEOUT_S = 60
+SEARCHES_AT_ONCE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """A view of a listing that was kept out of the catalogue, to search with."""
+
+    listing_id: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A search that was done: its job's result, and how long the caller waited."""
+
+    result: dict[str, Any]
+    took_ms: float
+
+    @property
+    def top1(self) -> str | None:
+        """The first listing found."""
+        results = self.result["results"]
+        return results[0]["listing_id"] if results else None
+
+
+def with_an_encoder(settings: Settings, say: Say) -> Settings:
+    """The settings, with the weight-free encoder if there are no weights: for the demo alone."""
+    try:
+        check_encoder(settings)
+    except WeightsMissing as error:
+        if settings.weights is not None:
+            raise
+        say(str(error))
+        say("The demo goes on with the weight-free encoder `hog`: quicker, and less accurate.")
+        return settings.model_copy(update={"encoder": "hog"})
+    return settings
+
+
+@contextmanager
+def demo_machine(settings: Settings, console: Console) -> Iterator[tuple[Machine, Path]]:
+    """The machine of the demo, with the sample catalogue drawn, seeded and searchable."""
+    settings = with_an_encoder(settings, console.print)
+    sample = settings.data_dir / f"sample-{LISTINGS}-{SEED}"
+    environment = child_environment(settings)
+    if not sample.exists():
+        options = ("--listings", str(LISTINGS), "--seed", str(SEED))
+        _run(environment, "sample", str(sample), *options)
+    with machine_up(settings, console.print) as machine:
+        machine.wait_until_ready()
+        _run(machine.environment, "seed", str(sample))
+        yield machine, sample
+
+
+def _run(environment: dict[str, str], *arguments: str) -> None:
+    """Run one of our commands as a user would, its progress bars in this terminal."""
+    done = subprocess.run(  # noqa: S603 - the command is our own
+        marketlens_command(*arguments), env=environment, check=False
+    )
+    if done.returncode:
+        raise SetupError(f"`marketlens {' '.join(arguments)}` failed.")
+
+
+def held_out_views(sample: Path) -> list[HeldOut]:
+    """The held-out view of every listing of a sample, in the catalogue's order."""
+    with (sample / "Products.csv").open(newline="\n", encoding="utf-8") as file:
+        # The feed leaves bare carriage returns in its text, which the csv module takes for ends.
+        rows = csv.DictReader(line.replace("\r", " ") for line in file)
+        ids = [row["id"] for row in rows]
+    return [HeldOut(listing_id, sample / "held_out" / f"{listing_id}.jpg") for listing_id in ids]
+
+
+def search(client: httpx2.Client, photo: Path) -> Found:
+    """Submit a photo, and poll until its search has ended."""
+    started = time.perf_counter()
+    files = {"photo": (photo.name, photo.read_bytes(), "image/jpeg")}
+    response = client.post("/v1/searches", files=files)
+    response.raise_for_status()
+    place = response.headers["Location"]
+    job = response.json()
+    while job["status"] in {"queued", "running"}:
+        if time.perf_counter() - started > SEARCH_TIMEOUT_S:
+            raise SetupError(f"A search took longer than {SEARCH_TIMEOUT_S} s.")
+        time.sleep(0.01)
+        job = client.get(place).raise_for_status().json()
+    if job["status"] != "succeeded":
+        raise SetupError(f"The search {job['status']}: {job['error']}.")
+    return Found(job["result"], round((time.perf_counter() - started) * 1e3, 1))
+
+
+def recall_at_1(client: httpx2.Client, views: list[HeldOut], console: Console) -> float:
+    """The share of held-out views whose own listing is found first."""
+
+    def hits(view: HeldOut) -> bool:
+        return search(client, view.path).top1 == view.listing_id
+
+    with ThreadPoolExecutor(SEARCHES_AT_ONCE) as pool:
+        searches = pool.map(hits, views)
+        found = track(
+            searches, "Searching by every held-out view", total=len(views), console=console
+        )
+        return sum(found) / len(views)
+
+
+def result_table(found: Found, expected: str) -> Table:
+    """The results of a search as a table; the listing that was searched for is marked."""
+    encoder = found.result["encoder"]
+    title = f"Listings that look like the photo (encoder {encoder})"
+    if encoder.startswith("hog"):
+        title += "\nhog needs no weights and is a baseline: ResNet-50 finds more"
+    table = Table(title=title)
+    table.add_column("similarity", justify="right")
+    table.add_column("title")
+    table.add_column("price", justify="right")
+    table.add_column("category")
+    for row in found.result["results"][:RESULTS_SHOWN]:
+        mark = "[green]✔[/green] " if row["listing_id"] == expected else "  "
+        price = "-" if row["price"] is None else f"{row['price']} {row['currency']}"
+        table.add_row(f"{row['similarity']:.3f}", mark + row["title"], price, row["category"])
+    return table
+
+
+def run_demo(settings: Settings, console: Console, *, once: bool) -> None:
+    """Show the main job end to end, then serve until Ctrl-C; `once` ends after the search."""
+    with demo_machine(settings, console) as (machine, sample):
+        views = held_out_views(sample)
+        with httpx2.Client(base_url=machine.url, timeout=SEARCH_TIMEOUT_S) as client:
+            found = search(client, views[0].path)
+            console.print(result_table(found, views[0].listing_id))
+            recall = recall_at_1(client, views, console)
+        console.print(f"Found first by its held-out view: {recall:.0%} of {len(views)} listings.")
+        console.print(f"Page: {machine.url}/   API: {machine.url}/docs", highlight=False)
+        if once:
+            summary = _summary(machine.settings, found, views[0].listing_id, recall)
+            console.file.write(json.dumps(summary) + "\n")
+            return
+        console.print("Serving until Ctrl-C.")
+        serve(machine)
+
+
+def _summary(settings: Settings, found: Found, expected: str, recall: float) -> dict[str, object]:
+    database = Database(settings.sqlalchemy_url)
+    with database.read() as session:
+        listings, images = count_active(session), count_photos(session)
+    database.close()
+    return {
+        "listings": listings,
+        "images": images,
+        "generation": found.result["generation"],
+        "encoder": found.result["encoder"],
+        "search_ms": found.took_ms,
+        "results": len(found.result["results"]),
+        "top1": found.top1,
+        "expected": expected,
+        "recall_at_1": round(recall, 4),
+    }
+
+
+def serve(machine: Machine) -> None:
+    """Keep the machine up until interrupted."""
+    while True:
+        machine.watch()
+        time.sleep(0.5)

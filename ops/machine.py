@@ -1,0 +1,114 @@
+"""One machine, up: database migrated, Redis, API, workers and relay running and ready."""
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+
+from db.migrate import upgrade
+from models.encoders.specs import resolve_spec
+from models.errors import SetupError
+from models.weights import locate_weights
+from ops.processes import PROCESSES, Supervisor, free_port, marketlens_command
+from ops.redis_server import (
+    find_redis_server,
+    prepare_socket_folder,
+    redis_command,
+    wait_for_redis,
+)
+from settings import Settings
+
+READY_TIMEOUT_S = 120
+WATCH_EVERY_S = 0.5
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A running machine."""
+
+    url: str
+    settings: Settings
+    environment: dict[str, str]
+    supervisor: Supervisor
+    say: Say
+
+    def watch(self) -> None:
+        """Restart what has died, and say so."""
+        for name in self.supervisor.restart_dead():
+            self.say(f"{name} ended unexpectedly and was started again.")
+
+    def wait_until_ready(self) -> None:
+        """Return once a search would be done. Raises SetupError when that takes too long."""
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        while time.monotonic() < deadline:
+            self.watch()
+            try:
+                if httpx2.get(f"{self.url}/readyz", timeout=5).status_code == httpx2.codes.OK:
+                    return
+            except httpx2.TransportError:
+                pass
+            time.sleep(0.1)
+        raise SetupError(f"Not ready after {READY_TIMEOUT_S} s; see {self.supervisor.log_dir}.")
+
+
+def check_encoder(settings: Settings) -> None:
+    """Find the encoder's weights before anything is started. Raises WeightsError."""
+    weights = None
+    if settings.encoder == "resnet50":
+        weights = locate_weights(settings.weights, settings.models_dir)
+    resolve_spec(settings.encoder, weights)
+
+
+@contextmanager
+def machine_up(settings: Settings, say: Say) -> Iterator[Machine]:
+    """Start everything; stop everything at the end."""
+    check_encoder(settings)
+    with _only_one(settings.data_dir):
+        upgrade(settings.sqlalchemy_url)
+        port = free_port(settings.host, settings.port)
+        if port != settings.port:
+            say(f"Port {settings.port} is busy, using {port}.")
+        settings = settings.model_copy(update={"port": port})
+        environment = child_environment(settings)
+        with Supervisor(settings.log_dir, environment) as supervisor:
+            if settings.redis_url is None:
+                _start_redis(supervisor, settings.redis_socket)
+            for spec in PROCESSES:
+                supervisor.start(spec.name, marketlens_command(*spec.arguments))
+            yield Machine(f"http://{settings.host}:{port}", settings, environment, supervisor, say)
+
+
+def child_environment(settings: Settings) -> dict[str, str]:
+    """This process' environment, with what was decided here."""
+    return {
+        **os.environ,
+        "MARKETLENS_HOST": settings.host,
+        "MARKETLENS_PORT": str(settings.port),
+        "MARKETLENS_ENCODER": settings.encoder,
+        "MARKETLENS_DATA_DIR": str(settings.data_dir),
+    }
+
+
+def _start_redis(supervisor: Supervisor, socket: Path) -> None:
+    prepare_socket_folder(socket)
+    process = supervisor.start("redis", redis_command(find_redis_server(), socket))
+    wait_for_redis(process, socket)
+
+
+@contextmanager
+def _only_one(data_dir: Path) -> Iterator[None]:
+    """Hold the data folder: two machines on one private Redis would fight over its socket."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    with (data_dir / "up.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SetupError(f"Marketlens is already running in {data_dir}.") from None
+        yield

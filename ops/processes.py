@@ -1,0 +1,168 @@
+"""The processes of one machine: what they are, and a supervisor that keeps them running."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from models.errors import SetupError
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSpec:
+    """A process: its name, and the `marketlens` command it runs."""
+
+    name: str
+    arguments: tuple[str, ...]
+
+
+# docker-compose.yml runs the same list, one service each.
+PROCESSES = (
+    ProcessSpec("api", ("api",)),
+    ProcessSpec("search", ("worker", "search")),
+    ProcessSpec("embed", ("worker", "embed")),
+    ProcessSpec("index", ("worker", "index")),
+    ProcessSpec("relay", ("relay",)),
+)
+
+STOP_TIMEOUT_S = 15
+# A process that ends sooner than this has not started; after so many times in a row we give up.
+STARTED_AFTER_S = 10
+FAILED_STARTS = 3
+
+
+def marketlens_command(*arguments: str) -> list[str]:
+    """The command line that runs one of our commands with this very Python."""
+    return [sys.executable, "-m", "marketlens", *arguments]
+
+
+def free_port(host: str, port: int, tries: int = 100) -> int:
+    """The first free TCP port from `port` on. Raises SetupError after `tries` busy ones."""
+    for candidate in range(port, min(port + tries, 65_536)):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, candidate))
+            except OSError:
+                continue
+            return candidate
+    raise SetupError(f"No free port from {port} on.")
+
+
+@dataclass
+class _Running:
+    command: list[str]
+    process: subprocess.Popen[bytes]
+    started_at: float
+    failed_starts: int = 0
+
+
+@dataclass
+class Supervisor:
+    """Starts processes, restarts those that die, stops all of them at the end."""
+
+    log_dir: Path
+    environment: Mapping[str, str]
+    _running: dict[str, _Running] = field(default_factory=dict)
+    _logs: list[IO[bytes]] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        """Make the log folder."""
+        self.log_dir.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop everything."""
+        del kind, error, trace
+        self.stop()
+
+    def start(self, name: str, command: Sequence[str]) -> subprocess.Popen[bytes]:
+        """Start a process; its output goes to `<name>.log`."""
+        process = self._spawn(name, command)
+        self._running[name] = _Running(list(command), process, time.monotonic())
+        return process
+
+    def process_of(self, name: str) -> subprocess.Popen[bytes]:
+        """The process that runs under this name now."""
+        return self._running[name].process
+
+    def restart_dead(self) -> list[str]:
+        """Start again what has died; returns the names. Raises SetupError if one never starts."""
+        dead = [name for name, item in self._running.items() if item.process.poll() is not None]
+        for name in dead:
+            item = self._running[name]
+            lived_s = time.monotonic() - item.started_at
+            item.failed_starts = item.failed_starts + 1 if lived_s < STARTED_AFTER_S else 0
+            # An exit code of 1 is our own clear refusal, such as missing weights: it won't pass.
+            if item.failed_starts >= FAILED_STARTS or (item.failed_starts and self._refused(item)):
+                raise SetupError(f"{name} does not start: {self._last_words(name)}.")
+            _kill_group(item.process, signal.SIGKILL)
+            item.process = self._spawn(name, item.command)
+            item.started_at = time.monotonic()
+        return dead
+
+    def stop(self) -> None:
+        """Ask everything to end, last started first; what does not is killed."""
+        running = list(reversed(self._running.values()))
+        # The broker goes last, so that the others can still say goodbye to it.
+        for item in running[:-1]:
+            _kill_group(item.process, signal.SIGTERM, group=False)
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        for item in running:
+            if item is running[-1]:
+                _kill_group(item.process, signal.SIGTERM, group=False)
+            with suppress(subprocess.TimeoutExpired):
+                item.process.wait(max(0.1, deadline - time.monotonic()))
+            # The whole group: a worker's children must not outlive it.
+            _kill_group(item.process, signal.SIGKILL)
+            item.process.wait()
+        self._running.clear()
+        for log in self._logs:
+            log.close()
+        self._logs.clear()
+
+    def _spawn(self, name: str, command: Sequence[str]) -> subprocess.Popen[bytes]:
+        log = (self.log_dir / f"{name}.log").open("ab")
+        self._logs.append(log)
+        # A session of its own: Ctrl-C in the terminal reaches us alone, and we stop it in order.
+        return subprocess.Popen(  # noqa: S603 - the command is our own
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=dict(self.environment),
+            start_new_session=True,
+        )
+
+    @staticmethod
+    def _refused(item: _Running) -> bool:
+        return item.process.returncode == 1
+
+    def _last_words(self, name: str) -> str:
+        lines = (self.log_dir / f"{name}.log").read_text(errors="replace").strip().splitlines()
+        return " | ".join(lines[-1:]) or "it left no word in its log"
+
+
+def _kill_group(
+    process: subprocess.Popen[bytes], number: signal.Signals, *, group: bool = True
+) -> None:
+    try:
+        if group:
+            os.killpg(process.pid, number)
+        else:
+            process.send_signal(number)
+    except ProcessLookupError:
+        return

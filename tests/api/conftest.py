@@ -1,0 +1,61 @@
+"""The application with a real database and store, and a broker that can't be reached.
+
+What the API promises must hold without a broker: accepted means stored.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from api.main import create_app
+from db.keys import create_key
+from db.session import Database
+from models.domain import Scope
+from settings import Settings
+
+MakeClient = Callable[..., TestClient]
+
+
+@pytest.fixture
+def make_client(tmp_path: Path, sqlite_url: str) -> Iterator[MakeClient]:
+    """Makes a client of an application with the given settings."""
+    opened: list[TestClient] = []
+
+    def make(**settings: object) -> TestClient:
+        given = {
+            "data_dir": tmp_path,
+            "database_url": sqlite_url,
+            "redis_url": f"redis+socket://{tmp_path}/nobody.sock",
+            **settings,
+        }
+        client = TestClient(
+            create_app(Settings.model_validate(given)), raise_server_exceptions=False
+        )
+        client.__enter__()
+        opened.append(client)
+        return client
+
+    yield make
+    for client in opened:
+        client.__exit__(None, None, None)
+
+
+@pytest.fixture
+def client(make_client: MakeClient) -> TestClient:
+    """A client of an application that listens on loopback."""
+    return make_client()
+
+
+@pytest.fixture
+def key(database: Database) -> Callable[..., dict[str, str]]:
+    """Makes the header of a new key with the given scopes."""
+
+    def make(*scopes: Scope) -> dict[str, str]:
+        with database.write() as session:
+            made = create_key(session, "test", scopes, datetime.now(UTC))
+        return {"Authorization": f"Bearer {made}"}
+
+    return make

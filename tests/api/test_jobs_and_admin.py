@@ -1,0 +1,106 @@
+"""Jobs, admin calls, and who may make them."""
+
+from collections.abc import Callable
+from uuid import uuid4
+
+import pytest
+from fastapi.testclient import TestClient
+
+from models.domain import Scope
+from tests.api.conftest import MakeClient
+from tests.api.test_searches import assert_problem, submit
+
+Key = Callable[..., dict[str, str]]
+
+
+@pytest.mark.parametrize("name", [str(uuid4()), "no-id"])
+def test_unknown_job(client: TestClient, name: str) -> None:
+    assert_problem(client.get(f"/v1/jobs/{name}"), 404, "not_found")
+    assert_problem(client.post(f"/v1/jobs/{name}:cancel"), 404, "not_found")
+    assert_problem(client.post(f"/v1/jobs/{name}:retry"), 404, "not_found")
+
+
+def test_cancel_and_retry(client: TestClient) -> None:
+    job_id = submit(client).json()["id"]
+    assert_problem(client.post(f"/v1/jobs/{job_id}:retry"), 409, "conflict")
+    assert client.post(f"/v1/jobs/{job_id}:cancel").json()["status"] == "cancelled"
+    assert client.post(f"/v1/jobs/{job_id}:retry").json()["status"] == "queued"
+    assert client.get("/v1/jobs").json()["items"][0]["id"] == job_id
+
+
+def test_reindex_needs_an_admin_key_and_runs_once(client: TestClient, key: Key) -> None:
+    assert_problem(client.post("/v1/admin/reindex"), 401, "unauthenticated")
+    wrong = {"Authorization": "Bearer mk_wrong"}
+    assert_problem(client.post("/v1/admin/reindex", headers=wrong), 401, "unauthenticated")
+    writer = key(Scope.WRITE)
+    assert_problem(client.post("/v1/admin/reindex", headers=writer), 403, "forbidden")
+    admin = key(Scope.ADMIN)
+    first = client.post("/v1/admin/reindex", headers=admin)
+    assert first.status_code == 202
+    assert_problem(client.post("/v1/admin/reindex", headers=admin), 409, "reindex_running")
+    cancel = f"{first.headers['location']}:cancel"
+    assert_problem(client.post(cancel), 401, "unauthenticated")
+    assert client.post(cancel, headers=admin).json()["status"] == "cancelled"
+    assert client.post("/v1/admin/reindex", headers=admin).status_code == 202
+
+
+def test_generations(client: TestClient, key: Key) -> None:
+    admin = key(Scope.ADMIN)
+    assert_problem(client.get("/v1/admin/generations"), 401, "unauthenticated")
+    assert client.get("/v1/admin/generations", headers=admin).json() == []
+    missing = client.post("/v1/admin/generations/7:activate", headers=admin)
+    assert_problem(missing, 404, "not_found")
+
+
+def test_off_loopback_every_call_needs_a_key_with_its_scope(
+    make_client: MakeClient, key: Key
+) -> None:
+    client = make_client(host="192.0.2.1")
+    assert client.get("/healthz").status_code == 200
+    assert_problem(submit(client), 401, "unauthenticated")
+    assert_problem(client.get("/v1/jobs"), 401, "unauthenticated")
+    searcher = key(Scope.SEARCH)
+    accepted = submit(client, headers=searcher)
+    assert accepted.status_code == 202
+    assert client.get(accepted.headers["location"], headers=searcher).status_code == 200
+    assert_problem(client.get("/v1/jobs", headers=searcher), 403, "forbidden")
+    assert client.get("/v1/jobs", headers=key(Scope.ADMIN)).status_code == 200
+
+
+def test_without_broker_and_workers_it_is_alive_and_not_ready(client: TestClient) -> None:
+    assert client.get("/healthz").json() == {"status": "alive"}
+    response = client.get("/readyz")
+    assert response.status_code == 503
+    checks = response.json()["checks"]
+    assert checks == {"database": True, "broker": False, "search_worker": False}
+
+
+def test_database_away_is_503_and_no_phantom_202(make_client: MakeClient) -> None:
+    client = make_client(database_url="postgresql://x@127.0.0.1:9/x")
+    response = submit(client)
+    assert_problem(response, 503, "unavailable")
+    assert response.headers["retry-after"]
+    assert client.get("/readyz").json()["checks"]["database"] is False
+
+
+def test_other_errors_are_problems_too(client: TestClient) -> None:
+    assert_problem(client.get("/nowhere"), 404, "not_found")
+    assert_problem(client.put("/v1/searches"), 405, "method_not_allowed")
+    assert_problem(client.get("/v1/jobs?limit=0"), 422, "invalid_input")
+
+
+def test_openapi_describes_calls_and_problems(client: TestClient) -> None:
+    schema = client.get("/openapi.json").json()
+    assert "Problem" in schema["components"]["schemas"]
+    paths = schema["paths"]
+    search = paths["/v1/searches"]["post"]
+    assert set(search["requestBody"]["content"]) == {"multipart/form-data", "application/json"}
+    assert "application/problem+json" in search["responses"]["422"]["content"]
+    assert "/v1/listings:batch" in paths
+    assert "/v1/jobs/{job_id}:cancel" in paths
+
+
+def test_page_is_served_with_a_strict_policy(client: TestClient) -> None:
+    page = client.get("/")
+    assert page.status_code == 200
+    assert "default-src 'none'" in page.headers["content-security-policy"]

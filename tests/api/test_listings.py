@@ -1,0 +1,202 @@
+"""Creating, reading, deleting listings, one by one and in bulk."""
+
+import io
+import json
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from fastapi.testclient import TestClient
+from httpx2 import Response
+from PIL import Image
+
+from models.photos import standardise
+from tests.api.test_searches import assert_problem
+from tests.support.pictures import jpeg
+
+KETTLE = {
+    "title": "  Red kettle ☕ ",
+    "description": "Boils.",
+    "category": "Appliances/Kettles",
+    "price": "12.50",
+    "currency": "GBP",
+    "location": "Leeds, West Yorkshire",
+}
+
+
+def parts(listing: dict[str, Any], *photos: bytes) -> dict[str, Any]:
+    files = [("photos", (f"{number}.jpg", data)) for number, data in enumerate(photos)]
+    return {"data": {"listing": json.dumps(listing)}, "files": files}
+
+
+def create(client: TestClient, **changes: Any) -> Response:
+    return client.post("/v1/listings", **parts({**KETTLE, **changes}, jpeg(1), jpeg(2)))
+
+
+def test_created_listing_is_there_with_its_job(client: TestClient) -> None:
+    response = create(client)
+    assert response.status_code == 202
+    accepted = response.json()
+    assert response.headers["location"] == f"/v1/jobs/{accepted['job']['id']}"
+    assert accepted["job"]["progress"] == {"total": 2, "done": 0, "failed": 0}
+    listing = client.get(f"/v1/listings/{accepted['listing_id']}").json()
+    assert listing["title"] == "Red kettle ☕"
+    assert (listing["price"], listing["currency"]) == ("12.50", "GBP")
+    assert listing["category"] == "Appliances / Kettles"
+    assert len(listing["photos"]) == 2
+
+
+def test_photos_are_served_clean_and_only_while_listed(client: TestClient) -> None:
+    file = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x010F] = "SECRETMAKER"
+    Image.new("RGB", (60, 40), "red").save(file, "JPEG", exif=exif)
+    dirty = file.getvalue() + b"<script>alert(1)</script>"
+    response = client.post("/v1/listings", **parts(KETTLE, dirty))
+    place = f"/v1/listings/{response.json()['listing_id']}"
+    url = client.get(place).json()["photos"][0]["url"]
+    photo = client.get(url)
+    assert photo.headers["content-type"] == "image/jpeg"
+    assert photo.headers["x-content-type-options"] == "nosniff"
+    assert b"SECRETMAKER" not in photo.content
+    assert b"script" not in photo.content
+    assert client.delete(place).status_code == 204
+    assert_problem(client.get(url), 404, "not_found")
+
+
+def test_a_search_photo_is_nobody_elses(client: TestClient) -> None:
+    client.post("/v1/searches", files={"photo": ("a.jpg", jpeg(9))})
+    assert_problem(client.get(f"/v1/photos/{standardise(jpeg(9)).sha256}"), 404, "not_found")
+
+
+def test_put_replaces(client: TestClient) -> None:
+    place = f"/v1/listings/{uuid4()}"
+    assert client.put(place, **parts(KETTLE, jpeg(1))).status_code == 202
+    assert client.put(place, **parts({"title": "Blue"}, jpeg(2))).status_code == 202
+    listing = client.get(place).json()
+    assert (listing["title"], listing["price"], listing["category"]) == ("Blue", None, None)
+    assert len(listing["photos"]) == 1
+    assert len(client.get("/v1/listings").json()["items"]) == 1
+
+
+def test_delete(client: TestClient) -> None:
+    place = f"/v1/listings/{create(client).json()['listing_id']}"
+    assert client.delete(place).status_code == 204
+    assert_problem(client.get(place), 404, "not_found")
+    assert_problem(client.delete(place), 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"title": " "},
+        {"price": "-1"},
+        {"price": "NaN"},
+        {"price": "Infinity"},
+        {"price": "1.005"},
+        {"currency": None},
+        {"currency": "pounds"},
+        {"colour": "red"},
+        {"title": "x" * 501},
+    ],
+)
+def test_bad_listings(client: TestClient, change: dict[str, Any]) -> None:
+    assert_problem(create(client, **change), 422, "invalid_input")
+    assert client.get("/v1/listings").json()["items"] == []
+
+
+def test_bad_photo_stores_nothing(client: TestClient) -> None:
+    response = client.post("/v1/listings", **parts(KETTLE, jpeg(1), b"text"))
+    assert_problem(response, 415, "unsupported_photo")
+    assert client.get("/v1/listings").json()["items"] == []
+
+
+def test_listing_without_photo_or_part(client: TestClient) -> None:
+    assert_problem(client.post("/v1/listings", json=KETTLE), 415, "unsupported_body")
+    response = client.post("/v1/listings", files={"photos": ("a.jpg", jpeg(1))})
+    assert_problem(response, 422, "invalid_input")
+
+
+def send_batch(client: TestClient, text: str, kind: str, **photos: bytes) -> Response:
+    files = {"listings": ("rows", text.encode(), kind)}
+    files |= {name: (name, data, "image/jpeg") for name, data in photos.items()}
+    return client.post("/v1/listings:batch", files=files)
+
+
+def test_bad_rows_are_reported_and_fail_no_other(client: TestClient) -> None:
+    row_id = str(uuid4())
+    rows = [
+        {"title": "Good", "photos": ["front", "back"], "id": row_id},
+        {"title": "No such photo", "photos": ["side"]},
+        {"title": "Broken photo", "photos": ["broken"]},
+        {"title": "", "photos": ["front"]},
+        {"title": "Same id", "photos": ["front"], "id": row_id},
+        {"title": "Also good", "photos": ["front"]},
+    ]
+    text = "\n".join(json.dumps(row) for row in rows) + "\nnot json\n"
+    response = send_batch(
+        client, text, "application/x-ndjson", front=jpeg(1), back=jpeg(2), broken=b"text"
+    )
+    assert response.status_code == 202
+    job = client.get(response.headers["location"]).json()
+    assert job["type"] == "batch"
+    assert job["progress"]["total"] == 2
+    assert (job["result"]["rows"], job["result"]["accepted"]) == (7, 2)
+    errors = {error["row"]: error["code"] for error in job["result"]["errors"]}
+    assert errors == {
+        2: "unknown_photo",
+        3: "unsupported_photo",
+        4: "invalid_input",
+        5: "duplicate_id",
+        7: "invalid_input",
+    }
+    titles = {item["title"] for item in client.get("/v1/listings").json()["items"]}
+    assert titles == {"Good", "Also good"}
+    assert client.get(f"/v1/listings/{row_id}").json()["title"] == "Good"
+
+
+def test_batch_as_csv_with_a_stored_photo(client: TestClient) -> None:
+    first = create(client).json()["listing_id"]
+    stored = client.get(f"/v1/listings/{first}").json()["photos"][0]["id"]
+    text = f"title,price,currency,photos\nOne,5,GBP,a {stored}\nTwo,,,{stored}\n"
+    response = send_batch(client, text, "text/csv", a=jpeg(7))
+    assert response.json()["result"]["accepted"] == 2, response.text
+    one = next(i for i in client.get("/v1/listings").json()["items"] if i["title"] == "One")
+    assert one["price"] == "5.00"
+    assert [photo["id"] for photo in one["photos"]][1] == stored
+
+
+def test_batch_of_nothing_good_has_failed(client: TestClient) -> None:
+    job = send_batch(client, '{"title": "x", "photos": ["a"]}', "application/x-ndjson").json()
+    assert (job["status"], job["error"]["code"]) == ("failed", "no_rows")
+
+
+def test_empty_batch(client: TestClient) -> None:
+    assert_problem(send_batch(client, "\n", "application/x-ndjson"), 422, "invalid_input")
+
+
+def test_pages(client: TestClient) -> None:
+    made = {create(client).json()["listing_id"] for _ in range(5)}
+    seen: list[str] = []
+    cursor: str | None = None
+    while True:
+        params = {"limit": 2} | ({"cursor": cursor} if cursor else {})
+        body = client.get("/v1/listings", params=params).json()
+        seen += [item["id"] for item in body["items"]]
+        cursor = body["next_cursor"]
+        if cursor is None:
+            break
+    assert len(seen) == 5
+    assert set(seen) == made
+
+
+@pytest.mark.parametrize("cursor", ["x", "AAAA", "bm93fG5v", "MjAzMC0wMS0wMXx4"])
+def test_malformed_cursor(client: TestClient, cursor: str) -> None:
+    response = client.get("/v1/listings", params={"cursor": cursor})
+    assert_problem(response, 422, "invalid_input")
+
+
+def test_file_names_are_ignored(client: TestClient) -> None:
+    files = [("photos", (name, jpeg(1))) for name in ("../../x", "a" * 1_000)]
+    response = client.post("/v1/listings", data={"listing": json.dumps(KETTLE)}, files=files)
+    assert response.status_code == 202

@@ -1,0 +1,95 @@
+"""The deployment files must agree with the code. No Docker engine is needed to see that."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import yaml
+
+from marketlens import app
+from ops.processes import PROCESSES
+from settings import Settings
+
+ROOT = Path(__file__).parents[2]
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = {name: service for name, service in SERVICES.items() if "build" in service}
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+
+
+def command_path(arguments: list[str]) -> None:
+    """Parse the arguments with the real command line, without running the command."""
+    command = typer.main.get_command(app)
+    context = command.make_context("marketlens", list(arguments), resilient_parsing=True)
+    name, found, rest = command.resolve_command(context, [*arguments])  # type: ignore[attr-defined]
+    assert found is not None, f"no command {name}"
+    found.make_context(name, rest)
+
+
+def test_services_are_the_same_processes_as_started_locally() -> None:
+    long_running = {
+        name: tuple(item["command"]) for name, item in OURS.items() if name != "migrate"
+    }
+    assert long_running == {spec.name: spec.arguments for spec in PROCESSES}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_command_exists_and_parses(name: str) -> None:
+    command_path(OURS[name]["command"])
+    if check := OURS[name].get("healthcheck"):
+        assert check["test"][:2] == ["CMD", "marketlens"]
+        command_path(check["test"][2:])
+
+
+def test_every_variable_is_a_setting() -> None:
+    named = set(re.findall(r"MARKETLENS_([A-Z_]+)", (ROOT / "docker-compose.yml").read_text()))
+    named |= set(re.findall(r"MARKETLENS_([A-Z_]+)", DOCKERFILE))
+    assert named
+    assert {name.lower() for name in named} <= set(Settings.model_fields)
+
+
+def test_every_image_is_pinned_to_a_version() -> None:
+    images = [item["image"] for name, item in SERVICES.items() if name not in OURS]
+    images += re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
+    assert images
+    for image in images:
+        assert re.search(r":\d+\.\d+\.?\d*-", image), image
+
+
+def test_the_image_is_tagged_with_this_version() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert {item["image"] for item in OURS.values()} == {f"marketlens:{project['version']}"}
+
+
+def test_redis_never_evicts_a_job_and_survives_a_restart() -> None:
+    command = " ".join(SERVICES["redis"]["command"])
+    assert "--maxmemory-policy noeviction" in command
+    assert "--appendonly yes" in command
+
+
+def test_every_long_running_service_has_a_health_check() -> None:
+    assert all("healthcheck" in item for name, item in SERVICES.items() if name != "migrate")
+
+
+def test_volumes_are_declared() -> None:
+    used = {
+        volume.split(":")[0] for item in SERVICES.values() for volume in item.get("volumes", [])
+    }
+    assert used == set(COMPOSE["volumes"])
+
+
+def test_the_container_is_not_root_and_gets_every_package() -> None:
+    final = DOCKERFILE.rpartition("FROM ")[2]
+    assert re.search(r"^USER (?!root)", final, re.MULTILINE)
+    copied = set(re.findall(r"^COPY (\w+) \1$", DOCKERFILE, re.MULTILINE))
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    assert copied == packages
+    ignored = (ROOT / ".dockerignore").read_text()
+    assert all(f"!{name}\n" in ignored for name in packages)
+
+
+def test_torch_is_the_cpu_build() -> None:
+    assert re.search(r"--index-url https://download\.pytorch\.org/whl/cpu torch==", DOCKERFILE)

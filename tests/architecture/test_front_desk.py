@@ -1,0 +1,30 @@
+"""The API must stay light: a process of its own proves what it imports."""
+
+import subprocess
+import sys
+
+HEAVY = {"torch", "torchvision", "faiss", "pandas", "onnxruntime", "numpy", "skimage"}
+
+
+def modules_after(statement: str) -> set[str]:
+    code = f"{statement}; import sys; print(' '.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_importing_the_api_imports_nothing_heavy() -> None:
+    assert not HEAVY & modules_after("import api.main, api.cli")
+
+
+def test_the_front_door_imports_no_room_until_asked() -> None:
+    loaded = modules_after("import marketlens")
+    assert not HEAVY & loaded
+    assert not {"api", "etl", "workers", "ops"} & loaded
+
+
+def test_making_the_application_connects_to_nothing() -> None:
+    statement = (
+        "import socket, threading; socket.socket.connect = None; import api.main; "
+        "api.main.create_app(); assert threading.active_count() == 1"
+    )
+    assert "api.main" in modules_after(statement)

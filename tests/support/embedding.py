@@ -1,0 +1,34 @@
+"""What workers do, without a model: for tests of what comes before and after them."""
+
+from datetime import datetime, timedelta
+
+import numpy as np
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from db import jobs
+from db.embeddings import add_embeddings, register_encoder
+from db.jobs import Claim
+from db.session import Database
+from db.tables import Job
+from models.domain import EncoderSpec, JobStatus, JobType
+
+LEASE = timedelta(minutes=1)
+
+
+def claim_queued(session: Session, job_type: JobType, now: datetime) -> list[Claim]:
+    """Claim every queued job of a type."""
+    queued = select(Job.id).where(Job.type == job_type, Job.status == JobStatus.QUEUED)
+    claims = [jobs.claim(session, job_id, now, LEASE) for job_id in session.scalars(queued).all()]
+    return [claim for claim in claims if claim is not None]
+
+
+def embed_all(database: Database, encoder: EncoderSpec, now: datetime) -> None:
+    """Do every queued embed job; all photos get the same vector."""
+    vector = np.full(encoder.dimension, encoder.dimension**-0.5, np.float32)
+    with database.write() as session:
+        encoder_id = register_encoder(session, encoder, now)
+        for claim in claim_queued(session, JobType.EMBED, now):
+            photo_ids = claim.payload["photo_ids"]
+            jobs.finish(session, claim, now, result={}, done=len(photo_ids))
+            add_embeddings(session, encoder_id, dict.fromkeys(photo_ids, vector))

@@ -1,0 +1,127 @@
+"""What the workers do, on a real database, store and index; only the network is a small one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from db import jobs
+from db.embeddings import register_encoder
+from db.jobs import Claim
+from db.listings import ListingData, PhotoData, ensure_photos, set_photos, upsert_listings
+from db.photos import PhotoStore
+from db.session import Database
+from db.tables import Job
+from models.domain import JobType
+from models.photos import standardise
+from tests.conftest import Clock
+from tests.support.encoder import ThumbnailEncoder
+from tests.support.pictures import jpeg
+from workers.contracts import Queue
+from workers.live_index import LiveIndex
+from workers.runtime import Runtime, WorkerConfig
+from workers.tasks import run_job
+
+LEASE = timedelta(seconds=60)
+
+
+@dataclass
+class Workshop:
+    """One worker's runtime, and short ways to give it work."""
+
+    runtime: Runtime
+    encoder: ThumbnailEncoder
+
+    @property
+    def database(self) -> Database:
+        return self.runtime.database
+
+    @property
+    def index(self) -> LiveIndex:
+        assert self.runtime.index
+        return self.runtime.index
+
+    def now(self) -> Any:
+        return Clock()()
+
+    def list_photos(self, *photos: bytes, listing_id: UUID | None = None) -> tuple[UUID, list[int]]:
+        """Store a listing with these photos; gives its id and theirs."""
+        made = listing_id or uuid4()
+        standard = [standardise(data) for data in photos]
+        stored = [
+            PhotoData(self.runtime.store.put(item.data), item.width, item.height)
+            for item in standard
+        ]
+        with self.database.write() as session:
+            upsert_listings(session, [ListingData(made, "A thing")], self.now())
+            ids = ensure_photos(session, stored, self.now())
+            photo_ids = [ids[item.sha256] for item in stored]
+            set_photos(session, {made: photo_ids})
+        return made, photo_ids
+
+    def accept(self, job_type: JobType, payload: dict[str, Any]) -> UUID:
+        with self.database.write() as session:
+            return jobs.accept(
+                session, job_type, payload, job_id=uuid4(), now=self.now(), total=1
+            ).id
+
+    def claim(self, job_id: UUID) -> Claim:
+        with self.database.write() as session:
+            owned = jobs.claim(session, job_id, self.now(), LEASE)
+        assert owned
+        return owned
+
+    def do(self, job_type: JobType, payload: dict[str, Any]) -> Job:
+        """Accept a job, do it as a task does, and give its row."""
+        job_id = self.accept(job_type, payload)
+        run_job(self.runtime, job_id)
+        return self.job(job_id)
+
+    def job(self, job_id: UUID) -> Job:
+        with self.database.read() as session:
+            return jobs.get(session, job_id)
+
+    def embed(self, photo_ids: Sequence[int]) -> Job:
+        return self.do(JobType.EMBED, {"photo_ids": list(photo_ids)})
+
+    def search(self, seed: int, limit: int = 10) -> list[UUID]:
+        """The listings found by a drawn picture, best first."""
+        sha256 = self.runtime.store.put(standardise(jpeg(seed)).data)
+        job = self.do(JobType.SEARCH, {"photo": sha256, "limit": limit})
+        assert job.result, (job.error_code, job.error_detail)
+        return [UUID(row["listing_id"]) for row in job.result["results"]]
+
+    def reindex(self) -> Job:
+        return self.do(JobType.REINDEX, {})
+
+
+@pytest.fixture
+def workshop(tmp_path: Path, sqlite_url: str, store: PhotoStore) -> Workshop:
+    """A worker that can do every kind of job."""
+    return make_workshop(Database(sqlite_url), store, tmp_path / "generations")
+
+
+def make_workshop(database: Database, store: PhotoStore, generations_dir: Path) -> Workshop:
+    encoder = ThumbnailEncoder()
+    with database.write() as session:
+        encoder_id = register_encoder(session, encoder.spec, Clock()())
+    config = WorkerConfig(
+        queue=Queue.SEARCH,
+        database_url="",
+        store_url="",
+        generations_dir=generations_dir,
+        encoder=encoder.spec.name,
+        weights=None,
+        spec=encoder.spec,
+        threads=1,
+        lease=LEASE,
+        max_attempts=3,
+        recall_target=0.95,
+        keep_generations=2,
+    )
+    index = LiveIndex(encoder.spec, encoder_id, generations_dir)
+    return Workshop(Runtime(config, database, store, encoder_id, encoder, index), encoder)

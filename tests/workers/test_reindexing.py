@@ -1,0 +1,162 @@
+"""A new generation replaces the old one whole, or not at all."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from db import generations, jobs
+from db.tables import Generation
+from models.domain import GenerationStatus, JobStatus, JobType
+from models.errors import Conflict
+from models.index import build
+from tests.workers.conftest import Workshop
+from tests.workers.test_searching import listed
+from workers import reindex
+from workers.tasks import run_job
+
+
+def all_generations(workshop: Workshop) -> list[Generation]:
+    with workshop.database.read() as session:
+        return list(generations.all_generations(session, 100))
+
+
+def folders(workshop: Workshop) -> set[str]:
+    return {path.name for path in workshop.runtime.config.generations_dir.iterdir()}
+
+
+def test_generation_is_built_measured_and_served(workshop: Workshop) -> None:
+    ids = [listed(workshop, seed) for seed in range(6)]
+    job = workshop.reindex()
+    assert job.status is JobStatus.SUCCEEDED, job.error_detail
+    assert job.result
+    assert (job.result["rows"], job.result["recall_at_10"]) == (6, 1.0)
+    assert workshop.search(3)[0] == ids[3]
+    assert workshop.index.generation_id == job.result["generation"]
+    assert workshop.index.index.fresh_count == 0
+    after = listed(workshop, 50)
+    assert workshop.search(50)[0] == after
+    assert workshop.index.index.fresh_count == 1
+
+
+def test_old_generations_are_kept_for_rollback_then_removed(workshop: Workshop) -> None:
+    listed(workshop, 1)
+    for _ in range(3):
+        workshop.reindex()
+    rows = all_generations(workshop)
+    assert [row.status for row in rows] == [
+        GenerationStatus.LIVE,
+        GenerationStatus.RETIRED,
+        GenerationStatus.REMOVED,
+    ]
+    assert folders(workshop) == {str(row.id) for row in rows[:2]}
+
+
+def test_rollback_serves_the_older_generation_with_every_change_since(workshop: Workshop) -> None:
+    first = listed(workshop, 1)
+    workshop.reindex()
+    second = listed(workshop, 2)
+    workshop.reindex()
+    newer, older = all_generations(workshop)
+    with workshop.database.write() as session:
+        generations.switch_to(session, older.id, workshop.now())
+    assert workshop.search(2) == [second, first]
+    assert workshop.index.generation_id == older.id
+    statuses = {row.id: row.status for row in all_generations(workshop)}
+    assert statuses[newer.id] is GenerationStatus.RETIRED
+
+
+def test_a_removed_generation_can_not_come_back(workshop: Workshop) -> None:
+    listed(workshop, 1)
+    for _ in range(3):
+        workshop.reindex()
+    removed = all_generations(workshop)[-1]
+    with pytest.raises(Conflict), workshop.database.write() as session:
+        generations.switch_to(session, removed.id, workshop.now())
+
+
+def test_a_damaged_generation_is_refused_and_the_one_before_it_serves(workshop: Workshop) -> None:
+    first = listed(workshop, 1)
+    workshop.reindex()
+    assert workshop.search(1) == [first]
+    older = workshop.index.generation_id
+    second = listed(workshop, 2)
+    job = workshop.reindex()
+    assert job.result
+    flip_a_byte(workshop.runtime.config.generations_dir / str(job.result["generation"]))
+    assert workshop.search(2) == [second, first]
+    assert workshop.index.generation_id == older
+
+
+def flip_a_byte(folder: Path) -> None:
+    path = folder / "index.faiss"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def test_under_its_recall_target_it_is_refused(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The build itself is told to use two bits a number, which loses too much."""
+    for seed in range(40):
+        listed(workshop, seed)
+    first = workshop.reindex()
+    assert first.result
+
+    def lossy(*arguments: Any, **options: Any) -> Any:
+        return build.build_generation(*arguments, **options, factory="PQ1x2")
+
+    monkeypatch.setattr(reindex, "build_generation", lossy)
+    job = workshop.reindex()
+    assert (job.status, job.error_code) == (JobStatus.FAILED, "recall_too_low")
+    assert [row.status for row in all_generations(workshop)] == [
+        GenerationStatus.REFUSED,
+        GenerationStatus.LIVE,
+    ]
+    assert folders(workshop) == {str(first.result["generation"])}
+
+
+def test_what_a_killed_build_left_is_cleared(workshop: Workshop) -> None:
+    listed(workshop, 1)
+    job_id = workshop.accept(JobType.REINDEX, {})
+    with workshop.database.write() as session:
+        dead = generations.begin(session, workshop.runtime.encoder_id, job_id, workshop.now()).id
+    half = workshop.runtime.config.generations_dir / str(dead)
+    half.mkdir(parents=True)
+    (half / "index.faiss").write_bytes(b"half")
+    run_job(workshop.runtime, job_id)
+    assert workshop.job(job_id).status is JobStatus.SUCCEEDED
+    rows = {row.id: row.status for row in all_generations(workshop)}
+    assert rows[dead] is GenerationStatus.FAILED
+    assert str(dead) not in folders(workshop)
+
+
+def test_a_cancelled_build_leaves_the_live_one(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed(workshop, 1)
+    first = workshop.reindex()
+    assert first.result
+    job_id = workshop.accept(JobType.REINDEX, {})
+
+    def cancelled_meanwhile(*arguments: Any, **options: Any) -> Any:
+        built = build.build_generation(*arguments, **options)
+        with workshop.database.write() as session:
+            jobs.cancel(session, job_id, workshop.now())
+        return built
+
+    monkeypatch.setattr(reindex, "build_generation", cancelled_meanwhile)
+    run_job(workshop.runtime, job_id)
+    assert workshop.job(job_id).status is JobStatus.CANCELLED
+    assert [row.status for row in all_generations(workshop)] == [
+        GenerationStatus.FAILED,
+        GenerationStatus.LIVE,
+    ]
+    assert folders(workshop) == {str(first.result["generation"])}
+
+
+def test_an_empty_catalogue_can_be_indexed(workshop: Workshop) -> None:
+    assert workshop.reindex().status is JobStatus.SUCCEEDED
+    listing_id = listed(workshop, 1)
+    assert workshop.search(1) == [listing_id]

@@ -1,0 +1,106 @@
+"""The relay publishes what no worker got, on a real Redis."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from redis import Redis
+
+from db import jobs
+from db.session import Database
+from models.domain import JobStatus, JobType
+from tests.conftest import Clock
+from tests.workers.conftest import LEASE
+from workers.broker import CONSUMER_TRANSPORT, create_celery
+from workers.client import JobPublisher
+from workers.contracts import Queue
+from workers.relay import sweep
+
+
+def take_all(broker_url: str, queue: Queue) -> list[str]:
+    """Take every message from a queue, as a worker that then vanishes would."""
+    taken = []
+    with create_celery(broker_url, CONSUMER_TRANSPORT).connection_for_read() as connection:
+        simple = connection.SimpleQueue(queue.value)
+        with suppress(simple.Empty):
+            while True:
+                message = simple.get(timeout=0.2)
+                taken.append(message.payload[0][0])
+                message.ack()
+        simple.close()
+    return taken
+
+
+@pytest.fixture
+def publisher(redis_url: str) -> Iterator[JobPublisher]:
+    with Redis(unix_socket_path=redis_url.partition("://")[2]) as redis:
+        redis.flushall()
+    made = JobPublisher(redis_url)
+    yield made
+    made.close()
+
+
+def accept(database: Database, clock: Clock, job_type: JobType = JobType.EMBED) -> UUID:
+    with database.write() as session:
+        return jobs.accept(session, job_type, {}, job_id=uuid4(), now=clock()).id
+
+
+def test_committed_but_never_published(
+    database: Database, clock: Clock, publisher: JobPublisher, redis_url: str
+) -> None:
+    embed, search = accept(database, clock), accept(database, clock, JobType.SEARCH)
+    assert sweep(database, publisher, clock, max_attempts=3) == 0
+    clock.advance(seconds=6)
+    assert sweep(database, publisher, clock, max_attempts=3) == 2
+    assert take_all(redis_url, Queue.EMBED) == [str(embed)]
+    assert take_all(redis_url, Queue.SEARCH) == [str(search)]
+
+
+def test_message_lost_on_the_way_is_sent_again(
+    database: Database, clock: Clock, publisher: JobPublisher, redis_url: str
+) -> None:
+    job_id = accept(database, clock)
+    clock.advance(seconds=6)
+    sweep(database, publisher, clock, max_attempts=3)
+    assert take_all(redis_url, Queue.EMBED) == [str(job_id)]
+    clock.advance(seconds=14)
+    assert sweep(database, publisher, clock, max_attempts=3) == 0
+    clock.advance(seconds=2)
+    assert sweep(database, publisher, clock, max_attempts=3) == 1
+    assert take_all(redis_url, Queue.EMBED) == [str(job_id)]
+
+
+def test_job_of_a_dead_worker_goes_to_another_at_once(
+    database: Database, clock: Clock, publisher: JobPublisher, redis_url: str
+) -> None:
+    job_id = accept(database, clock)
+    with database.write() as session:
+        jobs.claim(session, job_id, clock(), LEASE)
+    clock.advance(seconds=61)
+    assert sweep(database, publisher, clock, max_attempts=3) == 1
+    assert take_all(redis_url, Queue.EMBED) == [str(job_id)]
+    with database.read() as session:
+        assert jobs.get(session, job_id).status is JobStatus.QUEUED
+
+
+def test_ended_jobs_are_left_alone(
+    database: Database, clock: Clock, publisher: JobPublisher
+) -> None:
+    job_id = accept(database, clock)
+    with database.write() as session:
+        jobs.cancel(session, job_id, clock())
+    clock.advance(hours=1)
+    assert sweep(database, publisher, clock, max_attempts=3) == 0
+
+
+def test_broker_away_costs_time_not_work(
+    database: Database, clock: Clock, publisher: JobPublisher, redis_url: str, tmp_path: Path
+) -> None:
+    job_id = accept(database, clock)
+    clock.advance(seconds=6)
+    nobody = JobPublisher(f"redis+socket://{tmp_path}/nobody.sock")
+    assert sweep(database, nobody, clock, max_attempts=3) == 0
+    assert sweep(database, publisher, clock, max_attempts=3) == 1
+    assert take_all(redis_url, Queue.EMBED) == [str(job_id)]

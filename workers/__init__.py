@@ -1,0 +1,1 @@
+"""The hands: Celery workers that embed, search and build the index."""

@@ -1,0 +1,108 @@
+"""Starts one worker: a Celery parent whose children each hold a runtime."""
+
+import logging
+import os
+import signal
+import sys
+from datetime import timedelta
+from multiprocessing import Value
+from typing import Any
+
+from celery import Celery
+from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
+
+from models.encoders.specs import resolve_spec
+from models.errors import MarketlensError
+from models.weights import locate_weights
+from settings import Settings
+from workers.broker import CONSUMER_TRANSPORT, create_celery
+from workers.contracts import Queue
+from workers.runtime import Runtime, WorkerConfig
+from workers.tasks import register_tasks
+
+log = logging.getLogger(__name__)
+
+
+def resolve_config(settings: Settings, queue: Queue, concurrency: int) -> WorkerConfig:
+    """The values that one queue's worker needs; finds the weights, or raises WeightsError."""
+    weights = None
+    if settings.encoder == "resnet50":
+        weights = locate_weights(settings.weights, settings.models_dir)
+    cores = len(os.sched_getaffinity(0))
+    return WorkerConfig(
+        queue=queue,
+        database_url=settings.sqlalchemy_url,
+        store_url=settings.photo_store_url,
+        generations_dir=settings.generations_dir,
+        encoder=settings.encoder,
+        weights=weights,
+        spec=resolve_spec(settings.encoder, weights),
+        # Each child's thread pools get their share: more threads than cores slow all down.
+        threads=settings.threads or max(1, cores // concurrency),
+        lease=timedelta(seconds=settings.lease_seconds),
+        max_attempts=settings.max_attempts,
+        recall_target=settings.recall_target,
+        keep_generations=settings.keep_generations,
+    )
+
+
+class Worker:
+    """One worker of one queue. `run` blocks until it is told to stop."""
+
+    def __init__(self, settings: Settings, queue: Queue, concurrency: int) -> None:
+        self._config = resolve_config(settings, queue, concurrency)
+        self._concurrency = concurrency
+        self._log_level = settings.log_level
+        self._celery: Celery = create_celery(settings.broker_url, CONSUMER_TRANSPORT)
+        self._runtime: Runtime | None = None
+        # Shared with the children, which are forked: one that can't start says so here.
+        self._start_failed = Value("b", 0)
+        register_tasks(self._celery, self._held)
+
+    def run(self) -> int:
+        """Consume until SIGTERM (which finishes the task in hand); returns the exit code."""
+        # Receivers are kept strongly: Celery would let bound methods be collected.
+        setup_logging.connect(self._set_up_logging, weak=False)
+        worker_process_init.connect(self._start_child, weak=False)
+        worker_process_shutdown.connect(self._stop_child, weak=False)
+        self._celery.worker_main(
+            [
+                "worker",
+                f"--queues={self._config.queue}",
+                f"--hostname={self._config.queue}-{os.getpid()}@%h",
+                "--pool=prefork",
+                f"--concurrency={self._concurrency}",
+                "--without-gossip",
+                "--without-mingle",
+            ]
+        )
+        return int(self._start_failed.value)
+
+    def _set_up_logging(self, **_: Any) -> None:
+        logging.basicConfig(
+            level=self._log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+        )
+        # Two lines for every message taken, probes included, say nothing that ours do not.
+        for name in ("celery.worker.strategy", "celery.app.trace"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+
+    def _start_child(self, **_: Any) -> None:
+        """Load the model after the fork: a thread pool made before it would hang the child."""
+        try:
+            self._runtime = Runtime.start(self._config)
+        except MarketlensError as error:
+            # Celery would log this and go on with a child that can do nothing.
+            self._start_failed.value = 1
+            sys.stderr.write(f"marketlens: {error}\n")
+            sys.stderr.flush()
+            os.kill(os.getppid(), signal.SIGTERM)
+            os._exit(1)
+
+    def _stop_child(self, **_: Any) -> None:
+        if self._runtime is not None:
+            self._runtime.database.close()
+
+    def _held(self) -> Runtime:
+        if self._runtime is None:
+            raise RuntimeError("tasks run in worker processes only")
+        return self._runtime

@@ -1,0 +1,132 @@
+"""The reindex job: the next generation, built aside, measured, then switched to."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from db import generations, jobs
+from db.changes import last_change
+from db.embeddings import Vectors, live_vectors_after
+from db.jobs import Claim, ClaimLost
+from db.session import Database
+from models.domain import EncoderSpec, GenerationStatus
+from models.errors import RecallTooLow
+from models.index.build import BuiltGeneration, build_generation, remove_generation
+
+
+def run_reindex(
+    claim: Claim,
+    *,
+    database: Database,
+    spec: EncoderSpec,
+    encoder_id: int,
+    generations_dir: Path,
+    recall_target: float,
+    keep: int,
+    lease: timedelta,
+    clock: Callable[[], datetime],
+) -> None:
+    """Build a generation of all live vectors and make it live, unless it is worse than wanted.
+
+    Searches go on with the generation before. Whatever a killed build left is cleared first.
+    """
+    _clear_abandoned(database, generations_dir)
+    with database.write() as session:
+        # The number comes before the vectors are read: a change in between is read twice, which
+        # does no harm, instead of never.
+        contained = last_change(session)
+        generation_id = generations.begin(session, encoder_id, claim.job_id, clock()).id
+
+    def heartbeat(rows: int) -> None:
+        with database.write() as session:
+            jobs.heartbeat(session, claim, clock(), lease, done=rows)
+
+    target = generations_dir / str(generation_id)
+    try:
+        built = build_generation(
+            target,
+            _batches(database, encoder_id),
+            encoder=spec,
+            last_change=contained,
+            created_at=clock(),
+            recall_target=recall_target,
+            heartbeat=heartbeat,
+        )
+        _switch(database, claim, generation_id, built, clock())
+    except RecallTooLow as error:
+        _end(database, generation_id, GenerationStatus.REFUSED, str(error))
+        raise
+    except Exception as error:
+        if target.exists():
+            remove_generation(target)
+        reason = "another attempt took over" if isinstance(error, ClaimLost) else str(error)
+        _end(database, generation_id, GenerationStatus.FAILED, reason)
+        raise
+    _prune(database, encoder_id, generations_dir, keep)
+
+
+def _batches(database: Database, encoder_id: int) -> Iterator[Vectors]:
+    """Every live vector; each batch is a transaction of its own, however long the build takes."""
+    after = 0
+    while True:
+        with database.read() as session:
+            ids, vectors = live_vectors_after(session, encoder_id, after)
+        if not len(ids):
+            return
+        after = int(ids[-1])
+        yield ids, vectors
+
+
+def _switch(
+    database: Database, claim: Claim, generation_id: int, built: BuiltGeneration, now: datetime
+) -> None:
+    """Make the generation live and end the job, as one."""
+    manifest = built.manifest
+    measured: dict[str, Any] = {
+        "factory": manifest.factory,
+        "rows": manifest.rows,
+        "last_change": manifest.last_change,
+        "recall_at_10": manifest.recall_at_10,
+        "p50_ms": manifest.p50_ms,
+        "bytes": manifest.bytes,
+    }
+    with database.write() as session:
+        jobs.finish(
+            session,
+            claim,
+            now,
+            result={"generation": generation_id, **measured},
+            done=manifest.rows,
+        )
+        generations.activate(
+            session, generation_id, now, manifest_sha256=built.manifest_sha256, **measured
+        )
+
+
+def _end(database: Database, generation_id: int, status: GenerationStatus, error: str) -> None:
+    with database.write() as session:
+        generations.end(session, generation_id, status, error)
+
+
+def _clear_abandoned(database: Database, generations_dir: Path) -> None:
+    with database.write() as session:
+        dead = [row.id for row in generations.abandoned(session)]
+        for generation_id in dead:
+            generations.end(
+                session, generation_id, GenerationStatus.FAILED, "its worker ended before it did"
+            )
+    _remove(generations_dir, dead)
+
+
+def _prune(database: Database, encoder_id: int, generations_dir: Path, keep: int) -> None:
+    with database.write() as session:
+        surplus = generations.retire_beyond(session, encoder_id, keep)
+    _remove(generations_dir, surplus)
+
+
+def _remove(generations_dir: Path, generation_ids: list[int]) -> None:
+    for generation_id in generation_ids:
+        folder = generations_dir / str(generation_id)
+        if folder.exists():
+            remove_generation(folder)

@@ -1,0 +1,63 @@
+"""The relay: publishes what was accepted but never reached a worker. Every promise rests on it."""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from threading import Event
+from time import monotonic
+
+from db import jobs
+from db.session import Database
+from models.errors import Unavailable
+from workers.client import JobPublisher
+from workers.contracts import Queue
+
+log = logging.getLogger(__name__)
+
+SWEEP_EVERY_S = 1.0
+PROBE_EVERY_S = 5.0
+JOBS_PER_SWEEP = 500
+
+
+def sweep(
+    database: Database, publisher: JobPublisher, clock: Callable[[], datetime], max_attempts: int
+) -> int:
+    """Queue again what dead workers held, publish what is due; returns how many were published."""
+    if _has_expired(database, clock()):
+        with database.write() as session:
+            released = jobs.release_expired(session, clock(), max_attempts)
+            log.warning("%s jobs had lost their worker", released)
+    with database.read() as session:
+        due = jobs.due_for_publishing(session, clock(), JOBS_PER_SWEEP)
+    sent = publisher.publish(due)
+    if sent:
+        with database.write() as session:
+            jobs.mark_published(session, sent, clock())
+    return len(sent)
+
+
+def _has_expired(database: Database, now: datetime) -> bool:
+    """Looked up before writing, so that an idle relay never takes the writer's lock."""
+    with database.read() as session:
+        return jobs.any_expired(session, now)
+
+
+def run_relay(
+    database: Database,
+    publisher: JobPublisher,
+    clock: Callable[[], datetime],
+    max_attempts: int,
+    stop: Event,
+) -> None:
+    """Sweep until told to stop, and probe each queue so that readiness can be seen."""
+    next_probe = 0.0
+    while not stop.is_set():
+        try:
+            sweep(database, publisher, clock, max_attempts)
+        except Unavailable as error:
+            log.warning("%s, trying again", error)
+        if monotonic() >= next_probe:
+            for queue in Queue:
+                publisher.probe(queue, expires_s=PROBE_EVERY_S)
+            next_probe = monotonic() + PROBE_EVERY_S
+        stop.wait(SWEEP_EVERY_S)
