@@ -34,6 +34,7 @@ pytest: setup ## All tests
 format: setup ## Format the code and mend what the linter can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	$(BIN)/python scripts/settings_table.py
 
 lock: setup ## Write the versions installed now to constraints.txt
 	$(PYTHON) scripts/lock.py

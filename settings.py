@@ -72,7 +72,9 @@ class Settings(BaseSettings):
     keep_generations: int = Field(
         default=3, ge=1, description="Index generations kept on disk, the live one included."
     )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="What the processes log."
+    )
 
     @property
     def sqlalchemy_url(self) -> str:

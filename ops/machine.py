@@ -86,14 +86,10 @@ def machine_up(settings: Settings, say: Say) -> Iterator[Machine]:
 
 
 def child_environment(settings: Settings) -> dict[str, str]:
-    """This process' environment, with what was decided here."""
-    return {
-        **os.environ,
-        "MARKETLENS_HOST": settings.host,
-        "MARKETLENS_PORT": str(settings.port),
-        "MARKETLENS_ENCODER": settings.encoder,
-        "MARKETLENS_DATA_DIR": str(settings.data_dir),
-    }
+    """This process' environment, with every setting that was not left at its default."""
+    decided = settings.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+    named = {f"MARKETLENS_{name.upper()}": str(value) for name, value in decided.items()}
+    return {**os.environ, **named}
 
 
 def _start_redis(supervisor: Supervisor, socket: Path) -> None:

@@ -1,0 +1,66 @@
+"""The README's commands are run, and its tables compared with the code."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from marketlens import ROOM_OF
+from tests.e2e.conftest import Shop
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+sys.path.insert(0, str(ROOT / "scripts"))
+
+import settings_table  # noqa: E402 - a program of ours beside the packages
+
+
+def block_after(heading: str) -> str:
+    found = re.search(rf"^## {heading}\n.*?```console\n(.*?)```", README, re.DOTALL | re.MULTILINE)
+    assert found
+    return found[1]
+
+
+@pytest.mark.e2e
+def test_first_search(shop: Shop, sample: Path) -> None:
+    """Every command of the section, as written but for the address and the folder."""
+    commands = block_after("First search")
+    assert commands.count("curl") == 4
+    commands = commands.replace("http://127.0.0.1:8000", shop.machine.url)
+    commands = commands.replace("var/sample-*", str(sample))
+    script = f"set -euo pipefail\n{commands}".replace("\ncurl -s ", "\necho; curl -s ")
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    held, polled, listed = (json.loads(line) for line in done.stdout.split("\n") if line)
+    assert held["status"] == "succeeded"
+    assert len(held["result"]["results"]) == 3
+    assert polled["type"] == "search"
+    assert listed["job"]["type"] == "embed"
+    shop.http.delete(f"/v1/listings/{listed['listing_id']}").raise_for_status()
+
+
+def test_every_command_named_exists() -> None:
+    named = set(
+        re.findall(r"marketlens ([a-z]+)", README + (ROOT / "docs/architecture.md").read_text())
+    )
+    assert {"up", "seed"} <= named
+    assert named <= set(ROOM_OF)
+
+
+def test_every_make_target_named_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"make ([a-z]+)", README):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_settings_table_is_up_to_date() -> None:
+    assert settings_table.table() in README
+
+
+def test_links_lead_somewhere() -> None:
+    for path in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]:
+        for link in re.findall(r"\]\((?!http)([^)#]+)\)", path.read_text()):
+            assert (path.parent / link).exists(), f"{path.name}: {link}"
