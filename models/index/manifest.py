@@ -1,0 +1,102 @@
+"""What an index generation says about itself."""
+
+import json
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from models.errors import GenerationCorrupt
+
+FORMAT_VERSION = 1
+METRIC = "inner_product"
+INDEX_FILE = "index.faiss"
+IDS_FILE = "ids.npy"
+MANIFEST_FILE = "manifest.json"
+DATA_FILES = frozenset({INDEX_FILE, IDS_FILE})
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A generation's facts, all of them measured or given when it was built.
+
+    `encoder` and `fingerprint` name the encoder whose vectors it holds, `dimension` their length.
+    `factory` is FAISS' factory string. `rows` photos are in it: those live after change number
+    `last_change`. `recall_at_10` is against exact search, `p50_ms` the median time of one search
+    for ten, `bytes` the size of the data files, `files` the SHA-256 (hex) of each by its name.
+    `created_at` is ISO 8601.
+    """
+
+    format_version: int
+    encoder: str
+    fingerprint: str
+    dimension: int
+    metric: str
+    factory: str
+    rows: int
+    last_change: int
+    recall_at_10: float
+    p50_ms: float
+    bytes: int
+    created_at: str
+    files: dict[str, str]
+
+
+def to_json(manifest: Manifest) -> bytes:
+    """The bytes of the manifest's file; equal manifests give equal bytes."""
+    return (json.dumps(asdict(manifest), indent=2) + "\n").encode()
+
+
+def from_json(raw: bytes) -> Manifest:
+    """Read a manifest file's bytes. Raises GenerationCorrupt unless `to_json` could write them."""
+    try:
+        values = json.loads(raw)
+    except ValueError as error:
+        raise GenerationCorrupt("The manifest is not JSON.") from error
+    if not isinstance(values, dict):
+        raise GenerationCorrupt("The manifest is not a JSON object.")
+    if values.get("format_version") != FORMAT_VERSION:
+        raise GenerationCorrupt(
+            f"The manifest has format {values.get('format_version')!r}, not {FORMAT_VERSION}."
+        )
+    problem = _problem(values)
+    if problem:
+        raise GenerationCorrupt(f"The manifest is damaged: {problem}.")
+    return Manifest(**values)
+
+
+def _problem(values: dict[str, Any]) -> str | None:
+    """What is wrong with a manifest's values, if anything."""
+    types = {field.name: field.type for field in fields(Manifest)}
+    if values.keys() != types.keys():
+        return f"unexpected or missing fields {sorted(values.keys() ^ types.keys())}"
+    for name, expected in types.items():
+        if expected in {int, float, str} and type(values[name]) is not expected:
+            return f"{name} is not of its type"
+    checks = {
+        "dimension": values["dimension"] >= 1,
+        "metric": values["metric"] == METRIC,
+        "rows": values["rows"] >= 0,
+        "last_change": values["last_change"] >= 0,
+        "recall_at_10": 0 <= values["recall_at_10"] <= 1,
+        "p50_ms": values["p50_ms"] >= 0,
+        "bytes": values["bytes"] >= 0,
+        "created_at": _is_timestamp(values["created_at"]),
+        "files": _are_hashes(values["files"]),
+    }
+    return next((f"{name} is out of range" for name, good in checks.items() if not good), None)
+
+
+def _is_timestamp(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _are_hashes(files: object) -> bool:
+    return (
+        isinstance(files, dict)
+        and files.keys() == DATA_FILES
+        and all(isinstance(value, str) for value in files.values())
+    )

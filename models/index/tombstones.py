@@ -1,0 +1,38 @@
+"""Which rows of a generation are no longer to be found."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Tombstones:
+    """A set of rows out of `rows`, kept as the bitmap that FAISS' selectors read."""
+
+    def __init__(self, rows: int) -> None:
+        self._gone = np.zeros(rows, np.bool_)
+        self._live = self._packed()
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def live(self) -> NDArray[np.uint8] | None:
+        """One bit a row, the lowest first, set where the row lives; None if all do."""
+        return self._live if self._count else None
+
+    def bury(self, rows: NDArray[np.intp]) -> None:
+        """Make these rows unfindable; those that are already stay so."""
+        self._mark(rows, gone=True)
+
+    def lift(self, rows: NDArray[np.intp]) -> None:
+        """Make these rows findable again; those that are already stay so."""
+        self._mark(rows, gone=False)
+
+    def _mark(self, rows: NDArray[np.intp], *, gone: bool) -> None:
+        if rows.size:
+            self._gone[rows] = gone
+            self._live = self._packed()
+            self._count = int(np.count_nonzero(self._gone))
+
+    def _packed(self) -> NDArray[np.uint8]:
+        return np.packbits(~self._gone, bitorder="little")

@@ -1,0 +1,69 @@
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from models.domain import EncoderSpec
+from models.index.build import BuiltGeneration, build_generation
+from models.index.generation import Generation, open_generation
+
+DIMENSION = 16
+
+
+@pytest.fixture(scope="session")
+def encoder() -> EncoderSpec:
+    return EncoderSpec(name="test", dimension=DIMENSION, fingerprint="f" * 64)
+
+
+@pytest.fixture(scope="session")
+def draw() -> Callable[[int], NDArray[np.float32]]:
+    """Draws n vectors of unit length, always the same."""
+
+    def draw_rows(count: int) -> NDArray[np.float32]:
+        rows = np.random.default_rng(7).normal(size=(count, DIMENSION))
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        return rows.astype(np.float32)
+
+    return draw_rows
+
+
+@pytest.fixture(scope="session")
+def build(encoder: EncoderSpec) -> Callable[..., BuiltGeneration]:
+    """Builds a folder from ids and vectors, which come in batches of seven."""
+
+    def build_rows(
+        target: Path, ids: Sequence[int], vectors: NDArray[np.float32], **options: Any
+    ) -> BuiltGeneration:
+        every = np.array(ids, dtype=np.int64)
+        settings: dict[str, Any] = {
+            "encoder": encoder,
+            "last_change": 0,
+            "created_at": datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC),
+            "recall_target": 1.0,
+        }
+        batches = ((every[i : i + 7], vectors[i : i + 7]) for i in range(0, len(every), 7))
+        return build_generation(target, batches, **(settings | options))
+
+    return build_rows
+
+
+@pytest.fixture(scope="session")
+def generation_of(
+    build: Callable[..., BuiltGeneration],
+    encoder: EncoderSpec,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[..., Generation]:
+    """Builds from ids and vectors in a new place, and opens."""
+
+    def build_and_open(
+        ids: Sequence[int], vectors: NDArray[np.float32], **options: Any
+    ) -> Generation:
+        target = tmp_path_factory.mktemp("index") / "generation"
+        built = build(target, ids, vectors, **options)
+        return open_generation(target, built.manifest_sha256, fingerprint=encoder.fingerprint)
+
+    return build_and_open
