@@ -127,7 +127,9 @@ def upsert_listings(session: Session, listings: Sequence[ListingData], now: date
 
     A listing that is already as stated is not touched. Ids must be unique within a call.
     """
-    categories = ensure_categories(session, {item.category for item in listings if item.category})
+    # In order of appearance, not of a set: the same feed gives the same integers.
+    stated = dict.fromkeys(item.category for item in listings if item.category)
+    categories = ensure_categories(session, stated)
     existing = {
         row.id: row
         for chunk in chunks(item.id for item in listings)

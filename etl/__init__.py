@@ -1,0 +1,1 @@
+"""The intake: a marketplace's feed in, clean listings and photos out."""

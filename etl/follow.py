@@ -1,0 +1,81 @@
+"""Follow queued jobs to their end, and ask for the index to be built of what they made."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from time import monotonic, sleep
+from uuid import UUID
+
+from db import jobs
+from db.consumption import consumed_lately
+from db.embeddings import count_live, register_encoder
+from db.generations import live
+from db.jobs import Progress
+from db.session import Database
+from models.domain import EncoderSpec, JobType
+from workers.client import JobPublisher
+from workers.contracts import Queue
+
+POLL_EVERY_S = 0.5
+# A worker takes about as long to load its model; longer without any news means that none is there.
+PATIENCE_S = 10.0
+
+
+def wait_for(
+    database: Database,
+    job_ids: Sequence[UUID],
+    queue: Queue,
+    *,
+    clock: Callable[[], datetime],
+    on_progress: Callable[[Progress], None],
+    on_unattended: Callable[[], None],
+    poll_s: float = POLL_EVERY_S,
+    patience_s: float = PATIENCE_S,
+) -> Progress:
+    """Wait until all of these jobs have ended, however long that takes.
+
+    `on_unattended` is called once if for `patience_s` seconds nothing was done and nobody was seen
+    to consume the queue.
+    """
+    last = _progress(database, job_ids)
+    last_news = monotonic()
+    told = False
+    while last.open_jobs:
+        on_progress(last)
+        sleep(poll_s)
+        now = _progress(database, job_ids)
+        if now != last:
+            last_news = monotonic()
+        elif not told and monotonic() - last_news >= patience_s:
+            told = not _attended(database, queue, clock())
+            if told:
+                on_unattended()
+        last = now
+    on_progress(last)
+    return last
+
+
+def lacks_generation(database: Database, encoder: EncoderSpec, *, now: datetime) -> bool:
+    """Whether there is something to index and no live generation of it."""
+    with database.write() as session:
+        encoder_id = register_encoder(session, encoder, now)
+        return live(session, encoder_id) is None and count_live(session, encoder_id) > 0
+
+
+def request_reindex(
+    database: Database, publisher: JobPublisher, *, job_id: UUID, now: datetime
+) -> UUID:
+    """Accept and publish a reindex. Raises ReindexRunning when one is open."""
+    with database.write() as session:
+        job = jobs.accept(session, JobType.REINDEX, {}, job_id=job_id, now=now)
+    publisher.publish([job])
+    return job.id
+
+
+def _progress(database: Database, job_ids: Sequence[UUID]) -> Progress:
+    with database.read() as session:
+        return jobs.progress_of(session, job_ids)
+
+
+def _attended(database: Database, queue: Queue, now: datetime) -> bool:
+    with database.read() as session:
+        return queue.value in consumed_lately(session, now)

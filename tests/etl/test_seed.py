@@ -1,0 +1,405 @@
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+import etl.seed
+from db import jobs
+from db.embeddings import promised_photos, register_encoder
+from db.listings import get_listing, views_of
+from db.photos import PhotoStore
+from db.session import Database
+from db.tables import Base, Category, Job, Photo
+from etl.extract import IMAGES_FILE, PRODUCTS_FILE, extract
+from etl.rejects import Tally
+from etl.report import SeedReport
+from etl.seed import Stage, clean_feed
+from models.domain import EncoderSpec, JobStatus
+from models.errors import InvalidFeed, NotFound
+from tests.support.embedding import embed_all
+from tests.support.feeds import (
+    IMAGE_HEADER,
+    PRODUCT_HEADER,
+    image_row,
+    listing_id,
+    photo_id,
+    product_row,
+    simple_feed,
+    to_csv,
+    write_feed,
+)
+from tests.support.pictures import jpeg
+from workers.client import JobPublisher
+from workers.contracts import PHOTOS_PER_JOB
+
+RunSeed = Callable[..., SeedReport]
+Clock = Callable[[], datetime]
+
+
+def contents(database: Database, *without: str) -> dict[str, list[Any]]:
+    """Every row of every table but those left out."""
+    with database.read() as session:
+        return {
+            table.name: sorted(map(repr, session.execute(select(table)).all()))
+            for table in Base.metadata.sorted_tables
+            if table.name not in without
+        }
+
+
+def test_a_feed_becomes_listings_photos_and_embed_jobs(
+    tmp_path: Path, any_database: Database, store: PhotoStore, run_seed: RunSeed
+) -> None:
+    report = run_seed(simple_feed(tmp_path / "feed", 20), any_database)
+
+    assert report.products == Tally(read=20, accepted=20, rejected=0)
+    assert report.photos == Tally(read=40, accepted=40, rejected=0)
+    assert (report.categories.root, report.categories.sub) == (1, 1)
+    assert report.written.created == 20
+    with any_database.read() as session:
+        view = get_listing(session, listing_id(1))
+        assert view.listing.title == "Lamp 1"
+        assert view.listing.description == "Lamp 1.\nWorks well."
+        assert (view.listing.price, view.listing.currency) == (Decimal("5.00"), "GBP")
+        assert view.listing.location == "Leeds, West Yorkshire"
+        assert view.category == "Home & Garden / Lighting"
+        assert len([store.get(sha256) for sha256 in view.photos]) == 2
+
+        accepted = session.scalars(select(Job)).all()
+        assert {job.id for job in accepted} == set(report.jobs)
+        assert all(job.status is JobStatus.QUEUED for job in accepted)
+        assert all(job.total == len(job.payload["photo_ids"]) for job in accepted)
+        assert max(job.total for job in accepted) <= PHOTOS_PER_JOB
+        queued = [item for job in accepted for item in job.payload["photo_ids"]]
+        assert sorted(queued) == sorted(session.scalars(select(Photo.id)))
+        assert report.queued == len(queued) == 40
+
+
+def test_every_fault_is_reported_and_nothing_else_is_lost(
+    tmp_path: Path, database: Database, run_seed: RunSeed
+) -> None:
+    folder = write_feed(
+        tmp_path / "feed",
+        [
+            product_row(1),
+            product_row(2, price="a lot"),
+            product_row(3, id="three"),
+            product_row(4, product_name=" | in Hull | Gumtree"),
+            product_row(1, product_name="Again"),
+            product_row(5)[:-1],
+            product_row(6, price="N/A", category="", location=""),
+        ],
+        [
+            image_row(1, 1),
+            image_row(2, 1),
+            image_row(3, 1),
+            image_row(4, 1),
+            image_row(5, 2),
+            image_row(1, 1),
+            ["8", "six", str(listing_id(1))],
+            image_row(6, 1)[:2],
+            image_row(7, 6),
+        ],
+        {1: jpeg(1), 2: b"no photo", 4: jpeg(4) + bytes(10_000), 7: jpeg(7)[:-2000]},
+    )
+    report = run_seed(folder, database, max_photo_bytes=len(jpeg(4)) + 5_000)
+
+    found = [(reject.file, reject.row, reject.field) for reject in report.rejects]
+    assert sorted(found) == [
+        (IMAGES_FILE, 3, "photo"),
+        (IMAGES_FILE, 4, "photo"),
+        (IMAGES_FILE, 5, "photo"),
+        (IMAGES_FILE, 6, "product_id"),
+        (IMAGES_FILE, 7, "id"),
+        (IMAGES_FILE, 8, "id"),
+        (IMAGES_FILE, 9, ""),
+        (IMAGES_FILE, 10, "photo"),
+        (PRODUCTS_FILE, 3, "price"),
+        (PRODUCTS_FILE, 4, "id"),
+        (PRODUCTS_FILE, 5, "product_name"),
+        (PRODUCTS_FILE, 6, "id"),
+        (PRODUCTS_FILE, 7, ""),
+    ]
+    assert report.products == Tally(read=7, accepted=2, rejected=5)
+    assert report.photos == Tally(read=9, accepted=1, rejected=8)
+    with database.read() as session:
+        views = views_of(session, [listing_id(number) for number in range(1, 8)])
+    assert {view.listing.title: len(view.photos) for view in views.values()} == {
+        "Lamp 1": 1,
+        "Lamp 6": 0,
+    }
+    bare = views[listing_id(6)]
+    assert (bare.category, bare.listing.price, bare.listing.location) == (None, None, None)
+
+
+def test_photos_keep_their_listing_and_their_order(
+    tmp_path: Path, database: Database, run_seed: RunSeed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(etl.seed, "LISTINGS_PER_TRANSACTION", 1)
+    sizes = {3: (64, 30), 4: (64, 40), 1: (64, 10), 2: (64, 20)}
+    folder = write_feed(
+        tmp_path / "feed",
+        [product_row(3), product_row(2), product_row(1)],
+        [image_row(number, 1 + number % 2) for number in sizes],
+        {number: jpeg(number, size) for number, size in sizes.items()},
+    )
+    run_seed(folder, database)
+    with database.read() as session:
+        rows = session.execute(select(Photo.sha256, Photo.height))
+        heights = {row.sha256: row.height for row in rows}
+        shown = {
+            number: [heights[sha256] for sha256 in get_listing(session, listing_id(number)).photos]
+            for number in (1, 2, 3)
+        }
+    assert shown == {1: [40, 20], 2: [30, 10], 3: []}
+
+
+def test_categories_are_numbered_as_they_appear(
+    tmp_path: Path, database: Database, run_seed: RunSeed
+) -> None:
+    paths = ["Toys / Dolls", "Art", "Toys / Bricks", "Zoo / Fish", "Art / Oil", "Books", "Cars"]
+    products = [product_row(number, category=path) for number, path in enumerate(paths)]
+    report = run_seed(write_feed(tmp_path / "feed", products, [], {}), database)
+    with database.read() as session:
+        numbered = session.scalars(select(Category.path).order_by(Category.id)).all()
+    roots = ["Toys", "Art", "Zoo", "Books", "Cars"]
+    assert numbered == [*roots, "Toys / Dolls", "Toys / Bricks", "Zoo / Fish", "Art / Oil"]
+    assert (report.categories.root, report.categories.sub) == (5, 4)
+
+
+def test_one_photo_may_serve_several_listings_and_is_embedded_once(
+    tmp_path: Path, database: Database, run_seed: RunSeed
+) -> None:
+    folder = write_feed(
+        tmp_path / "feed",
+        [product_row(1), product_row(2)],
+        [image_row(1, 1), image_row(2, 1), image_row(3, 2)],
+        {1: jpeg(1), 2: jpeg(1), 3: jpeg(1)},
+    )
+    report = run_seed(folder, database)
+    assert report.photos == Tally(read=3, accepted=3, rejected=0)
+    assert report.queued == 1
+    with database.read() as session:
+        assert len(get_listing(session, listing_id(1)).photos) == 1
+        assert len(get_listing(session, listing_id(2)).photos) == 1
+
+
+def test_a_second_run_writes_nothing_and_still_knows_the_open_jobs(
+    tmp_path: Path, any_database: Database, run_seed: RunSeed
+) -> None:
+    folder = simple_feed(tmp_path / "feed", 5)
+    first = run_seed(folder, any_database)
+    before = contents(any_database)
+
+    second = run_seed(folder, any_database)
+
+    assert contents(any_database) == before
+    assert (second.written.unchanged, second.queued) == (5, 0)
+    assert set(second.jobs) == set(first.jobs)
+
+
+def test_what_is_embedded_is_not_queued_again(
+    tmp_path: Path, database: Database, run_seed: RunSeed, clock: Clock, encoder: EncoderSpec
+) -> None:
+    folder = simple_feed(tmp_path / "feed", 3)
+    run_seed(folder, database)
+    embed_all(database, encoder, clock())
+    before = contents(database)
+    report = run_seed(folder, database)
+    assert (report.queued, report.jobs) == (0, [])
+    assert contents(database) == before
+
+
+def test_a_changed_feed_changes_only_what_it_changes(
+    tmp_path: Path, database: Database, run_seed: RunSeed, clock: Clock, encoder: EncoderSpec
+) -> None:
+    folder = simple_feed(tmp_path / "feed", 3)
+    run_seed(folder, database)
+    embed_all(database, encoder, clock())
+    changed = [product_row(1), product_row(2, price="£6.00"), product_row(3), product_row(4)]
+    (folder / PRODUCTS_FILE).write_bytes(to_csv([PRODUCT_HEADER, *changed]))
+    (folder / "images" / f"{photo_id(1)}.jpg").write_bytes(jpeg(99))
+
+    report = run_seed(folder, database)
+
+    written = report.written
+    assert (written.created, written.updated, written.unchanged) == (1, 1, 2)
+    assert report.queued == 1
+
+
+def test_another_encoder_embeds_everything_anew(
+    tmp_path: Path, database: Database, run_seed: RunSeed, clock: Clock, encoder: EncoderSpec
+) -> None:
+    run_seed(simple_feed(tmp_path / "one", 2), database)
+    embed_all(database, encoder, clock())
+    other = EncoderSpec(name="resnet50", dimension=8, fingerprint="b" * 64)
+    elsewhere = write_feed(tmp_path / "two", [product_row(9)], [image_row(9, 9)], {9: jpeg(9)})
+
+    report = run_seed(elsewhere, database, encoder=other)
+
+    assert report.queued == 5
+    with database.read() as session:
+        assert len(promised_photos(session)) == 5
+
+
+def test_photos_of_a_failed_job_are_queued_again(
+    tmp_path: Path, database: Database, run_seed: RunSeed, clock: Clock
+) -> None:
+    folder = simple_feed(tmp_path / "feed", 2)
+    (job_id,) = run_seed(folder, database).jobs
+    with database.write() as session:
+        jobs.cancel(session, job_id, clock())
+    again = run_seed(folder, database)
+    assert again.queued == 4
+    assert set(again.jobs).isdisjoint({job_id})
+
+
+@pytest.mark.parametrize("killed_at", [1, 7, 24, 30])
+def test_a_killed_run_is_finished_by_the_next(
+    tmp_path: Path,
+    sqlite_url: str,
+    run_seed: RunSeed,
+    monkeypatch: pytest.MonkeyPatch,
+    killed_at: int,
+) -> None:
+    monkeypatch.setattr(etl.seed, "LISTINGS_PER_TRANSACTION", 4)
+    folder = simple_feed(tmp_path / "feed", 15)
+    clean_file = tmp_path / "clean.db"
+    clean_file.write_bytes((tmp_path / "marketlens.db").read_bytes())
+    clean, killed = Database(f"sqlite:///{clean_file}"), Database(sqlite_url)
+
+    class Killed(BaseException):
+        pass
+
+    def kill(stage: Stage, done: int, total: int) -> None:
+        del total
+        if stage is Stage.PHOTOS and done == killed_at:
+            raise Killed
+
+    run_seed(folder, clean)
+    with pytest.raises(Killed):
+        run_seed(folder, killed, on_progress=kill)
+    report = run_seed(folder, killed)
+
+    assert contents(killed, "jobs") == contents(clean, "jobs")
+    with killed.read() as session:
+        payloads = session.scalars(select(Job.payload)).all()
+        queued = [item for payload in payloads for item in payload["photo_ids"]]
+        assert sorted(queued) == sorted(session.scalars(select(Photo.id)))
+        assert set(report.jobs) == set(session.scalars(select(Job.id)))
+    clean.close()
+    killed.close()
+
+
+def test_no_transaction_is_open_while_photos_are_decoded(
+    tmp_path: Path,
+    database: Database,
+    run_seed: RunSeed,
+    clock: Clock,
+    encoder: EncoderSpec,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(etl.seed, "LISTINGS_PER_TRANSACTION", 2)
+
+    def write(stage: Stage, done: int, total: int) -> None:
+        del stage, done, total
+        with database.write() as session:
+            register_encoder(session, encoder, clock())
+
+    run_seed(simple_feed(tmp_path / "feed", 6), database, on_progress=write)
+
+
+def test_a_refused_feed_leaves_the_database_as_it_was(
+    tmp_path: Path, database: Database, run_seed: RunSeed
+) -> None:
+    before = contents(database)
+    folder = simple_feed(tmp_path / "feed", 1)
+    (folder / IMAGES_FILE).write_bytes(to_csv([IMAGE_HEADER[:2]]))
+    with pytest.raises(InvalidFeed, match=r"Images.csv lacks the columns product_id"):
+        run_seed(folder, database)
+    assert contents(database) == before
+    with database.read() as session, pytest.raises(NotFound):
+        get_listing(session, listing_id(1))
+
+
+def test_workers_are_told_of_the_jobs(
+    tmp_path: Path, database: Database, run_seed: RunSeed, redis_url: str
+) -> None:
+    publisher = JobPublisher(redis_url)
+    report = run_seed(simple_feed(tmp_path / "feed", 20), database, publisher=publisher)
+    publisher.close()
+    broker = redis.Redis(unix_socket_path=redis_url.removeprefix("redis+socket://"))
+    messages = str(broker.lrange("embed", 0, -1))
+    broker.close()
+    assert len(report.jobs) == 2
+    assert all(str(job_id) in messages for job_id in report.jobs)
+
+
+def test_a_broker_that_is_down_is_asked_once_and_costs_nothing(
+    tmp_path: Path,
+    database: Database,
+    run_seed: RunSeed,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(etl.seed, "LISTINGS_PER_TRANSACTION", 1)
+    report = run_seed(simple_feed(tmp_path / "feed", 4), database)
+    assert len(report.jobs) == 4
+    assert len([line for line in caplog.messages if "broker unreachable" in line]) == 1
+
+
+MANGLED = st.lists(
+    st.tuples(
+        st.integers(0, 10_000),
+        st.integers(0, 12),
+        st.sampled_from(["", '"', ",", "\n", "\r", "x", "-", "£", "Free", "N/A", "é", "\x00"]),
+    ),
+    max_size=12,
+)
+
+
+def mangle(text: str, edits: list[tuple[int, int, str]]) -> bytes:
+    """The text with pieces cut out and put in, its first line kept."""
+    header, _, rest = text.partition("\n")
+    for position, cut, put in edits:
+        start = position % (len(rest) + 1)
+        rest = rest[:start] + put + rest[start + cut :]
+    return f"{header}\n{rest}".encode()
+
+
+@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@given(products=MANGLED, images=MANGLED)
+def test_rows_read_are_accepted_or_rejected_however_a_feed_is_mangled(
+    tmp_path_factory: pytest.TempPathFactory,
+    products: list[tuple[int, int, str]],
+    images: list[tuple[int, int, str]],
+) -> None:
+    folder = write_feed(
+        tmp_path_factory.mktemp("mangled") / "feed",
+        [product_row(number) for number in range(1, 7)],
+        [image_row(number, (number + 1) // 2) for number in range(1, 13)],
+        {},
+    )
+    for name, edits in ((PRODUCTS_FILE, products), (IMAGES_FILE, images)):
+        path = folder / name
+        path.write_bytes(mangle(path.read_bytes().decode(), edits))
+
+    raw = extract(folder)
+    feed = clean_feed(raw)
+
+    for file, rows, accepted in (
+        (PRODUCTS_FILE, raw.products.rows, len(feed.listings)),
+        (IMAGES_FILE, raw.images.rows, len(feed.photos)),
+    ):
+        rejected = [reject.row for reject in feed.rejects if reject.file == file]
+        assert rows == accepted + len(rejected)
+        assert len(set(rejected)) == len(rejected)
+    ids = {listing.id for listing in feed.listings}
+    assert len(ids) == len(feed.listings)
+    assert all(photo.listing_id in ids for photo in feed.photos)

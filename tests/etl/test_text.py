@@ -1,0 +1,54 @@
+import pytest
+
+from etl.text import clean_line, clean_text, clean_title
+
+
+@pytest.mark.parametrize(
+    ("written", "title"),
+    [
+        ("Plain longsleeve | in Oldham, Manchester | Gumtree", "Plain longsleeve"),
+        ("Lamp | brass | in York, North Yorkshire | Gumtree", "Lamp | brass"),
+        ("Lamp | in York | GUMTREE  ", "Lamp"),
+        ("Lamp | Gumtree", "Lamp"),
+        ("Lamp |in York|Gumtree", "Lamp"),
+        ("Lamp | in York |\xa0Gumtree\r", "Lamp"),
+        ("Lamp | in perfect order", "Lamp | in perfect order"),
+        ("Gumtree figurine", "Gumtree figurine"),
+        ("Lamp\rwith shade", "Lamp with shade"),
+        ("| in York | Gumtree", ""),
+        (" \t\r ", ""),
+    ],
+)
+def test_titles_lose_the_tail_of_the_site(written: str, title: str) -> None:
+    assert clean_title(written) == title
+
+
+@pytest.mark.parametrize(
+    ("written", "line"),
+    [
+        ("  two\t spaces\u3000here ", "two spaces here"),
+        ("Cafe\u0301", "Caf\u00e9"),
+        ("nul\x00 bell\x07 escape\x1b[31m", "nul bell escape[31m"),
+        ("a\u200bb\ufeffc\u202ed", "abcd"),
+        ("sofa 🛋️ family 👨‍👩‍👧 flag 🏴󠁧󠁢󠁥󠁮󠁧󠁿", "sofa 🛋️ family 👨‍👩‍👧 flag 🏴󠁧󠁢󠁥󠁮󠁧󠁿"),
+        ("£5 — 100 % “wool”", "£5 — 100 % “wool”"),
+    ],
+)
+def test_a_line_is_plain_but_keeps_what_can_be_seen(written: str, line: str) -> None:
+    assert clean_line(written) == line
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        ("Sofa.\rGood.", "Sofa.\nGood."),
+        ("Sofa.\r\nGood.", "Sofa.\nGood."),
+        ("Sofa.\u2028Good.", "Sofa.\nGood."),
+        ("Sofa.\r\rGood.", "Sofa.\n\nGood."),
+        ("Sofa.\r \r\r\r Good.\r", "Sofa.\n\nGood."),
+        ("  wide\t\tgap  \r end ", "wide gap\nend"),
+        ("tab\x00led\x0bnext", "tabled\nnext"),
+    ],
+)
+def test_a_text_keeps_its_lines(written: str, text: str) -> None:
+    assert clean_text(written) == text
