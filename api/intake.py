@@ -55,7 +55,8 @@ def store_photo(desk: Desk, data: bytes) -> PhotoData:
 def search_by_photo(desk: Desk, data: bytes, limit: int) -> Job:
     """Accept a search for listings that look like a photo."""
     photo = store_photo(desk, data)
-    return _accept_and_publish(desk, JobType.SEARCH, {"photo": photo.sha256, "limit": limit})
+    payload = {"photo": photo.sha256, "limit": limit}
+    return _accept_and_publish(desk, JobType.SEARCH, payload, total=1)
 
 
 def search_by_listing(desk: Desk, listing_id: UUID, limit: int) -> Job:
@@ -63,7 +64,7 @@ def search_by_listing(desk: Desk, listing_id: UUID, limit: int) -> Job:
     with desk.database.read() as session:
         get_listing(session, listing_id)
     payload = {"listing_id": str(listing_id), "limit": limit}
-    return _accept_and_publish(desk, JobType.SEARCH, payload)
+    return _accept_and_publish(desk, JobType.SEARCH, payload, total=1)
 
 
 def reindex(desk: Desk) -> Job:
@@ -197,8 +198,10 @@ def _row_error(
     return None
 
 
-def _accept_and_publish(desk: Desk, job_type: JobType, payload: dict[str, Any]) -> Job:
+def _accept_and_publish(
+    desk: Desk, job_type: JobType, payload: dict[str, Any], total: int = 0
+) -> Job:
     with desk.database.write() as session:
-        job = jobs.accept(session, job_type, payload, job_id=uuid4(), now=desk.now(), total=1)
+        job = jobs.accept(session, job_type, payload, job_id=uuid4(), now=desk.now(), total=total)
     desk.publisher.publish([job])
     return job

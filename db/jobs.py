@@ -205,12 +205,10 @@ def claim(session: Session, job_id: UUID, now: datetime, lease: timedelta) -> Cl
 
 
 def heartbeat(
-    session: Session, owned: Claim, now: datetime, lease: timedelta, *, done: int | None = None
+    session: Session, owned: Claim, now: datetime, lease: timedelta, *, done: int, total: int
 ) -> None:
     """Renew the lease and report progress. Raises ClaimLost when another attempt owns the job."""
-    values: dict[str, Any] = {"lease_expires_at": now + lease}
-    if done is not None:
-        values["done"] = done
+    values = {"lease_expires_at": now + lease, "done": done, "total": total}
     _update_owned(session, owned, values)
 
 

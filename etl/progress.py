@@ -19,11 +19,12 @@ class Bars:
         )
 
     def __enter__(self) -> Self:
-        self._progress.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._progress.stop()
+        # With nothing shown there is nothing to end: it would only print an empty line.
+        if self._progress.tasks:
+            self._progress.stop()
 
     def show(self, name: str, done: int, total: int) -> None:
         """Move the bar of this name, adding it when it is new."""
@@ -31,6 +32,7 @@ class Bars:
             if task.description == name:
                 self._progress.update(task.id, completed=done, total=total)
                 return
+        self._progress.start()
         self._progress.add_task(name, completed=done, total=total)
 
     def say(self, sentence: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from db import generations, jobs
 from db.changes import last_change
-from db.embeddings import Vectors, live_vectors_after
+from db.embeddings import Vectors, count_live, live_vectors_after
 from db.jobs import Claim, ClaimLost
 from db.session import Database
 from models.domain import EncoderSpec, GenerationStatus
@@ -37,10 +37,11 @@ def run_reindex(
         # does no harm, instead of never.
         contained = last_change(session)
         generation_id = generations.begin(session, encoder_id, claim.job_id, clock()).id
+        total = count_live(session, encoder_id)
 
     def heartbeat(rows: int) -> None:
         with database.write() as session:
-            jobs.heartbeat(session, claim, clock(), lease, done=rows)
+            jobs.heartbeat(session, claim, clock(), lease, done=rows, total=max(rows, total))
 
     target = generations_dir / str(generation_id)
     try:

@@ -82,12 +82,13 @@ def test_heartbeat_keeps_a_job(any_database: Database, clock: Clock) -> None:
     owned = claim(any_database, job_id, clock())
     clock.advance(seconds=50)
     with any_database.write() as session:
-        jobs.heartbeat(session, owned, clock(), LEASE, done=7)
+        jobs.heartbeat(session, owned, clock(), LEASE, done=7, total=9)
     clock.advance(seconds=50)
     with any_database.write() as session:
         assert jobs.claim(session, job_id, clock(), LEASE) is None
         assert not jobs.any_expired(session, clock())
-        assert jobs.get(session, job_id).done == 7
+        job = jobs.get(session, job_id)
+        assert (job.done, job.total) == (7, 9)
 
 
 def test_expired_jobs_are_queued_again_until_their_attempts_are_used_up(

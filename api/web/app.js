@@ -1,0 +1,287 @@
+/** The page: takes a photo, watches its search, shows what was found. */
+
+import { Problem, Search, hasKey, readiness, useKey } from "./client.js";
+
+/** @import { Job, Result, SearchResult } from "./client.js" */
+
+const LIMIT = 12;
+const TICK_MS = 100;
+const READY_POLL_MS = 3000;
+
+const STAGES = { sending: "Sending…", queued: "Waiting in the queue…", running: "Looking…" };
+const PARTS = { database: "the database", broker: "the queue", search_worker: "a search worker" };
+
+const LIST = new Intl.ListFormat("en");
+const PERCENT = new Intl.NumberFormat(undefined, { style: "percent" });
+const MILLISECONDS = new Intl.NumberFormat(undefined, {
+  style: "unit",
+  unit: "millisecond",
+  maximumFractionDigits: 0,
+});
+const SECONDS = new Intl.NumberFormat(undefined, {
+  style: "unit",
+  unit: "second",
+  minimumFractionDigits: 1,
+  maximumFractionDigits: 1,
+});
+
+/** @param {string} id @returns {any} the element, of whichever kind the page has there */
+const element = (id) => document.getElementById(id);
+
+/**
+ * What is searched with: a photo of the user's, or the id of a listing with its title and photo.
+ * @typedef {{query: File | string, title: string | null, photo: string | null}} Wanted
+ */
+
+/** @type {Search | null} */
+let current = null;
+/** @type {Wanted | null} */
+let wanted = null;
+/** @type {string | null} */
+let objectUrl = null;
+let ticking = 0;
+
+/** Searches with what was dropped, chosen or pasted. @param {File | undefined} photo */
+async function takePhoto(photo) {
+  if (photo && (await isReadable(photo))) {
+    await search({ query: photo, title: null, photo: null });
+  } else {
+    stop();
+    element("preview").hidden = true;
+    showProblem(new Problem("There is no photo in that: give a JPEG, PNG or WebP file"));
+  }
+}
+
+/** A dropped folder looks like a file until it is read. @param {File} file */
+async function isReadable(file) {
+  try {
+    await file.slice(0, 1).arrayBuffer();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Runs a search to its end, in place of the one that may be running. @param {Wanted} next */
+async function search(next) {
+  stop();
+  wanted = next;
+  const mine = new Search();
+  current = mine;
+  showQuery(next);
+  showBusy();
+  try {
+    for await (const job of mine.run(next.query, LIMIT)) {
+      if (current === mine) showJob(job);
+    }
+  } catch (error) {
+    if (current === mine) showProblem(error);
+  }
+}
+
+/** Forgets the running search, if any; its answer is no longer wanted. */
+function stop() {
+  const old = current;
+  current = null;
+  // Nobody waits for it: if it can't be cancelled it ends by itself.
+  old?.cancel().catch(() => {});
+}
+
+function cancel() {
+  stop();
+  showIdle("Cancelled.");
+  element("file").focus();
+}
+
+/** @param {Job} job */
+function showJob(job) {
+  switch (job.status) {
+    case "succeeded":
+      showResults(job.result);
+      break;
+    case "failed":
+      showProblem(new Problem(job.error?.detail || "The search failed"));
+      break;
+    case "cancelled":
+      showIdle("Cancelled.");
+      break;
+    default:
+      showStage(STAGES[job.status]);
+  }
+}
+
+/** @param {Wanted} shown */
+async function showQuery(shown) {
+  const preview = element("preview");
+  if (objectUrl) URL.revokeObjectURL(objectUrl);
+  objectUrl = shown.query instanceof File ? URL.createObjectURL(shown.query) : null;
+  preview.hidden = true;
+  preview.src = objectUrl ?? shown.photo;
+  try {
+    await preview.decode();
+    preview.hidden = false;
+  } catch {
+    // Not a picture, or another one has taken its place: nothing to show.
+  }
+}
+
+function showBusy() {
+  element("page").dataset.state = "searching";
+  element("problem").textContent = "";
+  element("key-form").hidden = true;
+  element("results").setAttribute("aria-busy", "true");
+  showStage(STAGES.sending);
+  const started = performance.now();
+  const tick = () => {
+    element("elapsed").textContent = SECONDS.format((performance.now() - started) / 1000);
+  };
+  clearInterval(ticking);
+  ticking = setInterval(tick, TICK_MS);
+  tick();
+}
+
+/** @param {string} text */
+function showStage(text) {
+  const stage = element("stage");
+  if (stage.textContent !== text) stage.textContent = text;
+}
+
+/** Ends the watching, with nothing found. @param {string} stage  how it ended */
+function showIdle(stage) {
+  clearInterval(ticking);
+  current = null;
+  element("page").dataset.state = "idle";
+  element("results").removeAttribute("aria-busy");
+  element("results").hidden = true;
+  showStage(stage);
+}
+
+/** @param {unknown} error */
+function showProblem(error) {
+  const problem = error instanceof Problem ? error : new Problem("Something broke in this page");
+  if (problem !== error) console.error(error);
+  showIdle("");
+  const unasked = problem.status === 401 && !hasKey();
+  element("problem").textContent = unasked ? "Searching here needs an API key." : problem.message;
+  if (problem.status === 401 || problem.status === 403) {
+    element("key-form").hidden = false;
+    element("key").focus();
+  }
+}
+
+/** @param {SearchResult} found */
+function showResults(found) {
+  const held = element("results").contains(document.activeElement);
+  showIdle(tally(found.results.length));
+  element("found").textContent = wanted.title
+    ? `Listings like “${wanted.title}”`
+    : "Listings that look like it";
+  element("cards").replaceChildren(...found.results.map(card));
+  element("provenance").textContent = provenance(found);
+  element("results").hidden = false;
+  // The button that was pressed has gone with its card.
+  if (held) element("found").focus({ preventScroll: true });
+}
+
+/** @param {number} count */
+function tally(count) {
+  if (!count) return "No listing was found: there is none to compare with yet.";
+  return count === 1 ? "1 listing found." : `${count} listings found.`;
+}
+
+/** @param {SearchResult} found */
+function provenance({ took_ms, generation, exact, encoder }) {
+  const index = generation === null ? "no index generation yet" : `index generation ${generation}`;
+  const how = exact ? "exact" : "approximate";
+  return `${MILLISECONDS.format(took_ms.total)} · ${index}, ${how} · encoder ${encoder}`;
+}
+
+/** @param {Result} result */
+function card(result) {
+  const copy = element("card").content.cloneNode(true);
+  const find = (selector) => copy.querySelector(selector);
+  const similarity = Math.max(0, result.similarity);
+  find("img").src = result.photo.url;
+  find("h3").textContent = result.title;
+  find(".price").textContent = price(result);
+  find(".category").textContent = result.category;
+  find(".location").textContent = result.location;
+  find(".track").style.setProperty("--share", String(similarity));
+  find(".percent").textContent = `${PERCENT.format(similarity)} similar`;
+  const more = find("button");
+  more.setAttribute("aria-label", `More like this: ${result.title}`);
+  more.addEventListener("click", () => {
+    window.scrollTo({ top: 0 });
+    search({ query: result.listing_id, title: result.title, photo: result.photo.url });
+  });
+  return copy;
+}
+
+/** @param {Result} result */
+function price({ price: amount, currency }) {
+  if (amount === null || currency === null) return "No price";
+  return new Intl.NumberFormat(undefined, {
+    style: "currency",
+    currency,
+    trailingZeroDisplay: "stripIfInteger",
+  }).format(Number(amount));
+}
+
+/** Shows whether a search would be done now; looks again until it would. */
+async function showReadiness() {
+  const note = element("not-ready");
+  try {
+    const { status, checks, encoder } = await readiness();
+    const missing = Object.keys(checks).filter((part) => !checks[part]);
+    const parts = LIST.format(missing.map((part) => PARTS[part] ?? part));
+    note.textContent = `Not ready yet: no answer from ${parts}.`;
+    note.hidden = status === "ready";
+    element("baseline").hidden = !encoder?.startsWith("hog");
+  } catch (error) {
+    note.textContent = error.message;
+    note.hidden = false;
+  }
+  if (!note.hidden) setTimeout(showReadiness, READY_POLL_MS);
+}
+
+/** Takes drops anywhere: a miss would have the browser leave the page for the photo. */
+function listenForDrops() {
+  const zone = element("zone");
+  document.addEventListener("dragover", (event) => {
+    event.preventDefault();
+    zone.classList.add("over");
+  });
+  document.addEventListener("dragleave", (event) => {
+    if (!event.relatedTarget) zone.classList.remove("over");
+  });
+  document.addEventListener("drop", (event) => {
+    event.preventDefault();
+    zone.classList.remove("over");
+    takePhoto(event.dataTransfer.files[0]);
+  });
+}
+
+function listen() {
+  listenForDrops();
+  document.addEventListener("paste", (event) => {
+    const [photo] = event.clipboardData.files;
+    if (photo) takePhoto(photo);
+  });
+  const file = element("file");
+  file.addEventListener("change", () => {
+    const [photo] = file.files;
+    file.value = ""; // so that choosing the same file again is a change
+    if (photo) takePhoto(photo);
+  });
+  element("cancel").addEventListener("click", cancel);
+  const key = element("key");
+  element("key-form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    useKey(key.value);
+    key.value = "";
+    if (wanted) search(wanted);
+  });
+}
+
+listen();
+showReadiness();

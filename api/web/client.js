@@ -1,0 +1,162 @@
+/** Talks to the HTTP API: submits a search and follows its job to the end. */
+
+/**
+ * @typedef {object} Result
+ * @property {string} listing_id
+ * @property {string} title
+ * @property {string | null} price
+ * @property {string | null} currency
+ * @property {string | null} category
+ * @property {string | null} location
+ * @property {{id: string, url: string}} photo
+ * @property {number} similarity  the cosine, in [-1, 1]
+ *
+ * @typedef {object} SearchResult
+ * @property {number | null} generation
+ * @property {string} encoder
+ * @property {boolean} exact
+ * @property {Record<string, number>} took_ms
+ * @property {Result[]} results
+ *
+ * @typedef {object} Job
+ * @property {"queued" | "running" | "succeeded" | "failed" | "cancelled"} status
+ * @property {{code: string, detail: string} | null} error
+ * @property {SearchResult | null} result
+ *
+ * @typedef {object} Readiness
+ * @property {string} status
+ * @property {Record<string, boolean>} checks
+ * @property {string | null} encoder
+ */
+
+const KEY = "marketlens-api-key";
+const FIRST_POLL_MS = 100;
+const POLL_GROWTH = 1.5;
+
+/** Why something could not be done; the message is one sentence for a person. */
+export class Problem extends Error {
+  /**
+   * @param {string} detail
+   * @param {number} [status]  the HTTP status, if there was an answer
+   */
+  constructor(detail, status) {
+    super(asSentence(detail));
+    this.status = status;
+  }
+}
+
+/** Keeps the API key for as long as this tab is open. @param {string} key */
+export function useKey(key) {
+  sessionStorage.setItem(KEY, key.trim());
+}
+
+/** Whether a key is sent with each call. */
+export function hasKey() {
+  return sessionStorage.getItem(KEY) !== null;
+}
+
+/** What the machine says about itself, ready or not. @returns {Promise<Readiness>} */
+export async function readiness() {
+  const { response, body } = await exchange("/readyz", {});
+  if (!body?.checks) throw problemOf(response, body);
+  return body;
+}
+
+/** One search: its job is followed by one reader, and can be cancelled at any time. */
+export class Search {
+  #stop = new AbortController();
+  /** @type {string | null} */
+  #place = null;
+
+  /**
+   * Submits a search, then gives its job each time it is read, the ended one last.
+   * @param {File | string} query  a photo, or the id of a listing
+   * @param {number} limit
+   * @returns {AsyncGenerator<Job, void>}
+   */
+  async *run(query, limit) {
+    const { signal } = this.#stop;
+    let { response, body } = await call("/v1/searches", {
+      method: "POST",
+      signal,
+      ...submission(query, limit),
+    });
+    this.#place = response.headers.get("Location");
+    for (let wait = FIRST_POLL_MS; ; wait = Math.min(wait * POLL_GROWTH, longestWait(response))) {
+      yield body;
+      if (body.status !== "queued" && body.status !== "running") return;
+      await pause(wait, signal);
+      ({ response, body } = await call(this.#place, { signal }));
+    }
+  }
+
+  /** Stops reading, and cancels the job where there is one. */
+  async cancel() {
+    this.#stop.abort();
+    if (this.#place) await call(this.#place, { method: "DELETE" });
+  }
+}
+
+function submission(query, limit) {
+  if (query instanceof File) {
+    const form = new FormData();
+    form.set("photo", query);
+    form.set("limit", String(limit));
+    return { body: form };
+  }
+  return {
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ listing_id: query, limit }),
+  };
+}
+
+async function call(path, options) {
+  const { response, body } = await exchange(path, options);
+  if (!response.ok || body === null) throw problemOf(response, body);
+  return { response, body };
+}
+
+async function exchange(path, options) {
+  const headers = new Headers(options.headers);
+  const key = sessionStorage.getItem(KEY);
+  if (key) headers.set("Authorization", `Bearer ${key}`);
+  try {
+    const response = await fetch(path, { ...options, headers });
+    return { response, body: parsed(await response.text()) };
+  } catch (error) {
+    if (options.signal?.aborted) throw error;
+    throw new Problem("Marketlens could not be reached; see whether it is running");
+  }
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+function problemOf(response, body) {
+  const stated = typeof body?.detail === "string" && body.detail;
+  return new Problem(stated || `The server answered with status ${response.status}`, response.status);
+}
+
+function asSentence(text) {
+  const sentence = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?…]$/.test(sentence) ? sentence : `${sentence}.`;
+}
+
+function longestWait(response) {
+  return 1000 * (Number(response.headers.get("Retry-After")) || 1);
+}
+
+function pause(ms, signal) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    });
+  });
+}

@@ -1,0 +1,197 @@
+"""Bytes to photos: what is accepted, how it is decoded, and the one form in which it is kept.
+
+Pillow and the standard library only: the API imports this module and must stay light.
+"""
+
+import io
+import re
+import struct
+import zlib
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final
+
+from PIL import ExifTags, Image
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from models.errors import InvalidPhoto, UnsupportedPhoto
+
+# Under Pillow's own limit of 89 million, so that this one always speaks first.
+MAX_PIXELS: Final = 50_000_000
+# Encoders look at about 224 pixels; this leaves room for larger ones and for showing results.
+LONG_SIDE: Final = 512
+JPEG_QUALITY: Final = 90
+
+# Photos have about ten scans at most. Each scan costs a pass over all pixels however few bytes it
+# has, so without a limit a file of 400 kB keeps the decoder busy for half a minute.
+MAX_JPEG_SCANS: Final = 100
+
+# What Pillow's parsers raise on damaged files, found by feeding them a million of those; `Warning`
+# for when warnings are errors.
+_PILLOW_ERRORS: Final = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    EOFError,
+    struct.error,
+    zlib.error,
+    Warning,
+)
+
+# A marker with a length behind it, or the end of the image: not stuffed bytes, restarts or fill.
+_JPEG_MARKER: Final = re.compile(rb"\xff([\xc0-\xcf\xd9-\xfe])", re.DOTALL)
+_JPEG_END: Final = b"\xd9"
+_JPEG_SCAN: Final = b"\xda"
+
+_UPRIGHT: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StandardPhoto:
+    """A photo as it is stored, embedded and served: a small upright JPEG without metadata.
+
+    `sha256` is the hex digest of `data`; `width` and `height` are in pixels.
+    """
+
+    data: bytes
+    sha256: str
+    width: int
+    height: int
+
+
+def standardise(data: bytes, *, max_pixels: int = MAX_PIXELS) -> StandardPhoto:
+    """Bring a photo into the form in which all photos are kept.
+
+    The long side is at most `LONG_SIDE` pixels; smaller photos keep their size. Catalogue photos
+    and query photos both pass through here, so that the same file gives the same bytes, the same
+    hash and the same embedding. Raises as `decode` does.
+    """
+    photo = _decode(data, max_pixels, at_least=LONG_SIDE)
+    # A gap of three can't be told from resampling every pixel.
+    photo.thumbnail((LONG_SIDE, LONG_SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    buffer = io.BytesIO()
+    photo.save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling="4:2:0")
+    standard = buffer.getvalue()
+    return StandardPhoto(standard, sha256(standard).hexdigest(), photo.width, photo.height)
+
+
+def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Decode a JPEG, PNG or WebP into an upright RGB image without metadata.
+
+    The first frame of an animation, transparency on white, 16 bits scaled to 8, colour profiles
+    ignored. Raises `UnsupportedPhoto` if the bytes are of another kind, before any decoder sees
+    them, and `InvalidPhoto` if they are empty, damaged or more than `max_pixels` pixels.
+    """
+    return _decode(data, max_pixels, at_least=None)
+
+
+def _decode(data: bytes, max_pixels: int, at_least: int | None) -> Image.Image:
+    """Decode, a JPEG no finer than a long side of `at_least` pixels needs."""
+    parser = _parser_for(data)
+    if parser is JpegImageFile:
+        _refuse_many_scans(data)
+    try:
+        # The parser itself, not `Image.open`: that would try others, and warns of large photos
+        # before the limit here can refuse them (warnings are global, so can't be caught safely).
+        image = parser(io.BytesIO(data))
+        _refuse_large(image, max_pixels)
+        if at_least is not None:
+            _decode_coarsely(image, at_least)
+        image.load()
+        photo = _turn_upright(_flatten(image), _orientation(image))
+    except Image.DecompressionBombError as error:
+        raise InvalidPhoto(f"The photo has more than {max_pixels:,} pixels.") from error
+    except _PILLOW_ERRORS as error:
+        raise InvalidPhoto("The photo is damaged: it can't be decoded.") from error
+    photo.info.clear()
+    return photo
+
+
+def _parser_for(data: bytes) -> type[ImageFile]:
+    if not data:
+        raise InvalidPhoto("The photo is empty.")
+    if data.startswith(b"\xff\xd8\xff"):
+        return JpegImageFile
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return PngImageFile
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return WebPImageFile
+    raise UnsupportedPhoto("The file is not a JPEG, PNG or WebP photo.")
+
+
+def _refuse_many_scans(jpeg: bytes) -> None:
+    scans = 0
+    position = len(b"\xff\xd8")
+    while marker := _JPEG_MARKER.search(jpeg, position):
+        if marker[1] == _JPEG_END:
+            return
+        scans += marker[1] == _JPEG_SCAN
+        if scans > MAX_JPEG_SCANS:
+            raise InvalidPhoto(f"The photo has more than {MAX_JPEG_SCANS} JPEG scans.")
+        length = int.from_bytes(jpeg[marker.end() : marker.end() + 2])
+        position = marker.end() + length
+
+
+def _refuse_large(image: Image.Image, max_pixels: int) -> None:
+    if image.width * image.height > max_pixels:
+        raise InvalidPhoto(
+            f"The photo has {image.width} x {image.height} pixels; "
+            f"at most {max_pixels:,} pixels are allowed."
+        )
+
+
+def _decode_coarsely(image: Image.Image, long_side: int) -> None:
+    """Let the JPEG decoder halve the size up to three times, but not under `long_side`."""
+    scale = long_side / max(image.size)
+    if isinstance(image, JpegImageFile) and scale < 1:
+        image.draft(None, (round(image.width * scale) or 1, round(image.height * scale) or 1))
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF's number for how the camera was held, 1 (upright) if it can't be told."""
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except _PILLOW_ERRORS:  # damaged EXIF data does not spoil the pixels
+        return 1
+
+
+def _turn_upright(image: Image.Image, orientation: int) -> Image.Image:
+    # Not `ImageOps.exif_transpose`: it also writes the EXIF data back, and fails where tags other
+    # than the orientation are odd.
+    turn = _UPRIGHT.get(orientation)
+    return image if turn is None else image.transpose(turn)
+
+
+def _flatten(image: Image.Image) -> Image.Image:
+    """Any mode to a new RGB image."""
+    if image.mode == "P" and image.palette is None:
+        raise SyntaxError("palette promised but missing")  # Pillow itself only asserts it
+    if image.mode.startswith("I"):
+        image = _scale_to_eight_bits(image)
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    layer = image.convert("RGBA")
+    flat = Image.new("RGB", layer.size, "white")
+    flat.paste(layer, mask=layer)
+    return flat
+
+
+def _scale_to_eight_bits(grey: Image.Image) -> Image.Image:
+    # Pillow's own conversion clips: everything above 255 becomes white.
+    scaled = grey.point(lambda value: value * (1 / 256))
+    # A transparent grey level, where there is one, is still counted in 16 bits.
+    scaled.info.pop("transparency", None)
+    return scaled.convert("L")
