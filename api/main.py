@@ -7,6 +7,7 @@ from pathlib import Path
 from fastapi import FastAPI
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
+from fastapi_offline import FastAPIOffline
 
 from api.deps import Desk, is_loopback
 from api.errors import handle_errors
@@ -44,7 +45,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         desk.publisher.close()
         desk.database.close()
 
-    app = FastAPI(
+    # FastAPI's own documentation page would load its script from a public CDN.
+    app = FastAPIOffline(
+        redoc_url=None,
+        favicon_url="/static/favicon.svg",
         title="Marketlens",
         summary="Finds the listings whose photos look like a photo.",
         version="1",

@@ -60,9 +60,9 @@ class Shop:
     http: httpx2.Client
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def shop(sample: Path) -> Iterator[Shop]:
-    """A machine that runs for all tests of a module, the sample seeded and indexed."""
+    """A machine that runs for all tests, the sample seeded and indexed; leave it as it was."""
     folder = Path(tempfile.mkdtemp(prefix="ml-"))
     settings = Settings(data_dir=folder, encoder="hog", port=8200)
     with machine_up(settings, print) as machine:

@@ -282,3 +282,10 @@ def test_the_page_needs_no_other_host_and_complains_of_nothing(
     hosts = {urlsplit(url.removeprefix("blob:")).netloc for url in visit.requests}
     assert hosts == {urlsplit(shop.machine.url).netloc}
     assert visit.complaints == []
+
+
+def test_the_api_reference_needs_no_other_host(browser: Browser, shop: Shop) -> None:
+    with visiting(browser, f"{shop.machine.url}/docs") as visit:
+        visit.page.get_by_text("/v1/listings:batch").first.wait_for()
+        hosts = {urlsplit(url).netloc for url in visit.requests if not url.startswith("data:")}
+    assert hosts == {urlsplit(shop.machine.url).netloc}

@@ -1,0 +1,1 @@
+"""Draws a sample catalogue of product-like photos."""

@@ -1,0 +1,27 @@
+"""The kinds of item that can be drawn, one module for each root category of the feed."""
+
+from etl.sample.article import Kind
+from etl.sample.kinds import (
+    appliances,
+    baby,
+    beauty,
+    clothes,
+    computers,
+    diy,
+    games,
+    home,
+    media,
+    office,
+    other,
+    phones,
+    sports,
+)
+
+
+def kinds_by_root() -> tuple[tuple[Kind, ...], ...]:
+    """For each of the feed's 13 root categories, the kinds of item drawn for it."""
+    modules = (
+        appliances, baby, clothes, computers, diy, beauty, home, media, office, other, phones,
+        sports, games,
+    )  # fmt: skip
+    return tuple(module.kinds() for module in modules)
