@@ -26,6 +26,15 @@ def table() -> str:
     return "| variable | default | meaning |\n|---|---|---|\n" + rows()
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Rewrite the table; with `--check`, only say whether that would change anything."""
     readme = ROOT / "README.md"
-    readme.write_text(BETWEEN.sub(table(), readme.read_text()))
+    before = readme.read_text()
+    after = BETWEEN.sub(lambda _: table(), before)
+    if "--check" in sys.argv:
+        sys.exit("README.md: the table of settings is out of date" if after != before else 0)
+    readme.write_text(after)
+
+
+if __name__ == "__main__":
+    main()

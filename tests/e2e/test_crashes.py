@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -28,9 +29,9 @@ def embedded(database: Database) -> int:
         return session.scalar(select(func.count()).select_from(Embedding)) or 0
 
 
-def wait_until(condition: object, timeout_s: float = TIMEOUT_S) -> None:
+def wait_until(condition: Callable[[], object], timeout_s: float = TIMEOUT_S) -> None:
     deadline = time.monotonic() + timeout_s
-    while not condition():  # type: ignore[operator]
+    while not condition():
         assert time.monotonic() < deadline, "took too long"
         time.sleep(0.02)
 
@@ -52,7 +53,12 @@ def test_a_killed_embed_worker_loses_and_doubles_nothing(
         wait_until(lambda: running_embeds(database) or embedded(database))
         target = psutil.Process(worker.pid)
         (target if victim == "worker" else target.children()[0]).kill()
-        wait_until(lambda: machine.watch() or seed.poll() is not None)
+
+        def seeded() -> bool:
+            machine.watch()
+            return seed.poll() is not None
+
+        wait_until(seeded)
         assert seed.returncode == 0
         with database.read() as session:
             photos = session.scalar(select(func.count()).select_from(Photo))
@@ -84,15 +90,16 @@ def test_stopping_stops_every_child(data_dir: Path, number: signal.Signals) -> N
         stdout=subprocess.PIPE,
         text=True,
     )
-    assert up.stdout
-    wait_until(lambda: "Page:" in up.stdout.readline())  # type: ignore[union-attr]
+    output = up.stdout
+    assert output
+    wait_until(lambda: "Page:" in output.readline())
     children = psutil.Process(up.pid).children(recursive=True)
     names = {" ".join(child.cmdline()) for child in children}
     assert sum("worker" in name for name in names) >= 3
     assert any("redis" in name for name in names)
     os.kill(up.pid, number)
-    up.stdout.read()
-    up.stdout.close()
+    output.read()
+    output.close()
     assert up.wait(timeout=TIMEOUT_S) == 0
     assert not any(child.is_running() for child in children)
 
