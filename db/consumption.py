@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from db.statements import upsert
@@ -17,6 +17,11 @@ def record_consumption(session: Session, queue: str, now: datetime, encoder_id: 
     values = {"seen_at": now, "encoder_id": encoder_id}
     statement = upsert(session, Consumption).values(queue=queue, **values)
     session.execute(statement.on_conflict_do_update(index_elements=["queue"], set_=values))
+
+
+def forget_consumption(session: Session) -> None:
+    """Forget what was seen before a restart, so that it can't pass for the present."""
+    session.execute(delete(Consumption))
 
 
 def consumed_lately(session: Session, now: datetime) -> dict[str, str | None]:

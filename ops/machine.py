@@ -4,13 +4,15 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
 
+from db.consumption import forget_consumption
 from db.migrate import upgrade
+from db.session import Database
 from models.encoders.specs import resolve_spec
 from models.errors import SetupError
 from models.weights import locate_weights
@@ -71,7 +73,7 @@ def machine_up(settings: Settings, say: Say) -> Iterator[Machine]:
     """Start everything; stop everything at the end."""
     check_encoder(settings)
     with _only_one(settings.data_dir):
-        upgrade(settings.sqlalchemy_url)
+        _prepare_database(settings.sqlalchemy_url)
         port = free_port(settings.host, settings.port)
         if port != settings.port:
             say(f"Port {settings.port} is busy, using {port}.")
@@ -90,6 +92,12 @@ def child_environment(settings: Settings) -> dict[str, str]:
     decided = settings.model_dump(mode="json", exclude_unset=True, exclude_none=True)
     named = {f"MARKETLENS_{name.upper()}": str(value) for name, value in decided.items()}
     return {**os.environ, **named}
+
+
+def _prepare_database(url: str) -> None:
+    upgrade(url)
+    with closing(Database(url)) as database, database.write() as session:
+        forget_consumption(session)
 
 
 def _start_redis(supervisor: Supervisor, socket: Path) -> None:

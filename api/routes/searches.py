@@ -26,7 +26,7 @@ router = APIRouter(
 )
 
 MAX_WAIT_S = 30.0
-POLL_EVERY_S = 0.01
+POLL_EVERY_S = 0.02
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*(\d{1,6})(?:$|[,;\s])")
 
 _BODY: dict[str, Any] = {
