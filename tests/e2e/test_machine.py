@@ -2,18 +2,23 @@
 
 import json
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import httpx2
 import pytest
 
 from db.keys import create_key
 from db.session import Database
 from models.domain import Scope
 from ops.demo import HeldOut, search
-from tests.e2e.conftest import TIMEOUT_S, Shop
+from ops.machine import machine_up
+from settings import Settings
+from tests.e2e.conftest import TIMEOUT_S, Shop, marketlens
 from tests.support.pictures import jpeg
 
 pytestmark = pytest.mark.e2e
@@ -155,3 +160,21 @@ def test_api_stays_light(shop: Shop) -> None:
     with open(f"/proc/{process.pid}/status") as file:  # noqa: PTH123 - a file of the kernel's
         resident_kb = next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
     assert resident_kb < 200_000
+
+
+def test_the_same_on_postgresql(
+    data_dir: Path, sample: Path, views: list[HeldOut], new_postgres_url: Callable[[], str]
+) -> None:
+    settings = Settings(
+        data_dir=data_dir, encoder="hog", port=8250, database_url=new_postgres_url()
+    )
+    with machine_up(settings, print) as machine:
+        machine.wait_until_ready()
+        seeded = marketlens(machine.environment, "seed", str(sample), "--json")
+        assert seeded.returncode == 0, seeded.stderr
+        report = json.loads(seeded.stdout.splitlines()[-1])
+        assert report["embedded"] == report["photos"]["accepted"]
+        with httpx2.Client(base_url=machine.url, timeout=TIMEOUT_S) as http:
+            found_first = [search(http, view.path).top1 == view.listing_id for view in views]
+    assert sum(found_first) / len(found_first) >= 0.6
+    assert not list(data_dir.glob("*.db"))

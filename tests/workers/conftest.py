@@ -100,12 +100,9 @@ class Workshop:
 
 
 @pytest.fixture
-def workshop(tmp_path: Path, sqlite_url: str, store: PhotoStore) -> Workshop:
+def workshop(tmp_path: Path, any_database: Database, store: PhotoStore) -> Workshop:
     """A worker that can do every kind of job."""
-    return make_workshop(Database(sqlite_url), store, tmp_path / "generations")
-
-
-def make_workshop(database: Database, store: PhotoStore, generations_dir: Path) -> Workshop:
+    database, generations_dir = any_database, tmp_path / "generations"
     encoder = ThumbnailEncoder()
     with database.write() as session:
         encoder_id = register_encoder(session, encoder.spec, Clock()())
