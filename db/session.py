@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
@@ -59,6 +59,12 @@ def _prepare_sqlite(engine: Engine) -> None:
         connection.exec_driver_sql(f"BEGIN {mode}")
 
 
+def _lacks_schema(error: Exception) -> bool:
+    """Whether a statement named a table that is not there, as each driver says it."""
+    cause = str(getattr(error, "orig", ""))
+    return "no such table" in cause or ('relation "' in cause and "does not exist" in cause)
+
+
 class Database:
     """The database of one process. Connects when first used."""
 
@@ -89,7 +95,13 @@ class Database:
         try:
             with Session(engine, expire_on_commit=False) as session:
                 yield session
-        except (OperationalError, InterfaceError, PoolTimeout) as error:
+        except (DBAPIError, PoolTimeout) as error:
+            if _lacks_schema(error):
+                raise SetupError(
+                    "The database has no tables yet: run `marketlens migrate`."
+                ) from error
+            if not isinstance(error, OperationalError | InterfaceError | PoolTimeout):
+                raise
             raise Unavailable("The database can't be reached or is busy.") from error
 
     def reachable(self) -> bool:

@@ -4,9 +4,11 @@ from pathlib import Path
 from threading import Barrier, Thread
 
 import pytest
+from alembic import command
 from sqlalchemy import func, select, text
 
 from db.listings import ensure_categories
+from db.migrate import alembic_config
 from db.session import Database
 from db.tables import Category
 from models.errors import SetupError, Unavailable
@@ -70,6 +72,14 @@ def test_unreachable_database_is_one_clear_error(tmp_path: Path) -> None:
     assert not database.reachable()
     with pytest.raises(Unavailable), database.read() as session:
         session.scalar(text("SELECT 1"))
+
+
+def test_a_database_without_tables_says_what_to_do(any_database: Database) -> None:
+    command.downgrade(
+        alembic_config(any_database.engine.url.render_as_string(hide_password=False)), "base"
+    )
+    with pytest.raises(SetupError, match="marketlens migrate"):
+        count(any_database)
 
 
 def test_other_databases_are_refused() -> None:

@@ -1,0 +1,39 @@
+"""The front desk's own command."""
+
+import subprocess
+from pathlib import Path
+
+from db.keys import create_key
+from db.session import Database
+from models.domain import Scope
+from ops.machine import child_environment
+from ops.processes import marketlens_command
+from settings import Settings
+from tests.conftest import Clock
+
+NOT_OURS = "192.0.2.1"  # reserved for documentation: no machine has it, so nothing is served
+
+
+def api_off_loopback(tmp_path: Path, sqlite_url: str) -> subprocess.CompletedProcess[str]:
+    settings = Settings(data_dir=tmp_path, database_url=sqlite_url)
+    return subprocess.run(
+        marketlens_command("api", "--host", NOT_OURS),
+        env=child_environment(settings),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_without_a_key_the_door_stays_on_loopback(
+    tmp_path: Path, sqlite_url: str, database: Database, clock: Clock
+) -> None:
+    refused = api_off_loopback(tmp_path, sqlite_url)
+    assert refused.returncode == 1
+    assert "marketlens keys create" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    with database.write() as session:
+        create_key(session, "buyer", [Scope.SEARCH], clock())
+    opened = api_off_loopback(tmp_path, sqlite_url)
+    assert "marketlens keys create" not in opened.stderr
+    assert "address" in opened.stderr
