@@ -29,8 +29,8 @@ JPEG_QUALITY: Final = 90
 # has, so without a limit a file of 400 kB keeps the decoder busy for half a minute.
 MAX_JPEG_SCANS: Final = 100
 
-# What Pillow's parsers raise on damaged files, found by feeding them a million of those; `Warning`
-# for when warnings are errors.
+# What Pillow's parsers raise on damaged files: seen while feeding them a million of those, or said
+# in their source. `Warning` is for when warnings are errors.
 _PILLOW_ERRORS: Final = (
     OSError,
     SyntaxError,

@@ -6,6 +6,7 @@ thumbnail of that part. What the numbers mean is said in `models.encoders.specs.
 """
 
 from collections.abc import Sequence
+from math import ceil, floor
 from typing import NamedTuple
 
 import numpy as np
@@ -57,13 +58,12 @@ class Box(NamedTuple):
     bottom: float
 
     def scaled(self, width: int, height: int) -> tuple[int, int, int, int]:
-        """The box in whole pixels, never empty."""
-        left, top = int(self.left * width), int(self.top * height)
+        """The whole pixels that the box touches."""
         return (
-            left,
-            top,
-            max(int(self.right * width), left + 1),
-            max(int(self.bottom * height), top + 1),
+            floor(self.left * width),
+            floor(self.top * height),
+            ceil(self.right * width),
+            ceil(self.bottom * height),
         )
 
 

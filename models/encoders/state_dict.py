@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -25,8 +24,6 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         raise WeightsRefused(
             f"The weights in {path} hold more than tensors, or are damaged; code is never loaded."
         ) from error
-    except SafetensorError as error:
-        raise WeightsRefused(f"The weights in {path} are damaged.") from error
     except Exception as error:  # a crafted file can make the unpickler raise anything
         raise WeightsRefused(
             f"The weights in {path} are damaged, or neither safetensors nor a state dict."

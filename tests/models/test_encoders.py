@@ -140,6 +140,12 @@ def test_a_blank_photo_is_no_trouble(encoder: Encoder, size: tuple[int, int], co
     assert length == 0 or math.isclose(length, 1, abs_tol=1e-6)
 
 
+@pytest.mark.parametrize("size", [(300, 1), (1, 300), (2, 2)])
+def test_a_sliver_is_no_trouble(encoder: Encoder, size: tuple[int, int]) -> None:
+    vectors = encoder.embed([mug("firebrick", "wheat").resize(size)])
+    assert np.linalg.norm(vectors) == pytest.approx(1, abs=1e-6)
+
+
 def test_rows_of_zeros_stay_zero() -> None:
     rows = np.array([[3, 4], [0, 0]], np.float32)
     units = np.array([[0.6, 0.8], [0, 0]], np.float32)
@@ -233,22 +239,27 @@ def test_nothing_heavy_is_imported_before_it_is_needed(code: str, absent: str) -
 def test_torchvision_can_be_imported_whatever_torch_it_was_built_for() -> None:
     done = python(
         "from models.encoders.torchvision_cpu import ResNet50_Weights, resnet50\n"
-        "import torch, torchvision\n"
-        "transform = ResNet50_Weights.IMAGENET1K_V2.transforms()\n"
-        "photos = transform(torch.zeros(2, 3, 300, 300))\n"
+        "import sys, torch, torchvision\n"
+        "photos = ResNet50_Weights.IMAGENET1K_V2.transforms()(torch.zeros(2, 3, 300, 300))\n"
         "with torch.device('meta'): network = resnet50(weights=None)\n"
-        "print(network(photos.to('meta')).shape)\n",
+        "print(network(photos.to('meta')).shape)\n"
+        "modules = [name.rpartition('.') for name in sys.modules if name[:12] == 'torchvision.']\n"
+        "print([name for at, _, name in modules if not hasattr(sys.modules[at], name)])\n",
         PYTHONWARNINGS="error",
     )
-    assert (done.stdout.strip(), done.stderr) == ("torch.Size([2, 1000])", "")
+    # The second line: no module is left over from a first attempt that failed.
+    assert (done.stdout, done.stderr) == ("torch.Size([2, 1000])\n[]\n", "")
 
 
 def test_other_failures_of_torchvision_are_not_hidden(tmp_path: Path) -> None:
     (tmp_path / "torchvision").mkdir()
-    (tmp_path / "torchvision" / "__init__.py").write_text("raise RuntimeError('quite another')")
+    (tmp_path / "torchvision" / "__init__.py").write_text(
+        "import sys\n"
+        "sys.attempts = getattr(sys, 'attempts', 0) + 1\n"
+        "raise RuntimeError(f'quite another, at attempt {sys.attempts}')\n"
+    )
     done = python("import models.encoders.torchvision_cpu", PYTHONPATH=str(tmp_path))
-    assert done.returncode == 1
-    assert done.stderr.strip().endswith("RuntimeError: quite another")
+    assert done.stderr.strip().endswith("RuntimeError: quite another, at attempt 1")
 
 
 # ResNet-50
@@ -449,12 +460,18 @@ def similarity(one: Image.Image, other: Image.Image) -> float:
     return float(vectors[0] @ vectors[1])
 
 
-def test_hog_finds_the_item_wherever_it_stands_and_before_whatever_wall() -> None:
+def test_hog_takes_no_notice_of_the_wall() -> None:
+    mine = mug("firebrick", "wheat")
+    for wall in ("midnightblue", "lightgreen", "lightsteelblue"):
+        assert similarity(mine, mug("firebrick", wall)) > 0.98
+
+
+def test_hog_finds_the_item_wherever_it_stands() -> None:
     mine = mug("firebrick", "wheat")
     elsewhere = mug("firebrick", "lightsteelblue", x=190, y=135, side=80)
-    assert similarity(mine, elsewhere) > 0.7
-    assert similarity(mine, elsewhere) > similarity(mine, mug("teal", "wheat")) + 0.1
-    assert similarity(mine, elsewhere) > similarity(mine, lamp("firebrick", "wheat")) + 0.3
+    assert similarity(mine, elsewhere) > 0.9
+    assert similarity(mine, mug("teal", "wheat")) < 0.8
+    assert similarity(mine, lamp("firebrick", "wheat")) < 0.5
 
 
 def test_hog_prefers_the_colour_among_equal_shapes_and_the_shape_among_equal_colours() -> None:
