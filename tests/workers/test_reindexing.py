@@ -13,6 +13,7 @@ from models.index import build
 from tests.workers.conftest import Workshop
 from tests.workers.test_searching import listed
 from workers import reindex
+from workers.live_index import LiveIndex
 from workers.tasks import run_job
 
 
@@ -57,6 +58,7 @@ def test_rollback_serves_the_older_generation_with_every_change_since(workshop: 
     workshop.reindex()
     second = listed(workshop, 2)
     workshop.reindex()
+    assert workshop.search(2) == [second, first]
     newer, older = all_generations(workshop)
     with workshop.database.write() as session:
         generations.switch_to(session, older.id, workshop.now())
@@ -86,6 +88,22 @@ def test_a_damaged_generation_is_refused_and_the_one_before_it_serves(workshop: 
     flip_a_byte(workshop.runtime.config.generations_dir / str(job.result["generation"]))
     assert workshop.search(2) == [second, first]
     assert workshop.index.generation_id == older
+
+
+def test_a_worker_that_starts_on_a_damaged_generation_takes_the_one_before(
+    workshop: Workshop,
+) -> None:
+    listed(workshop, 1)
+    older, newer = workshop.reindex().result, workshop.reindex().result
+    assert older
+    assert newer
+    flip_a_byte(workshop.runtime.config.generations_dir / str(newer["generation"]))
+    config = workshop.runtime.config
+    started = LiveIndex(config.spec, workshop.runtime.encoder_id, config.generations_dir)
+    with workshop.database.read() as session:
+        started.sync(session)
+    assert started.generation_id == older["generation"]
+    assert started.index.rows == 1
 
 
 def flip_a_byte(folder: Path) -> None:

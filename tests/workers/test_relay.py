@@ -1,42 +1,25 @@
 """The relay publishes what no worker got, on a real Redis."""
 
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
-from redis import Redis
 
 from db import jobs
 from db.session import Database
 from models.domain import JobStatus, JobType
 from tests.conftest import Clock
+from tests.support.redis import empty, take_all
 from tests.workers.conftest import LEASE
-from workers.broker import CONSUMER_TRANSPORT, create_celery
 from workers.client import JobPublisher
 from workers.contracts import Queue
 from workers.relay import sweep
 
 
-def take_all(broker_url: str, queue: Queue) -> list[str]:
-    """Take every message from a queue, as a worker that then vanishes would."""
-    taken = []
-    with create_celery(broker_url, CONSUMER_TRANSPORT).connection_for_read() as connection:
-        simple = connection.SimpleQueue(queue.value)
-        with suppress(simple.Empty):
-            while True:
-                message = simple.get(timeout=0.2)
-                taken.append(message.payload[0][0])
-                message.ack()
-        simple.close()
-    return taken
-
-
 @pytest.fixture
 def publisher(redis_url: str) -> Iterator[JobPublisher]:
-    with Redis(unix_socket_path=redis_url.partition("://")[2]) as redis:
-        redis.flushall()
+    empty(redis_url)
     made = JobPublisher(redis_url)
     yield made
     made.close()

@@ -97,6 +97,14 @@ def test_limit_counts_listings_though_each_has_many_photos(workshop: Workshop) -
     assert len(workshop.search(0, limit=10)) == 4
 
 
+def test_embedded_after_the_index_last_looked(workshop: Workshop) -> None:
+    known = listed(workshop, 1)
+    late, photo_ids = workshop.list_photos(jpeg(2))
+    assert workshop.search(2) == [known]
+    workshop.embed(photo_ids)
+    assert workshop.search(2) == [late, known]
+
+
 def test_a_listing_never_finds_itself(workshop: Workshop) -> None:
     first, second = listed(workshop, 1, 2), listed(workshop, 3)
     job = workshop.do(JobType.SEARCH, {"listing_id": str(first), "limit": 10})
