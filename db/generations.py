@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from db.tables import Generation
+from db.tables import Encoder, Generation
 from models.domain import GenerationStatus
 from models.errors import Conflict, NotFound
 
@@ -28,6 +28,7 @@ def begin(session: Session, encoder_id: int, job_id: UUID, now: datetime) -> Gen
 def activate(session: Session, generation_id: int, now: datetime, **measured: Any) -> Generation:
     """Make a built generation the live one of its encoder; the one before is kept, retired."""
     generation = get(session, generation_id)
+    _lock(session, generation.encoder_id)
     session.execute(
         update(Generation)
         .where(
@@ -47,18 +48,22 @@ def activate(session: Session, generation_id: int, now: datetime, **measured: An
 def switch_to(session: Session, generation_id: int, now: datetime) -> Generation:
     """Make a kept generation live again. Raises NotFound, or Conflict when it is not kept."""
     generation = get(session, generation_id)
+    _lock(session, generation.encoder_id)
+    session.refresh(generation)
     if generation.status not in USABLE:
         raise Conflict(f"A generation that is {generation.status} can't serve.")
     return activate(session, generation_id, now)
 
 
-def end(session: Session, generation_id: int, status: GenerationStatus, error: str) -> None:
-    """A build that did not become live."""
-    session.execute(
+def end(session: Session, generation_id: int, status: GenerationStatus, error: str) -> bool:
+    """Note a build that did not become live; False, changing nothing, when it did or had ended."""
+    ended = session.execute(
         update(Generation)
         .where(Generation.id == generation_id, Generation.status == GenerationStatus.BUILDING)
         .values(status=status, error=error)
-    )
+        .returning(Generation.id)
+    ).one_or_none()
+    return ended is not None
 
 
 def abandoned(session: Session) -> Sequence[Generation]:
@@ -89,11 +94,17 @@ def usable(session: Session, encoder_id: int) -> Sequence[Generation]:
 
 def retire_beyond(session: Session, encoder_id: int, keep: int) -> list[int]:
     """Forget all but the newest `keep` usable generations; returns the ids to remove from disk."""
+    _lock(session, encoder_id)
     surplus = [row.id for row in usable(session, encoder_id)[keep:]]
     session.execute(
         update(Generation).where(Generation.id.in_(surplus)).values(status=GenerationStatus.REMOVED)
     )
     return surplus
+
+
+def _lock(session: Session, encoder_id: int) -> None:
+    """Switch, roll back and prune one after the other, each seeing what the one before did."""
+    session.get(Encoder, encoder_id, with_for_update=True)
 
 
 def get(session: Session, generation_id: int) -> Generation:

@@ -33,11 +33,16 @@ class ClaimLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One worker's ownership of one attempt at a job."""
+    """One worker's ownership of one attempt at a job.
+
+    `attempt` never repeats in a job's life: it tells owners apart. `tries` counts the attempts since
+    the job was accepted or last retried by somebody: it is what is limited.
+    """
 
     job_id: UUID
     type: JobType
     attempt: int
+    tries: int
     payload: dict[str, Any]
     created_at: datetime
 
@@ -166,10 +171,11 @@ def release_expired(session: Session, now: datetime, max_attempts: int) -> int:
         .with_for_update(skip_locked=True)
     ).all()
     for job in expired:
-        if job.attempt >= max_attempts:
+        tries = job.attempt - job.attempts_before
+        if tries >= max_attempts:
             _end(job, JobStatus.FAILED, now)
             job.error_code = "attempts_exhausted"
-            job.error_detail = f"Given up after {job.attempt} attempts that never finished."
+            job.error_detail = f"Given up after {tries} attempts; the last one never finished."
             _advance_parent(session, job, now)
         else:
             _requeue(job, now)
@@ -196,12 +202,13 @@ def claim(session: Session, job_id: UUID, now: datetime, lease: timedelta) -> Cl
             lease_expires_at=now + lease,
             started_at=func.coalesce(Job.started_at, now),
         )
-        .returning(Job.type, Job.attempt, Job.payload, Job.created_at)
+        .returning(Job.type, Job.attempt, Job.attempts_before, Job.payload, Job.created_at)
         .execution_options(synchronize_session=False)
     ).one_or_none()
     if row is None:
         return None
-    return Claim(job_id, row.type, row.attempt, row.payload, row.created_at)
+    tries = row.attempt - row.attempts_before
+    return Claim(job_id, row.type, row.attempt, tries, row.payload, row.created_at)
 
 
 def heartbeat(
@@ -257,10 +264,12 @@ def fail(session: Session, owned: Claim, now: datetime, *, code: str, detail: st
     _advance_parent(session, get(session, owned.job_id), now)
 
 
-def retry_later(session: Session, owned: Claim, now: datetime, *, max_attempts: int) -> None:
+def retry_later(
+    session: Session, owned: Claim, now: datetime, *, max_attempts: int, reason: str
+) -> None:
     """Give the attempt up after an error that may pass; the job is queued again, or fails."""
-    if owned.attempt >= max_attempts:
-        detail = f"Given up after {owned.attempt} attempts."
+    if owned.tries >= max_attempts:
+        detail = f"Given up after {owned.tries} attempts; the last one failed: {reason}"
         fail(session, owned, now, code="attempts_exhausted", detail=detail)
         return
     _update_owned(
@@ -269,7 +278,7 @@ def retry_later(session: Session, owned: Claim, now: datetime, *, max_attempts: 
         {
             "status": JobStatus.QUEUED,
             "lease_expires_at": None,
-            "publish_after": now + timedelta(seconds=2**owned.attempt),
+            "publish_after": now + timedelta(seconds=2**owned.tries),
         },
     )
 
@@ -294,13 +303,17 @@ def retry(session: Session, job_id: UUID, now: datetime) -> Job:
         raise Conflict(f"A job that is {job.status} can't be retried.")
     if job.type is JobType.BATCH:
         raise Conflict("A batch can't be retried as a whole: retry its embed jobs.")
-    job.attempt = job.done = job.failed = 0
+    # The attempt itself never goes back: a worker of an earlier one could pass for its owner.
+    job.attempts_before = job.attempt
+    job.done = job.failed = 0
     job.error_code = job.error_detail = job.finished_at = job.started_at = None
     _requeue(job, now)
     try:
         session.flush()
     except IntegrityError as error:
         raise ReindexRunning("A reindex is already queued or running.") from error
+    if job.parent_id is not None:
+        _reopen(_locked(session, job.parent_id))
     return job
 
 
@@ -373,6 +386,13 @@ def _requeue(job: Job, now: datetime) -> None:
     job.status = JobStatus.QUEUED
     job.lease_expires_at = None
     job.publish_after = now
+
+
+def _reopen(parent: Job) -> None:
+    """Let a batch whose child is tried again end anew with it."""
+    parent.status = JobStatus.RUNNING
+    parent.failed = 0
+    parent.error_code = parent.error_detail = parent.finished_at = None
 
 
 def _open_children(job_id: UUID) -> Select[Job]:

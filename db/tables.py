@@ -213,6 +213,7 @@ class Job(Base):
     done: Mapped[int] = mapped_column(default=0)
     failed: Mapped[int] = mapped_column(default=0)
     attempt: Mapped[int] = mapped_column(default=0)
+    attempts_before: Mapped[int] = mapped_column(default=0)
     published: Mapped[int] = mapped_column(default=0)
     publish_after: Mapped[datetime]
     lease_expires_at: Mapped[datetime | None]

@@ -7,12 +7,14 @@ from typing import Any
 
 from db import generations, jobs
 from db.changes import last_change
+from db.consumption import record_consumption
 from db.embeddings import Vectors, count_live, live_vectors_after
 from db.jobs import Claim, ClaimLost
 from db.session import Database
 from models.domain import EncoderSpec, GenerationStatus
 from models.errors import RecallTooLow
 from models.index.build import BuiltGeneration, build_generation, remove_generation
+from workers.contracts import Queue
 
 
 def run_reindex(
@@ -42,6 +44,8 @@ def run_reindex(
     def heartbeat(rows: int) -> None:
         with database.write() as session:
             jobs.heartbeat(session, claim, clock(), lease, done=rows, total=max(rows, total))
+            # A build takes no probes while it runs, but the queue is being consumed all the same.
+            record_consumption(session, Queue.INDEX, clock(), encoder_id)
 
     target = generations_dir / str(generation_id)
     try:
@@ -59,10 +63,10 @@ def run_reindex(
         _end(database, generation_id, GenerationStatus.REFUSED, str(error))
         raise
     except Exception as error:
-        if target.exists():
-            remove_generation(target)
         reason = "another attempt took over" if isinstance(error, ClaimLost) else str(error)
-        _end(database, generation_id, GenerationStatus.FAILED, reason)
+        # Not if it is live after all: a commit may arrive although its acknowledgement does not.
+        if _end(database, generation_id, GenerationStatus.FAILED, reason):
+            remove_generation(target)
         raise
     _prune(database, encoder_id, generations_dir, keep)
 
@@ -105,9 +109,9 @@ def _switch(
         )
 
 
-def _end(database: Database, generation_id: int, status: GenerationStatus, error: str) -> None:
+def _end(database: Database, generation_id: int, status: GenerationStatus, error: str) -> bool:
     with database.write() as session:
-        generations.end(session, generation_id, status, error)
+        return generations.end(session, generation_id, status, error)
 
 
 def _clear_abandoned(database: Database, generations_dir: Path) -> None:
@@ -128,6 +132,5 @@ def _prune(database: Database, encoder_id: int, generations_dir: Path, keep: int
 
 def _remove(generations_dir: Path, generation_ids: list[int]) -> None:
     for generation_id in generation_ids:
-        folder = generations_dir / str(generation_id)
-        if folder.exists():
-            remove_generation(folder)
+        # Also when the folder is not there: what a killed build left beside it is.
+        remove_generation(generations_dir / str(generation_id))

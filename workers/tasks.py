@@ -56,13 +56,14 @@ def run_job(runtime: Runtime, job_id: UUID) -> None:
         log.warning("job %s: attempt %s lost its claim", job_id, claim.attempt)
     except Unavailable as error:
         log.warning("job %s: %s, trying again later", job_id, error)
-        _record(runtime, claim, _retry_later(config.max_attempts))
+        _record(runtime, claim, _retry_later(config.max_attempts, str(error)))
     except MarketlensError as error:
         log.warning("job %s: %s", job_id, error)
         _record(runtime, claim, _fail(error.code, str(error)))
-    except Exception:
+    except Exception as error:
         log.exception("job %s: attempt %s broke", job_id, claim.attempt)
-        _record(runtime, claim, _retry_later(config.max_attempts))
+        reason = f"{type(error).__name__}, see the worker's log."
+        _record(runtime, claim, _retry_later(config.max_attempts, reason))
     else:
         log.info("job %s: %s done", job_id, claim.type)
 
@@ -114,9 +115,9 @@ def _fail(code: str, detail: str) -> Callable[..., None]:
     return record
 
 
-def _retry_later(max_attempts: int) -> Callable[..., None]:
+def _retry_later(max_attempts: int, reason: str) -> Callable[..., None]:
     def record(session: Any, claim: Claim) -> None:
-        jobs.retry_later(session, claim, now(), max_attempts=max_attempts)
+        jobs.retry_later(session, claim, now(), max_attempts=max_attempts, reason=reason)
 
     return record
 

@@ -134,7 +134,7 @@ def test_a_failed_attempt_that_may_pass_is_tried_again_then_given_up(
     for expected in (JobStatus.QUEUED, JobStatus.FAILED):
         owned = claim(any_database, job_id, clock())
         with any_database.write() as session:
-            jobs.retry_later(session, owned, clock(), max_attempts=2)
+            jobs.retry_later(session, owned, clock(), max_attempts=2, reason="Because.")
         assert status(any_database, job_id) is expected
 
 
@@ -165,7 +165,49 @@ def test_retry_takes_ended_jobs_only(any_database: Database, clock: Clock) -> No
         jobs.cancel(session, job_id, clock())
     with any_database.write() as session:
         jobs.retry(session, job_id, clock())
-    assert claim(any_database, job_id, clock()).attempt == 1
+    assert claim(any_database, job_id, clock()).tries == 1
+
+
+def test_a_worker_from_before_a_retry_can_not_finish(any_database: Database, clock: Clock) -> None:
+    job_id = accept(any_database, clock())
+    before = claim(any_database, job_id, clock())
+    with any_database.write() as session:
+        jobs.cancel(session, job_id, clock())
+        jobs.retry(session, job_id, clock())
+    owner = claim(any_database, job_id, clock())
+    with pytest.raises(ClaimLost), any_database.write() as session:
+        finish(session, before, clock)
+    with any_database.write() as session:
+        finish(session, owner, clock)
+
+
+def test_a_retried_job_has_all_its_attempts_again(any_database: Database, clock: Clock) -> None:
+    job_id = accept(any_database, clock())
+    for _ in range(2):
+        for expected in (JobStatus.QUEUED, JobStatus.FAILED):
+            owned = claim(any_database, job_id, clock())
+            with any_database.write() as session:
+                jobs.retry_later(session, owned, clock(), max_attempts=2, reason="Because.")
+            assert status(any_database, job_id) is expected
+        with any_database.write() as session:
+            jobs.retry(session, job_id, clock())
+
+
+def test_a_batch_ends_anew_with_its_retried_child(any_database: Database, clock: Clock) -> None:
+    parent_id, (child,) = batch(any_database, clock, [5])
+    owned = claim(any_database, child, clock())
+    with any_database.write() as session:
+        jobs.fail(session, owned, clock(), code="broken", detail="broken")
+    with any_database.write() as session:
+        jobs.retry(session, child, clock())
+    assert status(any_database, parent_id) is JobStatus.RUNNING
+    owned = claim(any_database, child, clock())
+    with any_database.write() as session:
+        finish(session, owned, clock, done=5)
+    with any_database.read() as session:
+        parent = jobs.get(session, parent_id)
+    assert (parent.status, parent.done, parent.failed) == (JobStatus.SUCCEEDED, 5, 0)
+    assert parent.error_code is None
 
 
 def test_one_reindex_at_a_time(any_database: Database, clock: Clock) -> None:

@@ -8,7 +8,7 @@ import pytest
 from db import generations, jobs
 from db.tables import Generation
 from models.domain import GenerationStatus, JobStatus, JobType
-from models.errors import Conflict
+from models.errors import Conflict, Unavailable
 from models.index import build
 from tests.workers.conftest import Workshop
 from tests.workers.test_searching import listed
@@ -140,14 +140,14 @@ def test_what_a_killed_build_left_is_cleared(workshop: Workshop) -> None:
     job_id = workshop.accept(JobType.REINDEX, {})
     with workshop.database.write() as session:
         dead = generations.begin(session, workshop.runtime.encoder_id, job_id, workshop.now()).id
-    half = workshop.runtime.config.generations_dir / str(dead)
+    half = workshop.runtime.config.generations_dir / f".{dead}.4711-0123abcd"
     half.mkdir(parents=True)
-    (half / "index.faiss").write_bytes(b"half")
+    (half / "rows.f32").write_bytes(b"half")
     run_job(workshop.runtime, job_id)
     assert workshop.job(job_id).status is JobStatus.SUCCEEDED
     rows = {row.id: row.status for row in all_generations(workshop)}
     assert rows[dead] is GenerationStatus.FAILED
-    assert str(dead) not in folders(workshop)
+    assert folders(workshop) == {str(dead + 1)}
 
 
 def test_a_cancelled_build_leaves_the_live_one(
@@ -172,6 +172,23 @@ def test_a_cancelled_build_leaves_the_live_one(
         GenerationStatus.LIVE,
     ]
     assert folders(workshop) == {str(first.result["generation"])}
+
+
+def test_a_switch_whose_acknowledgement_is_lost_stays(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listing_id = listed(workshop, 1)
+    switch = reindex._switch
+
+    def committed_but_not_heard_of(*arguments: Any) -> None:
+        switch(*arguments)
+        raise Unavailable("The connection is gone.")
+
+    monkeypatch.setattr(reindex, "_switch", committed_but_not_heard_of)
+    job = workshop.reindex()
+    assert job.status is JobStatus.SUCCEEDED
+    assert workshop.search(1) == [listing_id]
+    assert workshop.index.generation_id == all_generations(workshop)[0].id
 
 
 def test_an_empty_catalogue_can_be_indexed(workshop: Workshop) -> None:
