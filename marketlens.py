@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from models.errors import MarketlensError
+from models.errors import MarketlensError, exit_code_of
 
 # Which room's `cli` has which command. Rooms are imported on use: the API must not carry pandas,
 # and nothing but a worker should wait for torch.
@@ -50,12 +50,12 @@ def front_door() -> None:
 
 
 def main() -> None:
-    """Run the command line; an expected error is one line and exit code 1."""
+    """Run the command line; an expected error is one line, and exit code 1 or 75 (try again)."""
     try:
         app()
     except MarketlensError as error:
         sys.stderr.write(f"marketlens: {error}\n")
-        sys.exit(1)
+        sys.exit(exit_code_of(error))
 
 
 if __name__ == "__main__":

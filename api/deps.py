@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,7 +10,8 @@ from ipaddress import ip_address
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Query, Request
+from anyio import CapacityLimiter
+from fastapi import Depends, Path, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from db.keys import KeyHolder, find_key
@@ -18,6 +20,8 @@ from db.session import Database
 from models.domain import Scope
 from models.errors import Forbidden, InvalidInput, NotFound, Unauthenticated
 from workers.client import JobPublisher
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,8 @@ class Desk:
     store: PhotoStore
     publisher: JobPublisher
     max_upload_bytes: int
+    decoding: CapacityLimiter
+    """Photos are decoded by so many threads at a time: each may need hundreds of megabytes."""
     open_to_all: bool
     """No key is asked for but by admin calls; only where nobody else can reach the port."""
 
@@ -84,20 +90,36 @@ def needs(scope: Scope) -> Callable[[Desk, HTTPAuthorizationCredentials | None],
     return check
 
 
-def _uuid(what: str) -> Callable[[Request], UUID]:
-    def parse(request: Request) -> UUID:
-        # An id that can't be one is unknown like any other, not a mistake in the request's form.
-        try:
-            return UUID(request.path_params[f"{what}_id"])
-        except ValueError:
-            raise NotFound(f"There is no such {what}.") from None
-
-    return parse
+def _parsed(value: str, what: str) -> UUID:
+    # An id that can't be one is unknown like any other, not a mistake in the request's form.
+    try:
+        return UUID(value)
+    except ValueError:
+        raise NotFound(f"There is no such {what}.") from None
 
 
-JobId = Annotated[UUID, Depends(_uuid("job"))]
-SearchId = Annotated[UUID, Depends(_uuid("search"))]
-ListingId = Annotated[UUID, Depends(_uuid("listing"))]
+def _job_id(job_id: Annotated[str, Path(description="Id of a job.")]) -> UUID:
+    return _parsed(job_id, "job")
+
+
+def _search_id(search_id: Annotated[str, Path(description="Id of a search.")]) -> UUID:
+    return _parsed(search_id, "search")
+
+
+def _listing_id(listing_id: Annotated[str, Path(description="Id of a listing.")]) -> UUID:
+    return _parsed(listing_id, "listing")
+
+
+def _photo_id(sha256: Annotated[str, Path(description="SHA-256 of a photo.")]) -> str:
+    if not _SHA256.fullmatch(sha256):
+        raise NotFound("There is no such photo.")
+    return sha256
+
+
+JobId = Annotated[UUID, Depends(_job_id)]
+SearchId = Annotated[UUID, Depends(_search_id)]
+ListingId = Annotated[UUID, Depends(_listing_id)]
+PhotoId = Annotated[str, Depends(_photo_id)]
 
 Position = tuple[datetime, UUID]
 

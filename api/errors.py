@@ -22,6 +22,7 @@ STATUS_OF: dict[type[errors.MarketlensError], HTTPStatus] = {
     errors.InvalidPhoto: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.UnsupportedPhoto: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.UnsupportedBody: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.MalformedBody: HTTPStatus.BAD_REQUEST,
     errors.InvalidFeed: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,

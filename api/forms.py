@@ -8,16 +8,18 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
+from anyio import to_thread
 from fastapi import Request
 from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
 
 from api.intake import BatchRow, RowError
 from api.schemas import BatchRowIn, ListingIn
-from models.errors import InvalidInput, TooLarge, UnsupportedBody
+from models.errors import InvalidInput, MalformedBody, TooLarge, UnsupportedBody
 
 MAX_PHOTOS = 12
 MAX_ROWS = 1_000
+MAX_LISTINGS_BYTES = 10_000_000
 MAX_FILES = 4_000
 MAX_FIELDS = 20
 LISTING_COLUMNS = ("id", "title", "description", "category", "price", "currency", "location")
@@ -58,7 +60,7 @@ async def read_listing(form: FormData, max_photo_bytes: int) -> tuple[ListingIn,
     try:
         return ListingIn.model_validate_json(text), photos
     except ValidationError as error:
-        raise InvalidInput(validation_sentence(error)) from error
+        raise invalid_body(error) from error
 
 
 async def read_batch(
@@ -68,12 +70,12 @@ async def read_batch(
     part = form.get("listings")
     if not isinstance(part, UploadFile):
         raise InvalidInput("The form needs a file in its part 'listings', as NDJSON or CSV.")
-    try:
-        text = (await part.read()).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise InvalidInput("The part 'listings' is not UTF-8.") from None
+    data = await part.read(MAX_LISTINGS_BYTES + 1)
+    if len(data) > MAX_LISTINGS_BYTES:
+        raise TooLarge(f"The part 'listings' has at most {MAX_LISTINGS_BYTES:,} bytes.")
     is_csv = (part.content_type or "").startswith("text/csv")
-    rows, errors = _parse_rows(_csv_rows(text) if is_csv else _ndjson_rows(text))
+    # Thousands of rows take long enough to parse that nobody else should wait for it.
+    rows, errors = await to_thread.run_sync(_rows_of, data, is_csv)
     photos = {
         name: await _read(item, max_photo_bytes)
         for name, item in form.multi_items()
@@ -89,10 +91,18 @@ async def _read(part: UploadFile, max_bytes: int) -> bytes:
     return data
 
 
-def _ndjson_rows(text: str) -> Iterator[Any]:
-    for line in text.split("\n"):
-        if line.strip():
-            yield line
+def _rows_of(data: bytes, is_csv: bool) -> tuple[list[BatchRow], list[RowError]]:
+    try:
+        text = data.decode("utf-8-sig")
+        return _parse_rows(_csv_rows(text) if is_csv else _ndjson_rows(text))
+    except UnicodeDecodeError:
+        raise InvalidInput("The part 'listings' is not UTF-8.") from None
+    except csv.Error as error:
+        raise InvalidInput(f"The part 'listings' is not CSV: {error}.") from error
+
+
+def _ndjson_rows(text: str) -> Iterator[str]:
+    return (line for line in io.StringIO(text, newline="\n") if line.strip())
 
 
 def _csv_rows(text: str) -> Iterator[dict[str, Any]]:
@@ -122,6 +132,13 @@ def _parse_rows(raw: Iterator[Any]) -> tuple[list[BatchRow], list[RowError]]:
     if not number:
         raise InvalidInput("The part 'listings' has no rows.")
     return rows, errors
+
+
+def invalid_body(error: ValidationError) -> InvalidInput:
+    """What is wrong with a JSON body: that it is none, or which field."""
+    if error.errors(include_url=False)[0]["type"] == "json_invalid":
+        return MalformedBody("The body is not JSON.")
+    return InvalidInput(validation_sentence(error))
 
 
 def validation_sentence(error: ValidationError) -> str:

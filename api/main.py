@@ -1,9 +1,11 @@
 """Makes the application. Importing this starts nothing and imports nothing heavy."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from anyio import CapacityLimiter
 from fastapi import FastAPI
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
@@ -12,6 +14,7 @@ from fastapi_offline import FastAPIOffline
 from api.deps import Desk, is_loopback
 from api.errors import handle_errors
 from api.limits import LimitBody, SafeHeaders
+from api.origin import OwnPagesOnly
 from api.routes import admin, health, jobs, listings, photos, searches
 from api.schemas import Problem
 from db.photos import PhotoStore
@@ -35,6 +38,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         store=PhotoStore(settings.photo_store_url),
         publisher=JobPublisher(settings.broker_url),
         max_upload_bytes=settings.max_upload_bytes,
+        decoding=CapacityLimiter(len(os.sched_getaffinity(0))),
         open_to_all=is_loopback(settings.host),
     )
 
@@ -58,6 +62,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(
         LimitBody, photo_bytes=settings.max_upload_bytes, bulk_bytes=settings.max_batch_bytes
     )
+    if desk.open_to_all:
+        app.add_middleware(OwnPagesOnly)
     app.add_middleware(SafeHeaders)
     handle_errors(app)
     for route in (health, searches, listings, photos, jobs, admin):

@@ -5,14 +5,46 @@ from decimal import Decimal
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 from db.listings import CATEGORY_SEPARATOR, ListingData, ListingView
 from db.tables import Generation, Job
 from models.domain import GenerationStatus, JobStatus, JobType
 
 MAX_LIMIT = 100
-Text = Annotated[str, StringConstraints(strip_whitespace=True)]
+MAX_CATEGORY_DEPTH = 10
+MAX_CATEGORY_NAME = 200
+MAX_CATEGORY_PATH = 1_000
+
+
+def _storable(text: str) -> str:
+    """Refuse what PostgreSQL can't keep and nobody means to write."""
+    if "\x00" in text:
+        raise ValueError("must not contain NUL characters")
+    return text
+
+
+def _category_path(path: str) -> str:
+    """A category path with its separators as the database writes them."""
+    parts = [part.strip() for part in path.split("/") if part.strip()]
+    normal = CATEGORY_SEPARATOR.join(parts)
+    if len(parts) > MAX_CATEGORY_DEPTH:
+        raise ValueError(f"has more than {MAX_CATEGORY_DEPTH} levels")
+    if any(len(part) > MAX_CATEGORY_NAME for part in parts) or len(normal) > MAX_CATEGORY_PATH:
+        raise ValueError(
+            f"has a name over {MAX_CATEGORY_NAME} or altogether over {MAX_CATEGORY_PATH} characters"
+        )
+    return normal
+
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_storable)]
 
 
 class Problem(BaseModel):
@@ -53,7 +85,7 @@ class ListingIn(BaseModel):
 
     title: Annotated[Text, Field(min_length=1, max_length=500)]
     description: Annotated[Text, Field(max_length=50_000)] = ""
-    category: Annotated[Text, Field(max_length=1_000)] | None = Field(
+    category: Annotated[Text, AfterValidator(_category_path)] | None = Field(
         default=None, description="Path such as `Home & Garden / Lighting`."
     )
     price: Decimal | None = Field(default=None, ge=0, max_digits=14, decimal_places=2)
@@ -67,13 +99,12 @@ class ListingIn(BaseModel):
         return self
 
     def to_data(self, listing_id: UUID) -> ListingData:
-        """The listing as the database takes it, its category path normalised."""
-        parts = [part.strip() for part in (self.category or "").split("/") if part.strip()]
+        """The listing as the database takes it."""
         return ListingData(
             id=listing_id,
             title=self.title,
             description=self.description,
-            category=CATEGORY_SEPARATOR.join(parts) or None,
+            category=self.category or None,
             price=None if self.price is None else self.price.quantize(Decimal("0.01")),
             currency=self.currency,
             location=self.location or None,
@@ -84,7 +115,7 @@ class BatchRowIn(ListingIn):
     """One row of a bulk request."""
 
     id: UUID | None = Field(default=None, description="The caller's id; made here when absent.")
-    photos: list[str] = Field(
+    photos: list[Text] = Field(
         min_length=1,
         max_length=12,
         description="Names of photo parts of the same request, or SHA-256 of stored photos.",

@@ -15,13 +15,23 @@ from db.tables import Change
 NUMBERING_LOCK = 0x4D4C_4348
 
 
+# Where a session keeps the photos of its changes until it commits.
+_PENDING = "changed_photos"
+
+
 def record_changes(session: Session, photo_ids: Iterable[int]) -> None:
-    """Ask the index to look at these photos again. Call it last in a transaction.
+    """Ask the index to look at these photos again, once this transaction has committed."""
+    session.info.setdefault(_PENDING, set()).update(photo_ids)
+
+
+def number_changes(session: Session) -> None:
+    """Write what was recorded. The transaction's boundary calls it, as its last statement.
 
     On PostgreSQL the numbering is held by an advisory lock until this transaction ends, so that
-    numbers become visible in order; on SQLite there is only one writer anyway.
+    numbers become visible in order; taken any earlier, the lock would be held while the transaction
+    waits for others, which may wait for the lock. On SQLite there is only one writer anyway.
     """
-    rows = [{"photo_id": photo_id} for photo_id in sorted(set(photo_ids))]
+    rows = [{"photo_id": photo_id} for photo_id in sorted(session.info.pop(_PENDING, ()))]
     if not rows:
         return
     if session.get_bind().dialect.name == "postgresql":

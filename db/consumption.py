@@ -7,9 +7,14 @@ from sqlalchemy.orm import Session
 
 from db.statements import upsert
 from db.tables import Consumption, Encoder
+from models.domain import EncoderSpec
 
 # Probes are sent every few seconds; three lost in a row mean that nobody consumes.
 FRESH_FOR = timedelta(seconds=30)
+
+
+# The relay consumes no queue, but shows in the same way that it is at work.
+RELAY = "relay"
 
 
 def record_consumption(session: Session, queue: str, now: datetime, encoder_id: int | None) -> None:
@@ -32,6 +37,6 @@ def consumed_lately(session: Session, now: datetime) -> dict[str, str | None]:
         .where(Consumption.seen_at > now - FRESH_FOR)
     )
     return {
-        queue: f"{encoder.name}-{encoder.fingerprint[:8]}" if encoder else None
-        for queue, encoder in rows
+        queue: EncoderSpec(row.name, row.dimension, row.fingerprint).label if row else None
+        for queue, row in rows
     }

@@ -62,20 +62,6 @@ def embedded(session: Session, encoder_id: int, photo_ids: Collection[int]) -> s
     }
 
 
-def vectors_of(session: Session, encoder_id: int, photo_ids: Sequence[int]) -> Vectors:
-    """The stored vectors of those photos that have one, whether or not a listing shows them."""
-    rows = [
-        (row.photo_id, row.vector)
-        for chunk in chunks(photo_ids)
-        for row in session.execute(
-            select(Embedding.photo_id, Embedding.vector).where(
-                Embedding.encoder_id == encoder_id, Embedding.photo_id.in_(chunk)
-            )
-        )
-    ]
-    return _unpack(rows)
-
-
 def vector_of_hash(session: Session, encoder_id: int, sha256: str) -> NDArray[np.float32] | None:
     """The stored vector of the photo with these bytes, if there is one."""
     stored = session.scalar(

@@ -35,8 +35,8 @@ class ClaimLost(Exception):
 class Claim:
     """One worker's ownership of one attempt at a job.
 
-    `attempt` never repeats in a job's life: it tells owners apart. `tries` counts the attempts since
-    the job was accepted or last retried by somebody: it is what is limited.
+    `attempt` never repeats in a job's life: it tells owners apart. `tries` counts the attempts
+    since the job was accepted, or last retried by somebody: they are what is limited.
     """
 
     job_id: UUID

@@ -7,11 +7,11 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, delete, func, insert, or_, select, update
+from sqlalchemy import Select, and_, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from db.changes import record_changes
-from db.statements import chunks, insert_missing
+from db.statements import chunks, insert_missing, upsert
 from db.tables import Category, Listing, ListingPhoto, Photo
 from models.domain import ListingStatus
 from models.errors import NotFound
@@ -68,19 +68,25 @@ class Written:
 
 def ensure_categories(session: Session, paths: Iterable[str]) -> dict[str, int]:
     """The integer of every category path, adding the paths (and their parents) not known yet."""
-    wanted: dict[str, None] = {}
+    levels: dict[int, dict[str, None]] = {}
     for path in paths:
         parts = path.split(CATEGORY_SEPARATOR)
         for depth in range(1, len(parts) + 1):
-            wanted[CATEGORY_SEPARATOR.join(parts[:depth])] = None
+            levels.setdefault(depth, {})[CATEGORY_SEPARATOR.join(parts[:depth])] = None
+    ids: dict[str, int] = {}
     # Parents first: a child's row needs its parent's integer.
-    for path in sorted(wanted, key=lambda path: path.count(CATEGORY_SEPARATOR)):
-        parent, _, name = path.rpartition(CATEGORY_SEPARATOR)
-        known = category_ids(session, [path, parent])
-        if path not in known:
-            row = {"path": path, "name": name, "parent_id": known.get(parent)}
-            insert_missing(session, Category, [row], key=["path"])
-    return category_ids(session, wanted)
+    for _, level in sorted(levels.items()):
+        # Looked up before inserting: an insert that finds its row there still uses up an integer.
+        ids |= category_ids(session, level)
+        new = [path for path in level if path not in ids]
+        insert_missing(session, Category, [_category(path, ids) for path in new], key=["path"])
+        ids |= category_ids(session, new)
+    return ids
+
+
+def _category(path: str, ids: Mapping[str, int]) -> dict[str, Any]:
+    parent, _, name = path.rpartition(CATEGORY_SEPARATOR)
+    return {"path": path, "name": name, "parent_id": ids.get(parent)}
 
 
 def category_ids(session: Session, paths: Iterable[str]) -> dict[str, int]:
@@ -96,7 +102,9 @@ def ensure_photos(session: Session, photos: Collection[PhotoData], now: datetime
     """The id of every photo by its SHA-256, adding those not known yet."""
     # Looked up before inserting: an insert that finds its row there still uses up an id.
     known = _photo_ids(session, [photo.sha256 for photo in photos])
-    new = [photo for photo in photos if photo.sha256 not in known]
+    new = sorted(
+        (photo for photo in photos if photo.sha256 not in known), key=lambda photo: photo.sha256
+    )
     rows = [
         {"sha256": photo.sha256, "width": photo.width, "height": photo.height, "created_at": now}
         for photo in new
@@ -130,30 +138,41 @@ def upsert_listings(session: Session, listings: Sequence[ListingData], now: date
     # In order of appearance, not of a set: the same feed gives the same integers.
     stated = dict.fromkeys(item.category for item in listings if item.category)
     categories = ensure_categories(session, stated)
+    # In order of id here and of hash in `ensure_photos`: writers that meet never cross.
+    listings = sorted(listings, key=lambda item: item.id)
     existing = {
         row.id: row
         for chunk in chunks(item.id for item in listings)
-        for row in session.scalars(select(Listing).where(Listing.id.in_(chunk)).with_for_update())
+        for row in session.scalars(
+            select(Listing).where(Listing.id.in_(chunk)).order_by(Listing.id).with_for_update()
+        )
     }
-    new: list[dict[str, Any]] = []
-    updated = 0
+    rows: list[dict[str, Any]] = []
     revived: list[UUID] = []
     for item in listings:
         values = _columns(item, categories)
         row = existing.get(item.id)
-        if row is None:
-            new.append({"id": item.id, "created_at": now, "updated_at": now, **values})
-        elif any(getattr(row, name) != value for name, value in values.items()):
-            if row.status is ListingStatus.DELETED:
-                revived.append(item.id)
-            session.execute(
-                update(Listing).where(Listing.id == item.id).values(updated_at=now, **values)
-            )
-            updated += 1
-    if new:
-        session.execute(insert(Listing), new)
+        if row is not None and all(getattr(row, name) == value for name, value in values.items()):
+            continue
+        if row is not None and row.status is ListingStatus.DELETED:
+            revived.append(item.id)
+        rows.append({"id": item.id, "created_at": now, "updated_at": now, **values})
+    if rows:
+        _put_rows(session, rows)
     record_changes(session, _photos_of(session, revived))
-    return Written(len(new), updated, len(listings) - len(new) - updated)
+    created = sum(item.id not in existing for item in listings)
+    return Written(created, len(rows) - created, len(listings) - len(rows))
+
+
+def _put_rows(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert or update; also right when somebody else has just inserted one of them."""
+    statement = upsert(session, Listing)
+    changing = {
+        name: statement.excluded[name] for name in rows[0] if name not in {"id", "created_at"}
+    }
+    session.execute(
+        statement.on_conflict_do_update(index_elements=["id"], set_=changing), list(rows)
+    )
 
 
 def _columns(item: ListingData, categories: Mapping[str, int]) -> dict[str, Any]:
@@ -226,24 +245,11 @@ def get_listing(session: Session, listing_id: UUID) -> ListingView:
 
 def views_of(session: Session, listing_ids: Collection[UUID]) -> dict[UUID, ListingView]:
     """The active ones among these listings, by id."""
-    views: dict[UUID, ListingView] = {}
-    for chunk in chunks(listing_ids):
-        rows = session.execute(
-            select(Listing, Category.path)
-            .outerjoin(Category, Listing.category_id == Category.id)
-            .where(Listing.id.in_(chunk), Listing.status == ListingStatus.ACTIVE)
-        )
-        views.update({row.id: ListingView(row, path, []) for row, path in rows})
-        photos = session.execute(
-            select(ListingPhoto.listing_id, Photo.sha256)
-            .join(Photo, Photo.id == ListingPhoto.photo_id)
-            .where(ListingPhoto.listing_id.in_(chunk))
-            .order_by(ListingPhoto.listing_id, ListingPhoto.position)
-        )
-        for listing_id, sha256 in photos:
-            if listing_id in views:
-                views[listing_id].photos.append(sha256)
-    return views
+    return {
+        view.listing.id: view
+        for chunk in chunks(listing_ids)
+        for view in _views(session, _active_listings().where(Listing.id.in_(chunk)))
+    }
 
 
 def recent_listings(
@@ -251,10 +257,7 @@ def recent_listings(
 ) -> list[ListingView]:
     """Active listings, newest first; `before` is the creation time and id of the last one seen."""
     statement = (
-        select(Listing.id)
-        .where(Listing.status == ListingStatus.ACTIVE)
-        .order_by(Listing.created_at.desc(), Listing.id.desc())
-        .limit(limit)
+        _active_listings().order_by(Listing.created_at.desc(), Listing.id.desc()).limit(limit)
     )
     if before is not None:
         created_at, listing_id = before
@@ -264,16 +267,29 @@ def recent_listings(
                 and_(Listing.created_at == created_at, Listing.id < listing_id),
             )
         )
-    ids = session.scalars(statement).all()
-    views = views_of(session, ids)
-    return [views[listing_id] for listing_id in ids]
+    return _views(session, statement)
 
 
-def photo_ids_of(session: Session, listing_id: UUID) -> list[int]:
-    """The photos of an active listing, in order. Raises NotFound."""
-    if session.scalar(_active(listing_id)) is None:
-        raise NotFound("There is no such listing.")
-    return _photos_of(session, [listing_id])
+def _active_listings() -> Select[Listing, str | None]:
+    return (
+        select(Listing, Category.path)
+        .outerjoin(Category, Listing.category_id == Category.id)
+        .where(Listing.status == ListingStatus.ACTIVE)
+    )
+
+
+def _views(session: Session, statement: Select[Listing, str | None]) -> list[ListingView]:
+    views = [ListingView(row, path, []) for row, path in session.execute(statement)]
+    by_id = {view.listing.id: view for view in views}
+    photos = session.execute(
+        select(ListingPhoto.listing_id, Photo.sha256)
+        .join(Photo, Photo.id == ListingPhoto.photo_id)
+        .where(ListingPhoto.listing_id.in_(by_id))
+        .order_by(ListingPhoto.listing_id, ListingPhoto.position)
+    )
+    for listing_id, sha256 in photos:
+        by_id[listing_id].photos.append(sha256)
+    return views
 
 
 def listings_showing(session: Session, photo_ids: Collection[int]) -> dict[int, list[UUID]]:
@@ -334,12 +350,6 @@ def count_photos(session: Session) -> int:
             .where(Listing.status == ListingStatus.ACTIVE)
         )
         or 0
-    )
-
-
-def _active(listing_id: UUID) -> Any:
-    return select(Listing.id).where(
-        Listing.id == listing_id, Listing.status == ListingStatus.ACTIVE
     )
 
 

@@ -25,12 +25,14 @@ class PhotoStore:
         digest = sha256(data).hexdigest()
         filesystem, path = self._locate(digest)
         try:
-            if not filesystem.exists(path):
-                if isinstance(filesystem, LocalFileSystem):
+            if isinstance(filesystem, LocalFileSystem):
+                if not filesystem.exists(path):
                     _write_durably(Path(path), data)
-                else:
-                    # Object stores make a whole object visible at once, or none.
-                    filesystem.pipe_file(path, data)
+                # Also when it was there: whoever is writing it may not have come so far.
+                _sync_folder(Path(path).parent)
+            elif not filesystem.exists(path):
+                # Object stores make a whole object visible at once, or none.
+                filesystem.pipe_file(path, data)
         except OSError as error:
             raise Unavailable("The photo store can't be written.") from error
         return digest
@@ -56,7 +58,7 @@ class PhotoStore:
 
 def _write_durably(path: Path, data: bytes) -> None:
     """Write aside, flush to the disk, rename: the name never stands for half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(path.parent)
     with NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
         try:
             file.write(data)
@@ -66,8 +68,14 @@ def _write_durably(path: Path, data: bytes) -> None:
         except BaseException:
             Path(file.name).unlink(missing_ok=True)
             raise
-    for folder in (path.parent, path.parent.parent):
-        _sync_folder(folder)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those above it; each new name is flushed where it stands."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync_folder(folder.parent)
 
 
 def _sync_folder(folder: Path) -> None:

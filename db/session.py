@@ -5,10 +5,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
+from db.changes import number_changes
 from models.errors import SetupError, Unavailable
 
 BUSY_TIMEOUT_MS = 5_000
@@ -88,6 +89,7 @@ class Database:
         """A transaction that commits when the block ends, and not when it raises."""
         with self._session(self._writer) as session:
             yield session
+            number_changes(session)
             session.commit()
 
     @contextmanager
@@ -103,14 +105,6 @@ class Database:
             if not isinstance(error, OperationalError | InterfaceError | PoolTimeout):
                 raise
             raise Unavailable("The database can't be reached or is busy.") from error
-
-    def reachable(self) -> bool:
-        """Whether the database answers now."""
-        try:
-            with self.engine.connect():
-                return True
-        except SQLAlchemyError:
-            return False
 
     def close(self) -> None:
         """Close every pooled connection."""

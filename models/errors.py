@@ -5,6 +5,7 @@ MarketlensError
 │   ├── InvalidPhoto        the bytes say JPEG, PNG or WebP but do not decode
 │   ├── UnsupportedPhoto    not a JPEG, PNG or WebP at all
 │   ├── UnsupportedBody     a request of a media type that the call does not take
+│   ├── MalformedBody       a request whose body is not what its media type says
 │   └── InvalidFeed         a feed's file or its columns are not as the dialect wants them
 ├── TooLarge                more bytes than allowed
 ├── Unauthenticated         no key, or an unknown one
@@ -23,6 +24,7 @@ MarketlensError
 └── SetupError              the machine or its settings lack something
 """
 
+from enum import IntEnum
 from typing import ClassVar
 
 
@@ -54,6 +56,12 @@ class UnsupportedBody(InvalidInput):
     """The request's body is of a media type that this call does not take."""
 
     code = "unsupported_body"
+
+
+class MalformedBody(InvalidInput):
+    """The request's body is not what its media type says it is."""
+
+    code = "malformed_body"
 
 
 class InvalidFeed(InvalidInput):
@@ -150,3 +158,16 @@ class SetupError(MarketlensError):
     """The machine or its settings lack something; the sentence says what to do."""
 
     code = "setup"
+
+
+class ExitCode(IntEnum):
+    """How a command ends that could not do its work."""
+
+    REFUSED = 1
+    TRY_AGAIN = 75
+    """What sysexits.h calls EX_TEMPFAIL: the same command may work later."""
+
+
+def exit_code_of(error: MarketlensError) -> ExitCode:
+    """The exit code of a command that this error ended."""
+    return ExitCode.TRY_AGAIN if isinstance(error, Unavailable) else ExitCode.REFUSED

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from models.errors import SetupError
+from models.errors import ExitCode, SetupError
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,9 @@ PROCESSES = (
 )
 
 STOP_TIMEOUT_S = 15
-# A process that ends sooner than this has not started; after so many times in a row we give up.
+# A process that ends sooner than this is started again after a pause, which doubles each time.
 STARTED_AFTER_S = 10
-FAILED_STARTS = 3
+LONGEST_PAUSE_S = 30
 
 
 def marketlens_command(*arguments: str) -> list[str]:
@@ -63,6 +63,7 @@ class _Running:
     process: subprocess.Popen[bytes]
     started_at: float
     failed_starts: int = 0
+    not_before: float = 0.0
 
 
 @dataclass
@@ -100,19 +101,22 @@ class Supervisor:
         return self._running[name].process
 
     def restart_dead(self) -> list[str]:
-        """Start again what has died; returns the names. Raises SetupError if one never starts."""
-        dead = [name for name, item in self._running.items() if item.process.poll() is not None]
-        for name in dead:
-            item = self._running[name]
-            lived_s = time.monotonic() - item.started_at
-            item.failed_starts = item.failed_starts + 1 if lived_s < STARTED_AFTER_S else 0
-            # An exit code of 1 is our own clear refusal, such as missing weights: it won't pass.
-            if item.failed_starts >= FAILED_STARTS or (item.failed_starts and self._refused(item)):
-                raise SetupError(f"{name} does not start: {self._last_words(name)}.")
-            _kill_group(item.process, signal.SIGKILL)
-            item.process = self._spawn(name, item.command)
-            item.started_at = time.monotonic()
-        return dead
+        """Start again what has died; returns the names. Raises SetupError if one refuses to."""
+        restarted = []
+        for name, item in self._running.items():
+            if item.process.poll() is None:
+                continue
+            if not item.not_before:
+                if item.process.returncode == ExitCode.REFUSED and _is_young(item):
+                    raise SetupError(f"{name} does not start: {self._last_words(name)}")
+                item.not_before = time.monotonic() + _pause_s(item)
+                # The whole group: a worker's children must not outlive it.
+                _kill_group(item.process, signal.SIGKILL)
+            if time.monotonic() >= item.not_before:
+                item.process = self._spawn(name, item.command)
+                item.started_at, item.not_before = time.monotonic(), 0.0
+                restarted.append(name)
+        return restarted
 
     def stop(self) -> None:
         """Ask everything to end, last started first; what does not is killed."""
@@ -147,13 +151,23 @@ class Supervisor:
             start_new_session=True,
         )
 
-    @staticmethod
-    def _refused(item: _Running) -> bool:
-        return item.process.returncode == 1
-
     def _last_words(self, name: str) -> str:
         lines = (self.log_dir / f"{name}.log").read_text(errors="replace").strip().splitlines()
         return " | ".join(lines[-1:]) or "it left no word in its log"
+
+
+def _is_young(item: _Running) -> bool:
+    return time.monotonic() - item.started_at < STARTED_AFTER_S
+
+
+def _pause_s(item: _Running) -> float:
+    """None after a process that had been working, more after each one that had not."""
+    if not _is_young(item):
+        item.failed_starts = 0
+        return 0.0
+    pause_s: float = min(2**item.failed_starts - 1, LONGEST_PAUSE_S)
+    item.failed_starts += 1
+    return pause_s
 
 
 def _kill_group(

@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import sys
+import traceback
 from datetime import timedelta
 from multiprocessing import Value
 from typing import Any
@@ -12,7 +13,7 @@ from celery import Celery
 from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
 
 from models.encoders.specs import resolve_spec
-from models.errors import MarketlensError
+from models.errors import ExitCode, MarketlensError, exit_code_of
 from models.weights import locate_weights
 from settings import Settings
 from workers.broker import CONSUMER_TRANSPORT, create_celery
@@ -91,12 +92,17 @@ class Worker:
         try:
             self._runtime = Runtime.start(self._config)
         except MarketlensError as error:
-            # Celery would log this and go on with a child that can do nothing.
-            self._start_failed.value = 1
-            sys.stderr.write(f"marketlens: {error}\n")
-            sys.stderr.flush()
-            os.kill(os.getppid(), signal.SIGTERM)
-            os._exit(1)
+            self._give_up(f"marketlens: {error}\n", exit_code_of(error))
+        except Exception:  # noqa: BLE001 - whatever it was, this child can do nothing
+            self._give_up(traceback.format_exc(), ExitCode.TRY_AGAIN)
+
+    def _give_up(self, last_words: str, code: ExitCode) -> None:
+        """End the whole worker. Celery would log the error and go on with a child that is none."""
+        self._start_failed.value = code
+        sys.stderr.write(last_words)
+        sys.stderr.flush()
+        os.kill(os.getppid(), signal.SIGTERM)
+        os._exit(code)
 
     def _stop_child(self, **_: Any) -> None:
         if self._runtime is not None:

@@ -62,7 +62,6 @@ def run_embed(
             done=len(photo_ids) - len(errors),
             failed=len(errors),
         )
-        # Last, because it holds the numbering of changes until the commit.
         add_embeddings(session, encoder_id, vectors)
 
 

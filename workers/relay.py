@@ -7,6 +7,7 @@ from threading import Event
 from time import monotonic
 
 from db import jobs
+from db.consumption import RELAY, record_consumption
 from db.session import Database
 from models.errors import Unavailable
 from workers.client import JobPublisher
@@ -42,6 +43,14 @@ def _has_expired(database: Database, now: datetime) -> bool:
         return jobs.any_expired(session, now)
 
 
+def _probe(database: Database, publisher: JobPublisher, now: datetime) -> None:
+    """Ask every queue's worker to show itself, and show oneself."""
+    for queue in Queue:
+        publisher.probe(queue, expires_s=PROBE_EVERY_S)
+    with database.write() as session:
+        record_consumption(session, RELAY, now, None)
+
+
 def run_relay(
     database: Database,
     publisher: JobPublisher,
@@ -54,10 +63,9 @@ def run_relay(
     while not stop.is_set():
         try:
             sweep(database, publisher, clock, max_attempts)
+            if monotonic() >= next_probe:
+                _probe(database, publisher, clock())
+                next_probe = monotonic() + PROBE_EVERY_S
         except Unavailable as error:
-            log.warning("%s, trying again", error)
-        if monotonic() >= next_probe:
-            for queue in Queue:
-                publisher.probe(queue, expires_s=PROBE_EVERY_S)
-            next_probe = monotonic() + PROBE_EVERY_S
+            log.warning("%s Trying again.", error)
         stop.wait(SWEEP_EVERY_S)

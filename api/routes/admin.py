@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 
 from api.deps import DeskDep, needs
 from api.errors import responses
@@ -11,6 +11,8 @@ from api.intake import reindex as accept_reindex
 from api.schemas import GenerationOut, JobOut
 from db import generations
 from models.domain import Scope
+
+GenerationId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 router = APIRouter(
     prefix="/v1/admin",
@@ -39,7 +41,7 @@ def page(desk: DeskDep, limit: Annotated[int, Query(ge=1, le=200)] = 50) -> list
     "/generations/{generation_id}:activate",
     responses=responses(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
 )
-def activate(generation_id: int, desk: DeskDep) -> GenerationOut:
+def activate(generation_id: GenerationId, desk: DeskDep) -> GenerationOut:
     """Serve from a kept generation again: the way back from one that turned out worse."""
     with desk.database.write() as session:
         return GenerationOut.of(generations.switch_to(session, generation_id, desk.now()))

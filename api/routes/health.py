@@ -12,7 +12,7 @@ router = APIRouter(tags=["health"])
 
 
 @router.get("/healthz")
-def alive() -> Alive:
+async def alive() -> Alive:
     """The process answers."""
     return Alive(status="alive")
 

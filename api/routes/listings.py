@@ -4,8 +4,8 @@ from http import HTTPStatus
 from typing import Any
 from uuid import UUID, uuid4
 
+from anyio import to_thread
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.concurrency import run_in_threadpool
 
 from api.deps import Cursor, Desk, DeskDep, ListingId, PageSize, encode_cursor, needs
 from api.errors import responses
@@ -97,7 +97,7 @@ async def batch(request: Request, response: Response, desk: DeskDep) -> JobOut:
     """Store many listings at once. Rows with errors are listed in the job; the others go on."""
     async with read_form(request, max_files=MAX_FILES) as form:
         rows, parts, refused = await read_batch(form, desk.max_upload_bytes)
-    job = await run_in_threadpool(put_batch, desk, rows, parts, refused)
+    job = await to_thread.run_sync(put_batch, desk, rows, parts, refused, limiter=desk.decoding)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     return JobOut.of(job)
 
@@ -138,6 +138,7 @@ async def _put(
 ) -> ListingAccepted:
     async with read_form(request, max_files=MAX_PHOTOS + 2) as form:
         stated, photos = await read_listing(form, desk.max_upload_bytes)
-    job = await run_in_threadpool(put_listing, desk, stated.to_data(listing_id), photos)
+    data = stated.to_data(listing_id)
+    job = await to_thread.run_sync(put_listing, desk, data, photos, limiter=desk.decoding)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     return ListingAccepted(listing_id=listing_id, job=JobOut.of(job))

@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Response
 
-from api.deps import DeskDep
+from api.deps import DeskDep, PhotoId
 from api.errors import responses
 from db.listings import is_public
 from models.errors import NotFound
@@ -20,7 +20,7 @@ router = APIRouter(prefix="/v1/photos", tags=["photos"])
         **responses(HTTPStatus.NOT_FOUND),
     },
 )
-def read(sha256: str, desk: DeskDep) -> Response:
+def read(sha256: PhotoId, desk: DeskDep) -> Response:
     """A photo that an active listing shows; what a buyer searched with is nobody else's."""
     with desk.database.read() as session:
         if not is_public(session, sha256):

@@ -7,13 +7,14 @@ from time import monotonic
 from typing import Annotated, Any
 from uuid import UUID
 
+from anyio import to_thread
 from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
 
 from api.deps import Desk, DeskDep, SearchId, needs
 from api.errors import responses
-from api.forms import media_type, photo_bytes, read_form, validation_sentence
+from api.forms import invalid_body, media_type, photo_bytes, read_form
 from api.intake import search_by_listing, search_by_photo
 from api.schemas import MAX_LIMIT, JobOut, SearchIn
 from db import jobs
@@ -27,6 +28,7 @@ router = APIRouter(
 
 MAX_WAIT_S = 30.0
 POLL_EVERY_S = 0.02
+_LIMIT = re.compile(r"[0-9]{1,3}")
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*(\d{1,6})(?:$|[,;\s])")
 
 _BODY: dict[str, Any] = {
@@ -113,12 +115,14 @@ async def _accept(request: Request, desk: Desk) -> Job:
             async with read_form(request, max_files=1) as form:
                 photo = (await photo_bytes(form, "photo", desk.max_upload_bytes))[0]
                 limit = _limit(form.get("limit"))
-            return await run_in_threadpool(search_by_photo, desk, photo, limit)
+            return await to_thread.run_sync(
+                search_by_photo, desk, photo, limit, limiter=desk.decoding
+            )
         case "application/json":
             try:
                 wanted = SearchIn.model_validate_json(await request.body())
             except ValidationError as error:
-                raise InvalidInput(validation_sentence(error)) from error
+                raise invalid_body(error) from error
             return await run_in_threadpool(search_by_listing, desk, wanted.listing_id, wanted.limit)
         case _:
             raise UnsupportedBody("This call takes multipart/form-data or application/json.")
@@ -127,7 +131,7 @@ async def _accept(request: Request, desk: Desk) -> Job:
 def _limit(value: object) -> int:
     if value is None:
         return 10
-    if isinstance(value, str) and value.isdecimal() and 1 <= int(value) <= MAX_LIMIT:
+    if isinstance(value, str) and _LIMIT.fullmatch(value) and 1 <= int(value) <= MAX_LIMIT:
         return int(value)
     raise InvalidInput(f"The limit must be a whole number from 1 to {MAX_LIMIT}.")
 

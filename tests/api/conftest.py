@@ -20,20 +20,25 @@ MakeClient = Callable[..., TestClient]
 
 
 @pytest.fixture
-def make_client(tmp_path: Path, sqlite_url: str) -> Iterator[MakeClient]:
+def database(any_database: Database) -> Database:
+    """What the application stores in; each test runs on both kinds of database."""
+    return any_database
+
+
+@pytest.fixture
+def make_client(tmp_path: Path, database: Database) -> Iterator[MakeClient]:
     """Makes a client of an application with the given settings."""
     opened: list[TestClient] = []
 
     def make(**settings: object) -> TestClient:
         given = {
             "data_dir": tmp_path,
-            "database_url": sqlite_url,
+            "database_url": database.engine.url.render_as_string(hide_password=False),
             "redis_url": f"redis+socket://{tmp_path}/nobody.sock",
             **settings,
         }
-        client = TestClient(
-            create_app(Settings.model_validate(given)), raise_server_exceptions=False
-        )
+        app = create_app(Settings.model_validate(given))
+        client = TestClient(app, "http://127.0.0.1:8000", raise_server_exceptions=False)
         client.__enter__()
         opened.append(client)
         return client

@@ -14,8 +14,9 @@ from tests.conftest import Clock
 NOT_OURS = "192.0.2.1"  # reserved for documentation: no machine has it, so nothing is served
 
 
-def api_off_loopback(tmp_path: Path, sqlite_url: str) -> subprocess.CompletedProcess[str]:
-    settings = Settings(data_dir=tmp_path, database_url=sqlite_url)
+def api_off_loopback(tmp_path: Path, database: Database) -> subprocess.CompletedProcess[str]:
+    url = database.engine.url.render_as_string(hide_password=False)
+    settings = Settings(data_dir=tmp_path, database_url=url)
     return subprocess.run(
         marketlens_command("api", "--host", NOT_OURS),
         env=child_environment(settings),
@@ -26,14 +27,14 @@ def api_off_loopback(tmp_path: Path, sqlite_url: str) -> subprocess.CompletedPro
 
 
 def test_without_a_key_the_door_stays_on_loopback(
-    tmp_path: Path, sqlite_url: str, database: Database, clock: Clock
+    tmp_path: Path, database: Database, clock: Clock
 ) -> None:
-    refused = api_off_loopback(tmp_path, sqlite_url)
+    refused = api_off_loopback(tmp_path, database)
     assert refused.returncode == 1
     assert "marketlens keys create" in refused.stderr
     assert refused.stderr.count("\n") == 1
     with database.write() as session:
         create_key(session, "buyer", [Scope.SEARCH], clock())
-    opened = api_off_loopback(tmp_path, sqlite_url)
+    opened = api_off_loopback(tmp_path, database)
     assert "marketlens keys create" not in opened.stderr
     assert "address" in opened.stderr

@@ -1,5 +1,6 @@
 """Jobs, admin calls, and who may make them."""
 
+import re
 from collections.abc import Callable
 from uuid import uuid4
 
@@ -50,6 +51,8 @@ def test_generations(client: TestClient, key: Key) -> None:
     assert client.get("/v1/admin/generations", headers=admin).json() == []
     missing = client.post("/v1/admin/generations/7:activate", headers=admin)
     assert_problem(missing, 404, "not_found")
+    absurd = client.post(f"/v1/admin/generations/{'9' * 23}:activate", headers=admin)
+    assert_problem(absurd, 422, "invalid_input")
 
 
 def test_off_loopback_every_call_needs_a_key_with_its_scope(
@@ -98,6 +101,43 @@ def test_openapi_describes_calls_and_problems(client: TestClient) -> None:
     assert "application/problem+json" in search["responses"]["422"]["content"]
     assert "/v1/listings:batch" in paths
     assert "/v1/jobs/{job_id}:cancel" in paths
+
+
+def test_openapi_declares_every_path_parameter(client: TestClient) -> None:
+    paths = client.get("/openapi.json").json()["paths"]
+    for path, methods in paths.items():
+        for operation in methods.values():
+            stated = operation.get("parameters", [])
+            declared = {item["name"] for item in stated if item["in"] == "path"}
+            assert declared == set(re.findall(r"{(\w+)}", path)), path
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Host": "evil.example"},
+        {"Host": "evil.example", "Origin": "http://evil.example"},
+    ],
+)
+def test_foreign_pages_can_not_call_an_open_desk(
+    client: TestClient, headers: dict[str, str]
+) -> None:
+    assert_problem(submit(client, headers=headers), 403, "forbidden")
+    assert_problem(client.get("/v1/jobs", headers=headers), 403, "forbidden")
+
+
+@pytest.mark.parametrize("host", ["localhost:8000", "127.0.0.1", "[::1]:8000"])
+def test_own_pages_can(client: TestClient, host: str) -> None:
+    own = {"Host": host, "Origin": f"http://{host}"}
+    assert submit(client, headers=own).status_code == 202
+
+
+def test_behind_keys_any_host_may_be_named(make_client: MakeClient, key: Key) -> None:
+    client = make_client(host="192.0.2.1")
+    named = {**key(Scope.SEARCH), "Host": "market.example", "Origin": "https://shop.example"}
+    assert submit(client, headers=named).status_code == 202
 
 
 def test_page_is_served_with_a_strict_policy(client: TestClient) -> None:

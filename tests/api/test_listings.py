@@ -98,6 +98,11 @@ def test_delete(client: TestClient) -> None:
         {"currency": "pounds"},
         {"colour": "red"},
         {"title": "x" * 501},
+        {"title": "a\0b"},
+        {"description": "\0"},
+        {"category": "x" * 201},
+        {"category": "/".join("x" * 11)},
+        {"category": "/".join(["x" * 190] * 6)},
     ],
 )
 def test_bad_listings(client: TestClient, change: dict[str, Any]) -> None:
@@ -132,6 +137,7 @@ def test_bad_rows_are_reported_and_fail_no_other(client: TestClient) -> None:
         {"title": "", "photos": ["front"]},
         {"title": "Same id", "photos": ["front"], "id": row_id},
         {"title": "Also good", "photos": ["front"]},
+        {"title": "a\0b", "photos": ["front"]},
     ]
     text = "\n".join(json.dumps(row) for row in rows) + "\nnot json\n"
     response = send_batch(
@@ -141,7 +147,7 @@ def test_bad_rows_are_reported_and_fail_no_other(client: TestClient) -> None:
     job = client.get(response.headers["location"]).json()
     assert job["type"] == "batch"
     assert job["progress"]["total"] == 2
-    assert (job["result"]["rows"], job["result"]["accepted"]) == (7, 2)
+    assert (job["result"]["rows"], job["result"]["accepted"]) == (8, 2)
     errors = {error["row"]: error["code"] for error in job["result"]["errors"]}
     assert errors == {
         2: "unknown_photo",
@@ -149,6 +155,7 @@ def test_bad_rows_are_reported_and_fail_no_other(client: TestClient) -> None:
         4: "invalid_input",
         5: "duplicate_id",
         7: "invalid_input",
+        8: "invalid_input",
     }
     titles = {item["title"] for item in client.get("/v1/listings").json()["items"]}
     assert titles == {"Good", "Also good"}
@@ -169,6 +176,22 @@ def test_batch_as_csv_with_a_stored_photo(client: TestClient) -> None:
 def test_batch_of_nothing_good_has_failed(client: TestClient) -> None:
     job = send_batch(client, '{"title": "x", "photos": ["a"]}', "application/x-ndjson").json()
     assert (job["status"], job["error"]["code"]) == ("failed", "no_rows")
+
+
+def test_batch_with_an_endless_field(client: TestClient) -> None:
+    text = "title,photos\n" + "x" * 200_000 + ",a\n"
+    assert_problem(send_batch(client, text, "text/csv"), 422, "invalid_input")
+
+
+def test_batch_with_too_much_text_or_too_many_rows(client: TestClient) -> None:
+    text = "\n" * 10_000_001
+    assert_problem(send_batch(client, text, "application/x-ndjson"), 413, "too_large")
+    assert_problem(send_batch(client, "{}\n" * 1_001, "application/x-ndjson"), 422, "invalid_input")
+
+
+@pytest.mark.parametrize("name", ["%00", "x", "A" * 64, "..%2f..%2fx"])
+def test_photos_that_can_not_be(client: TestClient, name: str) -> None:
+    assert_problem(client.get(f"/v1/photos/{name}"), 404, "not_found")
 
 
 def test_empty_batch(client: TestClient) -> None:

@@ -67,7 +67,7 @@ def test_an_empty_file_is_a_bad_photo(client: TestClient) -> None:
     assert response.status_code in {415, 422}
 
 
-@pytest.mark.parametrize("limit", ["0", "101", "1e9", "-1", "NaN", "ten", ""])
+@pytest.mark.parametrize("limit", ["0", "101", "1e9", "-1", "NaN", "ten", "", "9" * 5_000])
 def test_bad_limits(client: TestClient, limit: str) -> None:
     assert_problem(submit(client, data={"limit": limit}), 422, "invalid_input")
 
@@ -76,7 +76,6 @@ def test_bad_limits(client: TestClient, limit: str) -> None:
     "body",
     [
         "{}",
-        "not json",
         '{"listing_id": "no"}',
         f'{{"listing_id": "{uuid4()}", "limit": 101}}',
         f'{{"listing_id": "{uuid4()}", "limt": 5}}',
@@ -87,6 +86,14 @@ def test_bad_json(client: TestClient, body: str) -> None:
         "/v1/searches", content=body, headers={"Content-Type": "application/json"}
     )
     assert_problem(response, 422, "invalid_input")
+
+
+@pytest.mark.parametrize("body", ["not json", "", "{", "\xff"])
+def test_malformed_json(client: TestClient, body: str) -> None:
+    response = client.post(
+        "/v1/searches", content=body.encode("latin-1"), headers={"Content-Type": "application/json"}
+    )
+    assert_problem(response, 400, "malformed_body")
 
 
 def test_other_bodies(client: TestClient) -> None:

@@ -40,8 +40,13 @@ def test_services_are_the_same_processes_as_started_locally() -> None:
 def test_every_command_exists_and_parses(name: str) -> None:
     command_path(OURS[name]["command"])
     if check := OURS[name].get("healthcheck"):
-        assert check["test"][:2] == ["CMD", "marketlens"]
-        command_path(check["test"][2:])
+        kind, program, *arguments = check["test"]
+        assert kind == "CMD"
+        if program == "marketlens":
+            command_path(arguments)
+        else:
+            assert program == "python"
+            compile(arguments[1], "healthcheck", "exec")
 
 
 def test_every_variable_is_a_setting() -> None:

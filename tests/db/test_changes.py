@@ -6,7 +6,7 @@ from threading import Thread
 
 from sqlalchemy.orm import Session
 
-from db.changes import changes_after, last_change, record_changes
+from db.changes import changes_after, last_change, number_changes, record_changes
 from db.listings import PhotoData, ensure_photos
 from db.session import Database
 
@@ -59,6 +59,7 @@ def test_a_later_number_never_commits_before_an_earlier_one(
 
     with database.write() as first:
         record_changes(first, [slow])
+        number_changes(first)
         other = Thread(target=write_fast)
         other.start()
         other.join(timeout=0.5)

@@ -1,7 +1,9 @@
 """Listings, photos and categories as the database keeps them."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from uuid import UUID, uuid4
 
 import pytest
@@ -76,12 +78,22 @@ def test_second_upsert_changes_nothing_and_a_new_price_updates(
         assert get_listing(session, KETTLE.id).listing.price is None
 
 
+def test_writers_of_one_new_listing_all_succeed(any_database: Database, clock: Clock) -> None:
+    for number in range(5):
+        listing = replace(KETTLE, id=UUID(int=100 + number))
+        versions = [replace(listing, title=title) for title in "0123"]
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(partial(put, any_database, clock), versions))
+        with any_database.read() as session:
+            assert get_listing(session, listing.id).listing.title in set("0123")
+
+
 def test_deleted_listing_is_gone_and_can_come_back(any_database: Database, clock: Clock) -> None:
     photo_ids = put_with_photos(any_database, clock, KETTLE)
     with any_database.write() as session:
         delete_listing(session, KETTLE.id, clock())
-        seen = last_change(session)
     with any_database.read() as session:
+        seen = last_change(session)
         assert listings_showing(session, photo_ids) == {}
         assert not is_public(session, "a" * 64)
         assert recent_listings(session, 10, None) == []
@@ -102,8 +114,10 @@ def test_only_changed_photos_are_reported_and_fed_to_the_index(
     with any_database.write() as session:
         seen = last_change(session)
         assert set_photos(session, {KETTLE.id: [first, second]}) == []
+    with any_database.write() as session:
         assert last_change(session) == seen
         assert set_photos(session, {KETTLE.id: [second]}) == []
+    with any_database.write() as session:
         assert changes_after(session, seen, 10)[1] == [first]
         assert set_photos(session, {KETTLE.id: [second, first]}) == [first]
 
