@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from ops.demo import run_demo, serve
+from ops.demo import run_demo
 from ops.machine import machine_up
 from settings import Settings
 
@@ -35,7 +35,7 @@ def up() -> None:
         console.print(f"Logs: {machine.supervisor.log_dir}", highlight=False)
         machine.wait_until_ready()
         console.print(f"Page: {machine.url}/   API: {machine.url}/docs", highlight=False)
-        serve(machine)
+        machine.serve()
 
 
 @contextmanager

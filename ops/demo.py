@@ -164,7 +164,7 @@ def run_demo(settings: Settings, console: Console, *, once: bool) -> None:
             console.file.write(json.dumps(summary) + "\n")
             return
         console.print("Serving until Ctrl-C.")
-        serve(machine)
+        machine.serve()
 
 
 def _summary(settings: Settings, found: Found, expected: str, recall: float) -> dict[str, object]:
@@ -183,10 +183,3 @@ def _summary(settings: Settings, found: Found, expected: str, recall: float) -> 
         "expected": expected,
         "recall_at_1": round(recall, 4),
     }
-
-
-def serve(machine: Machine) -> None:
-    """Keep the machine up until interrupted."""
-    while True:
-        machine.watch()
-        time.sleep(0.5)

@@ -46,6 +46,12 @@ class Machine:
         for name in self.supervisor.restart_dead():
             self.say(f"{name} ended unexpectedly and was started again.")
 
+    def serve(self) -> None:
+        """Keep the machine up until interrupted."""
+        while True:
+            self.watch()
+            time.sleep(WATCH_EVERY_S)
+
     def wait_until_ready(self) -> None:
         """Return once a search would be done. Raises SetupError when that takes too long."""
         deadline = time.monotonic() + READY_TIMEOUT_S
