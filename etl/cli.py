@@ -19,8 +19,7 @@ from etl.progress import Bars
 from etl.rejects import write_rejects
 from etl.report import as_json, reasons, summary
 from models.domain import EncoderSpec
-from models.encoders.specs import resolve_spec
-from models.weights import locate_weights
+from models.encoders.specs import locate_encoder
 from settings import Settings
 from workers.client import JobPublisher
 
@@ -110,11 +109,10 @@ def seed(
 
 def _encoder(settings: Settings, bars: Bars) -> EncoderSpec:
     """The encoder that workers will embed with; raises WeightsError before anything is written."""
-    weights = None
-    if settings.encoder == "resnet50":
-        weights = locate_weights(
-            settings.weights,
-            settings.models_dir,
-            on_progress=lambda done, total: bars.show("weights", done, total),
-        )
-    return resolve_spec(settings.encoder, weights)
+    spec, _ = locate_encoder(
+        settings.encoder,
+        settings.weights,
+        settings.models_dir,
+        on_progress=lambda done, total: bars.show("weights", done, total),
+    )
+    return spec

@@ -13,9 +13,8 @@ import httpx2
 from db.consumption import forget_consumption
 from db.migrate import upgrade
 from db.session import Database
-from models.encoders.specs import resolve_spec
+from models.encoders.specs import locate_encoder
 from models.errors import SetupError
-from models.weights import locate_weights
 from ops.processes import PROCESSES, Supervisor, free_port, marketlens_command
 from ops.redis_server import (
     find_redis_server,
@@ -68,10 +67,7 @@ class Machine:
 
 def check_encoder(settings: Settings) -> None:
     """Find the encoder's weights before anything is started. Raises WeightsError."""
-    weights = None
-    if settings.encoder == "resnet50":
-        weights = locate_weights(settings.weights, settings.models_dir)
-    resolve_spec(settings.encoder, weights)
+    locate_encoder(settings.encoder, settings.weights, settings.models_dir)
 
 
 @contextmanager

@@ -12,9 +12,8 @@ from typing import Any
 from celery import Celery
 from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
 
-from models.encoders.specs import resolve_spec
+from models.encoders.specs import locate_encoder
 from models.errors import ExitCode, MarketlensError, exit_code_of
-from models.weights import locate_weights
 from settings import Settings
 from workers.broker import CONSUMER_TRANSPORT, create_celery
 from workers.contracts import Queue
@@ -26,9 +25,7 @@ log = logging.getLogger(__name__)
 
 def resolve_config(settings: Settings, queue: Queue, concurrency: int) -> WorkerConfig:
     """The values that one queue's worker needs; finds the weights, or raises WeightsError."""
-    weights = None
-    if settings.encoder == "resnet50":
-        weights = locate_weights(settings.weights, settings.models_dir)
+    spec, weights = locate_encoder(settings.encoder, settings.weights, settings.models_dir)
     cores = len(os.sched_getaffinity(0))
     return WorkerConfig(
         queue=queue,
@@ -37,7 +34,7 @@ def resolve_config(settings: Settings, queue: Queue, concurrency: int) -> Worker
         generations_dir=settings.generations_dir,
         encoder=settings.encoder,
         weights=weights,
-        spec=resolve_spec(settings.encoder, weights),
+        spec=spec,
         # Each child's thread pools get their share: more threads than cores slow all down.
         threads=settings.threads or max(1, cores // concurrency),
         lease=timedelta(seconds=settings.lease_seconds),

@@ -76,8 +76,8 @@ def run_search(
             excluded,
         )
         watch.lap("search")
-        results = _results(found, database)
-        watch.lap("rank")
+    results = _results(found, database)
+    watch.lap("rank")
     return {
         "generation": index.generation_id,
         "encoder": encoder.spec.label,

@@ -12,7 +12,7 @@ from typing import Final
 
 from models.domain import EncoderSpec
 from models.errors import SetupError, WeightsMissing
-from models.weights import file_sha256
+from models.weights import ProgressCallback, file_sha256, locate_weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +91,23 @@ HOG_TRANSFORM: Final = HogTransform()
 # Raise an encoder's version when its vectors change though none of its numbers did.
 RESNET50_VERSION: Final = 1
 HOG_VERSION: Final = 1
+
+
+def locate_encoder(
+    name: str,
+    weights: Path | None,
+    models_dir: Path,
+    *,
+    on_progress: ProgressCallback | None = None,
+) -> tuple[EncoderSpec, Path | None]:
+    """Find the weights that an encoder needs, if any, and say what identifies it with them.
+
+    Raises as `locate_weights` and `resolve_spec` do.
+    """
+    located = None
+    if name == RESNET50:
+        located = locate_weights(weights, models_dir, on_progress=on_progress)
+    return resolve_spec(name, located), located
 
 
 def resolve_spec(name: str, weights: Path | None) -> EncoderSpec:

@@ -141,6 +141,7 @@ def test_behind_keys_any_host_may_be_named(make_client: MakeClient, key: Key) ->
 
 
 def test_page_is_served_with_a_strict_policy(client: TestClient) -> None:
-    page = client.get("/")
-    assert page.status_code == 200
-    assert "default-src 'none'" in page.headers["content-security-policy"]
+    for path in ("/", "/static/index.html", "/healthz"):
+        page = client.get(path)
+        assert page.status_code == 200
+        assert "default-src 'none'" in page.headers["content-security-policy"]

@@ -1,15 +1,21 @@
 """Submitting, reading and cancelling searches."""
 
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 from uuid import uuid4
 
 import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
+from api import intake
 from db import jobs
 from db.photos import PhotoStore
 from db.session import Database
 from models.domain import JobStatus, JobType
+from models.photos import StandardPhoto, standardise
 from tests.api.conftest import MakeClient
 from tests.conftest import Clock
 from tests.support.pictures import jpeg
@@ -157,3 +163,28 @@ def test_body_over_the_limit(make_client: MakeClient) -> None:
 def test_photo_a_little_over_the_limit(make_client: MakeClient) -> None:
     client = make_client(max_upload_bytes=1_000)
     assert_problem(submit(client, jpeg(1)), 413, "too_large")
+
+
+def test_few_photos_are_decoded_at_a_time(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each may need hundreds of megabytes, however many are sent."""
+    cores = len(os.sched_getaffinity(0))
+    now = peak = 0
+    lock = Lock()
+
+    def slow(data: bytes) -> StandardPhoto:
+        nonlocal now, peak
+        with lock:
+            now += 1
+            peak = max(peak, now)
+        time.sleep(0.05)
+        with lock:
+            now -= 1
+        return standardise(data)
+
+    monkeypatch.setattr(intake, "standardise", slow)
+    with ThreadPoolExecutor(cores + 6) as pool:
+        answers = list(pool.map(lambda _: submit(client).status_code, range(cores + 6)))
+    assert answers == [202] * (cores + 6)
+    assert peak <= cores
