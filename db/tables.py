@@ -21,6 +21,7 @@ from sqlalchemy import (
     String,
     Text,
     Uuid,
+    false,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -105,7 +106,11 @@ class Category(Base):
 
 
 class Listing(Base):
-    """Something for sale. A deleted listing stays as a row, so that its id is never reused."""
+    """Something for sale. A deleted listing stays as a row, so that its id is never reused.
+
+    `price_suspect` marks a joke price, `place` and `county` are the parts of `location`, degrees
+    are WGS 84, and `feed` names the feed that brought it, if one did.
+    """
 
     __tablename__ = "listings"
     __table_args__ = (Index(None, "created_at", "id"),)
@@ -116,10 +121,27 @@ class Listing(Base):
     category_id: Mapped[int | None] = mapped_column(ForeignKey("categories.id"), index=True)
     price: Mapped[Decimal | None] = mapped_column(Numeric(14, 2))
     currency: Mapped[str | None] = mapped_column(String(3))
+    price_suspect: Mapped[bool] = mapped_column(default=False, server_default=false())
     location: Mapped[str | None] = mapped_column(Text)
+    place: Mapped[str | None] = mapped_column(Text)
+    county: Mapped[str | None] = mapped_column(Text)
+    latitude: Mapped[float | None]
+    longitude: Mapped[float | None]
+    feed: Mapped[str | None] = mapped_column(Text)
     status: Mapped[ListingStatus] = mapped_column(default=ListingStatus.ACTIVE)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+
+
+class Place(Base):
+    """What a geocoder said of a place's name; without degrees where it knew no such place."""
+
+    __tablename__ = "places"
+
+    name: Mapped[str] = mapped_column(Text, primary_key=True)
+    latitude: Mapped[float | None]
+    longitude: Mapped[float | None]
+    looked_up_at: Mapped[datetime]
 
 
 class Photo(Base):
