@@ -353,6 +353,19 @@ def progress_of(session: Session, job_ids: Sequence[UUID]) -> Progress:
     return total
 
 
+def open_among(session: Session, job_ids: Sequence[UUID]) -> list[UUID]:
+    """Those of the jobs that have not ended, oldest first."""
+    return [
+        job_id
+        for chunk in chunks(job_ids)
+        for job_id in session.scalars(
+            select(Job.id)
+            .where(Job.id.in_(chunk), Job.status.in_(OPEN_STATUSES))
+            .order_by(Job.created_at, Job.id)
+        )
+    ]
+
+
 def _update_owned(session: Session, owned: Claim, values: dict[str, Any]) -> None:
     updated = session.execute(
         update(Job)

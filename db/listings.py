@@ -7,21 +7,37 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, delete, func, insert, or_, select, update
+from sqlalchemy import Row, Select, and_, delete, func, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from db.changes import record_changes
-from db.statements import chunks, insert_missing, upsert
+from db.statements import (
+    chunks,
+    insert_missing,
+    insert_or_update,
+    insert_rows,
+    is_postgresql,
+)
 from db.tables import Category, Listing, ListingPhoto, Photo
 from models.domain import ListingStatus
 from models.errors import NotFound
+from models.offers import is_joke_price, split_location
 
 CATEGORY_SEPARATOR = " / "
+
+# Any constant works; it only must not be used for another purpose in the same database.
+APPENDING_LOCK = 0x4D4C_4354
+
+Columns = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class ListingData:
-    """A listing as its seller states it. `category` is a path such as `Bottoms / Trousers`."""
+    """A listing as its seller states it.
+
+    `category` is a path such as `Bottoms / Trousers`, `location` a place such as `Poole, Dorset`;
+    degrees are WGS 84.
+    """
 
     id: UUID
     title: str
@@ -30,6 +46,8 @@ class ListingData:
     price: Decimal | None = None
     currency: str | None = None
     location: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,26 +85,39 @@ class Written:
 
 
 def ensure_categories(session: Session, paths: Iterable[str]) -> dict[str, int]:
-    """The integer of every category path, adding the paths (and their parents) not known yet."""
-    levels: dict[int, dict[str, None]] = {}
-    for path in paths:
-        parts = path.split(CATEGORY_SEPARATOR)
-        for depth in range(1, len(parts) + 1):
-            levels.setdefault(depth, {})[CATEGORY_SEPARATOR.join(parts[:depth])] = None
-    ids: dict[str, int] = {}
-    # Parents first: a child's row needs its parent's integer.
-    for _, level in sorted(levels.items()):
-        # Looked up before inserting: an insert that finds its row there still uses up an integer.
-        ids |= category_ids(session, level)
-        new = [path for path in level if path not in ids]
-        insert_missing(session, Category, [_category(path, ids) for path in new], key=["path"])
-        ids |= category_ids(session, new)
+    """The integer of every category path and of its parents, adding those not known yet.
+
+    New ones get the next integers, without gaps and in the order given.
+    """
+    wanted = with_parents(paths)
+    ids = category_ids(session, wanted)
+    if len(ids) == len(wanted):
+        return ids
+    if is_postgresql(session):
+        # One transaction at a time appends. SQLite has a single writer anyway.
+        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": APPENDING_LOCK})
+        ids = category_ids(session, wanted)
+    # Not the database's own counter: it also counts what was rolled back.
+    last = session.scalar(select(func.max(Category.id))) or 0
+    new = [path for path in wanted if path not in ids]
+    ids |= {path: number for number, path in enumerate(new, start=last + 1)}
+    insert_rows(session, Category, [_category(path, ids) for path in new])
     return ids
 
 
-def _category(path: str, ids: Mapping[str, int]) -> dict[str, Any]:
+def with_parents(paths: Iterable[str]) -> list[str]:
+    """The paths and all those above them, each once, parents first."""
+    found: dict[str, None] = {}
+    for path in paths:
+        parts = path.split(CATEGORY_SEPARATOR)
+        for depth in range(1, len(parts) + 1):
+            found[CATEGORY_SEPARATOR.join(parts[:depth])] = None
+    return list(found)
+
+
+def _category(path: str, ids: Mapping[str, int]) -> Columns:
     parent, _, name = path.rpartition(CATEGORY_SEPARATOR)
-    return {"path": path, "name": name, "parent_id": ids.get(parent)}
+    return {"id": ids[path], "path": path, "name": name, "parent_id": ids.get(parent)}
 
 
 def category_ids(session: Session, paths: Iterable[str]) -> dict[str, int]:
@@ -130,61 +161,98 @@ def stored_photos(session: Session, hashes: Iterable[str]) -> dict[str, PhotoDat
     }
 
 
-def upsert_listings(session: Session, listings: Sequence[ListingData], now: datetime) -> Written:
+def upsert_listings(
+    session: Session, listings: Sequence[ListingData], now: datetime, *, feed: str | None = None
+) -> Written:
     """Create or update listings by id; a deleted one becomes active again.
 
-    A listing that is already as stated is not touched. Ids must be unique within a call.
+    A listing that is already as stated is not touched. Ids must be unique within a call. `feed`
+    names the feed that states them; without one, they stay with the feed they are of.
     """
     # In order of appearance, not of a set: the same feed gives the same integers.
     stated = dict.fromkeys(item.category for item in listings if item.category)
     categories = ensure_categories(session, stated)
-    # In order of id here and of hash in `ensure_photos`: writers that meet never cross.
-    listings = sorted(listings, key=lambda item: item.id)
-    existing = {
-        row.id: row
-        for chunk in chunks(item.id for item in listings)
-        for row in session.scalars(
-            select(Listing).where(Listing.id.in_(chunk)).order_by(Listing.id).with_for_update()
+    rows, existing = _beside_stored(session, listings, categories, feed, lock=True)
+    changed = _changed(rows, existing)
+    if changed:
+        insert_or_update(
+            session,
+            Listing,
+            [row | {"created_at": now, "updated_at": now} for row in changed],
+            key=["id"],
+            # Also right when somebody else has just inserted one of them.
+            updating=[*(name for name in changed[0] if name != "id"), "updated_at"],
         )
-    }
-    rows: list[dict[str, Any]] = []
-    revived: list[UUID] = []
-    for item in listings:
-        values = _columns(item, categories)
-        row = existing.get(item.id)
-        if row is not None and all(getattr(row, name) == value for name, value in values.items()):
-            continue
-        if row is not None and row.status is ListingStatus.DELETED:
-            revived.append(item.id)
-        rows.append({"id": item.id, "created_at": now, "updated_at": now, **values})
-    if rows:
-        _put_rows(session, rows)
+    revived = [row.id for row in existing.values() if row.status is ListingStatus.DELETED]
     record_changes(session, _photos_of(session, revived))
-    created = sum(item.id not in existing for item in listings)
-    return Written(created, len(rows) - created, len(listings) - len(rows))
+    return _count(rows, existing, changed)
 
 
-def _put_rows(session: Session, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert or update; also right when somebody else has just inserted one of them."""
-    statement = upsert(session, Listing)
-    changing = {
-        name: statement.excluded[name] for name in rows[0] if name not in {"id", "created_at"}
-    }
-    session.execute(
-        statement.on_conflict_do_update(index_elements=["id"], set_=changing), list(rows)
-    )
+def compare_listings(
+    session: Session, listings: Sequence[ListingData], *, feed: str | None = None
+) -> Written:
+    """What `upsert_listings` would write. Changes nothing."""
+    stated = dict.fromkeys(item.category for item in listings if item.category)
+    # Zero is no category's integer: a listing of a category that is yet to be made is changed.
+    categories = dict.fromkeys(stated, 0) | category_ids(session, stated)
+    rows, existing = _beside_stored(session, listings, categories, feed, lock=False)
+    return _count(rows, existing, _changed(rows, existing))
 
 
-def _columns(item: ListingData, categories: Mapping[str, int]) -> dict[str, Any]:
-    return {
+def _beside_stored(
+    session: Session,
+    listings: Sequence[ListingData],
+    categories: Mapping[str, int],
+    feed: str | None,
+    *,
+    lock: bool,
+) -> tuple[list[Columns], dict[UUID, Row[*tuple[Any, ...]]]]:
+    """The rows of these listings, and the same columns of those that are stored, by id."""
+    # In order of id here and of hash in `ensure_photos`: writers that meet never cross.
+    rows = [_columns(item, categories, feed) for item in sorted(listings, key=lambda one: one.id)]
+    existing: dict[UUID, Row[*tuple[Any, ...]]] = {}
+    for chunk in chunks(rows):
+        statement = (
+            select(*(getattr(Listing, name) for name in chunk[0]))
+            .where(Listing.id.in_([row["id"] for row in chunk]))
+            .order_by(Listing.id)
+        )
+        found = session.execute(statement.with_for_update() if lock else statement)
+        existing.update((row.id, row) for row in found)
+    return rows, existing
+
+
+def _changed(
+    rows: Sequence[Columns], existing: Mapping[UUID, Row[*tuple[Any, ...]]]
+) -> list[Columns]:
+    return [row for row in rows if existing.get(row["id"]) != tuple(row.values())]
+
+
+def _count(
+    rows: Sequence[Columns], existing: Mapping[UUID, Any], changed: Sequence[Columns]
+) -> Written:
+    created = len(rows) - len(existing)
+    return Written(created, len(changed) - created, len(rows) - len(changed))
+
+
+def _columns(item: ListingData, categories: Mapping[str, int], feed: str | None) -> Columns:
+    place, county = split_location(item.location)
+    columns = {
+        "id": item.id,
         "title": item.title,
         "description": item.description,
         "category_id": categories[item.category] if item.category else None,
         "price": item.price,
         "currency": item.currency,
+        "price_suspect": item.price is not None and is_joke_price(item.price),
         "location": item.location,
+        "place": place,
+        "county": county,
+        "latitude": item.latitude,
+        "longitude": item.longitude,
         "status": ListingStatus.ACTIVE,
     }
+    return columns if feed is None else columns | {"feed": feed}
 
 
 def set_photos(session: Session, photos: Mapping[UUID, Sequence[int]]) -> list[int]:
@@ -210,8 +278,7 @@ def set_photos(session: Session, photos: Mapping[UUID, Sequence[int]]) -> list[i
         for listing_id, wanted in changed.items()
         for position, photo_id in enumerate(wanted)
     ]
-    if rows_to_add:
-        session.execute(insert(ListingPhoto), rows_to_add)
+    insert_rows(session, ListingPhoto, rows_to_add)
     added: set[int] = set()
     touched: set[int] = set()
     for listing_id, wanted in changed.items():
@@ -223,16 +290,38 @@ def set_photos(session: Session, photos: Mapping[UUID, Sequence[int]]) -> list[i
 
 def delete_listing(session: Session, listing_id: UUID, now: datetime) -> None:
     """Take a listing out: the next search will not find it. Raises NotFound."""
-    deleted = session.execute(
-        update(Listing)
-        .where(Listing.id == listing_id, Listing.status == ListingStatus.ACTIVE)
-        .values(status=ListingStatus.DELETED, updated_at=now)
-        .returning(Listing.id)
-        .execution_options(synchronize_session=False)
-    ).one_or_none()
-    if deleted is None:
+    if not delete_listings(session, [listing_id], now):
         raise NotFound("There is no such listing.")
-    record_changes(session, _photos_of(session, [listing_id]))
+
+
+def delete_listings(session: Session, listing_ids: Sequence[UUID], now: datetime) -> int:
+    """Take out those of the listings that are active; returns how many were."""
+    deleted = [
+        listing_id
+        for chunk in chunks(sorted(listing_ids))
+        for listing_id in session.scalars(
+            update(Listing)
+            .where(Listing.id.in_(chunk), Listing.status == ListingStatus.ACTIVE)
+            .values(status=ListingStatus.DELETED, updated_at=now)
+            .returning(Listing.id)
+            .execution_options(synchronize_session=False)
+        )
+    ]
+    record_changes(session, _photos_of(session, deleted))
+    return len(deleted)
+
+
+def listings_of_feed(session: Session, feed: str, after: UUID | None, limit: int) -> list[UUID]:
+    """The next active listings that a feed has brought, in order of id, after this one."""
+    statement = (
+        select(Listing.id)
+        .where(Listing.feed == feed, Listing.status == ListingStatus.ACTIVE)
+        .order_by(Listing.id)
+        .limit(limit)
+    )
+    if after is not None:
+        statement = statement.where(Listing.id > after)
+    return list(session.scalars(statement))
 
 
 def get_listing(session: Session, listing_id: UUID) -> ListingView:

@@ -1,35 +1,58 @@
 """Statements that SQLite and PostgreSQL spell alike but SQLAlchemy keeps apart."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
+from sqlalchemy import Select, Table, insert, literal_column, select, table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import DeclarativeBase, Session
 
 # SQLite allows 32,766 bound values in a statement and PostgreSQL 65,535.
 IN_LIMIT = 10_000
+# From about so many rows on, COPY into a table beside the real one is faster than its own costs.
+COPY_FROM_ROWS = 200
 
+Row = Mapping[str, Any]
 T = TypeVar("T")
 
 
 def upsert(session: Session, table: type[DeclarativeBase]) -> sqlite.Insert | postgresql.Insert:
     """An INSERT that can say ON CONFLICT in the session's dialect."""
-    if session.get_bind().dialect.name == "postgresql":
+    if is_postgresql(session):
         return postgresql.insert(table)
     return sqlite.insert(table)
 
 
+def insert_rows(session: Session, table: type[DeclarativeBase], rows: Sequence[Row]) -> None:
+    """Insert rows, which all have the same columns, in bulk."""
+    if is_postgresql(session) and len(rows) >= COPY_FROM_ROWS:
+        _copy(session, _table_of(table), rows, _table_of(table).name)
+    elif rows:
+        session.execute(insert(table), list(rows))
+
+
 def insert_missing(
-    session: Session,
-    table: type[DeclarativeBase],
-    rows: Sequence[dict[str, Any]],
-    key: Sequence[str],
+    session: Session, table: type[DeclarativeBase], rows: Sequence[Row], key: Sequence[str]
 ) -> None:
     """Insert the rows whose `key` columns are not there yet, safe against concurrent inserts."""
-    if rows:
-        statement = upsert(session, table).on_conflict_do_nothing(index_elements=key)
-        session.execute(statement, rows)
+    _insert(session, table, rows, key, updating=())
+
+
+def insert_or_update(
+    session: Session,
+    table: type[DeclarativeBase],
+    rows: Sequence[Row],
+    key: Sequence[str],
+    updating: Collection[str],
+) -> None:
+    """Insert rows, or set the `updating` columns of those whose `key` is there already."""
+    _insert(session, table, rows, key, updating)
+
+
+def is_postgresql(session: Session) -> bool:
+    """Whether the session speaks to PostgreSQL; else it is SQLite."""
+    return session.get_bind().dialect.name == "postgresql"
 
 
 def chunks(items: Iterable[T], size: int = IN_LIMIT) -> Iterator[list[T]]:
@@ -37,3 +60,75 @@ def chunks(items: Iterable[T], size: int = IN_LIMIT) -> Iterator[list[T]]:
     iterator = iter(items)
     while chunk := list(islice(iterator, size)):
         yield chunk
+
+
+def _insert(
+    session: Session,
+    model: type[DeclarativeBase],
+    rows: Sequence[Row],
+    key: Sequence[str],
+    updating: Collection[str],
+) -> None:
+    if not rows:
+        return
+    statement = upsert(session, model)
+    in_bulk = is_postgresql(session) and len(rows) >= COPY_FROM_ROWS
+    if in_bulk:
+        columns = list(rows[0])
+        incoming = _copy_aside(session, _table_of(model), rows)
+        source: Select[*tuple[Any, ...]] = select(*map(literal_column, columns)).select_from(table(incoming))
+        statement = statement.from_select(columns, source)
+    if updating:
+        changes = {name: statement.excluded[name] for name in updating}
+        statement = statement.on_conflict_do_update(index_elements=key, set_=changes)
+    else:
+        statement = statement.on_conflict_do_nothing(index_elements=key)
+    if in_bulk:
+        session.execute(statement)
+        session.connection().exec_driver_sql(f"DROP TABLE {incoming}")
+    else:
+        session.execute(statement, list(rows))
+
+
+def _copy_aside(session: Session, target: Table, rows: Sequence[Row]) -> str:
+    """COPY knows no ON CONFLICT: fill a temporary table of the same columns, and give its name."""
+    name = f"incoming_{target.name}"
+    columns = ", ".join(rows[0])
+    # The names are those of our own tables and columns.
+    like_target = f"SELECT {columns} FROM {target.name} WITH NO DATA"  # noqa: S608
+    session.connection().exec_driver_sql(
+        f"CREATE TEMPORARY TABLE {name} ON COMMIT DROP AS {like_target}"
+    )
+    _copy(session, target, rows, name)
+    return name
+
+
+def _copy(session: Session, described_by: Table, rows: Sequence[Row], into: str) -> None:
+    connection = session.connection()
+    columns = list(rows[0])
+    # COPY goes past SQLAlchemy: values are brought into the database's types here.
+    converters = [
+        described_by.c[name]
+        .type.dialect_impl(connection.dialect)
+        .bind_processor(connection.dialect)
+        for name in columns
+    ]
+    cursor = connection.connection.cursor()
+    try:
+        with cursor.copy(f"COPY {into} ({', '.join(columns)}) FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(
+                    [
+                        convert(row[name]) if convert else row[name]
+                        for name, convert in zip(columns, converters, strict=True)
+                    ]
+                )
+    finally:
+        cursor.close()
+
+
+def _table_of(model: type[DeclarativeBase]) -> Table:
+    table = model.__table__
+    if not isinstance(table, Table):
+        raise TypeError(f"{model} is not mapped to a table")
+    return table

@@ -1,6 +1,7 @@
 """Listings, photos and categories as the database keeps them."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
@@ -15,11 +16,14 @@ from db.listings import (
     PhotoData,
     Written,
     category_ids,
+    compare_listings,
     delete_listing,
+    delete_listings,
     ensure_categories,
     ensure_photos,
     get_listing,
     is_public,
+    listings_of_feed,
     listings_showing,
     recent_listings,
     set_photos,
@@ -158,3 +162,79 @@ def test_pages_meet_without_gap_or_overlap(any_database: Database, clock: Clock)
             seen += [view.listing.id for view in page]
             before = (page[-1].listing.created_at, page[-1].listing.id)
     assert len(seen) == len(set(seen)) == 7
+
+
+def test_a_rolled_back_category_leaves_no_gap(any_database: Database) -> None:
+    with suppress(RuntimeError), any_database.write() as session:
+        ensure_categories(session, ["Never / Was"])
+        raise RuntimeError
+    with any_database.write() as session:
+        ids = ensure_categories(session, ["Tops / Shirts", "Bottoms"])
+    assert ids == {"Tops": 1, "Tops / Shirts": 2, "Bottoms": 3}
+
+
+def test_categories_added_at_once_get_an_integer_each(any_database: Database) -> None:
+    def add(number: int) -> dict[str, int]:
+        with any_database.write() as session:
+            return ensure_categories(session, [f"Root / {number % 4}", f"Own {number}"])
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(add, range(8)))
+    together: dict[str, int] = {}
+    for answer in answers:
+        assert all(together.setdefault(path, number) == number for path, number in answer.items())
+    assert sorted(together.values()) == list(range(1, 1 + 1 + 4 + 8))
+
+
+def test_a_comparison_says_what_an_upsert_writes_and_writes_nothing(
+    any_database: Database, clock: Clock
+) -> None:
+    put(any_database, clock, KETTLE)
+    listings = [
+        KETTLE,
+        replace(KETTLE, id=UUID(int=2)),
+        replace(KETTLE, id=UUID(int=3), category="Appliances / New"),
+    ]
+    with any_database.read() as session:
+        assert compare_listings(session, [replace(KETTLE, title="Pot")]) == Written(updated=1)
+        assert compare_listings(session, [replace(KETTLE, category="New")]) == Written(updated=1)
+        expected = compare_listings(session, listings)
+    assert expected == Written(created=2, unchanged=1)
+    assert put(any_database, clock, *listings) == expected
+
+
+def test_a_location_is_split_and_a_joke_price_flagged(any_database: Database, clock: Clock) -> None:
+    put(any_database, clock, KETTLE)
+    joke = replace(KETTLE, id=UUID(int=2), price=Decimal("1234567.00"), location=None)
+    put(any_database, clock, joke)
+    with any_database.read() as session:
+        honest, funny = (get_listing(session, UUID(int=number)).listing for number in (1, 2))
+    assert (honest.place, honest.county) == ("Leeds", "West Yorkshire")
+    assert (funny.place, funny.county) == (None, None)
+    assert (honest.price_suspect, funny.price_suspect) == (False, True)
+    assert funny.price == Decimal("1234567.00")
+
+
+def test_a_listing_stays_with_its_feed_until_another_brings_it(
+    any_database: Database, clock: Clock
+) -> None:
+    def upsert(feed: str | None) -> Written:
+        with any_database.write() as session:
+            return upsert_listings(session, [KETTLE], clock(), feed=feed)
+
+    assert upsert("north") == Written(created=1)
+    assert upsert(None) == upsert("north") == Written(unchanged=1)
+    with any_database.read() as session:
+        assert listings_of_feed(session, "north", None, 10) == [KETTLE.id]
+        assert listings_of_feed(session, "north", KETTLE.id, 10) == []
+    assert upsert("south") == Written(updated=1)
+    with any_database.read() as session:
+        assert listings_of_feed(session, "north", None, 10) == []
+
+
+def test_only_active_listings_are_deleted_and_counted(any_database: Database, clock: Clock) -> None:
+    ids = [UUID(int=number) for number in range(1, 5)]
+    put(any_database, clock, *(replace(KETTLE, id=listing_id) for listing_id in ids[:3]))
+    with any_database.write() as session:
+        assert delete_listings(session, ids[:2], clock()) == 2
+        assert delete_listings(session, ids, clock()) == 1

@@ -1,0 +1,66 @@
+"""What the database says about photos and generations, for comparing it with what is stored."""
+
+from collections.abc import Collection
+
+from sqlalchemy import ColumnElement, collate, exists, func, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from db.statements import chunks
+from db.tables import Change, Embedding, Generation, Job, Listing, ListingPhoto, Photo
+from models.domain import OPEN_STATUSES, GenerationStatus, JobType, ListingStatus
+
+
+def photos_under(session: Session, prefix: str) -> dict[str, bool]:
+    """The SHA-256 of the photos that begin so, and whether an active listing shows each."""
+    # Compared byte by byte, as SQLite does: a language's rules may put "aa" after "z".
+    postgresql = session.get_bind().dialect.name == "postgresql"
+    sha256 = collate(Photo.sha256, "C") if postgresql else Photo.sha256
+    rows = session.execute(
+        select(Photo.sha256, _is_shown(Photo.id)).where(sha256 >= prefix, sha256 < prefix + "g")
+    )
+    return dict(rows.tuples().all())
+
+
+def named(session: Session, hashes: Collection[str]) -> set[str]:
+    """Those of the SHA-256 that are a listing's photo, or that a search was made with."""
+    query_photo = Job.payload["photo"].as_string()
+    found: set[str] = set()
+    for chunk in chunks(hashes):
+        found.update(session.scalars(select(Photo.sha256).where(Photo.sha256.in_(chunk))))
+        searched = select(query_photo).where(Job.type == JobType.SEARCH, query_photo.in_(chunk))
+        found.update(session.scalars(searched))
+    return found
+
+
+def count_unshown(session: Session, encoder_id: int | None) -> int:
+    """How many photos this encoder has embedded that no active listing shows."""
+    statement = (
+        select(func.count())
+        .select_from(Embedding)
+        .where(Embedding.encoder_id == encoder_id, ~_is_shown(Embedding.photo_id))
+    )
+    return session.scalars(statement).one()
+
+
+def count_changes_after(session: Session, number: int) -> int:
+    """How many changes were recorded after this one."""
+    return session.scalars(select(func.count()).where(Change.number > number)).one()
+
+
+def generation_statuses(session: Session) -> dict[int, GenerationStatus]:
+    """The state of every generation there ever was, by id."""
+    return dict(session.execute(select(Generation.id, Generation.status)).tuples().all())
+
+
+def reindex_is_open(session: Session) -> bool:
+    """Whether a reindex is queued or running."""
+    is_open = exists().where(Job.type == JobType.REINDEX, Job.status.in_(OPEN_STATUSES))
+    return bool(session.scalar(select(is_open)))
+
+
+def _is_shown(photo_id: InstrumentedAttribute[int]) -> ColumnElement[bool]:
+    return exists().where(
+        ListingPhoto.photo_id == photo_id,
+        Listing.id == ListingPhoto.listing_id,
+        Listing.status == ListingStatus.ACTIVE,
+    )
