@@ -5,7 +5,7 @@ BIN := .venv/bin
 ONCE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types contracts pytest format lock clean
+.PHONY: help setup demo test faults bench lint types contracts pytest format lock clean
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,13 @@ demo: setup ## Draw, seed, search and serve a sample catalogue (ONCE=1: end afte
 	@$(BIN)/marketlens demo $(if $(ONCE),--once)
 
 test: setup lint types contracts pytest ## Linter, formatter check, types, import contracts and all tests
+
+faults: setup ## Kill seeds at ten random moments, on both databases
+	MARKETLENS_TEST_KILLS=10 $(BIN)/pytest tests/e2e/test_killed_seeds.py
+
+bench: setup ## Figures: photo cleaning, and a feed of a million products (ten minutes)
+	$(BIN)/python benchmarks/photo_cleaning.py
+	$(BIN)/python benchmarks/feed_intake.py
 
 lint: setup ## Linter and formatter check
 	$(BIN)/ruff check .

@@ -6,7 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 # A Unix socket's path has at most 107 bytes on Linux and 103 on macOS.
@@ -71,6 +71,19 @@ class Settings(BaseSettings):
     )
     keep_generations: int = Field(
         default=3, ge=1, description="Index generations kept on disk, the live one included."
+    )
+    geocoder: str | None = Field(
+        default=None,
+        description="geopy's name of a service that locates feeds' places, such as `nominatim`.",
+    )
+    geocoder_url: str | None = Field(
+        default=None, description="A geocoding server of one's own; the service's by default."
+    )
+    geocoder_key: SecretStr | None = Field(
+        default=None, description="Credential of a geocoding service that wants one."
+    )
+    geocoder_user_agent: str = Field(
+        default="marketlens", description="How a geocoding service is told who asks."
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="What the processes log."

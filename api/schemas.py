@@ -17,11 +17,16 @@ from pydantic import (
 from db.listings import CATEGORY_SEPARATOR, ListingData, ListingView
 from db.tables import Generation, Job
 from models.domain import GenerationStatus, JobStatus, JobType
+from models.offers import (
+    MAX_CATEGORY_DEPTH,
+    MAX_CATEGORY_NAME,
+    MAX_CATEGORY_PATH,
+    MAX_DESCRIPTION,
+    MAX_LOCATION,
+    MAX_TITLE,
+)
 
 MAX_LIMIT = 100
-MAX_CATEGORY_DEPTH = 10
-MAX_CATEGORY_NAME = 200
-MAX_CATEGORY_PATH = 1_000
 
 
 def _storable(text: str) -> str:
@@ -83,14 +88,14 @@ class ListingIn(BaseModel):
         },
     )
 
-    title: Annotated[Text, Field(min_length=1, max_length=500)]
-    description: Annotated[Text, Field(max_length=50_000)] = ""
+    title: Annotated[Text, Field(min_length=1, max_length=MAX_TITLE)]
+    description: Annotated[Text, Field(max_length=MAX_DESCRIPTION)] = ""
     category: Annotated[Text, AfterValidator(_category_path)] | None = Field(
         default=None, description="Path such as `Home & Garden / Lighting`."
     )
     price: Decimal | None = Field(default=None, ge=0, max_digits=14, decimal_places=2)
     currency: str | None = Field(default=None, pattern="^[A-Z]{3}$", description="ISO 4217.")
-    location: Annotated[Text, Field(max_length=500)] | None = None
+    location: Annotated[Text, Field(max_length=MAX_LOCATION)] | None = None
 
     @model_validator(mode="after")
     def _price_has_currency(self) -> Self:

@@ -120,7 +120,7 @@ def count_live(session: Session, encoder_id: int) -> int:
     )
 
 
-def photos_to_embed(session: Session, encoder_id: int) -> list[int]:
+def photos_to_embed(session: Session, encoder_id: int | None) -> list[int]:
     """Photos of active listings that this encoder has not embedded and no open job will."""
     has_vector = exists().where(Embedding.encoder_id == encoder_id, Embedding.photo_id == Photo.id)
     missing = session.scalars(

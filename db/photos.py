@@ -61,14 +61,15 @@ class PhotoStore:
     def put(self, data: bytes) -> str:
         """Store bytes, durably, and give their SHA-256; bytes that are there are not rewritten."""
         digest = sha256(data).hexdigest()
-        if self.has(digest):
-            return digest
+        is_there = self.has(digest)
         filesystem, path = self._locate(digest)
         try:
             if isinstance(filesystem, LocalFileSystem):
-                _write_durably(Path(path), data)
+                if not is_there:
+                    _write_durably(Path(path), data)
+                # Also when it was there: whoever is writing it may not have come so far.
                 _sync_folder(Path(path).parent)
-            else:
+            elif not is_there:
                 # Object stores make a whole object visible at once, or none.
                 filesystem.pipe_file(path, data)
         except OSError as error:
@@ -76,13 +77,11 @@ class PhotoStore:
         return digest
 
     def has(self, digest: str) -> bool:
-        """Whether a photo is stored; if so it is as safe as if it had just been put."""
+        """Whether a photo is stored; if so it is kept for at least `GRACE` from now."""
         filesystem, path = self._locate(digest)
         try:
             if isinstance(filesystem, LocalFileSystem):
                 os.utime(path)
-                # Whoever is writing it may not have come so far.
-                _sync_folder(Path(path).parent)
             elif datetime.now(UTC) - filesystem.modified(path) > _NEW_ENOUGH:
                 filesystem.pipe_file(path, filesystem.cat_file(path))
         except FileNotFoundError:

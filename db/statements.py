@@ -19,17 +19,19 @@ T = TypeVar("T")
 
 def upsert(session: Session, table: type[DeclarativeBase]) -> sqlite.Insert | postgresql.Insert:
     """An INSERT that can say ON CONFLICT in the session's dialect."""
-    if is_postgresql(session):
-        return postgresql.insert(table)
-    return sqlite.insert(table)
+    # Into the table, not the class: of that, SQLAlchemy would insert rows one by one whose columns
+    # are not null alike.
+    target = _table_of(table)
+    return postgresql.insert(target) if is_postgresql(session) else sqlite.insert(target)
 
 
 def insert_rows(session: Session, table: type[DeclarativeBase], rows: Sequence[Row]) -> None:
     """Insert rows, which all have the same columns, in bulk."""
+    target = _table_of(table)
     if is_postgresql(session) and len(rows) >= COPY_FROM_ROWS:
-        _copy(session, _table_of(table), rows, _table_of(table).name)
+        _copy(session, target, rows, target.name)
     elif rows:
-        session.execute(insert(table), list(rows))
+        session.execute(insert(target), list(rows))
 
 
 def insert_missing(
@@ -76,7 +78,9 @@ def _insert(
     if in_bulk:
         columns = list(rows[0])
         incoming = _copy_aside(session, _table_of(model), rows)
-        source: Select[*tuple[Any, ...]] = select(*map(literal_column, columns)).select_from(table(incoming))
+        source: Select[*tuple[Any, ...]] = select(*map(literal_column, columns)).select_from(
+            table(incoming)
+        )
         statement = statement.from_select(columns, source)
     if updating:
         changes = {name: statement.excluded[name] for name in updating}

@@ -1,32 +1,51 @@
-"""`marketlens sample` and `marketlens seed`."""
+"""`marketlens sample`, `fetch`, `clean`, `seed`, `categories` and `reconcile`.
 
-import json
-import os
-from contextlib import closing
-from datetime import UTC, datetime
+They end with 0 when all is well, with 1 when they did their work but left something to look at (a
+rejected row, a problem, a difference), and with 2 when they could not do it.
+"""
+
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
-from time import monotonic
 from typing import Annotated
-from uuid import uuid4
 
 import typer
 from rich.console import Console
 
-from db.migrate import upgrade
-from db.photos import PhotoStore
-from db.session import Database
 from etl.progress import Bars
-from etl.rejects import write_rejects
-from etl.report import as_json, reasons, summary
-from models.domain import EncoderSpec
-from models.encoders.specs import locate_encoder
+from models.errors import MarketlensError
 from settings import Settings
-from workers.client import JobPublisher
 
 app = typer.Typer()
+categories = typer.Typer(help="The integers of categories.", no_args_is_help=True)
+app.add_typer(categories, name="categories")
 
-# Photos wait for the disk about as long as they compute.
-THREADS_PER_CORE = 2
+LOOK_AT_IT = 1
+NOT_DONE = 2
+
+Source = Annotated[
+    str,
+    typer.Argument(
+        help="A feed: a folder, a zip or tar, or a URL of one (s3://, sftp://, http://, https://)."
+    ),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")
+]
+JsonReport = Annotated[
+    bool, typer.Option("--json", help="End with the report as one line of JSON.")
+]
+
+
+@contextmanager
+def ending() -> Generator[Bars]:
+    """Bars for a command, which ends with exit code 2 and a sentence when it can't be done."""
+    try:
+        with Bars(Console(stderr=True)) as bars:
+            yield bars
+    except MarketlensError as error:
+        typer.echo(f"marketlens: {error}", err=True)
+        raise typer.Exit(NOT_DONE) from error
 
 
 @app.command()
@@ -36,10 +55,10 @@ def sample(
     seed: Annotated[int, typer.Option(help="The same number draws the same catalogue.")] = 0,
 ) -> None:
     """Draw a catalogue of made-up products with photos, as a feed to try things with."""
-    # Imported here: drawing is for this command, not for every start.
+    # Imported here, as in the commands below: what one command needs, others need not wait for.
     from etl.sample.catalogue import draw_catalogue  # noqa: PLC0415
 
-    with Bars(Console(stderr=True)) as bars:
+    with ending() as bars:
         drawn = draw_catalogue(
             folder, listings, seed, lambda done: bars.show("drawing", done, listings)
         )
@@ -50,69 +69,116 @@ def sample(
 
 
 @app.command()
-def seed(
-    folder: Annotated[
-        Path, typer.Argument(help="A feed: Products.csv, Images.csv and images/<id>.jpg.")
-    ],
+def fetch(
+    source: Source,
+    folder: Annotated[Path, typer.Argument(help="Where to put it.")],
     *,
+    dry_run: DryRun = False,
+    json_report: JsonReport = False,
+) -> None:
+    """Copy a feed from wherever it is. Run again, it goes on, and fetches only what is new."""
+    from etl.commands.upkeep import run_fetch  # noqa: PLC0415
+
+    with ending() as bars:
+        run_fetch(source, folder, bars, dry_run=dry_run, json_report=json_report)
+
+
+@app.command()
+def clean(
+    source: Source,
+    folder: Annotated[Path, typer.Argument(help="Where to write Parquet files and photos.")],
+    *,
+    dry_run: DryRun = False,
+    json_report: JsonReport = False,
+) -> None:
+    """Clean a feed into a folder that `seed` takes in, here or on another machine."""
+    from etl.commands.clean import run_clean  # noqa: PLC0415
+
+    with ending() as bars:
+        left = run_clean(source, folder, Settings(), bars, dry_run=dry_run, json_report=json_report)
+    raise typer.Exit(LOOK_AT_IT if left else 0)
+
+
+@app.command()
+def seed(
+    source: Source,
+    *,
+    feed: Annotated[
+        str | None, typer.Option(help="The feed's name, for --prune; that of its folder if none.")
+    ] = None,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Take out the feed's listings that it lists no more.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Prune even if most of the feed's listings are gone.")
+    ] = False,
+    inline: Annotated[
+        bool, typer.Option("--inline", help="Embed and index in this process, without a queue.")
+    ] = False,
     wait: Annotated[bool, typer.Option(help="Wait until the photos are embedded.")] = True,
     reindex: Annotated[bool, typer.Option(help="Then build an index of them.")] = True,
-    json_report: Annotated[
-        bool, typer.Option("--json", help="Print the report as one JSON object.")
-    ] = False,
+    dry_run: DryRun = False,
+    json_report: JsonReport = False,
 ) -> None:
     """Take in a marketplace's feed: clean it, store it, and queue its photos for embedding."""
-    # Imported here: pandas takes half a second, which other commands need not wait for.
-    from etl.run import SeedRun  # noqa: PLC0415
+    from etl.commands.seed import SeedOptions, run_seed  # noqa: PLC0415
 
-    started = monotonic()
-    settings = Settings()
-    console = Console()
-    with (
-        Bars(Console(stderr=True)) as bars,
-        closing(Database(settings.sqlalchemy_url)) as database,
-        closing(JobPublisher(settings.broker_url)) as publisher,
-    ):
-        encoder = _encoder(settings, bars)
-        upgrade(settings.sqlalchemy_url)
-        outcome = SeedRun(
-            database=database,
-            store=PhotoStore(settings.photo_store_url),
-            publisher=publisher,
-            encoder=encoder,
-            bars=bars,
-            clock=lambda: datetime.now(UTC),
-            new_id=uuid4,
-        ).run(
-            folder,
-            max_photo_bytes=settings.max_upload_bytes,
-            threads=THREADS_PER_CORE * len(os.sched_getaffinity(0)),
-            wait=wait,
-            reindex=reindex,
-        )
-    seconds = monotonic() - started
-    report = outcome.report
-    rejects_file = settings.data_dir / "reports" / f"{folder.resolve().name}-rejects.csv"
-    write_rejects(rejects_file, report.rejects)
-    if json_report:
-        typer.echo(json.dumps(as_json(report, embedded=outcome.embedded, seconds=seconds)))
-    else:
-        console.print(summary(report, embedded=outcome.embedded, seconds=seconds))
-        if report.rejects:
-            console.print(reasons(report.rejects))
-            typer.echo(f"Each rejected row is in {rejects_file}.")
-    for problem in outcome.problems:
-        typer.echo(problem, err=True)
-    if outcome.problems:
-        raise typer.Exit(1)
-
-
-def _encoder(settings: Settings, bars: Bars) -> EncoderSpec:
-    """The encoder that workers will embed with; raises WeightsError before anything is written."""
-    spec, _ = locate_encoder(
-        settings.encoder,
-        settings.weights,
-        settings.models_dir,
-        on_progress=lambda done, total: bars.show("weights", done, total),
+    options = SeedOptions(
+        feed=feed,
+        prune=prune,
+        force=force,
+        inline=inline,
+        wait=wait,
+        reindex=reindex,
+        dry_run=dry_run,
+        json_report=json_report,
     )
-    return spec
+    with ending() as bars:
+        left = run_seed(source, Settings(), bars, options)
+    raise typer.Exit(LOOK_AT_IT if left else 0)
+
+
+@app.command()
+def reconcile(
+    *,
+    repair: Annotated[bool, typer.Option("--repair", help="Mend what can be mended.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read every stored photo, to find damaged ones.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Repair even if that deletes most of the store.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Change nothing, even with --repair.")
+    ] = False,
+    json_report: JsonReport = False,
+) -> None:
+    """Compare database, photo store and index: what is missing, orphaned or stale."""
+    from etl.commands.upkeep import run_reconcile  # noqa: PLC0415
+
+    with ending() as bars:
+        left = run_reconcile(
+            Settings(),
+            bars,
+            repair=repair and not dry_run,
+            force=force,
+            verify=verify,
+            json_report=json_report,
+        )
+    raise typer.Exit(LOOK_AT_IT if left else 0)
+
+
+@categories.command()
+def export(
+    file: Annotated[
+        Path | None, typer.Argument(help="Where to write it; standard output if none.")
+    ] = None,
+    *,
+    dry_run: DryRun = False,
+    json_report: JsonReport = False,
+) -> None:
+    """Write the categories' integers as JSON: a dictionary both ways."""
+    from etl.commands.upkeep import run_export  # noqa: PLC0415
+
+    with ending():
+        run_export(file, Settings(), dry_run=dry_run, json_report=json_report)

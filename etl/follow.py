@@ -31,7 +31,7 @@ def wait_for(
     poll_s: float = POLL_EVERY_S,
     patience_s: float = PATIENCE_S,
 ) -> Progress:
-    """Wait until all of these jobs have ended, however long that takes.
+    """Wait until workers have ended all of these jobs, however long that takes.
 
     `on_unattended` is called once if for `patience_s` seconds nothing was done and nobody was seen
     to consume the queue.
@@ -54,6 +54,36 @@ def wait_for(
     return last
 
 
+def do_all(
+    database: Database,
+    job_ids: Sequence[UUID],
+    do: Callable[[UUID], None],
+    *,
+    on_progress: Callable[[Progress], None],
+    poll_s: float = POLL_EVERY_S,
+) -> Progress:
+    """Do all of these jobs here, one after the other, until each has ended.
+
+    One that a killed process had claimed can be done when its lease has run out.
+    """
+    last = _progress(database, job_ids)
+    while last.open_jobs:
+        on_progress(last)
+        asked = monotonic()
+        with database.read() as session:
+            still_open = jobs.open_among(session, job_ids)
+        for job_id in still_open:
+            do(job_id)
+            if monotonic() - asked >= poll_s:
+                on_progress(_progress(database, job_ids))
+                asked = monotonic()
+        last = _progress(database, job_ids)
+        if last.open_jobs:
+            sleep(poll_s)
+    on_progress(last)
+    return last
+
+
 def lacks_generation(database: Database, encoder: EncoderSpec, *, now: datetime) -> bool:
     """Whether there is something to index and no live generation of it."""
     with database.write() as session:
@@ -62,12 +92,13 @@ def lacks_generation(database: Database, encoder: EncoderSpec, *, now: datetime)
 
 
 def request_reindex(
-    database: Database, publisher: JobPublisher, *, job_id: UUID, now: datetime
+    database: Database, publisher: JobPublisher | None, *, job_id: UUID, now: datetime
 ) -> UUID:
-    """Accept and publish a reindex. Raises ReindexRunning when one is open."""
+    """Accept a reindex, and publish it if there is a queue. Raises ReindexRunning."""
     with database.write() as session:
         job = jobs.accept(session, JobType.REINDEX, {}, job_id=job_id, now=now)
-    publisher.publish([job])
+    if publisher is not None:
+        publisher.publish([job])
     return job.id
 
 

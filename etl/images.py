@@ -1,33 +1,36 @@
-"""Photos of a feed: read, brought into the standard form and stored, several at a time."""
+"""Photos of a feed: read, brought into the standard form and stored, by several processes."""
 
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+import os
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import TypeVar
-from uuid import UUID
+from typing import Final
 
 from db.listings import PhotoData
 from db.photos import PhotoStore
-from models.errors import InvalidInput, NotFound, TooLarge
-from models.photos import standardise
+from db.statements import chunks
+from etl.ledger import Ledger
+from etl.photo_files import MISSING, Outcome, PhotoFile, Refused, keep_photo, look_at
+from etl.processes import Job, run_in_order
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+# How many photos are looked for at a time before the first of them is decoded.
+LOOKED_FOR_AT_ONCE: Final = 64
 
-# Photos submitted ahead of the one that is waited for, for each thread: enough that a slow photo
-# or a database commit leaves no thread idle.
-AHEAD = 16
+DEADLY: Final[Outcome] = Refused("The photo can't be decoded: its decoder dies of it.")
 
 
 @dataclass(frozen=True, slots=True)
 class FeedPhoto:
-    """A photo that the feed names: its row in the images table, and its file."""
+    """A photo that the feed names: its row in the images table, and its file.
+
+    Ids are UUIDs in their canonical spelling.
+    """
 
     row: int
-    id: UUID
-    listing_id: UUID
+    id: str
+    listing_id: str
     path: Path
 
 
@@ -40,64 +43,68 @@ class PreparedPhoto:
     reason: str = ""
 
 
+@dataclass(slots=True, eq=False, kw_only=True)
+class _PhotoJob(Job[str, Outcome]):
+    """A photo, by the path of its file; `undecoded` is that file when nothing tells its outcome."""
+
+    source: FeedPhoto
+    undecoded: PhotoFile | None = None
+
+
 def prepare_photos(
-    photos: Iterable[FeedPhoto], store: PhotoStore, *, max_bytes: int, threads: int
+    photos: Iterable[FeedPhoto],
+    store: PhotoStore | None,
+    ledger: Ledger | None,
+    *,
+    max_bytes: int,
+    processes: int,
 ) -> Generator[PreparedPhoto]:
     """Prepare photos in parallel and yield them in their order. Memory stays bounded.
 
-    Threads, not processes: Pillow decodes, scales and encodes outside Python's lock.
+    Without a store nothing is written. What the ledger knows is not decoded again as long as the
+    store has it, and what is decoded is recorded there. A photo that can't be used has its reason
+    and is no error. Raises Unavailable when the store can't be used, and SetupError when the
+    ledger can't or processes can't be started.
     """
-
-    def prepare(photo: FeedPhoto) -> PreparedPhoto:
-        try:
-            return PreparedPhoto(photo, prepare_photo(photo.path, store, max_bytes))
-        except (InvalidInput, NotFound, TooLarge) as error:
-            return PreparedPhoto(photo, None, str(error))
-
-    with ThreadPoolExecutor(threads, thread_name_prefix="photo") as pool:
-        yield from _map_in_order(pool, prepare, photos, window=threads * AHEAD)
-
-
-def prepare_photo(path: Path, store: PhotoStore, max_bytes: int) -> PhotoData:
-    """Standardise the photo in a file and store it, durably.
-
-    Raises NotFound, TooLarge, InvalidPhoto or UnsupportedPhoto for this photo, and Unavailable
-    when the store can't be written.
-    """
-    photo = standardise(_read(path, max_bytes))
-    store.put(photo.data)
-    return PhotoData(photo.sha256, photo.width, photo.height)
+    keep = partial(keep_photo, store=store, max_bytes=max_bytes)
+    jobs = _jobs(photos, store, ledger, max_bytes)
+    # Closed, so that the processes end when this generator is closed.
+    with closing(run_in_order(keep, jobs, processes, when_killed=DEADLY)) as done:
+        for job, outcome in done:
+            if job.undecoded is not None and store is not None and ledger is not None:
+                ledger.record(job.undecoded, outcome)
+            yield _prepared(job.source, outcome)
 
 
-def _read(path: Path, max_bytes: int) -> bytes:
-    try:
-        # Opening a pipe or a device by the name of a photo could wait for ever.
-        if not path.is_file():
-            raise NotFound("There is no such photo file.")
-        with path.open("rb") as file:
-            data = file.read(max_bytes + 1)
-    except OSError as error:
-        raise NotFound("The photo file can't be read.") from error
-    if len(data) > max_bytes:
-        raise TooLarge(f"The photo has more than {max_bytes:,} bytes.")
-    return data
+def _jobs(
+    photos: Iterable[FeedPhoto], store: PhotoStore | None, ledger: Ledger | None, max_bytes: int
+) -> Iterator[_PhotoJob]:
+    """The photos as jobs, with their outcome where it can be told without decoding."""
+    # A feed may name a million photos and come without their folder: asking about each would take
+    # minutes where the disk is far away, and making a Path of its folder seconds.
+    is_folder, folder_of = lru_cache(os.path.isdir), os.path.dirname
+    for batch in chunks(photos, LOOKED_FOR_AT_ONCE):
+        found = [
+            look_at(photo.path, max_bytes) if is_folder(folder_of(photo.path)) else MISSING
+            for photo in batch
+        ]
+        files = [file for file in found if isinstance(file, PhotoFile)]
+        known = ledger.lookup(files) if ledger is not None else {}
+        for photo, file in zip(batch, found, strict=True):
+            if isinstance(file, Refused):
+                yield _PhotoJob(task="", source=photo, result=file)
+            elif (outcome := known.get(file)) and _holds(outcome, store):
+                yield _PhotoJob(task=file.path, source=photo, result=outcome)
+            else:
+                yield _PhotoJob(task=file.path, source=photo, undecoded=file)
 
 
-def _map_in_order(
-    pool: ThreadPoolExecutor,
-    function: Callable[[Item], Result],
-    items: Iterable[Item],
-    window: int,
-) -> Iterator[Result]:
-    """`pool.map`, but it takes only `window` items ahead instead of all at once."""
-    pending: deque[Future[Result]] = deque()
-    try:
-        for item in items:
-            pending.append(pool.submit(function, item))
-            if len(pending) >= window:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-    finally:
-        for future in pending:
-            future.cancel()
+def _holds(outcome: Outcome, store: PhotoStore | None) -> bool:
+    """Whether what was recorded is still so: a store may have lost the photo."""
+    return isinstance(outcome, Refused) or store is None or store.has(outcome.sha256)
+
+
+def _prepared(source: FeedPhoto, outcome: Outcome) -> PreparedPhoto:
+    if isinstance(outcome, Refused):
+        return PreparedPhoto(source, None, outcome.reason)
+    return PreparedPhoto(source, PhotoData(outcome.sha256, outcome.width, outcome.height))

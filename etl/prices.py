@@ -7,21 +7,30 @@ from typing import NamedTuple
 # The feed is of a British site: what is free, or has no symbol, is in pounds.
 HOME_CURRENCY = "GBP"
 
-NO_PRICE = frozenset({"", "n/a"})
-MAX_DIGITS = 12
-"""Digits before the decimal point that the database holds."""
+# fmt: off
+CURRENCIES = frozenset({
+    "AUD", "CAD", "CHF", "CZK", "DKK", "EUR", "GBP", "HUF", "INR", "JPY", "NOK", "NZD", "PLN",
+    "RON", "SEK", "USD", "ZAR",
+})
+# fmt: on
+"""The ISO 4217 codes that a price may be in."""
 
-_CURRENCIES = {"£": "GBP", "€": "EUR", "$": "USD", "gbp": "GBP", "eur": "EUR", "usd": "USD"}
-_SYMBOL = "|".join(map(re.escape, _CURRENCIES))
-_PRICE = re.compile(
-    rf"(?P<minus>[-\u2212]?)\s?(?P<before>{_SYMBOL})?\s?(?P<minus_inside>[-\u2212]?)"
-    rf"(?P<number>[0-9.,]+)\s?(?P<after>{_SYMBOL})?"
-)
+# What people and programs write where there is no price; "poa" is "price on application".
+NO_PRICE = frozenset({"", "-", "n/a", "na", "nan", "none", "null", "poa"})
+
+_SYMBOLS = {"£": "GBP", "€": "EUR", "$": "USD"}
+_CURRENCY = "|".join([*map(re.escape, _SYMBOLS), *sorted(map(str.lower, CURRENCIES))])
 # Three digits behind a separator are thousands, one or two are pence: whoever writes `1.250` for a
-# price does not mean a pound and a quarter of one.
-_NUMBER = re.compile(
-    r"(?P<whole>[0-9]+|[1-9][0-9]{0,2}(?:,[0-9]{3})+)(?:\.(?P<pence>[0-9]{1,2}))?"
-    r"|(?P<whole_eu>[0-9]+|[1-9][0-9]{0,2}(?:\.[0-9]{3})+)(?:,(?P<pence_eu>[0-9]{1,2}))?"
+# price does not mean a pound and a quarter of one. Neither can be the other's separator.
+_PRICE = re.compile(
+    rf"""
+    (?P<minus>[-\u2212]?) \s? (?P<before>{_CURRENCY})? \s? (?P<minus_inside>[-\u2212]?)
+    (?P<whole> [0-9]+ | [1-9][0-9]{{0,2}} (?P<gap>[.,' ]) [0-9]{{3}} (?:(?P=gap)[0-9]{{3}})* )
+    (?: (?!(?P=gap)) [.,] (?P<pence>[0-9]{{1,2}}) )?
+    \s? (?P<after>{_CURRENCY})?
+    (?: \s? (?: o\.?n\.?o\.? | o\.?b\.?o\.? | or\s(?:nearest|best)\soffer ) )?
+    """,
+    re.VERBOSE,
 )
 
 
@@ -32,30 +41,29 @@ class Price(NamedTuple):
     currency: str
 
 
-def parse_price(text: str) -> Price | None:
-    """The price in a line of text; None when there is none, which is not the same as free.
+def parse_price(line: str) -> Price | None:
+    """The price in a clean line of text; None when there is none, which is not the same as free.
 
-    Takes `£1,250.00`, `€1.250,00`, `12 EUR`, `Free`, `N/A`. Raises ValueError with the reason
-    when the text is not a price, or one that is negative or too large.
+    Takes `£1,250.00`, `€1.250,00`, `1 250 EUR`, `£5 ono`, `Free`, `N/A`. Raises ValueError with
+    the reason when the text is not a price. An amount may be negative, or larger than sense.
     """
-    stated = text.strip().casefold()
+    stated = line.casefold()
     if stated in NO_PRICE:
         return None
     if stated == "free":
         return Price(Decimal("0.00"), HOME_CURRENCY)
     price = _PRICE.fullmatch(stated)
-    number = _NUMBER.fullmatch(price["number"]) if price else None
-    if price is None or number is None or (price["before"] and price["after"]):
+    if price is None:
         raise ValueError("is not a price")
+    currencies = {_code(stated) for stated in price.group("before", "after") if stated}
+    if len(currencies) > 1:
+        raise ValueError("is in two currencies")
+    whole = re.sub("[^0-9]", "", price["whole"])
+    amount = Decimal(f"{whole}.{price['pence'] or '':0<2}")
     if price["minus"] or price["minus_inside"]:
-        raise ValueError("is negative")
-    symbol = price["before"] or price["after"]
-    return Price(_amount(number), _CURRENCIES[symbol] if symbol else HOME_CURRENCY)
+        amount = -amount
+    return Price(amount, *(currencies or {HOME_CURRENCY}))
 
 
-def _amount(number: re.Match[str]) -> Decimal:
-    whole = re.sub(r"[.,]", "", number["whole"] or number["whole_eu"]).lstrip("0")
-    if len(whole) > MAX_DIGITS:
-        raise ValueError(f"has more than {MAX_DIGITS} digits before the decimal point")
-    pence = number["pence"] or number["pence_eu"] or ""
-    return Decimal(f"{whole or '0'}.{pence:0<2}")
+def _code(currency: str) -> str:
+    return _SYMBOLS.get(currency) or currency.upper()

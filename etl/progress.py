@@ -1,20 +1,28 @@
 """Progress bars, one for each thing that is counted."""
 
+from time import monotonic
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.filesize import decimal
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+# Drawing costs more than most of what is counted.
+DRAW_EVERY_S = 0.1
 
 
 class Bars:
     """Named bars on one console. Use it as a context: they live until it ends."""
 
     def __init__(self, console: Console) -> None:
+        self._drawn: dict[str, float] = {}
         self._progress = Progress(
             TextColumn("{task.description:<10}"),
             BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
+            _Amount(),
+            _Rate(),
+            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
             console=console,
         )
 
@@ -26,15 +34,35 @@ class Bars:
         if self._progress.tasks:
             self._progress.stop()
 
-    def show(self, name: str, done: int, total: int) -> None:
+    def show(self, name: str, done: int, total: int, *, in_bytes: bool = False) -> None:
         """Move the bar of this name, adding it when it is new."""
+        now = monotonic()
+        if done < total and now - self._drawn.get(name, 0) < DRAW_EVERY_S:
+            return
+        self._drawn[name] = now
         for task in self._progress.tasks:
             if task.description == name:
                 self._progress.update(task.id, completed=done, total=total)
                 return
         self._progress.start()
-        self._progress.add_task(name, completed=done, total=total)
+        self._progress.add_task(name, completed=done, total=total, in_bytes=in_bytes)
 
     def say(self, sentence: str) -> None:
         """Print a sentence above the bars."""
-        self._progress.console.print(sentence, highlight=False)
+        self._progress.console.print(sentence, highlight=False, markup=False)
+
+
+class _Amount(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        done, total = int(task.completed), int(task.total or 0)
+        if task.fields["in_bytes"]:
+            return Text(f"{decimal(done)}/{decimal(total)}")
+        return Text(f"{done:,}/{total:,}")
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        if not speed:
+            return Text("")
+        return Text(f"{decimal(int(speed))}/s" if task.fields["in_bytes"] else f"{speed:,.0f}/s")

@@ -1,9 +1,13 @@
 """What a feed's rows can be refused for, kept so that nothing is lost silently."""
 
 import csv
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass, fields
+from contextlib import ExitStack
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from pathlib import Path
+from typing import Self
 
 # Ids come from the feed and may be anything; a report needs enough of one to find the row.
 MAX_ID = 80
@@ -24,6 +28,15 @@ class Reject:
     field: str
     reason: str
 
+    @property
+    def kind(self) -> str:
+        """The reason without the lines it was found in, which differ from row to row."""
+        return self.reason.partition(" (line")[0]
+
+
+_COLUMNS = [field.name for field in fields(Reject)]
+_ROW = attrgetter(*_COLUMNS)
+
 
 @dataclass(frozen=True, slots=True)
 class Tally:
@@ -41,15 +54,49 @@ class Tally:
             )
 
 
+class Rejects:
+    """Rejects on their way into a CSV file, counted by reason; memory does not grow with them.
+
+    A context: the file appears under its name, replacing an earlier one, when it ends well.
+    Without a path they are only counted.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.reasons: Counter[tuple[str, str, str]] = Counter()
+        self._path = path
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        if self._path is None:
+            return self
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        file = self._stack.enter_context(aside(self._path).open("w", encoding="utf-8", newline=""))
+        self._writer = csv.writer(file)
+        self._writer.writerow(_COLUMNS)
+        return self
+
+    def __exit__(self, kind: object, *error: object) -> None:
+        self._stack.close()
+        if self._path is not None and kind is None:
+            aside(self._path).replace(self._path)
+
+    def add(self, rejects: Iterable[Reject]) -> None:
+        """Write and count rejects."""
+        rejects = list(rejects)
+        self.reasons.update((reject.file, reject.field, reject.kind) for reject in rejects)
+        if self._path is not None:
+            self._writer.writerows(map(_ROW, rejects))
+
+    def count(self, file: str) -> int:
+        """How many rows of a file were rejected."""
+        return sum(count for (name, _, _), count in self.reasons.items() if name == file)
+
+
 def shorten(raw_id: str) -> str:
     """An id as a reject carries it."""
     return raw_id.strip()[:MAX_ID]
 
 
-def write_rejects(path: Path, rejects: Iterable[Reject]) -> None:
-    """Write rejects as CSV with a header, replacing what an earlier run wrote."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(field.name for field in fields(Reject))
-        writer.writerows(map(astuple, rejects))
+def aside(path: Path) -> Path:
+    """Where a file is written until it is whole."""
+    return path.with_name(f"{path.name}.part")

@@ -1,16 +1,14 @@
-"""What a seed did, for people and for programs."""
+"""What an intake did, for people and for programs."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
-from uuid import UUID
 
 from rich.markup import escape
 from rich.table import Table
 
-from db.listings import Written
-from etl.rejects import Reject, Tally
+from etl.rejects import Tally
 
 REASONS_SHOWN = 10
 
@@ -24,56 +22,65 @@ class CategoryCount:
 
 
 @dataclass(frozen=True, slots=True)
-class SeedReport:
-    """What became of a feed.
+class IntakeReport:
+    """What became of a feed's rows.
 
-    `queued` is how many photos this run has queued for embedding; `jobs` are the open jobs that
-    will embed the feed's photos, those that an earlier run had left included.
+    `reasons` counts rejected rows by file, field and reason; `notes` are sentences for people.
     """
 
     products: Tally
     photos: Tally
     categories: CategoryCount
-    written: Written
-    queued: int
-    jobs: Sequence[UUID]
-    rejects: Sequence[Reject]
+    reasons: Counter[tuple[str, str, str]]
+    notes: list[str]
+
+    @property
+    def rejected(self) -> int:
+        """How many rows were rejected."""
+        return self.reasons.total()
 
 
-def as_json(report: SeedReport, *, embedded: int, seconds: float) -> dict[str, Any]:
-    """The report as plain values; `embedded` counts photos."""
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a run took: seconds, and the most memory that it and its processes had, in MB."""
+
+    seconds: float
+    peak_mb: float
+
+
+def as_json(report: IntakeReport, written: dict[str, int], cost: Cost) -> dict[str, Any]:
+    """The report as plain values."""
     return {
         "products": asdict(report.products),
         "photos": asdict(report.photos),
         "categories": asdict(report.categories),
-        "written": asdict(report.written),
-        "queued": report.queued,
-        "embedded": embedded,
-        "seconds": round(seconds, 2),
+        "written": written,
+        "seconds": round(cost.seconds, 2),
+        "peak_mb": round(cost.peak_mb, 1),
     }
 
 
-def summary(report: SeedReport, *, embedded: int, seconds: float) -> Table:
-    """The report as a table."""
-    table = Table(title="Seeded", title_justify="left", show_header=False)
+def summary(report: IntakeReport, title: str, lines: Mapping[str, str], cost: Cost) -> Table:
+    """The report as a table, with lines of the command's own."""
+    table = Table(title=title, title_justify="left", show_header=False)
     table.add_row("Products", _tally(report.products))
     table.add_row("Photos", _tally(report.photos))
     table.add_row("Categories", f"{report.categories.root} roots, {report.categories.sub} below")
-    written = (f"{count:,} {what}" for what, count in asdict(report.written).items())
-    table.add_row("Listings", ", ".join(written))
-    table.add_row("Embedding", f"{report.queued:,} photos queued, {embedded:,} done")
-    table.add_row("Time", f"{seconds:.1f} s")
+    for name, text in lines.items():
+        table.add_row(name, text)
+    rate = (report.products.read + report.photos.read) / cost.seconds
+    table.add_row("Time", f"{cost.seconds:.1f} s, {rate:,.0f} rows a second")
+    table.add_row("Memory", f"{cost.peak_mb:,.0f} MB at most")
     return table
 
 
-def reasons(rejects: Iterable[Reject]) -> Table:
+def reasons(report: IntakeReport) -> Table:
     """Why rows were rejected, the most frequent reasons first."""
     table = Table("Rows", "File", "Field", "Reason", title="Rejected", title_justify="left")
-    counts = Counter((reject.file, reject.field, reject.reason) for reject in rejects)
-    shown = counts.most_common(REASONS_SHOWN)
+    shown = report.reasons.most_common(REASONS_SHOWN)
     for (file, field, reason), count in shown:
         table.add_row(f"{count:,}", file, field, escape(reason))
-    others = counts.total() - sum(count for _, count in shown)
+    others = report.rejected - sum(count for _, count in shown)
     if others:
         table.add_row(f"{others:,}", "", "", "other reasons")
     return table

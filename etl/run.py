@@ -1,111 +1,99 @@
-"""A seed from start to searchable, told to a person as it goes."""
+"""What follows a load: its photos are embedded, and an index is built of them."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from uuid import UUID
 
 from db import jobs
 from db.jobs import Progress
-from db.photos import PhotoStore
 from db.session import Database
-from etl.follow import lacks_generation, request_reindex, wait_for
+from etl.follow import do_all, lacks_generation, request_reindex, wait_for
 from etl.progress import Bars
-from etl.report import SeedReport
-from etl.seed import seed
 from models.domain import EncoderSpec
 from models.errors import ReindexRunning
 from workers.client import JobPublisher
 from workers.contracts import Queue
+
+Follow = Callable[[str, Sequence[UUID], Queue], Progress]
+"""Sees these jobs of a queue through to their end, under this name."""
+
+Hands = Callable[[Queue], AbstractContextManager[Callable[[UUID], None]]]
+"""Opens what does one job of a queue in this process."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of it. `embedded` counts photos; `problems` are sentences, if there are any."""
 
-    report: SeedReport
     embedded: int = 0
     problems: list[str] = field(default_factory=list)
 
 
-class SeedRun:
-    """One run, with its connections and the bars that show how far it is."""
+def by_workers(database: Database, bars: Bars, clock: Callable[[], datetime]) -> Follow:
+    """Wait for workers to do the jobs."""
 
-    def __init__(
-        self,
-        *,
-        database: Database,
-        store: PhotoStore,
-        publisher: JobPublisher,
-        encoder: EncoderSpec,
-        bars: Bars,
-        clock: Callable[[], datetime],
-        new_id: Callable[[], UUID],
-    ) -> None:
-        self._database = database
-        self._store = store
-        self._publisher = publisher
-        self._encoder = encoder
-        self._bars = bars
-        self._clock = clock
-        self._new_id = new_id
-
-    def run(
-        self, folder: Path, *, max_photo_bytes: int, threads: int, wait: bool, reindex: bool
-    ) -> Outcome:
-        """Seed the folder; then wait for its photos' embedding and for an index of them."""
-        report = seed(
-            folder,
-            database=self._database,
-            store=self._store,
-            publisher=self._publisher,
-            encoder=self._encoder,
-            max_photo_bytes=max_photo_bytes,
-            threads=threads,
-            clock=self._clock,
-            new_id=self._new_id,
-            on_progress=self._bars.show,
-        )
-        if not wait:
-            return Outcome(report)
-        embedding = self._follow("embedding", report.jobs, Queue.EMBED)
-        problems = _embedding_problems(embedding)
-        if reindex and (
-            embedding.done or lacks_generation(self._database, self._encoder, now=self._clock())
-        ):
-            problems += self._reindex()
-        return Outcome(report, embedding.done, problems)
-
-    def _reindex(self) -> list[str]:
-        try:
-            job_id = request_reindex(
-                self._database, self._publisher, job_id=self._new_id(), now=self._clock()
-            )
-        except ReindexRunning:
-            self._bars.say(
-                "Another reindex is under way. The new photos can be found already; "
-                "the next reindex will take them in."
-            )
-            return []
-        if not self._follow("index", [job_id], Queue.INDEX).unsuccessful_jobs:
-            return []
-        with self._database.read() as session:
-            detail = jobs.get(session, job_id).error_detail or "it was cancelled"
-        return [f"The reindex did not succeed: {detail}"]
-
-    def _follow(self, name: str, job_ids: Sequence[UUID], queue: Queue) -> Progress:
+    def follow(name: str, job_ids: Sequence[UUID], queue: Queue) -> Progress:
         return wait_for(
-            self._database,
+            database,
             job_ids,
             queue,
-            clock=self._clock,
-            on_progress=lambda now: self._bars.show(name, now.done + now.failed, now.total),
-            on_unattended=lambda: self._bars.say(
+            clock=clock,
+            on_progress=_shown(bars, name),
+            on_unattended=lambda: bars.say(
                 f"No {queue} worker is running: start one with `marketlens up`. "
                 "What is queued stays queued and will be done when it runs."
             ),
         )
+
+    return follow
+
+
+def in_process(database: Database, bars: Bars, hands: Hands) -> Follow:
+    """Do the jobs here."""
+
+    def follow(name: str, job_ids: Sequence[UUID], queue: Queue) -> Progress:
+        with database.read() as session:
+            progress = jobs.progress_of(session, job_ids)
+        if not progress.open_jobs:
+            return progress
+        with hands(queue) as do:
+            return do_all(database, job_ids, do, on_progress=_shown(bars, name))
+
+    return follow
+
+
+def embed_and_index(
+    database: Database,
+    publisher: JobPublisher | None,
+    encoder: EncoderSpec,
+    embed_jobs: Sequence[UUID],
+    *,
+    follow: Follow,
+    reindex: bool,
+    bars: Bars,
+    clock: Callable[[], datetime],
+    new_id: Callable[[], UUID],
+) -> Outcome:
+    """See the embed jobs through; then have an index built, if there is anything new for one."""
+    embedding = follow("embedding", embed_jobs, Queue.EMBED)
+    problems = _embedding_problems(embedding)
+    if reindex and (embedding.done or lacks_generation(database, encoder, now=clock())):
+        try:
+            job_id = request_reindex(database, publisher, job_id=new_id(), now=clock())
+        except ReindexRunning:
+            bars.say(
+                "Another reindex is under way. The new photos can be found already; "
+                "the next reindex will take them in."
+            )
+        else:
+            problems += _reindex_problems(database, job_id, follow("index", [job_id], Queue.INDEX))
+    return Outcome(embedding.done, problems)
+
+
+def _shown(bars: Bars, name: str) -> Callable[[Progress], None]:
+    return lambda now: bars.show(name, now.done + now.failed, now.total)
 
 
 def _embedding_problems(progress: Progress) -> list[str]:
@@ -118,3 +106,11 @@ def _embedding_problems(progress: Progress) -> list[str]:
     if progress.failed:
         problems.append(f"{progress.failed:,} photos could not be embedded.")
     return problems
+
+
+def _reindex_problems(database: Database, job_id: UUID, progress: Progress) -> list[str]:
+    if not progress.unsuccessful_jobs:
+        return []
+    with database.read() as session:
+        detail = jobs.get(session, job_id).error_detail or "it was cancelled"
+    return [f"The reindex did not succeed: {detail}"]

@@ -1,178 +1,127 @@
-"""The whole intake. Running it again finishes what was begun, or changes nothing."""
+"""The whole intake: from a source to a sink. Running it again finishes what was begun."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from enum import StrEnum
-from itertools import islice
+from functools import partial
 from pathlib import Path
-from typing import Any
-from uuid import UUID
+from typing import TypeVar
 
-from db.listings import CATEGORY_SEPARATOR, ListingData, PhotoData
-from db.photos import PhotoStore
-from db.session import Database
-from db.statements import chunks
-from etl.extract import IMAGES_FILE, PRODUCTS_FILE, RawFeed, extract
-from etl.images import FeedPhoto, PreparedPhoto, prepare_photos
-from etl.load import Loader
-from etl.rejects import Reject, Tally
-from etl.report import CategoryCount, SeedReport
-from etl.transform import clean_images, clean_products
-from models.domain import EncoderSpec
-from workers.client import JobPublisher
+from db.listings import CATEGORY_SEPARATOR, ListingData, with_parents
+from db.places import Coordinates
+from etl.images import PreparedPhoto
+from etl.rejects import Reject, Rejects, Tally
+from etl.report import CategoryCount, IntakeReport
+from etl.sink import Sink
+from etl.sources import Source, Workplace, open_source
+from etl.tables import IMAGES, PRODUCTS
+from models.errors import InvalidFeed
 
-LISTINGS_PER_TRANSACTION = 200
+# A batch ends with whichever is reached first. Photos are what takes time: few of them, so that
+# the first are being embedded while the last are still being cleaned.
+LISTINGS_PER_BATCH = 2_000
+PHOTOS_PER_BATCH = 256
+
+Item = TypeVar("Item")
 
 
 class Stage(StrEnum):
-    """What a seed is busy with."""
+    """What an intake is busy with: `tables` counts bytes, the others rows."""
 
     TABLES = "tables"
     PHOTOS = "photos"
+    LISTINGS = "listings"
 
 
 OnProgress = Callable[[Stage, int, int], None]
 """Called with a stage, how much of it is done, and how much there is to do."""
 
-
-@dataclass(frozen=True, slots=True)
-class CleanFeed:
-    """The usable rows of a feed; `photos` are in the order of `listings`, then in the feed's."""
-
-    listings: list[ListingData]
-    photos: list[FeedPhoto]
-    rejects: list[Reject]
+Locate = Callable[[Collection[str]], Mapping[str, Coordinates | None]]
+"""Where places are, by their names; None where that is not known."""
 
 
 def seed(
-    folder: Path,
-    *,
-    database: Database,
-    store: PhotoStore,
-    publisher: JobPublisher,
-    encoder: EncoderSpec,
-    max_photo_bytes: int,
-    threads: int,
-    clock: Callable[[], datetime],
-    new_id: Callable[[], UUID],
-    on_progress: OnProgress,
-) -> SeedReport:
-    """Take in the feed in this folder and queue the embedding of its photos.
+    folder: Path, sink: Sink, place: Workplace, *, locate: Locate, on_progress: OnProgress
+) -> IntakeReport:
+    """Take in the feed in this folder, cleaned already or not.
 
-    Raises InvalidFeed when a table can't be read, before anything is written. A row or a photo
-    that can't be used is rejected by itself. What a killed run had committed stays, with its
-    embedding queued; the next run goes on from there.
+    Raises InvalidFeed when a table can't be read, before anything is taken in. A row or a photo
+    that can't be used is rejected by itself. What a killed run had taken in stays; the next run
+    goes on from there.
     """
-    on_progress(Stage.TABLES, 0, 2)
-    raw = extract(folder)
-    on_progress(Stage.TABLES, 1, 2)
-    feed = clean_feed(raw)
-    on_progress(Stage.TABLES, 2, 2)
-
-    loader = Loader(database, publisher, encoder, clock, new_id)
-    loader.start()
-    rejects = list(feed.rejects)
-    accepted_photos = 0
-    preparing = prepare_photos(feed.photos, store, max_bytes=max_photo_bytes, threads=threads)
-    # Closed, so that its threads end with this function, whatever happens.
-    with closing(preparing):
-        counted = _counted(preparing, len(feed.photos), on_progress)
-        for listings, photos in _transactions(feed, counted):
-            usable, unusable = _sorted_out(photos)
-            rejects += unusable
-            accepted_photos += len(photos) - len(unusable)
-            loader.load(listings, usable)
-    loader.load_remaining()
-
-    written = loader.written
-    rejected = Counter(reject.file for reject in rejects)
-    return SeedReport(
-        products=Tally(
-            read=raw.products.rows,
-            accepted=written.created + written.updated + written.unchanged,
-            rejected=rejected[PRODUCTS_FILE],
-        ),
-        photos=Tally(
-            read=raw.images.rows, accepted=accepted_photos, rejected=rejected[IMAGES_FILE]
-        ),
-        categories=_count_categories(feed.listings),
-        written=written,
-        queued=loader.queued,
-        jobs=list(loader.jobs),
-        rejects=rejects,
+    photos_accepted = 0
+    categories: set[str] = set()
+    with (
+        Rejects(place.rejects) as rejects,
+        open_source(folder, place, rejects, partial(on_progress, Stage.TABLES)) as source,
+    ):
+        sink.start()
+        for listings, photos in _batches(source, on_progress):
+            usable = [photo for photo in photos if photo.data is not None]
+            rejects.add(_reject(photo) for photo in photos if photo.data is None)
+            # A photo folder that is not there says nothing of photos: it may not have been copied.
+            sink.load(_located(listings, locate), usable if source.has_photos else None)
+            photos_accepted += len(usable)
+            categories.update(with_parents(item.category for item in listings if item.category))
+        sink.end(source.is_listed)
+    return IntakeReport(
+        products=Tally(source.rows.products, source.products, rejects.count(PRODUCTS.name)),
+        photos=Tally(source.rows.images, photos_accepted, rejects.count(IMAGES.name)),
+        categories=_count(categories),
+        reasons=rejects.reasons,
+        notes=source.notes,
     )
 
 
-def clean_feed(raw: RawFeed) -> CleanFeed:
-    """The rows that can be used, as values, and the rejects of both tables."""
-    products = clean_products(raw.products.frame)
-    images = clean_images(raw.images.frame, products.frame)
-    product_rows: Iterable[Any] = products.frame.itertuples()
-    image_rows: Iterable[Any] = images.frame.itertuples()
-    listings = [
-        ListingData(
-            id=row.id,
-            title=row.product_name,
-            description=row.product_description,
-            category=row.category,
-            price=row.price and row.price.amount,
-            currency=row.price and row.price.currency,
-            location=row.location,
-        )
-        for row in product_rows
-    ]
-    photos = [
-        FeedPhoto(row.Index, row.id, row.product_id, raw.photo_folder / row.file)
-        for row in image_rows
-    ]
-    position = {listing.id: number for number, listing in enumerate(listings)}
-    photos.sort(key=lambda photo: position[photo.listing_id])
-    return CleanFeed(
-        listings,
-        photos,
-        raw.products.rejects + products.rejects + raw.images.rejects + images.rejects,
-    )
+def _batches(
+    source: Source, on_progress: OnProgress
+) -> Iterator[tuple[list[ListingData], list[PreparedPhoto]]]:
+    """Listings with their photos; both come in the same order."""
+    prepared = _counted(source.photos, Stage.PHOTOS, source.images, on_progress)
+    batch: list[ListingData] = []
+    photos: list[PreparedPhoto] = []
+    usable = 0
+    coming = next(prepared, None)
+    for listing in _counted(source.listings, Stage.LISTINGS, source.products, on_progress):
+        batch.append(listing)
+        while coming is not None and coming.source.listing_id == str(listing.id):
+            photos.append(coming)
+            usable += coming.data is not None
+            coming = next(prepared, None)
+        if len(batch) >= LISTINGS_PER_BATCH or usable >= PHOTOS_PER_BATCH:
+            yield batch, photos
+            batch, photos, usable = [], [], 0
+    if batch:
+        yield batch, photos
+    if coming is not None:
+        # Only a cleaned folder that somebody has put together of two can come to this.
+        raise InvalidFeed("There are photos of products that are not there.")
 
 
 def _counted(
-    prepared: Iterable[PreparedPhoto], total: int, on_progress: OnProgress
-) -> Iterator[PreparedPhoto]:
-    for done, photo in enumerate(prepared, start=1):
-        on_progress(Stage.PHOTOS, done, total)
-        yield photo
+    items: Iterable[Item], stage: Stage, total: int, on_progress: OnProgress
+) -> Iterator[Item]:
+    for done, item in enumerate(items, start=1):
+        on_progress(stage, done, total)
+        yield item
 
 
-def _transactions(
-    feed: CleanFeed, prepared: Iterator[PreparedPhoto]
-) -> Iterator[tuple[list[ListingData], list[PreparedPhoto]]]:
-    """Listings for one transaction each, with their photos: decoded before it begins."""
-    photos_of = Counter(photo.listing_id for photo in feed.photos)
-    for listings in chunks(feed.listings, LISTINGS_PER_TRANSACTION):
-        count = sum(photos_of[listing.id] for listing in listings)
-        yield listings, list(islice(prepared, count))
+def _located(listings: Sequence[ListingData], locate: Locate) -> list[ListingData]:
+    """The listings, with the degrees of their places where the feed has none."""
+    names = {item.location for item in listings if item.location and item.latitude is None}
+    known = locate(names)
+    return [
+        replace(item, latitude=found.latitude, longitude=found.longitude)
+        if item.latitude is None and (found := known.get(item.location or ""))
+        else item
+        for item in listings
+    ]
 
 
-def _sorted_out(
-    photos: Iterable[PreparedPhoto],
-) -> tuple[dict[UUID, list[PhotoData]], list[Reject]]:
-    """Usable photos by listing, and rejects for the others."""
-    usable: dict[UUID, list[PhotoData]] = {}
-    rejects: list[Reject] = []
-    for photo in photos:
-        source = photo.source
-        if photo.data is None:
-            rejects.append(Reject(IMAGES_FILE, source.row, str(source.id), "photo", photo.reason))
-        else:
-            usable.setdefault(source.listing_id, []).append(photo.data)
-    return usable, rejects
+def _reject(photo: PreparedPhoto) -> Reject:
+    return Reject(IMAGES.name, photo.source.row, photo.source.id, "photo", photo.reason)
 
 
-def _count_categories(listings: Iterable[ListingData]) -> CategoryCount:
-    paths = {listing.category for listing in listings if listing.category}
-    return CategoryCount(
-        root=len({path.split(CATEGORY_SEPARATOR)[0] for path in paths}),
-        sub=sum(CATEGORY_SEPARATOR in path for path in paths),
-    )
+def _count(categories: Iterable[str]) -> CategoryCount:
+    depths = [path.count(CATEGORY_SEPARATOR) for path in categories]
+    return CategoryCount(root=depths.count(0), sub=len(depths) - depths.count(0))

@@ -1,11 +1,12 @@
-"""Text as people typed it, made plain: one spelling, one kind of space, nothing invisible."""
+"""Text as people typed it, made plain: one spelling, one kind of space, nothing invisible.
+
+Built on `str`'s own methods, which are fast and agree with each other on what a space and what a
+line break is. Cleaning what is clean changes nothing.
+"""
 
 import re
 import unicodedata
 
-# Line breaks of every system, and Unicode's own.
-_LINE_BREAK = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
-_SPACES = re.compile(r"\s+")
 # Controls, which databases and terminals stumble on, and characters that show nothing but make
 # equal texts differ or turn the writing direction around. Joiners, variation selectors and tags
 # stay: emoji are made of them.
@@ -13,24 +14,28 @@ _INVISIBLE = re.compile(
     r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]"
 )
 _BLANK_LINES = re.compile(r"\n{3,}")
-_TITLE_TAIL = re.compile(r"(?:\s?\|\s?in\s[^|]*)?\s?\|\s?Gumtree$", re.IGNORECASE)
+_TITLE_TAIL = re.compile(r"(?:(?:\s?\|\s?in\s[^|]*)?\s?\|\s?Gumtree)+$", re.IGNORECASE)
+_SITE = "gumtree"
 
 
 def clean_line(text: str) -> str:
     """The text in one line: NFC, single spaces, no controls."""
-    return _SPACES.sub(" ", _plain(text)).strip()
+    if not text.isprintable():
+        text = _INVISIBLE.sub("", text)
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text)
+    return " ".join(text.split())
 
 
 def clean_text(text: str) -> str:
     """The text in lines: NFC, single spaces, no controls, at most one blank line in a row."""
-    lines = (_SPACES.sub(" ", line).strip() for line in _LINE_BREAK.split(_plain(text)))
-    return _BLANK_LINES.sub("\n\n", "\n".join(lines)).strip()
+    lines = "\n".join(map(clean_line, text.splitlines())).strip()
+    return _BLANK_LINES.sub("\n\n", lines) if "\n\n\n" in lines else lines
 
 
 def clean_title(text: str) -> str:
     """The title in one line, without the ` | in PLACE | Gumtree` that the site adds to it."""
-    return _TITLE_TAIL.sub("", clean_line(text)).strip()
-
-
-def _plain(text: str) -> str:
-    return unicodedata.normalize("NFC", _INVISIBLE.sub("", text))
+    line = clean_line(text)
+    if line[-len(_SITE) :].casefold() != _SITE:
+        return line
+    return _TITLE_TAIL.sub("", line).strip()

@@ -1,33 +1,41 @@
 """Clean a feed's tables: from frames of text to frames of values, and the rows refused on the way.
 
-Pure: no file, no database. Frames stay indexed by row number.
+Pure: no file, no database. Frames stay indexed by row number. Each column is parsed from text to
+values; which values it may have, the schema declares.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
-from uuid import UUID
+from decimal import Decimal
+from typing import Any, TypeAlias
 
+import numpy as np
 import pandas as pd
+import pandera.pandas as pa
 
 from db.listings import CATEGORY_SEPARATOR
-from etl.extract import IMAGES_FILE, PRODUCTS_FILE
+from etl.ids import canonical_id
 from etl.prices import parse_price
 from etl.rejects import Reject, shorten
+from etl.schema import (
+    CLEAN_IMAGES,
+    CLEAN_PRODUCTS,
+    RAW_IMAGES,
+    RAW_PRODUCTS,
+    Fault,
+    find_faults,
+)
+from etl.tables import IMAGES, PRODUCTS
 from etl.text import clean_line, clean_text, clean_title
+from models.offers import is_joke_price, split_location
 
-MAX_CATEGORY_NAME = 200
-MAX_CATEGORY_PATH = 1_000
-
-# UUID() itself also takes braces, URNs and hyphens anywhere, and the name of a photo's file is its
-# id: this is what keeps that name inside the photo folder.
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 # A slash parts names only beside a space: `TV/DVD` is one name.
-_CATEGORY_SLASH = re.compile(r"(?:^|\s+)/\s*|\s*/(?:\s+|$)")
+_CATEGORY_SLASH = re.compile(" /|/ ")
+_DEGREES = re.compile(r"[-+]?[0-9]+(?:\.[0-9]+)?(?:e[-+]?[0-9]+)?", re.IGNORECASE)
 _NOT_STATED = frozenset({"", "n/a"})
 
-Parser = Callable[[str], object]
+Parser: TypeAlias = Callable[[str], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,98 +47,147 @@ class Cleaned:
 
 
 def clean_products(raw: pd.DataFrame) -> Cleaned:
-    """Products with values in their columns.
+    """Products with values in their columns, as `CLEAN_PRODUCTS` declares them.
 
-    `id` UUID, `product_name` str, `category` str or None, `product_description` str, `price`
-    Price or None, `location` str or None. Of several rows with one id the first usable one stays.
+    `id` the text of a UUID in lower case; `title` and `description` str; `category` a path or None;
+    `price` Decimal and `currency` its ISO 4217 code, or both None; `price_suspect` bool, whether
+    nobody means that price; `location`, its `place` and its `county` str or None; `latitude` and
+    `longitude` float, in degrees, or both None.
     """
-    return _without_repeats(_parse(raw, _PRODUCT_PARSERS, PRODUCTS_FILE), PRODUCTS_FILE)
+    RAW_PRODUCTS.validate(raw)
+    return _clean(raw, _PRODUCT_COLUMNS, CLEAN_PRODUCTS, PRODUCTS.name)
 
 
-def clean_images(raw: pd.DataFrame, products: pd.DataFrame) -> Cleaned:
-    """Images of cleaned products: `id` and `product_id` UUID, `file` the name of the photo's file.
+def clean_images(raw: pd.DataFrame) -> Cleaned:
+    """Images: `id` and `product_id` the text of a UUID in lower case, `file` the photo's file name.
 
-    Of several rows with one id the first usable one stays.
+    The file is named by the id as it is spelled.
     """
-    parsed = _parse(raw, _IMAGE_PARSERS, IMAGES_FILE)
-    images = parsed.frame.assign(file=raw["id"].loc[parsed.frame.index].str.strip() + ".jpg")
-    orphan = ~images["product_id"].isin(set(products["id"]))
-    rejects = _reject(
-        images.loc[orphan, "id"], IMAGES_FILE, "product_id", "is not the id of a usable product"
-    )
-    return _without_repeats(Cleaned(images[~orphan], parsed.rejects + rejects), IMAGES_FILE)
+    RAW_IMAGES.validate(raw)
+    return _clean(raw, _IMAGE_COLUMNS, CLEAN_IMAGES, IMAGES.name)
 
 
-def parse_id(text: str) -> UUID:
-    """A UUID in its usual spelling. Raises ValueError."""
-    stated = text.strip()
-    if not _UUID.fullmatch(stated):
-        raise ValueError("is not a UUID")
-    return UUID(stated)
+def without_repeats(cleaned: Cleaned, known: Collection[str], file: str) -> Cleaned:
+    """Only the first row of each id, and none of the `known` ids, which earlier rows have."""
+    ids = cleaned.frame["id"]
+    repeated = ids.duplicated() | ids.map(known.__contains__).astype(bool)
+    return _without(cleaned, repeated, file, "id", "repeats the id of an earlier row")
 
 
-def parse_title(text: str) -> str:
-    """A listing's title. Raises ValueError when nothing is left of it."""
-    title = clean_title(text)
-    if not title:
-        raise ValueError("is empty")
-    return title
+def without_orphans(images: Cleaned, products: Collection[str]) -> Cleaned:
+    """Only images of these products."""
+    orphan = ~images.frame["product_id"].map(products.__contains__).astype(bool)
+    reason = "is not the id of a usable product"
+    return _without(images, orphan, IMAGES.name, "product_id", reason)
 
 
 def parse_category(text: str) -> str | None:
-    """A category's path, as `Root / Sub`; None when none is stated. Raises ValueError."""
-    stated = clean_line(text)
-    if stated.casefold() in _NOT_STATED:
-        return None
-    names = [name for name in _CATEGORY_SLASH.split(stated) if name]
-    path = CATEGORY_SEPARATOR.join(names)
-    if len(path) > MAX_CATEGORY_PATH or any(len(name) > MAX_CATEGORY_NAME for name in names):
-        raise ValueError(f"has a name of more than {MAX_CATEGORY_NAME} characters, or too many")
-    return path or None
+    """A category's path, as `Root / Sub`; None when none is stated."""
+    names = [name.strip("/ ") for name in _CATEGORY_SLASH.split(clean_line(text))]
+    return _stated(CATEGORY_SEPARATOR.join(filter(None, names)))
 
 
 def parse_location(text: str) -> str | None:
     """A place; None when none is stated."""
-    stated = clean_line(text)
-    return None if stated.casefold() in _NOT_STATED else stated
+    return _stated(clean_line(text))
 
 
-_PRODUCT_PARSERS: Mapping[str, Parser] = {
-    "id": parse_id,
-    "product_name": parse_title,
-    "category": parse_category,
-    "product_description": clean_text,
-    "price": lambda text: parse_price(clean_line(text)),
-    "location": parse_location,
+def parse_degrees(text: str) -> float | None:
+    """A latitude or longitude; None when none is stated. Raises ValueError."""
+    stated = _stated(clean_line(text))
+    if stated is None:
+        return None
+    if not _DEGREES.fullmatch(stated):
+        raise ValueError("is not a number of degrees")
+    return float(stated)
+
+
+def _stated(text: str) -> str | None:
+    return None if text.casefold() in _NOT_STATED else text
+
+
+def _amount(text: str) -> Decimal | None:
+    price = parse_price(clean_line(text))
+    return price and price.amount
+
+
+def _currency(text: str) -> str | None:
+    price = parse_price(clean_line(text))
+    return price and price.currency
+
+
+def _is_suspect(text: str) -> bool:
+    amount = _amount(text)
+    return amount is not None and is_joke_price(amount)
+
+
+# The columns of clean tables, in the order in which faults count: from which column of the feed
+# each is made, and how.
+_PRODUCT_COLUMNS: Mapping[str, tuple[str, Parser]] = {
+    "id": ("id", canonical_id),
+    "title": ("product_name", clean_title),
+    "description": ("product_description", clean_text),
+    "category": ("category", parse_category),
+    "price": ("price", _amount),
+    "currency": ("price", _currency),
+    "price_suspect": ("price", _is_suspect),
+    "location": ("location", parse_location),
+    "place": ("location", lambda text: split_location(parse_location(text))[0]),
+    "county": ("location", lambda text: split_location(parse_location(text))[1]),
+    "latitude": ("latitude", parse_degrees),
+    "longitude": ("longitude", parse_degrees),
 }
-_IMAGE_PARSERS: Mapping[str, Parser] = {"id": parse_id, "product_id": parse_id}
+_IMAGE_COLUMNS: Mapping[str, tuple[str, Parser]] = {
+    "id": ("id", canonical_id),
+    "product_id": ("product_id", canonical_id),
+    "file": ("id", lambda text: f"{text.strip()}.jpg"),
+}
 
 
-def _parse(raw: pd.DataFrame, parsers: Mapping[str, Parser], file: str) -> Cleaned:
-    """Parse every cell; a row is rejected for the first of its fields that can't be parsed."""
-    values: dict[str, pd.Series] = {}
+def _clean(
+    raw: pd.DataFrame,
+    columns: Mapping[str, tuple[str, Parser]],
+    schema: pa.DataFrameSchema,
+    file: str,
+) -> Cleaned:
+    """Make each column of values; a row is rejected once, for the first of its faults."""
+    faults: list[Fault] = []
+    frame = pd.DataFrame(
+        {
+            column: _parse(raw[field], parser, column, faults)
+            for column, (field, parser) in columns.items()
+        }
+    ).astype({name: str(dtype) for name, dtype in schema.dtypes.items()})
+    faults += find_faults(frame, schema)
+    order = list(columns)
+    faults.sort(key=lambda fault: (fault.row, order.index(fault.column)))
     rejects: dict[int, Reject] = {}
-    for field, parser in parsers.items():
-        parsed: list[object] = []
-        for row, raw_id, text in zip(raw.index, raw["id"], raw[field], strict=True):
-            try:
-                parsed.append(parser(text))
-            except ValueError as error:
-                parsed.append(None)
-                rejects.setdefault(row, Reject(file, row, shorten(raw_id), field, str(error)))
-        # As objects: pandas would turn None into NaN in columns it takes for text or numbers.
-        values[field] = pd.Series(parsed, index=raw.index, dtype=object)
-    frame = pd.DataFrame(values, index=raw.index)
-    return Cleaned(frame.drop(index=list(rejects)), [rejects[row] for row in sorted(rejects)])
+    for row, column, reason in faults:
+        row_id = shorten(str(raw.loc[row, "id"]))
+        rejects.setdefault(row, Reject(file, row, row_id, columns[column][0], reason))
+    return Cleaned(frame.drop(index=list(rejects)), list(rejects.values()))
 
 
-def _without_repeats(cleaned: Cleaned, file: str) -> Cleaned:
-    ids = cleaned.frame["id"]
-    repeated = ids.duplicated()
-    rejects = _reject(ids[repeated], file, "id", "repeats the id of an earlier row")
-    return Cleaned(cleaned.frame[~repeated], cleaned.rejects + rejects)
+def _parse(texts: pd.Series, parser: Parser, column: str, faults: list[Fault]) -> pd.Series:
+    """Parse each distinct text once; one that can't be parsed becomes None and adds to `faults`."""
+    codes, distinct = pd.factorize(texts)
+    values = np.full(len(distinct), None, dtype=object)
+    reasons: dict[int, str] = {}
+    for code, text in enumerate(distinct):
+        try:
+            values[code] = parser(text)
+        except ValueError as error:
+            reasons[code] = str(error)
+    if reasons:
+        faults += [
+            Fault(row, column, reasons[code])
+            for row, code in zip(texts.index, codes.tolist(), strict=True)
+            if code in reasons
+        ]
+    return pd.Series(values[codes], index=texts.index, dtype=object)
 
 
-def _reject(ids: pd.Series, file: str, field: str, reason: str) -> list[Reject]:
-    rows: Iterable[tuple[Any, UUID]] = ids.items()
-    return [Reject(file, row, str(row_id), field, reason) for row, row_id in rows]
+def _without(cleaned: Cleaned, refused: pd.Series, file: str, field: str, reason: str) -> Cleaned:
+    rows: Iterable[tuple[Any, str]] = cleaned.frame.loc[refused, "id"].items()
+    rejects = [Reject(file, row, row_id, field, reason) for row, row_id in rows]
+    return Cleaned(cleaned.frame[~refused], cleaned.rejects + rejects)

@@ -76,11 +76,16 @@ class ResNet50Encoder:
                 torch.set_num_threads(self._threads)
                 if resolve_spec(self._spec.name, self._weights) != self._spec:
                     raise WeightsRefused(f"The weights in {self._weights} changed while in use.")
-                self._network = _build(self._weights)
+                self._network = build_network(self._weights)
             return self._network
 
 
-def _build(weights: Path) -> ResNet:
+def build_network(weights: Path) -> ResNet:
+    """The network with these weights and without its last layer, for float32 on the CPU.
+
+    Takes normalised photos as (photos, 3, height, width), gives (photos, 2048). Raises
+    `WeightsRefused`.
+    """
     # Built without storage, so that no value can be left untrained: `assign` puts the file's
     # tensors in place, and whatever it did not fill could not be computed with.
     with torch.device("meta"):

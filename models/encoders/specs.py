@@ -20,7 +20,7 @@ class ResNet50Transform:
     """torchvision's preset for IMAGENET1K_V2.
 
     The short side becomes `resize` pixels, the middle `crop` x `crop` of it are taken, values in
-    [0, 1] are normalised per channel.
+    [0, 1] are normalised per channel. What other shapes found is in decision 0008.
     """
 
     resize: int = 232

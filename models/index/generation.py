@@ -1,7 +1,6 @@
 """One immutable generation of the index: how it is opened, and what can be asked of it."""
 
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 import faiss
@@ -10,8 +9,8 @@ from numpy.typing import NDArray
 
 from models.errors import GenerationCorrupt
 from models.index.engine import nearest, open_mapped
-from models.index.files import sha256_of
-from models.index.manifest import IDS_FILE, INDEX_FILE, MANIFEST_FILE, Manifest, from_json
+from models.index.manifest import IDS_FILE, INDEX_FILE, Manifest
+from models.index.proof import prove
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,13 +51,11 @@ def open_generation(
     Raises GenerationCorrupt if a file is missing or is not what its hash says, or if the
     generation holds another encoder's vectors than `fingerprint`'s.
     """
-    manifest = _read_manifest(folder / MANIFEST_FILE, expected_manifest_sha256)
+    manifest = prove(folder, expected_manifest_sha256)
     if manifest.fingerprint != fingerprint:
         raise GenerationCorrupt(
             f"{folder} holds vectors of encoder {manifest.fingerprint[:8]}, not {fingerprint[:8]}."
         )
-    for name, expected in manifest.files.items():
-        _check_hash(folder / name, expected)
     index = open_mapped(folder / INDEX_FILE)
     ids = _open_ids(folder / IDS_FILE)
     if not index.ntotal == len(ids) == manifest.rows or index.d != manifest.dimension:
@@ -67,25 +64,6 @@ def open_generation(
             f" not {manifest.rows} of {manifest.dimension}."
         )
     return Generation(manifest, ids, index)
-
-
-def _read_manifest(path: Path, expected_sha256: str | None) -> Manifest:
-    try:
-        raw = path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise GenerationCorrupt(f"{path} is missing.") from error
-    if expected_sha256 is not None and sha256(raw).hexdigest() != expected_sha256:
-        raise GenerationCorrupt(f"{path} is not the manifest that was recorded.")
-    return from_json(raw)
-
-
-def _check_hash(path: Path, expected: str) -> None:
-    try:
-        actual = sha256_of(path)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise GenerationCorrupt(f"{path} is missing.") from error
-    if actual != expected:
-        raise GenerationCorrupt(f"{path} is not the file that its manifest describes.")
 
 
 def _open_ids(path: Path) -> NDArray[np.int64]:

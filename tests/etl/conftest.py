@@ -1,22 +1,41 @@
 """What tests of the intake share."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
 from db.photos import PhotoStore
 from db.session import Database
-from etl.report import SeedReport
-from etl.seed import OnProgress, seed
+from etl.embed_jobs import EmbedJobs
+from etl.load import Loaded, Loader
+from etl.prune import prune
+from etl.rejects import Reject
+from etl.report import IntakeReport
+from etl.seed import Locate, OnProgress, seed
+from etl.sink import IsListed
+from etl.sources import Workplace
 from models.domain import EncoderSpec
+from tests.support.feeds import read_rejects
 from workers.client import JobPublisher
 
 ENCODER = EncoderSpec(name="hog", dimension=4, fingerprint="a" * 64)
 
-RunSeed = Callable[..., SeedReport]
+
+@dataclass(frozen=True, slots=True)
+class Seeded:
+    """What came of a seed; `jobs` are the embed jobs that were open at its end."""
+
+    report: IntakeReport
+    loaded: Loaded
+    jobs: list[UUID]
+    rejects: list[Reject]
+
+
+RunSeed = Callable[..., Seeded]
 
 
 @pytest.fixture
@@ -33,7 +52,21 @@ def publisher(tmp_path: Path) -> Iterator[JobPublisher]:
 
 
 @pytest.fixture
-def run_seed(store: PhotoStore, publisher: JobPublisher, clock: Callable[[], datetime]) -> RunSeed:
+def workplace(tmp_path: Path, store: PhotoStore) -> Workplace:
+    return Workplace(
+        scratch=tmp_path / "scratch",
+        ledger=tmp_path / "photos.db",
+        rejects=tmp_path / "rejects.csv",
+        store=store,
+        max_photo_bytes=1_000_000,
+        processes=1,
+    )
+
+
+@pytest.fixture
+def run_seed(
+    workplace: Workplace, publisher: JobPublisher, clock: Callable[[], datetime]
+) -> RunSeed:
     """Seeds a folder into a database."""
 
     def run(
@@ -42,20 +75,23 @@ def run_seed(store: PhotoStore, publisher: JobPublisher, clock: Callable[[], dat
         *,
         encoder: EncoderSpec = ENCODER,
         publisher: JobPublisher = publisher,
-        max_photo_bytes: int = 1_000_000,
+        place: Workplace = workplace,
+        feed: str = "feed",
+        pruning: bool = False,
+        force: bool = False,
+        locate: Locate = dict.fromkeys,
         on_progress: OnProgress = lambda stage, done, total: None,  # noqa: ARG005 - shows nothing
-    ) -> SeedReport:
-        return seed(
-            folder,
-            database=database,
-            store=store,
-            publisher=publisher,
-            encoder=encoder,
-            max_photo_bytes=max_photo_bytes,
-            threads=2,
-            clock=clock,
-            new_id=uuid4,
-            on_progress=on_progress,
+    ) -> Seeded:
+        embed_jobs = EmbedJobs(database, publisher, encoder, clock=clock, new_id=uuid4)
+
+        def gone(is_listed: IsListed) -> int:
+            return prune(database, feed, is_listed, clock=clock, force=force)
+
+        loader = Loader(
+            database, embed_jobs, feed=feed, clock=clock, prune=gone if pruning else None
         )
+        report = seed(folder, loader, place, locate=locate, on_progress=on_progress)
+        rejects = read_rejects(place.rejects) if place.rejects else []
+        return Seeded(report, loader.loaded, list(embed_jobs.open), rejects)
 
     return run

@@ -1,17 +1,29 @@
-import csv
 import json
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from filelock import FileLock
 from sqlalchemy import func, select
 from typer.testing import CliRunner, Result
 
+from db.migrate import upgrade
 from db.session import Database
-from db.tables import Job, Listing
+from db.tables import Embedding, Generation, Job, Listing
 from etl.cli import app
-from models.errors import InvalidFeed, MarketlensError, WeightsMissing
-from tests.support.feeds import image_row, product_row, simple_feed, write_feed
+from models.domain import GenerationStatus, JobStatus
+from tests.support.feeds import (
+    PRODUCT_HEADER,
+    image_row,
+    product_row,
+    read_rejects,
+    simple_feed,
+    to_csv,
+    write_feed,
+)
 from tests.support.pictures import jpeg
 
 Run = Callable[..., Result]
@@ -22,7 +34,7 @@ def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "var"
     monkeypatch.setenv("MARKETLENS_DATA_DIR", str(folder))
     monkeypatch.setenv("MARKETLENS_ENCODER", "hog")
-    for name in ("DATABASE_URL", "REDIS_URL", "STORE_URL", "WEIGHTS"):
+    for name in ("DATABASE_URL", "REDIS_URL", "STORE_URL", "WEIGHTS", "GEOCODER"):
         monkeypatch.delenv(f"MARKETLENS_{name}", raising=False)
     return folder
 
@@ -32,14 +44,19 @@ def run(data_dir: Path) -> Run:
     """Runs a command with a data folder of its own, in which no broker runs."""
     del data_dir
 
-    def run(*arguments: str | Path, error: type[MarketlensError] | None = None) -> Result:
+    def run(*arguments: str | Path, ends: int = 0) -> Result:
         result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-        if error is None and result.exception and not isinstance(result.exception, SystemExit):
+        if result.exception and not isinstance(result.exception, SystemExit):
             raise result.exception
-        assert error is None or isinstance(result.exception, error)
+        assert result.exit_code == ends, result.output
         return result
 
     return run
+
+
+def last_line(result: Result) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
+    return report
 
 
 def counts(data_dir: Path) -> tuple[int, int]:
@@ -52,20 +69,31 @@ def counts(data_dir: Path) -> tuple[int, int]:
     return listings, jobs
 
 
+def files(folder: Path) -> set[Path]:
+    return {path for path in folder.rglob("*") if path.is_file()}
+
+
 def test_a_seed_is_reported_as_json(tmp_path: Path, data_dir: Path, run: Run) -> None:
-    result = run("seed", simple_feed(tmp_path / "feed", 3), "--no-wait", "--json")
-    assert result.exit_code == 0
-    report = json.loads(result.stdout.splitlines()[-1])
+    report = last_line(run("seed", simple_feed(tmp_path / "feed", 3), "--no-wait", "--json"))
     assert report.pop("seconds") > 0
+    assert report.pop("peak_mb") > 10
     assert report == {
         "products": {"read": 3, "accepted": 3, "rejected": 0},
         "photos": {"read": 6, "accepted": 6, "rejected": 0},
         "categories": {"root": 1, "sub": 1},
-        "written": {"created": 3, "updated": 0, "unchanged": 0},
+        "written": {"listings": 3, "photos": 6, "categories": 2},
+        "listings": {"created": 3, "updated": 0, "unchanged": 0, "pruned": 0},
         "queued": 6,
         "embedded": 0,
     }
     assert counts(data_dir) == (3, 1)
+
+
+def test_a_second_seed_writes_nothing(tmp_path: Path, run: Run) -> None:
+    folder = simple_feed(tmp_path / "feed", 3)
+    run("seed", folder, "--no-wait")
+    report = last_line(run("seed", folder, "--no-wait", "--json"))
+    assert report["written"] == {"listings": 0, "photos": 0, "categories": 0}
 
 
 def test_rejected_rows_are_told_and_listed_in_a_file(
@@ -73,36 +101,192 @@ def test_rejected_rows_are_told_and_listed_in_a_file(
 ) -> None:
     products = [product_row(1), product_row(2, price="[a lot]")]
     folder = write_feed(tmp_path / "feed", products, [image_row(1, 1)], {1: jpeg(1)})
-    result = run("seed", folder, "--no-wait")
-    assert result.exit_code == 0
+    result = run("seed", folder, "--no-wait", ends=1)
     assert "2 read, 1 accepted, 1 rejected" in result.stdout
     assert "is not a price" in result.stdout
     rejects = data_dir / "reports" / "feed-rejects.csv"
     assert str(rejects) in result.stdout
-    with rejects.open(encoding="utf-8", newline="") as file:
-        (row,) = csv.DictReader(file)
-    assert (row["file"], row["row"], row["field"]) == ("Products.csv", "3", "price")
+    (reject,) = read_rejects(rejects)
+    assert (reject.file, reject.row, reject.field) == ("Products.csv", 3, "price")
 
 
-def test_a_seed_without_weights_writes_nothing(
+def test_a_dry_run_says_what_a_seed_would_do_and_leaves_no_trace(
+    tmp_path: Path, data_dir: Path, run: Run
+) -> None:
+    folder = simple_feed(tmp_path / "feed", 3)
+    before = files(tmp_path)
+    expected = {"listings": 3, "photos": 6, "categories": 2}
+    assert last_line(run("seed", folder, "--dry-run", "--json"))["written"] == expected
+    assert files(tmp_path) == before
+
+    run("seed", folder, "--no-wait")
+    before = files(tmp_path)
+    changed = [product_row(1, price="£6.00"), product_row(2), product_row(4)]
+    (folder / "Products.csv").write_bytes(to_csv([PRODUCT_HEADER, *changed]))
+    report = last_line(run("seed", folder, "--dry-run", "--json", "--prune", ends=1))
+    assert report["listings"] == {"created": 1, "updated": 1, "unchanged": 1, "pruned": 1}
+    assert report["photos"] == {"read": 6, "accepted": 4, "rejected": 2}
+    assert files(tmp_path) == before
+    assert counts(data_dir)[0] == 3
+
+
+def test_without_weights_nothing_is_written(
     tmp_path: Path, data_dir: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MARKETLENS_ENCODER", "resnet50")
     monkeypatch.setenv("MARKETLENS_WEIGHTS", str(tmp_path / "nothing.safetensors"))
-    run("seed", simple_feed(tmp_path / "feed", 1), error=WeightsMissing)
+    result = run("seed", simple_feed(tmp_path / "feed", 1), ends=2)
+    assert "nothing.safetensors" in result.stderr
     assert not data_dir.exists()
 
 
-def test_a_folder_that_is_no_feed_is_refused(tmp_path: Path, data_dir: Path, run: Run) -> None:
-    run("seed", tmp_path / "nowhere", error=InvalidFeed)
-    assert counts(data_dir) == (0, 0)
+@pytest.mark.parametrize("command", [("seed",), ("clean", "out")])
+def test_a_folder_that_is_no_feed_is_refused(
+    tmp_path: Path, run: Run, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name, *rest = command
+    result = run(name, tmp_path / "nowhere", *rest, ends=2)
+    assert "There is no folder" in result.stderr
+    assert not (tmp_path / "out" / "images.parquet").exists()
+
+
+def test_two_seeds_of_one_feed_do_not_meet(tmp_path: Path, data_dir: Path, run: Run) -> None:
+    folder = simple_feed(tmp_path / "feed", 1)
+    (data_dir / "intake" / "feed").mkdir(parents=True)
+    with FileLock(data_dir / "intake" / "feed" / "lock"):
+        assert "Another run is using" in run("seed", folder, "--no-wait", ends=2).stderr
+        run("seed", folder, "--no-wait", "--feed", "another")
+
+
+def test_pruning_is_by_name_of_the_feed(tmp_path: Path, run: Run) -> None:
+    monday, tuesday = simple_feed(tmp_path / "monday", 3), tmp_path / "tuesday"
+    run("seed", monday, "--no-wait", "--feed", "daily")
+    shutil.copytree(monday, tuesday)
+    (tuesday / "Products.csv").write_bytes(to_csv([PRODUCT_HEADER, product_row(1), product_row(2)]))
+
+    def seed(*options: str) -> dict[str, Any]:
+        listings = last_line(
+            run("seed", tuesday, "--no-wait", "--json", "--prune", *options, ends=1)
+        )["listings"]
+        assert isinstance(listings, dict)
+        return listings
+
+    assert seed()["pruned"] == 0
+    assert seed("--feed", "daily") == {"created": 0, "updated": 2, "unchanged": 0, "pruned": 1}
+
+
+def test_too_much_to_prune_is_a_problem_until_it_is_forced(tmp_path: Path, run: Run) -> None:
+    folder = simple_feed(tmp_path / "feed", 3, photos_each=0)
+    run("seed", folder, "--no-wait")
+    (folder / "Products.csv").write_bytes(to_csv([PRODUCT_HEADER, product_row(1)]))
+    refused = run("seed", folder, "--no-wait", "--prune", ends=1)
+    assert "2 of 3 listings are not in the feed any more" in refused.stderr
+    forced = last_line(run("seed", folder, "--no-wait", "--json", "--prune", "--force"))
+    assert forced["written"]["listings"] == 2
+
+
+def test_an_archive_is_unpacked_and_seeded_under_its_name(
+    tmp_path: Path, data_dir: Path, run: Run
+) -> None:
+    folder = simple_feed(tmp_path / "feed", 2)
+    archive = shutil.make_archive(str(tmp_path / "monday"), "zip", folder)
+    report = last_line(run("seed", archive, "--no-wait", "--json"))
+    assert report["photos"] == {"read": 4, "accepted": 4, "rejected": 0}
+    assert (data_dir / "reports" / "monday-rejects.csv").is_file()
+
+
+def test_a_seed_in_process_ends_with_an_index_and_needs_no_broker(
+    tmp_path: Path, data_dir: Path, run: Run
+) -> None:
+    report = last_line(run("seed", simple_feed(tmp_path / "feed", 3), "--inline", "--json"))
+    assert (report["queued"], report["embedded"]) == (6, 6)
+    database = Database(f"sqlite:///{data_dir / 'marketlens.db'}")
+    with database.read() as session:
+        assert session.scalar(select(func.count()).select_from(Embedding)) == 6
+        assert set(session.scalars(select(Job.status))) == {JobStatus.SUCCEEDED}
+        (generation,) = session.scalars(select(Generation))
+        assert (generation.status, generation.rows) == (GenerationStatus.LIVE, 6)
+    database.close()
+
+
+def test_a_feed_is_cleaned_into_a_folder_that_can_be_seeded(tmp_path: Path, run: Run) -> None:
+    folder, out = simple_feed(tmp_path / "feed", 3), tmp_path / "out"
+    before = files(tmp_path)
+    assert last_line(run("clean", folder, out, "--dry-run", "--json"))["written"]["photos"] == 6
+    assert files(tmp_path) == before
+
+    report = last_line(run("clean", folder, out, "--json"))
+    assert report["written"] == {"listings": 3, "photos": 6, "categories": 2}
+    assert json.loads((out / "report.json").read_text())["products"] == report["products"]
+    assert {"products.parquet", "images.parquet", "rejects.csv"} <= {
+        path.name for path in out.iterdir()
+    }
+    assert last_line(run("seed", out, "--no-wait", "--json"))["written"]["photos"] == 6
+    assert "clean already" in run("clean", out, tmp_path / "again", ends=2).stderr
+
+
+def test_a_feed_is_fetched(tmp_path: Path, run: Run) -> None:
+    source, copy = simple_feed(tmp_path / "feed", 2), tmp_path / "copy"
+    found = last_line(run("fetch", source, copy, "--dry-run", "--json"))
+    assert (found["found"], found["fetched"], copy.exists()) == (6, 6, False)
+    assert "6 found, 6 copied" in run("fetch", source, copy).stdout
+    assert (copy / "Products.csv").read_bytes() == (source / "Products.csv").read_bytes()
+    again = last_line(run("fetch", source, copy, "--json"))
+    assert (again["fetched"], again["unchanged"]) == (0, 6)
+
+
+def test_categories_are_exported_both_ways(tmp_path: Path, run: Run) -> None:
+    run("seed", simple_feed(tmp_path / "feed", 1), "--no-wait")
+    expected = {
+        "ids": {"Home & Garden": 1, "Home & Garden / Lighting": 2},
+        "paths": {"1": "Home & Garden", "2": "Home & Garden / Lighting"},
+        "parents": {"1": None, "2": 1},
+    }
+    assert json.loads(run("categories", "export").stdout) == expected
+    assert last_line(run("categories", "export", "--json")) == expected
+    file = tmp_path / "categories.json"
+    assert "would be in" in run("categories", "export", file, "--dry-run").stdout
+    assert not file.exists()
+    run("categories", "export", file)
+    assert json.loads(file.read_text()) == expected
+
+
+def test_a_reconciliation_ends_with_what_it_found(tmp_path: Path, data_dir: Path, run: Run) -> None:
+    run("seed", simple_feed(tmp_path / "feed", 2), "--inline")
+    assert "agree" in run("reconcile").stdout
+    next((data_dir / "photos").rglob("*.jpg")).unlink()
+    found = last_line(run("reconcile", "--json", ends=1))
+    assert found["findings"]["missing_photos"]["count"] == 1
+    run("reconcile", "--repair", ends=1)
+    run("seed", tmp_path / "feed", "--inline")
+    run("reconcile", "--verify")
+
+
+def test_a_repair_that_would_empty_the_store_wants_to_be_forced(
+    tmp_path: Path, data_dir: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("seed", simple_feed(tmp_path / "feed", 3), "--no-wait")
+    monkeypatch.setenv("MARKETLENS_DATABASE_URL", f"sqlite:///{tmp_path / 'wrong.db'}")
+    upgrade(f"sqlite:///{tmp_path / 'wrong.db'}")
+    photos = list((data_dir / "photos").rglob("*.jpg"))
+    for photo in photos:
+        os.utime(photo, (0, 0))
+    assert "6 of the 6 photos" in run("reconcile", "--repair", ends=2).stderr
+    assert all(photo.exists() for photo in photos)
+    run("reconcile", "--repair", "--force")
+    assert not any(photo.exists() for photo in photos)
+
+
+def test_without_a_database_there_is_nothing_to_compare(run: Run, data_dir: Path) -> None:
+    data_dir.mkdir()
+    assert "marketlens migrate" in run("reconcile", ends=2).stderr
+    assert "marketlens migrate" in run("categories", "export", ends=2).stderr
 
 
 def test_a_drawn_sample_is_a_feed_without_faults(tmp_path: Path, data_dir: Path, run: Run) -> None:
-    drawn = run("sample", tmp_path / "sample", "--listings", "3", "--seed", "1")
-    assert drawn.exit_code == 0
-    result = run("seed", tmp_path / "sample", "--no-wait", "--json")
-    report = json.loads(result.stdout.splitlines()[-1])
+    run("sample", tmp_path / "sample", "--listings", "3", "--seed", "1")
+    report = last_line(run("seed", tmp_path / "sample", "--no-wait", "--json"))
     assert report["products"] == {"read": 3, "accepted": 3, "rejected": 0}
     assert report["photos"]["rejected"] == 0
     assert report["photos"]["read"] >= 3

@@ -12,10 +12,10 @@ from db.jobs import Progress
 from db.listings import ListingData, PhotoData, ensure_photos, set_photos, upsert_listings
 from db.session import Database
 from db.tables import Job
-from etl.follow import lacks_generation, request_reindex, wait_for
+from etl.follow import do_all, lacks_generation, request_reindex, wait_for
 from models.domain import EncoderSpec, JobStatus, JobType
 from models.errors import ReindexRunning
-from tests.support.embedding import embed_all
+from tests.support.embedding import LEASE, embed_all
 from tests.support.feeds import listing_id
 from workers.client import JobPublisher
 from workers.contracts import Queue
@@ -146,3 +146,26 @@ def test_a_second_reindex_is_refused_while_the_first_is_open(
     with database.read() as session:
         (job,) = session.scalars(select(Job)).all()
         assert (job.id, job.type, job.status) == (first, JobType.REINDEX, JobStatus.QUEUED)
+
+
+def test_jobs_are_done_here_one_after_the_other_even_those_of_the_dead(
+    database: Database, clock: Clock
+) -> None:
+    now = clock()
+    accepted = [accept(database, now, [number]) for number in range(3)]
+    with database.write() as session:
+        assert jobs.claim(session, accepted[0], now, LEASE)  # by a process that is then killed
+    done: list[UUID] = []
+
+    def do(job_id: UUID) -> None:
+        nonlocal now
+        now += LEASE / 2
+        with database.write() as session:
+            if claim := jobs.claim(session, job_id, now, LEASE):
+                jobs.finish(session, claim, now, result={}, done=1)
+                done.append(job_id)
+
+    progress = do_all(database, accepted, do, on_progress=lambda _: None, poll_s=0.01)
+    assert (progress.done, progress.open_jobs) == (3, 0)
+    assert done[-1] == accepted[0]
+    assert set(done) == set(accepted)

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from db.listings import CATEGORY_SEPARATOR
-from etl.extract import extract
-from etl.seed import clean_feed
+from etl.tables import IMAGES, PRODUCTS
+from tests.support.cleaning import clean_table
 
 MARKETPLACE = Path(__file__).parents[3] / "shared" / "data" / "marketplace"
 
@@ -15,15 +16,54 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def test_every_row_of_the_real_feed_is_usable() -> None:
-    feed = clean_feed(extract(MARKETPLACE))
-    assert feed.rejects == []
-    assert len(feed.listings) == 1_835
-    assert len(feed.photos) == 2_600
-    assert all(photo.path.is_file() for photo in feed.photos)
-    texts = [listing.title + listing.description for listing in feed.listings]
-    assert not any("Gumtree" in listing.title for listing in feed.listings)
-    assert not any("\r" in text or "\u2028" in text for text in texts)
-    paths = {listing.category for listing in feed.listings if listing.category}
+def test_every_product_of_the_real_feed_is_usable() -> None:
+    table = clean_table(MARKETPLACE / PRODUCTS.name, PRODUCTS)
+    products = table.frame
+    assert (table.rows, len(products), table.rejects) == (1_835, 1_835, [])
+    raw_price = pd.read_csv(MARKETPLACE / PRODUCTS.name, lineterminator="\n", na_filter=False)
+    stated = (raw_price["price"] != "N/A").to_numpy()
+    assert products["price"].notna().to_numpy().tolist() == stated.tolist()
+    assert set(products.loc[stated, "currency"]) == {"GBP"}
+    assert not products["title"].str.contains("Gumtree").any()
+    assert not (products["title"] + products["description"]).str.contains("[\r\v\u2028]").any()
+    assert products["description"].str.contains("\n").all()
+    paths = set(products["category"].dropna())
     assert len({path.split(CATEGORY_SEPARATOR)[0] for path in paths}) == 7
     assert sum(CATEGORY_SEPARATOR in path for path in paths) == 17
+    assert (products["place"] + ", " + products["county"]).equals(products["location"])
+
+
+def test_every_image_of_the_real_feed_is_usable() -> None:
+    table = clean_table(MARKETPLACE / IMAGES.name, IMAGES)
+    products = clean_table(MARKETPLACE / PRODUCTS.name, PRODUCTS)
+    assert (table.rows, len(table.frame), table.rejects) == (2_600, 2_600, [])
+    assert set(table.frame["product_id"]) <= set(products.frame["id"])
+    assert all((MARKETPLACE / "images" / name).is_file() for name in table.frame["file"])
+
+
+@pytest.mark.parametrize(
+    ("written", "rewritten"),
+    [
+        ([b"\r"], [b"\r\n"]),
+        ([b"\r"], [b"\n"]),
+        ([b"\n"], [b"\r\n"]),
+        ([b"\r", b"\n"], [b"\n", b"\r\n"]),
+    ],
+    ids=[
+        "breaks as Windows lines",
+        "all as Unix lines",
+        "lines as Windows lines",
+        "all as Windows",
+    ],
+)
+def test_rewritten_line_ends_change_nothing(
+    tmp_path: Path, written: list[bytes], rewritten: list[bytes]
+) -> None:
+    content = (MARKETPLACE / PRODUCTS.name).read_bytes()
+    for old, new in zip(written, rewritten, strict=True):
+        content = content.replace(old, new)
+    (tmp_path / PRODUCTS.name).write_bytes(content)
+    table = clean_table(tmp_path / PRODUCTS.name)
+    original = clean_table(MARKETPLACE / PRODUCTS.name)
+    assert (table.rows, table.rejects) == (original.rows, [])
+    pd.testing.assert_frame_equal(table.frame, original.frame)

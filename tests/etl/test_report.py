@@ -1,29 +1,33 @@
-import csv
 import io
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 from rich.table import Table
 
-from db.listings import Written
-from etl.rejects import Reject, Tally, write_rejects
-from etl.report import CategoryCount, SeedReport, as_json, reasons, summary
+from etl.rejects import Reject, Rejects, Tally
+from etl.report import CategoryCount, Cost, IntakeReport, as_json, reasons, summary
+from tests.support.feeds import read_rejects
 
 REJECTS = [
     Reject("Products.csv", 3, "a,b", "price", "is negative"),
     Reject("Products.csv", 5, "c", "price", "is negative"),
     Reject("Images.csv", 7, "", "", "is not valid [csv]: unexpected end"),
 ]
-REPORT = SeedReport(
-    products=Tally(1_002, 1_000, 2),
-    photos=Tally(11, 10, 1),
-    categories=CategoryCount(7, 17),
-    written=Written(900, 60, 40),
-    queued=10,
-    jobs=[],
-    rejects=REJECTS,
-)
+COST = Cost(seconds=0.5, peak_mb=123.45)
+
+
+def report(rejects: list[Reject]) -> IntakeReport:
+    with Rejects(None) as counted:
+        counted.add(rejects)
+    return IntakeReport(
+        products=Tally(1_002, 1_000, 2),
+        photos=Tally(11, 10, 1),
+        categories=CategoryCount(7, 17),
+        reasons=counted.reasons,
+        notes=[],
+    )
 
 
 def text(table: Table) -> str:
@@ -40,43 +44,60 @@ def test_a_tally_that_does_not_add_up_is_a_mistake() -> None:
 
 def test_rejects_are_written_over_those_of_an_earlier_run(tmp_path: Path) -> None:
     path = tmp_path / "reports" / "feed-rejects.csv"
-    write_rejects(path, REJECTS * 2)
-    write_rejects(path, REJECTS)
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) == 3
-    assert rows[0] == {
-        "file": "Products.csv",
-        "row": "3",
-        "id": "a,b",
-        "field": "price",
-        "reason": "is negative",
-    }
+    for times in (2, 1):
+        with Rejects(path) as rejects:
+            rejects.add(REJECTS * times)
+    assert read_rejects(path) == REJECTS
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_rejects_of_a_run_that_fails_leave_those_of_the_one_before(tmp_path: Path) -> None:
+    path = tmp_path / "rejects.csv"
+    with Rejects(path) as rejects:
+        rejects.add(REJECTS)
+    with pytest.raises(RuntimeError), Rejects(path) as rejects:
+        raise RuntimeError
+    assert read_rejects(path) == REJECTS
+
+
+def test_rejects_are_counted_by_file_and_by_reason() -> None:
+    with Rejects(None) as rejects:
+        rejects.add(REJECTS[:1])
+        rejects.add(REJECTS[1:])
+    assert (rejects.count("Products.csv"), rejects.count("Images.csv")) == (2, 1)
+    assert rejects.reasons == Counter(
+        {
+            ("Products.csv", "price", "is negative"): 2,
+            ("Images.csv", "", "is not valid [csv]: unexpected end"): 1,
+        }
+    )
 
 
 def test_the_report_as_json_names_every_count() -> None:
-    assert as_json(REPORT, embedded=9, seconds=1.234) == {
+    written = {"listings": 5, "photos": 4, "categories": 3}
+    assert as_json(report(REJECTS), written, COST) == {
         "products": {"read": 1_002, "accepted": 1_000, "rejected": 2},
         "photos": {"read": 11, "accepted": 10, "rejected": 1},
         "categories": {"root": 7, "sub": 17},
-        "written": {"created": 900, "updated": 60, "unchanged": 40},
-        "queued": 10,
-        "embedded": 9,
-        "seconds": 1.23,
+        "written": {"listings": 5, "photos": 4, "categories": 3},
+        "seconds": 0.5,
+        "peak_mb": 123.5,
     }
 
 
-def test_the_summary_names_every_count() -> None:
-    shown = text(summary(REPORT, embedded=9, seconds=1.234))
+def test_the_summary_names_every_count_and_the_rate() -> None:
+    shown = text(summary(report(REJECTS), "Seeded", {"Listings": "900 created"}, COST))
     assert "1,002 read, 1,000 accepted, 2 rejected" in shown
-    assert "900 created, 60 updated, 40 unchanged" in shown
+    assert "11 read, 10 accepted, 1 rejected" in shown
     assert "7 roots, 17 below" in shown
-    assert "10 photos queued, 9 done" in shown
+    assert "900 created" in shown
+    assert "0.5 s, 2,026 rows a second" in shown
+    assert "123 MB at most" in shown
 
 
 def test_reasons_are_counted_and_the_rare_ones_summed_up() -> None:
     many = [Reject("Images.csv", row, "", "photo", f"reason {row}") for row in range(20)]
-    shown = text(reasons([*REJECTS, *REJECTS[:1] * 3, *many]))
+    shown = text(reasons(report([*REJECTS, *REJECTS[:1] * 3, *many])))
     lines = [line for line in shown.splitlines() if "is negative" in line]
     assert len(lines) == 1
     assert " 5 " in lines[0]

@@ -1,8 +1,11 @@
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from uuid import uuid4
+from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from rich.console import Console
@@ -10,18 +13,20 @@ from sqlalchemy import select
 
 from db import generations, jobs
 from db.embeddings import register_encoder
-from db.photos import PhotoStore
 from db.session import Database
 from db.tables import Job
 from etl.follow import request_reindex
 from etl.progress import Bars
-from etl.run import Outcome, SeedRun
+from etl.run import Outcome, by_workers, embed_and_index, in_process
 from models.domain import EncoderSpec, JobStatus, JobType
 from tests.support.embedding import claim_queued, embed_all
 from tests.support.feeds import simple_feed
 from workers.client import JobPublisher
+from workers.contracts import Queue
 
 Clock = Callable[[], datetime]
+RunSeed = Callable[..., Any]
+RunAll = Callable[..., Any]
 
 
 class Workers(Bars):
@@ -36,8 +41,8 @@ class Workers(Bars):
         self._encoder = encoder
         self._clock = clock
 
-    def show(self, name: str, done: int, total: int) -> None:
-        super().show(name, done, total)
+    def show(self, name: str, done: int, total: int, *, in_bytes: bool = False) -> None:
+        super().show(name, done, total, in_bytes=in_bytes)
         self.shown[name] = (done, total)
         match name:
             case "embedding" if self.fail is JobType.EMBED:
@@ -69,30 +74,42 @@ def workers(database: Database, encoder: EncoderSpec, clock: Clock) -> Workers:
     return Workers(database, encoder, clock)
 
 
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A seed, and what came of its photos."""
+
+    queued: int
+    embedded: int
+    problems: list[str]
+
+
 @pytest.fixture
 def run(
     database: Database,
-    store: PhotoStore,
     publisher: JobPublisher,
     encoder: EncoderSpec,
     clock: Clock,
     workers: Workers,
-) -> Callable[..., Outcome]:
+    run_seed: RunSeed,
+) -> RunAll:
     """Runs a seed to its end."""
 
-    def run(folder: Path, *, wait: bool = True, reindex: bool = True) -> Outcome:
-        seed_run = SeedRun(
-            database=database,
-            store=store,
-            publisher=publisher,
-            encoder=encoder,
-            bars=workers,
-            clock=clock,
-            new_id=uuid4,
-        )
-        return seed_run.run(
-            folder, max_photo_bytes=1_000_000, threads=2, wait=wait, reindex=reindex
-        )
+    def run(folder: Path, *, wait: bool = True, reindex: bool = True) -> Ran:
+        seeded = run_seed(folder, database)
+        outcome = Outcome()
+        if wait:
+            outcome = embed_and_index(
+                database,
+                publisher,
+                encoder,
+                seeded.jobs,
+                follow=by_workers(database, workers, clock),
+                reindex=reindex,
+                bars=workers,
+                clock=clock,
+                new_id=uuid4,
+            )
+        return Ran(seeded.loaded.queued, outcome.embedded, outcome.problems)
 
     return run
 
@@ -103,21 +120,16 @@ def reindexes(database: Database) -> list[JobStatus]:
 
 
 def test_a_run_ends_when_the_feed_is_embedded_and_indexed(
-    tmp_path: Path, database: Database, run: Callable[..., Outcome], workers: Workers
+    tmp_path: Path, database: Database, run: RunAll, workers: Workers
 ) -> None:
     outcome = run(simple_feed(tmp_path / "feed", 20))
     assert (outcome.embedded, outcome.problems) == (40, [])
     assert reindexes(database) == [JobStatus.SUCCEEDED]
-    assert workers.shown == {
-        "tables": (2, 2),
-        "photos": (40, 40),
-        "embedding": (40, 40),
-        "index": (0, 0),
-    }
+    assert workers.shown == {"embedding": (40, 40), "index": (0, 0)}
 
 
 def test_a_run_with_nothing_new_builds_no_second_index(
-    tmp_path: Path, database: Database, run: Callable[..., Outcome]
+    tmp_path: Path, database: Database, run: RunAll
 ) -> None:
     folder = simple_feed(tmp_path / "feed", 2)
     run(folder)
@@ -127,7 +139,7 @@ def test_a_run_with_nothing_new_builds_no_second_index(
 
 
 def test_new_photos_are_indexed_beside_the_old(
-    tmp_path: Path, database: Database, run: Callable[..., Outcome]
+    tmp_path: Path, database: Database, run: RunAll
 ) -> None:
     run(simple_feed(tmp_path / "one", 1))
     assert run(simple_feed(tmp_path / "two", 2)).embedded == 2
@@ -135,7 +147,7 @@ def test_new_photos_are_indexed_beside_the_old(
 
 
 def test_a_run_builds_the_index_that_an_earlier_one_did_not(
-    tmp_path: Path, database: Database, run: Callable[..., Outcome]
+    tmp_path: Path, database: Database, run: RunAll
 ) -> None:
     folder = simple_feed(tmp_path / "feed", 2)
     assert run(folder, reindex=False).embedded == 4
@@ -145,32 +157,28 @@ def test_a_run_builds_the_index_that_an_earlier_one_did_not(
 
 
 def test_without_waiting_all_is_left_to_the_workers(
-    tmp_path: Path, database: Database, run: Callable[..., Outcome]
+    tmp_path: Path, database: Database, run: RunAll
 ) -> None:
     outcome = run(simple_feed(tmp_path / "feed", 2), wait=False)
-    assert (outcome.report.queued, outcome.embedded, outcome.problems) == (4, 0, [])
+    assert (outcome.queued, outcome.embedded, outcome.problems) == (4, 0, [])
     assert reindexes(database) == []
 
 
-def test_a_run_waits_for_what_a_killed_one_had_queued(
-    tmp_path: Path, run: Callable[..., Outcome]
-) -> None:
+def test_a_run_waits_for_what_a_killed_one_had_queued(tmp_path: Path, run: RunAll) -> None:
     folder = simple_feed(tmp_path / "feed", 2)
     run(folder, wait=False)
     assert run(folder).embedded == 4
 
 
 def test_an_empty_feed_is_no_reason_to_index(
-    tmp_path: Path, database: Database, run: Callable[..., Outcome]
+    tmp_path: Path, database: Database, run: RunAll
 ) -> None:
     outcome = run(simple_feed(tmp_path / "feed", 0))
     assert (outcome.embedded, outcome.problems) == (0, [])
     assert reindexes(database) == []
 
 
-def test_failed_embed_jobs_are_told(
-    tmp_path: Path, run: Callable[..., Outcome], workers: Workers
-) -> None:
+def test_failed_embed_jobs_are_told(tmp_path: Path, run: RunAll, workers: Workers) -> None:
     workers.fail = JobType.EMBED
     outcome = run(simple_feed(tmp_path / "feed", 2))
     assert outcome.embedded == 0
@@ -180,9 +188,7 @@ def test_failed_embed_jobs_are_told(
     ]
 
 
-def test_a_failed_reindex_is_told(
-    tmp_path: Path, run: Callable[..., Outcome], workers: Workers
-) -> None:
+def test_a_failed_reindex_is_told(tmp_path: Path, run: RunAll, workers: Workers) -> None:
     workers.fail = JobType.REINDEX
     outcome = run(simple_feed(tmp_path / "feed", 2))
     assert outcome.problems == ["The reindex did not succeed: the disk is full"]
@@ -193,10 +199,47 @@ def test_a_reindex_under_way_is_no_problem(
     database: Database,
     publisher: JobPublisher,
     clock: Clock,
-    run: Callable[..., Outcome],
+    run: RunAll,
     workers: Workers,
 ) -> None:
     request_reindex(database, publisher, job_id=uuid4(), now=clock())
     outcome = run(simple_feed(tmp_path / "feed", 2))
     assert (outcome.embedded, outcome.problems) == (4, [])
     assert "Another reindex is under way" in workers.said.getvalue()
+
+
+def test_jobs_can_be_done_in_process_without_a_broker(
+    tmp_path: Path,
+    database: Database,
+    encoder: EncoderSpec,
+    clock: Clock,
+    run_seed: RunSeed,
+    workers: Workers,
+) -> None:
+    opened: list[Queue] = []
+
+    @contextmanager
+    def hands(queue: Queue) -> Iterator[Callable[[UUID], None]]:
+        opened.append(queue)
+        # The workers of these tests do every job there is when they are shown one.
+        yield lambda _: workers.show("embedding" if queue is Queue.EMBED else "index", 0, 1)
+
+    def run() -> Outcome:
+        return embed_and_index(
+            database,
+            None,
+            encoder,
+            run_seed(simple_feed(tmp_path / str(len(opened)), 20), database, publisher=None).jobs,
+            follow=in_process(database, Bars(Console(file=io.StringIO())), hands),
+            reindex=True,
+            bars=workers,
+            clock=clock,
+            new_id=uuid4,
+        )
+
+    outcome = run()
+    assert (outcome.embedded, outcome.problems) == (40, [])
+    assert reindexes(database) == [JobStatus.SUCCEEDED]
+    # Nothing is opened, no model loaded, where there is nothing to do.
+    assert run().embedded == 0
+    assert opened == [Queue.EMBED, Queue.INDEX]

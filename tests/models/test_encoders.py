@@ -501,8 +501,9 @@ def test_a_trained_network_knows_a_thing_again(trained: Encoder) -> None:
     assert min(similar) > other + 0.1
 
 
-def test_coarse_decoding_hardly_moves_the_vector(trained: Encoder) -> None:
-    large = mug("firebrick", "wheat").resize((3200, 2400), Image.Resampling.BICUBIC)
+@pytest.mark.parametrize("size", [(3200, 2400), (4000, 3000), (4001, 2997)])
+def test_coarse_decoding_hardly_moves_the_vector(trained: Encoder, size: tuple[int, int]) -> None:
+    large = mug("firebrick", "wheat").resize(size, Image.Resampling.BICUBIC)
     buffer = io.BytesIO()
     large.save(buffer, "JPEG", quality=95)
     full, standard = trained.embed(

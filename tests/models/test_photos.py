@@ -4,14 +4,17 @@ import random
 import struct
 import zlib
 from collections.abc import Callable
+from time import perf_counter
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageChops, ImageDraw, ImageStat, PngImagePlugin
+from PIL.JpegImagePlugin import JpegImageFile
 
+from models import photos
 from models.errors import InvalidInput, InvalidPhoto, UnsupportedPhoto
-from models.photos import LONG_SIDE, MAX_JPEG_SCANS, decode, standardise
+from models.photos import JPEG_QUALITY, LONG_SIDE, MAX_JPEG_SCANS, decode, standardise
 
 WHITE = (255, 255, 255)
 
@@ -322,6 +325,7 @@ def test_standardising_again_keeps_size_and_picture() -> None:
         ((LONG_SIDE + 1, 300), (LONG_SIDE, 299)),
         ((4 * LONG_SIDE, 3 * LONG_SIDE), (LONG_SIDE, LONG_SIDE * 3 // 4)),
         ((300, 900), (171, LONG_SIDE)),
+        ((4001, 2251), (LONG_SIDE, LONG_SIDE * 9 // 16)),
         ((3000, 1), (LONG_SIDE, 1)),
         ((1, 1), (1, 1)),
     ],
@@ -332,14 +336,54 @@ def test_standard_sizes(size: tuple[int, int], expected: tuple[int, int], kind: 
     assert (photo.width, photo.height) == expected
 
 
+@pytest.mark.parametrize(
+    ("size", "decoded"),
+    [
+        ((4000, 3000), (500, 375)),
+        ((3024, 4032), (378, 504)),
+        ((4160, 3120), (520, 390)),
+        ((3600, 2400), (900, 600)),
+        ((1001, 751), (501, 376)),
+        ((600, 400), (600, 400)),
+        ((2, 2), (2, 2)),
+    ],
+)
+def test_a_jpeg_is_decoded_hardly_finer_than_needed(
+    size: tuple[int, int], decoded: tuple[int, int]
+) -> None:
+    image = JpegImageFile(io.BytesIO(encoded(Image.new("RGB", size), "JPEG")))
+    photos._decode_coarsely(image, photos._fitted(size, LONG_SIDE))
+    image.load()
+    assert image.size == decoded
+
+
 @pytest.mark.parametrize("orientation", [1, 6])
-def test_coarse_decoding_looks_like_fine_decoding(orientation: int) -> None:
+@pytest.mark.parametrize("size", [(2600, 1700), (4000, 3000), (4001, 2251), (1003, 1003)])
+def test_coarse_decoding_looks_like_fine_decoding(size: tuple[int, int], orientation: int) -> None:
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = orientation
-    data = encoded(scene(2600, 1700), "JPEG", quality=95, exif=exif)
+    data = encoded(scene(*size), "JPEG", quality=95, exif=exif)
     fine = decode(data)
     fine.thumbnail((LONG_SIDE, LONG_SIDE), Image.Resampling.LANCZOS)
-    assert difference(decode(standardise(data).data), fine) < 1.5
+    coarse = decode(standardise(data).data)
+    assert difference(coarse, fine.resize(coarse.size)) < 0.8
+
+
+def test_coarse_decoding_is_faster_than_fine_decoding() -> None:
+    data = encoded(scene(4000, 3000), "JPEG", quality=92)
+
+    def in_full(data: bytes) -> bytes:
+        photo = decode(data)
+        photo.thumbnail((LONG_SIDE, LONG_SIDE), Image.Resampling.LANCZOS)
+        return encoded(photo, "JPEG", quality=JPEG_QUALITY)
+
+    def seconds(function: Callable[[bytes], object]) -> float:
+        started = perf_counter()
+        function(data)
+        return perf_counter() - started
+
+    slow, fast = zip(*((seconds(in_full), seconds(standardise)) for _ in range(4)), strict=True)
+    assert min(slow) > 2 * min(fast)
 
 
 def photo_with_secrets(kind: str) -> bytes:

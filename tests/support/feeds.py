@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from uuid import UUID
 
+from etl.rejects import Reject
 from tests.support.pictures import jpeg
 
 PRODUCT_HEADER = ("", "id", "product_name", "category", "product_description", "price", "location")
@@ -70,3 +71,12 @@ def simple_feed(folder: Path, listings: int, photos_each: int = 2) -> Path:
         [image_row(number, (number - 1) // photos_each + 1) for number in numbers],
         {number: jpeg(number, (64, 48)) for number in numbers},
     )
+
+
+def read_rejects(path: Path) -> list[Reject]:
+    """The rejects of a report."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return [
+            Reject(row["file"], int(row["row"]), row["id"], row["field"], row["reason"])
+            for row in csv.DictReader(file)
+        ]

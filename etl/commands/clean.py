@@ -1,0 +1,80 @@
+"""`marketlens clean`."""
+
+import json
+import os
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import monotonic
+from typing import Any
+
+from db.photos import PhotoStore
+from etl.cleaned import PHOTO_FOLDER, REJECTS_FILE, REPORT_FILE, CleanedFolder, CleanedWriter
+from etl.commands.shared import local_feed, tell, used_alone
+from etl.memory import PeakMemory
+from etl.progress import Bars
+from etl.report import Cost, IntakeReport, as_json
+from etl.seed import Stage, seed
+from etl.sources import Workplace
+from models.errors import InvalidFeed
+from settings import Settings
+
+WORK_FOLDER = ".work"
+
+
+def run_clean(
+    source: str, out: Path, settings: Settings, bars: Bars, *, dry_run: bool, json_report: bool
+) -> bool:
+    """Clean a feed into a folder and tell of it; returns whether something is left to look at."""
+    started = monotonic()
+    with PeakMemory() as peak, ExitStack() as stack:
+        folder = stack.enter_context(
+            local_feed(source, out / WORK_FOLDER / "feed", bars, dry_run=dry_run)
+        )
+        if CleanedFolder(folder).exists():
+            raise InvalidFeed(f"{folder} holds a feed that is clean already.")
+        # A dry run cleans as well, but into a folder that passes.
+        if dry_run:
+            into = Path(stack.enter_context(TemporaryDirectory(prefix="marketlens-")))
+        else:
+            into = out
+        work = stack.enter_context(used_alone(into / WORK_FOLDER))
+        place = Workplace(
+            scratch=work,
+            ledger=work / "photos.db",
+            rejects=into / REJECTS_FILE,
+            store=None if dry_run else PhotoStore(str(into / PHOTO_FOLDER)),
+            max_photo_bytes=settings.max_upload_bytes,
+            processes=len(os.sched_getaffinity(0)),
+        )
+        report = seed(
+            folder,
+            CleanedWriter(into, work),
+            place,
+            locate=dict.fromkeys,
+            on_progress=lambda stage, done, total: bars.show(
+                stage, done, total, in_bytes=stage is Stage.TABLES
+            ),
+        )
+        cost = Cost(monotonic() - started, peak.mb)
+        values = _as_json(report, cost)
+        if not dry_run:
+            (into / REPORT_FILE).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    return tell(
+        report,
+        cost,
+        title="Would be cleaned" if dry_run else "Cleaned",
+        lines={},
+        rejects=None if dry_run else out / REJECTS_FILE,
+        problems=[],
+        json_report=values if json_report else None,
+    )
+
+
+def _as_json(report: IntakeReport, cost: Cost) -> dict[str, Any]:
+    written = {
+        "listings": report.products.accepted,
+        "photos": report.photos.accepted,
+        "categories": report.categories.root + report.categories.sub,
+    }
+    return as_json(report, written, cost)

@@ -1,0 +1,259 @@
+"""`marketlens seed`."""
+
+import os
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import monotonic
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import make_url
+
+from db.migrate import upgrade
+from db.photos import PhotoStore
+from db.session import Database
+from etl.commands.shared import local_feed, name_of, tell, used_alone
+from etl.embed_jobs import EmbedJobs
+from etl.geocode import Gazetteer, Geocoder
+from etl.load import Loaded, Loader, Rehearsal
+from etl.memory import PeakMemory
+from etl.progress import Bars
+from etl.prune import TooManyGone, prune
+from etl.report import Cost, IntakeReport, as_json
+from etl.run import Outcome, by_workers, embed_and_index, in_process
+from etl.seed import Stage, seed
+from etl.sources import Workplace
+from models.encoders.specs import locate_encoder
+from settings import Settings
+from workers.client import JobPublisher
+from workers.contracts import Queue
+
+
+@dataclass(frozen=True, slots=True)
+class SeedOptions:
+    """The options of the command; see its help."""
+
+    feed: str | None
+    prune: bool
+    force: bool
+    inline: bool
+    wait: bool
+    reindex: bool
+    dry_run: bool
+    json_report: bool
+
+
+@dataclass
+class _Run:
+    """One run, with what it has opened."""
+
+    settings: Settings
+    options: SeedOptions
+    bars: Bars
+    stack: ExitStack
+    feed: str
+    folder: Path
+    problems: list[str]
+
+
+def run_seed(source: str, settings: Settings, bars: Bars, options: SeedOptions) -> bool:
+    """Take a feed in and tell of it; returns whether something is left to look at."""
+    started = monotonic()
+    with PeakMemory() as peak, ExitStack() as stack:
+        run = _Run(
+            settings=settings,
+            options=options,
+            bars=bars,
+            stack=stack,
+            feed=options.feed or name_of(source),
+            folder=stack.enter_context(
+                local_feed(source, settings.data_dir / "feeds", bars, dry_run=options.dry_run)
+            ),
+            problems=[],
+        )
+        report, loaded, outcome = (_rehearse if options.dry_run else _seed)(run)
+    cost = Cost(monotonic() - started, peak.mb)
+    return tell(
+        report,
+        cost,
+        title="Would be seeded" if options.dry_run else "Seeded",
+        lines=_lines(loaded, outcome),
+        rejects=None if options.dry_run else _rejects_file(run),
+        problems=run.problems + outcome.problems,
+        json_report=_as_json(report, loaded, outcome, cost) if options.json_report else None,
+    )
+
+
+def _seed(run: _Run) -> tuple[IntakeReport, Loaded, Outcome]:
+    settings, options, stack = run.settings, run.options, run.stack
+    # First of all: raises WeightsError before anything is written.
+    encoder, _ = locate_encoder(
+        settings.encoder,
+        settings.weights,
+        settings.models_dir,
+        on_progress=lambda done, total: run.bars.show("weights", done, total, in_bytes=True),
+    )
+    place = Workplace(
+        scratch=stack.enter_context(used_alone(settings.data_dir / "intake" / run.feed)),
+        ledger=settings.data_dir / "intake" / "photos.db",
+        rejects=_rejects_file(run),
+        store=PhotoStore(settings.photo_store_url),
+        max_photo_bytes=settings.max_upload_bytes,
+        processes=_processes(),
+    )
+    upgrade(settings.sqlalchemy_url)
+    database = stack.enter_context(closing(Database(settings.sqlalchemy_url)))
+    publisher = None
+    if not options.inline:
+        publisher = stack.enter_context(closing(JobPublisher(settings.broker_url)))
+    embed_jobs = EmbedJobs(database, publisher, encoder, clock=_now, new_id=uuid4)
+    loader = Loader(database, embed_jobs, feed=run.feed, clock=_now, prune=_pruning(run, database))
+    report = _take_in(run, database, loader, place)
+    if not (options.wait or options.inline):
+        return report, loader.loaded, Outcome()
+    follow = by_workers(database, run.bars, _now)
+    if options.inline:
+        follow = in_process(database, run.bars, partial(_hands, settings))
+    outcome = embed_and_index(
+        database,
+        publisher,
+        encoder,
+        list(embed_jobs.open),
+        follow=follow,
+        reindex=options.reindex,
+        bars=run.bars,
+        clock=_now,
+        new_id=uuid4,
+    )
+    return report, loader.loaded, outcome
+
+
+def _rehearse(run: _Run) -> tuple[IntakeReport, Loaded, Outcome]:
+    scratch = Path(run.stack.enter_context(TemporaryDirectory(prefix="marketlens-")))
+    place = Workplace(
+        scratch=scratch,
+        ledger=scratch / "photos.db",
+        rejects=None,
+        store=None,
+        max_photo_bytes=run.settings.max_upload_bytes,
+        processes=_processes(),
+    )
+    url = _database_url(run.settings, scratch)
+    database = run.stack.enter_context(closing(Database(url)))
+    rehearsal = Rehearsal(database, feed=run.feed, prune=_pruning(run, database))
+    return _take_in(run, database, rehearsal, place), rehearsal.loaded, Outcome()
+
+
+def _database_url(settings: Settings, scratch: Path) -> str:
+    """The database to compare with: an empty one where a seed would make one."""
+    url = make_url(settings.sqlalchemy_url)
+    if url.get_backend_name() != "sqlite" or Path(url.database or "").exists():
+        return settings.sqlalchemy_url
+    empty = f"sqlite:///{scratch / 'empty.db'}"
+    upgrade(empty)
+    return empty
+
+
+def _take_in(
+    run: _Run, database: Database, sink: Loader | Rehearsal, place: Workplace
+) -> IntakeReport:
+    gazetteer = Gazetteer(database, None if run.options.dry_run else _geocoder(run.settings), _now)
+    report = seed(
+        run.folder,
+        sink,
+        place,
+        locate=partial(
+            gazetteer.locate, on_progress=lambda done, total: run.bars.show("places", done, total)
+        ),
+        on_progress=lambda stage, done, total: run.bars.show(
+            stage, done, total, in_bytes=stage is Stage.TABLES
+        ),
+    )
+    if gazetteer.failed:
+        run.problems.append(
+            f"The geocoder gave no answer for {gazetteer.failed:,} places; seed again to ask it "
+            "once more."
+        )
+    return report
+
+
+def _pruning(run: _Run, database: Database) -> Callable[[Any], int] | None:
+    """What prunes, if that was asked for; too much of it becomes a problem."""
+    if not run.options.prune:
+        return None
+
+    def prune_feed(is_listed: Callable[..., set[str]]) -> int:
+        try:
+            return prune(
+                database,
+                run.feed,
+                is_listed,
+                clock=_now,
+                force=run.options.force,
+                dry_run=run.options.dry_run,
+            )
+        except TooManyGone as error:
+            run.problems.append(str(error))
+            return 0
+
+    return prune_feed
+
+
+def _hands(settings: Settings, queue: Queue) -> Any:
+    # Imported here: torch and faiss are for the process that computes, not for every seed.
+    from workers.app import resolve_config  # noqa: PLC0415
+    from workers.inline import hands  # noqa: PLC0415
+
+    return hands(resolve_config(settings, queue, concurrency=1))
+
+
+def _geocoder(settings: Settings) -> Geocoder | None:
+    if settings.geocoder is None:
+        return None
+    key = settings.geocoder_key
+    return Geocoder(
+        settings.geocoder,
+        user_agent=settings.geocoder_user_agent,
+        url=settings.geocoder_url,
+        api_key=key.get_secret_value() if key else None,
+    )
+
+
+def _rejects_file(run: _Run) -> Path:
+    return run.settings.data_dir / "reports" / f"{run.feed}-rejects.csv"
+
+
+def _processes() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _lines(loaded: Loaded, outcome: Outcome) -> dict[str, str]:
+    listings = [f"{count:,} {what}" for what, count in asdict(loaded.listings).items()]
+    return {
+        "Listings": ", ".join([*listings, f"{loaded.pruned:,} pruned"]),
+        "New": f"{loaded.photos:,} photos, {loaded.categories:,} categories",
+        "Embedding": f"{loaded.queued:,} photos queued, {outcome.embedded:,} done",
+    }
+
+
+def _as_json(report: IntakeReport, loaded: Loaded, outcome: Outcome, cost: Cost) -> dict[str, Any]:
+    listings = loaded.listings
+    written = {
+        "listings": listings.created + listings.updated + loaded.pruned,
+        "photos": loaded.photos,
+        "categories": loaded.categories,
+    }
+    return as_json(report, written, cost) | {
+        "listings": asdict(listings) | {"pruned": loaded.pruned},
+        "queued": loaded.queued,
+        "embedded": outcome.embedded,
+    }

@@ -1,0 +1,86 @@
+"""What several commands need: a local copy of a feed, exclusive use of a folder, a report's end."""
+
+import json
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import typer
+from filelock import FileLock, Timeout
+from rich.console import Console
+
+from etl.fetch import fetch
+from etl.progress import Bars
+from etl.report import Cost, IntakeReport, reasons, summary
+from etl.urls import feed_name, is_archive, is_url
+from models.errors import Conflict
+
+
+@contextmanager
+def local_feed(source: str, feeds: Path, bars: Bars, *, dry_run: bool) -> Generator[Path]:
+    """The folder of a feed: its own, or a copy under `feeds` (in a dry run, a passing one)."""
+    if not is_url(source) and not is_archive(source):
+        yield Path(source)
+    elif dry_run:
+        with TemporaryDirectory(prefix="marketlens-") as folder:
+            yield _copy(source, Path(folder), bars)
+    else:
+        yield _copy(source, feeds / feed_name(source), bars)
+
+
+def _copy(source: str, folder: Path, bars: Bars) -> Path:
+    fetch(
+        source,
+        folder,
+        dry_run=False,
+        on_progress=lambda done, total: bars.show("fetching", done, total, in_bytes=True),
+    )
+    return folder
+
+
+def name_of(source: str) -> str:
+    """A feed's name, when none was given."""
+    return feed_name(source if is_url(source) else str(Path(source).resolve()))
+
+
+@contextmanager
+def used_alone(folder: Path) -> Generator[Path]:
+    """A folder that no other run uses meanwhile; a killed run's lock does not outlive it.
+
+    Raises Conflict.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / "lock", timeout=0):
+            yield folder
+    except Timeout as error:
+        raise Conflict(f"Another run is using {folder}.") from error
+
+
+def tell(
+    report: IntakeReport,
+    cost: Cost,
+    *,
+    title: str,
+    lines: Mapping[str, str],
+    rejects: Path | None,
+    problems: list[str],
+    json_report: Mapping[str, Any] | None,
+) -> bool:
+    """Print a report, as JSON if given so; returns whether it leaves something to look at."""
+    for note in report.notes:
+        typer.echo(note, err=True)
+    if json_report is not None:
+        typer.echo(json.dumps(json_report))
+    else:
+        console = Console()
+        console.print(summary(report, title, lines, cost))
+        if report.rejected:
+            console.print(reasons(report))
+            if rejects is not None:
+                typer.echo(f"Each rejected row is in {rejects}.")
+    for problem in problems:
+        typer.echo(problem, err=True)
+    return bool(problems or report.rejected)

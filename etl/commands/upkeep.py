@@ -1,0 +1,148 @@
+"""`marketlens fetch`, `marketlens categories export` and `marketlens reconcile`."""
+
+import json
+from contextlib import closing
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from time import monotonic
+from uuid import uuid4
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from db.categories import export_categories
+from db.photos import PhotoStore
+from db.session import Database
+from etl.embed_jobs import EmbedJobs
+from etl.fetch import fetch
+from etl.findings import EXPLANATIONS, Kind, Reconciliation, as_json
+from etl.follow import request_reindex
+from etl.memory import PeakMemory
+from etl.progress import Bars
+from etl.reconcile import Machine, Repairs, reconcile
+from etl.urls import redact
+from models.encoders.specs import locate_encoder
+from models.errors import Conflict
+from settings import Settings
+from workers.client import JobPublisher
+
+
+def run_fetch(source: str, folder: Path, bars: Bars, *, dry_run: bool, json_report: bool) -> None:
+    """Copy a feed, and tell how much there was to copy."""
+    started = monotonic()
+    with PeakMemory() as peak:
+        fetched = fetch(
+            source,
+            folder,
+            dry_run=dry_run,
+            on_progress=lambda done, total: bars.show("fetching", done, total, in_bytes=True),
+        )
+    seconds = monotonic() - started
+    if json_report:
+        cost = {"seconds": round(seconds, 2), "peak_mb": round(peak.mb, 1)}
+        typer.echo(json.dumps(asdict(fetched) | cost))
+        return
+    table = Table(
+        title="Would be fetched" if dry_run else "Fetched", title_justify="left", show_header=False
+    )
+    table.add_row("From", redact(source))
+    table.add_row("Files", f"{fetched.found:,} found, {fetched.fetched:,} copied")
+    table.add_row("Unchanged", f"{fetched.unchanged:,}")
+    table.add_row("Bytes", f"{fetched.bytes:,}, {fetched.bytes / seconds / 1e6:,.1f} MB/s")
+    table.add_row("Time", f"{seconds:.1f} s")
+    Console().print(table)
+
+
+def run_export(file: Path | None, settings: Settings, *, dry_run: bool, json_report: bool) -> None:
+    """Write the categories' integers into a file, or print them."""
+    with closing(Database(settings.sqlalchemy_url)) as database, database.read() as session:
+        exported = export_categories(session)
+    text = json.dumps(exported, indent=2, ensure_ascii=False) + "\n"
+    if file is None:
+        typer.echo(json.dumps(exported) if json_report else text, nl=json_report)
+        return
+    if not dry_run:
+        aside = file.with_name(f"{file.name}.part")
+        aside.write_text(text, encoding="utf-8")
+        aside.replace(file)
+    if json_report:
+        typer.echo(json.dumps({"categories": len(exported["ids"])}))
+    else:
+        verb = "would be" if dry_run else "are"
+        typer.echo(f"{len(exported['ids']):,} categories {verb} in {file}.")
+
+
+# A database that knows less of its store than this is more likely to be the wrong one.
+USUAL_SHARE = 0.5
+
+
+def run_reconcile(
+    settings: Settings, bars: Bars, *, repair: bool, force: bool, verify: bool, json_report: bool
+) -> bool:
+    """Compare, perhaps repair, and tell; returns whether differences are left.
+
+    Raises Conflict, and repairs nothing, if that would delete most of the store, unless forced.
+    """
+    encoder, _ = locate_encoder(settings.encoder, settings.weights, settings.models_dir)
+    with (
+        closing(Database(settings.sqlalchemy_url)) as database,
+        closing(JobPublisher(settings.broker_url)) as publisher,
+    ):
+
+        def queue_missing() -> None:
+            embed_jobs = EmbedJobs(database, publisher, encoder, clock=_now, new_id=uuid4)
+            embed_jobs.start()
+            embed_jobs.queue_missing()
+
+        repairs = Repairs(
+            queue_missing=queue_missing,
+            request_reindex=lambda: request_reindex(
+                database, publisher, job_id=uuid4(), now=_now()
+            ),
+        )
+        machine = Machine(
+            database=database,
+            store=PhotoStore(settings.photo_store_url),
+            generations_dir=settings.generations_dir,
+            encoder=encoder,
+        )
+        compare = partial(reconcile, machine, now=_now(), verify=verify, on_progress=bars.show)
+        result = compare(repairs=None)
+        if repair:
+            if not force:
+                _refuse_to_empty(result, settings.photo_store_url)
+            result = compare(repairs=repairs)
+    if json_report:
+        typer.echo(json.dumps(as_json(result)))
+    else:
+        Console().print(_table(result))
+    return not result.consistent
+
+
+def _refuse_to_empty(result: Reconciliation, store: str) -> None:
+    orphans = sum(
+        finding.count for finding in result.findings if finding.kind is Kind.ORPHANED_PHOTOS
+    )
+    if orphans > result.stored * USUAL_SHARE:
+        raise Conflict(
+            f"{orphans:,} of the {result.stored:,} photos in {redact(store)} belong to nothing in "
+            "this database. Nothing was repaired: if it is the right one, repair with --force."
+        )
+
+
+def _table(result: Reconciliation) -> Table:
+    title = f"{result.photos:,} photos in the database, {result.stored:,} in the store"
+    table = Table("Found", "Repaired", "What", title=title, title_justify="left")
+    for finding in result.findings:
+        if finding.count:
+            table.add_row(f"{finding.count:,}", f"{finding.repaired:,}", EXPLANATIONS[finding.kind])
+    if not table.rows:
+        table.add_row("0", "", "Database, photo store and index agree.")
+    return table
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,118 @@
+"""Have photos embedded: each by one job, whoever asks for it and how often."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from db import jobs
+from db.embeddings import embedded, photos_to_embed, promised_photos, register_encoder
+from db.session import Database
+from db.statements import chunks
+from db.tables import Job
+from models.domain import EncoderSpec, JobType
+from workers.client import JobPublisher
+from workers.contracts import PHOTOS_PER_JOB
+
+JOBS_PER_TRANSACTION = 100
+
+
+class EmbedJobs:
+    """The open embed jobs, and new ones for photos that none of them will embed.
+
+    `queued` counts the photos of new jobs; `open` are all jobs that were open at the start or came
+    since. Without a publisher, jobs are left to whoever looks for them in the database.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        publisher: JobPublisher | None,
+        encoder: EncoderSpec,
+        *,
+        clock: Callable[[], datetime],
+        new_id: Callable[[], UUID],
+    ) -> None:
+        self.queued = 0
+        self.open: dict[UUID, None] = {}
+        self._database = database
+        self._publisher = publisher
+        self._encoder = encoder
+        self._clock = clock
+        self._new_id = new_id
+        self._encoder_id = 0
+        self._promised = IdSet()
+        self._broker_answers = True
+
+    def start(self) -> None:
+        """Look up what earlier runs have left to be embedded."""
+        with self._database.write() as session:
+            self._encoder_id = register_encoder(session, self._encoder, self._clock())
+            for photo_id, job_id in promised_photos(session).items():
+                self._promised.add(photo_id)
+                self.open[job_id] = None
+
+    def accept(self, session: Session, photo_ids: Iterable[int]) -> list[Job]:
+        """Store jobs for those of the photos that are not embedded and in no job.
+
+        They count when they are published, after the transaction has committed.
+        """
+        unpromised = [photo_id for photo_id in photo_ids if photo_id not in self._promised]
+        have_vector = embedded(session, self._encoder_id, unpromised)
+        return self._accept(session, sorted(set(unpromised) - have_vector))
+
+    def publish(self, accepted: Sequence[Job]) -> None:
+        """Tell the workers of jobs that are committed, and remember what they promise."""
+        # A broker that does not answer is asked no more: each time costs a timeout, and the relay
+        # publishes what is left.
+        if self._publisher is not None and self._broker_answers:
+            self._broker_answers = len(self._publisher.publish(accepted)) == len(accepted)
+        for job in accepted:
+            self.open[job.id] = None
+            self.queued += job.total
+            for photo_id in job.payload["photo_ids"]:
+                self._promised.add(photo_id)
+
+    def queue_missing(self) -> None:
+        """Queue every other photo in the database that this encoder has yet to embed.
+
+        There are some when the encoder was changed, or when a job has failed.
+        """
+        with self._database.read() as session:
+            missing = photos_to_embed(session, self._encoder_id)
+        for batch in chunks(missing, JOBS_PER_TRANSACTION * PHOTOS_PER_JOB):
+            with self._database.write() as session:
+                accepted = self._accept(session, batch)
+            self.publish(accepted)
+
+    def _accept(self, session: Session, photo_ids: Iterable[int]) -> list[Job]:
+        return [
+            jobs.accept(
+                session,
+                JobType.EMBED,
+                {"photo_ids": chunk},
+                job_id=self._new_id(),
+                now=self._clock(),
+                total=len(chunk),
+            )
+            for chunk in chunks(photo_ids, PHOTOS_PER_JOB)
+        ]
+
+
+class IdSet:
+    """Row ids, one bit each: they are dense, and a catalogue has millions."""
+
+    def __init__(self) -> None:
+        self._bits = bytearray()
+
+    def __contains__(self, number: int) -> bool:
+        byte, bit = divmod(number, 8)
+        return byte < len(self._bits) and bool(self._bits[byte] & 1 << bit)
+
+    def add(self, number: int) -> None:
+        """Add one."""
+        byte, bit = divmod(number, 8)
+        if byte >= len(self._bits):
+            self._bits.extend(bytes(byte + 1 - len(self._bits)))
+        self._bits[byte] |= 1 << bit

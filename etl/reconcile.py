@@ -1,0 +1,202 @@
+"""Compare database, photo store and index, and mend what can be mended, while all are in use.
+
+The database is the truth. Photos are compared a 256th of the store at a time, so that memory stays
+bounded however many there are.
+"""
+
+import re
+import shutil
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+
+from db import audit, generations
+from db.embeddings import count_live, find_encoder, photos_to_embed
+from db.photos import PREFIXES, PhotoStore
+from db.session import Database
+from db.statements import chunks
+from db.tables import Generation
+from etl.findings import Kind, Notes, Reconciliation
+from models.domain import EncoderSpec, GenerationStatus
+from models.errors import GenerationCorrupt, NotFound, ReindexRunning, Unavailable
+from models.index.proof import prove
+
+OnProgress = Callable[[str, int, int], None]
+"""Called with what is being compared, how much of it is done, and how much there is."""
+
+# A generation's folder is named by its id. Beside it is what its build or its removal works on.
+_FOLDER = re.compile(r"([0-9]+)")
+_ASIDE = re.compile(r"\.([0-9]+)\.[0-9]+-[0-9a-f]{8}")
+
+
+@dataclass(frozen=True, slots=True)
+class Repairs:
+    """What a repair asks of the rest of the machine.
+
+    `queue_missing` accepts jobs for the photos that are neither embedded nor in a job, and
+    `request_reindex` accepts a reindex; it may raise ReindexRunning.
+    """
+
+    queue_missing: Callable[[], object]
+    request_reindex: Callable[[], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What is compared. `encoder` is the one in use: only its embeddings and index are."""
+
+    database: Database
+    store: PhotoStore
+    generations_dir: Path
+    encoder: EncoderSpec
+
+
+def reconcile(
+    machine: Machine,
+    *,
+    now: datetime,
+    repairs: Repairs | None,
+    verify: bool,
+    on_progress: OnProgress,
+) -> Reconciliation:
+    """Compare everything, and with `repairs` mend it; without, nothing is changed.
+
+    `verify` reads and hashes every stored photo too. Raises Unavailable.
+    """
+    notes = Notes()
+    for done, prefix in enumerate(PREFIXES):
+        on_progress("photos", done, len(PREFIXES))
+        _compare_photos(notes, machine, prefix, now, verify=verify, repair=repairs is not None)
+    on_progress("photos", len(PREFIXES), len(PREFIXES))
+    with machine.database.read() as session:
+        encoder_id = find_encoder(session, machine.encoder)
+    _compare_embeddings(notes, machine, encoder_id, repairs)
+    on_progress("index", 0, 1)
+    if encoder_id is not None:
+        _compare_live_generation(notes, machine, encoder_id, repairs)
+    _compare_generation_folders(notes, machine, repair=repairs is not None)
+    on_progress("index", 1, 1)
+    return notes.result()
+
+
+def _compare_photos(
+    notes: Notes, machine: Machine, prefix: str, now: datetime, *, verify: bool, repair: bool
+) -> None:
+    # The rows come first: when a photo has one, its bytes are there.
+    with machine.database.read() as session:
+        rows = audit.photos_under(session, prefix)
+    shelf = machine.store.shelf(prefix, now)
+    stored = shelf.digests
+    notes.photos += len(rows)
+    notes.stored += len(stored)
+
+    damaged = [digest for digest in sorted(stored) if verify and _is_damaged(machine.store, digest)]
+    notes.add(Kind.DAMAGED_PHOTOS, damaged, repaired=repair)
+    notes.add(Kind.LEFTOVERS, shelf.leftovers, repaired=repair)
+    if repair:
+        for digest in damaged:
+            machine.store.delete(digest)
+        for path in shelf.leftovers:
+            machine.store.delete_leftover(path)
+        stored = stored.difference(damaged)
+
+    shown = (digest for digest, is_shown in rows.items() if is_shown)
+    notes.add(Kind.MISSING_PHOTOS, sorted(digest for digest in shown if digest not in stored))
+    orphans = _orphans(machine, stored.difference(rows), now, delete=repair)
+    notes.add(Kind.ORPHANED_PHOTOS, orphans, repaired=repair)
+
+
+def _is_damaged(store: PhotoStore, digest: str) -> bool:
+    try:
+        return sha256(store.get(digest)).hexdigest() != digest
+    except NotFound:
+        return False
+
+
+def _orphans(
+    machine: Machine, digests: Collection[str], now: datetime, *, delete: bool
+) -> Iterator[str]:
+    """Those of the photos that nothing names and that are too old to be named soon."""
+    # What is looked at last is the age: `db.photos` says why that is safe.
+    take = machine.store.delete_old if delete else machine.store.is_old
+    for chunk in chunks(sorted(digests)):
+        with machine.database.read() as session:
+            named = audit.named(session, chunk)
+        yield from (digest for digest in chunk if digest not in named and take(digest, now))
+
+
+def _compare_embeddings(
+    notes: Notes, machine: Machine, encoder_id: int | None, repairs: Repairs | None
+) -> None:
+    with machine.database.read() as session:
+        unembedded = photos_to_embed(session, encoder_id)
+        unshown = audit.count_unshown(session, encoder_id)
+    if unembedded and repairs:
+        repairs.queue_missing()
+    notes.add(Kind.UNEMBEDDED_PHOTOS, unembedded, repaired=repairs is not None)
+    notes.count(Kind.UNSHOWN_EMBEDDINGS, unshown)
+
+
+def _compare_live_generation(
+    notes: Notes, machine: Machine, encoder_id: int, repairs: Repairs | None
+) -> None:
+    with machine.database.read() as session:
+        live = generations.live(session, encoder_id)
+        if live and live.last_change is not None:
+            behind = audit.count_changes_after(session, live.last_change)
+            notes.count(Kind.CHANGES_SINCE_GENERATION, behind)
+        # The open one will be the answer to whatever is wrong with the live one.
+        if audit.reindex_is_open(session):
+            return
+        is_missing = not live and count_live(session, encoder_id) > 0
+    problem = _problem_with(machine, live) if live else None
+    if not (is_missing or problem):
+        return
+    if repairs:
+        # Asked for by somebody else in the meantime, it is as good.
+        with suppress(ReindexRunning):
+            repairs.request_reindex()
+    kind = Kind.DAMAGED_GENERATION if problem else Kind.MISSING_GENERATION
+    notes.add(kind, [problem or machine.encoder.label], repaired=repairs is not None)
+
+
+def _problem_with(machine: Machine, live: Generation) -> str | None:
+    """Why search workers will refuse the live generation, if they will. Reads every byte."""
+    folder = machine.generations_dir / str(live.id)
+    try:
+        prove(folder, live.manifest_sha256)
+    except OSError as error:
+        raise Unavailable(f"{folder} can't be read.") from error
+    except GenerationCorrupt as error:
+        with machine.database.read() as session:
+            status = audit.generation_statuses(session)[live.id]
+        # Replaced and removed while it was being read, it is no trouble.
+        return str(error) if status is GenerationStatus.LIVE else None
+    return None
+
+
+def _compare_generation_folders(notes: Notes, machine: Machine, *, repair: bool) -> None:
+    # The folders come first: when a generation has one, its row is there.
+    folders = list(machine.generations_dir.glob("*"))
+    with machine.database.read() as session:
+        statuses = audit.generation_statuses(session)
+    for folder in sorted(folders):
+        # Looked at again: what a build had aside is gone once its row is live.
+        if _is_orphaned(folder.name, statuses) and folder.exists():
+            if repair:
+                shutil.rmtree(folder, ignore_errors=True)
+            gone = repair and not folder.exists()
+            notes.add(Kind.ORPHANED_GENERATIONS, [folder], repaired=gone)
+
+
+def _is_orphaned(name: str, statuses: dict[int, GenerationStatus]) -> bool:
+    """Whether a name is a generation's that no row has use for; others are somebody else's."""
+    if found := _FOLDER.fullmatch(name):
+        kept = {*generations.USABLE, GenerationStatus.BUILDING}
+        return statuses.get(int(found[1])) not in kept
+    if found := _ASIDE.fullmatch(name):
+        return statuses.get(int(found[1])) is not GenerationStatus.BUILDING
+    return False

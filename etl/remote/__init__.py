@@ -1,0 +1,1 @@
+"""Where feeds come from: one module a protocol, all over fsspec."""

@@ -1,0 +1,39 @@
+"""A feed's table from its file to clean rows, as the intake brings it there."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from etl.rejects import Reject
+from etl.tables import IMAGES, PRODUCTS, TableSpec, open_table
+from etl.transform import clean_images, clean_products, without_repeats
+
+_CLEAN = {PRODUCTS.name: clean_products, IMAGES.name: clean_images}
+
+
+@dataclass(frozen=True)
+class CleanTable:
+    """What became of a table's rows; `rejects` are in the order of rows."""
+
+    frame: pd.DataFrame
+    rejects: list[Reject]
+    rows: int
+
+
+def clean_table(path: Path, spec: TableSpec = PRODUCTS, chunk: int = 1_000) -> CleanTable:
+    """Read and clean a table in chunks of this many rows. Raises InvalidFeed."""
+    frames = [_CLEAN[spec.name](pd.DataFrame(columns=spec.columns, index=_NO_ROWS)).frame]
+    rejects: list[Reject] = []
+    rows = 0
+    known: set[str] = set()
+    for part in open_table(path, spec).chunks(chunk):
+        cleaned = without_repeats(_CLEAN[spec.name](part.frame), known, spec.name)
+        known |= set(cleaned.frame["id"])
+        frames.append(cleaned.frame)
+        rejects += part.rejects + cleaned.rejects
+        rows += part.rows
+    return CleanTable(pd.concat(frames), sorted(rejects, key=lambda reject: reject.row), rows)
+
+
+_NO_ROWS = pd.Index([], dtype="int64", name="row")
