@@ -21,7 +21,7 @@ from tempfile import NamedTemporaryFile
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from models.errors import InvalidInput, NotFound, Unavailable
+from models.errors import InvalidInput, NotFound, SetupError, Unavailable
 
 PREFIXES = tuple(f"{number:02x}" for number in range(256))
 """What SHA-256 begin with: the parts into which a store divides for looking through it."""
@@ -52,10 +52,14 @@ class Shelf:
 class PhotoStore:
     """Content-addressed photos at an fsspec URL. What `put` returned from survives a power cut.
 
-    Every method raises Unavailable when the store can't be reached.
+    Every method raises Unavailable when the store can't be reached. Raises SetupError for a URL that
+    photos can't be stored at.
     """
 
     def __init__(self, url: str) -> None:
+        if url.startswith(("sftp://", "ssh://")):
+            # Opened by a bare URL, these take any host key.
+            raise SetupError("Photos can't be stored over SFTP: use a folder or an object store.")
         self._url = url
 
     def put(self, data: bytes) -> str:

@@ -15,7 +15,7 @@ from s3fs import S3FileSystem
 
 from db import photos
 from db.photos import GRACE, PREFIXES, PhotoStore
-from models.errors import InvalidInput, NotFound, Unavailable
+from models.errors import InvalidInput, NotFound, SetupError, Unavailable
 from tests.support.s3 import ACCESS_KEY, SECRET_KEY, s3_client, s3_server
 
 
@@ -251,3 +251,8 @@ def test_a_killed_writer_leaves_a_file_that_is_found(store: PhotoStore, tmp_path
     for _ in range(2):
         store.delete_leftover(found[0])
     assert [path for path in (tmp_path / "photos").rglob("*") if path.is_file()] == []
+
+
+def test_photos_are_not_stored_where_nobody_checks_the_host() -> None:
+    with pytest.raises(SetupError, match="SFTP"):
+        PhotoStore("sftp://host/photos")
