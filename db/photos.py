@@ -52,8 +52,8 @@ class Shelf:
 class PhotoStore:
     """Content-addressed photos at an fsspec URL. What `put` returned from survives a power cut.
 
-    Every method raises Unavailable when the store can't be reached. Raises SetupError for a URL that
-    photos can't be stored at.
+    Raises SetupError for a URL that photos can't be stored at. Every method raises Unavailable when
+    the store can't be reached.
     """
 
     def __init__(self, url: str) -> None:
