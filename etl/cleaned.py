@@ -13,13 +13,14 @@ import pyarrow.parquet as pq
 
 from db.listings import ListingData, PhotoData
 from db.photos import PhotoStore
+from db.statements import chunks
 from etl.clean import TableRows
 from etl.ids import canonical_id, is_id
 from etl.images import FeedPhoto, PreparedPhoto
 from etl.rejects import aside
 from etl.sink import IsListed
 from etl.staging import PRODUCTS_FILE as STAGED_PRODUCTS
-from etl.staging import read_listings
+from etl.staging import read_listings, read_rows
 from etl.tables import PRODUCTS
 from models.errors import InvalidFeed, NotFound
 
@@ -28,7 +29,6 @@ IMAGES_FILE = "images.parquet"
 REJECTS_FILE = "rejects.csv"
 REPORT_FILE = "report.json"
 PHOTO_FOLDER = "photos"
-ROWS_AT_ONCE = 10_000
 
 IMAGES_SCHEMA = pa.schema(
     [
@@ -69,9 +69,8 @@ class CleanedFolder:
 
     def listed_ids(self) -> Iterator[list[str]]:
         """The ids of all products that the feed listed, those of rejected rows included."""
-        with pq.ParquetFile(self._products) as file:
-            for batch in file.iter_batches(ROWS_AT_ONCE, columns=["id"]):
-                yield batch.column("id").to_pylist()
+        for rows in chunks(read_rows(self._products, ["id"])):
+            yield [row["id"] for row in rows]
         with (self._folder / REJECTS_FILE).open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
                 if row["file"] == PRODUCTS.name and is_id(row["id"]):
@@ -82,14 +81,10 @@ class CleanedFolder:
 
         They are as photos rest, and stay so: standardising them again would cost quality.
         """
-        row = 1
-        with pq.ParquetFile(self._images) as file:
-            for batch in file.iter_batches(ROWS_AT_ONCE):
-                for image in batch.to_pylist():
-                    row += 1
-                    source = FeedPhoto(row, image["id"], image["product_id"], self._folder)
-                    photo = PhotoData(image["sha256"], image["width"], image["height"])
-                    yield self._copy(source, photo, store)
+        for row, image in enumerate(read_rows(self._images), start=2):
+            source = FeedPhoto(row, image["id"], image["product_id"], self._folder)
+            photo = PhotoData(image["sha256"], image["width"], image["height"])
+            yield self._copy(source, photo, store)
 
     def _copy(self, source: FeedPhoto, photo: PhotoData, store: PhotoStore | None) -> PreparedPhoto:
         try:

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
 
 import pandas as pd
@@ -72,7 +72,9 @@ class Staging:
         self._keys_path.parent.mkdir(parents=True, exist_ok=True)
         self._keys_path.unlink(missing_ok=True)
         self._keys = sqlite3.connect(self._keys_path, isolation_level=None)
+        # Both are large, and of no use to the next run.
         self._stack.callback(self._keys_path.unlink)
+        self._stack.callback(self.products_path.unlink, missing_ok=True)
         self._stack.callback(self._keys.close)
         self._keys.executescript(_SCHEMA)
         self._keys.execute("BEGIN")
@@ -164,20 +166,27 @@ class Staging:
 
 def read_listings(path: Path) -> Iterator[ListingData]:
     """The listings in a Parquet file of clean products, a few at a time."""
+    for row in read_rows(path):
+        yield ListingData(
+            id=UUID(row["id"]),
+            title=row["title"],
+            description=row["description"],
+            category=row["category"],
+            price=row["price"],
+            currency=row["currency"],
+            location=row["location"],
+            latitude=row["latitude"],
+            longitude=row["longitude"],
+        )
+
+
+def read_rows(path: Path, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
+    """The rows of a Parquet file, all columns or these, a few at a time."""
     with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(ROWS_AT_ONCE):
-            for row in batch.to_pylist():
-                yield ListingData(
-                    id=UUID(row["id"]),
-                    title=row["title"],
-                    description=row["description"],
-                    category=row["category"],
-                    price=row["price"],
-                    currency=row["currency"],
-                    location=row["location"],
-                    latitude=row["latitude"],
-                    longitude=row["longitude"],
-                )
+        # Group by group: read in one go, pyarrow holds on to what it has read.
+        for group in range(file.num_row_groups):
+            for batch in file.iter_batches(ROWS_AT_ONCE, row_groups=[group], columns=columns):
+                yield from batch.to_pylist()
 
 
 def _packed(uuid: str) -> bytes:
