@@ -55,6 +55,10 @@ def as_json(report: IntakeReport, written: dict[str, int], cost: Cost) -> dict[s
         "photos": asdict(report.photos),
         "categories": asdict(report.categories),
         "written": written,
+        "reasons": [
+            {"file": file, "field": field, "reason": reason, "rows": rows}
+            for (file, field, reason), rows in report.reasons.most_common()
+        ],
         "seconds": round(cost.seconds, 2),
         "peak_mb": round(cost.peak_mb, 1),
     }

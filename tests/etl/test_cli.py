@@ -25,6 +25,7 @@ from tests.support.feeds import (
     write_feed,
 )
 from tests.support.pictures import jpeg
+from tests.support.web import file_server
 
 Run = Callable[..., Result]
 
@@ -82,6 +83,7 @@ def test_a_seed_is_reported_as_json(tmp_path: Path, data_dir: Path, run: Run) ->
         "photos": {"read": 6, "accepted": 6, "rejected": 0},
         "categories": {"root": 1, "sub": 1},
         "written": {"listings": 3, "photos": 6, "categories": 2},
+        "reasons": [],
         "listings": {"created": 3, "updated": 0, "unchanged": 0, "pruned": 0},
         "queued": 6,
         "embedded": 0,
@@ -194,6 +196,24 @@ def test_an_archive_is_unpacked_and_seeded_under_its_name(
     report = last_line(run("seed", archive, "--no-wait", "--json"))
     assert report["photos"] == {"read": 4, "accepted": 4, "rejected": 0}
     assert (data_dir / "reports" / "monday-rejects.csv").is_file()
+
+
+def test_a_feed_is_seeded_from_where_it_is(
+    tmp_path: Path, data_dir: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    simple_feed(tmp_path / "there" / "monday", 2)
+    with file_server(tmp_path / "there") as server:
+        url = f"http://127.0.0.1:{server.server_port}/monday"
+        before = files(tmp_path)
+        expected = {"listings": 2, "photos": 4, "categories": 2}
+        assert last_line(run("seed", url, "--dry-run", "--json"))["written"] == expected
+        assert files(tmp_path) == before
+        assert last_line(run("seed", url, "--no-wait", "--json"))["written"] == expected
+        again = last_line(run("seed", url, "--no-wait", "--json"))
+    assert again["written"] == {"listings": 0, "photos": 0, "categories": 0}
+    assert (data_dir / "feeds" / "monday" / "Products.csv").is_file()
 
 
 def test_a_seed_in_process_ends_with_an_index_and_needs_no_broker(

@@ -80,6 +80,15 @@ def test_the_report_as_json_names_every_count() -> None:
         "photos": {"read": 11, "accepted": 10, "rejected": 1},
         "categories": {"root": 7, "sub": 17},
         "written": {"listings": 5, "photos": 4, "categories": 3},
+        "reasons": [
+            {"file": "Products.csv", "field": "price", "reason": "is negative", "rows": 2},
+            {
+                "file": "Images.csv",
+                "field": "",
+                "reason": "is not valid [csv]: unexpected end",
+                "rows": 1,
+            },
+        ],
         "seconds": 0.5,
         "peak_mb": 123.5,
     }
