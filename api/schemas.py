@@ -14,7 +14,8 @@ from pydantic import (
     model_validator,
 )
 
-from db.listings import CATEGORY_SEPARATOR, ListingData, ListingView
+from db.categories import CATEGORY_SEPARATOR
+from db.listings import ListingData, ListingView
 from db.tables import Generation, Job
 from models.domain import GenerationStatus, JobStatus, JobType
 from models.offers import (

@@ -1,11 +1,63 @@
-"""The category tree as a dictionary both ways, for whoever reads what models have learnt."""
+"""The category tree. Each path has an integer for ever: it is what models learn."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
+from db.statements import chunks, insert_rows, is_postgresql
 from db.tables import Category
+
+CATEGORY_SEPARATOR = " / "
+
+# Any constant works; it only must not be used for another purpose in the same database.
+APPENDING_LOCK = 0x4D4C_4354
+
+
+def ensure_categories(session: Session, paths: Iterable[str]) -> dict[str, int]:
+    """The integer of every category path and of its parents, adding those not known yet.
+
+    New ones get the next integers, without gaps and in the order given.
+    """
+    wanted = with_parents(paths)
+    ids = category_ids(session, wanted)
+    if len(ids) == len(wanted):
+        return ids
+    if is_postgresql(session):
+        # One transaction at a time appends. SQLite has a single writer anyway.
+        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": APPENDING_LOCK})
+        ids = category_ids(session, wanted)
+    # Not the database's own counter: it also counts what was rolled back.
+    last = session.scalar(select(func.max(Category.id))) or 0
+    new = [path for path in wanted if path not in ids]
+    ids |= {path: number for number, path in enumerate(new, start=last + 1)}
+    insert_rows(session, Category, [_category(path, ids) for path in new])
+    return ids
+
+
+def with_parents(paths: Iterable[str]) -> list[str]:
+    """The paths and all those above them, each once, parents first."""
+    found: dict[str, None] = {}
+    for path in paths:
+        parts = path.split(CATEGORY_SEPARATOR)
+        for depth in range(1, len(parts) + 1):
+            found[CATEGORY_SEPARATOR.join(parts[:depth])] = None
+    return list(found)
+
+
+def _category(path: str, ids: Mapping[str, int]) -> dict[str, Any]:
+    parent, _, name = path.rpartition(CATEGORY_SEPARATOR)
+    return {"id": ids[path], "path": path, "name": name, "parent_id": ids.get(parent)}
+
+
+def category_ids(session: Session, paths: Iterable[str]) -> dict[str, int]:
+    """The integers of those paths that are known."""
+    found: dict[str, int] = {}
+    for chunk in chunks(paths):
+        rows = session.execute(select(Category.path, Category.id).where(Category.path.in_(chunk)))
+        found.update(dict(rows.all()))
+    return found
 
 
 def export_categories(session: Session) -> dict[str, Any]:

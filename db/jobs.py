@@ -353,14 +353,18 @@ def progress_of(session: Session, job_ids: Sequence[UUID]) -> Progress:
     return total
 
 
-def open_among(session: Session, job_ids: Sequence[UUID]) -> list[UUID]:
-    """Those of the jobs that have not ended, oldest first."""
+def due_among(session: Session, job_ids: Sequence[UUID], now: datetime) -> list[UUID]:
+    """Those of the jobs that have not ended and need not wait for another attempt, oldest first."""
     return [
         job_id
         for chunk in chunks(job_ids)
         for job_id in session.scalars(
             select(Job.id)
-            .where(Job.id.in_(chunk), Job.status.in_(OPEN_STATUSES))
+            .where(
+                Job.id.in_(chunk),
+                Job.status.in_(OPEN_STATUSES),
+                or_(Job.attempt == 0, Job.publish_after <= now),
+            )
             .order_by(Job.created_at, Job.id)
         )
     ]

@@ -7,26 +7,21 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, and_, delete, func, or_, select, text, update
+from sqlalchemy import Row, Select, and_, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from db.categories import category_ids, ensure_categories
 from db.changes import record_changes
 from db.statements import (
     chunks,
     insert_missing,
     insert_or_update,
     insert_rows,
-    is_postgresql,
 )
 from db.tables import Category, Listing, ListingPhoto, Photo
 from models.domain import ListingStatus
 from models.errors import NotFound
 from models.offers import is_joke_price, split_location
-
-CATEGORY_SEPARATOR = " / "
-
-# Any constant works; it only must not be used for another purpose in the same database.
-APPENDING_LOCK = 0x4D4C_4354
 
 Columns = dict[str, Any]
 
@@ -84,49 +79,18 @@ class Written:
         )
 
 
-def ensure_categories(session: Session, paths: Iterable[str]) -> dict[str, int]:
-    """The integer of every category path and of its parents, adding those not known yet.
+@dataclass(frozen=True, slots=True)
+class Upserted:
+    """Which listings a write created, changed and left as they were."""
 
-    New ones get the next integers, without gaps and in the order given.
-    """
-    wanted = with_parents(paths)
-    ids = category_ids(session, wanted)
-    if len(ids) == len(wanted):
-        return ids
-    if is_postgresql(session):
-        # One transaction at a time appends. SQLite has a single writer anyway.
-        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": APPENDING_LOCK})
-        ids = category_ids(session, wanted)
-    # Not the database's own counter: it also counts what was rolled back.
-    last = session.scalar(select(func.max(Category.id))) or 0
-    new = [path for path in wanted if path not in ids]
-    ids |= {path: number for number, path in enumerate(new, start=last + 1)}
-    insert_rows(session, Category, [_category(path, ids) for path in new])
-    return ids
+    created: set[UUID]
+    updated: set[UUID]
+    unchanged: set[UUID]
 
-
-def with_parents(paths: Iterable[str]) -> list[str]:
-    """The paths and all those above them, each once, parents first."""
-    found: dict[str, None] = {}
-    for path in paths:
-        parts = path.split(CATEGORY_SEPARATOR)
-        for depth in range(1, len(parts) + 1):
-            found[CATEGORY_SEPARATOR.join(parts[:depth])] = None
-    return list(found)
-
-
-def _category(path: str, ids: Mapping[str, int]) -> Columns:
-    parent, _, name = path.rpartition(CATEGORY_SEPARATOR)
-    return {"id": ids[path], "path": path, "name": name, "parent_id": ids.get(parent)}
-
-
-def category_ids(session: Session, paths: Iterable[str]) -> dict[str, int]:
-    """The integers of those paths that are known."""
-    found: dict[str, int] = {}
-    for chunk in chunks(paths):
-        rows = session.execute(select(Category.path, Category.id).where(Category.path.in_(chunk)))
-        found.update(dict(rows.all()))
-    return found
+    @property
+    def written(self) -> Written:
+        """How many of each."""
+        return Written(len(self.created), len(self.updated), len(self.unchanged))
 
 
 def ensure_photos(session: Session, photos: Collection[PhotoData], now: datetime) -> dict[str, int]:
@@ -163,7 +127,7 @@ def stored_photos(session: Session, hashes: Iterable[str]) -> dict[str, PhotoDat
 
 def upsert_listings(
     session: Session, listings: Sequence[ListingData], now: datetime, *, feed: str | None = None
-) -> Written:
+) -> Upserted:
     """Create or update listings by id; a deleted one becomes active again.
 
     A listing that is already as stated is not touched. Ids must be unique within a call. `feed`
@@ -185,18 +149,18 @@ def upsert_listings(
         )
     revived = [row.id for row in existing.values() if row.status is ListingStatus.DELETED]
     record_changes(session, _photos_of(session, revived))
-    return _count(rows, existing, changed)
+    return _sorted_out(rows, existing, changed)
 
 
 def compare_listings(
     session: Session, listings: Sequence[ListingData], *, feed: str | None = None
-) -> Written:
+) -> Upserted:
     """What `upsert_listings` would write. Changes nothing."""
     stated = dict.fromkeys(item.category for item in listings if item.category)
     # Zero is no category's integer: a listing of a category that is yet to be made is changed.
     categories = dict.fromkeys(stated, 0) | category_ids(session, stated)
     rows, existing = _beside_stored(session, listings, categories, feed, lock=False)
-    return _count(rows, existing, _changed(rows, existing))
+    return _sorted_out(rows, existing, _changed(rows, existing))
 
 
 def _beside_stored(
@@ -228,11 +192,15 @@ def _changed(
     return [row for row in rows if existing.get(row["id"]) != tuple(row.values())]
 
 
-def _count(
+def _sorted_out(
     rows: Sequence[Columns], existing: Mapping[UUID, Any], changed: Sequence[Columns]
-) -> Written:
-    created = len(rows) - len(existing)
-    return Written(created, len(changed) - created, len(rows) - len(changed))
+) -> Upserted:
+    written = {row["id"] for row in changed}
+    return Upserted(
+        created=written - existing.keys(),
+        updated=written & existing.keys(),
+        unchanged={row["id"] for row in rows} - written,
+    )
 
 
 def _columns(item: ListingData, categories: Mapping[str, int], feed: str | None) -> Columns:
@@ -255,37 +223,61 @@ def _columns(item: ListingData, categories: Mapping[str, int], feed: str | None)
     return columns if feed is None else columns | {"feed": feed}
 
 
-def set_photos(session: Session, photos: Mapping[UUID, Sequence[int]]) -> list[int]:
-    """Make these the listings' photos, in order; returns the photos that were not theirs before."""
-    before: dict[UUID, list[int]] = {listing_id: [] for listing_id in photos}
-    for chunk in chunks(photos):
+def set_photos(
+    session: Session, photos: Mapping[UUID, Sequence[int]], *, keep: Collection[UUID] = ()
+) -> set[UUID]:
+    """Make these the listings' photos, in order; returns the listings that this changes.
+
+    Those listings that are in `keep` keep the photos they have, behind these.
+    """
+    before = _photo_ids_of(session, photos)
+    changed: dict[UUID, list[int]] = {}
+    touched: set[int] = set()
+    for listing_id, stated in photos.items():
+        had = before.get(listing_id, [])
+        wanted = list(dict.fromkeys([*stated, *had] if listing_id in keep else stated))
+        if wanted != had:
+            changed[listing_id] = wanted
+            touched |= set(wanted) ^ set(had)
+    for chunk in chunks(changed):
+        session.execute(delete(ListingPhoto).where(ListingPhoto.listing_id.in_(chunk)))
+    rows = [
+        {"listing_id": listing_id, "photo_id": photo_id, "position": position}
+        for listing_id, wanted in changed.items()
+        for position, photo_id in enumerate(wanted)
+    ]
+    insert_rows(session, ListingPhoto, rows)
+    record_changes(session, touched)
+    return set(changed)
+
+
+def _photo_ids_of(session: Session, listing_ids: Iterable[UUID]) -> dict[UUID, list[int]]:
+    """The photos of each listing that has some, in order."""
+    found: dict[UUID, list[int]] = {}
+    for chunk in chunks(listing_ids):
         rows = session.execute(
             select(ListingPhoto.listing_id, ListingPhoto.photo_id)
             .where(ListingPhoto.listing_id.in_(chunk))
             .order_by(ListingPhoto.position)
         )
         for listing_id, photo_id in rows:
-            before[listing_id].append(photo_id)
-    changed = {
-        listing_id: list(dict.fromkeys(wanted))
-        for listing_id, wanted in photos.items()
-        if list(dict.fromkeys(wanted)) != before[listing_id]
-    }
-    for chunk in chunks(changed):
-        session.execute(delete(ListingPhoto).where(ListingPhoto.listing_id.in_(chunk)))
-    rows_to_add = [
-        {"listing_id": listing_id, "photo_id": photo_id, "position": position}
-        for listing_id, wanted in changed.items()
-        for position, photo_id in enumerate(wanted)
-    ]
-    insert_rows(session, ListingPhoto, rows_to_add)
-    added: set[int] = set()
-    touched: set[int] = set()
-    for listing_id, wanted in changed.items():
-        added |= set(wanted) - set(before[listing_id])
-        touched |= set(wanted) ^ set(before[listing_id])
-    record_changes(session, touched)
-    return sorted(added)
+            found.setdefault(listing_id, []).append(photo_id)
+    return found
+
+
+def photos_shown(session: Session, listing_ids: Iterable[UUID]) -> dict[UUID, list[str]]:
+    """The SHA-256 of each listing's photos, in order, where it has some."""
+    found: dict[UUID, list[str]] = {}
+    for chunk in chunks(listing_ids):
+        rows = session.execute(
+            select(ListingPhoto.listing_id, Photo.sha256)
+            .join(Photo, Photo.id == ListingPhoto.photo_id)
+            .where(ListingPhoto.listing_id.in_(chunk))
+            .order_by(ListingPhoto.position)
+        )
+        for listing_id, sha256 in rows:
+            found.setdefault(listing_id, []).append(sha256)
+    return found
 
 
 def delete_listing(session: Session, listing_id: UUID, now: datetime) -> None:
@@ -298,15 +290,22 @@ def delete_listings(session: Session, listing_ids: Sequence[UUID], now: datetime
     """Take out those of the listings that are active; returns how many were."""
     deleted = [
         listing_id
-        for chunk in chunks(sorted(listing_ids))
+        for chunk in chunks(listing_ids)
         for listing_id in session.scalars(
-            update(Listing)
+            select(Listing.id)
             .where(Listing.id.in_(chunk), Listing.status == ListingStatus.ACTIVE)
-            .values(status=ListingStatus.DELETED, updated_at=now)
-            .returning(Listing.id)
-            .execution_options(synchronize_session=False)
+            # Locked in the order in which `upsert_listings` locks: an update takes any order.
+            .order_by(Listing.id)
+            .with_for_update()
         )
     ]
+    for chunk in chunks(deleted):
+        session.execute(
+            update(Listing)
+            .where(Listing.id.in_(chunk))
+            .values(status=ListingStatus.DELETED, updated_at=now)
+            .execution_options(synchronize_session=False)
+        )
     record_changes(session, _photos_of(session, deleted))
     return len(deleted)
 
@@ -322,6 +321,19 @@ def listings_of_feed(session: Session, feed: str, after: UUID | None, limit: int
     if after is not None:
         statement = statement.where(Listing.id > after)
     return list(session.scalars(statement))
+
+
+def feed_size(session: Session, feed: str) -> tuple[int, int]:
+    """How many active listings a feed has brought, and how many photos these show together."""
+    of_feed = (Listing.feed == feed, Listing.status == ListingStatus.ACTIVE)
+    listings = session.scalar(select(func.count()).select_from(Listing).where(*of_feed))
+    photos = session.scalar(
+        select(func.count())
+        .select_from(ListingPhoto)
+        .join(Listing, Listing.id == ListingPhoto.listing_id)
+        .where(*of_feed)
+    )
+    return listings or 0, photos or 0
 
 
 def get_listing(session: Session, listing_id: UUID) -> ListingView:
@@ -443,12 +455,5 @@ def count_photos(session: Session) -> int:
 
 
 def _photos_of(session: Session, listing_ids: Collection[UUID]) -> list[int]:
-    return [
-        photo_id
-        for chunk in chunks(listing_ids)
-        for photo_id in session.scalars(
-            select(ListingPhoto.photo_id)
-            .where(ListingPhoto.listing_id.in_(chunk))
-            .order_by(ListingPhoto.listing_id, ListingPhoto.position)
-        )
-    ]
+    found = _photo_ids_of(session, listing_ids)
+    return [photo_id for photo_ids in found.values() for photo_id in photo_ids]

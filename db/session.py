@@ -61,9 +61,11 @@ def _prepare_sqlite(engine: Engine) -> None:
 
 
 def _lacks_schema(error: Exception) -> bool:
-    """Whether a statement named a table that is not there, as each driver says it."""
+    """Whether a statement named a table or column that is not there, as each driver says it."""
     cause = str(getattr(error, "orig", ""))
-    return "no such table" in cause or ('relation "' in cause and "does not exist" in cause)
+    if "does not exist" in cause:
+        return 'relation "' in cause or "column " in cause
+    return "no such table" in cause or "no such column" in cause
 
 
 class Database:
@@ -100,7 +102,7 @@ class Database:
         except (DBAPIError, PoolTimeout) as error:
             if _lacks_schema(error):
                 raise SetupError(
-                    "The database has no tables yet: run `marketlens migrate`."
+                    "The database lacks tables of this release: run `marketlens migrate`."
                 ) from error
             if not isinstance(error, OperationalError | InterfaceError | PoolTimeout):
                 raise

@@ -182,7 +182,8 @@ class Encoder(Base):
 class Embedding(Base):
     """A photo as one encoder sees it: an L2-normalised vector, little-endian float16.
 
-    Never updated: the same photo and encoder give the same vector.
+    An empty vector says that the encoder finds nothing to compare in the photo: it is done, but
+    nothing can be found by it. Never updated: the same photo and encoder give the same vector.
     """
 
     __tablename__ = "embeddings"

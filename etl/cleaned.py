@@ -20,7 +20,7 @@ from etl.images import FeedPhoto, PreparedPhoto
 from etl.rejects import aside
 from etl.sink import IsListed
 from etl.staging import PRODUCTS_FILE as STAGED_PRODUCTS
-from etl.staging import read_listings, read_rows
+from etl.staging import PRODUCTS_SCHEMA, read_listings, read_rows
 from etl.tables import PRODUCTS
 from models.errors import InvalidFeed, NotFound
 
@@ -30,6 +30,7 @@ REJECTS_FILE = "rejects.csv"
 REPORT_FILE = "report.json"
 PHOTO_FOLDER = "photos"
 
+# A photo that could not be used has a reason instead of a digest.
 IMAGES_SCHEMA = pa.schema(
     [
         ("id", pa.string()),
@@ -37,8 +38,12 @@ IMAGES_SCHEMA = pa.schema(
         ("sha256", pa.string()),
         ("width", pa.int32()),
         ("height", pa.int32()),
+        ("reason", pa.string()),
     ]
 )
+
+PHOTOS_KEY = b"marketlens.photos"
+KNOWN, UNKNOWN = b"known", b"unknown"
 
 
 class CleanedFolder:
@@ -48,20 +53,34 @@ class CleanedFolder:
         self._folder = folder
         self._products = folder / PRODUCTS_FILE
         self._images = folder / IMAGES_FILE
-        self._store = PhotoStore(str(folder / PHOTO_FOLDER))
+        self._rejects = folder / REJECTS_FILE
+        self._photos = folder / PHOTO_FOLDER
+        self._store = PhotoStore(str(self._photos))
 
     def exists(self) -> bool:
         """Whether there is one."""
-        return self._products.is_file() and self._images.is_file()
+        return all(file.is_file() for file in (self._products, self._images, self._rejects))
+
+    def has_photos(self) -> bool:
+        """Whether anything is known of photos: the feed had a folder of them, and ours is here."""
+        metadata = pq.read_schema(self._images).metadata
+        return metadata.get(PHOTOS_KEY) == KNOWN and self._photos.is_dir()
 
     def rows(self) -> TableRows:
-        """How many rows it has. Raises InvalidFeed when it can't be read."""
+        """How many rows it has. Raises InvalidFeed when it can't be read, or is another's."""
+        return TableRows(
+            self._count(self._products, PRODUCTS_SCHEMA), self._count(self._images, IMAGES_SCHEMA)
+        )
+
+    def _count(self, path: Path, schema: pa.Schema) -> int:
         try:
-            return TableRows(
-                pq.read_metadata(self._products).num_rows, pq.read_metadata(self._images).num_rows
-            )
+            with pq.ParquetFile(path) as file:
+                if file.schema_arrow.equals(schema):
+                    rows: int = file.metadata.num_rows
+                    return rows
         except (OSError, pa.ArrowException) as error:
-            raise InvalidFeed(f"{self._folder} holds no cleaned feed that can be read.") from error
+            raise InvalidFeed(f"{path} can't be read.") from error
+        raise InvalidFeed(f"{path} was not written by this release: clean the feed again.")
 
     def listings(self) -> Iterator[ListingData]:
         """The listings, in the feed's order."""
@@ -71,7 +90,7 @@ class CleanedFolder:
         """The ids of all products that the feed listed, those of rejected rows included."""
         for rows in chunks(read_rows(self._products, ["id"])):
             yield [row["id"] for row in rows]
-        with (self._folder / REJECTS_FILE).open(encoding="utf-8", newline="") as file:
+        with self._rejects.open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
                 if row["file"] == PRODUCTS.name and is_id(row["id"]):
                     yield [canonical_id(row["id"])]
@@ -83,8 +102,11 @@ class CleanedFolder:
         """
         for row, image in enumerate(read_rows(self._images), start=2):
             source = FeedPhoto(row, image["id"], image["product_id"], self._folder)
-            photo = PhotoData(image["sha256"], image["width"], image["height"])
-            yield self._copy(source, photo, store)
+            if image["sha256"] is None:
+                yield PreparedPhoto(source, None, image["reason"])
+            else:
+                photo = PhotoData(image["sha256"], image["width"], image["height"])
+                yield self._copy(source, photo, store)
 
     def _copy(self, source: FeedPhoto, photo: PhotoData, store: PhotoStore | None) -> PreparedPhoto:
         try:
@@ -105,10 +127,16 @@ class CleanedWriter:
         self._staged = staging / STAGED_PRODUCTS
         self._products = folder / PRODUCTS_FILE
         self._images = folder / IMAGES_FILE
+        self._photos = folder / PHOTO_FOLDER
 
-    def start(self) -> None:
-        """Begin the file of images."""
-        self._writer = pq.ParquetWriter(aside(self._images), IMAGES_SCHEMA)
+    def start(self, images: int | None) -> None:
+        """Begin anew: until the end, the folder is no clean feed."""
+        self._images.unlink(missing_ok=True)
+        if images is not None:
+            self._photos.mkdir(exist_ok=True)
+        known = KNOWN if images is not None else UNKNOWN
+        schema = IMAGES_SCHEMA.with_metadata({PHOTOS_KEY: known})
+        self._writer = pq.ParquetWriter(aside(self._images), schema)
 
     def load(self, listings: Sequence[ListingData], photos: Sequence[PreparedPhoto] | None) -> None:
         """Write the photos; the listings are in the staging area's file already."""
@@ -117,19 +145,18 @@ class CleanedWriter:
             {
                 "id": photo.source.id,
                 "product_id": photo.source.listing_id,
-                "sha256": photo.data.sha256,
-                "width": photo.data.width,
-                "height": photo.data.height,
+                "sha256": photo.data and photo.data.sha256,
+                "width": photo.data and photo.data.width,
+                "height": photo.data and photo.data.height,
+                "reason": photo.reason or None,
             }
             for photo in photos or ()
-            if photo.data is not None
         ]
         self._writer.write_table(pa.Table.from_pylist(rows, IMAGES_SCHEMA))
 
     def end(self, is_listed: IsListed) -> None:
-        """Put both files in place. The images come last: without them the folder is not clean."""
+        """Put both files in place, the images last."""
         del is_listed
         self._writer.close()
-        self._images.unlink(missing_ok=True)
         self._staged.replace(self._products)
         aside(self._images).replace(self._images)

@@ -4,6 +4,8 @@ They end with 0 when all is well, with 1 when they did their work but left somet
 rejected row, a problem, a difference), and with 2 when they could not do it.
 """
 
+import json
+import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,13 +40,15 @@ JsonReport = Annotated[
 
 
 @contextmanager
-def ending() -> Generator[Bars]:
+def ending(*, json_report: bool = False) -> Generator[Bars]:
     """Bars for a command, which ends with exit code 2 and a sentence when it can't be done."""
     try:
         with Bars(Console(stderr=True)) as bars:
             yield bars
-    except MarketlensError as error:
+    except (MarketlensError, OSError, sqlite3.Error) as error:
         typer.echo(f"marketlens: {error}", err=True)
+        if json_report:
+            typer.echo(json.dumps({"error": str(error)}))
         raise typer.Exit(NOT_DONE) from error
 
 
@@ -79,7 +83,7 @@ def fetch(
     """Copy a feed from wherever it is. Run again, it goes on, and fetches only what is new."""
     from etl.commands.upkeep import run_fetch  # noqa: PLC0415
 
-    with ending() as bars:
+    with ending(json_report=json_report) as bars:
         run_fetch(source, folder, bars, dry_run=dry_run, json_report=json_report)
 
 
@@ -94,7 +98,7 @@ def clean(
     """Clean a feed into a folder that `seed` takes in, here or on another machine."""
     from etl.commands.clean import run_clean  # noqa: PLC0415
 
-    with ending() as bars:
+    with ending(json_report=json_report) as bars:
         left = run_clean(source, folder, Settings(), bars, dry_run=dry_run, json_report=json_report)
     raise typer.Exit(LOOK_AT_IT if left else 0)
 
@@ -110,7 +114,10 @@ def seed(
         bool, typer.Option("--prune", help="Take out the feed's listings that it lists no more.")
     ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Prune even if most of the feed's listings are gone.")
+        bool,
+        typer.Option(
+            "--force", help="Let go of most of the feed's listings or photos, if need be."
+        ),
     ] = False,
     inline: Annotated[
         bool, typer.Option("--inline", help="Embed and index in this process, without a queue.")
@@ -123,6 +130,9 @@ def seed(
     """Take in a marketplace's feed: clean it, store it, and queue its photos for embedding."""
     from etl.commands.seed import SeedOptions, run_seed  # noqa: PLC0415
 
+    if inline and not wait:
+        raise typer.BadParameter("--inline does the work here: it can't go with --no-wait.")
+
     options = SeedOptions(
         feed=feed,
         prune=prune,
@@ -133,7 +143,7 @@ def seed(
         dry_run=dry_run,
         json_report=json_report,
     )
-    with ending() as bars:
+    with ending(json_report=json_report) as bars:
         left = run_seed(source, Settings(), bars, options)
     raise typer.Exit(LOOK_AT_IT if left else 0)
 
@@ -156,7 +166,7 @@ def reconcile(
     """Compare database, photo store and index: what is missing, orphaned or stale."""
     from etl.commands.upkeep import run_reconcile  # noqa: PLC0415
 
-    with ending() as bars:
+    with ending(json_report=json_report) as bars:
         left = run_reconcile(
             Settings(),
             bars,
@@ -180,5 +190,5 @@ def export(
     """Write the categories' integers as JSON: a dictionary both ways."""
     from etl.commands.upkeep import run_export  # noqa: PLC0415
 
-    with ending():
+    with ending(json_report=json_report):
         run_export(file, Settings(), dry_run=dry_run, json_report=json_report)

@@ -7,7 +7,8 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from db import jobs
-from db.embeddings import embedded, photos_to_embed, promised_photos, register_encoder
+from db.embeddings import embedded, open_embed_jobs, photos_to_embed, register_encoder
+from db.ids import IdSet
 from db.session import Database
 from db.statements import chunks
 from db.tables import Job
@@ -49,9 +50,10 @@ class EmbedJobs:
         """Look up what earlier runs have left to be embedded."""
         with self._database.write() as session:
             self._encoder_id = register_encoder(session, self._encoder, self._clock())
-            for photo_id, job_id in promised_photos(session).items():
-                self._promised.add(photo_id)
+        with self._database.read() as session:
+            for job_id, photo_ids in open_embed_jobs(session):
                 self.open[job_id] = None
+                self._promised.update(photo_ids)
 
     def accept(self, session: Session, photo_ids: Iterable[int]) -> list[Job]:
         """Store jobs for those of the photos that are not embedded and in no job.
@@ -59,8 +61,8 @@ class EmbedJobs:
         They count when they are published, after the transaction has committed.
         """
         unpromised = [photo_id for photo_id in photo_ids if photo_id not in self._promised]
-        have_vector = embedded(session, self._encoder_id, unpromised)
-        return self._accept(session, sorted(set(unpromised) - have_vector))
+        done = embedded(session, self._encoder_id, unpromised)
+        return self._accept(session, sorted(set(unpromised) - done))
 
     def publish(self, accepted: Sequence[Job]) -> None:
         """Tell the workers of jobs that are committed, and remember what they promise."""
@@ -71,8 +73,7 @@ class EmbedJobs:
         for job in accepted:
             self.open[job.id] = None
             self.queued += job.total
-            for photo_id in job.payload["photo_ids"]:
-                self._promised.add(photo_id)
+            self._promised.update(job.payload["photo_ids"])
 
     def queue_missing(self) -> None:
         """Queue every other photo in the database that this encoder has yet to embed.
@@ -98,21 +99,3 @@ class EmbedJobs:
             )
             for chunk in chunks(photo_ids, PHOTOS_PER_JOB)
         ]
-
-
-class IdSet:
-    """Row ids, one bit each: they are dense, and a catalogue has millions."""
-
-    def __init__(self) -> None:
-        self._bits = bytearray()
-
-    def __contains__(self, number: int) -> bool:
-        byte, bit = divmod(number, 8)
-        return byte < len(self._bits) and bool(self._bits[byte] & 1 << bit)
-
-    def add(self, number: int) -> None:
-        """Add one."""
-        byte, bit = divmod(number, 8)
-        if byte >= len(self._bits):
-            self._bits.extend(bytes(byte + 1 - len(self._bits)))
-        self._bits[byte] |= 1 << bit

@@ -59,20 +59,22 @@ def do_all(
     job_ids: Sequence[UUID],
     do: Callable[[UUID], None],
     *,
+    clock: Callable[[], datetime],
     on_progress: Callable[[Progress], None],
     poll_s: float = POLL_EVERY_S,
 ) -> Progress:
     """Do all of these jobs here, one after the other, until each has ended.
 
-    One that a killed process had claimed can be done when its lease has run out.
+    One that a killed process had claimed can be done when its lease has run out, one that has
+    failed when it is due again.
     """
     last = _progress(database, job_ids)
     while last.open_jobs:
         on_progress(last)
         asked = monotonic()
         with database.read() as session:
-            still_open = jobs.open_among(session, job_ids)
-        for job_id in still_open:
+            due = jobs.due_among(session, job_ids, clock())
+        for job_id in due:
             do(job_id)
             if monotonic() - asked >= poll_s:
                 on_progress(_progress(database, job_ids))

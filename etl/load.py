@@ -7,34 +7,38 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from db.categories import category_ids, with_parents
 from db.listings import (
     ListingData,
     PhotoData,
+    Upserted,
     Written,
-    category_ids,
     compare_listings,
     ensure_photos,
+    feed_size,
+    photos_shown,
     set_photos,
     stored_photos,
     upsert_listings,
-    with_parents,
 )
 from db.session import Database
 from db.tables import Job
 from etl.embed_jobs import EmbedJobs
 from etl.images import PreparedPhoto
+from etl.prune import count_gone, prune
 from etl.sink import IsListed
 
-Prune = Callable[[IsListed], int]
-"""Takes out what a feed lists no more, and returns how much that was."""
+# A feed that has lost more than this has more likely been cut short than sold out.
+USUAL_LOSS = 0.5
 
 
 @dataclass
 class Loaded:
     """What a load has written, or would write.
 
-    `categories` and `photos` count new rows, `pruned` listings that were taken out, `queued` photos
-    that are to be embedded.
+    `listings` counts one whose photos changed as updated. `categories` and `photos` count new rows,
+    `pruned` listings that were taken out, `queued` photos that are to be embedded. `problems` are
+    sentences.
     """
 
     listings: Written = field(default_factory=Written)
@@ -42,6 +46,54 @@ class Loaded:
     photos: int = 0
     pruned: int = 0
     queued: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Which feed is loaded, and what may be taken away: listings, and most of what there is."""
+
+    feed: str
+    prune: bool = False
+    force: bool = False
+
+
+class _LossGuard:
+    """Decides by a feed's size before the load how much of it may be gone after."""
+
+    def __init__(self, database: Database, rules: Rules, loaded: Loaded) -> None:
+        self._database = database
+        self._rules = rules
+        self._loaded = loaded
+        self._listings = 0
+        self.photos_stay = False
+
+    def start(self, images: int | None) -> None:
+        """Measure the feed before it is loaded."""
+        with self._database.read() as session:
+            self._listings, photos = feed_size(session, self._rules.feed)
+        if images is not None and self._unbelievable(photos - images, photos):
+            self.photos_stay = True
+            self._loaded.problems.append(
+                f"The feed lists {images:,} images, its listings have {photos:,} photos. Photos "
+                "were left as they are: if that is right, seed again with --force."
+            )
+
+    def may_prune(self, is_listed: IsListed) -> bool:
+        """Whether to take listings out; that there would be too many is noted as a problem."""
+        if not self._rules.prune:
+            return False
+        gone = count_gone(self._database, self._rules.feed, is_listed)
+        if self._unbelievable(gone, self._listings):
+            self._loaded.problems.append(
+                f"{gone:,} of {self._listings:,} listings are not in the feed any more. None was "
+                "taken out: if that is right, prune again with --force."
+            )
+            return False
+        return gone > 0
+
+    def _unbelievable(self, lost: int, of: int) -> bool:
+        return lost > of * USUAL_LOSS and not self._rules.force
 
 
 class Loader:
@@ -51,38 +103,50 @@ class Loader:
         self,
         database: Database,
         embed_jobs: EmbedJobs,
-        *,
-        feed: str,
+        rules: Rules,
         clock: Callable[[], datetime],
-        prune: Prune | None = None,
     ) -> None:
         self.loaded = Loaded()
         self._database = database
         self._embed_jobs = embed_jobs
-        self._feed = feed
+        self._rules = rules
         self._clock = clock
-        self._prune = prune
+        self._guard = _LossGuard(database, rules, self.loaded)
 
-    def start(self) -> None:
-        """Look up what earlier runs have left to be embedded."""
+    def start(self, images: int | None) -> None:
+        """Look up what the feed has been, and what earlier runs have left to be embedded."""
+        self._guard.start(images)
         self._embed_jobs.start()
 
     def load(self, listings: Sequence[ListingData], photos: Sequence[PreparedPhoto] | None) -> None:
         """Write listings with exactly these photos, in this order, and queue their embedding.
 
-        Listings, photos and jobs are one transaction: accepted means that all of it is stored.
+        Listings, photos and jobs are one transaction: accepted means that all of it is stored. A
+        listing one of whose photos can't be used now keeps those it has, behind the usable ones.
         Without `photos`, those that the listings have stay.
         """
         now = self._clock()
         accepted: list[Job] = []
         new_photos = 0
+        rearranged: set[UUID] = set()
         with self._database.write() as session:
             new_categories = _unknown_categories(session, listings)
-            written = upsert_listings(session, listings, now, feed=self._feed)
-            if photos is not None:
-                shown = _by_listing(listings, photos)
-                new_photos, accepted = self._load_photos(session, shown, now)
-        self.loaded.listings += written
+            upserted = upsert_listings(session, listings, now, feed=self._rules.feed)
+            if photos is not None and not self._guard.photos_stay:
+                shown = _Shown(listings, photos)
+                known = stored_photos(session, shown.distinct)
+                new_photos = len(shown.distinct.keys() - known.keys())
+                ids = ensure_photos(session, list(shown.distinct.values()), now)
+                accepted = self._embed_jobs.accept(session, ids.values())
+                rearranged = set_photos(
+                    session,
+                    {
+                        listing_id: [ids[photo.sha256] for photo in of_listing]
+                        for listing_id, of_listing in shown.by_listing.items()
+                    },
+                    keep=shown.in_doubt,
+                )
+        self.loaded.listings += _written(upserted, rearranged)
         self.loaded.categories += len(new_categories)
         self.loaded.photos += new_photos
         self._embed_jobs.publish(accepted)
@@ -92,66 +156,85 @@ class Loader:
         """Queue what else is to be embedded; take out what the feed lists no more, if asked to."""
         self._embed_jobs.queue_missing()
         self.loaded.queued = self._embed_jobs.queued
-        if self._prune is not None:
-            self.loaded.pruned = self._prune(is_listed)
-
-    def _load_photos(
-        self, session: Session, shown: Mapping[UUID, Sequence[PhotoData]], now: datetime
-    ) -> tuple[int, list[Job]]:
-        """The number of new photos, and the jobs that will embed those that have no vector."""
-        distinct = {photo.sha256: photo for photos in shown.values() for photo in photos}
-        known = stored_photos(session, distinct)
-        ids = ensure_photos(session, list(distinct.values()), now)
-        accepted = self._embed_jobs.accept(session, ids.values())
-        set_photos(
-            session,
-            {
-                listing_id: [ids[photo.sha256] for photo in photos]
-                for listing_id, photos in shown.items()
-            },
-        )
-        return len(distinct) - len(known), accepted
+        if self._guard.may_prune(is_listed):
+            self.loaded.pruned = prune(
+                self._database, self._rules.feed, is_listed, clock=self._clock
+            )
 
 
 class Rehearsal:
     """Counts what a `Loader` would write. Reads only."""
 
-    def __init__(self, database: Database, *, feed: str, prune: Prune | None = None) -> None:
+    def __init__(self, database: Database, rules: Rules) -> None:
         self.loaded = Loaded()
         self._database = database
-        self._feed = feed
-        self._prune = prune
+        self._rules = rules
+        self._guard = _LossGuard(database, rules, self.loaded)
         self._categories: set[str] = set()
-        self._photos: set[str] = set()
+        # Digests and not their text: a first seed of a million photos is rehearsed, too.
+        self._photos: set[bytes] = set()
 
-    def start(self) -> None:
-        """Nothing to prepare."""
+    def start(self, images: int | None) -> None:
+        """Look up what the feed has been."""
+        self._guard.start(images)
 
     def load(self, listings: Sequence[ListingData], photos: Sequence[PreparedPhoto] | None) -> None:
         """Compare listings and photos with the database."""
-        hashes = {photo.data.sha256 for photo in photos or () if photo.data}
+        rearranged: set[UUID] = set()
         with self._database.read() as session:
-            self.loaded.listings += compare_listings(session, listings, feed=self._feed)
+            compared = compare_listings(session, listings, feed=self._rules.feed)
             self._categories |= _unknown_categories(session, listings)
-            self._photos |= hashes - stored_photos(session, hashes).keys()
+            if photos is not None and not self._guard.photos_stay:
+                shown = _Shown(listings, photos)
+                new = shown.distinct.keys() - stored_photos(session, shown.distinct).keys()
+                self._photos.update(map(bytes.fromhex, new))
+                rearranged = shown.rearranged(photos_shown(session, shown.by_listing))
+        self.loaded.listings += _written(compared, rearranged)
         self.loaded.categories = len(self._categories)
         self.loaded.photos = self.loaded.queued = len(self._photos)
 
     def end(self, is_listed: IsListed) -> None:
         """Count what would be taken out."""
-        if self._prune is not None:
-            self.loaded.pruned = self._prune(is_listed)
+        if self._guard.may_prune(is_listed):
+            self.loaded.pruned = count_gone(self._database, self._rules.feed, is_listed)
 
 
-def _by_listing(
-    listings: Sequence[ListingData], photos: Sequence[PreparedPhoto]
-) -> dict[UUID, list[PhotoData]]:
-    """The photos of each listing, also where there are none."""
-    shown: dict[UUID, list[PhotoData]] = {listing.id: [] for listing in listings}
-    for photo in photos:
-        if photo.data is not None:
-            shown[UUID(photo.source.listing_id)].append(photo.data)
-    return shown
+class _Shown:
+    """The usable photos of a batch of listings, also of those that have none.
+
+    `in_doubt` are the listings of which a photo can't be used now, which may pass.
+    """
+
+    def __init__(self, listings: Sequence[ListingData], photos: Sequence[PreparedPhoto]) -> None:
+        self.by_listing: dict[UUID, list[PhotoData]] = {listing.id: [] for listing in listings}
+        self.distinct: dict[str, PhotoData] = {}
+        self.in_doubt: set[UUID] = set()
+        for photo in photos:
+            listing_id = UUID(photo.source.listing_id)
+            if photo.data is None:
+                self.in_doubt.add(listing_id)
+            else:
+                self.by_listing[listing_id].append(photo.data)
+                self.distinct[photo.data.sha256] = photo.data
+
+    def rearranged(self, before: Mapping[UUID, Sequence[str]]) -> set[UUID]:
+        """The listings whose photos would change, as `set_photos` changes them."""
+        changed: set[UUID] = set()
+        for listing_id, photos in self.by_listing.items():
+            had = before.get(listing_id, [])
+            stated = [photo.sha256 for photo in photos]
+            wanted = [*stated, *had] if listing_id in self.in_doubt else stated
+            if list(dict.fromkeys(wanted)) != list(had):
+                changed.add(listing_id)
+        return changed
+
+
+def _written(upserted: Upserted, rearranged: set[UUID]) -> Written:
+    also_updated = len(rearranged & upserted.unchanged)
+    written = upserted.written
+    return Written(
+        written.created, written.updated + also_updated, written.unchanged - also_updated
+    )
 
 
 def _unknown_categories(session: Session, listings: Sequence[ListingData]) -> set[str]:

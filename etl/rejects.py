@@ -57,8 +57,8 @@ class Tally:
 class Rejects:
     """Rejects on their way into a CSV file, counted by reason; memory does not grow with them.
 
-    A context: the file appears under its name, replacing an earlier one, when it ends well.
-    Without a path they are only counted.
+    A context. The file appears under its name, replacing an earlier one, with `finish`; without a
+    path they are only counted.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -75,9 +75,15 @@ class Rejects:
         self._writer.writerow(_COLUMNS)
         return self
 
-    def __exit__(self, kind: object, *error: object) -> None:
+    def __exit__(self, *error: object) -> None:
         self._stack.close()
-        if self._path is not None and kind is None:
+        if self._path is not None:
+            aside(self._path).unlink(missing_ok=True)
+
+    def finish(self) -> None:
+        """All of them are written: give the file its name."""
+        self._stack.close()
+        if self._path is not None:
             aside(self._path).replace(self._path)
 
     def add(self, rejects: Iterable[Reject]) -> None:

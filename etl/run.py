@@ -50,7 +50,9 @@ def by_workers(database: Database, bars: Bars, clock: Callable[[], datetime]) ->
     return follow
 
 
-def in_process(database: Database, bars: Bars, hands: Hands) -> Follow:
+def in_process(
+    database: Database, bars: Bars, clock: Callable[[], datetime], hands: Hands
+) -> Follow:
     """Do the jobs here."""
 
     def follow(name: str, job_ids: Sequence[UUID], queue: Queue) -> Progress:
@@ -59,7 +61,7 @@ def in_process(database: Database, bars: Bars, hands: Hands) -> Follow:
         if not progress.open_jobs:
             return progress
         with hands(queue) as do:
-            return do_all(database, job_ids, do, on_progress=_shown(bars, name))
+            return do_all(database, job_ids, do, clock=clock, on_progress=_shown(bars, name))
 
     return follow
 

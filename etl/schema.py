@@ -6,7 +6,7 @@ from typing import NamedTuple
 import pandas as pd
 import pandera.pandas as pa
 
-from db.listings import CATEGORY_SEPARATOR
+from db.categories import CATEGORY_SEPARATOR
 from etl.ids import UUID_TEXT
 from etl.prices import CURRENCIES
 from etl.tables import IMAGES, PRODUCTS, TableSpec

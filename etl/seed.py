@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from db.listings import CATEGORY_SEPARATOR, ListingData, with_parents
+from db.categories import CATEGORY_SEPARATOR, with_parents
+from db.listings import ListingData
 from db.places import Coordinates
 from etl.images import PreparedPhoto
 from etl.rejects import Reject, Rejects, Tally
@@ -55,14 +56,16 @@ def seed(
         Rejects(place.rejects) as rejects,
         open_source(folder, place, rejects, partial(on_progress, Stage.TABLES)) as source,
     ):
-        sink.start()
+        # A photo folder that is not there says nothing of photos: it may not have been copied.
+        sink.start(source.images if source.has_photos else None)
         for listings, photos in _batches(source, on_progress):
-            usable = [photo for photo in photos if photo.data is not None]
-            rejects.add(_reject(photo) for photo in photos if photo.data is None)
-            # A photo folder that is not there says nothing of photos: it may not have been copied.
-            sink.load(_located(listings, locate), usable if source.has_photos else None)
-            photos_accepted += len(usable)
+            refused = [_reject(photo) for photo in photos if photo.data is None]
+            rejects.add(refused)
+            sink.load(_located(listings, locate), photos if source.has_photos else None)
+            photos_accepted += len(photos) - len(refused)
             categories.update(with_parents(item.category for item in listings if item.category))
+        # Before the sink's end: whoever reads a cleaned folder relies on its rejects.
+        rejects.finish()
         sink.end(source.is_listed)
     return IntakeReport(
         products=Tally(source.rows.products, source.products, rejects.count(PRODUCTS.name)),

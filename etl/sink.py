@@ -13,11 +13,14 @@ IsListed = Callable[[Iterable[str]], set[str]]
 class Sink(Protocol):
     """Takes a feed in, batch by batch."""
 
-    def start(self) -> None:
-        """The feed's tables can be read: listings will come."""
+    def start(self, images: int | None) -> None:
+        """The tables were read: listings will come, with so many images if any are known of."""
 
     def load(self, listings: Sequence[ListingData], photos: Sequence[PreparedPhoto] | None) -> None:
-        """Take listings in with exactly these photos; without `photos`, those they have stay."""
+        """Take listings in with these photos, among which may be some that can't be used.
+
+        Without `photos`, those that the listings have stay.
+        """
 
     def end(self, is_listed: IsListed) -> None:
         """All listings were taken in."""

@@ -56,9 +56,7 @@ def open_source(
     """The source in this folder, its tables cleaned. Raises InvalidFeed."""
     cleaned = CleanedFolder(folder)
     opened = (
-        _cleaned(cleaned, place, on_progress)
-        if cleaned.exists()
-        else _raw(folder, place, rejects, on_progress)
+        _cleaned(cleaned, place) if cleaned.exists() else _raw(folder, place, rejects, on_progress)
     )
     with opened as source:
         yield source
@@ -97,23 +95,20 @@ def _raw(
 
 
 @contextmanager
-def _cleaned(
-    cleaned: CleanedFolder, place: Workplace, on_progress: OnProgress
-) -> Generator[Source]:
+def _cleaned(cleaned: CleanedFolder, place: Workplace) -> Generator[Source]:
     rows = cleaned.rows()
+    has_photos = cleaned.has_photos()
+    notes = [] if has_photos else ["The cleaned feed has no photos: they are left as they are."]
     with Staging(place.scratch) as staging:
-        read = 0
         for ids in cleaned.listed_ids():
             staging.mention(ids)
-            read += len(ids)
-            on_progress(min(read, rows.products), rows.products)
         yield Source(
             rows=rows,
             products=rows.products,
             images=rows.images,
             listings=cleaned.listings(),
             photos=cleaned.photos(place.store),
-            has_photos=True,
+            has_photos=has_photos,
             is_listed=staging.mentioned_products,
-            notes=[],
+            notes=notes,
         )

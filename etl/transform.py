@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
-from db.listings import CATEGORY_SEPARATOR
+from db.categories import CATEGORY_SEPARATOR
 from etl.ids import canonical_id
 from etl.prices import parse_price
 from etl.rejects import Reject, shorten

@@ -5,12 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from db import jobs
-from db.embeddings import add_embeddings, embedded
+from db.embeddings import add_embeddings, having_vector
 from db.jobs import Claim
 from db.listings import photo_hashes
 from db.photos import PhotoStore
@@ -40,25 +38,27 @@ def run_embed(
 ) -> None:
     """Embed the photos that have no vector yet; store vectors and end the job as one.
 
-    A photo that can't be read is an error of its own and does not fail the others.
+    A photo that can't be read, or in which the encoder finds nothing, is an error of its own and
+    does not fail the others.
     """
     photo_ids: list[int] = claim.payload["photo_ids"]
     with database.read() as session:
-        done = embedded(session, encoder_id, photo_ids)
+        # Where nothing was found before, it is looked for again: whoever asks is told so.
+        done = having_vector(session, encoder_id, photo_ids)
         hashes = photo_hashes(session, [item for item in photo_ids if item not in done])
     decoded = _decode(hashes, store)
-    vectors = _embed(decoded, encoder)
+    vectors = dict(zip(decoded.ids, encoder.embed(decoded.photos), strict=True))
+    blank = [photo_id for photo_id, vector in vectors.items() if not vector.any()]
     errors = decoded.errors + [
         {"photo": hashes[photo_id], "code": InvalidPhoto.code, "detail": NOTHING_SEEN}
-        for photo_id in decoded.ids
-        if photo_id not in vectors
+        for photo_id in blank
     ]
     with database.write() as session:
         jobs.finish(
             session,
             claim,
             clock(),
-            result={"embedded": len(vectors), "errors": errors},
+            result={"embedded": len(vectors) - len(blank), "errors": errors},
             done=len(photo_ids) - len(errors),
             failed=len(errors),
         )
@@ -76,9 +76,3 @@ def _decode(hashes: dict[int, str], store: PhotoStore) -> _Decoded:
             decoded.ids.append(photo_id)
             decoded.photos.append(photo)
     return decoded
-
-
-def _embed(decoded: _Decoded, encoder: Encoder) -> dict[int, NDArray[np.float32]]:
-    """A vector by photo id. A photo in which the encoder finds nothing has none to be found by."""
-    vectors = dict(zip(decoded.ids, encoder.embed(decoded.photos), strict=True))
-    return {photo_id: vector for photo_id, vector in vectors.items() if vector.any()}

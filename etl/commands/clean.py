@@ -31,6 +31,8 @@ def run_clean(
         folder = stack.enter_context(
             local_feed(source, out / WORK_FOLDER / "feed", bars, dry_run=dry_run)
         )
+        if folder.resolve() == out.resolve():
+            raise InvalidFeed("A feed can't be cleaned into its own folder.")
         if CleanedFolder(folder).exists():
             raise InvalidFeed(f"{folder} holds a feed that is clean already.")
         # A dry run cleans as well, but into a folder that passes.

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -10,24 +10,24 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from sqlalchemy import make_url
 
 from db.migrate import upgrade
 from db.photos import PhotoStore
 from db.session import Database
-from etl.commands.shared import local_feed, name_of, tell, used_alone
+from etl.commands.shared import local_feed, named, tell, used_alone
 from etl.embed_jobs import EmbedJobs
 from etl.geocode import Gazetteer, Geocoder
-from etl.load import Loaded, Loader, Rehearsal
+from etl.load import Loaded, Loader, Rehearsal, Rules
 from etl.memory import PeakMemory
 from etl.progress import Bars
-from etl.prune import TooManyGone, prune
 from etl.report import Cost, IntakeReport, as_json
 from etl.run import Outcome, by_workers, embed_and_index, in_process
 from etl.seed import Stage, seed
 from etl.sources import Workplace
+from models.domain import EncoderSpec
 from models.encoders.specs import locate_encoder
 from settings import Settings
 from workers.client import JobPublisher
@@ -48,7 +48,7 @@ class SeedOptions:
     json_report: bool
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class _Run:
     """One run, with what it has opened."""
 
@@ -56,52 +56,55 @@ class _Run:
     options: SeedOptions
     bars: Bars
     stack: ExitStack
-    feed: str
     folder: Path
-    problems: list[str]
+    rules: Rules
+
+    @property
+    def rejects(self) -> Path:
+        """Where rejected rows are listed."""
+        return self.settings.data_dir / "reports" / f"{self.rules.feed}-rejects.csv"
 
 
 def run_seed(source: str, settings: Settings, bars: Bars, options: SeedOptions) -> bool:
     """Take a feed in and tell of it; returns whether something is left to look at."""
     started = monotonic()
+    rules = Rules(named(options.feed, source), prune=options.prune, force=options.force)
+    # Before anything is fetched: raises WeightsError.
+    encoder = None if options.dry_run else _encoder(settings, bars)
     with PeakMemory() as peak, ExitStack() as stack:
-        run = _Run(
-            settings=settings,
-            options=options,
-            bars=bars,
-            stack=stack,
-            feed=options.feed or name_of(source),
-            folder=stack.enter_context(
-                local_feed(source, settings.data_dir / "feeds", bars, dry_run=options.dry_run)
-            ),
-            problems=[],
+        folder = stack.enter_context(
+            local_feed(source, settings.data_dir / "feeds", bars, dry_run=options.dry_run)
         )
-        report, loaded, outcome = (_rehearse if options.dry_run else _seed)(run)
+        run = _Run(settings, options, bars, stack, folder, rules)
+        report, loaded, outcome = _seed(run, encoder) if encoder else _rehearse(run)
     cost = Cost(monotonic() - started, peak.mb)
     return tell(
         report,
         cost,
         title="Would be seeded" if options.dry_run else "Seeded",
         lines=_lines(loaded, outcome),
-        rejects=None if options.dry_run else _rejects_file(run),
-        problems=run.problems + outcome.problems,
+        rejects=None if options.dry_run else run.rejects,
+        problems=loaded.problems + outcome.problems,
         json_report=_as_json(report, loaded, outcome, cost) if options.json_report else None,
     )
 
 
-def _seed(run: _Run) -> tuple[IntakeReport, Loaded, Outcome]:
-    settings, options, stack = run.settings, run.options, run.stack
-    # First of all: raises WeightsError before anything is written.
-    encoder, _ = locate_encoder(
+def _encoder(settings: Settings, bars: Bars) -> EncoderSpec:
+    spec, _ = locate_encoder(
         settings.encoder,
         settings.weights,
         settings.models_dir,
-        on_progress=lambda done, total: run.bars.show("weights", done, total, in_bytes=True),
+        on_progress=lambda done, total: bars.show("weights", done, total, in_bytes=True),
     )
+    return spec
+
+
+def _seed(run: _Run, encoder: EncoderSpec) -> tuple[IntakeReport, Loaded, Outcome]:
+    settings, options, stack = run.settings, run.options, run.stack
     place = Workplace(
-        scratch=stack.enter_context(used_alone(settings.data_dir / "intake" / run.feed)),
-        ledger=settings.data_dir / "intake" / "photos.db",
-        rejects=_rejects_file(run),
+        scratch=stack.enter_context(used_alone(settings.data_dir / "intake" / run.rules.feed)),
+        ledger=settings.data_dir / "ledger.db",
+        rejects=run.rejects,
         store=PhotoStore(settings.photo_store_url),
         max_photo_bytes=settings.max_upload_bytes,
         processes=_processes(),
@@ -112,13 +115,13 @@ def _seed(run: _Run) -> tuple[IntakeReport, Loaded, Outcome]:
     if not options.inline:
         publisher = stack.enter_context(closing(JobPublisher(settings.broker_url)))
     embed_jobs = EmbedJobs(database, publisher, encoder, clock=_now, new_id=uuid4)
-    loader = Loader(database, embed_jobs, feed=run.feed, clock=_now, prune=_pruning(run, database))
+    loader = Loader(database, embed_jobs, run.rules, _now)
     report = _take_in(run, database, loader, place)
     if not (options.wait or options.inline):
         return report, loader.loaded, Outcome()
     follow = by_workers(database, run.bars, _now)
     if options.inline:
-        follow = in_process(database, run.bars, partial(_hands, settings))
+        follow = in_process(database, run.bars, _now, partial(_hands, settings))
     outcome = embed_and_index(
         database,
         publisher,
@@ -145,7 +148,7 @@ def _rehearse(run: _Run) -> tuple[IntakeReport, Loaded, Outcome]:
     )
     url = _database_url(run.settings, scratch)
     database = run.stack.enter_context(closing(Database(url)))
-    rehearsal = Rehearsal(database, feed=run.feed, prune=_pruning(run, database))
+    rehearsal = Rehearsal(database, run.rules)
     return _take_in(run, database, rehearsal, place), rehearsal.loaded, Outcome()
 
 
@@ -175,36 +178,14 @@ def _take_in(
         ),
     )
     if gazetteer.failed:
-        run.problems.append(
+        sink.loaded.problems.append(
             f"The geocoder gave no answer for {gazetteer.failed:,} places; seed again to ask it "
             "once more."
         )
     return report
 
 
-def _pruning(run: _Run, database: Database) -> Callable[[Any], int] | None:
-    """What prunes, if that was asked for; too much of it becomes a problem."""
-    if not run.options.prune:
-        return None
-
-    def prune_feed(is_listed: Callable[..., set[str]]) -> int:
-        try:
-            return prune(
-                database,
-                run.feed,
-                is_listed,
-                clock=_now,
-                force=run.options.force,
-                dry_run=run.options.dry_run,
-            )
-        except TooManyGone as error:
-            run.problems.append(str(error))
-            return 0
-
-    return prune_feed
-
-
-def _hands(settings: Settings, queue: Queue) -> Any:
+def _hands(settings: Settings, queue: Queue) -> AbstractContextManager[Callable[[UUID], None]]:
     # Imported here: torch and faiss are for the process that computes, not for every seed.
     from workers.app import resolve_config  # noqa: PLC0415
     from workers.inline import hands  # noqa: PLC0415
@@ -222,10 +203,6 @@ def _geocoder(settings: Settings) -> Geocoder | None:
         url=settings.geocoder_url,
         api_key=key.get_secret_value() if key else None,
     )
-
-
-def _rejects_file(run: _Run) -> Path:
-    return run.settings.data_dir / "reports" / f"{run.feed}-rejects.csv"
 
 
 def _processes() -> int:

@@ -1,8 +1,10 @@
 """What several commands need: a local copy of a feed, exclusive use of a folder, a report's end."""
 
 import json
+import re
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,19 +17,43 @@ from etl.fetch import fetch
 from etl.progress import Bars
 from etl.report import Cost, IntakeReport, reasons, summary
 from etl.urls import feed_name, is_archive, is_url
-from models.errors import Conflict
+from models.errors import Conflict, InvalidFeed
+
+FEED_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
+
+
+def named(name: str | None, source: str) -> str:
+    """The feed's name: the one given, else its source's. Raises InvalidFeed.
+
+    It becomes part of file names.
+    """
+    if name is None:
+        return feed_name(source)
+    if not FEED_NAME.fullmatch(name):
+        raise InvalidFeed(
+            f"{name!r} can't be a feed's name: it has up to 100 letters, digits, spaces, dots, "
+            "hyphens and underscores, and begins with a letter or digit."
+        )
+    return name
 
 
 @contextmanager
 def local_feed(source: str, feeds: Path, bars: Bars, *, dry_run: bool) -> Generator[Path]:
-    """The folder of a feed: its own, or a copy under `feeds` (in a dry run, a passing one)."""
+    """The folder of a feed: its own, or a copy under `feeds` (in a dry run, a passing one).
+
+    A copy is used alone until the end. Raises what `fetch` raises, and Conflict.
+    """
     if not is_url(source) and not is_archive(source):
         yield Path(source)
     elif dry_run:
         with TemporaryDirectory(prefix="marketlens-") as folder:
             yield _copy(source, Path(folder), bars)
     else:
-        yield _copy(source, feeds / feed_name(source), bars)
+        # Not by name alone: what two sources have of one name must not be mixed.
+        place = source if is_url(source) else str(Path(source).absolute())
+        digest = sha256(place.encode()).hexdigest()[:12]
+        with used_alone(feeds / f"{feed_name(source)}-{digest}") as folder:
+            yield _copy(source, folder / "feed", bars)
 
 
 def _copy(source: str, folder: Path, bars: Bars) -> Path:
@@ -38,11 +64,6 @@ def _copy(source: str, folder: Path, bars: Bars) -> Path:
         on_progress=lambda done, total: bars.show("fetching", done, total, in_bytes=True),
     )
     return folder
-
-
-def name_of(source: str) -> str:
-    """A feed's name, when none was given."""
-    return feed_name(source if is_url(source) else str(Path(source).resolve()))
 
 
 @contextmanager
@@ -73,7 +94,8 @@ def tell(
     for note in report.notes:
         typer.echo(note, err=True)
     if json_report is not None:
-        typer.echo(json.dumps(json_report))
+        told = {"problems": problems, "notes": report.notes}
+        typer.echo(json.dumps({**json_report, **told}))
     else:
         console = Console()
         console.print(summary(report, title, lines, cost))

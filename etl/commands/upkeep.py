@@ -12,6 +12,7 @@ from uuid import uuid4
 import typer
 from rich.console import Console
 from rich.table import Table
+from sqlalchemy import make_url
 
 from db.categories import export_categories
 from db.photos import PhotoStore
@@ -25,7 +26,7 @@ from etl.progress import Bars
 from etl.reconcile import Machine, Repairs, reconcile
 from etl.urls import redact
 from models.encoders.specs import locate_encoder
-from models.errors import Conflict
+from models.errors import Conflict, SetupError
 from settings import Settings
 from workers.client import JobPublisher
 
@@ -58,6 +59,7 @@ def run_fetch(source: str, folder: Path, bars: Bars, *, dry_run: bool, json_repo
 
 def run_export(file: Path | None, settings: Settings, *, dry_run: bool, json_report: bool) -> None:
     """Write the categories' integers into a file, or print them."""
+    _check_there_is_one(settings)
     with closing(Database(settings.sqlalchemy_url)) as database, database.read() as session:
         exported = export_categories(session)
     text = json.dumps(exported, indent=2, ensure_ascii=False) + "\n"
@@ -86,6 +88,7 @@ def run_reconcile(
 
     Raises Conflict, and repairs nothing, if that would delete most of the store, unless forced.
     """
+    _check_there_is_one(settings)
     encoder, _ = locate_encoder(settings.encoder, settings.weights, settings.models_dir)
     with (
         closing(Database(settings.sqlalchemy_url)) as database,
@@ -120,6 +123,13 @@ def run_reconcile(
     else:
         Console().print(_table(result))
     return not result.consistent
+
+
+def _check_there_is_one(settings: Settings) -> None:
+    """Raise SetupError where SQLite would make an empty database to look into."""
+    url = make_url(settings.sqlalchemy_url)
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
+        raise SetupError("There is no database yet: run `marketlens migrate`, or seed a feed.")
 
 
 def _refuse_to_empty(result: Reconciliation, store: str) -> None:

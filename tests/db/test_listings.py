@@ -10,26 +10,28 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import select
 
+from db.categories import category_ids, ensure_categories
 from db.changes import changes_after, last_change
 from db.listings import (
     ListingData,
     PhotoData,
     Written,
-    category_ids,
     compare_listings,
     delete_listing,
     delete_listings,
-    ensure_categories,
     ensure_photos,
+    feed_size,
     get_listing,
     is_public,
     listings_of_feed,
     listings_showing,
+    photos_shown,
     recent_listings,
     set_photos,
     upsert_listings,
 )
 from db.session import Database
+from db.statements import chunks
 from db.tables import Category
 from models.errors import NotFound
 from tests.conftest import Clock
@@ -47,7 +49,7 @@ PHOTOS = [PhotoData("a" * 64, 3, 4), PhotoData("b" * 64, 5, 6)]
 
 def put(database: Database, clock: Clock, *listings: ListingData) -> Written:
     with database.write() as session:
-        return upsert_listings(session, listings, clock())
+        return upsert_listings(session, listings, clock()).written
 
 
 def put_with_photos(database: Database, clock: Clock, listing: ListingData) -> list[int]:
@@ -117,13 +119,13 @@ def test_only_changed_photos_are_reported_and_fed_to_the_index(
     first, second = put_with_photos(any_database, clock, KETTLE)
     with any_database.write() as session:
         seen = last_change(session)
-        assert set_photos(session, {KETTLE.id: [first, second]}) == []
+        assert set_photos(session, {KETTLE.id: [first, second]}) == set()
     with any_database.write() as session:
         assert last_change(session) == seen
-        assert set_photos(session, {KETTLE.id: [second]}) == []
+        assert set_photos(session, {KETTLE.id: [second]}) == {KETTLE.id}
     with any_database.write() as session:
         assert changes_after(session, seen, 10)[1] == [first]
-        assert set_photos(session, {KETTLE.id: [second, first]}) == [first]
+        assert set_photos(session, {KETTLE.id: [second, first]}) == {KETTLE.id}
 
 
 def test_a_photo_may_serve_two_listings(any_database: Database, clock: Clock) -> None:
@@ -196,9 +198,9 @@ def test_a_comparison_says_what_an_upsert_writes_and_writes_nothing(
         replace(KETTLE, id=UUID(int=3), category="Appliances / New"),
     ]
     with any_database.read() as session:
-        assert compare_listings(session, [replace(KETTLE, title="Pot")]) == Written(updated=1)
-        assert compare_listings(session, [replace(KETTLE, category="New")]) == Written(updated=1)
-        expected = compare_listings(session, listings)
+        for changed in (replace(KETTLE, title="Pot"), replace(KETTLE, category="New")):
+            assert compare_listings(session, [changed]).updated == {KETTLE.id}
+        expected = compare_listings(session, listings).written
     assert expected == Written(created=2, unchanged=1)
     assert put(any_database, clock, *listings) == expected
 
@@ -220,7 +222,7 @@ def test_a_listing_stays_with_its_feed_until_another_brings_it(
 ) -> None:
     def upsert(feed: str | None) -> Written:
         with any_database.write() as session:
-            return upsert_listings(session, [KETTLE], clock(), feed=feed)
+            return upsert_listings(session, [KETTLE], clock(), feed=feed).written
 
     assert upsert("north") == Written(created=1)
     assert upsert(None) == upsert("north") == Written(unchanged=1)
@@ -238,3 +240,46 @@ def test_only_active_listings_are_deleted_and_counted(any_database: Database, cl
     with any_database.write() as session:
         assert delete_listings(session, ids[:2], clock()) == 2
         assert delete_listings(session, ids, clock()) == 1
+
+
+def test_photos_can_be_added_without_losing_any(any_database: Database, clock: Clock) -> None:
+    first, second = put_with_photos(any_database, clock, KETTLE)
+    with any_database.write() as session:
+        assert set_photos(session, {KETTLE.id: [first]}, keep={KETTLE.id}) == set()
+        assert set_photos(session, {KETTLE.id: []}, keep={KETTLE.id}) == set()
+        assert set_photos(session, {KETTLE.id: [second]}, keep={KETTLE.id}) == {KETTLE.id}
+        assert photos_shown(session, [KETTLE.id, uuid4()]) == {KETTLE.id: ["b" * 64, "a" * 64]}
+
+
+def test_the_size_of_a_feed_is_what_can_be_found_of_it(
+    any_database: Database, clock: Clock
+) -> None:
+    with any_database.write() as session:
+        others = [replace(KETTLE, id=uuid4()) for _ in range(2)]
+        upsert_listings(session, [KETTLE, *others], clock(), feed="north")
+        ids = ensure_photos(session, PHOTOS, clock())
+        set_photos(session, {item.id: list(ids.values()) for item in [KETTLE, *others]})
+        delete_listing(session, KETTLE.id, clock())
+        assert feed_size(session, "north") == (2, 4)
+        assert feed_size(session, "south") == (0, 0)
+
+
+def test_listings_deleted_and_written_at_once_do_not_lock_each_other_out(
+    any_database: Database, clock: Clock
+) -> None:
+    # Inserted in descending order of id, which is how an update would lock them.
+    listings = [replace(KETTLE, id=UUID(int=number)) for number in range(300, 0, -1)]
+    for chunk in chunks(listings, 50):
+        put(any_database, clock, *chunk)
+
+    def delete(_: int) -> None:
+        with any_database.write() as session:
+            delete_listings(session, [item.id for item in listings], clock())
+
+    def write(number: int) -> None:
+        put(any_database, clock, *(replace(item, title=f"Title {number}") for item in listings))
+
+    with ThreadPoolExecutor(4) as pool:
+        tasks = [pool.submit(work, n) for n in range(10) for work in (delete, write)]
+        for task in tasks:
+            task.result()

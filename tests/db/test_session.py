@@ -7,7 +7,7 @@ import pytest
 from alembic import command
 from sqlalchemy import func, select, text
 
-from db.listings import ensure_categories
+from db.categories import ensure_categories
 from db.migrate import alembic_config
 from db.session import Database
 from db.tables import Category

@@ -11,12 +11,10 @@ import pytest
 from db.photos import PhotoStore
 from db.session import Database
 from etl.embed_jobs import EmbedJobs
-from etl.load import Loaded, Loader
-from etl.prune import prune
+from etl.load import Loaded, Loader, Rules
 from etl.rejects import Reject
 from etl.report import IntakeReport
 from etl.seed import Locate, OnProgress, seed
-from etl.sink import IsListed
 from etl.sources import Workplace
 from models.domain import EncoderSpec
 from tests.support.feeds import read_rejects
@@ -83,13 +81,8 @@ def run_seed(
         on_progress: OnProgress = lambda stage, done, total: None,  # noqa: ARG005 - shows nothing
     ) -> Seeded:
         embed_jobs = EmbedJobs(database, publisher, encoder, clock=clock, new_id=uuid4)
-
-        def gone(is_listed: IsListed) -> int:
-            return prune(database, feed, is_listed, clock=clock, force=force)
-
-        loader = Loader(
-            database, embed_jobs, feed=feed, clock=clock, prune=gone if pruning else None
-        )
+        rules = Rules(feed, prune=pruning, force=force)
+        loader = Loader(database, embed_jobs, rules, clock)
         report = seed(folder, loader, place, locate=locate, on_progress=on_progress)
         rejects = read_rejects(place.rejects) if place.rejects else []
         return Seeded(report, loader.loaded, list(embed_jobs.open), rejects)

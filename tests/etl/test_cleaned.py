@@ -7,10 +7,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from db.listings import Written
+from db.listings import Written, get_listing
 from db.photos import PhotoStore
 from db.session import Database
-from etl.cleaned import CleanedWriter
+from etl.cleaned import CleanedFolder, CleanedWriter
 from etl.rejects import Tally
 from etl.report import IntakeReport
 from etl.seed import seed
@@ -74,7 +74,7 @@ def test_a_cleaned_feed_is_taken_in_as_the_feed_itself(
 
     seeded = run_seed(out, any_database)
     assert seeded.report.products == Tally(read=2, accepted=2, rejected=0)
-    assert seeded.report.photos == Tally(read=3, accepted=3, rejected=0)
+    assert seeded.report.photos == Tally(read=4, accepted=3, rejected=1)
     assert (seeded.loaded.photos, seeded.loaded.queued) == (3, 3)
 
     again = run_seed(feed, any_database)
@@ -102,13 +102,14 @@ def test_the_files_say_what_was_cleaned(tmp_path: Path) -> None:
     }
     assert [second[name] for name in ("category", "price", "currency", "place")] == [None] * 4
     images = pq.read_table(out / "images.parquet").to_pylist()
-    assert [(row["product_id"], row["width"]) for row in images] == [
-        (str(listing_id(1)), 200),
-        (str(listing_id(1)), 512),
-        (str(listing_id(3)), 200),
+    assert [(row["product_id"], row["width"], row["reason"]) for row in images] == [
+        (str(listing_id(1)), 200, None),
+        (str(listing_id(1)), 512, None),
+        (str(listing_id(3)), 200, None),
+        (str(listing_id(3)), None, "The file is not a JPEG, PNG or WebP photo."),
     ]
     store = PhotoStore(str(out / "photos"))
-    assert all(store.has(row["sha256"]) for row in images)
+    assert all(store.has(row["sha256"]) for row in images if row["sha256"])
     assert len(read_rejects(out / "rejects.csv")) == 2
 
 
@@ -166,5 +167,88 @@ def test_a_damaged_file_is_no_cleaned_feed(
 ) -> None:
     clean(simple_feed(tmp_path / "feed", 1), tmp_path / "out")
     (tmp_path / "out" / "products.parquet").write_bytes(b"PAR1 and nothing else")
-    with pytest.raises(InvalidFeed, match="no cleaned feed that can be read"):
+    with pytest.raises(InvalidFeed, match=r"products.parquet can't be read"):
         run_seed(tmp_path / "out", database)
+
+
+def test_a_file_of_other_columns_is_no_cleaned_feed(
+    tmp_path: Path, database: Database, run_seed: RunSeed
+) -> None:
+    clean(simple_feed(tmp_path / "feed", 1), tmp_path / "out")
+    file = tmp_path / "out" / "products.parquet"
+    pq.write_table(pq.read_table(file).drop_columns(["county"]), file)
+    with pytest.raises(InvalidFeed, match="clean the feed again"):
+        run_seed(tmp_path / "out", database)
+
+
+@pytest.mark.parametrize("lost", ["before cleaning", "after cleaning"])
+def test_photos_that_did_not_come_along_are_left_as_they_are(
+    tmp_path: Path, database: Database, run_seed: RunSeed, lost: str
+) -> None:
+    feed, out = simple_feed(tmp_path / "feed", 2), tmp_path / "out"
+    run_seed(feed, database)
+    clean(feed, out)
+    if lost == "before cleaning":
+        (feed / "images").rename(tmp_path / "elsewhere")
+        clean(feed, out)
+    else:
+        (out / "photos").rename(tmp_path / "elsewhere")
+    seeded = run_seed(out, database)
+    known = 0 if lost == "before cleaning" else 4
+    assert seeded.report.photos == Tally(read=known, accepted=0, rejected=known)
+    assert seeded.loaded.listings == Written(unchanged=2)
+    with database.read() as session:
+        assert len(get_listing(session, listing_id(1)).photos) == 2
+
+
+def test_a_killed_cleaning_leaves_a_whole_cleaned_feed_or_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two feeds that share nothing, what is in the folder is all of one or not taken for any."""
+    feeds = [
+        write_feed(
+            tmp_path / name,
+            [product_row(number), product_row(number + 1, price="a lot")],
+            [image_row(number, number)],
+            {number: jpeg(number)},
+        )
+        for name, number in (("one", 1), ("two", 11))
+    ]
+    out = tmp_path / "out"
+    whole = []
+    for feed in reversed(feeds):
+        clean(feed, out)
+        whole.append(held(out))
+    calls = 0
+
+    def dying(original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **named: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls == dies_at:
+                raise KeyboardInterrupt
+            return original(*arguments, **named)
+
+        return call
+
+    for name in ("replace", "unlink"):
+        monkeypatch.setattr(Path, name, dying(getattr(Path, name)))
+    for dies_at in range(1, 50):
+        calls = 0
+        try:
+            clean(feeds[dies_at % 2], out)
+        except KeyboardInterrupt:
+            assert not CleanedFolder(out).exists() or held(out) in whole
+        else:
+            break
+    assert dies_at > 4
+    assert held(out) in whole
+
+
+def held(out: Path) -> list[set[str]]:
+    """The products of each of a cleaned folder's files."""
+    return [
+        {row["id"] for row in pq.read_table(out / "products.parquet").to_pylist()},
+        {row["product_id"] for row in pq.read_table(out / "images.parquet").to_pylist()},
+        {reject.id for reject in read_rejects(out / "rejects.csv")},
+    ]

@@ -76,6 +76,7 @@ def files(folder: Path) -> set[Path]:
 
 def test_a_seed_is_reported_as_json(tmp_path: Path, data_dir: Path, run: Run) -> None:
     report = last_line(run("seed", simple_feed(tmp_path / "feed", 3), "--no-wait", "--json"))
+    assert report.pop("notes") == report.pop("problems") == []
     assert report.pop("seconds") > 0
     assert report.pop("peak_mb") > 10
     assert report == {
@@ -137,9 +138,12 @@ def test_without_weights_nothing_is_written(
 ) -> None:
     monkeypatch.setenv("MARKETLENS_ENCODER", "resnet50")
     monkeypatch.setenv("MARKETLENS_WEIGHTS", str(tmp_path / "nothing.safetensors"))
-    result = run("seed", simple_feed(tmp_path / "feed", 1), ends=2)
-    assert "nothing.safetensors" in result.stderr
-    assert not data_dir.exists()
+    simple_feed(tmp_path / "feed", 1)
+    for source in (tmp_path / "feed", f"file://{tmp_path / 'feed'}"):
+        result = run("seed", source, "--json", ends=2)
+        assert "nothing.safetensors" in result.stderr
+        assert "nothing.safetensors" in last_line(result)["error"]
+        assert not data_dir.exists()
 
 
 @pytest.mark.parametrize("command", [("seed",), ("clean", "out")])
@@ -168,22 +172,30 @@ def test_pruning_is_by_name_of_the_feed(tmp_path: Path, run: Run) -> None:
     (tuesday / "Products.csv").write_bytes(to_csv([PRODUCT_HEADER, product_row(1), product_row(2)]))
 
     def seed(*options: str) -> dict[str, Any]:
-        listings = last_line(
-            run("seed", tuesday, "--no-wait", "--json", "--prune", *options, ends=1)
-        )["listings"]
+        listings = last_line(run("seed", tuesday, "--json", "--prune", *options, ends=1))[
+            "listings"
+        ]
         assert isinstance(listings, dict)
         return listings
 
-    assert seed()["pruned"] == 0
-    assert seed("--feed", "daily") == {"created": 0, "updated": 2, "unchanged": 0, "pruned": 1}
+    assert seed("--dry-run")["pruned"] == 0
+    assert seed("--no-wait", "--feed", "daily") == {
+        "created": 0,
+        "updated": 0,
+        "unchanged": 2,
+        "pruned": 1,
+    }
 
 
 def test_too_much_to_prune_is_a_problem_until_it_is_forced(tmp_path: Path, run: Run) -> None:
     folder = simple_feed(tmp_path / "feed", 3, photos_each=0)
     run("seed", folder, "--no-wait")
     (folder / "Products.csv").write_bytes(to_csv([PRODUCT_HEADER, product_row(1)]))
-    refused = run("seed", folder, "--no-wait", "--prune", ends=1)
-    assert "2 of 3 listings are not in the feed any more" in refused.stderr
+    for options in (["--no-wait"], ["--dry-run"]):
+        refused = run("seed", folder, "--prune", *options, ends=1)
+        assert "2 of 3 listings are not in the feed any more" in refused.stderr
+    told = last_line(run("seed", folder, "--no-wait", "--prune", "--json", ends=1))
+    assert len(told["problems"]) == 1
     forced = last_line(run("seed", folder, "--no-wait", "--json", "--prune", "--force"))
     assert forced["written"]["listings"] == 2
 
@@ -213,7 +225,53 @@ def test_a_feed_is_seeded_from_where_it_is(
         assert last_line(run("seed", url, "--no-wait", "--json"))["written"] == expected
         again = last_line(run("seed", url, "--no-wait", "--json"))
     assert again["written"] == {"listings": 0, "photos": 0, "categories": 0}
-    assert (data_dir / "feeds" / "monday" / "Products.csv").is_file()
+    (copy,) = (data_dir / "feeds").iterdir()
+    assert copy.name.startswith("monday-")
+
+
+def test_sources_of_one_name_are_kept_apart(tmp_path: Path, data_dir: Path, run: Run) -> None:
+    del data_dir
+    one, two = (simple_feed(tmp_path / where / "feed", 2) for where in ("one", "two"))
+    shutil.rmtree(two / "images")
+    run("seed", f"file://{one}", "--no-wait", "--feed", "one")
+    report = last_line(run("seed", f"file://{two}", "--no-wait", "--feed", "two", "--json", ends=1))
+    assert report["photos"] == {"read": 4, "accepted": 0, "rejected": 4}
+    assert "no folder images" in report["notes"][0]
+
+
+@pytest.mark.parametrize("name", ["../evil", "/evil", ".", "", "a/b", "x" * 101, "a\0b"])
+def test_the_name_of_a_feed_is_no_path(tmp_path: Path, data_dir: Path, run: Run, name: str) -> None:
+    folder = simple_feed(tmp_path / "feed", 1)
+    before = files(tmp_path)
+    assert "can't be a feed's name" in run("seed", folder, "--feed", name, ends=2).stderr
+    assert files(tmp_path) == before
+    assert not data_dir.exists()
+
+
+def test_a_link_has_a_name_of_its_own(tmp_path: Path, data_dir: Path, run: Run) -> None:
+    (tmp_path / "current").symlink_to(simple_feed(tmp_path / "2030-01-01", 1))
+    run("seed", tmp_path / "current", "--no-wait")
+    assert (data_dir / "reports" / "current-rejects.csv").is_file()
+
+
+def test_what_can_not_be_written_is_not_done(tmp_path: Path, run: Run) -> None:
+    folder = simple_feed(tmp_path / "feed", 1)
+    (tmp_path / "file").write_text("in the way")
+    assert "marketlens: " in run("clean", folder, tmp_path / "file", ends=2).stderr
+    run("seed", folder, "--no-wait")
+    missing = tmp_path / "nowhere" / "categories.json"
+    assert "nowhere" in run("categories", "export", missing, ends=2).stderr
+
+
+def test_a_feed_is_not_cleaned_into_itself(tmp_path: Path, run: Run) -> None:
+    folder = simple_feed(tmp_path / "feed", 1)
+    assert "its own folder" in run("clean", folder, f"{folder}/../feed", ends=2).stderr
+    assert not (folder / "products.parquet").exists()
+
+
+def test_what_is_done_here_can_not_be_left_to_others(tmp_path: Path, run: Run) -> None:
+    folder = simple_feed(tmp_path / "feed", 1)
+    run("seed", folder, "--inline", "--no-wait", ends=2)
 
 
 def test_a_seed_in_process_ends_with_an_index_and_needs_no_broker(
@@ -299,9 +357,9 @@ def test_a_repair_that_would_empty_the_store_wants_to_be_forced(
 
 
 def test_without_a_database_there_is_nothing_to_compare(run: Run, data_dir: Path) -> None:
-    data_dir.mkdir()
     assert "marketlens migrate" in run("reconcile", ends=2).stderr
     assert "marketlens migrate" in run("categories", "export", ends=2).stderr
+    assert not data_dir.exists()
 
 
 def test_a_drawn_sample_is_a_feed_without_faults(tmp_path: Path, data_dir: Path, run: Run) -> None:

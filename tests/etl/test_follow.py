@@ -1,5 +1,6 @@
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import pairwise
 from uuid import UUID, uuid4
 
 import pytest
@@ -165,7 +166,33 @@ def test_jobs_are_done_here_one_after_the_other_even_those_of_the_dead(
                 jobs.finish(session, claim, now, result={}, done=1)
                 done.append(job_id)
 
-    progress = do_all(database, accepted, do, on_progress=lambda _: None, poll_s=0.01)
+    progress = do_all(
+        database, accepted, do, clock=lambda: now, on_progress=lambda _: None, poll_s=0.01
+    )
     assert (progress.done, progress.open_jobs) == (3, 0)
     assert done[-1] == accepted[0]
     assert set(done) == set(accepted)
+
+
+def test_a_job_that_failed_is_tried_again_when_it_is_due(database: Database, clock: Clock) -> None:
+    now = clock()
+    job_id = accept(database, now, [1])
+    attempts: list[datetime] = []
+
+    def tick() -> datetime:
+        nonlocal now
+        now += timedelta(seconds=0.5)
+        return now
+
+    def do(job_id: UUID) -> None:
+        attempts.append(now)
+        with database.write() as session:
+            claim = jobs.claim(session, job_id, now, LEASE)
+            assert claim
+            jobs.retry_later(session, claim, now, max_attempts=4, reason="the store is away")
+
+    progress = do_all(database, [job_id], do, clock=tick, on_progress=lambda _: None, poll_s=0.001)
+    assert progress.unsuccessful_jobs == 1
+    waits = [(after - before).total_seconds() for before, after in pairwise(attempts)]
+    assert len(waits) == 3
+    assert all(wait >= 2**number for number, wait in enumerate(waits, start=1))

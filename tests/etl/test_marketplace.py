@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from db.listings import CATEGORY_SEPARATOR
+from db.categories import CATEGORY_SEPARATOR
 from etl.tables import IMAGES, PRODUCTS
 from tests.support.cleaning import clean_table
 

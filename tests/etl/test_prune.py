@@ -11,7 +11,6 @@ from db.changes import changes_after, last_change
 from db.listings import ListingData, get_listing, photo_hashes, upsert_listings
 from db.session import Database
 from db.tables import Listing
-from etl.prune import TooManyGone
 from etl.tables import PRODUCTS
 from models.domain import ListingStatus
 from tests.support.feeds import PRODUCT_HEADER, listing_id, product_row, simple_feed, to_csv
@@ -89,11 +88,23 @@ def test_most_of_a_feed_is_taken_out_only_by_force(
     folder = simple_feed(tmp_path / "feed", 4, photos_each=0)
     run_seed(folder, database)
     keep(folder, product_row(1))
-    with pytest.raises(TooManyGone, match="3 of 4 listings are not in the feed any more"):
-        run_seed(folder, database, pruning=True)
-    assert len(active(database)) == 4
+    loaded = run_seed(folder, database, pruning=True).loaded
+    (problem,) = loaded.problems
+    assert "3 of 4 listings are not in the feed any more" in problem
+    assert (loaded.pruned, len(active(database))) == (0, 4)
     assert run_seed(folder, database, pruning=True, force=True).loaded.pruned == 3
     assert active(database) == {listing_id(1)}
+
+
+def test_what_a_wrong_feed_brings_does_not_make_up_for_what_it_lacks(
+    tmp_path: Path, database: Database, run_seed: RunSeed
+) -> None:
+    run_seed(simple_feed(tmp_path / "right", 4, photos_each=0), database)
+    wrong = simple_feed(tmp_path / "wrong", 0, photos_each=0)
+    keep(wrong, *(product_row(number) for number in range(11, 17)))
+    loaded = run_seed(wrong, database, pruning=True).loaded
+    assert "4 of 4 listings" in loaded.problems[0]
+    assert len(active(database)) == 10
 
 
 def test_the_index_is_told_of_the_photos_of_pruned_listings(

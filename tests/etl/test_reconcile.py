@@ -29,7 +29,12 @@ from etl.findings import EXPLANATIONS, GOOD_TO_KNOW, Finding, Kind, Reconciliati
 from etl.reconcile import Machine, Repairs, reconcile
 from models.domain import EncoderSpec, GenerationStatus, JobType
 from models.errors import ReindexRunning, Unavailable
-from tests.support.embedding import LEASE, claim_queued, embed_all
+from tests.etl.conftest import RunSeed
+from tests.support.embedding import LEASE, claim_queued, embed_all, embed_for_real
+from tests.support.encoder import ThumbnailEncoder
+from tests.support.feeds import image_row, product_row, write_feed
+from tests.support.pictures import jpeg
+from tests.workers.test_searching import grey
 from workers.reindex import run_reindex
 
 ENCODER = EncoderSpec(name="hog", dimension=4, fingerprint="a" * 64)
@@ -42,11 +47,12 @@ class World:
     database: Database
     store: PhotoStore
     folder: Path
+    encoder: EncoderSpec = ENCODER
     asked: list[str] = field(default_factory=list)
 
     @property
     def machine(self) -> Machine:
-        return Machine(self.database, self.store, self.generations_dir, ENCODER)
+        return Machine(self.database, self.store, self.generations_dir, self.encoder)
 
     @property
     def generations_dir(self) -> Path:
@@ -91,8 +97,8 @@ class World:
     def _queue_missing(self) -> None:
         self.asked.append("embedding")
         with self.database.write() as session:
-            encoder_id = register_encoder(session, ENCODER, self.now())
-            payload = {"photo_ids": photos_to_embed(session, encoder_id)}
+            encoder_id = register_encoder(session, self.encoder, self.now())
+            payload = {"photo_ids": list(photos_to_embed(session, encoder_id))}
             jobs.accept(session, JobType.EMBED, payload, job_id=uuid4(), now=self.now())
 
     def request_reindex(self) -> None:
@@ -102,15 +108,15 @@ class World:
 
     def work(self) -> None:
         """Do what is queued."""
-        embed_all(self.database, ENCODER, self.now())
+        embed_all(self.database, self.encoder, self.now())
         with self.database.write() as session:
-            encoder_id = register_encoder(session, ENCODER, self.now())
+            encoder_id = register_encoder(session, self.encoder, self.now())
             claims = claim_queued(session, JobType.REINDEX, self.now())
         for claim in claims:
             run_reindex(
                 claim,
                 database=self.database,
-                spec=ENCODER,
+                spec=self.encoder,
                 encoder_id=encoder_id,
                 generations_dir=self.generations_dir,
                 recall_target=0.1,
@@ -121,7 +127,7 @@ class World:
 
     def live_folder(self) -> Path:
         with self.database.read() as session:
-            encoder_id = find_encoder(session, ENCODER)
+            encoder_id = find_encoder(session, self.encoder)
             assert encoder_id
             live = generations.live(session, encoder_id)
             assert live
@@ -291,6 +297,31 @@ def test_photos_that_nobody_will_embed_are_queued(world: World) -> None:
     assert world.asked == ["embedding"]
     world.work()
     assert world.look().consistent
+
+
+def test_a_photo_with_nothing_in_it_is_looked_at_once(
+    any_database: Database, store: PhotoStore, tmp_path: Path, run_seed: RunSeed
+) -> None:
+    encoder = ThumbnailEncoder()
+    world = World(any_database, store, tmp_path, encoder.spec)
+    rows = [image_row(1, 1), image_row(2, 1), image_row(3, 2)]
+    photos = {1: jpeg(1), 2: grey(), 3: jpeg(3)}
+    folder = write_feed(tmp_path / "feed", [product_row(1), product_row(2)], rows, photos)
+    assert run_seed(folder, any_database, encoder=encoder.spec).loaded.queued == 3
+    embed_for_real(any_database, store, encoder, world.now())
+    world.request_reindex()
+    world.work()
+    world.asked.clear()
+
+    again = run_seed(folder, any_database, encoder=encoder.spec)
+
+    assert (again.loaded.queued, again.jobs) == (0, [])
+    for result in (world.look(verify=True), world.repair()):
+        assert found(result) == {}
+        assert result.consistent
+    assert world.asked == []
+    with any_database.read() as session:
+        assert [row.rows for row in generations.all_generations(session, 9)] == [2]
 
 
 def test_nothing_was_ever_embedded(any_database: Database, tmp_path: Path) -> None:

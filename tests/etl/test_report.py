@@ -47,6 +47,7 @@ def test_rejects_are_written_over_those_of_an_earlier_run(tmp_path: Path) -> Non
     for times in (2, 1):
         with Rejects(path) as rejects:
             rejects.add(REJECTS * times)
+            rejects.finish()
     assert read_rejects(path) == REJECTS
     assert list(path.parent.iterdir()) == [path]
 
@@ -55,9 +56,11 @@ def test_rejects_of_a_run_that_fails_leave_those_of_the_one_before(tmp_path: Pat
     path = tmp_path / "rejects.csv"
     with Rejects(path) as rejects:
         rejects.add(REJECTS)
-    with pytest.raises(RuntimeError), Rejects(path) as rejects:
+        rejects.finish()
+    with pytest.raises(RuntimeError), Rejects(path):
         raise RuntimeError
     assert read_rejects(path) == REJECTS
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_rejects_are_counted_by_file_and_by_reason() -> None:

@@ -230,7 +230,7 @@ def test_jobs_can_be_done_in_process_without_a_broker(
             None,
             encoder,
             run_seed(simple_feed(tmp_path / str(len(opened)), 20), database, publisher=None).jobs,
-            follow=in_process(database, Bars(Console(file=io.StringIO())), hands),
+            follow=in_process(database, Bars(Console(file=io.StringIO())), clock, hands),
             reindex=True,
             bars=workers,
             clock=clock,

@@ -12,7 +12,7 @@ from sqlalchemy import select
 import etl.seed
 from db import jobs
 from db.embeddings import promised_photos, register_encoder
-from db.listings import get_listing, views_of
+from db.listings import Written, get_listing, views_of
 from db.photos import PhotoStore
 from db.places import Coordinates
 from db.session import Database
@@ -230,7 +230,8 @@ def test_a_changed_feed_changes_only_what_it_changes(
     seeded = run_seed(folder, database)
 
     written = seeded.loaded.listings
-    assert (written.created, written.updated, written.unchanged) == (1, 1, 2)
+    # One has another price, one another photo.
+    assert written == Written(created=1, updated=2, unchanged=1)
     assert seeded.loaded.queued == 1
 
 
@@ -242,7 +243,7 @@ def test_another_encoder_embeds_everything_anew(
     other = EncoderSpec(name="resnet50", dimension=8, fingerprint="b" * 64)
     elsewhere = write_feed(tmp_path / "two", [product_row(9)], [image_row(9, 9)], {9: jpeg(9)})
 
-    seeded = run_seed(elsewhere, database, encoder=other)
+    seeded = run_seed(elsewhere, database, encoder=other, feed="elsewhere")
 
     assert seeded.loaded.queued == 5
     with database.read() as session:
@@ -404,3 +405,53 @@ def test_columns_that_are_ignored_are_told(
     seeded = run_seed(folder, database)
     assert seeded.report.notes == ["Products.csv: the columns url, colour are ignored."]
     assert seeded.report.products == Tally(read=1, accepted=1, rejected=0)
+
+
+def shown(database: Database, number: int) -> list[str]:
+    """The photos of a listing."""
+    with database.read() as session:
+        return get_listing(session, listing_id(number)).photos
+
+
+@pytest.mark.parametrize("fault", ["missing", "broken"])
+def test_a_listing_keeps_its_photos_while_one_of_them_can_not_be_used(
+    tmp_path: Path, database: Database, run_seed: RunSeed, fault: str
+) -> None:
+    folder = simple_feed(tmp_path / "feed", 2)
+    run_seed(folder, database)
+    before = [shown(database, number) for number in (1, 2)]
+    photo = folder / "images" / f"{photo_id(1)}.jpg"
+    photo.unlink()
+    if fault == "broken":
+        photo.write_bytes(b"no photo")
+    second = run_seed(folder, database)
+    assert second.report.photos == Tally(read=4, accepted=3, rejected=1)
+    # Those that can be used come first.
+    assert [shown(database, number) for number in (1, 2)] == [before[0][::-1], before[1]]
+    third = run_seed(folder, database)
+    assert third.loaded.listings == Written(unchanged=2)
+
+
+def test_a_photo_that_the_feed_lists_no_more_is_taken_off_its_listing(
+    tmp_path: Path, database: Database, run_seed: RunSeed
+) -> None:
+    folder = simple_feed(tmp_path / "feed", 3)
+    run_seed(folder, database)
+    images = [image_row(number, (number + 1) // 2) for number in (1, 3, 4, 5)]
+    (folder / IMAGES.name).write_bytes(to_csv([IMAGE_HEADER, *images]))
+    assert run_seed(folder, database).loaded.listings == Written(updated=2, unchanged=1)
+    assert [len(shown(database, number)) for number in (1, 2, 3)] == [1, 2, 1]
+
+
+def test_a_table_of_images_that_was_cut_short_takes_no_photos_away(
+    tmp_path: Path, database: Database, run_seed: RunSeed
+) -> None:
+    folder = simple_feed(tmp_path / "feed", 4)
+    run_seed(folder, database)
+    (folder / IMAGES.name).write_bytes(to_csv([IMAGE_HEADER, image_row(1, 1)]))
+    loaded = run_seed(folder, database).loaded
+    assert "lists 1 images, its listings have 8 photos" in loaded.problems[0]
+    assert loaded.listings == Written(unchanged=4)
+    assert [len(shown(database, number)) for number in (1, 2, 3, 4)] == [2] * 4
+    assert run_seed(folder, database, force=True).loaded.listings == Written(updated=4)
+    assert [len(shown(database, number)) for number in (1, 2, 3, 4)] == [1, 0, 0, 0]

@@ -1,4 +1,4 @@
-"""What workers do, without a model: for tests of what comes before and after them."""
+"""What workers do: for tests of what comes before and after them."""
 
 from datetime import datetime, timedelta
 
@@ -9,9 +9,12 @@ from sqlalchemy.orm import Session
 from db import jobs
 from db.embeddings import add_embeddings, register_encoder
 from db.jobs import Claim
+from db.photos import PhotoStore
 from db.session import Database
 from db.tables import Job
 from models.domain import EncoderSpec, JobStatus, JobType
+from models.encoders.base import Encoder
+from workers.embed import run_embed
 
 LEASE = timedelta(minutes=1)
 
@@ -24,7 +27,7 @@ def claim_queued(session: Session, job_type: JobType, now: datetime) -> list[Cla
 
 
 def embed_all(database: Database, encoder: EncoderSpec, now: datetime) -> None:
-    """Do every queued embed job; all photos get the same vector."""
+    """Do every queued embed job without a model; all photos get the same vector."""
     vector = np.full(encoder.dimension, encoder.dimension**-0.5, np.float32)
     with database.write() as session:
         encoder_id = register_encoder(session, encoder, now)
@@ -32,3 +35,19 @@ def embed_all(database: Database, encoder: EncoderSpec, now: datetime) -> None:
             photo_ids = claim.payload["photo_ids"]
             jobs.finish(session, claim, now, result={}, done=len(photo_ids))
             add_embeddings(session, encoder_id, dict.fromkeys(photo_ids, vector))
+
+
+def embed_for_real(database: Database, store: PhotoStore, encoder: Encoder, now: datetime) -> None:
+    """Do every queued embed job as a worker does."""
+    with database.write() as session:
+        encoder_id = register_encoder(session, encoder.spec, now)
+        claims = claim_queued(session, JobType.EMBED, now)
+    for claim in claims:
+        run_embed(
+            claim,
+            database=database,
+            store=store,
+            encoder=encoder,
+            encoder_id=encoder_id,
+            clock=lambda: now,
+        )
