@@ -12,13 +12,15 @@ from sqlalchemy.orm import Session
 
 from api.deps import Desk
 from db import jobs
-from db.listings import (
-    ListingData,
+from db.listing_photos import (
     PhotoData,
     ensure_photos,
-    get_listing,
     set_photos,
     stored_photos,
+)
+from db.listings import (
+    ListingData,
+    get_listing,
     upsert_listings,
 )
 from db.tables import Job

@@ -15,7 +15,10 @@ from pydantic import (
 )
 
 from db.categories import CATEGORY_SEPARATOR
-from db.listings import ListingData, ListingView
+from db.listings import (
+    ListingData,
+    ListingView,
+)
 from db.tables import Generation, Job
 from models.domain import GenerationStatus, JobStatus, JobType
 from models.offers import (

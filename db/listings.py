@@ -1,22 +1,21 @@
 """Listings, their photos and their categories."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, and_, delete, func, or_, select, update
+from sqlalchemy import Row, Select, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from db.categories import category_ids, ensure_categories
 from db.changes import record_changes
+from db.listing_photos import photos_of
 from db.statements import (
     chunks,
-    insert_missing,
     insert_or_update,
-    insert_rows,
 )
 from db.tables import Category, Listing, ListingPhoto, Photo
 from models.domain import ListingStatus
@@ -43,15 +42,6 @@ class ListingData:
     location: str | None = None
     latitude: float | None = None
     longitude: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PhotoData:
-    """A standardised photo in the store; sizes in pixels."""
-
-    sha256: str
-    width: int
-    height: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,38 +83,6 @@ class Upserted:
         return Written(len(self.created), len(self.updated), len(self.unchanged))
 
 
-def ensure_photos(session: Session, photos: Collection[PhotoData], now: datetime) -> dict[str, int]:
-    """The id of every photo by its SHA-256, adding those not known yet."""
-    # Looked up before inserting: an insert that finds its row there still uses up an id.
-    known = _photo_ids(session, [photo.sha256 for photo in photos])
-    new = sorted(
-        (photo for photo in photos if photo.sha256 not in known), key=lambda photo: photo.sha256
-    )
-    rows = [
-        {"sha256": photo.sha256, "width": photo.width, "height": photo.height, "created_at": now}
-        for photo in new
-    ]
-    insert_missing(session, Photo, rows, key=["sha256"])
-    return known | _photo_ids(session, [photo.sha256 for photo in new])
-
-
-def _photo_ids(session: Session, hashes: Collection[str]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for chunk in chunks(hashes):
-        rows = session.execute(select(Photo.sha256, Photo.id).where(Photo.sha256.in_(chunk)))
-        found.update(dict(rows.all()))
-    return found
-
-
-def stored_photos(session: Session, hashes: Iterable[str]) -> dict[str, PhotoData]:
-    """Those of the photos that some listing has had, by SHA-256."""
-    return {
-        photo.sha256: PhotoData(photo.sha256, photo.width, photo.height)
-        for chunk in chunks(hashes)
-        for photo in session.scalars(select(Photo).where(Photo.sha256.in_(chunk)))
-    }
-
-
 def upsert_listings(
     session: Session, listings: Sequence[ListingData], now: datetime, *, feed: str | None = None
 ) -> Upserted:
@@ -148,7 +106,7 @@ def upsert_listings(
             updating=[*(name for name in changed[0] if name != "id"), "updated_at"],
         )
     revived = [row.id for row in existing.values() if row.status is ListingStatus.DELETED]
-    record_changes(session, _photos_of(session, revived))
+    record_changes(session, photos_of(session, revived))
     return _sorted_out(rows, existing, changed)
 
 
@@ -223,63 +181,6 @@ def _columns(item: ListingData, categories: Mapping[str, int], feed: str | None)
     return columns if feed is None else columns | {"feed": feed}
 
 
-def set_photos(
-    session: Session, photos: Mapping[UUID, Sequence[int]], *, keep: Collection[UUID] = ()
-) -> set[UUID]:
-    """Make these the listings' photos, in order; returns the listings that this changes.
-
-    Those listings that are in `keep` keep the photos they have, behind these.
-    """
-    before = _photo_ids_of(session, photos)
-    changed: dict[UUID, list[int]] = {}
-    touched: set[int] = set()
-    for listing_id, stated in photos.items():
-        had = before.get(listing_id, [])
-        wanted = list(dict.fromkeys([*stated, *had] if listing_id in keep else stated))
-        if wanted != had:
-            changed[listing_id] = wanted
-            touched |= set(wanted) ^ set(had)
-    for chunk in chunks(changed):
-        session.execute(delete(ListingPhoto).where(ListingPhoto.listing_id.in_(chunk)))
-    rows = [
-        {"listing_id": listing_id, "photo_id": photo_id, "position": position}
-        for listing_id, wanted in changed.items()
-        for position, photo_id in enumerate(wanted)
-    ]
-    insert_rows(session, ListingPhoto, rows)
-    record_changes(session, touched)
-    return set(changed)
-
-
-def _photo_ids_of(session: Session, listing_ids: Iterable[UUID]) -> dict[UUID, list[int]]:
-    """The photos of each listing that has some, in order."""
-    found: dict[UUID, list[int]] = {}
-    for chunk in chunks(listing_ids):
-        rows = session.execute(
-            select(ListingPhoto.listing_id, ListingPhoto.photo_id)
-            .where(ListingPhoto.listing_id.in_(chunk))
-            .order_by(ListingPhoto.position)
-        )
-        for listing_id, photo_id in rows:
-            found.setdefault(listing_id, []).append(photo_id)
-    return found
-
-
-def photos_shown(session: Session, listing_ids: Iterable[UUID]) -> dict[UUID, list[str]]:
-    """The SHA-256 of each listing's photos, in order, where it has some."""
-    found: dict[UUID, list[str]] = {}
-    for chunk in chunks(listing_ids):
-        rows = session.execute(
-            select(ListingPhoto.listing_id, Photo.sha256)
-            .join(Photo, Photo.id == ListingPhoto.photo_id)
-            .where(ListingPhoto.listing_id.in_(chunk))
-            .order_by(ListingPhoto.position)
-        )
-        for listing_id, sha256 in rows:
-            found.setdefault(listing_id, []).append(sha256)
-    return found
-
-
 def delete_listing(session: Session, listing_id: UUID, now: datetime) -> None:
     """Take a listing out: the next search will not find it. Raises NotFound."""
     if not delete_listings(session, [listing_id], now):
@@ -306,7 +207,7 @@ def delete_listings(session: Session, listing_ids: Sequence[UUID], now: datetime
             .values(status=ListingStatus.DELETED, updated_at=now)
             .execution_options(synchronize_session=False)
         )
-    record_changes(session, _photos_of(session, deleted))
+    record_changes(session, photos_of(session, deleted))
     return len(deleted)
 
 
@@ -393,44 +294,6 @@ def _views(session: Session, statement: Select[Listing, str | None]) -> list[Lis
     return views
 
 
-def listings_showing(session: Session, photo_ids: Collection[int]) -> dict[int, list[UUID]]:
-    """The active listings of each photo, in order of id."""
-    found: dict[int, list[UUID]] = {}
-    for chunk in chunks(photo_ids):
-        rows = session.execute(
-            select(ListingPhoto.photo_id, ListingPhoto.listing_id)
-            .join(Listing, Listing.id == ListingPhoto.listing_id)
-            .where(ListingPhoto.photo_id.in_(chunk), Listing.status == ListingStatus.ACTIVE)
-            .order_by(ListingPhoto.listing_id)
-        )
-        for photo_id, listing_id in rows:
-            found.setdefault(photo_id, []).append(listing_id)
-    return found
-
-
-def photo_hashes(session: Session, photo_ids: Collection[int]) -> dict[int, str]:
-    """The SHA-256 of each photo."""
-    found: dict[int, str] = {}
-    for chunk in chunks(photo_ids):
-        rows = session.execute(select(Photo.id, Photo.sha256).where(Photo.id.in_(chunk)))
-        found.update(dict(rows.all()))
-    return found
-
-
-def is_public(session: Session, sha256: str) -> bool:
-    """Whether an active listing shows this photo."""
-    return (
-        session.scalar(
-            select(Photo.id)
-            .join(ListingPhoto, ListingPhoto.photo_id == Photo.id)
-            .join(Listing, Listing.id == ListingPhoto.listing_id)
-            .where(Photo.sha256 == sha256, Listing.status == ListingStatus.ACTIVE)
-            .limit(1)
-        )
-        is not None
-    )
-
-
 def count_active(session: Session) -> int:
     """How many listings can be found."""
     return (
@@ -439,21 +302,3 @@ def count_active(session: Session) -> int:
         )
         or 0
     )
-
-
-def count_photos(session: Session) -> int:
-    """How many photos listings that can be found show."""
-    return (
-        session.scalar(
-            select(func.count(ListingPhoto.photo_id.distinct()))
-            .select_from(ListingPhoto)
-            .join(Listing, Listing.id == ListingPhoto.listing_id)
-            .where(Listing.status == ListingStatus.ACTIVE)
-        )
-        or 0
-    )
-
-
-def _photos_of(session: Session, listing_ids: Collection[UUID]) -> list[int]:
-    found = _photo_ids_of(session, listing_ids)
-    return [photo_id for photo_ids in found.values() for photo_id in photo_ids]

@@ -11,7 +11,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from db.listings import ListingData, PhotoData
+from db.listing_photos import PhotoData
+from db.listings import ListingData
 from db.photos import PhotoStore
 from db.statements import chunks
 from etl.clean import TableRows

@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Final
 
-from db.listings import PhotoData
+from db.listing_photos import PhotoData
 from db.photos import PhotoStore
 from db.statements import chunks
 from etl.ledger import Ledger

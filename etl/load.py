@@ -8,17 +8,19 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from db.categories import category_ids, with_parents
-from db.listings import (
-    ListingData,
+from db.listing_photos import (
     PhotoData,
-    Upserted,
-    Written,
-    compare_listings,
     ensure_photos,
-    feed_size,
     photos_shown,
     set_photos,
     stored_photos,
+)
+from db.listings import (
+    ListingData,
+    Upserted,
+    Written,
+    compare_listings,
+    feed_size,
     upsert_listings,
 )
 from db.session import Database

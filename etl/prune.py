@@ -4,7 +4,10 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from uuid import UUID
 
-from db.listings import delete_listings, listings_of_feed
+from db.listings import (
+    delete_listings,
+    listings_of_feed,
+)
 from db.session import Database
 from etl.sink import IsListed
 

@@ -6,6 +6,7 @@ line break is. Cleaning what is clean changes nothing.
 
 import re
 import unicodedata
+from itertools import chain, groupby
 
 # Controls, which databases and terminals stumble on, and characters that show nothing but make
 # equal texts differ or turn the writing direction around. Joiners, variation selectors and tags
@@ -14,7 +15,8 @@ _INVISIBLE = re.compile(
     r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]"
 )
 _BLANK_LINES = re.compile(r"\n{3,}")
-_TITLE_TAIL = re.compile(r"(?:(?:\s?\|\s?in\s[^|]*)?\s?\|\s?Gumtree)+$", re.IGNORECASE)
+# Where ASCII is near, runs of combining marks are short: it has none.
+_FOREIGN = re.compile(r"[^\x00-\x7f]{64,}")
 _SITE = "gumtree"
 
 
@@ -23,7 +25,7 @@ def clean_line(text: str) -> str:
     if not text.isprintable():
         text = _INVISIBLE.sub("", text)
     if not text.isascii():
-        text = unicodedata.normalize("NFC", text)
+        text = unicodedata.normalize("NFC", _FOREIGN.sub(_in_canonical_order, text))
     return " ".join(text.split())
 
 
@@ -35,7 +37,18 @@ def clean_text(text: str) -> str:
 
 def clean_title(text: str) -> str:
     """The title in one line, without the ` | in PLACE | Gumtree` that the site adds to it."""
-    line = clean_line(text)
-    if line[-len(_SITE) :].casefold() != _SITE:
-        return line
-    return _TITLE_TAIL.sub("", line).strip()
+    parts = clean_line(text).split("|")
+    while len(parts) > 1 and parts[-1].strip().casefold() == _SITE:
+        parts.pop()
+        if len(parts) > 1 and parts[-1].lstrip()[:3].casefold() == "in ":
+            parts.pop()
+    return "|".join(parts).strip()
+
+
+def _in_canonical_order(run: re.Match[str]) -> str:
+    """The run decomposed, its marks in order: to bring them there takes `normalize` quadratic time."""
+    characters = "".join(unicodedata.normalize("NFD", character) for character in run[0])
+    runs = groupby(characters, key=lambda character: unicodedata.combining(character) > 0)
+    return "".join(
+        chain.from_iterable(sorted(marks, key=unicodedata.combining) for _, marks in runs)
+    )

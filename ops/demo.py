@@ -16,7 +16,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from db.listings import count_active, count_photos
+from db.listing_photos import count_photos
+from db.listings import count_active
 from db.session import Database
 from models.errors import SetupError, WeightsMissing
 from ops.machine import Machine, Say, check_encoder, child_environment, machine_up

@@ -10,7 +10,7 @@ from PIL import Image
 from db import jobs
 from db.embeddings import add_embeddings, having_vector
 from db.jobs import Claim
-from db.listings import photo_hashes
+from db.listing_photos import photo_hashes
 from db.photos import PhotoStore
 from db.session import Database
 from models.encoders.base import Encoder

@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 
 from db.embeddings import vector_of_hash
 from db.jobs import Claim
-from db.listings import count_active, get_listing, listings_showing, photo_hashes, views_of
+from db.listing_photos import (
+    listings_showing,
+    photo_hashes,
+)
+from db.listings import (
+    count_active,
+    get_listing,
+    views_of,
+)
 from db.photos import PhotoStore
 from db.session import Database
 from models.encoders.base import Encoder

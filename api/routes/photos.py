@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 
 from api.deps import DeskDep, PhotoId
 from api.errors import responses
-from db.listings import is_public
+from db.listing_photos import is_public
 from models.errors import NotFound
 
 router = APIRouter(prefix="/v1/photos", tags=["photos"])

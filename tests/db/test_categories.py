@@ -6,7 +6,11 @@ from typing import Any
 from uuid import UUID
 
 from db.categories import export_categories
-from db.listings import ListingData, delete_listing, upsert_listings
+from db.listings import (
+    ListingData,
+    delete_listing,
+    upsert_listings,
+)
 from db.session import Database
 from tests.conftest import Clock
 

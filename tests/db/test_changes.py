@@ -7,7 +7,10 @@ from threading import Thread
 from sqlalchemy.orm import Session
 
 from db.changes import changes_after, last_change, number_changes, record_changes
-from db.listings import PhotoData, ensure_photos
+from db.listing_photos import (
+    PhotoData,
+    ensure_photos,
+)
 from db.session import Database
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)

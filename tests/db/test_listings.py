@@ -12,22 +12,24 @@ from sqlalchemy import select
 
 from db.categories import category_ids, ensure_categories
 from db.changes import changes_after, last_change
+from db.listing_photos import (
+    PhotoData,
+    ensure_photos,
+    is_public,
+    listings_showing,
+    photos_shown,
+    set_photos,
+)
 from db.listings import (
     ListingData,
-    PhotoData,
     Written,
     compare_listings,
     delete_listing,
     delete_listings,
-    ensure_photos,
     feed_size,
     get_listing,
-    is_public,
     listings_of_feed,
-    listings_showing,
-    photos_shown,
     recent_listings,
-    set_photos,
     upsert_listings,
 )
 from db.session import Database

@@ -7,7 +7,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from db.listings import Written, get_listing
+from db.listings import (
+    Written,
+    get_listing,
+)
 from db.photos import PhotoStore
 from db.session import Database
 from etl.cleaned import CleanedFolder, CleanedWriter

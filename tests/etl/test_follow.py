@@ -10,7 +10,15 @@ from db import generations, jobs
 from db.consumption import record_consumption
 from db.embeddings import register_encoder
 from db.jobs import Progress
-from db.listings import ListingData, PhotoData, ensure_photos, set_photos, upsert_listings
+from db.listing_photos import (
+    PhotoData,
+    ensure_photos,
+    set_photos,
+)
+from db.listings import (
+    ListingData,
+    upsert_listings,
+)
 from db.session import Database
 from db.tables import Job
 from etl.follow import do_all, lacks_generation, request_reindex, wait_for

@@ -8,7 +8,12 @@ from sqlalchemy import select
 
 import etl.prune
 from db.changes import changes_after, last_change
-from db.listings import ListingData, get_listing, photo_hashes, upsert_listings
+from db.listing_photos import photo_hashes
+from db.listings import (
+    ListingData,
+    get_listing,
+    upsert_listings,
+)
 from db.session import Database
 from db.tables import Listing
 from etl.tables import PRODUCTS

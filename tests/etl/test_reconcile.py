@@ -14,12 +14,14 @@ from sqlalchemy import update
 
 from db import generations, jobs
 from db.embeddings import find_encoder, photos_to_embed, register_encoder
-from db.listings import (
-    ListingData,
+from db.listing_photos import (
     PhotoData,
-    delete_listing,
     ensure_photos,
     set_photos,
+)
+from db.listings import (
+    ListingData,
+    delete_listing,
     upsert_listings,
 )
 from db.photos import GRACE, PREFIXES, PhotoStore, Shelf

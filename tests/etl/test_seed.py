@@ -12,7 +12,11 @@ from sqlalchemy import select
 import etl.seed
 from db import jobs
 from db.embeddings import promised_photos, register_encoder
-from db.listings import Written, get_listing, views_of
+from db.listings import (
+    Written,
+    get_listing,
+    views_of,
+)
 from db.photos import PhotoStore
 from db.places import Coordinates
 from db.session import Database

@@ -12,7 +12,15 @@ import pytest
 from db import jobs
 from db.embeddings import register_encoder
 from db.jobs import Claim
-from db.listings import ListingData, PhotoData, ensure_photos, set_photos, upsert_listings
+from db.listing_photos import (
+    PhotoData,
+    ensure_photos,
+    set_photos,
+)
+from db.listings import (
+    ListingData,
+    upsert_listings,
+)
 from db.photos import PhotoStore
 from db.session import Database
 from db.tables import Job
