@@ -46,7 +46,7 @@ def clean_title(text: str) -> str:
 
 
 def _in_canonical_order(run: re.Match[str]) -> str:
-    """The run decomposed, its marks in order: to bring them there takes `normalize` quadratic time."""
+    """The run decomposed and its marks sorted, for which `normalize` takes quadratic time."""
     characters = "".join(unicodedata.normalize("NFD", character) for character in run[0])
     runs = groupby(characters, key=lambda character: unicodedata.combining(character) > 0)
     return "".join(

@@ -1,11 +1,16 @@
 """The real feed, where there is a copy of it beside the repository."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from db.categories import CATEGORY_SEPARATOR
+from db.listings import Written
+from db.session import Database
+from etl.rejects import Tally
 from etl.tables import IMAGES, PRODUCTS
 from tests.support.cleaning import clean_table
 
@@ -67,3 +72,18 @@ def test_rewritten_line_ends_change_nothing(
     original = clean_table(MARKETPLACE / PRODUCTS.name)
     assert (table.rows, table.rejects) == (original.rows, [])
     pd.testing.assert_frame_equal(table.frame, original.frame)
+
+
+def test_the_real_feed_is_taken_in_whole_and_only_once(
+    database: Database, run_seed: Callable[..., Any]
+) -> None:
+    first = run_seed(MARKETPLACE, database)
+    assert first.report.products == Tally(read=1_835, accepted=1_835, rejected=0)
+    assert first.report.photos == Tally(read=2_600, accepted=2_600, rejected=0)
+    assert (first.report.categories.root, first.report.categories.sub) == (7, 17)
+    assert first.loaded.listings == Written(created=1_835)
+    assert (first.loaded.photos, first.loaded.categories) == (2_600, 24)
+    assert first.rejects == []
+    second = run_seed(MARKETPLACE, database)
+    assert second.loaded.listings == Written(unchanged=1_835)
+    assert (second.loaded.photos, second.loaded.categories, second.loaded.queued) == (0, 0, 0)
