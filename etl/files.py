@@ -2,13 +2,16 @@
 
 import os
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath, PureWindowsPath
 
 from models.errors import InvalidFeed
 
 PRODUCTS_FILE = "Products.csv"
+CLEANED_FILES = ("products.parquet", "images.parquet", "rejects.csv")
+"""A feed has the first, or as it was cleaned all the others."""
+
 PART_SUFFIX = ".part"
 
 MAX_FILES = 5_000_000
@@ -61,7 +64,8 @@ def feed_files(files: Iterable[FeedFile], source: str) -> list[FeedFile]:
 
     Hidden files and unfinished ones (`*.part`) are not. When all that is left lies in one top
     folder, that is the feed's. Raises InvalidFeed for names that are unsafe, twice there or at once
-    a file's and a folder's, for too many files, and when there is no Products.csv.
+    a file's and a folder's, for too many files, and for what is no feed: neither as it was written
+    nor as it was cleaned.
     """
     found: dict[str, FeedFile] = {}
     for count, file in enumerate(files):
@@ -78,15 +82,21 @@ def feed_files(files: Iterable[FeedFile], source: str) -> list[FeedFile]:
     folders |= {str(above) for folder in folders for above in PurePosixPath(folder).parents}
     for name in found.keys() & folders:
         raise InvalidFeed(f"{source} holds {name} both as a file and as a folder.")
-    if PRODUCTS_FILE not in found:
-        raise InvalidFeed(f"{source} is not a feed: it holds no {PRODUCTS_FILE}.")
+    if not _is_feed(found):
+        raise InvalidFeed(
+            f"{source} is not a feed: it holds no {PRODUCTS_FILE}, and not all of a cleaned feed's "
+            f"{', '.join(CLEANED_FILES)}."
+        )
     return sorted(found.values(), key=lambda file: file.name)
 
 
 def _without_top_folder(files: dict[str, FeedFile]) -> dict[str, FeedFile]:
     tops = {name.partition("/")[0] for name in files}
-    top = next(iter(tops), "")
-    if len(tops) > 1 or f"{top}/{PRODUCTS_FILE}" not in files:
+    inside = {name.partition("/")[2]: file for name, file in files.items()}
+    if len(tops) > 1 or not _is_feed(inside):
         return files
-    renamed = (replace(file, name=name.partition("/")[2]) for name, file in files.items())
-    return {file.name: file for file in renamed}
+    return {name: replace(file, name=name) for name, file in inside.items()}
+
+
+def _is_feed(names: Container[str]) -> bool:
+    return PRODUCTS_FILE in names or all(name in names for name in CLEANED_FILES)

@@ -10,7 +10,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from etl.remote.base import Remote
-from etl.urls import is_url
+from etl.urls import is_url, redact
 from models.errors import InvalidFeed
 
 
@@ -20,7 +20,7 @@ class LocalRemote(Remote):
     def __init__(self, source: str) -> None:
         path = unquote(source.partition("://")[2]) if is_url(source) else source
         if is_url(source) and not path.startswith("/"):
-            raise InvalidFeed(f"{source} names a host: a file's URL begins with file:///.")
+            raise InvalidFeed(f"{redact(source)} names a host: a file's URL begins with file:///.")
         super().__init__(source, str(Path(path).resolve()))
 
     def _connect(self) -> fsspec.AbstractFileSystem:

@@ -15,7 +15,7 @@ import fsspec
 from sshfs import SSHFileSystem
 
 from etl.remote.base import Remote
-from etl.urls import split_url
+from etl.urls import redact, split_url
 from models.errors import InvalidFeed, MarketlensError, SetupError
 
 CONNECT_SECONDS = 20
@@ -31,7 +31,7 @@ class SftpRemote(Remote):
     def __init__(self, url: str) -> None:
         parts = split_url(url)
         if not parts.hostname:
-            raise InvalidFeed(f"{url} names no host: an sftp URL is sftp://user@host/path.")
+            raise InvalidFeed(f"{redact(url)} names no host: an sftp URL is sftp://user@host/path.")
         super().__init__(url, unquote(parts.path) or "/")
         self._host = parts.hostname
         options = {"port": parts.port, "username": parts.username and unquote(parts.username)}

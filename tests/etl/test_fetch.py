@@ -4,12 +4,19 @@ import fcntl
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from db.photos import PhotoStore
+from etl.clean import TableRows
+from etl.cleaned import CleanedFolder, CleanedWriter
 from etl.fetch import Fetched, fetch
+from etl.seed import seed
+from etl.sources import Workplace
 from models.errors import Conflict, InvalidFeed, SetupError
+from tests.support.feeds import simple_feed
 from tests.support.fetching import copy, feed_of, files_in, noise, sums_hold, write_files
 
 FEED = feed_of(photos=40)
@@ -278,6 +285,69 @@ def test_a_pipe_in_the_feed_is_refused(source: Path, folder: Path) -> None:
 
     with pytest.raises(InvalidFeed, match=r"images/pipe\.jpg, which is no regular file"):
         copy(source, folder)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("top", [".", "cleaned"])
+def test_a_cleaned_feed_is_fetched_too(
+    packed: bool, top: str, tmp_path: Path, folder: Path, workplace: Workplace
+) -> None:
+    source = tmp_path / "source"
+    cleaned = source / top
+    place = replace(
+        workplace,
+        scratch=cleaned / ".work",
+        ledger=cleaned / ".work/photos.db",
+        rejects=cleaned / "rejects.csv",
+        store=PhotoStore(str(cleaned / "photos")),
+    )
+    seed(
+        simple_feed(tmp_path / "feed", 3),
+        CleanedWriter(cleaned, cleaned / ".work"),
+        place,
+        locate=dict.fromkeys,
+        on_progress=lambda stage, done, total: None,  # noqa: ARG005 - shows nothing
+    )
+    if packed:
+        source = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", source))
+
+    copy(source, folder)
+
+    whole = {n: data for n, data in files_in(cleaned).items() if not n.startswith(".work/")}
+    assert files_in(folder) == whole
+    assert CleanedFolder(folder).rows() == TableRows(3, 6)
+    assert list((folder / "photos").rglob("*.jpg"))
+
+
+@pytest.mark.parametrize("missing", ["products.parquet", "images.parquet", "rejects.csv"])
+def test_half_a_cleaned_feed_is_none(missing: str, tmp_path: Path, folder: Path) -> None:
+    names = {"products.parquet", "images.parquet", "rejects.csv"} - {missing}
+    source = write_files(tmp_path / "half", dict.fromkeys(names, b"PAR1"))
+
+    with pytest.raises(InvalidFeed, match=rf"half is not a feed: .* {missing}"):
+        copy(source, folder)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "file://user:hush@host/x",
+        "file://user:hush@host/x.zip",
+        "sftp:///x?token=hush",
+        "sftp://?token=hush",
+        "s3://hush@bucket/x",
+        "http://hush@host/x",
+        "http://host/x?token=hush",
+        "http://host:port/x.zip?token=hush",
+        "ftp://me:hush@host/x",
+    ],
+)
+def test_no_error_repeats_what_is_secret_in_a_url(url: str, folder: Path) -> None:
+    with pytest.raises(InvalidFeed) as refused:
+        copy(url, folder)
+
+    assert "hush" not in str(refused.value)
+    assert not folder.exists()
 
 
 def test_links_in_the_feed_are_followed(source: Path, folder: Path) -> None:

@@ -1,3 +1,5 @@
+import unicodedata
+
 import pytest
 
 from etl.text import clean_line, clean_text, clean_title
@@ -60,3 +62,19 @@ def test_a_line_is_plain_but_keeps_what_can_be_seen(written: str, line: str) -> 
 )
 def test_a_text_keeps_its_lines(written: str, text: str) -> None:
     assert clean_text(written) == text
+
+
+@pytest.mark.parametrize(
+    "marks",
+    [
+        "\u0301\u0323",
+        "\u0f73\u0323",
+        "\u0344\u0327",
+        "\u0301",
+        "e\u0308\u0304\u0323",
+        "\u1100\u1161",
+    ],
+)
+def test_many_marks_in_a_row_are_normalised_as_few_are(marks: str) -> None:
+    text = f"Cafe\u0301 e{marks * 200} ok"
+    assert clean_line(text) == unicodedata.normalize("NFC", text)
