@@ -8,11 +8,14 @@ from pathlib import Path
 from db.listings import ListingData
 from db.photos import PhotoStore
 from etl.clean import OnProgress, TableRows, clean_tables, open_feed
+from etl.cleaned import PRODUCTS_FILE as CLEANED_PRODUCTS
 from etl.cleaned import CleanedFolder
 from etl.images import PreparedPhoto, prepare_photos
 from etl.ledger import Ledger
 from etl.rejects import Rejects
 from etl.staging import Staging
+from etl.tables import PRODUCTS
+from models.errors import InvalidFeed
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,11 @@ def open_source(
 ) -> Generator[Source]:
     """The source in this folder, its tables cleaned. Raises InvalidFeed."""
     cleaned = CleanedFolder(folder)
+    if cleaned.exists() and (folder / PRODUCTS.name).exists():
+        raise InvalidFeed(
+            f"{folder} holds a feed as it was written and one as it was cleaned: which is meant? "
+            f"Move {PRODUCTS.name} or {CLEANED_PRODUCTS} out of it."
+        )
     opened = (
         _cleaned(cleaned, place) if cleaned.exists() else _raw(folder, place, rejects, on_progress)
     )

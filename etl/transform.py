@@ -21,7 +21,6 @@ from etl.rejects import Reject, shorten
 from etl.schema import (
     CLEAN_IMAGES,
     CLEAN_PRODUCTS,
-    MAX_PRICE_DIGITS,
     RAW_IMAGES,
     RAW_PRODUCTS,
     Fault,
@@ -119,8 +118,7 @@ def _currency(text: str) -> str | None:
 
 def _is_suspect(text: str) -> bool:
     amount = _amount(text)
-    # One that no table holds is rejected as a price; reading its digits takes quadratic time.
-    return amount is not None and amount.adjusted() < MAX_PRICE_DIGITS and is_joke_price(amount)
+    return amount is not None and is_joke_price(amount)
 
 
 # The columns of clean tables, in the order in which faults count: from which column of the feed

@@ -69,6 +69,8 @@ def redact(source: str) -> str:
 
 def _path(source: str) -> str:
     if scheme_of(source) == "file":
+        if is_url(source):
+            split_url(source)  # refuses a password
         path = Path(unquote(source.partition("://")[2]) if is_url(source) else source)
         # A link has a name of its own; a folder that is called by dots has none in them.
         return str(path if path.name.strip(".") else path.resolve())

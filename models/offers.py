@@ -26,9 +26,11 @@ def is_joke_price(amount: Decimal) -> bool:
 
     Pence do not count, and fewer than five digits never do: 1,234 and 9,999 are real prices.
     """
+    if amount >= JOKE_FROM:
+        return True
     digits = str(int(amount))
     typed = "123456789".startswith(digits) or len(set(digits)) == 1
-    return amount >= JOKE_FROM or (len(digits) >= JOKE_DIGITS and typed)
+    return len(digits) >= JOKE_DIGITS and typed
 
 
 def split_location(location: str | None) -> tuple[str | None, str | None]:

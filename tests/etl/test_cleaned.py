@@ -174,6 +174,16 @@ def test_a_damaged_file_is_no_cleaned_feed(
         run_seed(tmp_path / "out", database)
 
 
+def test_a_feed_beside_a_cleaned_one_is_not_guessed_at(
+    tmp_path: Path, database: Database, run_seed: RunSeed
+) -> None:
+    feed = simple_feed(tmp_path / "feed", 1)
+    clean(feed, tmp_path / "out")
+    (feed / PRODUCTS.name).rename(tmp_path / "out" / PRODUCTS.name)
+    with pytest.raises(InvalidFeed, match="which is meant"):
+        run_seed(tmp_path / "out", database)
+
+
 def test_a_file_of_other_columns_is_no_cleaned_feed(
     tmp_path: Path, database: Database, run_seed: RunSeed
 ) -> None:

@@ -248,6 +248,13 @@ def test_the_name_of_a_feed_is_no_path(tmp_path: Path, data_dir: Path, run: Run,
     assert not data_dir.exists()
 
 
+def test_a_password_in_a_url_makes_no_folder(data_dir: Path, run: Run) -> None:
+    for source in ("file://user:hunter2@host", "http://user:hunter2@host/feed"):
+        result = run("seed", source, ends=2)
+        assert "hunter2" not in result.output
+        assert not data_dir.exists()
+
+
 def test_a_link_has_a_name_of_its_own(tmp_path: Path, data_dir: Path, run: Run) -> None:
     (tmp_path / "current").symlink_to(simple_feed(tmp_path / "2030-01-01", 1))
     run("seed", tmp_path / "current", "--no-wait")

@@ -25,6 +25,7 @@ from tests.support.feeds import photo_id, read_rejects
 from tests.support.mangling import MANGLED, Mangle, Row, image_rows, mangled, product_rows, written
 
 LISTINGS = 4
+PHOTOS = 9
 MAX_BYTES = 1_000
 
 
@@ -71,7 +72,7 @@ def feed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with photos, all but each third."""
     folder = tmp_path_factory.mktemp("feed")
     (folder / "images").mkdir()
-    for number in range(1, 100):
+    for number in range(1, PHOTOS + 1):
         if number % 3:
             (folder / "images" / f"{photo_id(number)}.jpg").write_bytes(b"seen before")
     return folder
@@ -118,7 +119,7 @@ def take_in(feed: Path, place: Workplace, rows_per_chunk: int) -> Intake:
 @settings(max_examples=40, deadline=None, derandomize=True, database=None)
 @given(
     products=st.lists(product_rows(LISTINGS), min_size=1, max_size=12),
-    images=st.lists(image_rows(LISTINGS), max_size=12),
+    images=st.lists(image_rows(PHOTOS, LISTINGS), max_size=12),
     mangles=st.tuples(MANGLED, MANGLED),
     spare_headers=st.integers(0, 5).map(bool),
 )

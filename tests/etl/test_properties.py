@@ -43,7 +43,9 @@ def faults_of(rejects: Sequence[Reject]) -> list[tuple[int, str, str, str]]:
     return [(reject.row, reject.id, reject.field, reject.kind) for reject in rejects]
 
 
-@pytest.mark.parametrize(("spec", "row"), [(PRODUCTS, product_rows(99)), (IMAGES, image_rows(99))])
+@pytest.mark.parametrize(
+    ("spec", "row"), [(PRODUCTS, product_rows(99)), (IMAGES, image_rows(99, 99))]
+)
 @seeded
 @given(data=st.data())
 def test_every_row_is_accepted_or_rejected_whatever_the_chunks(

@@ -28,7 +28,10 @@ def product_ids(last: int) -> st.SearchStrategy[str]:
     return usually(st.integers(1, last).map(lambda number: str(listing_id(number))), TEXT)
 
 
-PHOTO_ID = usually(st.integers(1, 99).map(lambda number: str(photo_id(number))), TEXT)
+def photo_ids(last: int) -> st.SearchStrategy[str]:
+    return usually(st.integers(1, last).map(lambda number: str(photo_id(number))), TEXT)
+
+
 TITLE = TEXT.map(lambda text: f"Lamp {text}")
 
 
@@ -39,9 +42,9 @@ def product_rows(last: int) -> st.SearchStrategy[Row]:
     ).map(lambda cells: (*cells[:-1], *cells[-1]))
 
 
-def image_rows(last: int) -> st.SearchStrategy[Row]:
-    """Images of such products."""
-    return st.tuples(PHOTO_ID, product_ids(last))
+def image_rows(last: int, last_product: int) -> st.SearchStrategy[Row]:
+    """Images with numbers up to the last, of such products."""
+    return st.tuples(photo_ids(last), product_ids(last_product))
 
 
 def written(rows: Sequence[Row]) -> str:
