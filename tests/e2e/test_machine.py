@@ -177,4 +177,4 @@ def test_the_same_on_postgresql(
         with httpx2.Client(base_url=machine.url, timeout=TIMEOUT_S) as http:
             found_first = [search(http, view.path).top1 == view.listing_id for view in views]
     assert sum(found_first) / len(found_first) >= 0.6
-    assert not list(data_dir.glob("*.db"))
+    assert not (data_dir / "marketlens.db").exists()
