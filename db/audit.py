@@ -2,10 +2,11 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import ColumnElement, collate, exists, func, select
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy import collate, exists, func, select
+from sqlalchemy.orm import Session
 
-from db.statements import chunks
+from db.listing_photos import is_shown
+from db.statements import chunks, is_postgresql
 from db.tables import Change, Embedding, Generation, Job, Listing, ListingPhoto, Photo
 from models.domain import OPEN_STATUSES, GenerationStatus, JobType, ListingStatus
 
@@ -13,8 +14,7 @@ from models.domain import OPEN_STATUSES, GenerationStatus, JobType, ListingStatu
 def photos_under(session: Session, prefix: str) -> dict[str, bool]:
     """The SHA-256 of the photos that begin so, and whether an active listing shows each."""
     # Compared byte by byte, as SQLite does: a language's rules may put "aa" after "z".
-    postgresql = session.get_bind().dialect.name == "postgresql"
-    sha256 = collate(Photo.sha256, "C") if postgresql else Photo.sha256
+    sha256 = collate(Photo.sha256, "C") if is_postgresql(session) else Photo.sha256
     rows = session.execute(
         select(Photo.id, Photo.sha256).where(sha256 >= prefix, sha256 < prefix + "g")
     ).all()
@@ -47,7 +47,7 @@ def count_unshown(session: Session, encoder_id: int | None) -> int:
     statement = (
         select(func.count())
         .select_from(Embedding)
-        .where(Embedding.encoder_id == encoder_id, ~_is_shown(Embedding.photo_id))
+        .where(Embedding.encoder_id == encoder_id, ~is_shown(Embedding.photo_id))
     )
     return session.scalars(statement).one()
 
@@ -66,11 +66,3 @@ def reindex_is_open(session: Session) -> bool:
     """Whether a reindex is queued or running."""
     is_open = exists().where(Job.type == JobType.REINDEX, Job.status.in_(OPEN_STATUSES))
     return bool(session.scalar(select(is_open)))
-
-
-def _is_shown(photo_id: InstrumentedAttribute[int]) -> ColumnElement[bool]:
-    return exists().where(
-        ListingPhoto.photo_id == photo_id,
-        Listing.id == ListingPhoto.listing_id,
-        Listing.status == ListingStatus.ACTIVE,
-    )

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from sqlalchemy import func, insert, select, text
 from sqlalchemy.orm import Session
 
+from db.statements import is_postgresql
 from db.tables import Change
 
 # Any constant works; it only must not be used for another purpose in the same database.
@@ -34,7 +35,7 @@ def number_changes(session: Session) -> None:
     rows = [{"photo_id": photo_id} for photo_id in sorted(session.info.pop(_PENDING, ()))]
     if not rows:
         return
-    if session.get_bind().dialect.name == "postgresql":
+    if is_postgresql(session):
         session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": NUMBERING_LOCK})
     session.execute(insert(Change), rows)
 

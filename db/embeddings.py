@@ -8,14 +8,15 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import exists, func, select, true
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
 from db.changes import record_changes
 from db.ids import IdSet
+from db.listing_photos import is_shown
 from db.statements import chunks, insert_missing
-from db.tables import Embedding, Encoder, Job, Listing, ListingPhoto, Photo
-from models.domain import OPEN_STATUSES, EncoderSpec, JobType, ListingStatus
+from db.tables import Embedding, Encoder, Job, Photo
+from models.domain import OPEN_STATUSES, EncoderSpec, JobType
 
 AT_REST = np.dtype("<f2")
 BATCH_ROWS = 2_000
@@ -93,7 +94,7 @@ def live_vectors_of(session: Session, encoder_id: int, photo_ids: Sequence[int])
                 Embedding.encoder_id == encoder_id,
                 Embedding.photo_id.in_(chunk),
                 _HAS_VECTOR,
-                _shown(Embedding.photo_id),
+                is_shown(Embedding.photo_id),
             )
         )
     ]
@@ -108,7 +109,7 @@ def live_vectors_after(session: Session, encoder_id: int, photo_id: int) -> Vect
             Embedding.encoder_id == encoder_id,
             Embedding.photo_id > photo_id,
             _HAS_VECTOR,
-            _shown(Embedding.photo_id),
+            is_shown(Embedding.photo_id),
         )
         .order_by(Embedding.photo_id)
         .limit(BATCH_ROWS)
@@ -122,7 +123,7 @@ def count_live(session: Session, encoder_id: int) -> int:
         session.scalar(
             select(func.count())
             .select_from(Embedding)
-            .where(Embedding.encoder_id == encoder_id, _HAS_VECTOR, _shown(Embedding.photo_id))
+            .where(Embedding.encoder_id == encoder_id, _HAS_VECTOR, is_shown(Embedding.photo_id))
         )
         or 0
     )
@@ -135,7 +136,7 @@ def photos_to_embed(session: Session, encoder_id: int | None) -> AbstractSet[int
     missing = IdSet(
         session.scalars(
             select(Photo.id)
-            .where(~is_embedded, _shown(Photo.id))
+            .where(~is_embedded, is_shown(Photo.id))
             .execution_options(yield_per=BATCH_ROWS)
         )
     )
@@ -169,14 +170,6 @@ def _embedded(
             )
         )
     }
-
-
-def _shown(photo_id: InstrumentedAttribute[int]) -> ColumnElement[bool]:
-    return exists().where(
-        ListingPhoto.photo_id == photo_id,
-        Listing.id == ListingPhoto.listing_id,
-        Listing.status == ListingStatus.ACTIVE,
-    )
 
 
 def _unpack(rows: Sequence[tuple[int, bytes]]) -> Vectors:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, delete, exists, func, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from db.changes import record_changes
 from db.statements import chunks, insert_missing, insert_rows
@@ -167,3 +167,12 @@ def photos_of(session: Session, listing_ids: Collection[UUID]) -> list[int]:
     """The photos of all these listings."""
     found = _ids_shown(session, listing_ids)
     return [photo_id for photo_ids in found.values() for photo_id in photo_ids]
+
+
+def is_shown(photo_id: InstrumentedAttribute[int]) -> ColumnElement[bool]:
+    """The condition that an active listing shows this photo."""
+    return exists().where(
+        ListingPhoto.photo_id == photo_id,
+        Listing.id == ListingPhoto.listing_id,
+        Listing.status == ListingStatus.ACTIVE,
+    )

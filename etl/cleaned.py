@@ -15,10 +15,10 @@ from db.listing_photos import PhotoData
 from db.listings import ListingData
 from db.photos import PhotoStore
 from db.statements import chunks
+from etl.aside import aside
 from etl.clean import TableRows
 from etl.ids import canonical_id, is_id
 from etl.images import FeedPhoto, PreparedPhoto
-from etl.rejects import aside
 from etl.sink import IsListed
 from etl.staging import PRODUCTS_FILE as STAGED_PRODUCTS
 from etl.staging import PRODUCTS_SCHEMA, read_listings, read_rows

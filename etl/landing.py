@@ -16,6 +16,7 @@ from hashlib import md5, sha256
 from pathlib import Path
 from typing import BinaryIO, Self
 
+from etl.aside import write_aside
 from etl.files import PART_SUFFIX, FeedFile
 from etl.sums import SUMS_FILE, format_sums
 from models.errors import Conflict
@@ -177,10 +178,10 @@ class Landing:
         """
         copies = [self._copies[file.name] for file in files]
         sums = {copy.name: copy.sha256 for copy in copies}
-        _write_aside(self._folder / SUMS_FILE, format_sums(sums))
+        write_aside(self._folder / SUMS_FILE, format_sums(sums))
         if archive is not None:
             copies.append(_Copy(_UNPACKED, archive.size, archive.version, ""))
-        _write_aside(self._folder / RECORD_FILE, "".join(map(_line, copies)))
+        write_aside(self._folder / RECORD_FILE, "".join(map(_line, copies)))
 
     def _part(self, name: str) -> Path:
         return self._folder / f"{name}{PART_SUFFIX}"
@@ -226,12 +227,3 @@ def _open_record(folder: Path, stack: ExitStack) -> int:
 
 def _line(copy: _Copy) -> str:
     return json.dumps(asdict(copy)) + "\n"
-
-
-def _write_aside(path: Path, text: str) -> None:
-    content = text.encode()
-    if path.is_file() and path.read_bytes() == content:
-        return
-    aside = path.with_name(f"{path.name}{PART_SUFFIX}")
-    aside.write_bytes(content)
-    aside.replace(path)

@@ -9,6 +9,8 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Self
 
+from etl.aside import aside
+
 # Ids come from the feed and may be anything; a report needs enough of one to find the row.
 MAX_ID = 80
 
@@ -101,8 +103,3 @@ class Rejects:
 def shorten(raw_id: str) -> str:
     """An id as a reject carries it."""
     return raw_id.strip()[:MAX_ID]
-
-
-def aside(path: Path) -> Path:
-    """Where a file is written until it is whole."""
-    return path.with_name(f"{path.name}.part")

@@ -9,6 +9,7 @@ from time import monotonic
 from typing import Any
 
 from db.photos import PhotoStore
+from etl.aside import write_aside
 from etl.cleaned import PHOTO_FOLDER, REJECTS_FILE, REPORT_FILE, CleanedFolder, CleanedWriter
 from etl.commands.shared import local_feed, tell, used_alone
 from etl.memory import PeakMemory
@@ -61,7 +62,7 @@ def run_clean(
         cost = Cost(monotonic() - started, peak.mb)
         values = _as_json(report, cost)
         if not dry_run:
-            (into / REPORT_FILE).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+            write_aside(into / REPORT_FILE, json.dumps(values, indent=2) + "\n")
     return tell(
         report,
         cost,

@@ -17,6 +17,7 @@ from sqlalchemy import make_url
 from db.categories import export_categories
 from db.photos import PhotoStore
 from db.session import Database
+from etl.aside import write_aside
 from etl.embed_jobs import EmbedJobs
 from etl.fetch import fetch
 from etl.findings import EXPLANATIONS, Kind, Reconciliation, as_json
@@ -67,9 +68,7 @@ def run_export(file: Path | None, settings: Settings, *, dry_run: bool, json_rep
         typer.echo(json.dumps(exported) if json_report else text, nl=json_report)
         return
     if not dry_run:
-        aside = file.with_name(f"{file.name}.part")
-        aside.write_text(text, encoding="utf-8")
-        aside.replace(file)
+        write_aside(file, text)
     if json_report:
         typer.echo(json.dumps({"categories": len(exported["ids"])}))
     else:
