@@ -11,6 +11,9 @@ class JobType(StrEnum):
     EMBED = "embed"
     BATCH = "batch"
     REINDEX = "reindex"
+    EMBEDDING = "embedding"
+    PREDICTION = "prediction"
+    MIGRATION = "migration"
 
 
 class JobStatus(StrEnum):
@@ -49,6 +52,27 @@ class GenerationStatus(StrEnum):
     FAILED = "failed"
 
 
+class Precision(StrEnum):
+    """What an encoder computes in."""
+
+    FLOAT32 = "float32"
+    INT8 = "int8"
+
+
+class EncoderStatus(StrEnum):
+    """What an encoder is to the catalogue. At most one is `active`.
+
+    `registered`: known, no more. `followed`: every photo is embedded by it as by the active one,
+    so that searches can change to it at any time. `active`: searches are made with it. `retired`:
+    it was one of those, and is no longer kept up to date.
+    """
+
+    REGISTERED = "registered"
+    FOLLOWED = "followed"
+    ACTIVE = "active"
+    RETIRED = "retired"
+
+
 class Scope(StrEnum):
     """What an API key may do."""
 
@@ -69,11 +93,13 @@ class EncoderSpec:
     name: str
     dimension: int
     fingerprint: str
+    precision: Precision = Precision.FLOAT32
 
     @property
     def label(self) -> str:
-        """A short name for people: `resnet50-1a2b3c4d`."""
-        return f"{self.name}-{self.fingerprint[:8]}"
+        """A short name for people and folders: `resnet50-1a2b3c4d`, `resnet50-int8-5e6f7a8b`."""
+        kind = "" if self.precision is Precision.FLOAT32 else f"-{self.precision}"
+        return f"{self.name}{kind}-{self.fingerprint[:8]}"
 
 
 @dataclass(frozen=True, slots=True)

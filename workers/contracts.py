@@ -17,6 +17,9 @@ QUEUE_OF = {
     JobType.SEARCH: Queue.SEARCH,
     JobType.EMBED: Queue.EMBED,
     JobType.REINDEX: Queue.INDEX,
+    JobType.EMBEDDING: Queue.SEARCH,
+    JobType.PREDICTION: Queue.SEARCH,
+    JobType.MIGRATION: Queue.INDEX,
 }
 
 RUN_JOB = "marketlens.run_job"
