@@ -24,6 +24,9 @@ from PIL import Image, ImageOps
 from models.encoders.base import unit_rows
 from models.encoders.resnet50 import BATCH, build_network
 from models.encoders.specs import RESNET50_DIMENSION, RESNET50_TRANSFORM
+from models.evaluation.intervals import cluster_means
+from models.evaluation.report import span
+from models.evaluation.retrieval import Retrieval, retrieve
 from models.photos import decode, standardise
 
 Floats = NDArray[np.float32]
@@ -31,7 +34,6 @@ Shape = Callable[[Image.Image], Image.Image]
 
 SIDE = 224
 BILINEAR = Image.Resampling.BILINEAR
-RESAMPLES = 4_000
 
 
 def letterbox(photo: Image.Image) -> Image.Image:
@@ -77,15 +79,6 @@ class Catalogue:
     categories: NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
-class Retrieval:
-    """Figures of every query, in the catalogue's order."""
-
-    precision_at_1: Floats
-    precision_at_10: Floats
-    average_precision: Floats
-
-
 def main(
     feed: Annotated[Path, typer.Argument(help="Products.csv, Images.csv and images/<id>.jpg.")],
     weights: Annotated[Path, typer.Argument(help="ResNet-50, safetensors or a state dict.")],
@@ -97,19 +90,23 @@ def main(
     torch.set_num_threads(threads)
     network = build_network(weights)
     catalogue = read_catalogue(feed, limit)
+    queries = np.arange(len(catalogue.photos))
     results: dict[str, Retrieval] = {}
     for name, shape in SHAPES.items():
-        results[name] = retrieve(embed(network, catalogue.photos, shape), catalogue)
+        vectors = embed(network, catalogue.photos, shape)
+        results[name] = retrieve(vectors, catalogue.listings, catalogue.categories, queries)
         typer.echo(f"{name}: {results[name].precision_at_1.mean():.4f}", err=True)
-    best = max(results, key=lambda name: float(results[name].precision_at_1.mean()))
+    means = cluster_means(
+        np.stack([result.precision_at_1 for result in results.values()], axis=1),
+        catalogue.listings,
+        np.random.default_rng(0),
+    )
+    best = int(means.observed.argmax())
     typer.echo(f"{len(catalogue.photos):,} photos, {catalogue.categories.max() + 1} categories\n")
     typer.echo("| shape | precision@1 | to the best, 95% interval | precision@10 | mAP |")
     typer.echo("|---|---|---|---|---|")
-    for name, result in results.items():
-        low, high = interval(
-            result.precision_at_1 - results[best].precision_at_1, catalogue.listings
-        )
-        versus = "best" if name == best else f"{low:+.3f} … {high:+.3f}"
+    for number, (name, result) in enumerate(results.items()):
+        versus = "best" if number == best else span(means.difference(number, best), "+")
         typer.echo(
             f"| {name} | {result.precision_at_1.mean():.3f} | {versus} "
             f"| {result.precision_at_10.mean():.3f} | {result.average_precision.mean():.3f} |"
@@ -164,33 +161,6 @@ def _batches(
         if len(same_size) == BATCH:
             yield waiting.pop(picture.size)
     yield from waiting.values()
-
-
-def retrieve(vectors: Floats, catalogue: Catalogue) -> Retrieval:
-    """Search every photo in those of all other listings."""
-    similarities = vectors @ vectors.T
-    similarities[catalogue.listings[:, None] == catalogue.listings] = -np.inf
-    order = np.argsort(-similarities, axis=1, kind="stable")
-    found = catalogue.categories[order] == catalogue.categories[:, None]
-    found &= np.isfinite(np.take_along_axis(similarities, order, axis=1))
-    hits = found.astype(np.float32)
-    precisions = hits.cumsum(axis=1) / np.arange(1, len(hits) + 1, dtype=np.float32)
-    return Retrieval(
-        precision_at_1=hits[:, 0],
-        precision_at_10=precisions[:, 9],
-        average_precision=(precisions * hits).sum(axis=1) / hits.sum(axis=1).clip(min=1),
-    )
-
-
-def interval(differences: Floats, listings: NDArray[np.int64]) -> tuple[float, float]:
-    """The 95% bootstrap interval of the mean difference, resampling listings."""
-    totals, counts = np.bincount(listings, differences), np.bincount(listings)
-    drawn = np.random.default_rng(0).multinomial(
-        len(counts), np.full(len(counts), 1 / len(counts)), size=RESAMPLES
-    )
-    means = (drawn @ totals) / (drawn @ counts)
-    low, high = np.quantile(means, [0.025, 0.975])
-    return float(low), float(high)
 
 
 if __name__ == "__main__":

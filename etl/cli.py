@@ -14,8 +14,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from etl.progress import Bars
 from models.errors import MarketlensError
+from progress import Bars
 from settings import Settings
 
 app = typer.Typer()

@@ -7,12 +7,13 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from db import jobs
-from db.embeddings import embedded, open_embed_jobs, photos_to_embed, register_encoder
+from db.embeddings import embedded, open_embed_jobs, photos_to_queue
+from db.encoders import established_encoders
 from db.ids import IdSet
 from db.session import Database
 from db.statements import chunks
 from db.tables import Job
-from models.domain import EncoderSpec, JobType
+from models.domain import JobType
 from workers.client import JobPublisher
 from workers.contracts import PHOTOS_PER_JOB
 
@@ -30,7 +31,6 @@ class EmbedJobs:
         self,
         database: Database,
         publisher: JobPublisher | None,
-        encoder: EncoderSpec,
         *,
         clock: Callable[[], datetime],
         new_id: Callable[[], UUID],
@@ -39,30 +39,29 @@ class EmbedJobs:
         self.open: dict[UUID, None] = {}
         self._database = database
         self._publisher = publisher
-        self._encoder = encoder
         self._clock = clock
         self._new_id = new_id
-        self._encoder_id = 0
         self._promised = IdSet()
         self._broker_answers = True
 
     def start(self) -> None:
         """Look up what earlier runs have left to be embedded."""
-        with self._database.write() as session:
-            self._encoder_id = register_encoder(session, self._encoder, self._clock())
         with self._database.read() as session:
-            for job_id, photo_ids in open_embed_jobs(session):
-                self.open[job_id] = None
-                self._promised.update(photo_ids)
+            for job in open_embed_jobs(session):
+                # One for a single encoder is of a migration, which sees to it itself.
+                if job.encoder_id is None:
+                    self.open[job.id] = None
+                    self._promised.update(job.photo_ids)
 
     def accept(self, session: Session, photo_ids: Iterable[int]) -> list[Job]:
-        """Store jobs for those of the photos that are not embedded and in no job.
+        """Store jobs for those of the photos that an established encoder lacks and no job has.
 
         They count when they are published, after the transaction has committed.
         """
         unpromised = [photo_id for photo_id in photo_ids if photo_id not in self._promised]
-        done = embedded(session, self._encoder_id, unpromised)
-        return self._accept(session, sorted(set(unpromised) - done))
+        done = [embedded(session, row.id, unpromised) for row in established_encoders(session)]
+        done_by_all = set.intersection(*done) if done else set()
+        return self._accept(session, sorted(set(unpromised) - done_by_all))
 
     def publish(self, accepted: Sequence[Job]) -> None:
         """Tell the workers of jobs that are committed, and remember what they promise."""
@@ -76,12 +75,12 @@ class EmbedJobs:
             self._promised.update(job.payload["photo_ids"])
 
     def queue_missing(self) -> None:
-        """Queue every other photo in the database that this encoder has yet to embed.
+        """Queue every other photo in the database that an established encoder has yet to embed.
 
         There are some when the encoder was changed, or when a job has failed.
         """
         with self._database.read() as session:
-            missing = photos_to_embed(session, self._encoder_id)
+            missing = photos_to_queue(session)
         for batch in chunks(missing, JOBS_PER_TRANSACTION * PHOTOS_PER_JOB):
             with self._database.write() as session:
                 accepted = self._accept(session, batch)

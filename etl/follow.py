@@ -7,11 +7,12 @@ from uuid import UUID
 
 from db import jobs
 from db.consumption import consumed_lately
-from db.embeddings import count_live, register_encoder
+from db.embeddings import count_live
+from db.encoders import active_encoder
 from db.generations import live
 from db.jobs import Progress
 from db.session import Database
-from models.domain import EncoderSpec, JobType
+from models.domain import JobType
 from workers.client import JobPublisher
 from workers.contracts import Queue
 
@@ -86,11 +87,13 @@ def do_all(
     return last
 
 
-def lacks_generation(database: Database, encoder: EncoderSpec, *, now: datetime) -> bool:
-    """Whether there is something to index and no live generation of it."""
-    with database.write() as session:
-        encoder_id = register_encoder(session, encoder, now)
-        return live(session, encoder_id) is None and count_live(session, encoder_id) > 0
+def lacks_generation(database: Database) -> bool:
+    """Whether there is something to search, and no live generation of it."""
+    with database.read() as session:
+        active = active_encoder(session)
+        if active is None or live(session, active.id) is not None:
+            return False
+        return count_live(session, active.id) > 0
 
 
 def request_reindex(

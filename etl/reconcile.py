@@ -14,13 +14,14 @@ from hashlib import sha256
 from pathlib import Path
 
 from db import audit, generations
-from db.embeddings import count_live, find_encoder, photos_to_embed
+from db.embeddings import count_live, photos_to_queue
+from db.encoders import active_encoder
 from db.photos import PREFIXES, PhotoStore
 from db.session import Database
 from db.statements import chunks
-from db.tables import Generation
+from db.tables import Encoder, Generation
 from etl.findings import Kind, Notes, Reconciliation
-from models.domain import EncoderSpec, GenerationStatus
+from models.domain import GenerationStatus
 from models.errors import GenerationCorrupt, NotFound, ReindexRunning, Unavailable
 from models.index.proof import prove
 
@@ -46,12 +47,11 @@ class Repairs:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What is compared. `encoder` is the one in use: only its embeddings and index are."""
+    """What is compared: of embeddings and indexes, those that searches are made with."""
 
     database: Database
     store: PhotoStore
     generations_dir: Path
-    encoder: EncoderSpec
 
 
 def reconcile(
@@ -72,11 +72,11 @@ def reconcile(
         _compare_photos(notes, machine, prefix, now, verify=verify, repair=repairs is not None)
     on_progress("photos", len(PREFIXES), len(PREFIXES))
     with machine.database.read() as session:
-        encoder_id = find_encoder(session, machine.encoder)
-    _compare_embeddings(notes, machine, encoder_id, repairs)
+        encoder = active_encoder(session)
+    _compare_embeddings(notes, machine, encoder, repairs)
     on_progress("index", 0, 1)
-    if encoder_id is not None:
-        _compare_live_generation(notes, machine, encoder_id, repairs)
+    if encoder is not None:
+        _compare_live_generation(notes, machine, encoder, repairs)
     _compare_generation_folders(notes, machine, repair=repairs is not None)
     on_progress("index", 1, 1)
     return notes.result()
@@ -129,11 +129,11 @@ def _orphans(
 
 
 def _compare_embeddings(
-    notes: Notes, machine: Machine, encoder_id: int | None, repairs: Repairs | None
+    notes: Notes, machine: Machine, encoder: Encoder | None, repairs: Repairs | None
 ) -> None:
     with machine.database.read() as session:
-        unembedded = photos_to_embed(session, encoder_id)
-        unshown = audit.count_unshown(session, encoder_id)
+        unembedded = photos_to_queue(session)
+        unshown = audit.count_unshown(session, encoder.id) if encoder else 0
     if unembedded and repairs:
         repairs.queue_missing()
     notes.add(Kind.UNEMBEDDED_PHOTOS, unembedded, repaired=repairs is not None)
@@ -141,17 +141,17 @@ def _compare_embeddings(
 
 
 def _compare_live_generation(
-    notes: Notes, machine: Machine, encoder_id: int, repairs: Repairs | None
+    notes: Notes, machine: Machine, encoder: Encoder, repairs: Repairs | None
 ) -> None:
     with machine.database.read() as session:
-        live = generations.live(session, encoder_id)
+        live = generations.live(session, encoder.id)
         if live and live.last_change is not None:
             behind = audit.count_changes_after(session, live.last_change)
             notes.count(Kind.CHANGES_SINCE_GENERATION, behind)
         # The open one will be the answer to whatever is wrong with the live one.
-        if audit.reindex_is_open(session):
+        if generations.open_reindex(session):
             return
-        is_missing = not live and count_live(session, encoder_id) > 0
+        is_missing = not live and count_live(session, encoder.id) > 0
     problem = _problem_with(machine, live) if live else None
     if not (is_missing or problem):
         return
@@ -160,7 +160,7 @@ def _compare_live_generation(
         with suppress(ReindexRunning):
             repairs.request_reindex()
     kind = Kind.DAMAGED_GENERATION if problem else Kind.MISSING_GENERATION
-    notes.add(kind, [problem or machine.encoder.label], repaired=repairs is not None)
+    notes.add(kind, [problem or encoder.spec.label], repaired=repairs is not None)
 
 
 def _problem_with(machine: Machine, live: Generation) -> str | None:

@@ -10,9 +10,8 @@ from db import jobs
 from db.jobs import Progress
 from db.session import Database
 from etl.follow import do_all, lacks_generation, request_reindex, wait_for
-from etl.progress import Bars
-from models.domain import EncoderSpec
 from models.errors import ReindexRunning
+from progress import Bars
 from workers.client import JobPublisher
 from workers.contracts import Queue
 
@@ -69,7 +68,6 @@ def in_process(
 def embed_and_index(
     database: Database,
     publisher: JobPublisher | None,
-    encoder: EncoderSpec,
     embed_jobs: Sequence[UUID],
     *,
     follow: Follow,
@@ -81,7 +79,7 @@ def embed_and_index(
     """See the embed jobs through; then have an index built, if there is anything new for one."""
     embedding = follow("embedding", embed_jobs, Queue.EMBED)
     problems = _embedding_problems(embedding)
-    if reindex and (embedding.done or lacks_generation(database, encoder, now=clock())):
+    if reindex and (embedding.done or lacks_generation(database)):
         try:
             job_id = request_reindex(database, publisher, job_id=new_id(), now=clock())
         except ReindexRunning:

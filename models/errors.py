@@ -17,7 +17,8 @@ MarketlensError
 ├── NothingIndexed          listings, but none embedded by this encoder
 ├── WeightsError            an encoder's weights
 │   ├── WeightsMissing      none to be had
-│   └── WeightsRefused      there, but damaged, foreign or unsafe
+│   ├── WeightsRefused      there, but damaged, foreign or unsafe
+│   └── FidelityTooLow      an exported network's vectors differ too much
 ├── GenerationError         an index generation
 │   ├── GenerationCorrupt   its files are not what its manifest says
 │   └── RecallTooLow        measured under its target
@@ -134,6 +135,12 @@ class WeightsRefused(WeightsError):
     """The weights are damaged, of another network, or unsafe to load."""
 
     code = "weights_refused"
+
+
+class FidelityTooLow(WeightsError):
+    """An exported network's vectors differ too much from those of the network it was made of."""
+
+    code = "fidelity_too_low"
 
 
 class GenerationError(MarketlensError):

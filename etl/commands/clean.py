@@ -13,11 +13,11 @@ from etl.aside import write_aside
 from etl.cleaned import PHOTO_FOLDER, REJECTS_FILE, REPORT_FILE, CleanedFolder, CleanedWriter
 from etl.commands.shared import local_feed, tell, used_alone
 from etl.memory import PeakMemory
-from etl.progress import Bars
 from etl.report import Cost, IntakeReport, as_json
 from etl.seed import Stage, seed
 from etl.sources import Workplace
 from models.errors import InvalidFeed
+from progress import Bars
 from settings import Settings
 
 WORK_FOLDER = ".work"

@@ -22,14 +22,14 @@ from etl.embed_jobs import EmbedJobs
 from etl.geocode import Gazetteer, Geocoder
 from etl.load import Loaded, Loader, Rehearsal, Rules
 from etl.memory import PeakMemory
-from etl.progress import Bars
 from etl.report import Cost, IntakeReport, as_json
 from etl.run import Outcome, by_workers, embed_and_index, in_process
 from etl.seed import Stage, seed
 from etl.sources import Workplace
-from models.domain import EncoderSpec
-from models.encoders.specs import locate_encoder
+from models.encoders.library import EncoderLibrary
+from progress import Bars
 from settings import Settings
+from workers.adoption import settle_encoder
 from workers.client import JobPublisher
 from workers.contracts import Queue
 
@@ -69,14 +69,15 @@ def run_seed(source: str, settings: Settings, bars: Bars, options: SeedOptions) 
     """Take a feed in and tell of it; returns whether something is left to look at."""
     started = monotonic()
     rules = Rules(named(options.feed, source), prune=options.prune, force=options.force)
-    # Before anything is fetched: raises WeightsError.
-    encoder = None if options.dry_run else _encoder(settings, bars)
+    if not options.dry_run:
+        # Before anything is fetched: raises WeightsError.
+        _settle_encoder(settings, bars)
     with PeakMemory() as peak, ExitStack() as stack:
         folder = stack.enter_context(
             local_feed(source, settings.data_dir / "feeds", bars, dry_run=options.dry_run)
         )
         run = _Run(settings, options, bars, stack, folder, rules)
-        report, loaded, outcome = _seed(run, encoder) if encoder else _rehearse(run)
+        report, loaded, outcome = _rehearse(run) if options.dry_run else _seed(run)
     cost = Cost(monotonic() - started, peak.mb)
     return tell(
         report,
@@ -89,17 +90,18 @@ def run_seed(source: str, settings: Settings, bars: Bars, options: SeedOptions) 
     )
 
 
-def _encoder(settings: Settings, bars: Bars) -> EncoderSpec:
-    spec, _ = locate_encoder(
-        settings.encoder,
-        settings.weights,
-        settings.models_dir,
-        on_progress=lambda done, total: bars.show("weights", done, total, in_bytes=True),
-    )
-    return spec
+def _settle_encoder(settings: Settings, bars: Bars) -> None:
+    library = EncoderLibrary(settings.encoder, settings.weights, settings.models_dir)
+    on_progress = partial(bars.show, "weights", in_bytes=True)
+    if _makes_database(settings):
+        # Without an encoder, none is made.
+        library.configured(on_progress)
+    upgrade(settings.sqlalchemy_url)
+    with closing(Database(settings.sqlalchemy_url)) as database:
+        settle_encoder(database, library, settings.models_dir, _now(), on_progress)
 
 
-def _seed(run: _Run, encoder: EncoderSpec) -> tuple[IntakeReport, Loaded, Outcome]:
+def _seed(run: _Run) -> tuple[IntakeReport, Loaded, Outcome]:
     settings, options, stack = run.settings, run.options, run.stack
     place = Workplace(
         scratch=stack.enter_context(used_alone(settings.data_dir / "intake" / run.rules.feed)),
@@ -109,12 +111,11 @@ def _seed(run: _Run, encoder: EncoderSpec) -> tuple[IntakeReport, Loaded, Outcom
         max_photo_bytes=settings.max_upload_bytes,
         processes=_processes(),
     )
-    upgrade(settings.sqlalchemy_url)
     database = stack.enter_context(closing(Database(settings.sqlalchemy_url)))
     publisher = None
     if not options.inline:
         publisher = stack.enter_context(closing(JobPublisher(settings.broker_url)))
-    embed_jobs = EmbedJobs(database, publisher, encoder, clock=_now, new_id=uuid4)
+    embed_jobs = EmbedJobs(database, publisher, clock=_now, new_id=uuid4)
     loader = Loader(database, embed_jobs, run.rules, _now)
     report = _take_in(run, database, loader, place)
     if not (options.wait or options.inline):
@@ -125,7 +126,6 @@ def _seed(run: _Run, encoder: EncoderSpec) -> tuple[IntakeReport, Loaded, Outcom
     outcome = embed_and_index(
         database,
         publisher,
-        encoder,
         list(embed_jobs.open),
         follow=follow,
         reindex=options.reindex,
@@ -154,12 +154,17 @@ def _rehearse(run: _Run) -> tuple[IntakeReport, Loaded, Outcome]:
 
 def _database_url(settings: Settings, scratch: Path) -> str:
     """The database to compare with: an empty one where a seed would make one."""
-    url = make_url(settings.sqlalchemy_url)
-    if url.get_backend_name() != "sqlite" or Path(url.database or "").exists():
+    if not _makes_database(settings):
         return settings.sqlalchemy_url
     empty = f"sqlite:///{scratch / 'empty.db'}"
     upgrade(empty)
     return empty
+
+
+def _makes_database(settings: Settings) -> bool:
+    """Whether a seed would be the first to need the database, and make its file."""
+    url = make_url(settings.sqlalchemy_url)
+    return url.get_backend_name() == "sqlite" and not Path(url.database or "").exists()
 
 
 def _take_in(
@@ -187,10 +192,10 @@ def _take_in(
 
 def _hands(settings: Settings, queue: Queue) -> AbstractContextManager[Callable[[UUID], None]]:
     # Imported here: torch and faiss are for the process that computes, not for every seed.
-    from workers.app import resolve_config  # noqa: PLC0415
+    from workers.app import worker_config  # noqa: PLC0415
     from workers.inline import hands  # noqa: PLC0415
 
-    return hands(resolve_config(settings, queue, concurrency=1))
+    return hands(worker_config(settings, queue, concurrency=1))
 
 
 def _geocoder(settings: Settings) -> Geocoder | None:

@@ -23,11 +23,10 @@ from etl.fetch import fetch
 from etl.findings import EXPLANATIONS, Kind, Reconciliation, as_json
 from etl.follow import request_reindex
 from etl.memory import PeakMemory
-from etl.progress import Bars
 from etl.reconcile import Machine, Repairs, reconcile
 from etl.urls import redact
-from models.encoders.specs import locate_encoder
 from models.errors import Conflict, SetupError
+from progress import Bars
 from settings import Settings
 from workers.client import JobPublisher
 
@@ -88,14 +87,13 @@ def run_reconcile(
     Raises Conflict, and repairs nothing, if that would delete most of the store, unless forced.
     """
     _check_there_is_one(settings)
-    encoder, _ = locate_encoder(settings.encoder, settings.weights, settings.models_dir)
     with (
         closing(Database(settings.sqlalchemy_url)) as database,
         closing(JobPublisher(settings.broker_url)) as publisher,
     ):
 
         def queue_missing() -> None:
-            embed_jobs = EmbedJobs(database, publisher, encoder, clock=_now, new_id=uuid4)
+            embed_jobs = EmbedJobs(database, publisher, clock=_now, new_id=uuid4)
             embed_jobs.start()
             embed_jobs.queue_missing()
 
@@ -109,7 +107,6 @@ def run_reconcile(
             database=database,
             store=PhotoStore(settings.photo_store_url),
             generations_dir=settings.generations_dir,
-            encoder=encoder,
         )
         compare = partial(reconcile, machine, now=_now(), verify=verify, on_progress=bars.show)
         result = compare(repairs=None)

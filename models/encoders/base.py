@@ -21,6 +21,11 @@ class Encoder(Protocol):
         """What identifies this encoder, known before it is loaded."""
         ...
 
+    @property
+    def runtime(self) -> str:
+        """What computes the vectors, for people."""
+        ...
+
     def load(self) -> None:
         """Make ready to embed. Calling it again, from any thread, does nothing.
 

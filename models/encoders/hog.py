@@ -38,6 +38,11 @@ class HogEncoder:
         """What identifies this encoder."""
         return self._spec
 
+    @property
+    def runtime(self) -> str:
+        """What computes it."""
+        return "scikit-image"
+
     def load(self) -> None:
         """There is nothing to load."""
 

@@ -16,10 +16,12 @@ from torch import nn
 
 from models.domain import EncoderSpec
 from models.encoders.base import unit_rows
-from models.encoders.specs import RESNET50_TRANSFORM, resolve_spec
+from models.encoders.specs import RESNET50_TRANSFORM, ResNet50Transform, resnet50_spec
 from models.encoders.state_dict import fit_state_dict, read_state_dict
-from models.encoders.torchvision_cpu import InterpolationMode, ResNet, ResNet50_Weights, resnet50
+from models.encoders.torchvision_cpu import ResNet, resnet50
+from models.encoders.transform import to_pixels
 from models.errors import WeightsRefused
+from models.weights import file_sha256
 
 # Enough to keep the cores busy, and few enough for the activations to stay under a gigabyte.
 BATCH: Final = 16
@@ -28,28 +30,33 @@ BATCH: Final = 16
 class ResNet50Encoder:
     """Embeds photos with ResNet-50 on the CPU, in float32.
 
-    `spec` must be what `resolve_spec` says of `weights`; `threads` is how many threads torch may
-    use in this process.
+    `spec` must be what `resnet50_spec` says of `weights` and `transform`; `threads` is how many
+    threads torch may use in this process.
     """
 
-    def __init__(self, spec: EncoderSpec, weights: Path, threads: int) -> None:
+    def __init__(
+        self,
+        spec: EncoderSpec,
+        weights: Path,
+        threads: int,
+        transform: ResNet50Transform = RESNET50_TRANSFORM,
+    ) -> None:
         self._spec = spec
         self._weights = weights
         self._threads = threads
         self._lock = Lock()
         self._network: ResNet | None = None
-        self._transform = ResNet50_Weights.IMAGENET1K_V2.transforms(
-            resize_size=RESNET50_TRANSFORM.resize,
-            crop_size=RESNET50_TRANSFORM.crop,
-            mean=RESNET50_TRANSFORM.mean,
-            std=RESNET50_TRANSFORM.std,
-            interpolation=InterpolationMode(RESNET50_TRANSFORM.interpolation),
-        )
+        self._transform = transform
 
     @property
     def spec(self) -> EncoderSpec:
         """What identifies this encoder, known before it is loaded."""
         return self._spec
+
+    @property
+    def runtime(self) -> str:
+        """What runs the network."""
+        return f"torch, {self._spec.precision}"
 
     def load(self) -> None:
         """Read the weights and build the network, once.
@@ -64,9 +71,10 @@ class ResNet50Encoder:
         network = self._loaded()
         vectors = np.empty((len(photos), self._spec.dimension), np.float32)
         for start in range(0, len(photos), BATCH):
-            batch = torch.stack([self._transform(photo) for photo in photos[start : start + BATCH]])
+            batch = photos[start : start + BATCH]
+            pixels = np.stack([to_pixels(photo, self._transform) for photo in batch])
             with torch.inference_mode():
-                channels = network(batch.to(memory_format=torch.channels_last))
+                channels = network(torch.from_numpy(pixels).to(memory_format=torch.channels_last))
             vectors[start : start + BATCH] = channels.numpy()
         return unit_rows(vectors)
 
@@ -74,7 +82,7 @@ class ResNet50Encoder:
         with self._lock:
             if self._network is None:
                 torch.set_num_threads(self._threads)
-                if resolve_spec(self._spec.name, self._weights) != self._spec:
+                if resnet50_spec(file_sha256(self._weights), self._transform) != self._spec:
                     raise WeightsRefused(f"The weights in {self._weights} changed while in use.")
                 self._network = build_network(self._weights)
             return self._network

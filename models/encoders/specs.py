@@ -5,14 +5,14 @@ there, and the fingerprint is made of the same object, so that neither can chang
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
-from models.domain import EncoderSpec
+from models.domain import EncoderSpec, Precision
 from models.errors import SetupError, WeightsMissing
-from models.weights import ProgressCallback, file_sha256, locate_weights
+from models.weights import file_sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,12 @@ class ResNet50Transform:
     interpolation: str = "bilinear"
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+    @classmethod
+    def of_size(cls, crop: int) -> Self:
+        """The preset for squares of `crop` pixels, which keep as much of the photo as 224 do."""
+        preset = cls()
+        return replace(preset, resize=round(crop * preset.resize / preset.crop), crop=crop)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,23 +99,6 @@ RESNET50_VERSION: Final = 1
 HOG_VERSION: Final = 1
 
 
-def locate_encoder(
-    name: str,
-    weights: Path | None,
-    models_dir: Path,
-    *,
-    on_progress: ProgressCallback | None = None,
-) -> tuple[EncoderSpec, Path | None]:
-    """Find the weights that an encoder needs, if any, and say what identifies it with them.
-
-    Raises as `locate_weights` and `resolve_spec` do.
-    """
-    located = None
-    if name == RESNET50:
-        located = locate_weights(weights, models_dir, on_progress=on_progress)
-    return resolve_spec(name, located), located
-
-
 def resolve_spec(name: str, weights: Path | None) -> EncoderSpec:
     """Say what identifies an encoder with these weights; reads the file's hash, loads nothing.
 
@@ -119,22 +108,41 @@ def resolve_spec(name: str, weights: Path | None) -> EncoderSpec:
     if name == RESNET50:
         if weights is None or not weights.is_file():
             raise WeightsMissing(f"The encoder {name} needs a file of weights.")
-        fingerprint = _fingerprint(name, RESNET50_VERSION, file_sha256(weights), RESNET50_TRANSFORM)
-        return EncoderSpec(name, RESNET50_DIMENSION, fingerprint)
+        return resnet50_spec(file_sha256(weights), RESNET50_TRANSFORM)
     if name == HOG:
         dimension = HOG_TRANSFORM.gradient_dimension + HOG_TRANSFORM.colour_dimension
         return EncoderSpec(name, dimension, _fingerprint(name, HOG_VERSION, None, HOG_TRANSFORM))
     raise SetupError(f"There is no encoder named {name!r}; choose {RESNET50} or {HOG}.")
 
 
+def resnet50_spec(
+    weights: str, transform: ResNet50Transform, int8_network: str | None = None
+) -> EncoderSpec:
+    """What identifies a ResNet-50 with weights of this SHA-256, seeing photos by this transform.
+
+    `int8_network` is the SHA-256 of the network's file when it was made int8: its scales, which
+    depend on the photos it was calibrated with, shape the vectors too. In float32 every runtime
+    gives the same vectors, but for float noise.
+    """
+    precision = Precision.FLOAT32 if int8_network is None else Precision.INT8
+    fingerprint = _fingerprint(RESNET50, RESNET50_VERSION, weights, transform, int8_network)
+    return EncoderSpec(RESNET50, RESNET50_DIMENSION, fingerprint, precision)
+
+
 def _fingerprint(
-    name: str, version: int, weights: str | None, transform: ResNet50Transform | HogTransform
+    name: str,
+    version: int,
+    weights: str | None,
+    transform: ResNet50Transform | HogTransform,
+    int8_network: str | None = None,
 ) -> str:
-    facts = {
+    facts: dict[str, object] = {
         "encoder": name,
         "version": version,
         "weights": weights,
         "transform": asdict(transform),
-        "precision": "float32",
+        "precision": Precision.FLOAT32,
     }
+    if int8_network is not None:
+        facts |= {"precision": Precision.INT8, "network": int8_network}
     return sha256(json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -18,12 +18,12 @@ from torch import Tensor
 
 from models.encoders import specs
 from models.encoders.base import Encoder, unit_rows
-from models.encoders.factory import create_encoder
 from models.encoders.resnet50 import BATCH, ResNet50Encoder
 from models.encoders.specs import RESNET50_TRANSFORM, resolve_spec
 from models.encoders.torchvision_cpu import ResNet50_Weights, resnet50
 from models.errors import SetupError, WeightsMissing, WeightsRefused
 from models.photos import decode, standardise
+from tests.support.encoder import create_encoder
 
 StateDict = dict[str, Tensor]
 
@@ -224,9 +224,9 @@ def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     [
         ("import models.photos, models.weights", "numpy torch torchvision skimage"),
         ("import models.encoders.specs", "numpy torch torchvision skimage"),
-        ("import models.encoders.factory", "torch torchvision skimage"),
+        ("import models.encoders.library", "torch torchvision skimage"),
         (
-            "from models.encoders.factory import create_encoder; create_encoder('hog', None, 1)",
+            "from tests.support.encoder import create_encoder; create_encoder('hog', None, 1)",
             "torch torchvision",
         ),
     ],

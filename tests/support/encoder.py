@@ -1,15 +1,24 @@
-"""A small encoder for tests that are not about encoders: a 4 by 4 thumbnail as a vector."""
+"""Encoders for tests: real ones by name, and a small one, a 4 by 4 thumbnail as a vector."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from models.domain import EncoderSpec
-from models.encoders.base import unit_rows
+from models.encoders.base import Encoder, unit_rows
+from models.encoders.library import EncoderLibrary
+from models.encoders.specs import resolve_spec
 
 SIDE = 4
+
+
+def create_encoder(name: str, weights: Path | None, threads: int) -> Encoder:
+    """The encoder of this name with these weights, as nothing was exported; not loaded."""
+    spec = resolve_spec(name, weights)
+    return EncoderLibrary(name, weights, Path("no models")).open(spec, threads)
 
 
 class ThumbnailEncoder:
@@ -18,6 +27,8 @@ class ThumbnailEncoder:
     def __init__(self, name: str = "thumbnail") -> None:
         self.spec = EncoderSpec(name, SIDE * SIDE * 3, f"{name:0<64}")
         self.embedded = 0
+
+    runtime = "Pillow"
 
     def load(self) -> None:
         """Nothing to load."""

@@ -1,0 +1,200 @@
+"""An encoder exported: its network made smaller or faster, compared, and refused if it is worse."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+from typing import Any, Final
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from PIL import Image
+
+from models.domain import EncoderSpec, Precision
+from models.encoders.base import Encoder
+from models.encoders.export import RECIPE, export_float32, quantise
+from models.encoders.library import EncoderLibrary
+from models.encoders.onnx import BATCH, OnnxEncoder
+from models.encoders.package import Package, write_package
+from models.encoders.resnet50 import ResNet50Encoder
+from models.encoders.specs import RESNET50_TRANSFORM, ResNet50Transform, resnet50_spec
+from models.encoders.transform import to_pixels
+from models.errors import FidelityTooLow, InvalidInput
+from models.evaluation.fidelity import Fidelity, fidelity
+from models.head import find_head, head_path
+from models.labels import LabelledPhotos
+from models.photos import decode
+from models.weights import file_sha256
+
+Floats = NDArray[np.float32]
+# Called with what is being done, how much of it is done, and how much there is.
+OnProgress = Callable[[str, int, int], None]
+
+MIN_COSINE: Final = 0.98
+"""Mean cosine to the float32 vectors under which a network is refused."""
+
+CALIBRATION_PHOTOS: Final = 512
+COMPARED_PHOTOS: Final = 1_000
+MIN_PHOTOS: Final = 32
+SPEED_ROUNDS: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """What came of an export: the package, how faithful it is, and its speed.
+
+    Speeds are in photos a second, from decoded photos to vectors.
+    """
+
+    package: Package
+    fidelity: Fidelity
+    speed: float
+    torch_speed: float
+
+
+def export_encoder(
+    library: EncoderLibrary,
+    reference: str,
+    models_dir: Path,
+    precision: Precision,
+    photos: LabelledPhotos,
+    *,
+    calibration_photos: int = CALIBRATION_PHOTOS,
+    seed: int = 0,
+    threads: int,
+    on_progress: OnProgress = lambda *_: None,
+) -> Export:
+    """Export an encoder's network, calibrated and compared on photos of the catalogue.
+
+    Photos that calibrate it are not compared. Its category head is taken along. Raises
+    `InvalidInput` when there are fewer than 32 photos, `FidelityTooLow` when the vectors' mean
+    cosine to the float32 ones is under 0.98, and what `EncoderLibrary.find` and `weights_of`
+    raise; then nothing is written.
+    """
+    if len(photos) < MIN_PHOTOS:
+        raise InvalidInput(
+            f"An export needs at least {MIN_PHOTOS} photos to calibrate and compare with; "
+            f"there are {len(photos)}."
+        )
+    weights, package = library.weights_of(library.find(reference))
+    transform = RESNET50_TRANSFORM if package is None else package.transform
+    calibration, compared = _parts(photos, precision, calibration_photos, seed)
+    models_dir.mkdir(parents=True, exist_ok=True)
+    source = resnet50_spec(file_sha256(weights), transform)
+    with TemporaryDirectory(dir=models_dir, prefix=".export-") as folder:
+        network = Path(folder) / "network.onnx"
+        export_float32(weights, transform, network)
+        if precision is Precision.INT8:
+            float32 = network.rename(network.with_name("float32.onnx"))
+            quantise(float32, _batches(calibration, transform, on_progress), network)
+        exported = _opened(network, source, precision, transform, threads)
+        original = ResNet50Encoder(source, weights, threads, transform)
+        close = _compare(original, exported, compared, on_progress)
+        if close.cosine_mean < MIN_COSINE:
+            raise FidelityTooLow(
+                f"The exported network's vectors have a mean cosine of {close.cosine_mean:.3f} to "
+                f"the float32 ones, under {MIN_COSINE}: nothing was written."
+            )
+        torch_speed, speed = _speeds([original, exported], compared)
+        facts: dict[str, Any] = {
+            **({} if package is None else package.facts),
+            "fidelity": close.facts(),
+            "photos_per_s": {"torch": round(torch_speed, 1), "exported": round(speed, 1)},
+            "onnxruntime": onnxruntime.__version__,
+        }
+        if precision is Precision.INT8:
+            facts["calibration"] = {
+                "recipe": RECIPE,
+                "photos": len(calibration),
+                "seed": seed,
+                "digest": calibration.digest,
+            }
+        made = write_package(
+            models_dir,
+            weights=weights,
+            transform=transform,
+            network=network,
+            precision=precision,
+            facts=facts,
+        )
+    head = find_head(models_dir, source)
+    if head is not None and made.spec != source:
+        # Trained on vectors that are the same but for rounding.
+        replace(head, fingerprint=made.spec.fingerprint).save(head_path(models_dir, made.spec))
+    return Export(made, close, speed, torch_speed)
+
+
+def _opened(
+    network: Path,
+    source: EncoderSpec,
+    precision: Precision,
+    transform: ResNet50Transform,
+    threads: int,
+) -> OnnxEncoder:
+    """The exported network as an encoder, before it is packaged: loading proves what it is."""
+    # Compared only: what identifies it for good, its package says.
+    spec = replace(source, precision=precision)
+    return OnnxEncoder(spec, network, file_sha256(network), transform, threads)
+
+
+def _parts(
+    photos: LabelledPhotos, precision: Precision, wanted: int, seed: int
+) -> tuple[LabelledPhotos, LabelledPhotos]:
+    """Photos to calibrate with, and others to compare by, of other listings."""
+    shuffled = np.random.default_rng(seed).permutation(sorted(set(photos.listings)))
+    place = {listing: number for number, listing in enumerate(shuffled.tolist())}
+    order = sorted(range(len(photos)), key=lambda row: (place[photos.listings[row]], row))
+    count = min(wanted, len(order) // 2) if precision is Precision.INT8 else 0
+    calibrating = {photos.listings[row] for row in order[:count]}
+    others = [row for row in order[count:] if photos.listings[row] not in calibrating]
+    return photos.take(order[:count]), photos.take(others[:COMPARED_PHOTOS])
+
+
+def _decoded(photos: LabelledPhotos, rows: Sequence[int]) -> list[Image.Image]:
+    return [decode(photos.read(row)) for row in rows]
+
+
+def _slices(count: int) -> Iterator[range]:
+    for start in range(0, count, BATCH):
+        yield range(start, min(start + BATCH, count))
+
+
+def _batches(
+    photos: LabelledPhotos, transform: ResNet50Transform, on_progress: OnProgress
+) -> Iterator[Floats]:
+    for rows in _slices(len(photos)):
+        yield np.stack([to_pixels(photo, transform) for photo in _decoded(photos, rows)])
+        on_progress("calibrated", rows.stop, len(photos))
+
+
+def _compare(
+    original: Encoder, exported: Encoder, photos: LabelledPhotos, on_progress: OnProgress
+) -> Fidelity:
+    before, after = [], []
+    for rows in _slices(len(photos)):
+        batch = _decoded(photos, rows)
+        before.append(original.embed(batch))
+        after.append(exported.embed(batch))
+        on_progress("compared", rows.stop, len(photos))
+    listings = categories = None
+    if len(set(photos.categories)) > 1:
+        listings, categories = _numbered(photos.listings), _numbered(photos.categories)
+    return fidelity(np.concatenate(before), np.concatenate(after), listings, categories)
+
+
+def _numbered(names: Sequence[str]) -> NDArray[np.int64]:
+    return np.unique(names, return_inverse=True)[1].astype(np.int64)
+
+
+def _speeds(encoders: Sequence[Encoder], photos: LabelledPhotos) -> list[float]:
+    """Photos a second of each: the best of rounds in which they take turns."""
+    batch = _decoded(photos, range(min(BATCH, len(photos))))
+    best = [float("inf")] * len(encoders)
+    for _ in range(SPEED_ROUNDS):
+        for number, encoder in enumerate(encoders):
+            begun = perf_counter()
+            encoder.embed(batch)
+            best[number] = min(best[number], perf_counter() - begun)
+    return [len(batch) / seconds for seconds in best]

@@ -1,0 +1,155 @@
+"""The encoders whose files this machine has, and which of their runtimes is the fastest."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from models.domain import EncoderSpec, Precision
+from models.encoders.base import Encoder
+from models.encoders.package import MANIFEST_FILE, Package, proven, read_package
+from models.encoders.specs import HOG, RESNET50, RESNET50_TRANSFORM, resolve_spec
+from models.errors import NotFound, WeightsError, WeightsMissing
+from models.weights import IMAGENET1K_V2, ProgressCallback, file_sha256, locate_weights
+
+# Runtimes are imported only when one of their encoders is opened: torch takes seconds and 200 MB,
+# and an exported network must work where there is no torch.
+# ruff: noqa: PLC0415
+
+
+class EncoderLibrary:
+    """Encoders by what identifies them. Constructing it reads nothing.
+
+    `name` and `weights` are what the settings ask for; `models_dir` holds packages, one folder an
+    encoder, and the downloaded weights.
+    """
+
+    def __init__(self, name: str, weights: Path | None, models_dir: Path) -> None:
+        self._name = name
+        self._weights = weights
+        self._models_dir = models_dir
+
+    def configured(self, on_progress: ProgressCallback | None = None) -> EncoderSpec:
+        """The encoder that the settings ask for: of its weights, the fastest that was exported.
+
+        Downloads the weights when none are given. Raises as `locate_weights` and `resolve_spec`
+        do.
+        """
+        if self._name != RESNET50:
+            return resolve_spec(self._name, None)
+        weights = locate_weights(self._weights, self._models_dir, on_progress=on_progress)
+        sha256 = file_sha256(weights)
+        int8 = [
+            package.spec
+            for package in self._packages()
+            if package.weights_sha256 == sha256
+            and package.transform == RESNET50_TRANSFORM
+            and package.spec.precision is Precision.INT8
+        ]
+        return int8[-1] if int8 else resolve_spec(RESNET50, weights)
+
+    def specs(self) -> list[EncoderSpec]:
+        """Every encoder that can be opened here: packages, given or downloaded weights, `hog`."""
+        known = {package.spec: None for package in self._packages()}
+        weights = self._bare_weights()
+        if weights is not None:
+            known[resolve_spec(RESNET50, weights)] = None
+        return [*known, resolve_spec(HOG, None)]
+
+    def find(self, reference: str) -> EncoderSpec:
+        """The encoder of this label, name, fingerprint, or beginning of one; or of a weights file.
+
+        Raises NotFound when there is none, or more than one.
+        """
+        if reference == self._name:
+            return self.configured()
+        path = Path(reference)
+        if path.is_file():
+            return resolve_spec(RESNET50, path)
+        specs = self.specs()
+        found = [spec for spec in specs if reference in {spec.label, spec.fingerprint, spec.name}]
+        found = found or [
+            spec
+            for spec in specs
+            if spec.label.startswith(reference) or spec.fingerprint.startswith(reference)
+        ]
+        if len(found) == 1:
+            return found[0]
+        known = ", ".join(spec.label for spec in found or specs)
+        problem = "More than one encoder is" if found else "No encoder here is"
+        raise NotFound(f"{problem} named {reference!r}; there are {known}.")
+
+    def open(self, spec: EncoderSpec, threads: int) -> Encoder:
+        """The encoder with its fastest runtime, not loaded yet; it may use so many threads.
+
+        Raises `WeightsMissing` when this machine has not the files.
+        """
+        package = self._package(spec)
+        if package is not None and package.network is not None and package.network_sha256:
+            from models.encoders.onnx import OnnxEncoder
+
+            return OnnxEncoder(
+                spec, package.network, package.network_sha256, package.transform, threads
+            )
+        if spec == resolve_spec(HOG, None):
+            from models.encoders.hog import HogEncoder
+
+            return HogEncoder(spec)
+        weights, transform = self._weights_of(spec), RESNET50_TRANSFORM
+        if package is not None:
+            weights, transform = package.weights, package.transform
+        if weights is None:
+            raise WeightsMissing(
+                f"The files of the encoder {spec.label} are not in {self._models_dir}."
+            )
+        from models.encoders.resnet50 import ResNet50Encoder
+
+        return ResNet50Encoder(spec, weights, threads, transform)
+
+    def weights_of(self, spec: EncoderSpec) -> tuple[Path, Package | None]:
+        """The float32 weights that an encoder was made of, and its package if it has one.
+
+        The file has been proven to be that one. Raises `WeightsMissing` or `WeightsRefused`.
+        """
+        package = self._package(spec)
+        if package is not None:
+            return proven(package.weights, package.weights_sha256), package
+        weights = self._weights_of(spec)
+        if weights is None:
+            raise WeightsMissing(f"The encoder {spec.label} has no weights here.")
+        return weights, None
+
+    def facts(self, spec: EncoderSpec) -> Mapping[str, Any]:
+        """What is known of how an encoder came about: its calibration, fidelity, training."""
+        package = self._package(spec)
+        return {} if package is None else package.facts
+
+    def _package(self, spec: EncoderSpec) -> Package | None:
+        folder = self._models_dir / spec.label
+        if not (folder / MANIFEST_FILE).is_file():
+            return None
+        package = read_package(folder)
+        return package if package.spec == spec else None
+
+    def _packages(self) -> list[Package]:
+        """All readable packages, the oldest first; a damaged one is none."""
+        found = []
+        manifests = self._models_dir.glob(f"[!.]*/{MANIFEST_FILE}")
+        for manifest in sorted(manifests, key=lambda path: (path.stat().st_mtime_ns, path)):
+            try:
+                found.append(read_package(manifest.parent))
+            except WeightsError:
+                continue
+        return found
+
+    def _bare_weights(self) -> Path | None:
+        """Weights outside a package, without downloading any."""
+        if self._weights is not None:
+            return self._weights if self._weights.is_file() else None
+        downloaded = self._models_dir / IMAGENET1K_V2.filename
+        return downloaded if downloaded.is_file() else None
+
+    def _weights_of(self, spec: EncoderSpec) -> Path | None:
+        weights = self._bare_weights()
+        if weights is not None and resolve_spec(RESNET50, weights) == spec:
+            return weights
+        return None

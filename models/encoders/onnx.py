@@ -1,0 +1,99 @@
+"""ResNet-50 exported to ONNX, in float32 or int8, run by ONNX Runtime on the CPU."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Lock
+from typing import Any, Final
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from PIL import Image
+
+from models.domain import EncoderSpec
+from models.encoders.base import unit_rows
+from models.encoders.package import proven
+from models.encoders.specs import ResNet50Transform
+from models.encoders.transform import to_pixels
+from models.errors import WeightsRefused
+
+# Enough to keep the cores busy: more than this gained nothing, and each photo costs memory.
+BATCH: Final = 8
+
+INPUT: Final = "pixels"
+OUTPUT: Final = "embedding"
+
+# Only what is broken is worth a line: the rest speaks of the graph's insides.
+_ERRORS_ONLY: Final = 3
+
+
+class OnnxEncoder:
+    """Embeds photos with an exported ResNet-50.
+
+    `network` must hash to `network_sha256` when it is loaded; `threads` is how many threads it may
+    compute with.
+    """
+
+    def __init__(
+        self,
+        spec: EncoderSpec,
+        network: Path,
+        network_sha256: str,
+        transform: ResNet50Transform,
+        threads: int,
+    ) -> None:
+        self._spec = spec
+        self._network = network
+        self._sha256 = network_sha256
+        self._transform = transform
+        self._threads = threads
+        self._lock = Lock()
+        self._session: Any = None
+
+    @property
+    def spec(self) -> EncoderSpec:
+        """What identifies this encoder, known before it is loaded."""
+        return self._spec
+
+    @property
+    def runtime(self) -> str:
+        """What runs the network."""
+        return f"ONNX Runtime, {self._spec.precision}"
+
+    def load(self) -> None:
+        """Read the network, once.
+
+        Raises `WeightsMissing` or `WeightsRefused` if the file is not there, or not the one that
+        was packaged.
+        """
+        self._loaded()
+
+    def embed(self, photos: Sequence[Image.Image]) -> NDArray[np.float32]:
+        """Embed upright RGB photos; see `Encoder.embed`."""
+        session = self._loaded()
+        vectors = np.empty((len(photos), self._spec.dimension), np.float32)
+        for start in range(0, len(photos), BATCH):
+            batch = photos[start : start + BATCH]
+            pixels = np.stack([to_pixels(photo, self._transform) for photo in batch])
+            vectors[start : start + BATCH] = session.run([OUTPUT], {INPUT: pixels})[0]
+        return unit_rows(vectors)
+
+    def _loaded(self) -> Any:
+        with self._lock:
+            if self._session is None:
+                self._session = open_network(proven(self._network, self._sha256), self._threads)
+            return self._session
+
+
+def open_network(network: Path, threads: int) -> Any:
+    """An ONNX Runtime session on the CPU. Raises `WeightsRefused` if it is not a network."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _ERRORS_ONLY
+    # Threads that spin between two calls take the cores from decoding, and from everyone else.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its errors share no base but Exception
+        raise WeightsRefused(f"{network} is not a network that ONNX Runtime can run.") from error

@@ -1,0 +1,205 @@
+"""A model in a folder: weights, exported network, transform, and the facts of how it came about.
+
+    <label>/
+        manifest.json        what identifies it, and the SHA-256 of each file
+        weights.safetensors  the float32 weights (or the state dict they were given as)
+        model.onnx           the network in the encoder's precision, once it was exported
+        head.safetensors     the category head, once one was trained (see `models.head`)
+
+The same encoder has the same label on every machine, so that the folder can be copied.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from models.domain import EncoderSpec, Precision
+from models.encoders.specs import RESNET50, ResNet50Transform, resnet50_spec
+from models.errors import WeightsMissing, WeightsRefused
+from models.head import HEAD_FILE
+from models.weights import file_sha256
+
+MANIFEST_FILE: Final = "manifest.json"
+NETWORK_FILE: Final = "model.onnx"
+FORMAT: Final = 1
+
+Sha256 = Field(pattern="^[0-9a-f]{64}$")
+
+
+class _Transform(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    resize: int = Field(ge=32, le=1024)
+    crop: int = Field(ge=32, le=1024)
+    interpolation: str = Field(pattern="^(bilinear|bicubic)$")
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    @model_validator(mode="after")
+    def _crop_fits(self) -> "_Transform":
+        if self.crop > self.resize or not all(self.std):
+            raise ValueError("crops more than there is, or divides by nothing")
+        return self
+
+
+class _File(BaseModel):
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+    sha256: str = Sha256
+
+
+class _Manifest(BaseModel):
+    format: int = Field(ge=FORMAT, le=FORMAT)
+    name: str = Field(pattern=f"^{RESNET50}$")
+    precision: Precision
+    dimension: int
+    fingerprint: str = Sha256
+    transform: _Transform
+    weights: _File
+    network: _File | None
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A model's folder, as its manifest describes it; no other file has been read yet.
+
+    `network` is the exported network, None where there is none. The hashes say what the files
+    must be before they are loaded: see `proven`.
+    """
+
+    folder: Path
+    spec: EncoderSpec
+    transform: ResNet50Transform
+    weights: Path
+    weights_sha256: str
+    network: Path | None
+    network_sha256: str | None
+    facts: Mapping[str, Any]
+
+
+def write_package(
+    models_dir: Path,
+    *,
+    weights: Path,
+    transform: ResNet50Transform,
+    network: Path | None = None,
+    precision: Precision = Precision.FLOAT32,
+    facts: Mapping[str, Any],
+) -> Package:
+    """Make the folder of a ResNet-50 under `models_dir`, whole or not at all.
+
+    One of the same label is replaced, but keeps its head, and its exported network if this has
+    none. Both files are copied, or linked where the file system can. Raises WeightsMissing when a
+    file is not there.
+    """
+    for file in (weights, network):
+        if file is not None and not file.is_file():
+            raise WeightsMissing(f"{file} is not a file.")
+    weights_sha256 = file_sha256(weights)
+    network_sha256 = None if network is None else file_sha256(network)
+    is_int8 = precision is Precision.INT8
+    if is_int8 and network is None:
+        raise WeightsMissing("An int8 encoder is an exported network; there is none.")
+    spec = resnet50_spec(weights_sha256, transform, network_sha256 if is_int8 else None)
+    target = models_dir / spec.label
+    manifest = {
+        "format": FORMAT,
+        **asdict(spec),
+        "transform": asdict(transform),
+        "weights": {"name": f"weights{weights.suffix}", "sha256": weights_sha256},
+        "network": network and {"name": NETWORK_FILE, "sha256": network_sha256},
+        "facts": dict(facts),
+    }
+    models_dir.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(dir=models_dir, prefix=f".{spec.label}."))
+    try:
+        made.chmod(0o755)
+        _place(weights, made / f"weights{weights.suffix}")
+        if network is not None:
+            _place(network, made / NETWORK_FILE)
+        elif target.is_dir() and (kept := read_package_if_any(target)) and kept.network:
+            _place(kept.network, made / NETWORK_FILE)
+            manifest["network"] = {"name": NETWORK_FILE, "sha256": kept.network_sha256}
+        if (target / HEAD_FILE).is_file():
+            _place(target / HEAD_FILE, made / HEAD_FILE)
+        (made / MANIFEST_FILE).write_text(json.dumps(manifest, indent=2) + "\n")
+        _replace_folder(made, target)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    return read_package(target)
+
+
+def read_package_if_any(folder: Path) -> Package | None:
+    """The package in a folder, None where there is no manifest. Raises as `read_package` does."""
+    return read_package(folder) if (folder / MANIFEST_FILE).is_file() else None
+
+
+def read_package(folder: Path) -> Package:
+    """Read a model folder's manifest; its files are proven when they are opened.
+
+    Raises `WeightsMissing` if there is none, and `WeightsRefused` if it is damaged, or is not
+    what its own fingerprint says.
+    """
+    path = folder / MANIFEST_FILE
+    try:
+        manifest = _Manifest.model_validate_json(path.read_bytes())
+    except FileNotFoundError as error:
+        raise WeightsMissing(f"There is no model in {folder}.") from error
+    except ValidationError as error:
+        raise WeightsRefused(f"{path} is not a model's manifest.") from error
+    transform = ResNet50Transform(**manifest.transform.model_dump())
+    network = manifest.network
+    is_int8 = manifest.precision is Precision.INT8
+    if is_int8 and network is None:
+        raise WeightsRefused(f"{path} is of an int8 encoder without a network.")
+    spec = resnet50_spec(
+        manifest.weights.sha256, transform, network.sha256 if network and is_int8 else None
+    )
+    if (spec.fingerprint, spec.dimension) != (manifest.fingerprint, manifest.dimension):
+        raise WeightsRefused(f"{path} does not describe the encoder that it names.")
+    return Package(
+        folder,
+        spec,
+        transform,
+        folder / manifest.weights.name,
+        manifest.weights.sha256,
+        folder / network.name if network else None,
+        network.sha256 if network else None,
+        manifest.facts,
+    )
+
+
+def proven(path: Path, sha256: str) -> Path:
+    """The file itself, after reading it whole to see that it is the one that was packaged.
+
+    Raises `WeightsMissing` or `WeightsRefused`.
+    """
+    if not path.is_file():
+        raise WeightsMissing(f"{path} is not there.")
+    if file_sha256(path) != sha256:
+        raise WeightsRefused(f"{path} is not the file that was packaged: its hash differs.")
+    return path
+
+
+def _place(source: Path, target: Path) -> None:
+    """A second name for the file where that is possible: weights are large, servers small."""
+    try:
+        os.link(source.resolve(), target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _replace_folder(made: Path, target: Path) -> None:
+    """Put a folder in another's place; whoever has the old one's files open keeps them."""
+    if not target.exists():
+        made.replace(target)
+        return
+    for file in sorted(made.iterdir(), key=lambda file: file.name == MANIFEST_FILE):
+        file.replace(target / file.name)

@@ -1,0 +1,73 @@
+"""Photos whose listings say what they show: what a classifier learns from, and is measured on."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from hashlib import sha256
+
+
+class Level(StrEnum):
+    """How deep in the category tree categories are told apart."""
+
+    ROOT = "root"
+    SUB = "sub"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledPhotos:
+    """Photos of listings, one row for each photo of each listing; bytes are read when asked for.
+
+    `hashes` are the photos' SHA-256 (hex), `listings` the ids of the listings, `categories` the
+    paths of what is told apart. `sellers` says whose listing each is where that is known: None
+    else. `fetch` gives the bytes under a SHA-256.
+    """
+
+    hashes: tuple[str, ...]
+    listings: tuple[str, ...]
+    categories: tuple[str, ...]
+    fetch: Callable[[str], bytes]
+    sellers: tuple[str | None, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.hashes)
+
+    def read(self, row: int) -> bytes:
+        """The bytes of one photo. Raises what the store does: NotFound, Unavailable."""
+        return self.fetch(self.hashes[row])
+
+    def take(self, rows: Sequence[int]) -> "LabelledPhotos":
+        """These rows, in this order."""
+        return replace(
+            self,
+            hashes=tuple(self.hashes[row] for row in rows),
+            listings=tuple(self.listings[row] for row in rows),
+            categories=tuple(self.categories[row] for row in rows),
+            sellers=self.sellers and tuple(self.sellers[row] for row in rows),
+        )
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of all rows, whatever their order: equal for equal data only."""
+        sellers = self.sellers or (None,) * len(self)
+        rows = sorted(
+            repr(row)
+            for row in zip(self.hashes, self.listings, self.categories, sellers, strict=True)
+        )
+        return sha256("\n".join(rows).encode()).hexdigest()
+
+
+def categories_at(level: Level, paths: Sequence[str | None], separator: str) -> list[str | None]:
+    """The category of each listing at a level, given the path it is filed under, if any.
+
+    At `root` that is the path's first part, at `sub` its first two. A listing that is filed right
+    under a root, which other listings divide further, could belong to any of its parts: at `sub`
+    it has no category. Where no listing divides the root, the root itself is the category.
+    """
+    parts = [path.split(separator) if path else [] for path in paths]
+    if level is Level.ROOT:
+        return [names[0] if names else None for names in parts]
+    divided = {names[0] for names in parts if len(names) > 1}
+    return [
+        separator.join(names[:2]) if len(names) > 1 or set(names) - divided else None
+        for names in parts
+    ]

@@ -1,0 +1,134 @@
+import io
+from base64 import b64decode
+from collections import Counter
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+from PIL import Image
+
+from models.evaluation.compare import METRICS, Comparison, compare
+from models.evaluation.examples import choose_examples
+from models.evaluation.page import as_page
+from models.labels import LabelledPhotos
+from tests.models.evaluation.conftest import BAD, GOOD, HOSTILE, Vectors
+
+VOID = {"meta", "img"}
+SELF_CLOSED = {"path"}
+
+
+class Page(HTMLParser):
+    """What a browser would make of a page; a tag that is never closed is an error."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: Counter[str] = Counter()
+        self.images: list[dict[str, str | None]] = []
+        self.classes: Counter[str] = Counter()
+        self.addresses: list[str] = []
+        self.texts: list[str] = []
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        self.classes.update(
+            word for name, value in attrs if name == "class" and value for word in value.split()
+        )
+        self.addresses += [value for name, value in attrs if name in {"src", "href"} and value]
+        if tag == "img":
+            self.images.append(dict(attrs))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert tag in SELF_CLOSED
+        self.handle_starttag(tag, attrs)
+        self.handle_endtag(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+@pytest.fixture(scope="module")
+def text(comparison: Comparison, photos: LabelledPhotos) -> str:
+    return as_page(comparison, photos)
+
+
+@pytest.fixture(scope="module")
+def page(text: str) -> Page:
+    return Page(text)
+
+
+def test_the_page_needs_nothing_else(page: Page, text: str) -> None:
+    assert all(address.startswith("data:image/jpeg;base64,") for address in page.addresses)
+    assert not page.tags.keys() & {"script", "link", "iframe", "object"}
+    assert "default-src 'none'" in text
+    assert "@import" not in text
+    assert "url(" not in text
+
+
+def test_every_query_is_there_with_its_neighbours(
+    page: Page, comparison: Comparison, photos: LabelledPhotos
+) -> None:
+    rows = [row for examples in choose_examples(comparison) for row in examples.rows]
+    queries = [int(comparison.searches[0].queries[row]) for row in rows]
+    shown = [image["alt"] for image in page.images if (image["alt"] or "").startswith("Query: ")]
+    assert shown == [f"Query: {photos.categories[query]}" for query in queries]
+    found = [
+        photos.categories[photo] == photos.categories[query]
+        for row, query in zip(rows, queries, strict=True)
+        for search in comparison.searches
+        for photo in search.neighbours[row]
+    ]
+    assert page.texts.count("✓") == sum(found)
+    assert page.texts.count("✗") == page.classes["miss"] == len(found) - sum(found)
+
+
+def test_pictures_are_small_jpegs(page: Page) -> None:
+    source = page.images[0]["src"]
+    assert source
+    data = b64decode(source.removeprefix("data:image/jpeg;base64,"), validate=True)
+    with Image.open(io.BytesIO(data)) as picture:
+        assert picture.format == "JPEG"
+        assert max(picture.size) <= 120
+    assert len(data) < 10_000
+
+
+def test_names_of_categories_are_text(page: Page, text: str) -> None:
+    assert HOSTILE in page.texts
+    assert f"Query: {HOSTILE}" in [image["alt"] for image in page.images]
+    assert "<script" not in text
+
+
+def test_encoders_stand_side_by_side_with_intervals(page: Page, comparison: Comparison) -> None:
+    figures = comparison.metrics["map"]
+    for estimate in figures.micro:
+        assert f"{estimate.value:.3f}" in page.texts
+        assert f"{estimate.low:.3f} … {estimate.high:.3f}" in page.texts
+    difference = figures.to_first[0]
+    assert f"{difference.low:+.3f} … {difference.high:+.3f}" in page.texts
+    assert page.texts.count(GOOD.label) >= 2
+    assert page.texts.count(BAD.label) >= 2
+
+
+def test_those_who_do_not_see_it_are_told_the_same(page: Page, text: str) -> None:
+    assert '<html lang="en">' in text
+    assert page.tags["h1"] == page.tags["main"] == page.tags["title"] == 1
+    assert all(image["alt"] for image in page.images)
+    assert text.count('<svg aria-hidden="true"') == page.tags["svg"] == len(METRICS)
+    assert text.count('scope="row"') == page.tags["tr"] - page.tags["table"]
+
+
+def test_one_encoder_has_a_page(photos: LabelledPhotos, vectors: Vectors) -> None:
+    few = photos.take(range(4))  # of three listings, the second of which has two
+    alone = replace(few, categories=("Home",) * 4)
+    page = Page(as_page(compare({GOOD: vectors(0.1)[:4]}, alone), alone))
+    assert sum(image["alt"] == "Query: Home" for image in page.images) == 4
+    assert page.texts.count("✓") == 3 + 2 + 2 + 3
+    assert page.classes["miss"] == 0
