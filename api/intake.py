@@ -54,19 +54,20 @@ def store_photo(desk: Desk, data: bytes) -> PhotoData:
     return PhotoData(desk.store.put(photo.data), photo.width, photo.height)
 
 
-def search_by_photo(desk: Desk, data: bytes, limit: int) -> Job:
-    """Accept a search for listings that look like a photo."""
+def ask_about_photo(desk: Desk, question: JobType, data: bytes, options: Mapping[str, Any]) -> Job:
+    """Accept a search, an embedding or a prediction of a photo."""
     photo = store_photo(desk, data)
-    payload = {"photo": photo.sha256, "limit": limit}
-    return _accept_and_publish(desk, JobType.SEARCH, payload, total=1)
+    return _accept_and_publish(desk, question, {"photo": photo.sha256, **options}, total=1)
 
 
-def search_by_listing(desk: Desk, listing_id: UUID, limit: int) -> Job:
-    """Accept a search for listings that look like one of ours. Raises NotFound."""
+def ask_about_listing(
+    desk: Desk, question: JobType, listing_id: UUID, options: Mapping[str, Any]
+) -> Job:
+    """Accept a search or a prediction by the photos of one of our listings. Raises NotFound."""
     with desk.database.read() as session:
         get_listing(session, listing_id)
-    payload = {"listing_id": str(listing_id), "limit": limit}
-    return _accept_and_publish(desk, JobType.SEARCH, payload, total=1)
+    payload = {"listing_id": str(listing_id), **options}
+    return _accept_and_publish(desk, question, payload, total=1)
 
 
 def reindex(desk: Desk) -> Job:

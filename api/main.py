@@ -3,6 +3,7 @@
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from pathlib import Path
 
 from anyio import CapacityLimiter
@@ -12,10 +13,19 @@ from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 
 from api.deps import Desk, is_loopback
-from api.errors import handle_errors
+from api.errors import handle_errors, responses
 from api.limits import LimitBody, SafeHeaders
 from api.origin import OwnPagesOnly
-from api.routes import admin, health, jobs, listings, photos, searches
+from api.routes import (
+    admin,
+    embeddings,
+    health,
+    jobs,
+    listings,
+    photos,
+    predictions,
+    searches,
+)
 from api.schemas import Problem
 from db.photos import PhotoStore
 from db.session import Database
@@ -61,7 +71,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.add_middleware(OwnPagesOnly)
     app.add_middleware(SafeHeaders)
     handle_errors(app)
-    for route in (health, searches, listings, photos, jobs, admin):
+    for route in (health, searches, embeddings, predictions, listings, photos, jobs, admin):
         app.include_router(route.router)
     _serve_page(app)
     _describe_problems(app)
@@ -79,10 +89,18 @@ def _serve_page(app: FastAPI) -> None:
 def _describe_problems(app: FastAPI) -> None:
     """Put the problem document into OpenAPI once, where every error response refers to it."""
     describe = app.openapi
+    (invalid,) = responses(HTTPStatus.UNPROCESSABLE_ENTITY).values()
 
     def described() -> dict[str, object]:
         schema = describe()
-        schema["components"]["schemas"].setdefault("Problem", Problem.model_json_schema())
+        schemas = schema["components"]["schemas"]
+        schemas["Problem"] = Problem.model_json_schema()
+        # FastAPI's own description of a failed validation, which `handle_errors` answers here.
+        if schemas.pop("HTTPValidationError", None):
+            del schemas["ValidationError"]
+            for call in (call for path in schema["paths"].values() for call in path.values()):
+                if "422" in call["responses"]:
+                    call["responses"]["422"] = invalid
         return schema
 
     app.openapi = described  # type: ignore[method-assign] # FastAPI's documented way to extend it

@@ -15,12 +15,13 @@ from pydantic import (
 )
 
 from db.categories import CATEGORY_SEPARATOR
+from db.encoders import EncoderSummary
 from db.listings import (
     ListingData,
     ListingView,
 )
 from db.tables import Generation, Job
-from models.domain import GenerationStatus, JobStatus, JobType
+from models.domain import EncoderStatus, GenerationStatus, JobStatus, JobType
 from models.offers import (
     MAX_CATEGORY_DEPTH,
     MAX_CATEGORY_NAME,
@@ -67,13 +68,32 @@ class Problem(BaseModel):
     errors: list[dict[str, str]] | None = None
 
 
-class SearchIn(BaseModel):
-    """A search by listing."""
+class ByListing(BaseModel):
+    """A question about a listing's photos, instead of a photo that is sent along."""
 
     model_config = ConfigDict(extra="forbid")
 
-    listing_id: UUID = Field(description="Find listings that look like this one.")
-    limit: int = Field(default=10, ge=1, le=MAX_LIMIT)
+    listing_id: UUID = Field(description="Ask about this listing's photos.")
+
+
+class SearchOptions(BaseModel):
+    """What a search may say beside what it searches by."""
+
+    limit: int = Field(default=10, ge=1, le=MAX_LIMIT, description="At most so many listings.")
+
+
+class SearchIn(SearchOptions, ByListing):
+    """A search by listing: it finds others that look like it."""
+
+
+class PredictionOptions(BaseModel):
+    """What a prediction may say beside what it is made from."""
+
+    top: int = Field(default=5, ge=1, le=MAX_LIMIT, description="At most so many categories.")
+
+
+class PredictionIn(PredictionOptions, ByListing):
+    """A prediction for a listing, as if it were not in the catalogue."""
 
 
 class ListingIn(BaseModel):
@@ -266,6 +286,36 @@ class GenerationOut(BaseModel):
     def of(cls, generation: Generation) -> Self:
         """The generation's row."""
         return cls.model_validate(generation)
+
+
+class EncoderOut(BaseModel):
+    """An encoder, and what it is to the catalogue."""
+
+    label: str
+    fingerprint: str
+    dimension: int
+    status: EncoderStatus
+    embedded: int = Field(description="Shown photos that it has embedded.")
+    missing: int = Field(description="Shown photos that it has not.")
+    generation_id: int | None = Field(description="The index that is searched with it.")
+    created_at: datetime
+    activated_at: datetime | None
+
+    @classmethod
+    def of(cls, summary: EncoderSummary) -> Self:
+        """The encoder as it stands."""
+        row = summary.encoder
+        return cls(
+            label=row.spec.label,
+            fingerprint=row.fingerprint,
+            dimension=row.dimension,
+            status=row.status,
+            embedded=summary.embedded,
+            missing=summary.missing,
+            generation_id=summary.generation_id,
+            created_at=row.created_at,
+            activated_at=row.activated_at,
+        )
 
 
 class Alive(BaseModel):

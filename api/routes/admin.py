@@ -1,4 +1,4 @@
-"""Admin: rebuild the index, see its generations, switch between them."""
+"""Admin: rebuild the index, see its generations, switch between them, see the encoders."""
 
 from http import HTTPStatus
 from typing import Annotated
@@ -8,8 +8,9 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from api.deps import DeskDep, needs
 from api.errors import responses
 from api.intake import reindex as accept_reindex
-from api.schemas import GenerationOut, JobOut
+from api.schemas import EncoderOut, GenerationOut, JobOut
 from db import generations
+from db.encoders import summarise_encoders
 from models.domain import Scope
 
 GenerationId = Annotated[int, Path(ge=1, le=2**31 - 1)]
@@ -45,3 +46,10 @@ def activate(generation_id: GenerationId, desk: DeskDep) -> GenerationOut:
     """Serve from a kept generation again: the way back from one that turned out worse."""
     with desk.database.write() as session:
         return GenerationOut.of(generations.switch_to(session, generation_id, desk.now()))
+
+
+@router.get("/encoders")
+def encoders(desk: DeskDep) -> list[EncoderOut]:
+    """The encoders known here, oldest first. Searches are made with the active one."""
+    with desk.database.read() as session:
+        return [EncoderOut.of(summary) for summary in summarise_encoders(session)]

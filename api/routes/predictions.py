@@ -1,0 +1,92 @@
+"""Predictions: submit a photo or a listing, read what it likely is and costs."""
+
+from http import HTTPStatus
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from api.deps import DeskDep, JobId, needs
+from api.openapi import (
+    BODY_REFUSED,
+    KEY_REFUSED,
+    MATCH_EXAMPLE,
+    NO_SUCH,
+    described_answer,
+    described_body,
+)
+from api.schemas import JobOut, PredictionIn, PredictionOptions
+from api.submission import Prefer, answer, ask, cancel_job, read_job
+from models.domain import JobType, Scope
+
+router = APIRouter(
+    prefix="/v1/predictions",
+    tags=["predictions"],
+    dependencies=[Depends(needs(Scope.SEARCH))],
+    responses=KEY_REFUSED,
+)
+
+_ANSWER = described_answer(
+    JobType.PREDICTION,
+    {
+        "encoder": "resnet50-1a2b3c4d",
+        "generation": 3,
+        "method": "head",
+        "calibrated": True,
+        "categories": [
+            {"category": "Appliances / Kettles", "probability": 0.91},
+            {"category": "Home & Garden / Kitchen", "probability": 0.06},
+        ],
+        "roots": [
+            {"category": "Appliances", "probability": 0.93},
+            {"category": "Home & Garden", "probability": 0.07},
+        ],
+        "price_band": {
+            "currency": "GBP",
+            "low": "8.00",
+            "median": "12.50",
+            "high": "20.00",
+            "listings": 18,
+        },
+        "duplicate_similarity": 0.95,
+        "duplicates": [MATCH_EXAMPLE],
+        "took_ms": {
+            "queue": 4.1,
+            "decode": 2.0,
+            "embed": 61.3,
+            "sync": 0.8,
+            "search": 1.9,
+            "predict": 3.2,
+            "total": 73.5,
+        },
+    },
+)
+
+
+@router.post(
+    "",
+    status_code=HTTPStatus.ACCEPTED,
+    openapi_extra=described_body(PredictionOptions, PredictionIn),
+    responses={**_ANSWER, **NO_SUCH, **BODY_REFUSED},
+)
+async def submit(
+    request: Request, response: Response, desk: DeskDep, prefer: Prefer = None
+) -> JobOut:
+    """Predict category and price of what a photo (multipart) or a listing (JSON) shows.
+
+    Categories, with the `roots` of their paths, come from a trained `head`, or from the nearest
+    listings where there is none. Price band and likely duplicates always come from these; a
+    listing is never its own neighbour.
+    """
+    job = await ask(request, desk, JobType.PREDICTION, PredictionOptions, PredictionIn)
+    return await answer(desk, job, response, router.prefix, prefer)
+
+
+@router.get("/{job_id}", responses={**_ANSWER, **NO_SUCH})
+def read(job_id: JobId, desk: DeskDep, response: Response) -> JobOut:
+    """A prediction's status, and the prediction once it has succeeded."""
+    return read_job(desk, job_id, JobType.PREDICTION, response)
+
+
+@router.delete("/{job_id}", responses=NO_SUCH)
+def cancel(job_id: JobId, desk: DeskDep) -> JobOut:
+    """Cancel a prediction that has not ended; one that has stays as it is."""
+    return cancel_job(desk, job_id, JobType.PREDICTION)

@@ -1,0 +1,44 @@
+"""What admins see of the encoders."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from fastapi.testclient import TestClient
+
+from db.encoders import register_encoder
+from db.photos import PhotoStore
+from db.session import Database
+from models.domain import Scope
+from tests.api.test_listings import create
+from tests.api.test_searches import assert_problem
+from tests.conftest import Clock
+from tests.support.answering import Answerer
+from tests.support.encoder import ThumbnailEncoder
+
+
+def test_only_admins_see_encoders(client: TestClient, key: Callable[..., dict[str, str]]) -> None:
+    assert_problem(client.get("/v1/admin/encoders"), 401, "unauthenticated")
+    searcher = key(Scope.SEARCH)
+    assert_problem(client.get("/v1/admin/encoders", headers=searcher), 403, "forbidden")
+    assert client.get("/v1/admin/encoders", headers=key(Scope.ADMIN)).json() == []
+
+
+def test_each_is_listed_with_what_it_has_embedded(
+    client: TestClient,
+    key: Callable[..., dict[str, str]],
+    database: Database,
+    store: PhotoStore,
+    tmp_path: Path,
+    clock: Clock,
+) -> None:
+    create(client)  # with two photos
+    answerer = Answerer(database, store, tmp_path / "generations")
+    answerer.embed_listings()
+    other = ThumbnailEncoder("other").spec
+    with database.write() as session:
+        register_encoder(session, other, clock())
+    first, second = client.get("/v1/admin/encoders", headers=key(Scope.ADMIN)).json()
+    assert (first["label"], first["status"]) == (answerer.encoder.spec.label, "active")
+    assert (first["embedded"], first["missing"], first["generation_id"]) == (2, 0, None)
+    assert (second["fingerprint"], second["status"]) == (other.fingerprint, "registered")
+    assert (second["embedded"], second["missing"], second["activated_at"]) == (0, 2, None)

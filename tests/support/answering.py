@@ -1,0 +1,80 @@
+"""A search worker that answers questions about photos, for tests of those who ask."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+from db import jobs
+from db.encoders import register_encoder
+from db.jobs import Claim
+from db.photos import PhotoStore
+from db.session import Database
+from models.domain import JobType
+from tests.support.embedding import claim_queued, embed_for_real
+from tests.support.encoder import ThumbnailEncoder
+from workers.answers import run_embedding, run_prediction
+from workers.live_index import LiveIndex
+from workers.query import QueryEncoder
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Answerer:
+    """Does what is queued, on a real database and store."""
+
+    def __init__(self, database: Database, store: PhotoStore, generations_dir: Path) -> None:
+        self.encoder = ThumbnailEncoder()
+        self._database = database
+        self._store = store
+        with database.write() as session:
+            self._encoder_id = register_encoder(session, self.encoder.spec, now())
+        self._index = LiveIndex(self.encoder.spec, self._encoder_id, generations_dir)
+
+    def embed_listings(self) -> None:
+        """Do every queued embed job."""
+        embed_for_real(self._database, self._store, self.encoder, now())
+
+    def answer(self) -> None:
+        """Do every queued embedding and prediction."""
+        for kind in (JobType.EMBEDDING, JobType.PREDICTION):
+            with self._database.write() as session:
+                claims = claim_queued(session, kind, now())
+            for claim in claims:
+                result = self._result(claim)
+                with self._database.write() as session:
+                    jobs.finish(session, claim, now(), result=result, done=1)
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Answer in the background, until the block ends."""
+        stop = Event()
+
+        def work() -> None:
+            while not stop.wait(0.02):
+                self.answer()
+
+        thread = Thread(target=work)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+    def _result(self, claim: Claim) -> dict[str, Any]:
+        encoder = QueryEncoder(self._database, self._store, self.encoder, self._encoder_id)
+        if claim.type is JobType.EMBEDDING:
+            return run_embedding(claim, encoder=encoder, clock=now)
+        return run_prediction(
+            claim,
+            database=self._database,
+            encoder=encoder,
+            index=self._index,
+            head=None,
+            clock=now,
+        )
