@@ -26,6 +26,9 @@ ROOM_OF = {
     "api": "api",
     "worker": "workers",
     "relay": "workers",
+    "train": "workers",
+    "evaluate": "workers",
+    "encoder": "workers",
 }
 
 

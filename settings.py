@@ -49,6 +49,12 @@ class Settings(BaseSettings):
         ge=1,
         description="Compute threads of one worker process; all cores by default.",
     )
+    search_batch: int | None = Field(
+        default=None,
+        ge=1,
+        le=32,
+        description="Waiting searches embedded together; measured when a worker starts by default.",
+    )
     host: str = Field(default="127.0.0.1", description="Address the API binds to.")
     port: int = Field(default=8000, ge=1, le=65535, description="Port the API binds to.")
     max_upload_bytes: int = Field(

@@ -2,13 +2,13 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import collate, exists, func, select
+from sqlalchemy import collate, func, select
 from sqlalchemy.orm import Session
 
 from db.listing_photos import is_shown
 from db.statements import chunks, is_postgresql
 from db.tables import Change, Embedding, Generation, Job, Listing, ListingPhoto, Photo
-from models.domain import OPEN_STATUSES, GenerationStatus, JobType, ListingStatus
+from models.domain import GenerationStatus, JobType, ListingStatus
 
 
 def photos_under(session: Session, prefix: str) -> dict[str, bool]:
@@ -42,7 +42,7 @@ def named(session: Session, hashes: Collection[str]) -> set[str]:
     return found
 
 
-def count_unshown(session: Session, encoder_id: int | None) -> int:
+def count_unshown(session: Session, encoder_id: int) -> int:
     """How many photos this encoder has embedded that no active listing shows."""
     statement = (
         select(func.count())
@@ -60,9 +60,3 @@ def count_changes_after(session: Session, number: int) -> int:
 def generation_statuses(session: Session) -> dict[int, GenerationStatus]:
     """The state of every generation there ever was, by id."""
     return dict(session.execute(select(Generation.id, Generation.status)).all())
-
-
-def reindex_is_open(session: Session) -> bool:
-    """Whether a reindex is queued or running."""
-    is_open = exists().where(Job.type == JobType.REINDEX, Job.status.in_(OPEN_STATUSES))
-    return bool(session.scalar(select(is_open)))

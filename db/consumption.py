@@ -7,7 +7,6 @@ from sqlalchemy.orm import Session
 
 from db.statements import upsert
 from db.tables import Consumption, Encoder
-from models.domain import EncoderSpec
 
 # Probes are sent every few seconds; three lost in a row mean that nobody consumes.
 FRESH_FOR = timedelta(seconds=30)
@@ -18,7 +17,7 @@ RELAY = "relay"
 
 
 def record_consumption(session: Session, queue: str, now: datetime, encoder_id: int | None) -> None:
-    """Note that a message of this queue has just been taken by a worker with this encoder."""
+    """Note that a message was just taken from a queue, and with which encoder it is searched."""
     values = {"seen_at": now, "encoder_id": encoder_id}
     statement = upsert(session, Consumption).values(queue=queue, **values)
     session.execute(statement.on_conflict_do_update(index_elements=["queue"], set_=values))
@@ -30,13 +29,10 @@ def forget_consumption(session: Session) -> None:
 
 
 def consumed_lately(session: Session, now: datetime) -> dict[str, str | None]:
-    """The queues being consumed, and the label of the encoder that each worker holds."""
+    """The queues being consumed, and the label of the encoder that is searched with."""
     rows = session.execute(
         select(Consumption.queue, Encoder)
         .outerjoin(Encoder, Encoder.id == Consumption.encoder_id)
         .where(Consumption.seen_at > now - FRESH_FOR)
     )
-    return {
-        queue: EncoderSpec(row.name, row.dimension, row.fingerprint).label if row else None
-        for queue, row in rows
-    }
+    return {queue: row.spec.label if row else None for queue, row in rows}

@@ -1,22 +1,23 @@
-"""Embeddings and the encoders that made them. Needs numpy: the API never imports this module."""
+"""Embeddings of photos, by encoder. Needs numpy: the API never imports this module."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import exists, func, select, true
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 from sqlalchemy.sql.elements import ColumnElement
 
 from db.changes import record_changes
+from db.encoders import established_encoders
 from db.ids import IdSet
 from db.listing_photos import is_shown
 from db.statements import chunks, insert_missing
-from db.tables import Embedding, Encoder, Job, Photo
-from models.domain import OPEN_STATUSES, EncoderSpec, JobType
+from db.tables import Embedding, Job, Photo
+from models.domain import OPEN_STATUSES, JobType
 
 AT_REST = np.dtype("<f2")
 BATCH_ROWS = 2_000
@@ -24,23 +25,6 @@ BATCH_ROWS = 2_000
 _HAS_VECTOR = func.length(Embedding.vector) > 0
 
 Vectors = tuple[NDArray[np.int64], NDArray[np.float32]]
-
-
-def register_encoder(session: Session, spec: EncoderSpec, now: datetime) -> int:
-    """The id of an encoder, adding it if it is new."""
-    row = {
-        "name": spec.name,
-        "fingerprint": spec.fingerprint,
-        "dimension": spec.dimension,
-        "created_at": now,
-    }
-    insert_missing(session, Encoder, [row], key=["fingerprint"])
-    return session.scalars(select(Encoder.id).where(Encoder.fingerprint == spec.fingerprint)).one()
-
-
-def find_encoder(session: Session, spec: EncoderSpec) -> int | None:
-    """The id of an encoder, None when it has never been used here."""
-    return session.scalar(select(Encoder.id).where(Encoder.fingerprint == spec.fingerprint))
 
 
 def add_embeddings(
@@ -117,6 +101,19 @@ def live_vectors_after(session: Session, encoder_id: int, photo_id: int) -> Vect
     return _unpack([(row.photo_id, row.vector) for row in rows])
 
 
+def photos_of_both(session: Session, encoder_id: int, other_id: int) -> list[int]:
+    """The photos that both encoders have embedded, shown or not, in order of id."""
+    other = aliased(Embedding)
+    return list(
+        session.scalars(
+            select(Embedding.photo_id)
+            .join(other, (other.photo_id == Embedding.photo_id) & (other.encoder_id == other_id))
+            .where(Embedding.encoder_id == encoder_id)
+            .order_by(Embedding.photo_id)
+        )
+    )
+
+
 def count_live(session: Session, encoder_id: int) -> int:
     """How many photos have a vector of this encoder and are shown by an active listing."""
     return (
@@ -129,33 +126,69 @@ def count_live(session: Session, encoder_id: int) -> int:
     )
 
 
-def photos_to_embed(session: Session, encoder_id: int | None) -> AbstractSet[int]:
-    """Photos of active listings that this encoder has not embedded and no open job will."""
+def photos_lacking(session: Session, encoder_id: int | None) -> IdSet:
+    """Photos of active listings that this encoder has not embedded; all of them if it is None."""
     is_embedded = exists().where(Embedding.encoder_id == encoder_id, Embedding.photo_id == Photo.id)
-    # The jobs come second: the photos of one that is accepted in between are not queued twice.
-    missing = IdSet(
+    return IdSet(
         session.scalars(
             select(Photo.id)
             .where(~is_embedded, is_shown(Photo.id))
             .execution_options(yield_per=BATCH_ROWS)
         )
     )
-    return missing - promised_photos(session)
 
 
-def promised_photos(session: Session) -> IdSet:
-    """The photos that open embed jobs will embed."""
-    return IdSet(photo_id for _, photo_ids in open_embed_jobs(session) for photo_id in photo_ids)
+def photos_to_embed(session: Session, encoder_id: int | None) -> AbstractSet[int]:
+    """Photos of active listings that this encoder has not embedded and no open job will.
+
+    With None, those that no job will embed at all.
+    """
+    # The jobs come second: the photos of one that is accepted in between are not queued twice.
+    missing = photos_lacking(session, encoder_id)
+    return missing - promised_photos(session, encoder_id)
 
 
-def open_embed_jobs(session: Session) -> Iterator[tuple[UUID, list[int]]]:
-    """The open embed jobs, each with the photos it will embed; read as they are asked for."""
+def photos_to_queue(session: Session) -> IdSet:
+    """Photos of active listings that an established encoder lacks, and no open job will embed.
+
+    Where no encoder is, those that no job will embed at all.
+    """
+    photo_ids = IdSet()
+    established: list[int | None] = [row.id for row in established_encoders(session)]
+    for encoder_id in established or [None]:
+        photo_ids.update(photos_to_embed(session, encoder_id))
+    return photo_ids
+
+
+def promised_photos(session: Session, encoder_id: int | None = None) -> IdSet:
+    """The photos that open jobs will embed by every encoder, and by this one in particular."""
+    return IdSet(
+        photo_id
+        for job in open_embed_jobs(session)
+        if job.encoder_id is None or job.encoder_id == encoder_id
+        for photo_id in job.photo_ids
+    )
+
+
+class OpenEmbedJob(NamedTuple):
+    """An embed job that has not ended; without an encoder's id, it is for all that are followed."""
+
+    id: UUID
+    photo_ids: list[int]
+    encoder_id: int | None
+
+
+def open_embed_jobs(session: Session) -> Iterator[OpenEmbedJob]:
+    """The open embed jobs, read as they are asked for."""
     rows = session.execute(
         select(Job.id, Job.payload)
         .where(Job.type == JobType.EMBED, Job.status.in_(OPEN_STATUSES))
         .execution_options(yield_per=BATCH_ROWS)
     )
-    return ((job_id, payload["photo_ids"]) for job_id, payload in rows)
+    return (
+        OpenEmbedJob(job_id, payload["photo_ids"], payload.get("encoder_id"))
+        for job_id, payload in rows
+    )
 
 
 def _embedded(

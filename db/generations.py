@@ -8,8 +8,8 @@ from uuid import UUID
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from db.tables import Encoder, Generation
-from models.domain import GenerationStatus
+from db.tables import Encoder, Generation, Job
+from models.domain import OPEN_STATUSES, GenerationStatus, JobType
 from models.errors import Conflict, NotFound
 
 USABLE = (GenerationStatus.LIVE, GenerationStatus.RETIRED)
@@ -79,6 +79,13 @@ def live(session: Session, encoder_id: int) -> Generation | None:
         select(Generation).where(
             Generation.encoder_id == encoder_id, Generation.status == GenerationStatus.LIVE
         )
+    )
+
+
+def open_reindex(session: Session) -> Job | None:
+    """The reindex that is queued or running, if one is: there is one at a time."""
+    return session.scalar(
+        select(Job).where(Job.type == JobType.REINDEX, Job.status.in_(OPEN_STATUSES))
     )
 
 

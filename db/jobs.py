@@ -4,7 +4,7 @@ The broker may lose, repeat or reorder messages. A claim is what makes a worker 
 attempt, and only the owner of the current attempt can finish it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -209,6 +209,30 @@ def claim(session: Session, job_id: UUID, now: datetime, lease: timedelta) -> Cl
         return None
     tries = row.attempt - row.attempts_before
     return Claim(job_id, row.type, row.attempt, tries, row.payload, row.created_at)
+
+
+def claim_waiting(
+    session: Session,
+    job_types: Collection[JobType],
+    now: datetime,
+    lease: timedelta,
+    *,
+    limit: int,
+) -> list[Claim]:
+    """Become the owner of up to `limit` jobs of these types that wait, the oldest first.
+
+    Only of jobs that were never tried: one that ended its worker must not end others with it.
+    """
+    waiting = session.scalars(
+        select(Job.id)
+        .where(Job.status == JobStatus.QUEUED, Job.type.in_(job_types), Job.attempt == 0)
+        .order_by(Job.publish_after, Job.id)
+        .limit(limit)
+        # Never waiting for another worker, which may be waiting for this one.
+        .with_for_update(skip_locked=True)
+    ).all()
+    claims = [claim(session, job_id, now, lease) for job_id in waiting]
+    return [owned for owned in claims if owned is not None]
 
 
 def heartbeat(

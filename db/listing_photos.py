@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, delete, exists, func, select
@@ -124,6 +125,28 @@ def listings_showing(session: Session, photo_ids: Collection[int]) -> dict[int, 
         )
         for photo_id, listing_id in rows:
             found.setdefault(photo_id, []).append(listing_id)
+    return found
+
+
+class ShownIn(NamedTuple):
+    """A listing that shows a photo, and its category."""
+
+    listing_id: UUID
+    category_id: int | None
+
+
+def shown_in(session: Session, photo_ids: Collection[int]) -> dict[int, ShownIn]:
+    """The active listing that shows each photo; of several, the first by id."""
+    found: dict[int, ShownIn] = {}
+    for chunk in chunks(photo_ids):
+        rows = session.execute(
+            select(ListingPhoto.photo_id, Listing.id, Listing.category_id)
+            .join(Listing, Listing.id == ListingPhoto.listing_id)
+            .where(ListingPhoto.photo_id.in_(chunk), Listing.status == ListingStatus.ACTIVE)
+            .order_by(Listing.id)
+        )
+        for photo_id, listing_id, category_id in rows:
+            found.setdefault(photo_id, ShownIn(listing_id, category_id))
     return found
 
 

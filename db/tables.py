@@ -28,7 +28,15 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-from models.domain import GenerationStatus, JobStatus, JobType, ListingStatus
+from models.domain import (
+    EncoderSpec,
+    EncoderStatus,
+    GenerationStatus,
+    JobStatus,
+    JobType,
+    ListingStatus,
+    Precision,
+)
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -90,6 +98,8 @@ class Base(DeclarativeBase):
         JobStatus: enum_type(JobStatus),
         ListingStatus: enum_type(ListingStatus),
         GenerationStatus: enum_type(GenerationStatus),
+        EncoderStatus: enum_type(EncoderStatus),
+        Precision: enum_type(Precision),
     }
 
 
@@ -168,15 +178,42 @@ class ListingPhoto(Base):
 
 
 class Encoder(Base):
-    """An encoder that has made embeddings."""
+    """An encoder, and what it is to the catalogue.
+
+    `activated_at` is when it was last made the active one, unless it was retired since;
+    `comparison` is what its last migration measured it at, beside the one that was active then.
+    """
 
     __tablename__ = "encoders"
+    __table_args__ = (
+        # One answer to "which encoder?", held by the database and not by good manners.
+        Index(
+            "uq_encoders_active",
+            "status",
+            unique=True,
+            sqlite_where=text("status = 'active'"),
+            postgresql_where=text("status = 'active'"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(64))
     fingerprint: Mapped[str] = mapped_column(String(64), unique=True)
     dimension: Mapped[int]
+    precision: Mapped[Precision] = mapped_column(
+        default=Precision.FLOAT32, server_default=Precision.FLOAT32.value
+    )
+    status: Mapped[EncoderStatus] = mapped_column(
+        default=EncoderStatus.REGISTERED, server_default=EncoderStatus.REGISTERED.value
+    )
     created_at: Mapped[datetime]
+    activated_at: Mapped[datetime | None]
+    comparison: Mapped[dict[str, Any] | None]
+
+    @property
+    def spec(self) -> EncoderSpec:
+        """What identifies it."""
+        return EncoderSpec(self.name, self.dimension, self.fingerprint, self.precision)
 
 
 class Embedding(Base):

@@ -13,7 +13,6 @@ class JobType(StrEnum):
     REINDEX = "reindex"
     EMBEDDING = "embedding"
     PREDICTION = "prediction"
-    MIGRATION = "migration"
 
 
 class JobStatus(StrEnum):

@@ -20,9 +20,10 @@ from db.listing_photos import count_photos
 from db.listings import count_active
 from db.session import Database
 from models.errors import SetupError, WeightsMissing
-from ops.machine import Machine, Say, check_encoder, child_environment, machine_up
+from ops.machine import Machine, Say, child_environment, library_of, machine_up
 from ops.processes import marketlens_command
 from settings import Settings
+from workers.adoption import impose_encoder
 
 LISTINGS = 39
 SEED = 7
@@ -57,7 +58,7 @@ class Found:
 def with_an_encoder(settings: Settings, say: Say) -> Settings:
     """The settings, with the weight-free encoder if there are no weights: for the demo alone."""
     try:
-        check_encoder(settings)
+        library_of(settings).configured()
     except WeightsMissing as error:
         if settings.weights is not None:
             raise
@@ -76,7 +77,8 @@ def demo_machine(settings: Settings, console: Console) -> Iterator[tuple[Machine
     if not sample.exists():
         options = ("--listings", str(LISTINGS), "--seed", str(SEED))
         _run(environment, "sample", str(sample), *options)
-    with machine_up(settings, console.print) as machine:
+    # It shows what the settings ask for, at once: to whom that is no demo, there is `migrate`.
+    with machine_up(settings, console.print, impose_encoder) as machine:
         machine.wait_until_ready()
         _run(machine.environment, "seed", str(sample))
         yield machine, sample

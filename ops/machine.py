@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx2
@@ -13,7 +14,8 @@ import httpx2
 from db.consumption import forget_consumption
 from db.migrate import upgrade
 from db.session import Database
-from models.encoders.specs import locate_encoder
+from db.tables import Encoder
+from models.encoders.library import EncoderLibrary
 from models.errors import SetupError
 from ops.processes import PROCESSES, Supervisor, free_port, marketlens_command
 from ops.redis_server import (
@@ -23,11 +25,15 @@ from ops.redis_server import (
     wait_for_redis,
 )
 from settings import Settings
+from workers.adoption import require_files, settle_encoder, wish
 
 READY_TIMEOUT_S = 120
 WATCH_EVERY_S = 0.5
 
 Say = Callable[[str], None]
+
+ChooseEncoder = Callable[[Database, EncoderLibrary, Path, datetime], Encoder]
+"""Gives the encoder that is active from now on; see `workers.adoption`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +71,18 @@ class Machine:
         raise SetupError(f"Not ready after {READY_TIMEOUT_S} s; see {self.supervisor.log_dir}.")
 
 
-def check_encoder(settings: Settings) -> None:
-    """Find the encoder's weights before anything is started. Raises WeightsError."""
-    locate_encoder(settings.encoder, settings.weights, settings.models_dir)
+def library_of(settings: Settings) -> EncoderLibrary:
+    """The encoders whose files this machine has."""
+    return EncoderLibrary(settings.encoder, settings.weights, settings.models_dir)
 
 
 @contextmanager
-def machine_up(settings: Settings, say: Say) -> Iterator[Machine]:
-    """Start everything; stop everything at the end."""
-    check_encoder(settings)
+def machine_up(
+    settings: Settings, say: Say, choose: ChooseEncoder = settle_encoder
+) -> Iterator[Machine]:
+    """Start everything; stop everything at the end. `choose` names the active encoder."""
     with _only_one(settings.data_dir):
-        _prepare_database(settings.sqlalchemy_url)
+        _prepare_database(settings, say, choose)
         port = free_port(settings.host, settings.port)
         if port != settings.port:
             say(f"Port {settings.port} is busy, using {port}.")
@@ -96,10 +103,17 @@ def child_environment(settings: Settings) -> dict[str, str]:
     return {**os.environ, **named}
 
 
-def _prepare_database(url: str) -> None:
-    upgrade(url)
-    with closing(Database(url)) as database, database.write() as session:
-        forget_consumption(session)
+def _prepare_database(settings: Settings, say: Say, choose: ChooseEncoder) -> None:
+    """Bring the schema up to date, and the encoder that is active, before anything is started."""
+    upgrade(settings.sqlalchemy_url)
+    library = library_of(settings)
+    with closing(Database(settings.sqlalchemy_url)) as database:
+        active = choose(database, library, settings.models_dir, datetime.now(UTC)).spec
+        require_files(library, active, settings.models_dir)
+        with database.write() as session:
+            forget_consumption(session)
+    if wanted := wish(active, library, settings.encoder, settings.weights):
+        say(wanted)
 
 
 def _start_redis(supervisor: Supervisor, socket: Path) -> None:

@@ -5,16 +5,18 @@ import os
 import signal
 import sys
 import traceback
-from datetime import timedelta
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from multiprocessing import Value
 from typing import Any
 
 from celery import Celery
 from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
 
-from models.encoders.specs import locate_encoder
+from db.session import Database
 from models.errors import ExitCode, MarketlensError, exit_code_of
 from settings import Settings
+from workers.adoption import settle_encoder
 from workers.broker import CONSUMER_TRANSPORT, create_celery
 from workers.contracts import Queue
 from workers.runtime import Runtime, WorkerConfig
@@ -23,20 +25,20 @@ from workers.tasks import register_tasks
 log = logging.getLogger(__name__)
 
 
-def resolve_config(settings: Settings, queue: Queue, concurrency: int) -> WorkerConfig:
-    """The values that one queue's worker needs; finds the weights, or raises WeightsError."""
-    spec, weights = locate_encoder(settings.encoder, settings.weights, settings.models_dir)
+def worker_config(settings: Settings, queue: Queue, concurrency: int) -> WorkerConfig:
+    """The values that one queue's worker needs."""
     cores = len(os.sched_getaffinity(0))
     return WorkerConfig(
         queue=queue,
         database_url=settings.sqlalchemy_url,
         store_url=settings.photo_store_url,
         generations_dir=settings.generations_dir,
+        models_dir=settings.models_dir,
         encoder=settings.encoder,
-        weights=weights,
-        spec=spec,
+        weights=settings.weights,
         # Each child's thread pools get their share: more threads than cores slow all down.
         threads=settings.threads or max(1, cores // concurrency),
+        search_batch=settings.search_batch,
         lease=timedelta(seconds=settings.lease_seconds),
         max_attempts=settings.max_attempts,
         recall_target=settings.recall_target,
@@ -48,7 +50,7 @@ class Worker:
     """One worker of one queue. `run` blocks until it is told to stop."""
 
     def __init__(self, settings: Settings, queue: Queue, concurrency: int) -> None:
-        self._config = resolve_config(settings, queue, concurrency)
+        self._config = worker_config(settings, queue, concurrency)
         self._concurrency = concurrency
         self._log_level = settings.log_level
         self._celery: Celery = create_celery(settings.broker_url, CONSUMER_TRANSPORT)
@@ -58,7 +60,11 @@ class Worker:
         register_tasks(self._celery, self._held)
 
     def run(self) -> int:
-        """Consume until SIGTERM (which finishes the task in hand); returns the exit code."""
+        """Consume until SIGTERM (which finishes the task in hand); returns the exit code.
+
+        Raises WeightsError when it is the first to need weights and there are none.
+        """
+        self._settle()
         # Receivers are kept strongly: Celery would let bound methods be collected.
         setup_logging.connect(self._set_up_logging, weak=False)
         worker_process_init.connect(self._start_child, weak=False)
@@ -76,6 +82,12 @@ class Worker:
         )
         return int(self._start_failed.value)
 
+    def _settle(self) -> None:
+        """Once, before the children start: of them each would download the weights."""
+        config = self._config
+        with closing(Database(config.database_url)) as database:
+            settle_encoder(database, config.library, config.models_dir, datetime.now(UTC))
+
     def _set_up_logging(self, **_: Any) -> None:
         logging.basicConfig(
             level=self._log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -88,6 +100,7 @@ class Worker:
         """Load the model after the fork: a thread pool made before it would hang the child."""
         try:
             self._runtime = Runtime.start(self._config)
+            self._runtime.warm_up()
         except MarketlensError as error:
             self._give_up(f"marketlens: {error}\n", exit_code_of(error))
         except Exception:  # noqa: BLE001 - whatever it was, this child can do nothing

@@ -19,7 +19,6 @@ QUEUE_OF = {
     JobType.REINDEX: Queue.INDEX,
     JobType.EMBEDDING: Queue.SEARCH,
     JobType.PREDICTION: Queue.SEARCH,
-    JobType.MIGRATION: Queue.INDEX,
 }
 
 RUN_JOB = "marketlens.run_job"

@@ -1,10 +1,14 @@
 """The embed job: photos in, vectors in the database."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import Any
+from functools import partial
+from itertools import islice
+from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from db import jobs
@@ -14,17 +18,15 @@ from db.listing_photos import photo_hashes
 from db.photos import PhotoStore
 from db.session import Database
 from models.encoders.base import Encoder
-from models.errors import InvalidInput, InvalidPhoto, NotFound
+from models.errors import InvalidInput, InvalidPhoto, MarketlensError, NotFound
 from models.photos import decode
 
 NOTHING_SEEN = "The encoder finds nothing to compare in this photo."
 
-
-@dataclass
-class _Decoded:
-    ids: list[int] = field(default_factory=list)
-    photos: list[Image.Image] = field(default_factory=list)
-    errors: list[dict[str, Any]] = field(default_factory=list)
+# A network keeps the cores busy: more decoders than this would only take them away from it.
+DECODERS: Final = 2
+# Enough for a network to be as fast as it gets, and few, so that it starts soon.
+AT_ONCE: Final = 8
 
 
 def run_embed(
@@ -32,47 +34,74 @@ def run_embed(
     *,
     database: Database,
     store: PhotoStore,
-    encoder: Encoder,
-    encoder_id: int,
+    encoders: dict[int, Encoder],
     clock: Callable[[], datetime],
 ) -> None:
-    """Embed the photos that have no vector yet; store vectors and end the job as one.
+    """Embed the photos by each encoder, where it has made no vector; all of it and the end as one.
 
-    A photo that can't be read, or in which the encoder finds nothing, is an error of its own and
-    does not fail the others.
+    A photo that can't be read, or in which the first encoder finds nothing, is an error of its own
+    and does not fail the others.
     """
     photo_ids: list[int] = claim.payload["photo_ids"]
     with database.read() as session:
         # Where nothing was found before, it is looked for again: whoever asks is told so.
-        done = having_vector(session, encoder_id, photo_ids)
-        hashes = photo_hashes(session, [item for item in photo_ids if item not in done])
-    decoded = _decode(hashes, store)
-    vectors = dict(zip(decoded.ids, encoder.embed(decoded.photos), strict=True))
-    blank = [photo_id for photo_id, vector in vectors.items() if not vector.any()]
-    errors = decoded.errors + [
-        {"photo": hashes[photo_id], "code": InvalidPhoto.code, "detail": NOTHING_SEEN}
-        for photo_id in blank
+        lacking = {
+            encoder_id: set(photo_ids) - having_vector(session, encoder_id, photo_ids)
+            for encoder_id in encoders
+        }
+        hashes = photo_hashes(session, set().union(*lacking.values()))
+    unreadable: list[dict[str, Any]] = []
+    made: dict[int, dict[int, NDArray[np.float32]]] = {encoder_id: {} for encoder_id in encoders}
+    with ThreadPoolExecutor(DECODERS, "decode") as pool:
+        # While a network runs, the photos after its own are decoded.
+        decoded = zip(hashes, pool.map(partial(_decoded, store), hashes.values()), strict=True)
+        while batch := dict(islice(decoded, AT_ONCE)):
+            photos = {}
+            for photo_id, photo in batch.items():
+                if isinstance(photo, MarketlensError):
+                    unreadable.append(_error(hashes[photo_id], photo))
+                else:
+                    photos[photo_id] = photo
+            for encoder_id, encoder in encoders.items():
+                made[encoder_id] |= _embed(encoder, photos, lacking[encoder_id])
+    first = next(iter(made.values()))
+    errors = unreadable + [
+        _error(hashes[photo_id], InvalidPhoto(NOTHING_SEEN))
+        for photo_id, vector in first.items()
+        if not vector.any()
     ]
+    seen = {
+        photo_id
+        for vectors in made.values()
+        for photo_id, vector in vectors.items()
+        if vector.any()
+    }
     with database.write() as session:
         jobs.finish(
             session,
             claim,
             clock(),
-            result={"embedded": len(vectors) - len(blank), "errors": errors},
+            result={"embedded": len(seen), "errors": errors},
             done=len(photo_ids) - len(errors),
             failed=len(errors),
         )
-        add_embeddings(session, encoder_id, vectors)
+        for encoder_id, vectors in made.items():
+            add_embeddings(session, encoder_id, vectors)
 
 
-def _decode(hashes: dict[int, str], store: PhotoStore) -> _Decoded:
-    decoded = _Decoded()
-    for photo_id, sha256 in hashes.items():
-        try:
-            photo = decode(store.get(sha256))
-        except (InvalidInput, NotFound) as error:
-            decoded.errors.append({"photo": sha256, "code": error.code, "detail": str(error)})
-        else:
-            decoded.ids.append(photo_id)
-            decoded.photos.append(photo)
-    return decoded
+def _embed(
+    encoder: Encoder, photos: dict[int, Image.Image], wanted: set[int]
+) -> dict[int, NDArray[np.float32]]:
+    chosen = {photo_id: photo for photo_id, photo in photos.items() if photo_id in wanted}
+    return dict(zip(chosen, encoder.embed(list(chosen.values())), strict=True))
+
+
+def _decoded(store: PhotoStore, sha256: str) -> Image.Image | MarketlensError:
+    try:
+        return decode(store.get(sha256))
+    except (InvalidInput, NotFound) as error:
+        return error
+
+
+def _error(sha256: str, error: MarketlensError) -> dict[str, Any]:
+    return {"photo": sha256, "code": error.code, "detail": str(error)}

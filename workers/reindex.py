@@ -5,14 +5,18 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from db import generations, jobs
 from db.changes import last_change
 from db.consumption import record_consumption
 from db.embeddings import Vectors, count_live, live_vectors_after
+from db.encoders import active_encoder, get_encoder
 from db.jobs import Claim, ClaimLost
 from db.session import Database
-from models.domain import EncoderSpec, GenerationStatus
-from models.errors import RecallTooLow
+from db.tables import Encoder
+from models.domain import EncoderStatus, GenerationStatus
+from models.errors import Conflict, RecallTooLow
 from models.index.build import BuiltGeneration, build_generation, remove_generation
 from workers.contracts import Queue
 
@@ -21,8 +25,6 @@ def run_reindex(
     claim: Claim,
     *,
     database: Database,
-    spec: EncoderSpec,
-    encoder_id: int,
     generations_dir: Path,
     recall_target: float,
     keep: int,
@@ -31,28 +33,30 @@ def run_reindex(
 ) -> None:
     """Build a generation of all live vectors and make it live, unless it is worse than wanted.
 
-    Searches go on with the generation before. Whatever a killed build left is cleared first.
+    The vectors are the active encoder's, or those of the encoder that the job names. Searches go on
+    with the generation before. Whatever a killed build left is cleared first.
     """
     _clear_abandoned(database, generations_dir)
     with database.write() as session:
+        encoder = _encoder_to_index(session, claim.payload)
         # The number comes before the vectors are read: a change in between is read twice, which
         # does no harm, instead of never.
         contained = last_change(session)
-        generation_id = generations.begin(session, encoder_id, claim.job_id, clock()).id
-        total = count_live(session, encoder_id)
+        generation_id = generations.begin(session, encoder.id, claim.job_id, clock()).id
+        total = count_live(session, encoder.id)
 
     def heartbeat(rows: int) -> None:
         with database.write() as session:
             jobs.heartbeat(session, claim, clock(), lease, done=rows, total=max(rows, total))
             # A build takes no probes while it runs, but the queue is being consumed all the same.
-            record_consumption(session, Queue.INDEX, clock(), encoder_id)
+            record_consumption(session, Queue.INDEX, clock(), None)
 
     target = generations_dir / str(generation_id)
     try:
         built = build_generation(
             target,
-            _batches(database, encoder_id),
-            encoder=spec,
+            _batches(database, encoder.id),
+            encoder=encoder.spec,
             last_change=contained,
             created_at=clock(),
             recall_target=recall_target,
@@ -68,7 +72,19 @@ def run_reindex(
         if _end(database, generation_id, GenerationStatus.FAILED, reason):
             remove_generation(target)
         raise
-    _prune(database, encoder_id, generations_dir, keep)
+    _prune(database, encoder.id, generations_dir, keep)
+
+
+def _encoder_to_index(session: Session, payload: dict[str, Any]) -> Encoder:
+    if "encoder_id" not in payload:
+        active = active_encoder(session)
+        if active is None:
+            raise Conflict("There is no active encoder to build an index for.")
+        return active
+    encoder = get_encoder(session, payload["encoder_id"])
+    if encoder.status is EncoderStatus.RETIRED:
+        raise Conflict(f"{encoder.spec.label} was retired.")
+    return encoder
 
 
 def _batches(database: Database, encoder_id: int) -> Iterator[Vectors]:

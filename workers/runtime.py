@@ -5,69 +5,90 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from db.embeddings import register_encoder
 from db.photos import PhotoStore
 from db.session import Database
-from models.domain import EncoderSpec
-from models.encoders.base import Encoder
-from models.encoders.factory import create_encoder
+from db.tables import Encoder as EncoderRow
+from models.encoders.batching import best_batch
+from models.encoders.library import EncoderLibrary
 from models.index.engine import set_threads
+from workers.adoption import settle_encoder, wish
 from workers.contracts import Queue
+from workers.encoders import OpenEncoders, encoders_for
 from workers.live_index import LiveIndex
+from workers.searcher import Searcher, Side
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerConfig:
-    """The values a worker needs, resolved before any process is forked."""
+    """The values a worker needs. `encoder` and `weights` are what the settings ask for."""
 
     queue: Queue
     database_url: str
     store_url: str
     generations_dir: Path
+    models_dir: Path
     encoder: str
     weights: Path | None
-    spec: EncoderSpec
     threads: int
+    search_batch: int | None
     lease: timedelta
     max_attempts: int
     recall_target: float
     keep_generations: int
 
+    @property
+    def library(self) -> EncoderLibrary:
+        """The encoders whose files this machine has."""
+        return EncoderLibrary(self.encoder, self.weights, self.models_dir)
+
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """One worker process: connections, and the model and index that its queue needs."""
+    """One worker process: connections, and the encoders and the index that its queue needs."""
 
     config: WorkerConfig
     database: Database
     store: PhotoStore
-    encoder_id: int
-    encoder: Encoder | None
-    index: LiveIndex | None
+    encoders: OpenEncoders
+    searcher: Searcher | None
 
     @classmethod
     def start(cls, config: WorkerConfig) -> "Runtime":
-        """Connect, load the model and the index. Takes seconds and hundreds of megabytes."""
+        """Connect, and open what searches need. Takes seconds and hundreds of megabytes."""
         database = Database(config.database_url)
-        with database.write() as session:
-            encoder_id = register_encoder(session, config.spec, datetime.now(UTC))
+        active = settle_encoder(database, config.library, config.models_dir, datetime.now(UTC))
         # One search scans faster on one thread than on many that other processes interrupt.
         set_threads(1 if config.queue is Queue.SEARCH else config.threads)
-        encoder = None
-        if config.queue in {Queue.SEARCH, Queue.EMBED}:
-            encoder = create_encoder(config.encoder, config.weights, config.threads)
-            encoder.load()
-        index = None
+        encoders = OpenEncoders(config.library, config.threads)
+        searcher = None
         if config.queue is Queue.SEARCH:
-            index = LiveIndex(config.spec, encoder_id, config.generations_dir)
-            with database.read() as session:
-                index.sync(session)
-        log.info(
-            "ready: queue %s, encoder %s, %s threads",
-            config.queue,
-            config.spec.label,
-            config.threads,
-        )
-        return cls(config, database, PhotoStore(config.store_url), encoder_id, encoder, index)
+            searcher = _searcher(config, database, active)
+        label = active.spec.label
+        log.info("ready: queue %s, encoder %s, %s threads", config.queue, label, config.threads)
+        if wanted := wish(active.spec, config.library, config.encoder, config.weights):
+            log.warning(wanted)
+        return cls(config, database, PhotoStore(config.store_url), encoders, searcher)
+
+    def warm_up(self) -> None:
+        """Load what an embed job will need, before there is one. Raises WeightsError."""
+        if self.config.queue is Queue.EMBED:
+            encoders_for({}, self.database, self.encoders)
+
+    @property
+    def encoder_id(self) -> int | None:
+        """The encoder that this process searches with, None if it does not."""
+        return self.searcher.encoder_id if self.searcher else None
+
+
+def _searcher(config: WorkerConfig, database: Database, active: EncoderRow) -> Searcher:
+    def open_side(row: EncoderRow) -> Side:
+        # No encoder but the side's is held: two are in memory only while one gives way.
+        encoder = OpenEncoders(config.library, config.threads).get(row.spec)
+        index = LiveIndex(row.spec, row.id, config.generations_dir)
+        with database.read() as session:
+            index.sync(session)
+        return Side(row.id, encoder, index, config.search_batch or best_batch(encoder))
+
+    return Searcher(database, open_side, open_side(active))

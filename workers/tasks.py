@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from celery import Celery
@@ -12,14 +12,30 @@ from db import jobs
 from db.consumption import record_consumption
 from db.jobs import Claim, ClaimLost
 from models.domain import JobType
-from models.errors import MarketlensError, SetupError, Unavailable
+from models.encoders.base import Encoder
+from models.errors import MarketlensError, SetupError, Unavailable, WeightsError
+from models.head import find_head
+from workers.answers import run_embedding, run_prediction
 from workers.contracts import PROBE, RUN_JOB
 from workers.embed import run_embed
+from workers.encoders import encoders_for
+from workers.query import QueryEncoder
 from workers.reindex import run_reindex
 from workers.runtime import Runtime
 from workers.search import run_search
+from workers.searcher import Side
 
 log = logging.getLogger(__name__)
+
+QUESTIONS: Final = frozenset({JobType.SEARCH, JobType.EMBEDDING, JobType.PREDICTION})
+"""Jobs about a photo or a listing that somebody waits for; a search worker answers them."""
+
+
+class Asked(NamedTuple):
+    """What questions are answered with: all that are claimed together, with one and the same."""
+
+    side: Side
+    encoder: QueryEncoder
 
 
 def now() -> datetime:
@@ -36,22 +52,56 @@ def register_tasks(celery: Celery, runtime: Callable[[], Runtime]) -> None:
 
     @celery.task(name=PROBE)
     def _probe(queue: str) -> None:
-        held = runtime()
-        with held.database.write() as session:
-            record_consumption(session, queue, now(), held.encoder_id)
+        show_up(runtime(), queue)
+
+
+def show_up(runtime: Runtime, queue: str) -> None:
+    """Note that this process takes what is in the queue."""
+    if runtime.searcher:
+        # Also while nobody searches, so that the next search finds the active encoder open.
+        runtime.searcher.side()
+    with runtime.database.write() as session:
+        record_consumption(session, queue, now(), runtime.encoder_id)
 
 
 def run_job(runtime: Runtime, job_id: UUID) -> None:
-    """Do a job if it is still to be done; every outcome but a lost database is recorded."""
+    """Do a job if it is still to be done; every outcome but a lost database is recorded.
+
+    Questions that wait, too, are done with it where that is faster.
+    """
+    side = runtime.searcher.side() if runtime.searcher else None
+    claims = _claim(runtime, job_id, side)
+    if not claims:
+        log.info("job %s: nothing to do", job_id)
+        return
+    asked = None
+    if side is not None:
+        encoder = QueryEncoder(runtime.database, runtime.store, side.encoder, side.encoder_id)
+        asked = Asked(side, encoder)
+        if len(claims) > 1:
+            encoder.prepare([claim.payload for claim in claims])
+    for claim in claims:
+        _attempt(runtime, claim, asked)
+
+
+def _claim(runtime: Runtime, job_id: UUID, side: Side | None) -> list[Claim]:
     config = runtime.config
     with runtime.database.write() as session:
         record_consumption(session, config.queue, now(), runtime.encoder_id)
-        claim = jobs.claim(session, job_id, now(), config.lease)
-    if claim is None:
-        log.info("job %s: nothing to do", job_id)
-        return
+        first = jobs.claim(session, job_id, now(), config.lease)
+        if first is None:
+            return []
+        # One that was tried before may have ended its worker: it is tried alone.
+        if side is None or first.type not in QUESTIONS or first.tries > 1:
+            return [first]
+        others = side.batch - 1
+        return [first, *jobs.claim_waiting(session, QUESTIONS, now(), config.lease, limit=others)]
+
+
+def _attempt(runtime: Runtime, claim: Claim, asked: Asked | None) -> None:
+    config, job_id = runtime.config, claim.job_id
     try:
-        _do(runtime, claim)
+        _do(runtime, claim, asked)
     except ClaimLost:
         log.warning("job %s: attempt %s lost its claim", job_id, claim.attempt)
     except Unavailable as error:
@@ -68,36 +118,25 @@ def run_job(runtime: Runtime, job_id: UUID) -> None:
         log.info("job %s: %s done", job_id, claim.type)
 
 
-def _do(runtime: Runtime, claim: Claim) -> None:
+def _do(runtime: Runtime, claim: Claim, asked: Asked | None) -> None:
     config = runtime.config
     match claim.type:
-        case JobType.SEARCH if runtime.encoder and runtime.index:
-            result = run_search(
-                claim,
-                database=runtime.database,
-                store=runtime.store,
-                encoder=runtime.encoder,
-                encoder_id=runtime.encoder_id,
-                index=runtime.index,
-                clock=now,
-            )
+        case JobType.SEARCH | JobType.EMBEDDING | JobType.PREDICTION if asked:
+            result = _answer(runtime, claim, asked)
             with runtime.database.write() as session:
                 jobs.finish(session, claim, now(), result=result, done=1)
-        case JobType.EMBED if runtime.encoder:
+        case JobType.EMBED:
             run_embed(
                 claim,
                 database=runtime.database,
                 store=runtime.store,
-                encoder=runtime.encoder,
-                encoder_id=runtime.encoder_id,
+                encoders=_encoders(runtime, claim),
                 clock=now,
             )
         case JobType.REINDEX:
             run_reindex(
                 claim,
                 database=runtime.database,
-                spec=config.spec,
-                encoder_id=runtime.encoder_id,
                 generations_dir=config.generations_dir,
                 recall_target=config.recall_target,
                 keep=config.keep_generations,
@@ -106,6 +145,29 @@ def _do(runtime: Runtime, claim: Claim) -> None:
             )
         case other:
             raise SetupError(f"A worker of queue {config.queue} can't do a {other} job.")
+
+
+def _encoders(runtime: Runtime, claim: Claim) -> dict[int, Encoder]:
+    try:
+        return encoders_for(claim.payload, runtime.database, runtime.encoders)
+    except WeightsError as error:
+        # Another machine may have the files, or this one soon.
+        raise Unavailable(str(error)) from error
+
+
+def _answer(runtime: Runtime, claim: Claim, asked: Asked) -> dict[str, Any]:
+    """The result of a question: all of it comes from one side."""
+    database, encoder, index = runtime.database, asked.encoder, asked.side.index
+    match claim.type:
+        case JobType.EMBEDDING:
+            return run_embedding(claim, encoder=encoder, clock=now)
+        case JobType.PREDICTION:
+            head = find_head(runtime.config.models_dir, encoder.spec)
+            return run_prediction(
+                claim, database=database, encoder=encoder, index=index, head=head, clock=now
+            )
+        case _:
+            return run_search(claim, database=database, encoder=encoder, index=index, clock=now)
 
 
 def _fail(code: str, detail: str) -> Callable[..., None]:

@@ -18,9 +18,9 @@ from db.embeddings import (
     open_embed_jobs,
     photos_to_embed,
     promised_photos,
-    register_encoder,
     vector_of_hash,
 )
+from db.encoders import register_encoder
 from db.listing_photos import (
     PhotoData,
     ensure_photos,
@@ -125,7 +125,7 @@ def test_what_is_to_be_embedded_is_neither_embedded_nor_promised(
         jobs.accept(session, JobType.REINDEX, {}, job_id=uuid4(), now=clock())
 
     with any_database.read() as session:
-        assert list(open_embed_jobs(session)) == [(job.id, [promised, done])]
+        assert list(open_embed_jobs(session)) == [(job.id, [promised, done], None)]
         assert set(promised_photos(session)) == {promised, done}
         assert photos_to_embed(session, encoder_id) == {dropped, missing}
         assert photos_to_embed(session, None) == {dropped, missing}

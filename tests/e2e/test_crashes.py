@@ -13,6 +13,7 @@ import psutil
 import pytest
 from sqlalchemy import func, select
 
+from db.migrate import upgrade
 from db.session import Database
 from db.tables import Embedding, Job, Photo
 from models.domain import JobStatus, JobType
@@ -137,6 +138,8 @@ def test_missing_weights_are_one_clear_line(
     settings = Settings(
         data_dir=data_dir, encoder="resnet50", weights=data_dir / "nowhere.safetensors"
     )
+    if command[0] == "worker":
+        upgrade(settings.sqlalchemy_url)
     done = marketlens(child_environment(settings), *command)
     assert done.returncode == code
     assert done.stderr.count("\n") == 1

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from db.encoders import adopt_encoder
 from db.photos import PhotoStore
 from db.session import Database
 from etl.embed_jobs import EmbedJobs
@@ -80,7 +81,9 @@ def run_seed(
         locate: Locate = dict.fromkeys,
         on_progress: OnProgress = lambda stage, done, total: None,  # noqa: ARG005 - shows nothing
     ) -> Seeded:
-        embed_jobs = EmbedJobs(database, publisher, encoder, clock=clock, new_id=uuid4)
+        with database.write() as session:
+            adopt_encoder(session, encoder, clock())
+        embed_jobs = EmbedJobs(database, publisher, clock=clock, new_id=uuid4)
         rules = Rules(feed, prune=pruning, force=force)
         loader = Loader(database, embed_jobs, rules, clock)
         report = seed(folder, loader, place, locate=locate, on_progress=on_progress)

@@ -7,7 +7,6 @@ from db.listings import ListingData, upsert_listings
 from db.session import Database
 from db.tables import Job
 from etl.embed_jobs import EmbedJobs
-from models.domain import EncoderSpec
 from tests.conftest import Clock
 from workers.contracts import PHOTOS_PER_JOB
 
@@ -19,16 +18,14 @@ def ask(database: Database, embed_jobs: EmbedJobs, photo_ids: list[int]) -> list
     return accepted
 
 
-def test_what_was_asked_for_is_not_queued_again(
-    any_database: Database, clock: Clock, encoder: EncoderSpec
-) -> None:
+def test_what_was_asked_for_is_not_queued_again(any_database: Database, clock: Clock) -> None:
     photos = [PhotoData(f"{number:064x}", 3, 4) for number in range(PHOTOS_PER_JOB + 3)]
     listing = ListingData(UUID(int=1), "A thing")
     with any_database.write() as session:
         upsert_listings(session, [listing], clock())
         first, second, *others = ensure_photos(session, photos, clock()).values()
         set_photos(session, {listing.id: [first, second, *others]})
-    embed_jobs = EmbedJobs(any_database, None, encoder, clock=clock, new_id=uuid4)
+    embed_jobs = EmbedJobs(any_database, None, clock=clock, new_id=uuid4)
     embed_jobs.start()
 
     asked = [ask(any_database, embed_jobs, ids) for ids in ([first], [first, second, second])]
@@ -38,7 +35,7 @@ def test_what_was_asked_for_is_not_queued_again(
 
     assert embed_jobs.queued == len(photos)
     assert len(embed_jobs.open) == 4
-    later = EmbedJobs(any_database, None, encoder, clock=clock, new_id=uuid4)
+    later = EmbedJobs(any_database, None, clock=clock, new_id=uuid4)
     later.start()
     later.queue_missing()
     assert (later.queued, set(later.open)) == (0, set(embed_jobs.open))

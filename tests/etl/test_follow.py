@@ -8,7 +8,6 @@ from sqlalchemy import select
 
 from db import generations, jobs
 from db.consumption import record_consumption
-from db.embeddings import register_encoder
 from db.jobs import Progress
 from db.listing_photos import (
     PhotoData,
@@ -24,7 +23,7 @@ from db.tables import Job
 from etl.follow import do_all, lacks_generation, request_reindex, wait_for
 from models.domain import EncoderSpec, JobStatus, JobType
 from models.errors import ReindexRunning
-from tests.support.embedding import LEASE, embed_all
+from tests.support.embedding import LEASE, embed_all, known
 from tests.support.feeds import listing_id
 from workers.client import JobPublisher
 from workers.contracts import Queue
@@ -133,17 +132,17 @@ def test_a_generation_is_lacking_once_there_is_something_to_index(
     database: Database, clock: Clock, encoder: EncoderSpec
 ) -> None:
     photo_id = list_a_photo(database, clock())
-    assert not lacks_generation(database, encoder, now=clock())
+    assert not lacks_generation(database)
 
     job_id = accept(database, clock(), [photo_id])
     embed_all(database, encoder, clock())
-    assert lacks_generation(database, encoder, now=clock())
+    assert lacks_generation(database)
 
     with database.write() as session:
-        encoder_id = register_encoder(session, encoder, clock())
+        encoder_id = known(session, encoder, clock())
         generation = generations.begin(session, encoder_id, job_id, clock())
         generations.activate(session, generation.id, clock())
-    assert not lacks_generation(database, encoder, now=clock())
+    assert not lacks_generation(database)
 
 
 def test_a_second_reindex_is_refused_while_the_first_is_open(

@@ -13,7 +13,14 @@ import pytest
 from sqlalchemy import update
 
 from db import generations, jobs
-from db.embeddings import find_encoder, photos_to_embed, register_encoder
+from db.embeddings import photos_to_queue
+from db.encoders import (
+    activate_encoder,
+    adopt_encoder,
+    find_encoder,
+    register_encoder,
+    retire_encoder,
+)
 from db.listing_photos import (
     PhotoData,
     ensure_photos,
@@ -54,7 +61,7 @@ class World:
 
     @property
     def machine(self) -> Machine:
-        return Machine(self.database, self.store, self.generations_dir, self.encoder)
+        return Machine(self.database, self.store, self.generations_dir)
 
     @property
     def generations_dir(self) -> Path:
@@ -99,8 +106,8 @@ class World:
     def _queue_missing(self) -> None:
         self.asked.append("embedding")
         with self.database.write() as session:
-            encoder_id = register_encoder(session, self.encoder, self.now())
-            payload = {"photo_ids": list(photos_to_embed(session, encoder_id))}
+            adopt_encoder(session, self.encoder, self.now())
+            payload = {"photo_ids": list(photos_to_queue(session))}
             jobs.accept(session, JobType.EMBED, payload, job_id=uuid4(), now=self.now())
 
     def request_reindex(self) -> None:
@@ -112,14 +119,11 @@ class World:
         """Do what is queued."""
         embed_all(self.database, self.encoder, self.now())
         with self.database.write() as session:
-            encoder_id = register_encoder(session, self.encoder, self.now())
             claims = claim_queued(session, JobType.REINDEX, self.now())
         for claim in claims:
             run_reindex(
                 claim,
                 database=self.database,
-                spec=self.encoder,
-                encoder_id=encoder_id,
                 generations_dir=self.generations_dir,
                 recall_target=0.1,
                 keep=2,
@@ -452,16 +456,20 @@ def test_folders_without_a_use_are_deleted(world: World) -> None:
     assert found(world.repair()) == {}
 
 
-def test_what_another_encoder_made_is_left_alone(world: World) -> None:
-    other = replace(world.machine, encoder=replace(ENCODER, fingerprint="b" * 64))
-    result = reconcile(
-        other,
-        now=world.now(),
-        repairs=Repairs(list, list),
-        verify=True,
-        on_progress=lambda *_: None,
-    )
-    assert found(result) == {Kind.UNEMBEDDED_PHOTOS: 3}
+def test_what_one_encoder_that_is_kept_up_to_date_lacks_is_found(world: World) -> None:
+    with world.database.write() as session:
+        first = register_encoder(session, ENCODER, world.now())
+        other = register_encoder(session, replace(ENCODER, fingerprint="b" * 64), world.now())
+    assert found(world.look()) == {}
+    with world.database.write() as session:
+        activate_encoder(session, other, world.now(), force=True)
+    # It has embedded nothing, so that no index of it is missing.
+    assert found(world.look()) == {Kind.UNEMBEDDED_PHOTOS: 3}
+    with world.database.write() as session:
+        activate_encoder(session, first, world.now())
+    assert found(world.look()) == {Kind.UNEMBEDDED_PHOTOS: 3}
+    with world.database.write() as session:
+        retire_encoder(session, other)
     assert found(world.look()) == {}
 
 

@@ -12,14 +12,13 @@ from rich.console import Console
 from sqlalchemy import select
 
 from db import generations, jobs
-from db.embeddings import register_encoder
 from db.session import Database
 from db.tables import Job
 from etl.follow import request_reindex
-from etl.progress import Bars
 from etl.run import Outcome, by_workers, embed_and_index, in_process
 from models.domain import EncoderSpec, JobStatus, JobType
-from tests.support.embedding import claim_queued, embed_all
+from progress import Bars
+from tests.support.embedding import claim_queued, embed_all, known
 from tests.support.feeds import simple_feed
 from workers.client import JobPublisher
 from workers.contracts import Queue
@@ -62,7 +61,7 @@ class Workers(Bars):
     def _build(self) -> None:
         now = self._clock()
         with self._database.write() as session:
-            encoder_id = register_encoder(session, self._encoder, now)
+            encoder_id = known(session, self._encoder, now)
             for claim in claim_queued(session, JobType.REINDEX, now):
                 generation = generations.begin(session, encoder_id, claim.job_id, now)
                 generations.activate(session, generation.id, now)
@@ -87,7 +86,6 @@ class Ran:
 def run(
     database: Database,
     publisher: JobPublisher,
-    encoder: EncoderSpec,
     clock: Clock,
     workers: Workers,
     run_seed: RunSeed,
@@ -101,7 +99,6 @@ def run(
             outcome = embed_and_index(
                 database,
                 publisher,
-                encoder,
                 seeded.jobs,
                 follow=by_workers(database, workers, clock),
                 reindex=reindex,
@@ -211,7 +208,6 @@ def test_a_reindex_under_way_is_no_problem(
 def test_jobs_can_be_done_in_process_without_a_broker(
     tmp_path: Path,
     database: Database,
-    encoder: EncoderSpec,
     clock: Clock,
     run_seed: RunSeed,
     workers: Workers,
@@ -228,7 +224,6 @@ def test_jobs_can_be_done_in_process_without_a_broker(
         return embed_and_index(
             database,
             None,
-            encoder,
             run_seed(simple_feed(tmp_path / str(len(opened)), 20), database, publisher=None).jobs,
             follow=in_process(database, Bars(Console(file=io.StringIO())), clock, hands),
             reindex=True,

@@ -11,7 +11,8 @@ from sqlalchemy import select
 
 import etl.seed
 from db import jobs
-from db.embeddings import promised_photos, register_encoder
+from db.embeddings import promised_photos
+from db.encoders import activate_encoder, adopt_encoder, follow_encoder, register_encoder
 from db.listings import (
     Written,
     get_listing,
@@ -239,15 +240,23 @@ def test_a_changed_feed_changes_only_what_it_changes(
     assert seeded.loaded.queued == 1
 
 
-def test_another_encoder_embeds_everything_anew(
+def test_what_an_encoder_lacks_is_queued_once_it_has_been_active(
     tmp_path: Path, database: Database, run_seed: RunSeed, clock: Clock, encoder: EncoderSpec
 ) -> None:
-    run_seed(simple_feed(tmp_path / "one", 2), database)
+    feed = simple_feed(tmp_path / "one", 2)
+    run_seed(feed, database)
     embed_all(database, encoder, clock())
-    other = EncoderSpec(name="resnet50", dimension=8, fingerprint="b" * 64)
     elsewhere = write_feed(tmp_path / "two", [product_row(9)], [image_row(9, 9)], {9: jpeg(9)})
+    with database.write() as session:
+        other = EncoderSpec(name="resnet50", dimension=8, fingerprint="b" * 64)
+        other_id = register_encoder(session, other, clock())
+        follow_encoder(session, other_id)
+    # Until then it is being migrated to, and what it lacks is the migration's.
+    assert run_seed(feed, database).loaded.queued == 0
+    with database.write() as session:
+        activate_encoder(session, other_id, clock(), force=True)
 
-    seeded = run_seed(elsewhere, database, encoder=other, feed="elsewhere")
+    seeded = run_seed(elsewhere, database, feed="elsewhere")
 
     assert seeded.loaded.queued == 5
     with database.read() as session:
@@ -322,8 +331,10 @@ def test_no_transaction_is_open_while_photos_are_decoded(
 
 
 def test_a_refused_feed_leaves_the_database_as_it_was(
-    tmp_path: Path, database: Database, run_seed: RunSeed
+    tmp_path: Path, database: Database, run_seed: RunSeed, clock: Clock, encoder: EncoderSpec
 ) -> None:
+    with database.write() as session:
+        adopt_encoder(session, encoder, clock())
     before = contents(database)
     folder = simple_feed(tmp_path / "feed", 1)
     (folder / IMAGES.name).write_bytes(to_csv([IMAGE_HEADER[:2]]))

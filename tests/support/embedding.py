@@ -7,7 +7,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from db import jobs
-from db.embeddings import add_embeddings, register_encoder
+from db.embeddings import add_embeddings
+from db.encoders import adopt_encoder, register_encoder
 from db.jobs import Claim
 from db.photos import PhotoStore
 from db.session import Database
@@ -26,11 +27,17 @@ def claim_queued(session: Session, job_type: JobType, now: datetime) -> list[Cla
     return [claim for claim in claims if claim is not None]
 
 
+def known(session: Session, encoder: EncoderSpec, now: datetime) -> int:
+    """The id of an encoder; the first one that has embedded something is the active one."""
+    adopt_encoder(session, encoder, now)
+    return register_encoder(session, encoder, now)
+
+
 def embed_all(database: Database, encoder: EncoderSpec, now: datetime) -> None:
     """Do every queued embed job without a model; all photos get the same vector."""
     vector = np.full(encoder.dimension, encoder.dimension**-0.5, np.float32)
     with database.write() as session:
-        encoder_id = register_encoder(session, encoder, now)
+        encoder_id = known(session, encoder, now)
         for claim in claim_queued(session, JobType.EMBED, now):
             photo_ids = claim.payload["photo_ids"]
             jobs.finish(session, claim, now, result={}, done=len(photo_ids))
@@ -40,14 +47,13 @@ def embed_all(database: Database, encoder: EncoderSpec, now: datetime) -> None:
 def embed_for_real(database: Database, store: PhotoStore, encoder: Encoder, now: datetime) -> None:
     """Do every queued embed job as a worker does."""
     with database.write() as session:
-        encoder_id = register_encoder(session, encoder.spec, now)
+        encoder_id = known(session, encoder.spec, now)
         claims = claim_queued(session, JobType.EMBED, now)
     for claim in claims:
         run_embed(
             claim,
             database=database,
             store=store,
-            encoder=encoder,
-            encoder_id=encoder_id,
+            encoders={encoder_id: encoder},
             clock=lambda: now,
         )

@@ -1,6 +1,7 @@
 """What the workers do, on a real database, store and index; only the network is a small one."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -10,7 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from db import jobs
-from db.embeddings import register_encoder
+from db.encoders import activate_encoder, adopt_encoder, register_encoder
 from db.jobs import Claim
 from db.listing_photos import (
     PhotoData,
@@ -23,18 +24,44 @@ from db.listings import (
 )
 from db.photos import PhotoStore
 from db.session import Database
+from db.tables import Encoder as EncoderRow
 from db.tables import Job
-from models.domain import JobType
+from models.domain import EncoderSpec, JobType
+from models.encoders.base import Encoder
+from models.errors import WeightsMissing
 from models.photos import standardise
 from tests.conftest import Clock
 from tests.support.encoder import ThumbnailEncoder
 from tests.support.pictures import jpeg
 from workers.contracts import Queue
+from workers.encoders import OpenEncoders
 from workers.live_index import LiveIndex
 from workers.runtime import Runtime, WorkerConfig
+from workers.searcher import Searcher, Side
 from workers.tasks import run_job
 
 LEASE = timedelta(seconds=60)
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Wait for what another thread does."""
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "took too long"
+        time.sleep(0.01)
+
+
+class Shelf:
+    """The encoders that a machine has."""
+
+    def __init__(self, *encoders: Encoder) -> None:
+        self.encoders = {encoder.spec: encoder for encoder in encoders}
+
+    def open(self, spec: EncoderSpec, threads: int) -> Encoder:
+        del threads
+        if spec not in self.encoders:
+            raise WeightsMissing(f"{spec.label} is not here.")
+        return self.encoders[spec]
 
 
 @dataclass
@@ -43,15 +70,37 @@ class Workshop:
 
     runtime: Runtime
     encoder: ThumbnailEncoder
+    shelf: Shelf
 
     @property
     def database(self) -> Database:
         return self.runtime.database
 
     @property
+    def searcher(self) -> Searcher:
+        assert self.runtime.searcher
+        return self.runtime.searcher
+
+    @property
     def index(self) -> LiveIndex:
-        assert self.runtime.index
-        return self.runtime.index
+        return self.searcher.side().index
+
+    @property
+    def encoder_id(self) -> int:
+        return self.searcher.encoder_id
+
+    def add_encoder(self, name: str) -> tuple[ThumbnailEncoder, int]:
+        """Another encoder whose files are here, registered; and its id."""
+        encoder = ThumbnailEncoder(name)
+        self.shelf.encoders[encoder.spec] = encoder
+        with self.database.write() as session:
+            return encoder, register_encoder(session, encoder.spec, self.now())
+
+    def activate(self, encoder_id: int, *, force: bool = False) -> None:
+        """Change to an encoder, and wait until this worker searches with it."""
+        with self.database.write() as session:
+            activate_encoder(session, encoder_id, self.now(), force=force)
+        wait_until(lambda: self.searcher.side().encoder_id == encoder_id)
 
     def now(self) -> Any:
         return Clock()()
@@ -112,21 +161,29 @@ def workshop(tmp_path: Path, any_database: Database, store: PhotoStore) -> Works
     """A worker that can do every kind of job."""
     database, generations_dir = any_database, tmp_path / "generations"
     encoder = ThumbnailEncoder()
+    shelf = Shelf(encoder)
     with database.write() as session:
-        encoder_id = register_encoder(session, encoder.spec, Clock()())
+        active = adopt_encoder(session, encoder.spec, Clock()())
     config = WorkerConfig(
         queue=Queue.SEARCH,
         database_url="",
         store_url="",
         generations_dir=generations_dir,
+        models_dir=tmp_path / "models",
         encoder=encoder.spec.name,
         weights=None,
-        spec=encoder.spec,
         threads=1,
+        search_batch=None,
         lease=LEASE,
         max_attempts=3,
         recall_target=0.95,
         keep_generations=2,
     )
-    index = LiveIndex(encoder.spec, encoder_id, generations_dir)
-    return Workshop(Runtime(config, database, store, encoder_id, encoder, index), encoder)
+    encoders = OpenEncoders(shelf, threads=1)
+
+    def open_side(row: EncoderRow) -> Side:
+        index = LiveIndex(row.spec, row.id, generations_dir)
+        return Side(row.id, shelf.open(row.spec, threads=1), index, batch=1)
+
+    searcher = Searcher(database, open_side, open_side(active))
+    return Workshop(Runtime(config, database, store, encoders, searcher), encoder, shelf)

@@ -68,13 +68,13 @@ def test_a_bad_photo_fails_alone(workshop: Workshop) -> None:
     codes = [error["code"] for error in job.result["errors"]]
     assert codes == ["not_found", "unsupported_photo", "invalid_photo"]
     with workshop.database.read() as session:
-        assert count_live(session, workshop.runtime.encoder_id) == 1
+        assert count_live(session, workshop.encoder_id) == 1
 
 
 def test_what_is_promised_by_an_open_job_is_not_queued_again(workshop: Workshop) -> None:
     _, photo_ids = workshop.list_photos(jpeg(1), jpeg(2), jpeg(3))
     job_id = workshop.accept(JobType.EMBED, {"photo_ids": photo_ids[:2]})
-    encoder_id = workshop.runtime.encoder_id
+    encoder_id = workshop.encoder_id
     with workshop.database.read() as session:
         assert photos_to_embed(session, encoder_id) == set(photo_ids[2:])
     run_job(workshop.runtime, job_id)
@@ -85,7 +85,7 @@ def test_what_is_promised_by_an_open_job_is_not_queued_again(workshop: Workshop)
 
 def test_a_photo_with_nothing_in_it_is_told_every_time_and_remembered(workshop: Workshop) -> None:
     _, photo_ids = workshop.list_photos(grey(), jpeg(1))
-    encoder_id = workshop.runtime.encoder_id
+    encoder_id = workshop.encoder_id
     first, again = workshop.embed(photo_ids), workshop.embed(photo_ids)
     assert first.result
     assert again.result
@@ -107,7 +107,7 @@ def test_a_photo_that_can_not_be_read_is_not_done(workshop: Workshop) -> None:
         session.execute(update(Photo).where(Photo.id == photo_ids[1]).values(sha256=broken))
     assert workshop.embed(photo_ids).failed == 2
     with workshop.database.read() as session:
-        assert photos_to_embed(session, workshop.runtime.encoder_id) == set(photo_ids)
+        assert photos_to_embed(session, workshop.encoder_id) == set(photo_ids)
 
 
 def test_a_photo_with_nothing_in_it_is_in_no_index_and_no_query(workshop: Workshop) -> None:

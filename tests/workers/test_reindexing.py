@@ -99,7 +99,8 @@ def test_a_worker_that_starts_on_a_damaged_generation_takes_the_one_before(
     assert newer
     flip_a_byte(workshop.runtime.config.generations_dir / str(newer["generation"]))
     config = workshop.runtime.config
-    started = LiveIndex(config.spec, workshop.runtime.encoder_id, config.generations_dir)
+    spec = workshop.encoder.spec
+    started = LiveIndex(spec, workshop.encoder_id, config.generations_dir)
     with workshop.database.read() as session:
         started.sync(session)
     assert started.generation_id == older["generation"]
@@ -139,7 +140,7 @@ def test_what_a_killed_build_left_is_cleared(workshop: Workshop) -> None:
     listed(workshop, 1)
     job_id = workshop.accept(JobType.REINDEX, {})
     with workshop.database.write() as session:
-        dead = generations.begin(session, workshop.runtime.encoder_id, job_id, workshop.now()).id
+        dead = generations.begin(session, workshop.encoder_id, job_id, workshop.now()).id
     half = workshop.runtime.config.generations_dir / f".{dead}.4711-0123abcd"
     half.mkdir(parents=True)
     (half / "rows.f32").write_bytes(b"half")

@@ -1,0 +1,73 @@
+"""Encoders have a status, and one of them is the active one."""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
+
+# Until now searches were made with whatever encoder the settings named. Which one that was is told
+# by the index that was made live last.
+ADOPT = """
+UPDATE encoders SET
+    status = 'active',
+    activated_at = (
+        SELECT max(activated_at) FROM generations
+        WHERE encoder_id = encoders.id AND status = 'live'
+    )
+WHERE id = (
+    SELECT encoder_id FROM generations WHERE status = 'live'
+    ORDER BY activated_at DESC, id DESC LIMIT 1
+)
+"""
+
+
+def upgrade() -> None:
+    op.add_column(
+        "encoders",
+        sa.Column(
+            "precision",
+            sa.Enum("float32", "int8", name="precision", native_enum=False, length=16),
+            nullable=False,
+            server_default="float32",
+        ),
+    )
+    op.add_column(
+        "encoders",
+        sa.Column(
+            "status",
+            sa.Enum(
+                "registered",
+                "followed",
+                "active",
+                "retired",
+                name="encoderstatus",
+                native_enum=False,
+                length=16,
+            ),
+            nullable=False,
+            server_default="registered",
+        ),
+    )
+    op.add_column("encoders", sa.Column("activated_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("encoders", sa.Column("comparison", JSON, nullable=True))
+    op.execute(ADOPT)
+    op.create_index(
+        "uq_encoders_active",
+        "encoders",
+        ["status"],
+        unique=True,
+        sqlite_where=sa.text("status = 'active'"),
+        postgresql_where=sa.text("status = 'active'"),
+    )
+
+
+def downgrade() -> None:
+    op.drop_index("uq_encoders_active", "encoders")
+    for name in ("comparison", "activated_at", "status", "precision"):
+        op.drop_column("encoders", name)

@@ -1,0 +1,36 @@
+"""Tensors with what is to be known of them in one file, so that neither is ever without the other.
+
+safetensors, with JSON in its header: nothing that is read back can be code.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from models.errors import WeightsRefused
+from models.training.files import whole_file
+
+_FACTS = "facts"
+
+
+def save_state(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+    """Write them, durably, and whole or not at all."""
+    # The format knows no other order of memory.
+    plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    with whole_file(path) as file:
+        file.write(save(plain, {_FACTS: json.dumps(facts)}))
+
+
+def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `save_state` wrote, on the CPU. Raises WeightsRefused if the file is damaged."""
+    try:
+        with safe_open(path, "pt") as file:
+            facts = json.loads((file.metadata() or {})[_FACTS])
+            return {name: file.get_tensor(name) for name in file.keys()}, facts  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise WeightsRefused(f"The checkpoint {path} can't be read: remove it.") from error

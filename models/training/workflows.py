@@ -1,0 +1,201 @@
+"""What can be trained: a head for an encoder as it is, or a network of one's own with its head."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from time import monotonic
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.domain import EncoderSpec
+from models.encoders.base import Encoder
+from models.encoders.package import write_package
+from models.encoders.resnet50 import ResNet50Encoder, build_network
+from models.encoders.specs import RESNET50_TRANSFORM, ResNet50Transform, resnet50_spec
+from models.head import CategoryHead, head_path
+from models.training.charts import draw_curves
+from models.training.device import best_device, prefers_bfloat16
+from models.training.finetune import Epoch, FineTuning
+from models.training.measure import Candidate, calibrated, measure, measure_gain
+from models.training.network import FineTuned
+from models.training.probe import LinearProbe, best_probe, train_probes
+from models.training.recipe import Recipe
+from models.training.runs import Run
+from models.training.scalars import scalar_log
+from models.training.split import Part
+from models.training.state import save_state
+from models.weights import file_sha256
+
+CURVES: Final = "curves.png"
+TENSORBOARD: Final = "tensorboard"
+CHECKPOINT: Final = "checkpoint.safetensors"
+WEIGHTS: Final = "weights.safetensors"
+
+LOGIT_SCALE: Final = 16.0
+"""What cosines are multiplied with: enough to be sure of a category, and not too sure."""
+
+SPARE_PIXELS: Final = 1.25
+"""Photos are kept this much larger than they are seen, so that parts of them are still sharp."""
+
+
+def transform_of(size: int) -> ResNet50Transform:
+    """The transform of a network that sees `size` pixels a side, in ResNet-50's proportions."""
+    proportion = RESNET50_TRANSFORM.resize / RESNET50_TRANSFORM.crop
+    return ResNet50Transform(resize=int(size * proportion), crop=size)
+
+
+def train_probe(run: Run, encoder: Encoder, models_dir: Path) -> dict[str, Any]:
+    """Train a head for an encoder as it is, keep it among the models, and give its figures."""
+    torch.set_num_threads(run.threads)
+    started = monotonic()
+    vectors = run.vectors(encoder)
+    featured = monotonic()
+    probes = _probes(run, vectors)
+    candidate = _probed(run, encoder.spec, vectors, best_probe(probes))
+    seconds = {"features": featured - started, "training": monotonic() - featured}
+    accuracies = [probe.accuracy for probe in probes]
+    with scalar_log(run.folder / TENSORBOARD) as log:
+        for step, accuracy in enumerate(accuracies):
+            log(step, {"accuracy/validation": accuracy})
+    draw_curves(
+        run.folder / CURVES,
+        ("1 / penalty", [probe.strength for probe in probes]),
+        {"accuracy": {"validation": accuracies}},
+        x_scale="log",
+    )
+    figures = measure(candidate, run.parts, run.split.seed)
+    figures |= {"strength": best_probe(probes).strength, "seconds": seconds}
+    candidate.head.save(head_path(models_dir, encoder.spec))
+    return run.finish(candidate, figures)
+
+
+def fine_tune(run: Run, weights: Path, recipe: Recipe, models_dir: Path) -> dict[str, Any]:
+    """Train the last stages of a network of these weights; keep it as a package, with its head.
+
+    Gives its figures beside those of a probe on the network as it was, seeing photos alike.
+    """
+    torch.set_num_threads(run.threads)
+    started = monotonic()
+    transform = transform_of(recipe.size)
+    plain = ResNet50Encoder(
+        resnet50_spec(file_sha256(weights), transform), weights, run.threads, transform
+    )
+    before = _plain(run, plain)
+    featured = monotonic()
+    network = build_network(weights)
+    tuned = FineTuned(
+        network,
+        recipe.stages,
+        torch.from_numpy(_centres(before.vectors[Part.TRAIN], run.parts[Part.TRAIN].targets)),
+        scale=LOGIT_SCALE,
+        mixed=prefers_bfloat16(best_device()),
+    )
+    tuning = _run_tuning(run, tuned, recipe, transform)
+    save_state(run.folder / WEIGHTS, network.state_dict(), {})
+    package = write_package(
+        models_dir,
+        weights=run.folder / WEIGHTS,
+        transform=transform,
+        facts={"training": {"from": plain.spec.fingerprint, **asdict(recipe)}},
+    )
+    trained = monotonic()
+    encoder = ResNet50Encoder(package.spec, package.weights, run.threads, transform)
+    weight = tuned.head_weight().detach().cpu().numpy()
+    head = CategoryHead(
+        run.split.categories,
+        weight,
+        np.zeros(len(weight), np.float32),
+        1.0,
+        package.spec.fingerprint,
+    )
+    after = calibrated(Candidate(package.spec, run.vectors(encoder), head), run.parts)
+    figures = measure(after, run.parts, run.split.seed)
+    figures |= {
+        "probe": measure(before, run.parts, run.split.seed),
+        "gain": measure_gain(before, after, run.parts, run.split.seed),
+        "best_epoch": tuning.best + 1,
+        "epochs": [asdict(epoch) for epoch in tuning.history],
+        "seconds": {
+            "features": featured - started,
+            "training": sum(epoch.seconds for epoch in tuning.history),
+            "measuring": monotonic() - trained,
+        },
+    }
+    after.head.save(head_path(models_dir, package.spec))
+    return run.finish(after, figures)
+
+
+def _plain(run: Run, encoder: Encoder) -> Candidate:
+    vectors = run.vectors(encoder)
+    return _probed(run, encoder.spec, vectors, best_probe(_probes(run, vectors)))
+
+
+def _probes(run: Run, vectors: Mapping[Part, NDArray[np.float32]]) -> list[LinearProbe]:
+    return train_probes(
+        vectors[Part.TRAIN],
+        run.parts[Part.TRAIN].targets,
+        vectors[Part.VALIDATION],
+        run.parts[Part.VALIDATION].targets,
+        partial(run.tell, "probes"),
+    )
+
+
+def _probed(
+    run: Run,
+    spec: EncoderSpec,
+    vectors: Mapping[Part, NDArray[np.float32]],
+    probe: LinearProbe,
+) -> Candidate:
+    head = CategoryHead(run.split.categories, probe.weight, probe.bias, 1.0, spec.fingerprint)
+    return calibrated(Candidate(spec, vectors, head), run.parts)
+
+
+def _centres(vectors: NDArray[np.float32], targets: NDArray[np.int64]) -> NDArray[np.float32]:
+    """The mean vector of each category, (categories, dimension): a first guess at a head."""
+    totals = np.zeros((int(targets.max()) + 1, vectors.shape[1]), np.float32)
+    np.add.at(totals, targets, vectors)
+    counts = np.bincount(targets).astype(np.float32)
+    return totals / counts[:, None]
+
+
+def _run_tuning(
+    run: Run, network: FineTuned, recipe: Recipe, transform: ResNet50Transform
+) -> FineTuning:
+    tuning = FineTuning(
+        network,
+        run.pixels(Part.TRAIN, round(recipe.size * SPARE_PIXELS)),
+        run.pixels(Part.VALIDATION, transform.resize),
+        recipe,
+        transform,
+        best_device(),
+    )
+    with scalar_log(run.folder / TENSORBOARD) as log:
+
+        def on_epoch(number: int, epoch: Epoch) -> None:
+            log(number, {name.replace("_", "/"): value for name, value in asdict(epoch).items()})
+            run.say(
+                f"epoch {number + 1}: loss {epoch.loss:.3f}, accuracy {epoch.accuracy:.1%}, "
+                f"validation {epoch.validation_accuracy:.1%}, {epoch.seconds:.0f} s"
+            )
+
+        tuning.run(run.folder / CHECKPOINT, on_epoch, partial(run.tell, "training"))
+    history = tuning.history
+    draw_curves(
+        run.folder / CURVES,
+        ("epoch", [float(number + 1) for number in range(len(history))]),
+        {
+            "loss": {
+                "train": [epoch.loss for epoch in history],
+                "validation": [epoch.validation_loss for epoch in history],
+            },
+            "accuracy": {
+                "train, changed photos": [epoch.accuracy for epoch in history],
+                "validation": [epoch.validation_accuracy for epoch in history],
+            },
+        },
+    )
+    return tuning

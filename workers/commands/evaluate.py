@@ -1,0 +1,141 @@
+"""`marketlens evaluate`: how well encoders find, side by side."""
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from db.photos import PhotoStore
+from db.session import Database
+from models.domain import EncoderSpec
+from models.encoders.base import Encoder
+from models.encoders.library import EncoderLibrary
+from models.encoders.specs import RESNET50
+from models.errors import SetupError
+from models.evaluation.compare import compare, distinct_photos
+from models.evaluation.page import as_page
+from models.evaluation.report import as_json, as_tables
+from models.labels import LabelledPhotos, Level
+from models.training.features import features, unit_vectors
+from models.training.files import whole_file
+from models.training.split import Part, load_split
+from progress import Bars
+from settings import Settings
+from workers.labelled import labelled_in_database, labelled_in_folder
+
+
+def evaluate(
+    encoders: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="ENCODER",
+            help="Labels or fingerprints, or how they begin; or files of ResNet-50 weights. "
+            "The one that the settings ask for by default.",
+        ),
+    ] = None,
+    *,
+    data: Annotated[
+        Path | None, typer.Option(help="A folder that `clean` wrote; the database by default.")
+    ] = None,
+    level: Annotated[
+        Level, typer.Option(help="How deep in the category tree a hit must agree.")
+    ] = Level.ROOT,
+    split: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="A training's split.json: only its test listings, which it has not learned from.",
+        ),
+    ] = None,
+    queries: Annotated[
+        int | None, typer.Option(min=1, help="At most so many queries, drawn; all by default.")
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="Write a page of figures and queries to this file."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Draws queries and held-out views.")] = 0,
+    json_report: Annotated[
+        bool, typer.Option("--json", help="End with the report as one line of JSON.")
+    ] = False,
+) -> None:
+    """Measure how well encoders find photos of a query's category, and its own listing."""
+    settings = Settings()
+    with Bars(Console(stderr=True)) as bars:
+        opened = _open(encoders or [], settings, partial(bars.show, "download", in_bytes=True))
+        photos = distinct_photos(_photos(data, level, split, settings))
+        cache = settings.data_dir / "features"
+        vectors = {
+            spec: unit_vectors(
+                features(photos, encoder, cache, partial(bars.show, spec.label)), photos
+            )
+            for spec, encoder in opened.items()
+        }
+        comparison = compare(
+            vectors,
+            photos,
+            queries=queries,
+            seed=seed,
+            on_progress=partial(bars.show, "searching"),
+        )
+        if html is not None:
+            _write_page(html, as_page(comparison, photos))
+    if json_report:
+        typer.echo(json.dumps({"level": level.value, **as_json(comparison)}))
+    else:
+        Console().print(as_tables(comparison))
+    if html is not None:
+        typer.echo(f"{html} shows queries and what was found.", err=True)
+
+
+def _open(
+    references: Sequence[str], settings: Settings, on_progress: Callable[[int, int], None]
+) -> dict[EncoderSpec, Encoder]:
+    """The encoders, loaded. Raises NotFound and WeightsError."""
+    library = EncoderLibrary(settings.encoder, settings.weights, settings.models_dir)
+    threads = settings.threads or len(os.sched_getaffinity(0))
+    if references:
+        found = [_find(reference, library, settings, threads) for reference in references]
+    else:
+        found = [library.open(library.configured(on_progress), threads)]
+    opened = {encoder.spec: encoder for encoder in found}
+    for encoder in opened.values():
+        encoder.load()
+    return opened
+
+
+def _find(reference: str, library: EncoderLibrary, settings: Settings, threads: int) -> Encoder:
+    weights = Path(reference)
+    if weights.is_file():
+        # A library that has this file for its weights, whatever the settings name.
+        library = EncoderLibrary(RESNET50, weights, settings.models_dir)
+    return library.open(library.find(reference), threads)
+
+
+def _photos(
+    folder: Path | None, level: Level, split: Path | None, settings: Settings
+) -> LabelledPhotos:
+    if folder is not None:
+        photos = labelled_in_folder(folder, level)
+    else:
+        with closing(Database(settings.sqlalchemy_url)) as database:
+            store = PhotoStore(settings.photo_store_url)
+            photos = labelled_in_database(database, store, level)
+    if split is None:
+        return photos
+    return photos.take(load_split(split, photos).rows(photos, Part.TEST))
+
+
+def _write_page(path: Path, page: str) -> None:
+    try:
+        with whole_file(path) as file:
+            file.write(page.encode())
+    except OSError as error:
+        raise SetupError(f"The page can't be written to {path}.") from error

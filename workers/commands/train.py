@@ -1,0 +1,261 @@
+"""`marketlens train`: a category head for an encoder, or an encoder of one's own with its head."""
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import asdict
+from enum import StrEnum
+from hashlib import sha256
+from pathlib import Path
+from time import monotonic
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from db.photos import PhotoStore
+from db.session import Database
+from models.encoders.library import EncoderLibrary
+from models.labels import LabelledPhotos, Level
+from models.training.recipe import MetricLoss, Recipe
+from progress import Bars
+from settings import Settings
+from workers.labelled import labelled_in_database, labelled_in_folder
+
+DEFAULTS = Recipe()
+
+
+class Mode(StrEnum):
+    """What is trained."""
+
+    PROBE = "probe"
+    FINETUNE = "finetune"
+
+
+def train(
+    data: Annotated[
+        Path | None,
+        typer.Option(help="A folder that `marketlens clean` wrote; the database by default."),
+    ] = None,
+    level: Annotated[
+        Level, typer.Option(help="Tell apart the roots of the category tree, or what is below.")
+    ] = Level.ROOT,
+    mode: Annotated[
+        Mode,
+        typer.Option(help="Train a head alone, or also the last stages of ResNet-50 under it."),
+    ] = Mode.PROBE,
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            help="Whose vectors, or whose weights to begin with: a label, a fingerprint or a file; "
+            "the configured encoder by default."
+        ),
+    ] = None,
+    stages: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=5,
+            help="finetune: how many of the last stages learn, 5 for all.",
+            show_default=str(DEFAULTS.stages),
+        ),
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            min=32,
+            max=512,
+            help="finetune: the side, in pixels, of what the network sees.",
+            show_default=str(DEFAULTS.size),
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, help="finetune: how often at most.", show_default=str(DEFAULTS.epochs)),
+    ] = None,
+    batch: Annotated[
+        int | None,
+        typer.Option(min=2, help="finetune: photos a step.", show_default=str(DEFAULTS.batch)),
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            "--lr",
+            min=0,
+            help="finetune: the last stage's greatest learning rate.",
+            show_default=str(DEFAULTS.rate),
+        ),
+    ] = None,
+    metric_loss: Annotated[
+        MetricLoss | None,
+        typer.Option(
+            help="finetune: a loss that brings photos of one category together.",
+            show_default=DEFAULTS.metric_loss.value,
+        ),
+    ] = None,
+    metric_weight: Annotated[
+        float | None,
+        typer.Option(
+            min=0, help="finetune: what that loss counts.", show_default=str(DEFAULTS.metric_weight)
+        ),
+    ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="finetune: end after so many epochs without a better one.",
+            show_default=str(DEFAULTS.patience),
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same number gives the same result.")] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The run's folder; one named by all the options by default."),
+    ] = None,
+    *,
+    json_report: Annotated[
+        bool, typer.Option("--json", help="End with the figures as one line of JSON.")
+    ] = False,
+) -> None:
+    """Train on listings' photos and categories. Killed and started again, it goes on."""
+    chosen: dict[str, Any] = {
+        "stages": stages,
+        "size": size,
+        "epochs": epochs,
+        "batch": batch,
+        "rate": rate,
+        "metric_loss": metric_loss,
+        "metric_weight": metric_weight,
+        "patience": patience,
+    }
+    given = {name: value for name, value in chosen.items() if value is not None}
+    if given and mode is Mode.PROBE:
+        raise typer.BadParameter(
+            f"{', '.join(sorted(given))}: a probe has no such setting, but --mode finetune has."
+        )
+    settings = Settings()
+    photos = _photos(data, settings, level)
+    started = monotonic()
+    with Bars(Console(stderr=True)) as bars:
+        figures = _train(
+            photos, settings, encoder, mode, level, Recipe(**given, seed=seed), out, bars
+        )
+    figures["seconds"]["total"] = monotonic() - started
+    Console(stderr=json_report).print(_table(figures))
+    if json_report:
+        typer.echo(json.dumps(figures))
+    else:
+        _say_what_next(figures)
+
+
+def _photos(data: Path | None, settings: Settings, level: Level) -> LabelledPhotos:
+    if data is not None:
+        return labelled_in_folder(data, level)
+    with closing(Database(settings.sqlalchemy_url)) as database:
+        return labelled_in_database(database, PhotoStore(settings.photo_store_url), level)
+
+
+def _train(
+    photos: LabelledPhotos,
+    settings: Settings,
+    reference: str | None,
+    mode: Mode,
+    level: Level,
+    recipe: Recipe,
+    out: Path | None,
+    bars: Bars,
+) -> dict[str, Any]:
+    # Imported here: the help, and a mistake in the options, need not wait for torch.
+    from models.training.runs import open_run  # noqa: PLC0415
+    from models.training.workflows import fine_tune, train_probe  # noqa: PLC0415
+
+    library = EncoderLibrary(settings.encoder, settings.weights, settings.models_dir)
+    if reference is None:
+        spec = library.configured(
+            lambda done, total: bars.show("weights", done, total, in_bytes=True)
+        )
+    else:
+        spec = library.find(reference)
+    settled = asdict(recipe) if mode is Mode.FINETUNE else {"seed": recipe.seed}
+    asked = {"mode": mode, "level": level, "encoder": spec.fingerprint, **settled}
+    training = settings.data_dir / "training"
+    folder = out or training / f"{mode}-{level}-{_digest({**asked, 'photos': photos.digest})}"
+    threads = settings.threads or len(os.sched_getaffinity(0))
+    with open_run(
+        folder,
+        training / "cache",
+        photos,
+        asked,
+        threads=threads,
+        tell=bars.show,
+        say=bars.say,
+    ) as run:
+        for path, listings in run.split.left_out.items():
+            bars.say(f"{path} is left out: {listings} listings are too few.")
+        if mode is Mode.PROBE:
+            figures = train_probe(run, library.open(spec, threads), settings.models_dir)
+        else:
+            weights, _ = library.weights_of(spec)
+            figures = fine_tune(run, weights, recipe, settings.models_dir)
+    return {"run": str(folder), **figures}
+
+
+def _digest(values: Mapping[str, Any]) -> str:
+    return sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _table(figures: Mapping[str, Any]) -> Table:
+    accuracy, calibration = figures["accuracy"], figures["calibration"]
+    photos, listings = figures["photos"], figures["listings"]
+    title = f"{figures['encoder']}, {len(figures['categories'])} categories"
+    table = Table(title=title, title_justify="left", show_header=False)
+    for part in photos:
+        table.add_row(f"Photos, {part}", f"{photos[part]:,} of {listings[part]:,} listings")
+    table.add_row("Accuracy, test", _with_interval(accuracy["test"]))
+    table.add_row("", f"{accuracy['train']:.3f} train, {accuracy['validation']:.3f} validation")
+    table.add_row("", f"{figures['majority_accuracy']:.3f} by always saying the most usual")
+    table.add_row(
+        "Calibration error",
+        f"{calibration['error_after']:.3f}, {calibration['error_before']:.3f} before "
+        f"temperature {calibration['temperature']:.2f}",
+    )
+    _add_search(table, "Searches, test", figures["search"])
+    if "probe" in figures:
+        table.add_section()
+        probe, gain = figures["probe"], figures["gain"]
+        table.add_row("Probe, same photos", _with_interval(probe["accuracy"]["test"]))
+        table.add_row("  better by", _with_interval(gain["accuracy"], "+"))
+        _add_search(table, "Network as it was", probe["search"])
+        _add_search(table, "  better by", gain["search"], "+")
+    table.add_section()
+    seconds = figures["seconds"]
+    parts = ", ".join(f"{name} {value:.0f}" for name, value in seconds.items() if name != "total")
+    table.add_row("Time", f"{seconds['total']:.0f} s ({parts})")
+    table.add_row("In", figures["run"])
+    return table
+
+
+def _add_search(
+    table: Table, title: str, search: Mapping[str, Mapping[str, float]] | None, sign: str = ""
+) -> None:
+    if search is not None:
+        table.add_row(title, f"mAP {_with_interval(search['map'], sign)}")
+        table.add_row("", f"precision@1 {_with_interval(search['precision_at_1'], sign)}")
+
+
+def _with_interval(estimate: Mapping[str, float], sign: str = "") -> str:
+    value, low, high = (format(estimate[key], f"{sign}.3f") for key in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"
+
+
+def _say_what_next(figures: Mapping[str, Any]) -> None:
+    label = figures["encoder"]
+    if figures["mode"] == Mode.FINETUNE:
+        typer.echo(
+            f"The encoder {label} and its categories are kept. `marketlens encoder export {label}` "
+            f"makes it faster, `marketlens encoder migrate {label}` changes searches to it."
+        )
+    else:
+        typer.echo(f"Categories are from now on predicted by this head for {label}.")
