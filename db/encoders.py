@@ -44,11 +44,6 @@ def register_encoder(session: Session, spec: EncoderSpec, now: datetime) -> int:
     return session.scalars(select(Encoder.id).where(Encoder.fingerprint == spec.fingerprint)).one()
 
 
-def find_encoder(session: Session, spec: EncoderSpec) -> int | None:
-    """The id of an encoder, None when it has never been used here."""
-    return session.scalar(select(Encoder.id).where(Encoder.fingerprint == spec.fingerprint))
-
-
 def get_encoder(session: Session, encoder_id: int) -> Encoder:
     """The encoder. Raises NotFound."""
     encoder = session.get(Encoder, encoder_id)

@@ -28,8 +28,8 @@ def draw_confusion(path: Path, categories: Sequence[str], confusion: NDArray[np.
     axes = figure.subplots()
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.set_xticks(range(count), categories, rotation=90)
-    axes.set_yticks(range(count), categories)
+    axes.set_xticks(range(count), categories, rotation=90, parse_math=False)
+    axes.set_yticks(range(count), categories, parse_math=False)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     for row, column in np.argwhere(confusion):

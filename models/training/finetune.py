@@ -61,7 +61,7 @@ class FineTuning:
         transform: ResNet50Transform,
         device: torch.device,
     ) -> None:
-        self._network = network.to(device)
+        self.network = network.to(device)
         self._train = train
         self._validation = validation
         self._recipe = recipe
@@ -98,10 +98,10 @@ class FineTuning:
             number = len(self.history)
             self.history.append(self._epoch(number, on_progress))
             if self.best == number:
-                self._best = _copies(self._network.learned())
+                self._best = _copies(self.network.learned())
             self._save(checkpoint)
             on_epoch(number, self.history[-1])
-        _assign(self._network.learned(), self._best)
+        _assign(self.network.learned(), self._best)
 
     def _has_ended(self) -> bool:
         done = len(self.history)
@@ -124,7 +124,7 @@ class FineTuning:
                 augmentation=Augmentation(),
             )
             wanted = self._wanted(self._train, rows)
-            seen = self._network(self._normalised(photos))
+            seen = self.network(self._normalised(photos))
             loss = self._loss(seen, wanted)
             self._optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -135,7 +135,7 @@ class FineTuning:
         return Epoch(
             losses / len(batches),
             right / sum(map(len, batches)),
-            *self._check(),
+            *self.check(),
             monotonic() - started,
         )
 
@@ -156,7 +156,7 @@ class FineTuning:
             group["lr"] = group["greatest_rate"] * share
 
     @torch.no_grad()
-    def _check(self) -> tuple[float, float]:
+    def check(self) -> tuple[float, float]:
         """Loss and accuracy on the validation photos, seen as searches see photos."""
         loss, right = 0.0, 0
         transform = self._transform
@@ -166,7 +166,7 @@ class FineTuning:
             rows = range(first, min(first + HELD_OUT_BATCH, len(self._validation)))
             photos = self._validation.photos(rows)[:, :, middle, middle].to(self._device)
             wanted = self._wanted(self._validation, rows)
-            logits = self._network(self._normalised(photos)).logits
+            logits = self.network(self._normalised(photos)).logits
             loss += functional.cross_entropy(logits, wanted, reduction="sum").item()
             right += int((logits.argmax(dim=1) == wanted).sum())
         return loss / len(self._validation), right / len(self._validation)
@@ -189,7 +189,7 @@ class FineTuning:
         }
         save_state(
             checkpoint,
-            _prefixed("network", self._network.learned())
+            _prefixed("network", self.network.learned())
             | _prefixed("best", self._best)
             | _prefixed("moments", moments),
             {"history": [asdict(epoch) for epoch in self.history]},
@@ -197,7 +197,7 @@ class FineTuning:
 
     def _restore(self, checkpoint: Path) -> None:
         tensors, facts = load_state(checkpoint)
-        _assign(self._network.learned(), _with_prefix("network", tensors))
+        _assign(self.network.learned(), _with_prefix("network", tensors))
         self._best = _with_prefix("best", tensors)
         state: dict[int, dict[str, Tensor]] = {}
         for name, value in _with_prefix("moments", tensors).items():

@@ -16,8 +16,8 @@ from db import generations, jobs
 from db.embeddings import photos_to_queue
 from db.encoders import (
     activate_encoder,
+    active_encoder,
     adopt_encoder,
-    find_encoder,
     register_encoder,
     retire_encoder,
 )
@@ -133,9 +133,9 @@ class World:
 
     def live_folder(self) -> Path:
         with self.database.read() as session:
-            encoder_id = find_encoder(session, self.encoder)
-            assert encoder_id
-            live = generations.live(session, encoder_id)
+            active = active_encoder(session)
+            assert active
+            live = generations.live(session, active.id)
             assert live
             return self.generations_dir / str(live.id)
 
