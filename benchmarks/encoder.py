@@ -24,6 +24,7 @@ import torch
 import typer
 from numpy.typing import NDArray
 from PIL import Image
+from rich.console import Console
 
 from benchmarks.photo_shapes import Catalogue, read_catalogue
 from models.domain import Precision
@@ -38,6 +39,7 @@ from models.encoders.transform import to_pixels
 from models.errors import SetupError
 from models.evaluation.fidelity import fidelity
 from models.photos import decode
+from progress import Bars
 
 Floats = NDArray[np.float32]
 
@@ -77,8 +79,9 @@ def main(
         figures["fp32_ceiling"] = matrix_product_rate(threads) / GFLOP_PER_PHOTO
         for name, value in figures.items():
             say(f"{name}: {value:.1f}")
-        reference = embed_all(runtimes.onnx_fp32, catalogue)
-        int8 = embed_all(runtimes.onnx_int8, catalogue)
+        with Bars(Console(stderr=True)) as bars:
+            reference = embed_all(runtimes.onnx_fp32, catalogue, bars)
+            int8 = embed_all(runtimes.onnx_int8, catalogue, bars)
         some = unseen[: 8 * BATCH]
         eager = runtimes.torch_eager.embed([decode(catalogue.photos[item]) for item in some])
     same = fidelity(eager, reference[some])
@@ -205,13 +208,12 @@ def matrix_product_rate(threads: int) -> float:
     return 2 * MATRIX**3 / best / 1e9
 
 
-def embed_all(encoder: Encoder, catalogue: Catalogue) -> Floats:
+def embed_all(encoder: Encoder, catalogue: Catalogue, bars: Bars) -> Floats:
     """Every photo's vector."""
-    parts = []
-    for start in range(0, len(catalogue.photos), 64):
-        parts.append(encoder.embed([decode(item) for item in catalogue.photos[start : start + 64]]))
-        sys.stderr.write(f"\r{encoder.runtime}: {start:,} photos")
-    sys.stderr.write("\n")
+    parts, total = [], len(catalogue.photos)
+    for start in range(0, total, BATCH):
+        parts.append(encoder.embed([decode(item) for item in catalogue.photos[start:][:BATCH]]))
+        bars.show(encoder.runtime, min(start + BATCH, total), total)
     return np.concatenate(parts)
 
 

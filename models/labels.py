@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from hashlib import sha256
 
+from models.errors import NotFound
+
 
 class Level(StrEnum):
     """How deep in the category tree categories are told apart."""
@@ -32,8 +34,15 @@ class LabelledPhotos:
         return len(self.hashes)
 
     def read(self, row: int) -> bytes:
-        """The bytes of one photo. Raises what the store does: NotFound, Unavailable."""
-        return self.fetch(self.hashes[row])
+        """The bytes of one row's photo. Raises as `bytes_of` does."""
+        return self.bytes_of(self.hashes[row])
+
+    def bytes_of(self, digest: str) -> bytes:
+        """The bytes of a photo. Raises `NotFound`, and what else the store does."""
+        try:
+            return self.fetch(digest)
+        except NotFound as error:
+            raise NotFound(f"The photo {digest} is not in the store.") from error
 
     def take(self, rows: Sequence[int]) -> "LabelledPhotos":
         """These rows, in this order."""

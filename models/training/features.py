@@ -19,11 +19,13 @@ def features(
 
     Photos of several listings are embedded once. Killed and called again, it goes on. Vectors are
     kept in half precision, as the database keeps them. Raises as `Encoder.embed` and
-    `LabelledPhotos.read` do.
+    `LabelledPhotos.bytes_of` do.
     """
 
     def compute(hashes: Sequence[str]) -> Array:
-        return encoder.embed([decode(photos.fetch(digest)) for digest in hashes]).astype(np.float16)
+        return encoder.embed([decode(photos.bytes_of(digest)) for digest in hashes]).astype(
+            np.float16
+        )
 
     return photo_arrays(cache / encoder.spec.fingerprint, photos.hashes, compute, on_progress)
 

@@ -67,7 +67,7 @@ class FineTuning:
         self._recipe = recipe
         self._transform = transform
         self._device = device
-        self._optimiser = torch.optim.AdamW(_parameter_groups(network, recipe.rate))
+        self._optimiser = torch.optim.AdamW(_parameter_groups(network, recipe.lr))
         self._loss = create_loss(
             train.targets,
             len(network.weight),

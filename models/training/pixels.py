@@ -36,11 +36,11 @@ def squares(photos: LabelledPhotos, side: int, cache: Path, on_progress: OnProgr
     """The middle square of each photo, the short side of which becomes `side` pixels.
 
     RGB bytes, (side, side, 3), by way of files under `cache`. Killed and called again, it goes on.
-    Raises as `LabelledPhotos.read` does.
+    Raises as `LabelledPhotos.bytes_of` does.
     """
 
     def compute(hashes: Sequence[str]) -> Array:
-        return np.stack([_square(decode(photos.fetch(digest)), side) for digest in hashes])
+        return np.stack([_square(decode(photos.bytes_of(digest)), side) for digest in hashes])
 
     return photo_arrays(cache / f"squares-{side}", photos.hashes, compute, on_progress)
 

@@ -20,7 +20,7 @@ class MetricLoss(StrEnum):
 class Recipe:
     """How a network is fine-tuned; the defaults are what was best on 1,835 clothing listings.
 
-    `stages` is how many of the last ones learn, `size` the side in pixels of what they see, `rate`
+    `stages` is how many of the last ones learn, `size` the side in pixels of what they see, `lr`
     the last stage's and the head's greatest learning rate, `metric_weight` what the metric loss
     counts, `patience` after how many epochs without a better one it ends.
     """
@@ -29,7 +29,7 @@ class Recipe:
     size: int = 128
     epochs: int = 8
     batch: int = 32
-    rate: float = 2e-3
+    lr: float = 2e-3
     metric_loss: MetricLoss = MetricLoss.SUPCON
     metric_weight: float = 0.5
     patience: int = 4

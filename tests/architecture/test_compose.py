@@ -92,8 +92,11 @@ def test_the_container_is_not_root_and_gets_every_package() -> None:
     copied = set(re.findall(r"^COPY (\w+) \1$", DOCKERFILE, re.MULTILINE))
     packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
     assert copied == packages
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    modules = {f"{name}.py" for name in project["tool"]["setuptools"]["py-modules"]}
+    assert modules <= set(re.findall(r"\w+\.py\b", DOCKERFILE))
     ignored = (ROOT / ".dockerignore").read_text()
-    assert all(f"!{name}\n" in ignored for name in packages)
+    assert all(f"!{name}\n" in ignored for name in packages | modules)
 
 
 def test_torch_is_the_cpu_build() -> None:

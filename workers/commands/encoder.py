@@ -27,6 +27,7 @@ from models.encoders.library import EncoderLibrary
 from models.errors import Conflict
 from settings import Settings
 from workers.adoption import take_in
+from workers.commands.extra import training_tools
 
 app = typer.Typer(help="The encoders, and which one searches are made with.", no_args_is_help=True)
 
@@ -159,7 +160,8 @@ def export(
     json_report: JsonReport = False,
 ) -> None:
     """Make a faster network of an encoder's, and compare the two; a worse one is refused."""
-    from workers.commands.export import run_export  # noqa: PLC0415
+    with training_tools():
+        from workers.commands.export import run_export  # noqa: PLC0415
 
     run_export(
         reference,

@@ -22,6 +22,7 @@ from models.labels import LabelledPhotos, Level
 from models.training.recipe import MetricLoss, Recipe
 from progress import Bars
 from settings import Settings
+from workers.adoption import take_in
 from workers.labelled import labelled_in_database, labelled_in_folder
 
 DEFAULTS = Recipe()
@@ -79,13 +80,12 @@ def train(
         int | None,
         typer.Option(min=2, help="finetune: photos a step.", show_default=str(DEFAULTS.batch)),
     ] = None,
-    rate: Annotated[
+    lr: Annotated[
         float | None,
         typer.Option(
-            "--lr",
             min=0,
             help="finetune: the last stage's greatest learning rate.",
-            show_default=str(DEFAULTS.rate),
+            show_default=str(DEFAULTS.lr),
         ),
     ] = None,
     metric_loss: Annotated[
@@ -125,16 +125,15 @@ def train(
         "size": size,
         "epochs": epochs,
         "batch": batch,
-        "rate": rate,
+        "lr": lr,
         "metric_loss": metric_loss,
         "metric_weight": metric_weight,
         "patience": patience,
     }
     given = {name: value for name, value in chosen.items() if value is not None}
     if given and mode is Mode.PROBE:
-        raise typer.BadParameter(
-            f"{', '.join(sorted(given))}: a probe has no such setting, but --mode finetune has."
-        )
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise typer.BadParameter(f"{options}: only for --mode finetune.")
     settings = Settings()
     photos = _photos(data, settings, level)
     started = monotonic()
@@ -177,7 +176,7 @@ def _train(
             lambda done, total: bars.show("weights", done, total, in_bytes=True)
         )
     else:
-        spec = library.find(reference)
+        spec = take_in(library, reference, settings.models_dir)
     settled = asdict(recipe) if mode is Mode.FINETUNE else {"seed": recipe.seed}
     asked = {"mode": mode, "level": level, "encoder": spec.fingerprint, **settled}
     training = settings.data_dir / "training"
@@ -193,7 +192,8 @@ def _train(
         say=bars.say,
     ) as run:
         for path, listings in run.split.left_out.items():
-            bars.say(f"{path} is left out: {listings} listings are too few.")
+            number = "1 listing is" if listings == 1 else f"{listings} listings are"
+            bars.say(f"{path} is left out: {number} too few.")
         if mode is Mode.PROBE:
             figures = train_probe(run, library.open(spec, threads), settings.models_dir)
         else:

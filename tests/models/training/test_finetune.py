@@ -66,7 +66,7 @@ def test_another_seed_gives_another_result(tmp_path: Path) -> None:
 def test_the_network_is_left_as_after_its_best_epoch(tmp_path: Path) -> None:
     finish(tmp_path)
     # So great a rate that all is forgotten.
-    run = finish(tmp_path, replace(RECIPE, epochs=5, rate=9.0))
+    run = finish(tmp_path, replace(RECIPE, epochs=5, lr=9.0))
     accuracies = [epoch.validation_accuracy for epoch in run.history]
     assert run.best < len(accuracies) - 1
     assert accuracies[run.best] == max(accuracies)
@@ -77,7 +77,7 @@ def test_the_network_is_left_as_after_its_best_epoch(tmp_path: Path) -> None:
 
 def test_it_ends_early_when_nothing_gets_better(tmp_path: Path) -> None:
     # Too small a rate to change a prediction, or what validation photos come to.
-    run = finish(tmp_path, replace(RECIPE, epochs=6, rate=0.0, patience=2))
+    run = finish(tmp_path, replace(RECIPE, epochs=6, lr=0.0, patience=2))
     assert len(run.history) == 3
 
 

@@ -15,7 +15,7 @@ def step(network: FineTuned) -> Seen:
     """Learn something."""
     optimiser = torch.optim.SGD(network.parameters(), lr=0.1)
     seen: Seen = network(some_pixels())
-    torch.nn.functional.cross_entropy(seen.logits, torch.tensor([0, 1, 2, 0])).backward()
+    torch.nn.functional.cross_entropy(seen.logits, torch.tensor([0, 1, 2, 0])).backward()  # type: ignore[no-untyped-call]
     optimiser.step()
     return seen
 

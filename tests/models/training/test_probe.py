@@ -42,7 +42,7 @@ def test_it_is_the_minimum_that_any_solver_finds() -> None:
         reference = linear_model.LogisticRegression(
             C=probe.strength, class_weight=dict(enumerate(weights)), tol=1e-8, max_iter=10_000
         ).fit(vectors, targets)
-        assert probe.weight == pytest.approx(reference.coef_, abs=2e-2)
+        assert probe.weight == pytest.approx(reference.coef_, abs=5e-2)
 
 
 def test_the_same_input_gives_the_same_probe() -> None:

@@ -24,7 +24,7 @@ from models.training.state import save_state
 COLOURS = {"Home / Lamps": (200, 60, 60), "Home / Rugs": (60, 180, 60), "Toys": (60, 60, 200)}
 SIDE = 40
 RECIPE = Recipe(
-    stages=1, size=32, epochs=3, batch=8, rate=1e-3, metric_loss=MetricLoss.SUPCON, seed=3
+    stages=1, size=32, epochs=3, batch=8, lr=1e-3, metric_loss=MetricLoss.SUPCON, seed=3
 )
 TRANSFORM = ResNet50Transform(resize=33, crop=32)
 
