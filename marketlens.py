@@ -26,9 +26,9 @@ ROOM_OF = {
     "api": "api",
     "worker": "workers",
     "relay": "workers",
-    "train": "workers",
-    "evaluate": "workers",
-    "encoder": "workers",
+    "train": "workers.commands",
+    "evaluate": "workers.commands",
+    "encoder": "workers.commands",
 }
 
 

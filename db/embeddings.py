@@ -42,7 +42,8 @@ def add_embeddings(
             "photo_id": photo_id,
             "vector": vector.astype(AT_REST).tobytes() if photo_id in seen else b"",
         }
-        for photo_id, vector in vectors.items()
+        # In order, so that two jobs with photos in common never wait for each other.
+        for photo_id, vector in sorted(vectors.items())
     ]
     insert_missing(session, Embedding, rows, key=["encoder_id", "photo_id"])
     record_changes(session, seen)

@@ -119,6 +119,7 @@ def adopt_encoder(session: Session, spec: EncoderSpec, now: datetime) -> Encoder
         return active
     if active is not None:
         active.status = EncoderStatus.REGISTERED
+        active.activated_at = None  # nothing was ever found with it
         session.flush()
     return _make_active(session, encoder_id, now)
 

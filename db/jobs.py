@@ -25,6 +25,8 @@ PUBLISH_GRACE = timedelta(seconds=5)
 # A job that nobody claimed is published again after this long, then after twice as long, ...
 REPUBLISH_FIRST = timedelta(seconds=15)
 REPUBLISH_DOUBLINGS = 5
+# Long enough that a worker which can't do a job does not take it again at once from one that can.
+HANDED_BACK_FOR = timedelta(seconds=10)
 
 
 class ClaimLost(Exception):
@@ -223,10 +225,12 @@ def claim_waiting(
 
     Only of jobs that were never tried: one that ended its worker must not end others with it.
     """
+    if not limit:
+        return []
     waiting = session.scalars(
         select(Job.id)
         .where(Job.status == JobStatus.QUEUED, Job.type.in_(job_types), Job.attempt == 0)
-        .order_by(Job.publish_after, Job.id)
+        .order_by(Job.created_at, Job.id)
         .limit(limit)
         # Never waiting for another worker, which may be waiting for this one.
         .with_for_update(skip_locked=True)
@@ -303,6 +307,20 @@ def retry_later(
             "status": JobStatus.QUEUED,
             "lease_expires_at": None,
             "publish_after": now + timedelta(seconds=2**owned.tries),
+        },
+    )
+
+
+def hand_back(session: Session, owned: Claim, now: datetime) -> None:
+    """Give the attempt up because another worker may be able to; it does not count as a try."""
+    _update_owned(
+        session,
+        owned,
+        {
+            "status": JobStatus.QUEUED,
+            "lease_expires_at": None,
+            "attempts_before": Job.attempts_before + 1,
+            "publish_after": now + HANDED_BACK_FOR,
         },
     )
 

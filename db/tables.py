@@ -250,6 +250,7 @@ class Job(Base):
     __tablename__ = "jobs"
     __table_args__ = (
         Index(None, "status", "publish_after"),
+        Index(None, "status", "type", "created_at"),
         Index(None, "created_at", "id"),
         # One build at a time, held by the database and not by good manners.
         Index(

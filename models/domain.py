@@ -63,7 +63,7 @@ class EncoderStatus(StrEnum):
 
     `registered`: known, no more. `followed`: every photo is embedded by it as by the active one,
     so that searches can change to it at any time. `active`: searches are made with it. `retired`:
-    it was one of those, and is no longer kept up to date.
+    let go of, and kept up to date no more.
     """
 
     REGISTERED = "registered"

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,15 @@ from rich.progress import track
 from rich.table import Table
 
 from db.listing_photos import count_photos
-from db.listings import count_active
+from db.listings import are_all_of_feed, count_active
 from db.session import Database
+from db.tables import Encoder
+from models.encoders.library import EncoderLibrary
 from models.errors import SetupError, WeightsMissing
 from ops.machine import Machine, Say, child_environment, library_of, machine_up
 from ops.processes import marketlens_command
 from settings import Settings
-from workers.adoption import impose_encoder
+from workers.adoption import impose_encoder, settle_encoder
 
 LISTINGS = 39
 SEED = 7
@@ -77,8 +80,17 @@ def demo_machine(settings: Settings, console: Console) -> Iterator[tuple[Machine
     if not sample.exists():
         options = ("--listings", str(LISTINGS), "--seed", str(SEED))
         _run(environment, "sample", str(sample), *options)
-    # It shows what the settings ask for, at once: to whom that is no demo, there is `migrate`.
-    with machine_up(settings, console.print, impose_encoder) as machine:
+
+    def choose(
+        database: Database, library: EncoderLibrary, models_dir: Path, now: datetime
+    ) -> Encoder:
+        # It shows what the settings ask for, at once; but for whom this is no demo, by `migrate`.
+        with database.read() as session:
+            is_demo = are_all_of_feed(session, sample.name)
+        change = impose_encoder if is_demo else settle_encoder
+        return change(database, library, models_dir, now)
+
+    with machine_up(settings, console.print, choose) as machine:
         machine.wait_until_ready()
         _run(machine.environment, "seed", str(sample))
         yield machine, sample

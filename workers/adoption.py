@@ -4,6 +4,7 @@ Light: commands that compute nothing import this.
 """
 
 import logging
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -19,8 +20,8 @@ from db.tables import Encoder
 from models.domain import EncoderSpec
 from models.encoders.library import EncoderLibrary
 from models.encoders.package import write_package
-from models.encoders.specs import HOG, RESNET50, RESNET50_TRANSFORM, resolve_spec
-from models.errors import WeightsMissing
+from models.encoders.specs import HOG, RESNET50, RESNET50_TRANSFORM
+from models.errors import WeightsError, WeightsMissing
 from models.weights import ProgressCallback
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,9 @@ def settle_encoder(
     with database.read() as session:
         active = active_encoder(session) if is_settled(session) else None
     if active is not None:
+        # From settings that named it, perhaps before encoders were kept.
+        with suppress(WeightsError):
+            _try_to_keep_files(library, active.spec, models_dir)
         return active
     spec = library.configured(on_progress)
     _try_to_keep_files(library, spec, models_dir)
@@ -67,12 +71,8 @@ def take_in(library: EncoderLibrary, reference: str, models_dir: Path) -> Encode
     It is loaded once, so that nothing relies on an encoder that can't be. Raises NotFound and
     WeightsError.
     """
-    path = Path(reference)
-    if path.is_file():
-        library = EncoderLibrary(RESNET50, path, models_dir)
-        spec = resolve_spec(RESNET50, path)
-    else:
-        spec = library.find(reference)
+    library = library.holding(reference)
+    spec = library.find(reference)
     library.open(spec, threads=1).load()
     keep_files(library, spec, models_dir)
     return spec

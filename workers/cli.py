@@ -1,4 +1,4 @@
-"""`marketlens worker`, `relay`, and what a person does with encoders."""
+"""`marketlens worker` and `marketlens relay`."""
 
 import logging
 import signal
@@ -12,13 +12,10 @@ import typer
 from db.session import Database
 from settings import Settings
 from workers.client import JobPublisher
-from workers.commands import encoder, evaluate
 from workers.contracts import Queue
 from workers.relay import run_relay
 
 app = typer.Typer()
-app.add_typer(encoder.app, name="encoder")
-app.command()(evaluate.evaluate)
 
 
 @app.command()

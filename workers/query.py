@@ -4,8 +4,9 @@ import logging
 from collections.abc import Iterable
 from contextlib import suppress
 from heapq import merge
+from itertools import islice
 from time import perf_counter
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import numpy as np
@@ -29,6 +30,9 @@ from workers.live_index import LiveIndex
 log = logging.getLogger(__name__)
 
 Vector = NDArray[np.float32]
+
+MAX_PREPARED: Final = 32
+"""Photos embedded at once, ahead of the jobs that ask for them."""
 
 
 class Stopwatch:
@@ -79,6 +83,8 @@ class QueryEncoder:
         for payload in payloads:
             with suppress(MarketlensError):
                 asked |= dict.fromkeys(asked_about(payload, self._database)[1])
+        # A question about a listing may have many photos, and all jobs wait for all of them.
+        asked = dict.fromkeys(islice(asked, MAX_PREPARED))
         photos: dict[str, Image.Image] = {}
         try:
             for sha256, vector in self._stored(asked).items():

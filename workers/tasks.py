@@ -31,6 +31,10 @@ QUESTIONS: Final = frozenset({JobType.SEARCH, JobType.EMBEDDING, JobType.PREDICT
 """Jobs about a photo or a listing that somebody waits for; a search worker answers them."""
 
 
+class NotHere(Exception):
+    """The active encoder's files are not on this machine; on another they may be."""
+
+
 class Asked(NamedTuple):
     """What questions are answered with: all that are claimed together, with one and the same."""
 
@@ -92,7 +96,7 @@ def _claim(runtime: Runtime, job_id: UUID, side: Side | None) -> list[Claim]:
         if first is None:
             return []
         # One that was tried before may have ended its worker: it is tried alone.
-        if side is None or first.type not in QUESTIONS or first.tries > 1:
+        if side is None or first.type not in QUESTIONS or first.attempt > 1:
             return [first]
         others = side.batch - 1
         return [first, *jobs.claim_waiting(session, QUESTIONS, now(), config.lease, limit=others)]
@@ -104,6 +108,9 @@ def _attempt(runtime: Runtime, claim: Claim, asked: Asked | None) -> None:
         _do(runtime, claim, asked)
     except ClaimLost:
         log.warning("job %s: attempt %s lost its claim", job_id, claim.attempt)
+    except NotHere as error:
+        log.warning("job %s is left to another worker: %s", job_id, error)
+        _record(runtime, claim, _hand_back)
     except Unavailable as error:
         log.warning("job %s: %s, trying again later", job_id, error)
         _record(runtime, claim, _retry_later(config.max_attempts, str(error)))
@@ -151,8 +158,7 @@ def _encoders(runtime: Runtime, claim: Claim) -> dict[int, Encoder]:
     try:
         return encoders_for(claim.payload, runtime.database, runtime.encoders)
     except WeightsError as error:
-        # Another machine may have the files, or this one soon.
-        raise Unavailable(str(error)) from error
+        raise NotHere(str(error)) from error
 
 
 def _answer(runtime: Runtime, claim: Claim, asked: Asked) -> dict[str, Any]:
@@ -168,6 +174,10 @@ def _answer(runtime: Runtime, claim: Claim, asked: Asked) -> dict[str, Any]:
             )
         case _:
             return run_search(claim, database=database, encoder=encoder, index=index, clock=now)
+
+
+def _hand_back(session: Any, claim: Claim) -> None:
+    jobs.hand_back(session, claim, now())
 
 
 def _fail(code: str, detail: str) -> Callable[..., None]:

@@ -17,7 +17,7 @@ from models.encoders.base import Encoder
 from models.encoders.export import RECIPE, export_float32, quantise
 from models.encoders.library import EncoderLibrary
 from models.encoders.onnx import BATCH, OnnxEncoder
-from models.encoders.package import Package, write_package
+from models.encoders.package import Package, sweep, write_package
 from models.encoders.resnet50 import ResNet50Encoder
 from models.encoders.specs import RESNET50_TRANSFORM, ResNet50Transform, resnet50_spec
 from models.encoders.transform import to_pixels
@@ -32,8 +32,11 @@ Floats = NDArray[np.float32]
 # Called with what is being done, how much of it is done, and how much there is.
 OnProgress = Callable[[str, int, int], None]
 
-MIN_COSINE: Final = 0.98
-"""Mean cosine to the float32 vectors under which a network is refused."""
+MIN_MEAN_COSINE: Final = 0.98
+"""Mean cosine to the float32 vectors under which an int8 network is refused."""
+
+MIN_COSINE_FLOAT32: Final = 0.999
+"""Cosine of any photo under which a float32 network is refused: it must be the same encoder."""
 
 CALIBRATION_PHOTOS: Final = 512
 COMPARED_PHOTOS: Final = 1_000
@@ -69,9 +72,9 @@ def export_encoder(
     """Export an encoder's network, calibrated and compared on photos of the catalogue.
 
     Photos that calibrate it are not compared. Its category head is taken along. Raises
-    `InvalidInput` when there are fewer than 32 photos, `FidelityTooLow` when the vectors' mean
-    cosine to the float32 ones is under 0.98, and what `EncoderLibrary.find` and `weights_of`
-    raise; then nothing is written.
+    `InvalidInput` when there are fewer than 32 photos, or hardly two listings, `FidelityTooLow`
+    when the vectors' mean cosine to the float32 ones is under 0.98 (for float32, any under 0.999),
+    and what `EncoderLibrary.find`, `weights_of` and `find_head` raise; then nothing is written.
     """
     if len(photos) < MIN_PHOTOS:
         raise InvalidInput(
@@ -81,8 +84,12 @@ def export_encoder(
     weights, package = library.weights_of(library.find(reference))
     transform = RESNET50_TRANSFORM if package is None else package.transform
     calibration, compared = _parts(photos, precision, calibration_photos, seed)
-    models_dir.mkdir(parents=True, exist_ok=True)
+    if len(compared) < MIN_PHOTOS // 4:
+        raise InvalidInput(f"Only {len(compared)} photos are of listings that did not calibrate.")
     source = resnet50_spec(file_sha256(weights), transform)
+    head = find_head(models_dir, source)
+    models_dir.mkdir(parents=True, exist_ok=True)
+    sweep(models_dir)
     with TemporaryDirectory(dir=models_dir, prefix=".export-") as folder:
         network = Path(folder) / "network.onnx"
         export_float32(weights, transform, network)
@@ -92,14 +99,10 @@ def export_encoder(
         exported = _opened(network, source, precision, transform, threads)
         original = ResNet50Encoder(source, weights, threads, transform)
         close = _compare(original, exported, compared, on_progress)
-        if close.cosine_mean < MIN_COSINE:
-            raise FidelityTooLow(
-                f"The exported network's vectors have a mean cosine of {close.cosine_mean:.3f} to "
-                f"the float32 ones, under {MIN_COSINE}: nothing was written."
-            )
+        _refuse_unfaithful(close, precision)
         torch_speed, speed = _speeds([original, exported], compared)
         facts: dict[str, Any] = {
-            **({} if package is None else package.facts),
+            **_lasting(package),
             "fidelity": close.facts(),
             "photos_per_s": {"torch": round(torch_speed, 1), "exported": round(speed, 1)},
             "onnxruntime": onnxruntime.__version__,
@@ -119,11 +122,26 @@ def export_encoder(
             precision=precision,
             facts=facts,
         )
-    head = find_head(models_dir, source)
     if head is not None and made.spec != source:
         # Trained on vectors that are the same but for rounding.
         replace(head, fingerprint=made.spec.fingerprint).save(head_path(models_dir, made.spec))
     return Export(made, close, speed, torch_speed)
+
+
+def _refuse_unfaithful(close: Fidelity, precision: Precision) -> None:
+    refusal = None
+    if precision is Precision.INT8 and close.cosine_mean < MIN_MEAN_COSINE:
+        refusal = f"a mean cosine of {close.cosine_mean:.3f} to the float32 ones"
+    if precision is Precision.FLOAT32 and close.cosine_min < MIN_COSINE_FLOAT32:
+        refusal = f"a cosine of {close.cosine_min:.4f} to torch's for some photo"
+    if refusal:
+        raise FidelityTooLow(f"The exported network's vectors have {refusal}: nothing was written.")
+
+
+def _lasting(package: Package | None) -> dict[str, Any]:
+    """What is true of a network whatever it is exported to."""
+    facts = {} if package is None else package.facts
+    return {name: facts[name] for name in ("training",) if name in facts}
 
 
 def _opened(

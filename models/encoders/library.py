@@ -6,9 +6,9 @@ from typing import Any
 
 from models.domain import EncoderSpec, Precision
 from models.encoders.base import Encoder
-from models.encoders.package import MANIFEST_FILE, Package, proven, read_package
+from models.encoders.package import MANIFEST_FILE, Package, proven, read_package_if_any
 from models.encoders.specs import HOG, RESNET50, RESNET50_TRANSFORM, resolve_spec
-from models.errors import NotFound, WeightsError, WeightsMissing
+from models.errors import NotFound, WeightsMissing
 from models.weights import IMAGENET1K_V2, ProgressCallback, file_sha256, locate_weights
 
 # Runtimes are imported only when one of their encoders is opened: torch takes seconds and 200 MB,
@@ -48,17 +48,27 @@ class EncoderLibrary:
         return int8[-1] if int8 else resolve_spec(RESNET50, weights)
 
     def specs(self) -> list[EncoderSpec]:
-        """Every encoder that can be opened here: packages, given or downloaded weights, `hog`."""
+        """Every encoder that can be opened here: packages, given or downloaded weights, `hog`.
+
+        A package that can't be read is none.
+        """
         known = {package.spec: None for package in self._packages()}
-        weights = self._bare_weights()
-        if weights is not None:
+        for weights in self._bare_weights():
             known[resolve_spec(RESNET50, weights)] = None
         return [*known, resolve_spec(HOG, None)]
+
+    def holding(self, reference: str) -> "EncoderLibrary":
+        """This library, or, if somebody names a file of weights, one that has those."""
+        weights = Path(reference)
+        if weights.is_file():
+            return EncoderLibrary(RESNET50, weights, self._models_dir)
+        return self
 
     def find(self, reference: str) -> EncoderSpec:
         """The encoder of this label, name, fingerprint, or beginning of one; or of a weights file.
 
-        Raises NotFound when there is none, or more than one.
+        What `holding(reference)` finds, it can open. Raises NotFound when there is none, or more
+        than one.
         """
         if reference == self._name:
             return self.configured()
@@ -124,32 +134,23 @@ class EncoderLibrary:
         return {} if package is None else package.facts
 
     def _package(self, spec: EncoderSpec) -> Package | None:
-        folder = self._models_dir / spec.label
-        if not (folder / MANIFEST_FILE).is_file():
-            return None
-        package = read_package(folder)
-        return package if package.spec == spec else None
+        package = read_package_if_any(self._models_dir / spec.label)
+        return package if package is not None and package.spec == spec else None
 
     def _packages(self) -> list[Package]:
         """All readable packages, the oldest first; a damaged one is none."""
-        found = []
         manifests = self._models_dir.glob(f"[!.]*/{MANIFEST_FILE}")
-        for manifest in sorted(manifests, key=lambda path: (path.stat().st_mtime_ns, path)):
-            try:
-                found.append(read_package(manifest.parent))
-            except WeightsError:
-                continue
-        return found
+        by_age = sorted(manifests, key=lambda path: (path.stat().st_mtime_ns, path))
+        found = [read_package_if_any(manifest.parent) for manifest in by_age]
+        return [package for package in found if package is not None]
 
-    def _bare_weights(self) -> Path | None:
-        """Weights outside a package, without downloading any."""
-        if self._weights is not None:
-            return self._weights if self._weights.is_file() else None
-        downloaded = self._models_dir / IMAGENET1K_V2.filename
-        return downloaded if downloaded.is_file() else None
+    def _bare_weights(self) -> list[Path]:
+        """Weights outside a package, given or downloaded; none are downloaded now."""
+        known = [self._weights, self._models_dir / IMAGENET1K_V2.filename]
+        return [path for path in known if path is not None and path.is_file()]
 
     def _weights_of(self, spec: EncoderSpec) -> Path | None:
-        weights = self._bare_weights()
-        if weights is not None and resolve_spec(RESNET50, weights) == spec:
-            return weights
+        for weights in self._bare_weights():
+            if resolve_spec(RESNET50, weights) == spec:
+                return weights
         return None

@@ -1,10 +1,10 @@
 """A model in a folder: weights, exported network, transform, and the facts of how it came about.
 
     <label>/
-        manifest.json        what identifies it, and the SHA-256 of each file
-        weights.safetensors  the float32 weights (or the state dict they were given as)
-        model.onnx           the network in the encoder's precision, once it was exported
-        head.safetensors     the category head, once one was trained (see `models.head`)
+        manifest.json          what identifies it, and the SHA-256 of weights and network
+        weights                the float32 weights, as they were given
+        network-1a2b3c4d.onnx  the network in the encoder's precision, once it was exported
+        head.safetensors       the category head, once one was trained (see `models.head`)
 
 The same encoder has the same label on every machine, so that the folder can be copied.
 """
@@ -13,7 +13,9 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -22,13 +24,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from models.domain import EncoderSpec, Precision
 from models.encoders.specs import RESNET50, ResNet50Transform, resnet50_spec
-from models.errors import WeightsMissing, WeightsRefused
-from models.head import HEAD_FILE
+from models.errors import WeightsError, WeightsMissing, WeightsRefused
 from models.weights import file_sha256
 
 MANIFEST_FILE: Final = "manifest.json"
-NETWORK_FILE: Final = "model.onnx"
+# Without a suffix: what kind of file it is, its first bytes tell.
+WEIGHTS_FILE: Final = "weights"
 FORMAT: Final = 1
+
+LEFT_BEHIND_AFTER_S: Final = 86_400
+"""A hidden folder among the models that is older than this is what a killed process left."""
 
 Sha256 = Field(pattern="^[0-9a-f]{64}$")
 
@@ -96,49 +101,61 @@ def write_package(
     """Make the folder of a ResNet-50 under `models_dir`, whole or not at all.
 
     One of the same label is replaced, but keeps its head, and its exported network if this has
-    none. Both files are copied, or linked where the file system can. Raises WeightsMissing when a
-    file is not there.
+    none; whoever reads it meanwhile finds the one or the other. Raises WeightsMissing when a file
+    is not there.
     """
     for file in (weights, network):
         if file is not None and not file.is_file():
             raise WeightsMissing(f"{file} is not a file.")
-    weights_sha256 = file_sha256(weights)
-    network_sha256 = None if network is None else file_sha256(network)
     is_int8 = precision is Precision.INT8
     if is_int8 and network is None:
         raise WeightsMissing("An int8 encoder is an exported network; there is none.")
+    weights_sha256 = file_sha256(weights)
+    network_sha256 = None if network is None else file_sha256(network)
     spec = resnet50_spec(weights_sha256, transform, network_sha256 if is_int8 else None)
     target = models_dir / spec.label
-    manifest = {
-        "format": FORMAT,
-        **asdict(spec),
-        "transform": asdict(transform),
-        "weights": {"name": f"weights{weights.suffix}", "sha256": weights_sha256},
-        "network": network and {"name": NETWORK_FILE, "sha256": network_sha256},
-        "facts": dict(facts),
-    }
+    if network is None and (kept := read_package_if_any(target)) is not None:
+        network, network_sha256 = kept.network, kept.network_sha256
     models_dir.mkdir(parents=True, exist_ok=True)
+    sweep(models_dir)
     made = Path(tempfile.mkdtemp(dir=models_dir, prefix=f".{spec.label}."))
     try:
         made.chmod(0o755)
-        _place(weights, made / f"weights{weights.suffix}")
+        _place(weights, made / WEIGHTS_FILE, models_dir)
         if network is not None:
-            _place(network, made / NETWORK_FILE)
-        elif target.is_dir() and (kept := read_package_if_any(target)) and kept.network:
-            _place(kept.network, made / NETWORK_FILE)
-            manifest["network"] = {"name": NETWORK_FILE, "sha256": kept.network_sha256}
-        if (target / HEAD_FILE).is_file():
-            _place(target / HEAD_FILE, made / HEAD_FILE)
+            _place(network, made / f"network-{network_sha256:.8}.onnx", models_dir)
+        manifest = {
+            "format": FORMAT,
+            **asdict(spec),
+            "transform": asdict(transform),
+            "weights": {"name": WEIGHTS_FILE, "sha256": weights_sha256},
+            "network": network_sha256
+            and {"name": f"network-{network_sha256:.8}.onnx", "sha256": network_sha256},
+            "facts": dict(facts),
+        }
         (made / MANIFEST_FILE).write_text(json.dumps(manifest, indent=2) + "\n")
-        _replace_folder(made, target)
+        _sync(made / MANIFEST_FILE)
+        _sync(made)
+        _put_in_place(made, target)
     finally:
         shutil.rmtree(made, ignore_errors=True)
     return read_package(target)
 
 
+def sweep(models_dir: Path) -> None:
+    """Remove what killed processes have left among the models."""
+    for folder in models_dir.glob(".*/"):
+        with suppress(OSError):
+            if time.time() - folder.stat().st_mtime > LEFT_BEHIND_AFTER_S:
+                shutil.rmtree(folder)
+
+
 def read_package_if_any(folder: Path) -> Package | None:
-    """The package in a folder, None where there is no manifest. Raises as `read_package` does."""
-    return read_package(folder) if (folder / MANIFEST_FILE).is_file() else None
+    """The package in a folder; None where there is none, or none that can be read."""
+    try:
+        return read_package(folder)
+    except WeightsError:
+        return None
 
 
 def read_package(folder: Path) -> Package:
@@ -188,18 +205,38 @@ def proven(path: Path, sha256: str) -> Path:
     return path
 
 
-def _place(source: Path, target: Path) -> None:
-    """A second name for the file where that is possible: weights are large, servers small."""
-    try:
-        os.link(source.resolve(), target)
-    except OSError:
-        shutil.copyfile(source, target)
+def _place(source: Path, target: Path, models_dir: Path) -> None:
+    """Put a file into a new folder: linked where it is ours already, else copied."""
+    # What somebody gave may be written over in place one day.
+    if source.resolve().is_relative_to(models_dir.resolve()):
+        with suppress(OSError):  # not every file system can
+            os.link(source.resolve(), target)
+            return
+    shutil.copyfile(source, target)
+    _sync(target)
 
 
-def _replace_folder(made: Path, target: Path) -> None:
-    """Put a folder in another's place; whoever has the old one's files open keeps them."""
+def _put_in_place(made: Path, target: Path) -> None:
+    """Make a folder the target, or its files the target's: the manifest last of all."""
     if not target.exists():
         made.replace(target)
+        _sync(target.parent)
         return
-    for file in sorted(made.iterdir(), key=lambda file: file.name == MANIFEST_FILE):
+    files = sorted(made.iterdir(), key=lambda file: file.name == MANIFEST_FILE)
+    new = {file.name for file in files}
+    for file in files:
+        # One of the same name is of the same content, but for the manifest.
         file.replace(target / file.name)
+    _sync(target)
+    for network in target.glob("network-*.onnx"):
+        if network.name not in new:
+            network.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """Have a file's or a folder's content on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from models.training.files import whole_file
@@ -42,15 +43,18 @@ def photo_arrays(
     `compute` gives the arrays of at most `CHUNK` photos, (photos, ...). The folder must be for
     this computation alone.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     wanted = sorted(set(hashes))
     chunks = []
     for start in range(0, len(wanted), CHUNK):
         chunk = wanted[start : start + CHUNK]
         # Named by its photos: other photos, other files.
         path = folder / f"{sha256(' '.join(chunk).encode()).hexdigest()}.npy"
-        if not path.is_file():
-            with whole_file(path) as file:
-                np.save(file, compute(chunk), allow_pickle=False)
+        # Runs that want the same wait for each other, and share what each has done.
+        with FileLock(folder / ".lock"):
+            if not path.is_file():
+                with whole_file(path) as file:
+                    np.save(file, compute(chunk), allow_pickle=False)
         chunks.append(np.load(path, mmap_mode="r", allow_pickle=False))
         on_progress(start + len(chunk), len(wanted))
     return PhotoArrays(wanted, chunks)

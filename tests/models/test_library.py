@@ -9,6 +9,7 @@ from models.encoders.library import EncoderLibrary
 from models.encoders.package import Package, write_package
 from models.encoders.specs import RESNET50_TRANSFORM, ResNet50Transform, resolve_spec
 from models.errors import NotFound, WeightsMissing
+from models.weights import IMAGENET1K_V2
 
 HOG = resolve_spec("hog", None)
 
@@ -89,6 +90,38 @@ def test_a_damaged_package_hides_no_other(
     damaged = export(shelf, weights, Precision.INT8, content=b"x")
     (damaged.folder / "manifest.json").write_text("{}")
     assert library.configured() == int8.spec
+
+
+def test_weights_serve_where_their_package_is_damaged(
+    library: EncoderLibrary, shelf: Path, weights: Path
+) -> None:
+    package = write_package(shelf, weights=weights, transform=RESNET50_TRANSFORM, facts={})
+    (package.folder / "manifest.json").write_text("{}")
+    assert library.open(package.spec, 1).runtime == "torch, float32"
+    assert library.weights_of(package.spec) == (weights, None)
+
+
+def test_downloaded_weights_are_known_beside_given_ones(
+    library: EncoderLibrary, shelf: Path
+) -> None:
+    shelf.mkdir()
+    downloaded = shelf / IMAGENET1K_V2.filename
+    downloaded.write_bytes(b"downloaded")
+    spec = resolve_spec("resnet50", downloaded)
+    assert spec in library.specs()
+    assert library.open(spec, 1).spec == spec
+
+
+def test_a_file_of_weights_is_held_by_a_library_of_its_own(
+    library: EncoderLibrary, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.safetensors"
+    other.write_bytes(b"other")
+    holding = library.holding(str(other))
+    spec = holding.find(str(other))
+    assert spec == resolve_spec("resnet50", other)
+    assert holding.open(spec, 1).spec == spec
+    assert library.holding("resnet50") is library
 
 
 def names(spec: EncoderSpec) -> list[str]:

@@ -1,6 +1,8 @@
 """A model's folder is what its manifest says, or it is refused."""
 
 import json
+import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -98,6 +100,70 @@ def test_nothing_is_left_of_a_package_that_could_not_be_written(
     with pytest.raises(OSError, match="disk full"):
         make(shelf, weights, network=network)
     assert list(shelf.iterdir()) == []
+
+
+def test_weights_that_are_written_over_stay_as_they_were(shelf: Path, weights: Path) -> None:
+    package = make(shelf, weights)
+    weights.write_bytes(b"others")
+    assert proven(package.weights, package.weights_sha256).read_bytes() == b"weights"
+
+
+@pytest.mark.parametrize("name", ["best.pth (1)", ".hidden", "weights", "x" * 200])
+def test_any_name_of_weights_will_do(shelf: Path, weights: Path, name: str) -> None:
+    named = weights.rename(weights.with_name(name))
+    assert make(shelf, named).weights.read_bytes() == b"weights"
+
+
+def test_a_new_network_takes_the_place_of_the_old_one(
+    shelf: Path, weights: Path, network: Path
+) -> None:
+    before = make(shelf, weights, network=network)
+    network.write_bytes(b"exported anew")
+    after = make(shelf, weights, network=network)
+    assert after.network
+    assert after.network.read_bytes() == b"exported anew"
+    assert before.network != after.network
+    assert len(list(after.folder.glob("network-*"))) == 1
+
+
+def test_killed_before_the_manifest_the_package_is_as_before(
+    shelf: Path, weights: Path, network: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = make(shelf, weights, network=network)
+    network.write_bytes(b"exported anew")
+    replace = Path.replace
+
+    def killed(self: Path, target: Path) -> Path:
+        if self.name == "manifest.json":
+            raise KeyboardInterrupt
+        return replace(self, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            make(shelf, weights, network=network)
+    package = read_package(before.folder)
+    assert package == before
+    assert package.network
+    assert package.network_sha256
+    assert proven(package.network, package.network_sha256).read_bytes() == b"network"
+
+
+def test_a_damaged_package_can_be_written_again(shelf: Path, weights: Path) -> None:
+    package = make(shelf, weights)
+    (package.folder / "manifest.json").write_text("{")
+    assert make(shelf, weights) == package
+
+
+def test_what_a_killed_process_left_long_ago_is_removed(shelf: Path, weights: Path) -> None:
+    old, young = shelf / ".export-old", shelf / ".resnet50-young"
+    for folder in (old, young):
+        folder.mkdir(parents=True)
+        (folder / "network.onnx").write_bytes(b"half")
+    long_ago = time.time() - 2 * 86_400
+    os.utime(old, (long_ago, long_ago))
+    make(shelf, weights)
+    assert (old.exists(), young.exists()) == (False, True)
 
 
 def test_files_must_be_there(shelf: Path, weights: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from models.photos import standardise
 from tests.support.pictures import jpeg
 from tests.workers.conftest import LEASE, Workshop
 from tests.workers.test_searching import grey
+from workers import query
 from workers.tasks import run_job
 
 
@@ -169,8 +170,33 @@ def test_the_oldest_come_first(workshop: Workshop, calls: list[int]) -> None:
     with workshop.database.write() as session:
         for place, job_id in enumerate(waiting):
             later = workshop.now() + place * LEASE
-            session.execute(update(Job).where(Job.id == job_id).values(publish_after=later))
+            # However often it was published again meanwhile.
+            published = workshop.now() - place * LEASE
+            values = {"created_at": later, "publish_after": published}
+            session.execute(update(Job).where(Job.id == job_id).values(values))
     run_job(workshop.runtime, waiting[5])
     assert calls == [4]
     done = [workshop.job(job_id).status is JobStatus.SUCCEEDED for job_id in waiting]
     assert done == [True, True, True, False, False, True]
+
+
+def test_what_somebody_retries_is_tried_alone(workshop: Workshop, calls: list[int]) -> None:
+    waiting = asked(workshop, 11, 12)
+    with workshop.database.write() as session:
+        owned = jobs.claim(session, waiting[0], workshop.now(), LEASE)
+        assert owned
+        jobs.fail(session, owned, workshop.now(), code="attempts_exhausted", detail="It died.")
+        jobs.retry(session, waiting[0], workshop.now())
+    run_job(workshop.runtime, waiting[0])
+    assert calls == [1]
+    assert workshop.job(waiting[1]).status is JobStatus.QUEUED
+
+
+def test_a_listing_of_many_photos_keeps_nobody_waiting(
+    workshop: Workshop, calls: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(query, "MAX_PREPARED", 2)
+    waiting = asked(workshop, 11, 12, 13)
+    run_job(workshop.runtime, waiting[0])
+    assert sorted(calls) == [1, 2]
+    assert statuses(workshop, waiting) == [JobStatus.SUCCEEDED] * 3

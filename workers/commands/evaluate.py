@@ -16,7 +16,6 @@ from db.session import Database
 from models.domain import EncoderSpec
 from models.encoders.base import Encoder
 from models.encoders.library import EncoderLibrary
-from models.encoders.specs import RESNET50
 from models.errors import SetupError
 from models.evaluation.compare import compare, distinct_photos
 from models.evaluation.page import as_page
@@ -102,7 +101,7 @@ def _open(
     library = EncoderLibrary(settings.encoder, settings.weights, settings.models_dir)
     threads = settings.threads or len(os.sched_getaffinity(0))
     if references:
-        found = [_find(reference, library, settings, threads) for reference in references]
+        found = [_find(reference, library, threads) for reference in references]
     else:
         found = [library.open(library.configured(on_progress), threads)]
     opened = {encoder.spec: encoder for encoder in found}
@@ -111,11 +110,8 @@ def _open(
     return opened
 
 
-def _find(reference: str, library: EncoderLibrary, settings: Settings, threads: int) -> Encoder:
-    weights = Path(reference)
-    if weights.is_file():
-        # A library that has this file for its weights, whatever the settings name.
-        library = EncoderLibrary(RESNET50, weights, settings.models_dir)
+def _find(reference: str, library: EncoderLibrary, threads: int) -> Encoder:
+    library = library.holding(reference)
     return library.open(library.find(reference), threads)
 
 

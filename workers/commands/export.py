@@ -15,8 +15,7 @@ from db.session import Database
 from models.domain import Precision
 from models.encoders.exporting import Export, export_encoder
 from models.encoders.library import EncoderLibrary
-from models.encoders.specs import RESNET50
-from models.errors import InvalidInput
+from models.errors import InvalidInput, InvalidPhoto
 from models.labels import LabelledPhotos, Level
 from models.photos import standardise
 from progress import Bars
@@ -38,18 +37,16 @@ def run_export(
 ) -> None:
     """Export an encoder and tell how it compares. Raises what `export_encoder` raises."""
     started = monotonic()
+    reference = reference or settings.encoder
     library = EncoderLibrary(settings.encoder, settings.weights, settings.models_dir)
-    if reference is not None and Path(reference).is_file():
-        # A library that has this file for its weights, whatever the settings name.
-        library = EncoderLibrary(RESNET50, Path(reference), settings.models_dir)
     with (
         closing(Database(settings.sqlalchemy_url)) as database,
         Bars(Console(stderr=True)) as bars,
     ):
         photos = photos_of(folder, database, PhotoStore(settings.photo_store_url))
         export = export_encoder(
-            library,
-            reference or RESNET50,
+            library.holding(reference),
+            reference,
             settings.models_dir,
             precision,
             photos,
@@ -77,9 +74,14 @@ def photos_of(folder: Path | None, database: Database, store: PhotoStore) -> Lab
     if not files:
         raise InvalidInput(f"There are no photos in {folder}.")
     names = tuple(files)
-    return LabelledPhotos(
-        names, names, ("",) * len(names), lambda name: standardise(Path(name).read_bytes()).data
-    )
+    return LabelledPhotos(names, names, ("",) * len(names), _standard)
+
+
+def _standard(file: str) -> bytes:
+    try:
+        return standardise(Path(file).read_bytes()).data
+    except InvalidInput as error:
+        raise InvalidPhoto(f"{file}: {error}") from error
 
 
 def table(export: Export, seconds: float) -> Table:

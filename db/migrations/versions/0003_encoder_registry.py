@@ -1,4 +1,4 @@
-"""Encoders have a status, and one of them is the active one."""
+"""Encoders have a status, and one of them is the active one; waiting jobs are found by type."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -56,6 +56,7 @@ def upgrade() -> None:
     )
     op.add_column("encoders", sa.Column("activated_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("encoders", sa.Column("comparison", JSON, nullable=True))
+    op.create_index("ix_jobs_status_type_created_at", "jobs", ["status", "type", "created_at"])
     op.execute(ADOPT)
     op.create_index(
         "uq_encoders_active",
@@ -68,6 +69,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index("ix_jobs_status_type_created_at", "jobs")
     op.drop_index("uq_encoders_active", "encoders")
     for name in ("comparison", "activated_at", "status", "precision"):
         op.drop_column("encoders", name)

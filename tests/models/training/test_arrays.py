@@ -1,5 +1,7 @@
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -60,3 +62,19 @@ def test_what_was_not_computed_can_not_be_had(tmp_path: Path) -> None:
     arrays = photo_arrays(tmp_path, HASHES[:5], Computer(), lambda _done, _total: None)
     with pytest.raises(KeyError):
         arrays.take(["other"])
+
+
+def test_two_runs_at_once_share_the_work(tmp_path: Path) -> None:
+    computer = Computer()
+    barrier = Barrier(2)
+
+    def run() -> list[list[float]]:
+        barrier.wait()
+        arrays = photo_arrays(tmp_path, HASHES, computer, lambda _done, _total: None)
+        rows: list[list[float]] = arrays.take(HASHES).tolist()
+        return rows
+
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.submit(run), pool.submit(run)
+    assert one.result() == other.result() == [[number, 1] for number in range(len(HASHES))]
+    assert sorted(computer.computed) == HASHES

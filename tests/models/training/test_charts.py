@@ -8,7 +8,7 @@ from models.training.split import Examples
 from tests.models.training.tiny import COLOURS, catalogue
 
 # What matplotlib would take for mathematics, and fail on.
-CATEGORIES = ("Lamps $\\frac{", "Rugs_^", "Toys & <b>")
+CATEGORIES = ("Lamps $\\frac{$", "Rugs_^", "Toys & <b>")
 
 
 def size(path: Path) -> tuple[int, int]:

@@ -4,14 +4,18 @@ import sys
 from dataclasses import astuple, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from models.encoders.transform import to_pixels
 from models.errors import WeightsRefused
+from models.photos import decode
 from models.training.finetune import Epoch, FineTuning
 from models.training.recipe import Recipe
+from models.training.split import Part
 from models.training.state import load_state
-from tests.models.training.tiny import RECIPE, tuning
+from tests.models.training.tiny import RECIPE, TRANSFORM, catalogue, pixel_set, tuning
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -55,6 +59,18 @@ def test_it_learns(tmp_path: Path) -> None:
     history = finish(tmp_path, replace(RECIPE, epochs=4)).history
     assert history[-1].loss < history[0].loss
     assert max(epoch.validation_accuracy for epoch in history) > 0.6  # of three categories
+
+
+def test_validation_photos_are_seen_as_encoders_see_them(tmp_path: Path) -> None:
+    run = tuning(tmp_path)
+    validation = pixel_set(Part.VALIDATION, tmp_path / "cache", TRANSFORM.resize)
+    pixels = [
+        to_pixels(decode(catalogue().bytes_of(digest)), TRANSFORM) for digest in validation.hashes
+    ]
+    with torch.no_grad():
+        logits = run.network(torch.from_numpy(np.stack(pixels))).logits
+    expected = torch.nn.functional.cross_entropy(logits, torch.from_numpy(validation.targets))
+    assert run.check()[0] == pytest.approx(expected.item(), rel=4e-3)
 
 
 def test_another_seed_gives_another_result(tmp_path: Path) -> None:

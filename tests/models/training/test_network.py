@@ -50,6 +50,15 @@ def test_vectors_are_those_of_the_encoder() -> None:
     torch.testing.assert_close(seen.vectors, expected)
 
 
+def test_logits_are_cosines_to_the_categories_directions() -> None:
+    network = small_tuned()
+    seen = network(some_pixels())
+    cosines = torch.nn.functional.cosine_similarity(
+        seen.vectors[:, None], network.weight[None], dim=2
+    )
+    torch.testing.assert_close(seen.logits, 16 * cosines)
+
+
 def test_the_head_alone_predicts_what_the_network_does() -> None:
     network = small_tuned()
     seen = network(some_pixels())

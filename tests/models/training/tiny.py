@@ -61,7 +61,7 @@ def small_resnet(seed: int = 0) -> ResNet:
     torch.manual_seed(seed)
     network = ResNet(block, [1, 1, 1, 1], width_per_group=8)
     network.fc = nn.Identity()
-    return network.eval().requires_grad_(False)
+    return network.requires_grad_(False)
 
 
 def small_tuned(stages: int = 1, categories: int = len(COLOURS)) -> FineTuned:
