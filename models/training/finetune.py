@@ -7,7 +7,7 @@ that was killed and goes on from its last whole epoch ends as it would have ende
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from math import cos, pi
+from math import cos, isfinite, pi
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final
@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from models.encoders.specs import ResNet50Transform
+from models.errors import InvalidInput
 from models.training.arrays import OnProgress
 from models.training.augment import Augmentation, augment
 from models.training.losses import create_loss
@@ -90,7 +91,7 @@ class FineTuning:
         """Train to the end, and leave the network as it was after its best epoch.
 
         `on_epoch` is told of each epoch once it is safe in the checkpoint. Raises `WeightsRefused`
-        for a damaged checkpoint.
+        for a damaged checkpoint, and `InvalidInput` if the rate is so great that it diverges.
         """
         if checkpoint.is_file():
             self._restore(checkpoint)
@@ -132,6 +133,8 @@ class FineTuning:
             losses += loss.item()
             right += int((seen.logits.argmax(dim=1) == wanted).sum())
             on_progress(number * len(batches) + done + 1, self._recipe.epochs * len(batches))
+        if not isfinite(losses):
+            raise InvalidInput("Training has diverged: a smaller learning rate (--lr) is needed.")
         return Epoch(
             losses / len(batches),
             right / sum(map(len, batches)),

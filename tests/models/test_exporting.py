@@ -1,6 +1,7 @@
 """An export is compared before it is kept, and refused when it is worse."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 
 from models.domain import Precision
 from models.encoders import exporting
+from models.encoders.export import export_float32
 from models.encoders.exporting import export_encoder
 from models.encoders.library import EncoderLibrary
 from models.encoders.package import read_package, write_package
@@ -109,6 +111,43 @@ def test_a_float32_export_calibrates_nothing_and_needs_no_categories(
     assert made.fidelity.cosine_min > 1 - 1e-5
     assert made.fidelity.reference is None
     assert "calibration" not in made.package.facts
+
+
+def test_a_float32_network_must_be_the_same_encoder(
+    library: EncoderLibrary, shelf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    label, before = reference(library), sorted(shelf.rglob("*"))
+
+    def export_badly(weights: Path, transform: ResNet50Transform, target: Path) -> None:
+        export_float32(weights, transform, target)
+        network = onnx.load(target)
+        largest = max(network.graph.initializer, key=lambda tensor: len(tensor.raw_data))
+        values = onnx.numpy_helper.to_array(largest)
+        largest.CopyFrom(onnx.numpy_helper.from_array(values * np.float32(0.8), largest.name))
+        onnx.save(network, target)
+
+    monkeypatch.setattr(exporting, "export_float32", export_badly)
+    with pytest.raises(FidelityTooLow, match=r"cosine of 0\.9\d+ to torch's for some photo"):
+        export_encoder(library, label, shelf, Precision.FLOAT32, photos(), threads=2)
+    assert sorted(shelf.rglob("*")) == before
+
+
+@pytest.mark.parametrize("listings", [1, 2])
+def test_photos_of_one_listing_or_two_compare_nothing(
+    library: EncoderLibrary, shelf: Path, listings: int
+) -> None:
+    one_sided = photos()
+    ids = tuple(str(min(row // 38, listings - 1)) for row in range(PHOTOS))
+    with pytest.raises(InvalidInput, match="of listings that did not calibrate"):
+        export_encoder(
+            library,
+            reference(library),
+            shelf,
+            Precision.INT8,
+            replace(one_sided, listings=ids),
+            calibration_photos=1,
+            threads=1,
+        )
 
 
 def test_no_photo_both_calibrates_and_compares() -> None:

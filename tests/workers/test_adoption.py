@@ -1,5 +1,6 @@
 """The settings name the first encoder; from then on the database does."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,19 @@ def test_the_active_encoder_outlives_the_settings_that_named_it(
     ):
         assert settle(database, library, models_dir) == spec
         require_files(library, spec, models_dir)
+
+
+def test_an_encoder_that_was_active_before_encoders_were_kept_is_kept(
+    database: Database, tmp_path: Path, models_dir: Path
+) -> None:
+    given = weights(tmp_path)
+    named = EncoderLibrary("resnet50", given, models_dir)
+    spec = settle(database, named, models_dir)
+    embed_something(database, spec)
+    shutil.rmtree(models_dir)
+    assert settle(database, named, models_dir) == spec
+    given.write_bytes(b"something else by now")
+    assert EncoderLibrary("hog", None, models_dir).weights_of(spec)[0].read_bytes() == b"weights"
 
 
 def test_without_weights_none_is_adopted(

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from models.encoders.transform import to_pixels
-from models.errors import WeightsRefused
+from models.errors import InvalidInput, WeightsRefused
 from models.photos import decode
 from models.training.finetune import Epoch, FineTuning
 from models.training.recipe import Recipe
@@ -103,6 +103,12 @@ def test_a_finished_run_is_not_trained_again(tmp_path: Path) -> None:
     assert second.history == first.history
     for name, value in second.network.learned().items():
         assert torch.equal(value, first.network.learned()[name])
+
+
+def test_too_great_a_rate_is_said_to_be(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="--lr"):
+        finish(tmp_path, replace(RECIPE, epochs=2, lr=1e30))
+    assert not (tmp_path / "checkpoint.safetensors").exists()
 
 
 def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
