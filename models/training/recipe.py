@@ -20,13 +20,14 @@ class MetricLoss(StrEnum):
 class Recipe:
     """How a network is fine-tuned; the defaults are what was best on 1,835 clothing listings.
 
-    `stages` is how many of the last ones learn, `size` the side in pixels of what they see, `lr`
-    the last stage's and the head's greatest learning rate, `metric_weight` what the metric loss
-    counts, `patience` after how many epochs without a better one it ends.
+    `stages` is how many of the last ones learn, `size` the side in pixels of what the network sees
+    once it is trained, `lr` the last stage's and the head's greatest learning rate,
+    `metric_weight` what the metric loss counts, `patience` after how many epochs without a better
+    one it ends.
     """
 
     stages: int = 1
-    size: int = 128
+    size: int = 160
     epochs: int = 8
     batch: int = 32
     lr: float = 2e-3

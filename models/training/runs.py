@@ -59,6 +59,11 @@ class Run:
     tell: Tell
     say: Callable[[str], None]
 
+    @property
+    def categories(self) -> int:
+        """How many categories are told apart."""
+        return len(self.split.categories)
+
     def vectors(self, encoder: Encoder) -> dict[Part, NDArray[np.float32]]:
         """What an encoder sees in the photos of each part, (photos, dimension)."""
         kept = features(self.photos, encoder, self.cache, partial(self.tell, "features"))

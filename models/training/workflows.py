@@ -1,6 +1,6 @@
 """What can be trained: a head for an encoder as it is, or a network of one's own with its head."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -30,6 +30,8 @@ from models.training.split import Part
 from models.training.state import save_state
 from models.weights import file_sha256
 
+Vectors = Mapping[Part, NDArray[np.float32]]
+
 CURVES: Final = "curves.png"
 TENSORBOARD: Final = "tensorboard"
 CHECKPOINT: Final = "checkpoint.safetensors"
@@ -37,9 +39,6 @@ WEIGHTS: Final = "weights.safetensors"
 
 LOGIT_SCALE: Final = 16.0
 """What cosines are multiplied with: enough to be sure of a category, and not too sure."""
-
-SPARE_PIXELS: Final = 1.25
-"""Photos are kept this much larger than they are seen, so that parts of them are still sharp."""
 
 
 def transform_of(size: int) -> ResNet50Transform:
@@ -81,38 +80,13 @@ def fine_tune(run: Run, weights: Path, recipe: Recipe, models_dir: Path) -> dict
     torch.set_num_threads(run.threads)
     started = monotonic()
     transform = transform_of(recipe.size)
-    plain = ResNet50Encoder(
-        resnet50_spec(file_sha256(weights), transform), weights, run.threads, transform
-    )
-    before = _plain(run, plain)
+    plain = _encoder(run, weights, transform)
+    vectors = run.vectors(plain)
+    before = _probed(run, plain.spec, vectors, best_probe(_probes(run, vectors)))
     featured = monotonic()
-    network = build_network(weights)
-    tuned = FineTuned(
-        network,
-        recipe.stages,
-        torch.from_numpy(_centres(before.vectors[Part.TRAIN], run.parts[Part.TRAIN].targets)),
-        scale=LOGIT_SCALE,
-        mixed=prefers_bfloat16(best_device()),
-    )
-    tuning = _run_tuning(run, tuned, recipe, transform)
-    save_state(run.folder / WEIGHTS, network.state_dict(), {})
-    package = write_package(
-        models_dir,
-        weights=run.folder / WEIGHTS,
-        transform=transform,
-        facts={"training": {"from": plain.spec.fingerprint, **asdict(recipe)}},
-    )
+    tuning = _tune(run, weights, recipe, transform, _centres(run, vectors))
     trained = monotonic()
-    encoder = ResNet50Encoder(package.spec, package.weights, run.threads, transform)
-    weight = tuned.head_weight().detach().cpu().numpy()
-    head = CategoryHead(
-        run.split.categories,
-        weight,
-        np.zeros(len(weight), np.float32),
-        1.0,
-        package.spec.fingerprint,
-    )
-    after = calibrated(Candidate(package.spec, run.vectors(encoder), head), run.parts)
+    after = _tuned(run, tuning.network, transform)
     figures = measure(after, run.parts, run.split.seed)
     figures |= {
         "probe": measure(before, run.parts, run.split.seed),
@@ -125,16 +99,29 @@ def fine_tune(run: Run, weights: Path, recipe: Recipe, models_dir: Path) -> dict
             "measuring": monotonic() - trained,
         },
     }
-    after.head.save(head_path(models_dir, package.spec))
+    facts = {
+        "from": plain.spec.fingerprint,
+        "photos": run.split.digest,
+        **run.asked,
+        "accuracy": figures["accuracy"],
+        "search": figures["search"],
+    }
+    write_package(
+        models_dir,
+        weights=run.folder / WEIGHTS,
+        transform=transform,
+        facts={"training": facts},
+    )
+    after.head.save(head_path(models_dir, after.encoder))
     return run.finish(after, figures)
 
 
-def _plain(run: Run, encoder: Encoder) -> Candidate:
-    vectors = run.vectors(encoder)
-    return _probed(run, encoder.spec, vectors, best_probe(_probes(run, vectors)))
+def _encoder(run: Run, weights: Path, transform: ResNet50Transform) -> ResNet50Encoder:
+    spec = resnet50_spec(file_sha256(weights), transform)
+    return ResNet50Encoder(spec, weights, run.threads, transform)
 
 
-def _probes(run: Run, vectors: Mapping[Part, NDArray[np.float32]]) -> list[LinearProbe]:
+def _probes(run: Run, vectors: Vectors) -> list[LinearProbe]:
     return train_probes(
         vectors[Part.TRAIN],
         run.parts[Part.TRAIN].targets,
@@ -144,34 +131,41 @@ def _probes(run: Run, vectors: Mapping[Part, NDArray[np.float32]]) -> list[Linea
     )
 
 
-def _probed(
-    run: Run,
-    spec: EncoderSpec,
-    vectors: Mapping[Part, NDArray[np.float32]],
-    probe: LinearProbe,
-) -> Candidate:
+def _probed(run: Run, spec: EncoderSpec, vectors: Vectors, probe: LinearProbe) -> Candidate:
     head = CategoryHead(run.split.categories, probe.weight, probe.bias, 1.0, spec.fingerprint)
     return calibrated(Candidate(spec, vectors, head), run.parts)
 
 
-def _centres(vectors: NDArray[np.float32], targets: NDArray[np.int64]) -> NDArray[np.float32]:
+def _centres(run: Run, vectors: Vectors) -> NDArray[np.float32]:
     """The mean vector of each category, (categories, dimension): a first guess at a head."""
-    totals = np.zeros((int(targets.max()) + 1, vectors.shape[1]), np.float32)
-    np.add.at(totals, targets, vectors)
-    counts = np.bincount(targets).astype(np.float32)
-    return totals / counts[:, None]
+    targets = run.parts[Part.TRAIN].targets
+    centres = [vectors[Part.TRAIN][targets == number] for number in range(run.categories)]
+    return np.stack([vectors.mean(axis=0) for vectors in centres])
 
 
-def _run_tuning(
-    run: Run, network: FineTuned, recipe: Recipe, transform: ResNet50Transform
+def _tune(
+    run: Run,
+    weights: Path,
+    recipe: Recipe,
+    transform: ResNet50Transform,
+    head: NDArray[np.float32],
 ) -> FineTuning:
+    """Train, or go on training, and keep the weights of the best epoch in the run's folder."""
+    device = best_device()
+    network = build_network(weights)
     tuning = FineTuning(
-        network,
-        run.pixels(Part.TRAIN, round(recipe.size * SPARE_PIXELS)),
+        FineTuned(
+            network,
+            recipe.stages,
+            torch.from_numpy(head),
+            scale=LOGIT_SCALE,
+            mixed=prefers_bfloat16(device),
+        ),
+        run.pixels(Part.TRAIN, transform.resize),
         run.pixels(Part.VALIDATION, transform.resize),
         recipe,
         transform,
-        best_device(),
+        device,
     )
     with scalar_log(run.folder / TENSORBOARD) as log:
 
@@ -183,14 +177,28 @@ def _run_tuning(
             )
 
         tuning.run(run.folder / CHECKPOINT, on_epoch, partial(run.tell, "training"))
-    history = tuning.history
+    save_state(run.folder / WEIGHTS, network.state_dict(), {})
+    _draw_history(run.folder / CURVES, tuning.history)
+    return tuning
+
+
+def _tuned(run: Run, network: FineTuned, transform: ResNet50Transform) -> Candidate:
+    """The trained network as the encoder that it becomes, with its head."""
+    encoder = _encoder(run, run.folder / WEIGHTS, transform)
+    weight = network.head_weight().detach().cpu().numpy()
+    bias = np.zeros(run.categories, np.float32)
+    head = CategoryHead(run.split.categories, weight, bias, 1.0, encoder.spec.fingerprint)
+    return calibrated(Candidate(encoder.spec, run.vectors(encoder), head), run.parts)
+
+
+def _draw_history(path: Path, history: Sequence[Epoch]) -> None:
     draw_curves(
-        run.folder / CURVES,
+        path,
         ("epoch", [float(number + 1) for number in range(len(history))]),
         {
             "loss": {
                 "train": [epoch.loss for epoch in history],
-                "validation": [epoch.validation_loss for epoch in history],
+                "validation, categories alone": [epoch.validation_loss for epoch in history],
             },
             "accuracy": {
                 "train, changed photos": [epoch.accuracy for epoch in history],
@@ -198,4 +206,3 @@ def _run_tuning(
             },
         },
     )
-    return tuning

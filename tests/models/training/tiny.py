@@ -22,7 +22,6 @@ from models.training.split import Part, examples, split_photos
 from models.training.state import save_state
 
 COLOURS = {"Home / Lamps": (200, 60, 60), "Home / Rugs": (60, 180, 60), "Toys": (60, 60, 200)}
-SIDE = 40
 RECIPE = Recipe(
     stages=1, size=32, epochs=3, batch=8, lr=1e-3, metric_loss=MetricLoss.SUPCON, seed=3
 )
@@ -82,7 +81,7 @@ def tuning(folder: Path, recipe: Recipe = RECIPE) -> FineTuning:
     """A fine-tuning of the small network on the catalogue."""
     return FineTuning(
         small_tuned(recipe.stages),
-        pixel_set(Part.TRAIN, folder / "cache", SIDE),
+        pixel_set(Part.TRAIN, folder / "cache", TRANSFORM.resize),
         pixel_set(Part.VALIDATION, folder / "cache", TRANSFORM.resize),
         recipe,
         TRANSFORM,
