@@ -258,4 +258,4 @@ def _say_what_next(figures: Mapping[str, Any]) -> None:
             f"makes it faster, `marketlens encoder migrate {label}` changes searches to it."
         )
     else:
-        typer.echo(f"Categories are from now on predicted by this head for {label}.")
+        typer.echo(f"This head predicts categories wherever {label} is the active encoder.")
