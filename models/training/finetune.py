@@ -88,9 +88,12 @@ class FineTuning:
 
     @property
     def best(self) -> int:
-        """The number of the epoch that did best on the validation photos, from 0 on."""
-        scores = [(epoch.validation_accuracy, -epoch.validation_loss) for epoch in self.history]
-        return scores.index(max(scores))
+        """The number of the epoch that did best on the validation photos, from 0 on.
+
+        By its loss: their accuracy goes up and down by a few photos, whatever is learned.
+        """
+        losses = [epoch.validation_loss for epoch in self.history]
+        return losses.index(min(losses))
 
     def run(
         self, checkpoint: Path, on_epoch: Callable[[int, Epoch], None], on_progress: OnProgress
