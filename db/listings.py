@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, and_, exists, func, or_, select, update
+from sqlalchemy import Row, Select, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from db.categories import category_ids, ensure_categories
@@ -292,15 +292,6 @@ def _views(session: Session, statement: Select[Listing, str | None]) -> list[Lis
     for listing_id, sha256 in photos:
         by_id[listing_id].photos.append(sha256)
     return views
-
-
-def are_all_of_feed(session: Session, feed: str) -> bool:
-    """Whether no listing that can be found came from anywhere else than this feed."""
-    others = exists().where(
-        Listing.status == ListingStatus.ACTIVE,
-        or_(Listing.feed.is_(None), Listing.feed != feed),
-    )
-    return not session.scalar(select(others))
 
 
 def count_active(session: Session) -> int:

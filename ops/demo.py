@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from rich.progress import track
 from rich.table import Table
 
 from db.listing_photos import count_photos
-from db.listings import are_all_of_feed, count_active
+from db.listings import count_active, feed_size
 from db.session import Database
 from db.tables import Encoder
 from models.encoders.library import EncoderLibrary
@@ -71,6 +72,19 @@ def with_an_encoder(settings: Settings, say: Say) -> Settings:
     return settings
 
 
+def choose_encoder(
+    feed: str, database: Database, library: EncoderLibrary, models_dir: Path, now: datetime
+) -> Encoder:
+    """The encoder that the settings ask for, at once, if all listings are the demo's feed's.
+
+    To whom it is no demo, only `encoder migrate` changes what searches are made with.
+    """
+    with database.read() as session:
+        is_demo = count_active(session) == feed_size(session, feed)[0]
+    choose = impose_encoder if is_demo else settle_encoder
+    return choose(database, library, models_dir, now)
+
+
 @contextmanager
 def demo_machine(settings: Settings, console: Console) -> Iterator[tuple[Machine, Path]]:
     """The machine of the demo, with the sample catalogue drawn, seeded and searchable."""
@@ -80,16 +94,7 @@ def demo_machine(settings: Settings, console: Console) -> Iterator[tuple[Machine
     if not sample.exists():
         options = ("--listings", str(LISTINGS), "--seed", str(SEED))
         _run(environment, "sample", str(sample), *options)
-
-    def choose(
-        database: Database, library: EncoderLibrary, models_dir: Path, now: datetime
-    ) -> Encoder:
-        # It shows what the settings ask for, at once; but for whom this is no demo, by `migrate`.
-        with database.read() as session:
-            is_demo = are_all_of_feed(session, sample.name)
-        change = impose_encoder if is_demo else settle_encoder
-        return change(database, library, models_dir, now)
-
+    choose = partial(choose_encoder, sample.name)
     with machine_up(settings, console.print, choose) as machine:
         machine.wait_until_ready()
         _run(machine.environment, "seed", str(sample))

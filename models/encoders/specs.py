@@ -33,7 +33,7 @@ class ResNet50Transform:
     def of_size(cls, crop: int) -> Self:
         """The preset for squares of `crop` pixels, which keep as much of the photo as 224 do."""
         preset = cls()
-        return replace(preset, resize=round(crop * preset.resize / preset.crop), crop=crop)
+        return replace(preset, resize=crop * preset.resize // preset.crop, crop=crop)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from models.domain import EncoderSpec
 from models.encoders.base import Encoder
 from models.encoders.package import write_package
 from models.encoders.resnet50 import ResNet50Encoder, build_network
-from models.encoders.specs import RESNET50_TRANSFORM, ResNet50Transform, resnet50_spec
+from models.encoders.specs import ResNet50Transform, resnet50_spec
 from models.head import CategoryHead, head_path
 from models.training.charts import draw_curves
 from models.training.device import best_device, prefers_bfloat16
@@ -39,12 +39,6 @@ WEIGHTS: Final = "weights.safetensors"
 
 LOGIT_SCALE: Final = 16.0
 """What cosines are multiplied with: enough to be sure of a category, and not too sure."""
-
-
-def transform_of(size: int) -> ResNet50Transform:
-    """The transform of a network that sees `size` pixels a side, in ResNet-50's proportions."""
-    proportion = RESNET50_TRANSFORM.resize / RESNET50_TRANSFORM.crop
-    return ResNet50Transform(resize=int(size * proportion), crop=size)
 
 
 def train_probe(run: Run, encoder: Encoder, models_dir: Path) -> dict[str, Any]:
@@ -79,7 +73,7 @@ def fine_tune(run: Run, weights: Path, recipe: Recipe, models_dir: Path) -> dict
     """
     torch.set_num_threads(run.threads)
     started = monotonic()
-    transform = transform_of(recipe.size)
+    transform = ResNet50Transform.of_size(recipe.size)
     plain = _encoder(run, weights, transform)
     vectors = run.vectors(plain)
     before = _probed(run, plain.spec, vectors, best_probe(_probes(run, vectors)))

@@ -89,6 +89,8 @@ def test_the_settings_decide_until_something_is_embedded(
         assert active_encoder(session) is None
         assert adopt_encoder(session, FIRST, clock()).spec == FIRST
         assert adopt_encoder(session, SECOND, clock()).spec == SECOND
+        # Nothing was ever found with the first: it is none to roll back to.
+        assert [row.activated_at for row in all_encoders(session) if row.spec == FIRST] == [None]
     assert statuses(any_database) == {"hog": "registered", "resnet50": "active"}
     second = register(any_database, SECOND)
     embed(any_database, second, list_photos(any_database, 1))

@@ -1,0 +1,39 @@
+"""The demo shows another encoder at once, but never to whom it is no demo."""
+
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+import pytest
+
+from db.embeddings import add_embeddings
+from db.encoders import adopt_encoder
+from db.listing_photos import PhotoData, ensure_photos
+from db.listings import ListingData, upsert_listings
+from db.session import Database
+from models.encoders.library import EncoderLibrary
+from models.encoders.specs import resolve_spec
+from ops.demo import choose_encoder
+from tests.conftest import Clock
+
+HOG = resolve_spec("hog", None)
+
+
+@pytest.mark.parametrize(
+    ("feed", "is_demo"), [("sample-39-7", True), ("a real one", False), (None, False)]
+)
+def test_only_a_catalogue_of_the_demo_is_given_another_encoder(
+    database: Database, tmp_path: Path, feed: str | None, *, is_demo: bool
+) -> None:
+    weights = tmp_path / "weights.safetensors"
+    weights.write_bytes(b"nobody loads them")
+    library = EncoderLibrary("resnet50", weights, tmp_path / "models")
+    now = Clock()()
+    with database.write() as session:
+        upsert_listings(session, [ListingData(uuid4(), "A lamp")], now, feed="sample-39-7")
+        upsert_listings(session, [ListingData(uuid4(), "A mug")], now, feed=feed)
+        (photo_id,) = ensure_photos(session, [PhotoData("0" * 64, 3, 4)], now).values()
+        active = adopt_encoder(session, HOG, now)
+        add_embeddings(session, active.id, {photo_id: np.ones(HOG.dimension, np.float32)})
+    chosen = choose_encoder("sample-39-7", database, library, tmp_path / "models", now)
+    assert chosen.spec == (library.configured() if is_demo else HOG)
