@@ -5,7 +5,7 @@ BIN := .venv/bin
 ONCE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test faults bench lint types contracts pytest format lock clean
+.PHONY: help setup demo test faults soak bench lint types contracts pytest format lock clean
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,9 +21,13 @@ test: setup lint types contracts pytest ## Linter, formatter check, types, impor
 faults: setup ## Kill seeds at ten random moments, on both databases
 	MARKETLENS_TEST_KILLS=10 $(BIN)/pytest tests/e2e/test_killed_seeds.py
 
-bench: setup ## Figures: photo cleaning, and a feed of a million products (ten minutes)
+soak: setup ## Search for ten minutes while listings come, go and are indexed anew
+	MARKETLENS_TEST_SOAK_S=600 $(BIN)/pytest -s tests/e2e/test_soak.py
+
+bench: setup ## Figures: photo cleaning, a feed of a million products, an index of a million photos
 	$(BIN)/python benchmarks/photo_cleaning.py
 	$(BIN)/python benchmarks/feed_intake.py
+	$(BIN)/python -m benchmarks.index --rows 1000000 --compare
 
 lint: setup ## Linter and formatter check
 	$(BIN)/ruff check .

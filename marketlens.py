@@ -29,6 +29,8 @@ ROOM_OF = {
     "train": "workers.commands",
     "evaluate": "workers.commands",
     "encoder": "workers.commands",
+    "index": "workers.commands",
+    "duplicates": "workers.commands",
 }
 
 

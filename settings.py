@@ -78,6 +78,20 @@ class Settings(BaseSettings):
     keep_generations: int = Field(
         default=3, ge=1, description="Index generations kept on disk, the live one included."
     )
+    index_memory_bytes: int | None = Field(
+        default=None,
+        ge=1,
+        description="What the parts of an index that most searches read may take in memory; a "
+        "quarter of the machine's by default.",
+    )
+    auto_reindex: bool = Field(
+        default=True, description="Whether the index is rebuilt by itself when much has changed."
+    )
+    index_url: str | None = Field(
+        default=None,
+        description="A Milvus server that keeps the index for all search workers, such as"
+        " `http://localhost:19530`; by default each keeps its own, with FAISS.",
+    )
     geocoder: str | None = Field(
         default=None,
         description="geopy's name of a service that locates feeds' places, such as `nominatim`.",

@@ -30,6 +30,7 @@ STATUS_OF: dict[type[errors.MarketlensError], HTTPStatus] = {
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.ReindexRunning: HTTPStatus.CONFLICT,
+    errors.CursorExpired: HTTPStatus.GONE,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.NothingIndexed: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.WeightsError: HTTPStatus.INTERNAL_SERVER_ERROR,

@@ -22,7 +22,8 @@ MAX_ROWS = 1_000
 MAX_LISTINGS_BYTES = 10_000_000
 MAX_FILES = 4_000
 MAX_FIELDS = 20
-LISTING_COLUMNS = ("id", "title", "description", "category", "price", "currency", "location")
+# Those of a bulk row that a cell of CSV can hold as it is: all but its photos.
+LISTING_COLUMNS = tuple(name for name in BatchRowIn.model_fields if name != "photos")
 
 
 def media_type(request: Request) -> str:
@@ -39,10 +40,12 @@ async def read_form(request: Request, *, max_files: int) -> AsyncIterator[FormDa
         yield form
 
 
-async def photo_bytes(form: FormData, name: str, max_bytes: int) -> list[bytes]:
-    """The photos in all parts of this name. Raises InvalidInput when there is none."""
+async def photo_bytes(
+    form: FormData, name: str, max_bytes: int, *, required: bool = True
+) -> list[bytes]:
+    """The photos in all parts of this name. Raises InvalidInput when there has to be one."""
     parts = [part for part in form.getlist(name) if isinstance(part, UploadFile)]
-    if not parts:
+    if required and not parts:
         raise InvalidInput(f"The form needs a file in its part {name!r}.")
     return [await _read(part, max_bytes) for part in parts]
 

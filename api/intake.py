@@ -55,24 +55,24 @@ def store_photo(desk: Desk, data: bytes) -> PhotoData:
 
 
 def ask_about_photo(desk: Desk, question: JobType, data: bytes, options: Mapping[str, Any]) -> Job:
-    """Accept a search, an embedding or a prediction of a photo."""
+    """Accept an embedding or a prediction of a photo."""
     photo = store_photo(desk, data)
-    return _accept_and_publish(desk, question, {"photo": photo.sha256, **options}, total=1)
+    return accept_and_publish(desk, question, {"photo": photo.sha256, **options}, total=1)
 
 
 def ask_about_listing(
     desk: Desk, question: JobType, listing_id: UUID, options: Mapping[str, Any]
 ) -> Job:
-    """Accept a search or a prediction by the photos of one of our listings. Raises NotFound."""
+    """Accept a prediction by the photos of one of our listings. Raises NotFound."""
     with desk.database.read() as session:
         get_listing(session, listing_id)
     payload = {"listing_id": str(listing_id), **options}
-    return _accept_and_publish(desk, question, payload, total=1)
+    return accept_and_publish(desk, question, payload, total=1)
 
 
 def reindex(desk: Desk) -> Job:
     """Accept a rebuild of the index. Raises ReindexRunning."""
-    return _accept_and_publish(desk, JobType.REINDEX, {})
+    return accept_and_publish(desk, JobType.REINDEX, {})
 
 
 def put_listing(desk: Desk, listing: ListingData, photos: Sequence[bytes]) -> Job:
@@ -201,9 +201,10 @@ def _row_error(
     return None
 
 
-def _accept_and_publish(
+def accept_and_publish(
     desk: Desk, job_type: JobType, payload: dict[str, Any], total: int = 0
 ) -> Job:
+    """Store a job, and tell the workers."""
     with desk.database.write() as session:
         job = jobs.accept(session, job_type, payload, job_id=uuid4(), now=desk.now(), total=total)
     desk.publisher.publish([job])

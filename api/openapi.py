@@ -1,12 +1,13 @@
 """How questions about a photo and their answers are described in OpenAPI."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
 from pydantic import BaseModel
 
 from api.errors import responses
-from api.schemas import ByListing, JobOut
+from api.schemas import JobOut
 from api.submission import PHOTO_PART
 from models.domain import JobStatus, JobType
 
@@ -33,21 +34,46 @@ MATCH_EXAMPLE: Final = {
 """A listing that was found."""
 
 
+PHOTO: Final = {"type": "string", "format": "binary"}
+ONE_PHOTO: Final = {PHOTO_PART: PHOTO}
+BY_LISTING: Final = {"a listing": {"listing_id": MATCH_EXAMPLE["listing_id"]}}
+
+
 def described_body(
-    options: type[BaseModel] | None = None, by_listing: type[ByListing] | None = None
+    options: type[BaseModel] | None = None,
+    body: type[BaseModel] | None = None,
+    *,
+    photos: Mapping[str, Any] = ONE_PHOTO,
+    examples: Mapping[str, Any] = BY_LISTING,
 ) -> dict[str, Any]:
-    """A body: a photo with `options`, or JSON `by_listing`."""
-    properties = {PHOTO_PART: {"type": "string", "format": "binary"}}
-    if options:
-        properties |= options.model_json_schema()["properties"]
+    """A form with `photos` and `options`, or JSON `body`, of which `examples` are given."""
+    properties = {**photos, **(inlined(options)["properties"] if options else {})}
     form = {"type": "object", "required": [PHOTO_PART], "properties": properties}
     content: dict[str, Any] = {"multipart/form-data": {"schema": form}}
-    if by_listing:
+    if body:
         content["application/json"] = {
-            "schema": by_listing.model_json_schema(),
-            "example": {"listing_id": MATCH_EXAMPLE["listing_id"]},
+            "schema": inlined(body),
+            "examples": {name: {"value": value} for name, value in examples.items()},
         }
     return {"requestBody": {"required": True, "content": content}}
+
+
+def inlined(model: type[BaseModel]) -> dict[str, Any]:
+    """A model's JSON schema with its definitions where they are used: it stands in any document."""
+    schema = model.model_json_schema()
+    definitions = schema.pop("$defs", {})
+
+    def resolved(part: Any) -> Any:
+        if isinstance(part, list):
+            return [resolved(item) for item in part]
+        if not isinstance(part, dict):
+            return part
+        if "$ref" in part:
+            part = definitions[part["$ref"].rpartition("/")[2]] | part
+        return {name: resolved(value) for name, value in part.items() if name != "$ref"}
+
+    described: dict[str, Any] = resolved(schema)
+    return described
 
 
 def described_answer(question: JobType, result: dict[str, Any]) -> dict[int | str, dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from pydantic import (
@@ -21,13 +21,14 @@ from db.listings import (
     ListingView,
 )
 from db.tables import Generation, Job
-from models.domain import EncoderStatus, GenerationStatus, JobStatus, JobType
+from models.domain import EncoderStatus, GenerationStatus, JobStatus, JobType, ListingStatus
 from models.offers import (
     MAX_CATEGORY_DEPTH,
     MAX_CATEGORY_NAME,
     MAX_CATEGORY_PATH,
     MAX_DESCRIPTION,
     MAX_LOCATION,
+    MAX_SELLER,
     MAX_TITLE,
 )
 
@@ -56,6 +57,12 @@ def _category_path(path: str) -> str:
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_storable)]
 
+CategoryPath = Annotated[Text, AfterValidator(_category_path)]
+Price = Annotated[Decimal, Field(ge=0, max_digits=14, decimal_places=2)]
+
+ShownStatus = Literal[ListingStatus.ACTIVE, ListingStatus.RESERVED, ListingStatus.SOLD]
+"""What a listing may be; that it is deleted, nobody states."""
+
 
 class Problem(BaseModel):
     """An error (RFC 9457)."""
@@ -74,16 +81,6 @@ class ByListing(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     listing_id: UUID = Field(description="Ask about this listing's photos.")
-
-
-class SearchOptions(BaseModel):
-    """What a search may say beside what it searches by."""
-
-    limit: int = Field(default=10, ge=1, le=MAX_LIMIT, description="At most so many listings.")
-
-
-class SearchIn(SearchOptions, ByListing):
-    """A search by listing: it finds others that look like it."""
 
 
 class PredictionOptions(BaseModel):
@@ -108,6 +105,9 @@ class ListingIn(BaseModel):
                 "price": "12.50",
                 "currency": "GBP",
                 "location": "Leeds, West Yorkshire",
+                "latitude": 53.8,
+                "longitude": -1.55,
+                "seller": "sam-4711",
             }
         },
     )
@@ -120,11 +120,21 @@ class ListingIn(BaseModel):
     price: Decimal | None = Field(default=None, ge=0, max_digits=14, decimal_places=2)
     currency: str | None = Field(default=None, pattern="^[A-Z]{3}$", description="ISO 4217.")
     location: Annotated[Text, Field(max_length=MAX_LOCATION)] | None = None
+    latitude: float | None = Field(default=None, ge=-90, le=90, description="Degrees of WGS 84.")
+    longitude: float | None = Field(
+        default=None, ge=-180, le=180, description="Degrees of WGS 84, east positive."
+    )
+    seller: Annotated[Text, Field(max_length=MAX_SELLER)] | None = Field(
+        default=None, description="The caller's name for who sells it."
+    )
+    status: ShownStatus = ListingStatus.ACTIVE
 
     @model_validator(mode="after")
-    def _price_has_currency(self) -> Self:
+    def _pairs_are_whole(self) -> Self:
         if (self.price is None) != (self.currency is None):
             raise ValueError("price and currency go together")
+        if (self.latitude is None) != (self.longitude is None):
+            raise ValueError("latitude and longitude go together")
         return self
 
     def to_data(self, listing_id: UUID) -> ListingData:
@@ -137,6 +147,10 @@ class ListingIn(BaseModel):
             price=None if self.price is None else self.price.quantize(Decimal("0.01")),
             currency=self.currency,
             location=self.location or None,
+            latitude=self.latitude,
+            longitude=self.longitude,
+            seller=self.seller or None,
+            status=self.status,
         )
 
 
@@ -173,6 +187,10 @@ class ListingOut(BaseModel):
     price: Decimal | None
     currency: str | None
     location: str | None
+    latitude: float | None
+    longitude: float | None
+    seller: str | None
+    status: ListingStatus
     photos: list[PhotoOut]
     created_at: datetime
     updated_at: datetime
@@ -189,6 +207,10 @@ class ListingOut(BaseModel):
             price=row.price,
             currency=row.currency,
             location=row.location,
+            latitude=row.latitude,
+            longitude=row.longitude,
+            seller=row.seller,
+            status=row.status,
             photos=[PhotoOut.of(sha256) for sha256 in view.photos],
             created_at=row.created_at,
             updated_at=row.updated_at,

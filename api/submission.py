@@ -87,7 +87,7 @@ async def answer(
 
 def read_job(desk: Desk, job_id: UUID, question: JobType, response: Response) -> JobOut:
     """A job of this kind; sets `Retry-After` while it has not ended. Raises NotFound."""
-    job = _find(desk, job_id, question)
+    job = find_job(desk, job_id, question)
     if not job.status.terminal:
         response.headers["Retry-After"] = "1"
     return JobOut.of(job)
@@ -95,7 +95,7 @@ def read_job(desk: Desk, job_id: UUID, question: JobType, response: Response) ->
 
 def cancel_job(desk: Desk, job_id: UUID, question: JobType) -> JobOut:
     """Cancel a job of this kind; one that has ended stays as it is. Raises NotFound."""
-    _find(desk, job_id, question)
+    find_job(desk, job_id, question)
     with desk.database.write() as session:
         return JobOut.of(jobs.cancel(session, job_id, desk.now()))
 
@@ -117,11 +117,12 @@ async def _wait_for(desk: Desk, job: Job, wait_s: float) -> Job:
     deadline = monotonic() + wait_s
     while not job.status.terminal and monotonic() < deadline:
         await asyncio.sleep(POLL_EVERY_S)
-        job = await run_in_threadpool(_find, desk, job.id, job.type)
+        job = await run_in_threadpool(find_job, desk, job.id, job.type)
     return job
 
 
-def _find(desk: Desk, job_id: UUID, question: JobType) -> Job:
+def find_job(desk: Desk, job_id: UUID, question: JobType) -> Job:
+    """A job of this kind. Raises NotFound."""
     with desk.database.read() as session:
         job = jobs.get(session, job_id)
     if job.type is not question:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import collate, func, select
+from sqlalchemy import Select, collate, func, select, true
 from sqlalchemy.orm import Session
 
 from db.listing_photos import is_shown
@@ -12,7 +12,7 @@ from models.domain import GenerationStatus, JobType, ListingStatus
 
 
 def photos_under(session: Session, prefix: str) -> dict[str, bool]:
-    """The SHA-256 of the photos that begin so, and whether an active listing shows each."""
+    """The SHA-256 of the photos that begin so, and whether a listing shows each."""
     # Compared byte by byte, as SQLite does: a language's rules may put "aa" after "z".
     sha256 = collate(Photo.sha256, "C") if is_postgresql(session) else Photo.sha256
     rows = session.execute(
@@ -25,7 +25,7 @@ def photos_under(session: Session, prefix: str) -> dict[str, bool]:
             session.scalars(
                 select(ListingPhoto.photo_id)
                 .join(Listing, Listing.id == ListingPhoto.listing_id)
-                .where(ListingPhoto.photo_id.in_(chunk), Listing.status == ListingStatus.ACTIVE)
+                .where(ListingPhoto.photo_id.in_(chunk), Listing.status != ListingStatus.DELETED)
             )
         )
     return {row.sha256: row.id in shown for row in rows}
@@ -33,17 +33,35 @@ def photos_under(session: Session, prefix: str) -> dict[str, bool]:
 
 def named(session: Session, hashes: Collection[str]) -> set[str]:
     """Those of the SHA-256 that are a listing's photo, or that a search was made with."""
+    # Earlier releases searched with a single photo, and their searches can be retried.
     query_photo = Job.payload["photo"].as_string()
     found: set[str] = set()
     for chunk in chunks(hashes):
         found.update(session.scalars(select(Photo.sha256).where(Photo.sha256.in_(chunk))))
         searched = select(query_photo).where(Job.type == JobType.SEARCH, query_photo.in_(chunk))
         found.update(session.scalars(searched))
+        for examples in ("positive", "negative"):
+            found.update(session.scalars(_among_examples(session, examples, chunk)))
     return found
 
 
+def _among_examples(session: Session, examples: str, hashes: list[str]) -> Select[str]:
+    """Those of the SHA-256 that are in such a list of a search's payload."""
+    if is_postgresql(session):
+        listed = func.jsonb_array_elements_text(Job.payload[examples])
+    else:
+        listed = func.json_each(Job.payload, f"$.{examples}")
+    example = listed.table_valued("value", name="example")
+    return (
+        select(example.c.value)
+        .select_from(Job)
+        .join(example, true())
+        .where(Job.type == JobType.SEARCH, example.c.value.in_(hashes))
+    )
+
+
 def count_unshown(session: Session, encoder_id: int) -> int:
-    """How many photos this encoder has embedded that no active listing shows."""
+    """How many photos this encoder has embedded that no listing shows."""
     statement = (
         select(func.count())
         .select_from(Embedding)

@@ -70,7 +70,7 @@ def vector_of_hash(session: Session, encoder_id: int, sha256: str) -> NDArray[np
 
 
 def live_vectors_of(session: Session, encoder_id: int, photo_ids: Sequence[int]) -> Vectors:
-    """The vectors of those photos that have one and are shown by an active listing."""
+    """The vectors of those photos that have one and are shown by a listing."""
     rows = [
         (row.photo_id, row.vector)
         for chunk in chunks(photo_ids)
@@ -116,7 +116,7 @@ def photos_of_both(session: Session, encoder_id: int, other_id: int) -> list[int
 
 
 def count_live(session: Session, encoder_id: int) -> int:
-    """How many photos have a vector of this encoder and are shown by an active listing."""
+    """How many photos have a vector of this encoder and are shown by a listing."""
     return (
         session.scalar(
             select(func.count())
@@ -128,7 +128,7 @@ def count_live(session: Session, encoder_id: int) -> int:
 
 
 def photos_lacking(session: Session, encoder_id: int | None) -> IdSet:
-    """Photos of active listings that this encoder has not embedded; all of them if it is None."""
+    """Photos of listings that this encoder has not embedded; all of them if it is None."""
     is_embedded = exists().where(Embedding.encoder_id == encoder_id, Embedding.photo_id == Photo.id)
     return IdSet(
         session.scalars(
@@ -140,7 +140,7 @@ def photos_lacking(session: Session, encoder_id: int | None) -> IdSet:
 
 
 def photos_to_embed(session: Session, encoder_id: int | None) -> AbstractSet[int]:
-    """Photos of active listings that this encoder has not embedded and no open job will.
+    """Photos of listings that this encoder has not embedded and no open job will.
 
     With None, those that no job will embed at all.
     """
@@ -150,7 +150,7 @@ def photos_to_embed(session: Session, encoder_id: int | None) -> AbstractSet[int
 
 
 def photos_to_queue(session: Session) -> IdSet:
-    """Photos of active listings that an established encoder lacks, and no open job will embed.
+    """Photos of listings that an established encoder lacks, and no open job will embed.
 
     Where no encoder is, those that no job will embed at all.
     """

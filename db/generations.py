@@ -5,14 +5,18 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import exists, func, select, update
 from sqlalchemy.orm import Session
 
-from db.tables import Encoder, Generation, Job
-from models.domain import OPEN_STATUSES, GenerationStatus, JobType
+from db.tables import Change, Encoder, Generation, Job
+from models.domain import OPEN_STATUSES, GenerationStatus, JobStatus, JobType
 from models.errors import Conflict, NotFound
 
 USABLE = (GenerationStatus.LIVE, GenerationStatus.RETIRED)
+KEPT = frozenset({*USABLE, GenerationStatus.BUILDING})
+"""Generations whose files somebody may still need."""
+KEPT = frozenset({*USABLE, GenerationStatus.BUILDING})
+"""Generations whose files somebody may still need."""
 
 
 def begin(session: Session, encoder_id: int, job_id: UUID, now: datetime) -> Generation:
@@ -73,6 +77,21 @@ def abandoned(session: Session) -> Sequence[Generation]:
     ).all()
 
 
+def end_forsaken(session: Session) -> list[int]:
+    """Note the builds that nobody goes on with, because their job has ended; gives their ids."""
+    job_is_open = exists().where(Job.id == Generation.job_id, Job.status.in_(OPEN_STATUSES))
+    forsaken = list(
+        session.scalars(
+            select(Generation.id).where(
+                Generation.status == GenerationStatus.BUILDING, ~job_is_open
+            )
+        )
+    )
+    for generation_id in forsaken:
+        end(session, generation_id, GenerationStatus.FAILED, "its job ended before it did")
+    return forsaken
+
+
 def live(session: Session, encoder_id: int) -> Generation | None:
     """The live generation of an encoder."""
     return session.scalar(
@@ -94,19 +113,57 @@ def usable(session: Session, encoder_id: int) -> Sequence[Generation]:
     rows = session.scalars(
         select(Generation)
         .where(Generation.encoder_id == encoder_id, Generation.status.in_(USABLE))
-        .order_by(Generation.activated_at.desc())
+        .order_by(Generation.activated_at.desc(), Generation.id.desc())
     ).all()
     return sorted(rows, key=lambda row: row.status is not GenerationStatus.LIVE)
 
 
+def previous(session: Session, encoder_id: int) -> Generation | None:
+    """The generation that was live before, if it is kept: a rollback returns to it."""
+    rows = usable(session, encoder_id)
+    return next((row for row in rows if row.status is GenerationStatus.RETIRED), None)
+
+
+def beyond(session: Session, encoder_id: int, keep: int) -> list[int]:
+    """The ids of all but the `keep` usable generations that were live last."""
+    return [row.id for row in usable(session, encoder_id)[keep:]]
+
+
 def retire_beyond(session: Session, encoder_id: int, keep: int) -> list[int]:
-    """Forget all but the newest `keep` usable generations; returns the ids to remove from disk."""
+    """Forget all but the `keep` usable generations that were live last; gives the others' ids.
+
+    From this commit on nobody opens them, so that their files can go when those who have are done.
+    """
     _lock(session, encoder_id)
-    surplus = [row.id for row in usable(session, encoder_id)[keep:]]
+    surplus = beyond(session, encoder_id, keep)
     session.execute(
         update(Generation).where(Generation.id.in_(surplus)).values(status=GenerationStatus.REMOVED)
     )
     return surplus
+
+
+def newest(session: Session, encoder_id: int) -> Generation | None:
+    """The usable generation that was built last; it may have been rolled back since."""
+    return max(usable(session, encoder_id), key=lambda row: row.id, default=None)
+
+
+def changed_since(session: Session, generation: Generation | None, at_most: int) -> int:
+    """How many photos have changed since this generation, or ever; counted up to `at_most`."""
+    number = 0 if generation is None else generation.last_change or 0
+    changed = (
+        select(Change.photo_id).where(Change.number > number).distinct().limit(at_most).subquery()
+    )
+    return session.scalars(select(func.count()).select_from(changed)).one()
+
+
+def reindex_failed_since(session: Session, moment: datetime) -> bool:
+    """Whether a reindex has failed, been refused or been cancelled since then."""
+    failed = exists().where(
+        Job.type == JobType.REINDEX,
+        Job.status.in_((JobStatus.FAILED, JobStatus.CANCELLED)),
+        Job.finished_at > moment,
+    )
+    return bool(session.scalar(select(failed)))
 
 
 def _lock(session: Session, encoder_id: int) -> None:

@@ -63,7 +63,7 @@ def set_photos(
 
     Those listings that are in `keep` keep the photos they have, behind these.
     """
-    before = _ids_shown(session, photos)
+    before = photo_ids_shown(session, photos)
     changed: dict[UUID, list[int]] = {}
     touched: set[int] = set()
     for listing_id, stated in photos.items():
@@ -84,7 +84,7 @@ def set_photos(
     return set(changed)
 
 
-def _ids_shown(session: Session, listing_ids: Iterable[UUID]) -> dict[UUID, list[int]]:
+def photo_ids_shown(session: Session, listing_ids: Iterable[UUID]) -> dict[UUID, list[int]]:
     """The photos of each listing that has some, in order."""
     found: dict[UUID, list[int]] = {}
     for chunk in chunks(listing_ids):
@@ -113,21 +113,6 @@ def photos_shown(session: Session, listing_ids: Iterable[UUID]) -> dict[UUID, li
     return found
 
 
-def listings_showing(session: Session, photo_ids: Collection[int]) -> dict[int, list[UUID]]:
-    """The active listings of each photo, in order of id."""
-    found: dict[int, list[UUID]] = {}
-    for chunk in chunks(photo_ids):
-        rows = session.execute(
-            select(ListingPhoto.photo_id, ListingPhoto.listing_id)
-            .join(Listing, Listing.id == ListingPhoto.listing_id)
-            .where(ListingPhoto.photo_id.in_(chunk), Listing.status == ListingStatus.ACTIVE)
-            .order_by(ListingPhoto.listing_id)
-        )
-        for photo_id, listing_id in rows:
-            found.setdefault(photo_id, []).append(listing_id)
-    return found
-
-
 class ShownIn(NamedTuple):
     """A listing that shows a photo, and its category."""
 
@@ -136,13 +121,13 @@ class ShownIn(NamedTuple):
 
 
 def shown_in(session: Session, photo_ids: Collection[int]) -> dict[int, ShownIn]:
-    """The active listing that shows each photo; of several, the first by id."""
+    """The listing that shows each photo; of several, the first by id."""
     found: dict[int, ShownIn] = {}
     for chunk in chunks(photo_ids):
         rows = session.execute(
             select(ListingPhoto.photo_id, Listing.id, Listing.category_id)
             .join(Listing, Listing.id == ListingPhoto.listing_id)
-            .where(ListingPhoto.photo_id.in_(chunk), Listing.status == ListingStatus.ACTIVE)
+            .where(ListingPhoto.photo_id.in_(chunk), Listing.status != ListingStatus.DELETED)
             .order_by(Listing.id)
         )
         for photo_id, listing_id, category_id in rows:
@@ -160,13 +145,13 @@ def photo_hashes(session: Session, photo_ids: Collection[int]) -> dict[int, str]
 
 
 def is_public(session: Session, sha256: str) -> bool:
-    """Whether an active listing shows this photo."""
+    """Whether a listing shows this photo."""
     return (
         session.scalar(
             select(Photo.id)
             .join(ListingPhoto, ListingPhoto.photo_id == Photo.id)
             .join(Listing, Listing.id == ListingPhoto.listing_id)
-            .where(Photo.sha256 == sha256, Listing.status == ListingStatus.ACTIVE)
+            .where(Photo.sha256 == sha256, Listing.status != ListingStatus.DELETED)
             .limit(1)
         )
         is not None
@@ -174,13 +159,13 @@ def is_public(session: Session, sha256: str) -> bool:
 
 
 def count_photos(session: Session) -> int:
-    """How many photos listings that can be found show."""
+    """How many photos listings show."""
     return (
         session.scalar(
             select(func.count(ListingPhoto.photo_id.distinct()))
             .select_from(ListingPhoto)
             .join(Listing, Listing.id == ListingPhoto.listing_id)
-            .where(Listing.status == ListingStatus.ACTIVE)
+            .where(Listing.status != ListingStatus.DELETED)
         )
         or 0
     )
@@ -188,14 +173,14 @@ def count_photos(session: Session) -> int:
 
 def photos_of(session: Session, listing_ids: Collection[UUID]) -> list[int]:
     """The photos of all these listings."""
-    found = _ids_shown(session, listing_ids)
+    found = photo_ids_shown(session, listing_ids)
     return [photo_id for photo_ids in found.values() for photo_id in photo_ids]
 
 
 def is_shown(photo_id: InstrumentedAttribute[int]) -> ColumnElement[bool]:
-    """The condition that an active listing shows this photo."""
+    """The condition that a listing shows this photo, whether it is for sale still or not."""
     return exists().where(
         ListingPhoto.photo_id == photo_id,
         Listing.id == ListingPhoto.listing_id,
-        Listing.status == ListingStatus.ACTIVE,
+        Listing.status != ListingStatus.DELETED,
     )

@@ -30,7 +30,7 @@ class ListingData:
     """A listing as its seller states it.
 
     `category` is a path such as `Bottoms / Trousers`, `location` a place such as `Poole, Dorset`;
-    degrees are WGS 84.
+    degrees are WGS 84. `seller` is whatever names the seller where the listing comes from.
     """
 
     id: UUID
@@ -42,6 +42,8 @@ class ListingData:
     location: str | None = None
     latitude: float | None = None
     longitude: float | None = None
+    seller: str | None = None
+    status: ListingStatus = ListingStatus.ACTIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ class Upserted:
 def upsert_listings(
     session: Session, listings: Sequence[ListingData], now: datetime, *, feed: str | None = None
 ) -> Upserted:
-    """Create or update listings by id; a deleted one becomes active again.
+    """Create or update listings by id; a deleted one comes back.
 
     A listing that is already as stated is not touched. Ids must be unique within a call. `feed`
     names the feed that states them; without one, they stay with the feed they are of.
@@ -176,7 +178,8 @@ def _columns(item: ListingData, categories: Mapping[str, int], feed: str | None)
         "county": county,
         "latitude": item.latitude,
         "longitude": item.longitude,
-        "status": ListingStatus.ACTIVE,
+        "seller": item.seller,
+        "status": item.status,
     }
     return columns if feed is None else columns | {"feed": feed}
 
@@ -188,13 +191,13 @@ def delete_listing(session: Session, listing_id: UUID, now: datetime) -> None:
 
 
 def delete_listings(session: Session, listing_ids: Sequence[UUID], now: datetime) -> int:
-    """Take out those of the listings that are active; returns how many were."""
+    """Take out those of the listings that are there; returns how many were."""
     deleted = [
         listing_id
         for chunk in chunks(listing_ids)
         for listing_id in session.scalars(
             select(Listing.id)
-            .where(Listing.id.in_(chunk), Listing.status == ListingStatus.ACTIVE)
+            .where(Listing.id.in_(chunk), Listing.status != ListingStatus.DELETED)
             # Locked in the order in which `upsert_listings` locks: an update takes any order.
             .order_by(Listing.id)
             .with_for_update()
@@ -212,10 +215,10 @@ def delete_listings(session: Session, listing_ids: Sequence[UUID], now: datetime
 
 
 def listings_of_feed(session: Session, feed: str, after: UUID | None, limit: int) -> list[UUID]:
-    """The next active listings that a feed has brought, in order of id, after this one."""
+    """The next listings that a feed has brought, in order of id, after this one."""
     statement = (
         select(Listing.id)
-        .where(Listing.feed == feed, Listing.status == ListingStatus.ACTIVE)
+        .where(Listing.feed == feed, Listing.status != ListingStatus.DELETED)
         .order_by(Listing.id)
         .limit(limit)
     )
@@ -225,8 +228,8 @@ def listings_of_feed(session: Session, feed: str, after: UUID | None, limit: int
 
 
 def feed_size(session: Session, feed: str) -> tuple[int, int]:
-    """How many active listings a feed has brought, and how many photos these show together."""
-    of_feed = (Listing.feed == feed, Listing.status == ListingStatus.ACTIVE)
+    """How many listings a feed has brought, and how many photos these show together."""
+    of_feed = (Listing.feed == feed, Listing.status != ListingStatus.DELETED)
     listings = session.scalar(select(func.count()).select_from(Listing).where(*of_feed))
     photos = session.scalar(
         select(func.count())
@@ -238,7 +241,7 @@ def feed_size(session: Session, feed: str) -> tuple[int, int]:
 
 
 def get_listing(session: Session, listing_id: UUID) -> ListingView:
-    """An active listing. Raises NotFound."""
+    """A listing. Raises NotFound."""
     views = views_of(session, [listing_id])
     if listing_id not in views:
         raise NotFound("There is no such listing.")
@@ -246,20 +249,20 @@ def get_listing(session: Session, listing_id: UUID) -> ListingView:
 
 
 def views_of(session: Session, listing_ids: Collection[UUID]) -> dict[UUID, ListingView]:
-    """The active ones among these listings, by id."""
+    """Those of these listings that are there, by id."""
     return {
         view.listing.id: view
         for chunk in chunks(listing_ids)
-        for view in _views(session, _active_listings().where(Listing.id.in_(chunk)))
+        for view in _views(session, _shown_listings().where(Listing.id.in_(chunk)))
     }
 
 
 def recent_listings(
     session: Session, limit: int, before: tuple[datetime, UUID] | None
 ) -> list[ListingView]:
-    """Active listings, newest first; `before` is the creation time and id of the last one seen."""
+    """Listings, newest first; `before` is the creation time and id of the last one seen."""
     statement = (
-        _active_listings().order_by(Listing.created_at.desc(), Listing.id.desc()).limit(limit)
+        _shown_listings().order_by(Listing.created_at.desc(), Listing.id.desc()).limit(limit)
     )
     if before is not None:
         created_at, listing_id = before
@@ -272,11 +275,11 @@ def recent_listings(
     return _views(session, statement)
 
 
-def _active_listings() -> Select[Listing, str | None]:
+def _shown_listings() -> Select[Listing, str | None]:
     return (
         select(Listing, Category.path)
         .outerjoin(Category, Listing.category_id == Category.id)
-        .where(Listing.status == ListingStatus.ACTIVE)
+        .where(Listing.status != ListingStatus.DELETED)
     )
 
 
@@ -294,11 +297,11 @@ def _views(session: Session, statement: Select[Listing, str | None]) -> list[Lis
     return views
 
 
-def count_active(session: Session) -> int:
-    """How many listings can be found."""
+def count_listings(session: Session) -> int:
+    """How many listings there are."""
     return (
         session.scalar(
-            select(func.count()).select_from(Listing).where(Listing.status == ListingStatus.ACTIVE)
+            select(func.count()).select_from(Listing).where(Listing.status != ListingStatus.DELETED)
         )
         or 0
     )

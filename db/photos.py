@@ -21,6 +21,7 @@ from tempfile import NamedTemporaryFile
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from db.stored_files import StoredFiles
 from models.errors import InvalidInput, NotFound, SetupError, Unavailable
 
 PREFIXES = tuple(f"{number:02x}" for number in range(256))
@@ -61,6 +62,11 @@ class PhotoStore:
             # Opened by a bare URL, these take any host key.
             raise SetupError("Photos can't be stored over SFTP: use a folder or an object store.")
         self._url = url
+
+    @property
+    def files(self) -> StoredFiles:
+        """What is kept beside the photos, out of their way."""
+        return StoredFiles(self._url)
 
     def put(self, data: bytes) -> str:
         """Store bytes, durably, and give their SHA-256; bytes that are there are not rewritten."""

@@ -10,6 +10,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from db.changes import number_changes
+from models.earth import haversine
 from models.errors import SetupError, Unavailable
 
 BUSY_TIMEOUT_MS = 5_000
@@ -36,7 +37,7 @@ def _connect_args(url: URL) -> dict[str, Any]:
 
 
 def _prepare_sqlite(engine: Engine) -> None:
-    """Durable commits, enforced foreign keys, and our own BEGIN.
+    """Durable commits, enforced foreign keys, our own BEGIN, and the one function it lacks.
 
     The driver's implicit BEGIN starts as a reader and fails with BUSY, timeout or not, when it
     later turns writer after another one has written: a writer must say so at the start.
@@ -53,11 +54,20 @@ def _prepare_sqlite(engine: Engine) -> None:
             "foreign_keys=ON",
         ):
             connection.execute(f"PRAGMA {pragma}")
+        connection.create_function("haversine", 4, _haversine, deterministic=True)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         mode = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
         connection.exec_driver_sql(f"BEGIN {mode}")
+
+
+def _haversine(*degrees: float | None) -> float | None:
+    """Of a place that isn't known there is none, as SQL has it."""
+    latitude, longitude, to_latitude, to_longitude = degrees
+    if latitude is None or longitude is None or to_latitude is None or to_longitude is None:
+        return None
+    return haversine(latitude, longitude, to_latitude, to_longitude)
 
 
 def _lacks_schema(error: Exception) -> bool:

@@ -119,16 +119,27 @@ class Listing(Base):
     """Something for sale. A deleted listing stays as a row, so that its id is never reused.
 
     `price_suspect` marks a joke price, `place` and `county` are the parts of `location`, degrees
-    are WGS 84, and `feed` names the feed that brought it, if one did.
+    are WGS 84, `seller` is whatever names the seller where the listing comes from, and `feed` names
+    the feed that brought it, if one did.
     """
 
     __tablename__ = "listings"
-    __table_args__ = (Index(None, "created_at", "id"),)
+    __table_args__ = (
+        Index(None, "created_at", "id"),
+        # Filters are answered from these alone: rows are wide, and lie in no order that helps.
+        Index(
+            "ix_listings_filter_category",
+            *("status", "category_id", "price", "currency", "latitude", "longitude"),
+            *("seller", "id"),
+        ),
+        Index("ix_listings_filter_price", "status", "price", "currency", "id"),
+        Index("ix_listings_filter_place", "status", "latitude", "longitude", "id"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     title: Mapped[str] = mapped_column(Text)
     description: Mapped[str] = mapped_column(Text, default="")
-    category_id: Mapped[int | None] = mapped_column(ForeignKey("categories.id"), index=True)
+    category_id: Mapped[int | None] = mapped_column(ForeignKey("categories.id"))
     price: Mapped[Decimal | None] = mapped_column(Numeric(14, 2))
     currency: Mapped[str | None] = mapped_column(String(3))
     price_suspect: Mapped[bool] = mapped_column(default=False, server_default=false())
@@ -137,6 +148,7 @@ class Listing(Base):
     county: Mapped[str | None] = mapped_column(Text)
     latitude: Mapped[float | None]
     longitude: Mapped[float | None]
+    seller: Mapped[str | None] = mapped_column(Text)
     feed: Mapped[str | None] = mapped_column(Text)
     status: Mapped[ListingStatus] = mapped_column(default=ListingStatus.ACTIVE)
     created_at: Mapped[datetime]
@@ -155,7 +167,10 @@ class Place(Base):
 
 
 class Photo(Base):
-    """A standardised photo, stored under its `sha256`; `id` keys the index."""
+    """A standardised photo, stored under its `sha256`; `id` keys the index.
+
+    `phash` is its perceptual hash as a signed integer of 64 bits, None until it is made.
+    """
 
     __tablename__ = "photos"
     __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012 - SQLAlchemy reads this
@@ -164,6 +179,7 @@ class Photo(Base):
     sha256: Mapped[str] = mapped_column(String(64), unique=True)
     width: Mapped[int]
     height: Mapped[int]
+    phash: Mapped[int | None] = mapped_column(BigId)
     created_at: Mapped[datetime]
 
 

@@ -4,7 +4,6 @@ The database is the truth. Photos are compared a 256th of the store at a time, s
 bounded however many there are.
 """
 
-import re
 import shutil
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
@@ -24,13 +23,11 @@ from etl.findings import Kind, Notes, Reconciliation
 from models.domain import GenerationStatus
 from models.errors import GenerationCorrupt, NotFound, ReindexRunning, Unavailable
 from models.index.proof import prove
+from workers.generation_folders import is_open, is_unused
+from workers.publishing import published_generations, published_manifest, unpublish_generation
 
 OnProgress = Callable[[str, int, int], None]
 """Called with what is being compared, how much of it is done, and how much there is."""
-
-# A generation's folder is named by its id. Beside it is what its build or its removal works on.
-_FOLDER = re.compile(r"([0-9]+)")
-_ASIDE = re.compile(r"\.([0-9]+)\.[0-9]+-[0-9a-f]{8}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +75,7 @@ def reconcile(
     if encoder is not None:
         _compare_live_generation(notes, machine, encoder, repairs)
     _compare_generation_folders(notes, machine, repair=repairs is not None)
+    _compare_published(notes, machine, repair=repairs is not None)
     on_progress("index", 1, 1)
     return notes.result()
 
@@ -164,10 +162,16 @@ def _compare_live_generation(
 
 
 def _problem_with(machine: Machine, live: Generation) -> str | None:
-    """Why search workers will refuse the live generation, if they will. Reads every byte."""
+    """Why search workers will refuse the live generation, if they will.
+
+    Reads every byte of it, unless it is only published: who fetches it does so.
+    """
     folder = machine.generations_dir / str(live.id)
     try:
-        prove(folder, live.manifest_sha256)
+        if machine.store.files.is_elsewhere and not folder.exists():
+            published_manifest(machine.store, live.id, live.manifest_sha256)
+        else:
+            prove(folder, live.manifest_sha256)
     except OSError as error:
         raise Unavailable(f"{folder} can't be read.") from error
     except GenerationCorrupt as error:
@@ -184,19 +188,24 @@ def _compare_generation_folders(notes: Notes, machine: Machine, *, repair: bool)
     with machine.database.read() as session:
         statuses = audit.generation_statuses(session)
     for folder in sorted(folders):
-        # Looked at again: what a build had aside is gone once its row is live.
-        if _is_orphaned(folder.name, statuses) and folder.exists():
+        # Looked at again: what a build had aside is gone once its row is live. What a process has
+        # open is removed when that process has let go of it.
+        if is_unused(folder, statuses) and folder.exists() and not is_open(folder):
             if repair:
                 shutil.rmtree(folder, ignore_errors=True)
             gone = repair and not folder.exists()
             notes.add(Kind.ORPHANED_GENERATIONS, [folder], repaired=gone)
 
 
-def _is_orphaned(name: str, statuses: dict[int, GenerationStatus]) -> bool:
-    """Whether a name is a generation's that no row has use for; others are somebody else's."""
-    if found := _FOLDER.fullmatch(name):
-        kept = {*generations.USABLE, GenerationStatus.BUILDING}
-        return statuses.get(int(found[1])) not in kept
-    if found := _ASIDE.fullmatch(name):
-        return statuses.get(int(found[1])) is not GenerationStatus.BUILDING
-    return False
+def _compare_published(notes: Notes, machine: Machine, *, repair: bool) -> None:
+    published = published_generations(machine.store)
+    with machine.database.read() as session:
+        statuses = audit.generation_statuses(session)
+    unused = sorted(number for number in published if statuses.get(number) not in generations.KEPT)
+    for generation_id in unused if repair else ():
+        unpublish_generation(machine.store, generation_id)
+    notes.add(
+        Kind.ORPHANED_GENERATIONS,
+        [f"published generation {generation_id}" for generation_id in unused],
+        repaired=repair,
+    )

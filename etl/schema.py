@@ -16,6 +16,7 @@ from models.offers import (
     MAX_CATEGORY_PATH,
     MAX_DESCRIPTION,
     MAX_LOCATION,
+    MAX_SELLER,
     MAX_TITLE,
 )
 
@@ -117,6 +118,7 @@ CLEAN_PRODUCTS = pa.DataFrameSchema(
         "county": _value(nullable=True),
         "latitude": _degrees(90),
         "longitude": _degrees(180),
+        "seller": _value(_at_most(MAX_SELLER), nullable=True),
     },
     checks=[_together("price", "currency"), _together("latitude", "longitude")],
     index=_ROW,

@@ -38,6 +38,7 @@ PRODUCTS_SCHEMA = pa.schema(
         ("county", pa.string()),
         ("latitude", pa.float64()),
         ("longitude", pa.float64()),
+        ("seller", pa.string()),
     ]
 )
 
@@ -177,6 +178,7 @@ def read_listings(path: Path) -> Iterator[ListingData]:
             location=row["location"],
             latitude=row["latitude"],
             longitude=row["longitude"],
+            seller=row["seller"],
         )
 
 

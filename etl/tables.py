@@ -46,7 +46,7 @@ class TableSpec:
 PRODUCTS = TableSpec(
     "Products.csv",
     ("id", "product_name", "category", "product_description", "price", "location"),
-    {"latitude": ("lat",), "longitude": ("lon", "lng", "long")},
+    {"latitude": ("lat",), "longitude": ("lon", "lng", "long"), "seller": ("seller_id",)},
 )
 IMAGES = TableSpec("Images.csv", ("id", "product_id"))
 

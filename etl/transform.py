@@ -52,7 +52,7 @@ def clean_products(raw: pd.DataFrame) -> Cleaned:
     `id` the text of a UUID in lower case; `title` and `description` str; `category` a path or None;
     `price` Decimal and `currency` its ISO 4217 code, or both None; `price_suspect` bool, whether
     nobody means that price; `location`, its `place` and its `county` str or None; `latitude` and
-    `longitude` float, in degrees, or both None.
+    `longitude` float, in degrees, or both None; `seller` str or None.
     """
     RAW_PRODUCTS.validate(raw)
     return _clean(raw, _PRODUCT_COLUMNS, CLEAN_PRODUCTS, PRODUCTS.name)
@@ -87,8 +87,8 @@ def parse_category(text: str) -> str | None:
     return _stated(CATEGORY_SEPARATOR.join(filter(None, names)))
 
 
-def parse_location(text: str) -> str | None:
-    """A place; None when none is stated."""
+def parse_name(text: str) -> str | None:
+    """A place or a seller; None when none is stated."""
     return _stated(clean_line(text))
 
 
@@ -131,11 +131,12 @@ _PRODUCT_COLUMNS: Mapping[str, tuple[str, Parser]] = {
     "price": ("price", _amount),
     "currency": ("price", _currency),
     "price_suspect": ("price", _is_suspect),
-    "location": ("location", parse_location),
-    "place": ("location", lambda text: split_location(parse_location(text))[0]),
-    "county": ("location", lambda text: split_location(parse_location(text))[1]),
+    "location": ("location", parse_name),
+    "place": ("location", lambda text: split_location(parse_name(text))[0]),
+    "county": ("location", lambda text: split_location(parse_name(text))[1]),
     "latitude": ("latitude", parse_degrees),
     "longitude": ("longitude", parse_degrees),
+    "seller": ("seller", parse_name),
 }
 _IMAGE_COLUMNS: Mapping[str, tuple[str, Parser]] = {
     "id": ("id", canonical_id),

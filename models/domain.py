@@ -13,6 +13,7 @@ class JobType(StrEnum):
     REINDEX = "reindex"
     EMBEDDING = "embedding"
     PREDICTION = "prediction"
+    DUPLICATES = "duplicates"
 
 
 class JobStatus(StrEnum):
@@ -34,9 +35,14 @@ OPEN_STATUSES = frozenset({JobStatus.QUEUED, JobStatus.RUNNING})
 
 
 class ListingStatus(StrEnum):
-    """Whether a listing can be found."""
+    """Whether a listing can be bought. All but the deleted ones are shown and can be found.
+
+    A search finds the active ones, unless its filter says otherwise.
+    """
 
     ACTIVE = "active"
+    RESERVED = "reserved"
+    SOLD = "sold"
     DELETED = "deleted"
 
 

@@ -13,6 +13,7 @@ MarketlensError
 ├── NotFound                no such thing
 ├── Conflict                not in the state that this needs
 │   └── ReindexRunning      one build at a time
+├── CursorExpired           a page can't follow the one before any more
 ├── Unavailable             try again later
 ├── NothingIndexed          listings, but none embedded by this encoder
 ├── WeightsError            an encoder's weights
@@ -105,6 +106,12 @@ class ReindexRunning(Conflict):
     """A reindex is already queued or running."""
 
     code = "reindex_running"
+
+
+class CursorExpired(MarketlensError):
+    """The pages before were found in a way that can't be gone on with; search again."""
+
+    code = "cursor_expired"
 
 
 class Unavailable(MarketlensError):

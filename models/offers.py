@@ -6,7 +6,8 @@ from typing import Final
 MAX_TITLE: Final = 500
 MAX_DESCRIPTION: Final = 50_000
 MAX_LOCATION: Final = 500
-"""In characters, as the two above."""
+MAX_SELLER: Final = 200
+"""In characters, as the three above."""
 
 MAX_CATEGORY_NAME: Final = 200
 MAX_CATEGORY_PATH: Final = 1_000

@@ -19,7 +19,7 @@ from rich.progress import track
 from rich.table import Table
 
 from db.listing_photos import count_photos
-from db.listings import count_active, feed_size
+from db.listings import count_listings, feed_size
 from db.session import Database
 from db.tables import Encoder
 from models.encoders.library import EncoderLibrary
@@ -80,7 +80,7 @@ def choose_encoder(
     To whom it is no demo, only `encoder migrate` changes what searches are made with.
     """
     with database.read() as session:
-        is_demo = count_active(session) == feed_size(session, feed)[0]
+        is_demo = count_listings(session) == feed_size(session, feed)[0]
     choose = impose_encoder if is_demo else settle_encoder
     return choose(database, library, models_dir, now)
 
@@ -190,7 +190,7 @@ def run_demo(settings: Settings, console: Console, *, once: bool) -> None:
 def _summary(settings: Settings, found: Found, expected: str, recall: float) -> dict[str, object]:
     database = Database(settings.sqlalchemy_url)
     with database.read() as session:
-        listings, images = count_active(session), count_photos(session)
+        listings, images = count_listings(session), count_photos(session)
     database.close()
     return {
         "listings": listings,

@@ -1,6 +1,6 @@
 """The jobs that tell of a photo: its embedding, and what it likely shows and costs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from math import floor
 from typing import Any, Final
@@ -11,22 +11,20 @@ from numpy.typing import NDArray
 from db.categories import CATEGORY_SEPARATOR
 from db.jobs import Claim
 from db.listings import ListingView, views_of
+from db.photos import PhotoStore
 from db.session import Database
+from models.duplicates import COPY_SIMILARITY, HASH_BITS, hash_distance, relations
 from models.errors import NothingIndexed
 from models.head import CategoryHead
 from models.prediction import Neighbour, PriceBand, grouped, price_band, vote
 from models.ranking import ListingMatch
-from workers.live_index import LiveIndex
-from workers.query import QueryEncoder, Stopwatch, asked_about, described, nearest_listings
+from workers.live_index import FollowingIndex
+from workers.phashes import perceptual_hashes
+from workers.query import QueryEncoder, Stopwatch, asked_about, described
+from workers.retrieval import nearest_listings
 
 NEIGHBOURS: Final = 20
 """How many listings vote, and are looked at for prices and duplicates."""
-DUPLICATE_SIMILARITY: Final = 0.95
-"""From here on a listing likely shows the same photo, or one taken a moment later.
-
-With ResNet-50, photos that were compressed, halved or brightened are at 0.95 and more, those that
-lost 3% at each edge mostly; of 2,600 clothing photos 6 are so near to another listing's.
-"""
 # Finer than half precision, in which the catalogue keeps its vectors.
 EMBEDDING_DECIMALS: Final = 6
 
@@ -56,8 +54,9 @@ def run_prediction(
     claim: Claim,
     *,
     database: Database,
+    store: PhotoStore,
     encoder: QueryEncoder,
-    index: LiveIndex,
+    index: FollowingIndex,
     head: CategoryHead | None,
     clock: Callable[[], datetime],
 ) -> dict[str, Any]:
@@ -83,7 +82,6 @@ def run_prediction(
         _neighbour(match, views[match.listing_id]) for match in found if match.listing_id in views
     ]
     shares = vote(neighbours) if head is None else _classified(head, vectors)
-    duplicates = [match for match in found if match.similarity >= DUPLICATE_SIMILARITY]
     result = {
         "encoder": encoder.spec.label,
         "generation": index.generation_id,
@@ -92,11 +90,37 @@ def run_prediction(
         "categories": _likeliest(shares, claim.payload["top"]),
         "roots": _likeliest(grouped(shares, _root_of), claim.payload["top"]),
         "price_band": _shown(price_band(neighbours)),
-        "duplicate_similarity": DUPLICATE_SIMILARITY,
-        "duplicates": described(duplicates, database),
+        "duplicates": _duplicates(hashes, described(found, database), database, store),
     }
     watch.lap("predict")
     return {**result, "took_ms": watch.stop()}
+
+
+def _duplicates(
+    asked: Sequence[str],
+    neighbours: Sequence[dict[str, Any]],
+    database: Database,
+    store: PhotoStore,
+) -> list[dict[str, Any]]:
+    """Those of the neighbours, nearest first, that show the same photo or thing, and which of both.
+
+    `asked` are the photos that were asked about, by SHA-256.
+    """
+    near = [row["photo"]["id"] for row in neighbours if row["similarity"] >= COPY_SIMILARITY]
+    phashes = perceptual_hashes(database, store, {*asked, *near} if near else ())
+    questions = [phashes[sha256] for sha256 in asked if sha256 in phashes]
+    distances = [
+        min((hash_distance(phashes[sha256], one) for one in questions), default=HASH_BITS)
+        if (sha256 := row["photo"]["id"]) in phashes
+        else HASH_BITS
+        for row in neighbours
+    ]
+    related = relations([row["similarity"] for row in neighbours], distances)
+    return [
+        {**row, "relation": relation.value}
+        for row, relation in zip(neighbours, related, strict=True)
+        if relation is not None
+    ]
 
 
 def _neighbour(match: ListingMatch, view: ListingView) -> Neighbour:

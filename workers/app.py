@@ -19,6 +19,7 @@ from settings import Settings
 from workers.adoption import settle_encoder
 from workers.broker import CONSUMER_TRANSPORT, create_celery
 from workers.contracts import Queue
+from workers.memory import usual_memory_bytes
 from workers.runtime import Runtime, WorkerConfig
 from workers.tasks import register_tasks
 
@@ -39,9 +40,11 @@ def worker_config(settings: Settings, queue: Queue, concurrency: int) -> WorkerC
         # Each child's thread pools get their share: more threads than cores slow all down.
         threads=settings.threads or max(1, cores // concurrency),
         search_batch=settings.search_batch,
+        index_url=settings.index_url,
         lease=timedelta(seconds=settings.lease_seconds),
         max_attempts=settings.max_attempts,
         recall_target=settings.recall_target,
+        index_memory_bytes=settings.index_memory_bytes or usual_memory_bytes(),
         keep_generations=settings.keep_generations,
     )
 

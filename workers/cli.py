@@ -51,4 +51,6 @@ def relay() -> None:
         lambda: datetime.now(UTC),
         settings.max_attempts,
         stop,
+        # On a server there is nothing to rebuild.
+        auto_reindex=settings.auto_reindex and settings.index_url is None,
     )

@@ -17,6 +17,7 @@ QUEUE_OF = {
     JobType.SEARCH: Queue.SEARCH,
     JobType.EMBED: Queue.EMBED,
     JobType.REINDEX: Queue.INDEX,
+    JobType.DUPLICATES: Queue.INDEX,
     JobType.EMBEDDING: Queue.SEARCH,
     JobType.PREDICTION: Queue.SEARCH,
 }
@@ -29,3 +30,10 @@ PROBE = "marketlens.probe"
 
 PHOTOS_PER_JOB = 32
 """Photos in one embed job: enough to batch, few enough to lose little when a worker dies."""
+
+_SHA256_DIGITS = 64
+
+
+def is_photo(name: str) -> bool:
+    """Whether a thing that a job asks about is a photo, by its SHA-256, or a listing, by its id."""
+    return len(name) == _SHA256_DIGITS

@@ -1,22 +1,24 @@
-"""The embed job: photos in, vectors in the database."""
+"""The embed job: photos in, vectors and perceptual hashes in the database."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from db import jobs
+from db.duplicates import set_phashes
 from db.embeddings import add_embeddings, having_vector
 from db.jobs import Claim
 from db.listing_photos import photo_hashes
 from db.photos import PhotoStore
 from db.session import Database
+from models.duplicates import perceptual_hash
 from models.encoders.base import Encoder
 from models.errors import InvalidInput, InvalidPhoto, MarketlensError, NotFound
 from models.photos import decode
@@ -27,6 +29,13 @@ NOTHING_SEEN = "The encoder finds nothing to compare in this photo."
 DECODERS: Final = 2
 # Enough for a network to be as fast as it gets, and few, so that it starts soon.
 AT_ONCE: Final = 8
+
+
+class Decoded(NamedTuple):
+    """A photo, and its perceptual hash."""
+
+    photo: Image.Image
+    phash: int
 
 
 def run_embed(
@@ -51,17 +60,18 @@ def run_embed(
         }
         hashes = photo_hashes(session, set().union(*lacking.values()))
     unreadable: list[dict[str, Any]] = []
+    phashes: dict[int, int] = {}
     made: dict[int, dict[int, NDArray[np.float32]]] = {encoder_id: {} for encoder_id in encoders}
     with ThreadPoolExecutor(DECODERS, "decode") as pool:
         # While a network runs, the photos after its own are decoded.
         decoded = zip(hashes, pool.map(partial(_decoded, store), hashes.values()), strict=True)
         while batch := dict(islice(decoded, AT_ONCE)):
             photos = {}
-            for photo_id, photo in batch.items():
-                if isinstance(photo, MarketlensError):
-                    unreadable.append(_error(hashes[photo_id], photo))
+            for photo_id, read in batch.items():
+                if isinstance(read, MarketlensError):
+                    unreadable.append(_error(hashes[photo_id], read))
                 else:
-                    photos[photo_id] = photo
+                    photos[photo_id], phashes[photo_id] = read
             for encoder_id, encoder in encoders.items():
                 made[encoder_id] |= _embed(encoder, photos, lacking[encoder_id])
     first = next(iter(made.values()))
@@ -87,6 +97,7 @@ def run_embed(
         )
         for encoder_id, vectors in made.items():
             add_embeddings(session, encoder_id, vectors)
+        set_phashes(session, phashes)
 
 
 def _embed(
@@ -96,11 +107,12 @@ def _embed(
     return dict(zip(chosen, encoder.embed(list(chosen.values())), strict=True))
 
 
-def _decoded(store: PhotoStore, sha256: str) -> Image.Image | MarketlensError:
+def _decoded(store: PhotoStore, sha256: str) -> Decoded | MarketlensError:
     try:
-        return decode(store.get(sha256))
+        photo = decode(store.get(sha256))
     except (InvalidInput, NotFound) as error:
         return error
+    return Decoded(photo, perceptual_hash(photo))
 
 
 def _error(sha256: str, error: MarketlensError) -> dict[str, Any]:

@@ -1,12 +1,12 @@
 """What searches, embeddings and predictions ask about: photos, and their vectors."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from heapq import merge
-from itertools import islice
+from dataclasses import dataclass
+from itertools import chain, islice
 from time import perf_counter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -15,17 +15,19 @@ from PIL import Image
 from sqlalchemy.orm import Session
 
 from db.embeddings import vector_of_hash
-from db.listing_photos import listings_showing, photo_hashes
+from db.listing_photos import photo_hashes
 from db.listings import get_listing, views_of
 from db.photos import PhotoStore
 from db.session import Database
 from models.domain import EncoderSpec
 from models.encoders.base import Encoder
 from models.errors import InvalidPhoto, MarketlensError
+from models.fusion import fuse
 from models.photos import decode
-from models.ranking import ListingMatch, best_listings
+from models.ranking import ListingMatch
+from models.regions import Region
+from workers.contracts import is_photo
 from workers.embed import NOTHING_SEEN
-from workers.live_index import LiveIndex
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +56,31 @@ class Stopwatch:
         return {**self.took_ms, "total": round(total, 1)}
 
 
+class Sight(NamedTuple):
+    """A photo, by its SHA-256, or a part of it."""
+
+    sha256: str
+    region: Region | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a job asks about: things that the answer is to be like, and things that it is not.
+
+    A thing is the photos of one listing, or one photo. `listings` are those that are named: they
+    are never found themselves.
+    """
+
+    positives: list[list[Sight]]
+    negatives: list[list[Sight]]
+    listings: set[UUID]
+
+    @property
+    def sights(self) -> list[Sight]:
+        """All that has to be seen, each once."""
+        return list(dict.fromkeys(chain(*self.positives, *self.negatives)))
+
+
 class QueryEncoder:
     """The vectors of the photos that jobs ask about, by one encoder.
 
@@ -67,7 +94,7 @@ class QueryEncoder:
         self._store = store
         self._encoder = encoder
         self._encoder_id = encoder_id
-        self._made: dict[str, Vector] = {}
+        self._made: dict[Sight, Vector] = {}
 
     @property
     def spec(self) -> EncoderSpec:
@@ -79,21 +106,34 @@ class QueryEncoder:
 
         Whatever can't be done here is left to the job that asks for it, and is its own error.
         """
-        asked: dict[str, None] = {}
+        asked: dict[Sight, None] = {}
         for payload in payloads:
             with suppress(MarketlensError):
-                asked |= dict.fromkeys(asked_about(payload, self._database)[1])
+                asked |= dict.fromkeys(question_of(payload, self._database).sights)
         # A question about a listing may have many photos, and all jobs wait for all of them.
         asked = dict.fromkeys(islice(asked, MAX_PREPARED))
-        photos: dict[str, Image.Image] = {}
+        photos: dict[Sight, Image.Image] = {}
         try:
-            for sha256, vector in self._stored(asked).items():
+            for sight, vector in self._stored(asked).items():
                 with suppress(MarketlensError):
                     if vector is None:
-                        photos[sha256] = decode(self._store.get(sha256))
+                        photos[sight] = self._look(sight)
             self._embed(photos)
         except Exception:
             log.exception("%s photos could not be embedded together", len(photos))
+
+    def queries_of(self, question: Question, watch: Stopwatch) -> NDArray[np.float32]:
+        """The unit vectors (n, dimension) that a question searches by; see `models.fusion`.
+
+        Photos in which the encoder finds nothing are left out. Raises InvalidPhoto when that is
+        all of the positives, InvalidInput when positives and negatives cancel each other out, and
+        what the store and `decode` raise.
+        """
+        vectors = self._vectors(question.sights, watch)
+        positives = _seen(question.positives, vectors)
+        if not positives:
+            raise InvalidPhoto(NOTHING_SEEN)
+        return fuse(positives, _seen(question.negatives, vectors))
 
     def vectors_of(self, hashes: list[str], watch: Stopwatch) -> list[Vector]:
         """A vector for each photo: the stored one where this encoder has seen the same bytes.
@@ -101,30 +141,67 @@ class QueryEncoder:
         Photos in which the encoder finds nothing are left out. Raises InvalidPhoto when that is
         all of them, and what the store and `decode` raise.
         """
-        stored = self._stored(hashes)
-        new = {
-            sha256: decode(self._store.get(sha256))
-            for sha256, vector in stored.items()
-            if vector is None and sha256 not in self._made
-        }
-        watch.lap("decode")
-        self._embed(new)
-        watch.lap("embed")
-        vectors = [
-            self._made[sha256] if vector is None else vector for sha256, vector in stored.items()
-        ]
-        seen = [vector for vector in vectors if vector.any()]
+        found = self._vectors([Sight(sha256) for sha256 in hashes], watch)
+        seen = [vector for vector in found.values() if vector.any()]
         if not seen:
             raise InvalidPhoto(NOTHING_SEEN)
         return seen
 
-    def _stored(self, hashes: Iterable[str]) -> dict[str, Vector | None]:
-        with self._database.read() as session:
-            return {sha256: vector_of_hash(session, self._encoder_id, sha256) for sha256 in hashes}
+    def _vectors(self, sights: Sequence[Sight], watch: Stopwatch) -> dict[Sight, Vector]:
+        stored = self._stored(sights)
+        new = {
+            sight: self._look(sight)
+            for sight, vector in stored.items()
+            if vector is None and sight not in self._made
+        }
+        watch.lap("decode")
+        self._embed(new)
+        watch.lap("embed")
+        return {
+            sight: self._made[sight] if vector is None else vector
+            for sight, vector in stored.items()
+        }
 
-    def _embed(self, photos: dict[str, Image.Image]) -> None:
+    def _stored(self, sights: Iterable[Sight]) -> dict[Sight, Vector | None]:
+        """What is known already. Of a part of a photo nothing is: that is another picture."""
+        with self._database.read() as session:
+            return {
+                sight: None
+                if sight.region
+                else vector_of_hash(session, self._encoder_id, sight.sha256)
+                for sight in sights
+            }
+
+    def _look(self, sight: Sight) -> Image.Image:
+        photo = decode(self._store.get(sight.sha256))
+        return sight.region.crop(photo) if sight.region else photo
+
+    def _embed(self, photos: dict[Sight, Image.Image]) -> None:
         vectors = self._encoder.embed(list(photos.values()))
         self._made |= zip(photos, vectors, strict=True)
+
+
+def question_of(payload: dict[str, Any], database: Database) -> Question:
+    """What a job with this payload asks about.
+
+    A payload that names a single `photo` or `listing_id` asks for what is like that. Raises
+    NotFound when there is no such listing.
+    """
+    positives = payload.get("positive") or [payload.get("photo") or payload["listing_id"]]
+    negatives = payload.get("negative", [])
+    region = Region.from_payload(payload["region"]) if payload.get("region") else None
+    with database.read() as session:
+        return Question(
+            [_thing(session, name, region) for name in positives],
+            [_thing(session, name) for name in negatives],
+            {UUID(name) for name in [*positives, *negatives] if not is_photo(name)},
+        )
+
+
+def _thing(session: Session, name: str, region: Region | None = None) -> list[Sight]:
+    if is_photo(name):
+        return [Sight(name, region)]
+    return [Sight(sha256) for sha256 in get_listing(session, UUID(name)).photos]
 
 
 def asked_about(payload: dict[str, Any], database: Database) -> tuple[set[UUID], list[str]]:
@@ -132,26 +209,16 @@ def asked_about(payload: dict[str, Any], database: Database) -> tuple[set[UUID],
 
     Raises NotFound when there is no such listing.
     """
-    if "photo" in payload:
-        return set(), [payload["photo"]]
-    listing_id = UUID(payload["listing_id"])
-    with database.read() as session:
-        return {listing_id}, get_listing(session, listing_id).photos
+    question = question_of(payload, database)
+    return question.listings, [sight.sha256 for sight in question.sights]
 
 
-def nearest_listings(
-    session: Session, index: LiveIndex, vectors: list[Vector], limit: int, excluded: set[UUID]
-) -> list[ListingMatch]:
-    """The listings nearest to any of the vectors, nearest first.
-
-    A listing is as near as its nearest photo is to the nearest of the vectors.
-    """
-    matches = merge(
-        *(index.index.matches(vector) for vector in vectors), key=lambda match: -match.similarity
-    )
-    return best_listings(
-        matches, lambda photo_ids: listings_showing(session, photo_ids), limit, excluded
-    )
+def _seen(
+    things: Iterable[Sequence[Sight]], vectors: dict[Sight, Vector]
+) -> list[NDArray[np.float32]]:
+    """The vectors (m, dimension) of each thing in whose photos the encoder finds something."""
+    rows = ([vectors[sight] for sight in thing if vectors[sight].any()] for thing in things)
+    return [np.stack(found) for found in rows if found]
 
 
 def described(found: list[ListingMatch], database: Database) -> list[dict[str, Any]]:

@@ -1,6 +1,8 @@
 """The reindex job: the next generation, built aside, measured, then switched to."""
 
+import logging
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,30 +15,40 @@ from db.consumption import record_consumption
 from db.embeddings import Vectors, count_live, live_vectors_after
 from db.encoders import active_encoder, get_encoder
 from db.jobs import Claim, ClaimLost
+from db.photos import PhotoStore
 from db.session import Database
 from db.tables import Encoder
 from models.domain import EncoderStatus, GenerationStatus
-from models.errors import Conflict, RecallTooLow
+from models.errors import Conflict, RecallTooLow, Unavailable
 from models.index.build import BuiltGeneration, build_generation, remove_generation
 from workers.contracts import Queue
+from workers.pruning import prune, sweep
+from workers.publishing import publish_generation, unpublish_generation
+
+log = logging.getLogger(__name__)
 
 
 def run_reindex(
     claim: Claim,
     *,
     database: Database,
+    store: PhotoStore,
     generations_dir: Path,
     recall_target: float,
+    memory_bytes: int,
     keep: int,
     lease: timedelta,
     clock: Callable[[], datetime],
 ) -> None:
     """Build a generation of all live vectors and make it live, unless it is worse than wanted.
 
-    The vectors are the active encoder's, or those of the encoder that the job names. Searches go on
-    with the generation before. Whatever a killed build left is cleared first.
+    The vectors are the active encoder's, or those of the encoder that the job names; the job may
+    name a `factory` and a `recall_target` too. Before it is live it is published, for machines that
+    see the store but not `generations_dir`. Searches go on with the generation before. Whatever a
+    killed build left is cleared first.
     """
-    _clear_abandoned(database, generations_dir)
+    _clear_abandoned(database)
+    sweep(database, generations_dir, store)
     with database.write() as session:
         encoder = _encoder_to_index(session, claim.payload)
         # The number comes before the vectors are read: a change in between is read twice, which
@@ -59,9 +71,13 @@ def run_reindex(
             encoder=encoder.spec,
             last_change=contained,
             created_at=clock(),
-            recall_target=recall_target,
+            recall_target=claim.payload.get("recall_target", recall_target),
+            memory_bytes=memory_bytes,
+            factory=claim.payload.get("factory"),
             heartbeat=heartbeat,
         )
+        rows = built.manifest.rows
+        publish_generation(store, target, generation_id, lambda: heartbeat(rows))
         _switch(database, claim, generation_id, built, clock())
     except RecallTooLow as error:
         _end(database, generation_id, GenerationStatus.REFUSED, str(error))
@@ -70,9 +86,11 @@ def run_reindex(
         reason = "another attempt took over" if isinstance(error, ClaimLost) else str(error)
         # Not if it is live after all: a commit may arrive although its acknowledgement does not.
         if _end(database, generation_id, GenerationStatus.FAILED, reason):
-            remove_generation(target)
+            _discard(store, target, generation_id)
         raise
-    _prune(database, encoder.id, generations_dir, keep)
+    pruned = prune(database, generations_dir, store, keep=keep, encoder_ids=[encoder.id])
+    if pruned.swept.held:
+        log.info("still open, to be removed later: generations %s", pruned.swept.held)
 
 
 def _encoder_to_index(session: Session, payload: dict[str, Any]) -> Encoder:
@@ -112,12 +130,20 @@ def _switch(
         "p50_ms": manifest.p50_ms,
         "bytes": manifest.bytes,
     }
+    result = measured | {
+        "generation": generation_id,
+        "why": manifest.why,
+        "effort": manifest.effort,
+        "candidates": manifest.candidates,
+        "queries": manifest.queries,
+        "p95_ms": manifest.p95_ms,
+    }
     with database.write() as session:
         jobs.finish(
             session,
             claim,
             now,
-            result={"generation": generation_id, **measured},
+            result=result,
             done=manifest.rows,
         )
         generations.activate(
@@ -130,23 +156,16 @@ def _end(database: Database, generation_id: int, status: GenerationStatus, error
         return generations.end(session, generation_id, status, error)
 
 
-def _clear_abandoned(database: Database, generations_dir: Path) -> None:
+def _discard(store: PhotoStore, folder: Path, generation_id: int) -> None:
+    """Remove what was built for nothing; what can't be removed now, a later sweep finds."""
+    with suppress(Unavailable):
+        unpublish_generation(store, generation_id)
+    remove_generation(folder)
+
+
+def _clear_abandoned(database: Database) -> None:
     with database.write() as session:
-        dead = [row.id for row in generations.abandoned(session)]
-        for generation_id in dead:
+        for row in generations.abandoned(session):
             generations.end(
-                session, generation_id, GenerationStatus.FAILED, "its worker ended before it did"
+                session, row.id, GenerationStatus.FAILED, "its worker ended before it did"
             )
-    _remove(generations_dir, dead)
-
-
-def _prune(database: Database, encoder_id: int, generations_dir: Path, keep: int) -> None:
-    with database.write() as session:
-        surplus = generations.retire_beyond(session, encoder_id, keep)
-    _remove(generations_dir, surplus)
-
-
-def _remove(generations_dir: Path, generation_ids: list[int]) -> None:
-    for generation_id in generation_ids:
-        # Also when the folder is not there: what a killed build left beside it is.
-        remove_generation(generations_dir / str(generation_id))

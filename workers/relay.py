@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 from threading import Event
 from time import monotonic
+from uuid import uuid4
 
 from db import jobs
 from db.consumption import RELAY, record_consumption
@@ -12,11 +13,13 @@ from db.session import Database
 from models.errors import Unavailable
 from workers.client import JobPublisher
 from workers.contracts import Queue
+from workers.folding import fold_if_due
 
 log = logging.getLogger(__name__)
 
 SWEEP_EVERY_S = 1.0
 PROBE_EVERY_S = 5.0
+FOLD_EVERY_S = 30.0
 JOBS_PER_SWEEP = 500
 
 
@@ -51,21 +54,36 @@ def _probe(database: Database, publisher: JobPublisher, now: datetime) -> None:
         record_consumption(session, RELAY, now, None)
 
 
+def _fold(database: Database, publisher: JobPublisher, clock: Callable[[], datetime]) -> None:
+    """Have the index rebuilt when enough has changed."""
+    job = fold_if_due(database, clock=clock, new_id=uuid4)
+    if job is not None:
+        publisher.publish([job])
+
+
 def run_relay(
     database: Database,
     publisher: JobPublisher,
     clock: Callable[[], datetime],
     max_attempts: int,
     stop: Event,
+    *,
+    auto_reindex: bool,
 ) -> None:
-    """Sweep until told to stop, and probe each queue so that readiness can be seen."""
-    next_probe = 0.0
+    """Sweep until told to stop, and probe each queue so that readiness can be seen.
+
+    With `auto_reindex`, the index is rebuilt when enough has changed (see `workers.folding`).
+    """
+    next_probe = next_fold = 0.0
     while not stop.is_set():
         try:
             sweep(database, publisher, clock, max_attempts)
             if monotonic() >= next_probe:
                 _probe(database, publisher, clock())
                 next_probe = monotonic() + PROBE_EVERY_S
+            if auto_reindex and monotonic() >= next_fold:
+                _fold(database, publisher, clock)
+                next_fold = monotonic() + FOLD_EVERY_S
         except Unavailable as error:
             log.warning("%s Trying again.", error)
         stop.wait(SWEEP_EVERY_S)

@@ -14,7 +14,7 @@ from models.index.engine import set_threads
 from workers.adoption import settle_encoder, wish
 from workers.contracts import Queue
 from workers.encoders import OpenEncoders, encoders_for
-from workers.live_index import LiveIndex
+from workers.indexes import Indexes
 from workers.searcher import Searcher, Side
 
 log = logging.getLogger(__name__)
@@ -33,9 +33,11 @@ class WorkerConfig:
     weights: Path | None
     threads: int
     search_batch: int | None
+    index_url: str | None
     lease: timedelta
     max_attempts: int
     recall_target: float
+    index_memory_bytes: int
     keep_generations: int
 
     @property
@@ -54,6 +56,12 @@ class Runtime:
     encoders: OpenEncoders
     searcher: Searcher | None
 
+    @property
+    def indexes(self) -> Indexes:
+        """Opens what encoders' vectors are searched in."""
+        config = self.config
+        return Indexes(self.database, self.store, config.generations_dir, config.index_url)
+
     @classmethod
     def start(cls, config: WorkerConfig) -> "Runtime":
         """Connect, and open what searches need. Takes seconds and hundreds of megabytes."""
@@ -62,14 +70,16 @@ class Runtime:
         # One search scans faster on one thread than on many that other processes interrupt.
         set_threads(1 if config.queue is Queue.SEARCH else config.threads)
         encoders = OpenEncoders(config.library, config.threads)
+        store = PhotoStore(config.store_url)
         searcher = None
         if config.queue is Queue.SEARCH:
-            searcher = _searcher(config, database, active)
+            indexes = Indexes(database, store, config.generations_dir, config.index_url)
+            searcher = _searcher(config, database, indexes, active)
         label = active.spec.label
         log.info("ready: queue %s, encoder %s, %s threads", config.queue, label, config.threads)
         if wanted := wish(active.spec, config.library, config.encoder, config.weights):
             log.warning(wanted)
-        return cls(config, database, PhotoStore(config.store_url), encoders, searcher)
+        return cls(config, database, store, encoders, searcher)
 
     def warm_up(self) -> None:
         """Load what an embed job will need, before there is one. Raises WeightsError."""
@@ -82,11 +92,13 @@ class Runtime:
         return self.searcher.encoder_id if self.searcher else None
 
 
-def _searcher(config: WorkerConfig, database: Database, active: EncoderRow) -> Searcher:
+def _searcher(
+    config: WorkerConfig, database: Database, indexes: Indexes, active: EncoderRow
+) -> Searcher:
     def open_side(row: EncoderRow) -> Side:
         # No encoder but the side's is held: two are in memory only while one gives way.
         encoder = OpenEncoders(config.library, config.threads).get(row.spec)
-        index = LiveIndex(row.spec, row.id, config.generations_dir)
+        index = indexes.open(row)
         with database.read() as session:
             index.sync(session)
         return Side(row.id, encoder, index, config.search_batch or best_batch(encoder))

@@ -1,15 +1,20 @@
-"""The search job: a photo or a listing in, listings that look like it out."""
+"""The search job: photos and listings in, listings that look like them out."""
 
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from db.jobs import Claim
-from db.listings import count_active
+from db.listings import count_listings
 from db.session import Database
-from models.errors import NothingIndexed
-from workers.live_index import LiveIndex
-from workers.query import QueryEncoder, Stopwatch, asked_about, described, nearest_listings
+from models.cursors import Cursor
+from models.domain import EncoderSpec
+from models.errors import CursorExpired, NothingIndexed
+from models.filters import ListingFilter
+from models.ranking import ListingMatch
+from workers.live_index import FollowingIndex
+from workers.query import QueryEncoder, Stopwatch, described, question_of
+from workers.retrieval import ANY_ACTIVE, Retrieved, retrieve
 
 
 def run_search(
@@ -17,29 +22,61 @@ def run_search(
     *,
     database: Database,
     encoder: QueryEncoder,
-    index: LiveIndex,
+    index: FollowingIndex,
     clock: Callable[[], datetime],
 ) -> dict[str, Any]:
-    """Do a search job and give its result, as the HTTP contract shows it."""
+    """Do a search job and give its result, as the HTTP contract shows it.
+
+    Raises CursorExpired where it is to go on with what another encoder has found, and what
+    `question_of` and `QueryEncoder.queries_of` raise.
+    """
     watch = Stopwatch((clock() - claim.created_at).total_seconds() * 1e3)
-    excluded, hashes = asked_about(claim.payload, database)
-    vectors = encoder.vectors_of(hashes, watch)
+    payload = claim.payload
+    after = _page_before(payload, encoder.spec)
+    question = question_of(payload, database)
+    queries = encoder.queries_of(question, watch)
+    wanted = ListingFilter.from_payload(payload["filter"]) if "filter" in payload else ANY_ACTIVE
     with database.read() as session:
         index.sync(session)
-        if index.index.rows == 0 and count_active(session):
+        if index.index.rows == 0 and count_listings(session):
             raise NothingIndexed(
                 f"No photo has been embedded by {encoder.spec.label} yet: "
                 "`marketlens seed` queues what is missing."
             )
         watch.lap("sync")
-        found = nearest_listings(session, index, vectors, claim.payload["limit"], excluded)
+        page = retrieve(
+            session,
+            index.index,
+            queries,
+            payload["limit"],
+            question.listings,
+            wanted=wanted,
+            after=after,
+        )
         watch.lap("search")
-    results = described(found, database)
+    results = described(page.listings, database)
     watch.lap("rank")
     return {
         "generation": index.generation_id,
         "encoder": encoder.spec.label,
-        "exact": index.index.exact,
+        "exact": page.exact,
         "took_ms": watch.stop(),
         "results": results,
+        "next_cursor": _next_cursor(claim, encoder.spec, page),
     }
+
+
+def _page_before(payload: dict[str, Any], spec: EncoderSpec) -> ListingMatch | None:
+    """The last listing of the page before, if there is one."""
+    if "cursor" not in payload:
+        return None
+    cursor = Cursor.decode(payload["cursor"])
+    if cursor.fingerprint != spec.fingerprint:
+        raise CursorExpired("Searches are made with another encoder since: search again.")
+    return cursor.last
+
+
+def _next_cursor(claim: Claim, spec: EncoderSpec, page: Retrieved) -> str | None:
+    if not page.more:
+        return None
+    return Cursor(claim.job_id, spec.fingerprint, page.listings[-1]).encode()

@@ -10,7 +10,7 @@ from db.encoders import active_encoder
 from db.session import Database
 from db.tables import Encoder as EncoderRow
 from models.encoders.base import Encoder
-from workers.live_index import LiveIndex
+from workers.live_index import FollowingIndex
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ class Side:
 
     encoder_id: int
     encoder: Encoder
-    index: LiveIndex
+    index: FollowingIndex
     batch: int
 
 

@@ -17,6 +17,7 @@ from models.errors import MarketlensError, SetupError, Unavailable, WeightsError
 from models.head import find_head
 from workers.answers import run_embedding, run_prediction
 from workers.contracts import PROBE, RUN_JOB
+from workers.duplicates import run_duplicates
 from workers.embed import run_embed
 from workers.encoders import encoders_for
 from workers.query import QueryEncoder
@@ -144,9 +145,20 @@ def _do(runtime: Runtime, claim: Claim, asked: Asked | None) -> None:
             run_reindex(
                 claim,
                 database=runtime.database,
+                store=runtime.store,
                 generations_dir=config.generations_dir,
                 recall_target=config.recall_target,
+                memory_bytes=config.index_memory_bytes,
                 keep=config.keep_generations,
+                lease=config.lease,
+                clock=now,
+            )
+        case JobType.DUPLICATES:
+            run_duplicates(
+                claim,
+                database=runtime.database,
+                store=runtime.store,
+                open_index=runtime.indexes.open,
                 lease=config.lease,
                 clock=now,
             )
@@ -170,7 +182,13 @@ def _answer(runtime: Runtime, claim: Claim, asked: Asked) -> dict[str, Any]:
         case JobType.PREDICTION:
             head = find_head(runtime.config.models_dir, encoder.spec)
             return run_prediction(
-                claim, database=database, encoder=encoder, index=index, head=head, clock=now
+                claim,
+                database=database,
+                store=runtime.store,
+                encoder=encoder,
+                index=index,
+                head=head,
+                clock=now,
             )
         case _:
             return run_search(claim, database=database, encoder=encoder, index=index, clock=now)

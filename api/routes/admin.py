@@ -1,4 +1,4 @@
-"""Admin: rebuild the index, see its generations, switch between them, see the encoders."""
+"""Admin: rebuild the index, switch between its generations, see encoders, find duplicates."""
 
 from http import HTTPStatus
 from typing import Annotated
@@ -7,11 +7,12 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 
 from api.deps import DeskDep, needs
 from api.errors import responses
+from api.intake import accept_and_publish
 from api.intake import reindex as accept_reindex
 from api.schemas import EncoderOut, GenerationOut, JobOut
 from db import generations
 from db.encoders import summarise_encoders
-from models.domain import Scope
+from models.domain import JobType, Scope
 
 GenerationId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
@@ -27,6 +28,19 @@ router = APIRouter(
 def reindex(desk: DeskDep, response: Response) -> JobOut:
     """Build the next generation of the index; searches go on meanwhile. One build at a time."""
     job = accept_reindex(desk)
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    return JobOut.of(job)
+
+
+@router.post("/duplicates", status_code=HTTPStatus.ACCEPTED)
+def duplicates(desk: DeskDep, response: Response) -> JobOut:
+    """Find listings that show the same photo or the same thing, and whose they are.
+
+    The job's result has them in clusters of a `relation`, each with its listings, their `seller`
+    and `similarity`: first those of the `same_photo`, then those of likely the `same_item`, and of
+    each relation those of the most `sellers`.
+    """
+    job = accept_and_publish(desk, JobType.DUPLICATES, {})
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     return JobOut.of(job)
 

@@ -21,6 +21,8 @@ from db import jobs
 from db.tables import Job
 from models.domain import JobType, Scope
 
+ADMIN_JOBS = frozenset({JobType.REINDEX, JobType.DUPLICATES})
+
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], dependencies=[Depends(needs(Scope.WRITE))])
 
 
@@ -46,7 +48,7 @@ def read(job_id: JobId, desk: DeskDep) -> JobOut:
 def cancel(job_id: JobId, desk: DeskDep, credentials: Credentials) -> JobOut:
     """Cancel a job that has not ended; one that has stays as it is."""
     with desk.database.write() as session:
-        _admin_for_reindex(desk, jobs.get(session, job_id), credentials)
+        _admin_for_admin_jobs(desk, jobs.get(session, job_id), credentials)
         return JobOut.of(jobs.cancel(session, job_id, desk.now()))
 
 
@@ -54,12 +56,12 @@ def cancel(job_id: JobId, desk: DeskDep, credentials: Credentials) -> JobOut:
 def retry(job_id: JobId, desk: DeskDep, credentials: Credentials) -> JobOut:
     """Queue a failed or cancelled job again."""
     with desk.database.write() as session:
-        _admin_for_reindex(desk, jobs.get(session, job_id), credentials)
+        _admin_for_admin_jobs(desk, jobs.get(session, job_id), credentials)
         job = jobs.retry(session, job_id, desk.now())
     desk.publisher.publish([job])
     return JobOut.of(job)
 
 
-def _admin_for_reindex(desk: Desk, job: Job, credentials: Credentials) -> None:
-    if job.type is JobType.REINDEX:
+def _admin_for_admin_jobs(desk: Desk, job: Job, credentials: Credentials) -> None:
+    if job.type in ADMIN_JOBS:
         authorise(desk, credentials, Scope.ADMIN)

@@ -46,8 +46,7 @@ _ANSWER = described_answer(
             "high": "20.00",
             "listings": 18,
         },
-        "duplicate_similarity": 0.95,
-        "duplicates": [MATCH_EXAMPLE],
+        "duplicates": [{**MATCH_EXAMPLE, "relation": "same_photo"}],
         "took_ms": {
             "queue": 4.1,
             "decode": 2.0,
@@ -73,8 +72,9 @@ async def submit(
     """Predict category and price of what a photo (multipart) or a listing (JSON) shows.
 
     Categories, with the `roots` of their paths, come from a trained `head`, or from the nearest
-    listings where there is none. Price band and likely duplicates always come from these; a
-    listing is never its own neighbour.
+    listings where there is none. Price band and duplicates always come from these; a listing is
+    never its own neighbour. A duplicate's `relation` says whether it shows the `same_photo`, be it
+    compressed, scaled, marked or mirrored, or likely the `same_item` in another one.
     """
     job = await ask(request, desk, JobType.PREDICTION, PredictionOptions, PredictionIn)
     return await answer(desk, job, response, router.prefix, prefer)

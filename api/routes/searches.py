@@ -1,21 +1,28 @@
 """Searches: submit, poll, cancel."""
 
 from http import HTTPStatus
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
 
 from api.deps import DeskDep, SearchId, needs
+from api.errors import responses
 from api.openapi import (
     BODY_REFUSED,
     KEY_REFUSED,
     MATCH_EXAMPLE,
     NO_SUCH,
+    PHOTO,
     described_answer,
     described_body,
 )
-from api.schemas import JobOut, SearchIn, SearchOptions
-from api.submission import Prefer, answer, ask, cancel_job, read_job
+from api.schemas import JobOut
+from api.search_schemas import MAX_EXAMPLES, SearchForm, SearchIn
+from api.searching import NEGATIVE_PART, accept_search
+from api.submission import PHOTO_PART, Prefer, answer, cancel_job, read_job
+from models.cursors import Cursor
 from models.domain import JobType, Scope
+from models.ranking import ListingMatch
 
 router = APIRouter(
     prefix="/v1/searches",
@@ -23,6 +30,13 @@ router = APIRouter(
     dependencies=[Depends(needs(Scope.SEARCH))],
     responses=KEY_REFUSED,
 )
+
+_LISTING, _PHOTO = str(MATCH_EXAMPLE["listing_id"]), f"{7:064x}"
+_CURSOR = Cursor(
+    UUID("0b7e7a5c-7d0f-4c8b-9a55-0f4f6f3c2c11"),
+    f"{26:064x}",
+    ListingMatch(UUID(_LISTING), 7, 0.981204),
+).encode()
 
 _ANSWER = described_answer(
     JobType.SEARCH,
@@ -40,6 +54,43 @@ _ANSWER = described_answer(
             "total": 73.5,
         },
         "results": [MATCH_EXAMPLE],
+        "next_cursor": _CURSOR,
+    },
+)
+
+_PHOTOS = {"type": "array", "items": PHOTO, "maxItems": MAX_EXAMPLES}
+_BODY = described_body(
+    SearchForm,
+    SearchIn,
+    photos={
+        PHOTO_PART: {
+            **_PHOTOS,
+            "minItems": 1,
+            "description": "Several are several examples; all together may be as large as one.",
+        },
+        NEGATIVE_PART: {**_PHOTOS, "description": "What the results are not to look like."},
+    },
+    examples={
+        "like a listing, near by": {
+            "listing_id": _LISTING,
+            "limit": 20,
+            "filter": {
+                "category": "Appliances",
+                "price_max": "25.00",
+                "currency": "GBP",
+                "near": {"lat": 53.8, "lon": -1.55, "km": 30},
+                "exclude_seller": "sam-4711",
+            },
+        },
+        "like two things, not like a third": {
+            "positive": [_LISTING, _PHOTO],
+            "negative": ["5d0c7d2e-7f0b-4a44-9a3e-6a0f2f2c9d11"],
+        },
+        "like a part of a photo": {
+            "positive": [_PHOTO],
+            "region": {"x": 0.25, "y": 0.1, "w": 0.5, "h": 0.6},
+        },
+        "the next page": {"cursor": _CURSOR},
     },
 )
 
@@ -47,14 +98,21 @@ _ANSWER = described_answer(
 @router.post(
     "",
     status_code=HTTPStatus.ACCEPTED,
-    openapi_extra=described_body(SearchOptions, SearchIn),
-    responses={**_ANSWER, **NO_SUCH, **BODY_REFUSED},
+    openapi_extra=_BODY,
+    responses={**_ANSWER, **NO_SUCH, **BODY_REFUSED, **responses(HTTPStatus.GONE)},
 )
 async def submit(
     request: Request, response: Response, desk: DeskDep, prefer: Prefer = None
 ) -> JobOut:
-    """Search by a photo (multipart) or by a listing (JSON)."""
-    job = await ask(request, desk, JobType.SEARCH, SearchOptions, SearchIn)
+    """Search by photos (multipart), or by what is stored, or on to the next page (JSON).
+
+    Each listing comes once, by its photo that matches best; active listings only, unless `filter`
+    says otherwise. One photo or listing is searched by as it is. Several, or with `negative` ones,
+    are averaged, less a fifth of the average of the negatives. A listing that is named is never
+    found. `exact` says that no better listing was missed. `next_cursor`, if there are more, leads
+    on from the last one, whatever was added or deleted meanwhile.
+    """
+    job = await accept_search(request, desk)
     return await answer(desk, job, response, router.prefix, prefer)
 
 

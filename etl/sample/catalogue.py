@@ -87,7 +87,7 @@ def _draw(
 
 
 def _row(listing: Listing) -> tuple[str, ...]:
-    words = listing.words
+    words, seller = listing.words, listing.seller
     return (
         listing.id,
         words.product_name,
@@ -95,6 +95,9 @@ def _row(listing: Listing) -> tuple[str, ...]:
         words.product_description,
         words.price,
         words.location,
+        str(seller.latitude),
+        str(seller.longitude),
+        seller.name,
     )
 
 

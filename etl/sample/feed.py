@@ -7,7 +7,10 @@ holds a comma, a quote or a `\\n`, and a bare `\\r` stays in its field as it is.
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-PRODUCT_COLUMNS = ("id", "product_name", "category", "product_description", "price", "location")
+PRODUCT_COLUMNS = (
+    "id", "product_name", "category", "product_description", "price", "location", "latitude",
+    "longitude", "seller",
+)  # fmt: skip
 IMAGE_COLUMNS = ("id", "product_id")
 
 

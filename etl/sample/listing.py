@@ -1,4 +1,4 @@
-"""One listing of the sample catalogue: an item, its words, its photographs."""
+"""One listing of the sample catalogue: an item, its words, its seller, its photographs."""
 
 import io
 import uuid
@@ -9,6 +9,7 @@ from PIL import Image
 
 from etl.sample.camera import photograph
 from etl.sample.kinds import kinds_by_root
+from etl.sample.sellers import Seller, draw_seller
 from etl.sample.wording import Words, words_for
 
 MOST_PHOTOS = 3
@@ -30,6 +31,7 @@ class Listing:
     id: str
     category: str
     words: Words
+    seller: Seller
     photos: tuple[Photo, ...]
     held_out: bytes
 
@@ -52,7 +54,8 @@ def draw_listing(seed: int, index: int) -> Listing:
         for _ in range(rng.randint(1, MOST_PHOTOS))
     )
     held_out = _jpeg(photograph(article.picture, kind.stance, rng), rng)
-    return Listing(listing_id, kind.category, words, photos, held_out)
+    seller = draw_seller(seed, index, words.location)
+    return Listing(listing_id, kind.category, words, seller, photos, held_out)
 
 
 def _identifier(rng: Random) -> str:

@@ -4,6 +4,7 @@ from random import Random
 from typing import NamedTuple
 
 from etl.sample.article import Article, Kind
+from etl.sample.sellers import PLACES
 
 _CONDITIONS = (
     "barely used", "good condition", "like new", "well loved", "used but clean", "great condition",
@@ -14,14 +15,6 @@ _CLOSINGS = (
     "No offers please", "Open to sensible offers", "Can deliver locally, just ask",
     "Moving house, must go", 'No "is this available" messages please', "First to see will buy",
     "Selling as we have no space", "Ring the bell, side door",
-)  # fmt: skip
-_PLACES = (
-    "Ealing, London", "Camden, London", "Bristol, Bristol", "Exeter, Devon", "Truro, Cornwall",
-    "Poole, Dorset", "Brighton, East Sussex", "Norwich, Norfolk", "Ipswich, Suffolk",
-    "York, North Yorkshire", "Leeds, West Yorkshire", "Sheffield, South Yorkshire",
-    "Stockport, Manchester", "Preston, Lancashire", "Durham, County Durham", "Derby, Derbyshire",
-    "Lincoln, Lincolnshire", "Coventry, West Midlands", "Cardiff, Cardiff", "Swansea, Swansea",
-    "Dundee, Dundee", "Perth, Perth and Kinross", "Belfast, Belfast", "Reading, Berkshire",
 )  # fmt: skip
 _UNPRICED = 0.05
 _ODD_PENCE = 0.1
@@ -42,7 +35,7 @@ def words_for(article: Article, kind: Kind, rng: Random) -> Words:
 
     The description parts its lines with bare carriage returns, which the feed does not quote.
     """
-    place = rng.choice(_PLACES)
+    place = rng.choice(tuple(PLACES))
     condition = rng.choice(_CONDITIONS)
     opening = f"{_sentence(article.name)}, {condition}"
     details = [_sentence(detail) for detail in article.details]

@@ -1,40 +1,46 @@
 """Building a generation aside and publishing it in one step, and removing one."""
 
+import fcntl
 import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from hashlib import sha256
+from itertools import takewhile
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.domain import EncoderSpec
 from models.errors import Conflict, RecallTooLow
-from models.index.engine import nearest, open_mapped, write_index
-from models.index.evaluate import Measurement, measure
+from models.index.engine import open_mapped, write_exact_index, write_index
+from models.index.evaluate import MAX_QUERIES, Measurement, Tuned, ask, measure, tune
 from models.index.files import durable, make_folder, sha256_of, sync_folder
+from models.index.generation import Searchable
 from models.index.manifest import (
-    DATA_FILES,
     FORMAT_VERSION,
     IDS_FILE,
     INDEX_FILE,
     MANIFEST_FILE,
     METRIC,
+    ROWS_FILE,
     Manifest,
+    data_files,
     to_json,
 )
-from models.index.rows import SpooledRows, spool
+from models.index.plan import EXACT, IndexPlan, plan_index, plan_of
+from models.index.rows import Rows, write_rows
 
-# Enough for the quantisers of FAISS, which sample their training rows themselves, and it bounds
-# memory: 400 MB at 2,048 dimensions.
-MAX_TRAINING_ROWS = 50_000
-_SPOOL_FILE = "rows.f32"
+USUAL_MEMORY_BYTES = 4 * 2**30
+SAMPLE_BLOCK = 4_096
+BEAT_EVERY_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +59,28 @@ def build_generation(
     last_change: int,
     created_at: datetime,
     recall_target: float,
-    factory: str = "Flat",
+    memory_bytes: int = USUAL_MEMORY_BYTES,
+    factory: str | None = None,
     seed: int = 0,
     heartbeat: Callable[[int], None] = lambda _rows: None,
 ) -> BuiltGeneration:
     """Build the generation of all rows in `batches` in the new folder `target`.
 
-    A batch is photo ids (n,) and their vectors (n, dimension) of unit length, in any order.
-    `last_change` is the last change number that the rows reflect. `factory` is a FAISS factory
-    string; `seed` settles which rows train it and measure it: the same input gives the same index
-    file. `heartbeat` gets the number of rows read so far, then all of them during each later
-    step; what it raises stops the build.
+    A batch is photo ids (n,) and their vectors (n, dimension) of unit length; ids ascend, over all
+    batches. `last_change` is the last change number that the rows reflect. `factory` is a FAISS
+    factory string instead of what `plan_index` chooses for that many rows in `memory_bytes`.
+    `seed` settles which rows train the index and measure it: the same input gives the same files,
+    but for the times in the manifest. `heartbeat` gets the number of rows read so far, then all of
+    them during each later step; what it raises stops the build.
 
-    Whatever happens, `target` either does not exist or is whole and on the disk; what a killed
-    build left beside it is removed by the next build or `remove_generation` of the same target.
-    A generation without rows is a good one, of recall 1.
+    The rows go straight to the disk: in memory is what the index learns from, and what it makes of
+    the rows. Whatever happens, `target` either does not exist or is whole and on the disk; what a
+    killed build left beside it is removed by the next build or `remove_generation` of the same
+    target. A generation without rows is a good one, of recall 1.
 
     Raises Conflict if `target` exists, InvalidInput if a photo comes twice or its vector is not
-    usable, RecallTooLow if recall@10 is under `recall_target`, OSError if the disk is full.
+    usable or FAISS knows no such factory, RecallTooLow if recall@10 is under `recall_target`
+    however the index is searched, OSError if the disk is full.
     """
     if target.exists():
         raise Conflict(f"{target} exists; a generation is never written over.")
@@ -79,30 +89,53 @@ def build_generation(
     aside = _sibling(target)
     aside.mkdir()
     try:
-        rows = spool(aside / _SPOOL_FILE, batches, encoder.dimension, heartbeat)
+        rows = write_rows(aside / ROWS_FILE, batches, encoder.dimension, heartbeat)
         beat = partial(heartbeat, len(rows))
-        measured = _write_data(
-            aside, rows, encoder.dimension, factory, np.random.default_rng(seed), beat
+        plan = (
+            plan_index(
+                len(rows),
+                encoder.dimension,
+                recall_target=recall_target,
+                memory_bytes=memory_bytes,
+            )
+            if factory is None or not len(rows)
+            else plan_of(factory, encoder.dimension)
         )
+        with durable(aside / IDS_FILE) as file:
+            np.save(file, rows.ids, allow_pickle=False)
+        rng = np.random.default_rng(seed)
+        _write_index(aside / INDEX_FILE, rows, plan, rng, beat)
+        searchable, measured = _measured(aside / INDEX_FILE, rows, plan, recall_target, rng, beat)
         if measured.recall_at_10 < recall_target:
             raise RecallTooLow(
-                f"Recall@10 is {measured.recall_at_10:.3f}, under the target of {recall_target}."
+                f"Recall@10 is {measured.recall_at_10:.3f} with {plan.factory}, under the target "
+                f"of {recall_target}, with {searchable.effort} of {searchable.most} lists read and "
+                f"{searchable.candidates} rows scored again. An index that looks at every row, "
+                f"{EXACT}, meets any target."
             )
-        (aside / _SPOOL_FILE).unlink()
+        if plan.exact:
+            (aside / ROWS_FILE).unlink()  # the index holds them
+        names = sorted(data_files(plan.factory))
         manifest = Manifest(
             format_version=FORMAT_VERSION,
             encoder=encoder.name,
             fingerprint=encoder.fingerprint,
             dimension=encoder.dimension,
             metric=METRIC,
-            factory=factory,
+            factory=plan.factory,
+            why=plan.why,
             rows=len(rows),
             last_change=last_change,
+            effort=searchable.effort,
+            candidates=searchable.candidates,
             recall_at_10=measured.recall_at_10,
+            queries=measured.queries,
             p50_ms=measured.p50_ms,
-            bytes=sum((aside / name).stat().st_size for name in DATA_FILES),
+            p95_ms=measured.p95_ms,
+            seed=seed,
+            bytes=sum((aside / name).stat().st_size for name in names),
             created_at=created_at.isoformat(),
-            files={name: sha256_of(aside / name) for name in sorted(DATA_FILES)},
+            files={name: sha256_of(aside / name) for name in names},
         )
         raw = to_json(manifest)
         with durable(aside / MANIFEST_FILE) as file:
@@ -114,39 +147,98 @@ def build_generation(
     return BuiltGeneration(manifest, sha256(raw).hexdigest())
 
 
-def remove_generation(folder: Path) -> None:
+def remove_generation(folder: Path) -> bool:
     """Delete a generation, and what killed builds or removals of it left; nothing there is fine.
 
-    Killed half-way, the folder is either whole or gone, and a second call deletes the rest.
-    Processes that have it open keep their mapping. Raises OSError.
+    False, with nothing done, while a process of this machine has it open. Killed half-way, the
+    folder is either whole or gone, and a second call deletes the rest. Raises OSError.
     """
-    if folder.exists():
+    if not _take_away(folder):
+        return False
+    _remove_leftovers(folder)
+    return True
+
+
+def _take_away(folder: Path) -> bool:
+    """Rename the folder, so that nobody opens it any more; False if somebody has it open."""
+    try:
+        manifest = (folder / MANIFEST_FILE).open("rb")
+    except (FileNotFoundError, NotADirectoryError):
+        if folder.exists():  # damaged: nobody can have opened it
+            folder.rename(_sibling(folder))
+            sync_folder(folder.parent)
+        return True
+    with manifest:
+        try:
+            fcntl.flock(manifest, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
         folder.rename(_sibling(folder))
         sync_folder(folder.parent)
-    _remove_leftovers(folder)
+    return True
 
 
-def _write_data(
-    folder: Path,
-    rows: SpooledRows,
-    dimension: int,
-    factory: str,
+def _write_index(
+    path: Path, rows: Rows, plan: IndexPlan, rng: np.random.Generator, beat: Callable[[], None]
+) -> None:
+    if plan.exact:
+        write_exact_index(path, rows.at_rest, beat)
+        return
+    order = rng.permutation(len(rows))
+
+    def sample(count: int) -> Iterator[NDArray[np.float32]]:
+        # Some of them, but in the order of the file: that is how a disk reads fast.
+        positions = np.sort(order[:count])
+        for start in range(0, len(positions), SAMPLE_BLOCK):
+            yield rows.take(positions[start : start + SAMPLE_BLOCK])
+
+    _beating(
+        beat,
+        lambda going: write_index(
+            path, plan, rows.at_rest.shape[1], sample, takewhile(going, rows.blocks())
+        ),
+    )
+
+
+def _beating(beat: Callable[[], None], work: Callable[[Callable[[object], bool]], None]) -> None:
+    """Do `work` in a thread, beating meanwhile: training takes minutes and can't do so itself.
+
+    `work` gets a function that says whether to go on; it is waited for whatever `beat` raises.
+    """
+    stop = Event()
+    with ThreadPoolExecutor(1, "index-build") as executor:
+        done = executor.submit(work, lambda _: not stop.is_set())
+        try:
+            while wait([done], timeout=BEAT_EVERY_S).not_done:
+                beat()
+        finally:
+            stop.set()
+        done.result()
+    beat()
+
+
+def _measured(
+    path: Path,
+    rows: Rows,
+    plan: IndexPlan,
+    target: float,
     rng: np.random.Generator,
     beat: Callable[[], None],
-) -> Measurement:
-    """Write the data files, and measure the index as it will be served: mapped from its file."""
-    with durable(folder / IDS_FILE) as file:
-        np.save(file, rows.ids, allow_pickle=False)
-    write_index(
-        folder / INDEX_FILE,
-        factory,
-        dimension,
-        training=lambda: rows.sample(MAX_TRAINING_ROWS, rng),
-        blocks=rows.blocks(beat),
+) -> tuple[Searchable, Measurement]:
+    """The index as it will be served, mapped from its file: how it is searched, and how well.
+
+    It is tuned by some questions and measured by others: on its own, a choice looks too good.
+    """
+    index = open_mapped(path)
+    questions = ask(rows, MAX_QUERIES, rng, beat)
+    tuned = Tuned(0, 0, 1.0)
+    if not plan.exact:
+        tuned = tune(rows, index, plan, questions[::2], target, beat)
+        questions = questions[1::2]
+    searchable = Searchable(
+        rows, index, plan.exact, tuned.effort, tuned.candidates, plan.most_effort(len(rows))
     )
-    beat()
-    index = open_mapped(folder / INDEX_FILE)
-    return measure(lambda query, k: nearest(index, query, k)[0], rows, rng=rng, beat=beat)
+    return searchable, measure(searchable, questions, beat)
 
 
 def _publish(aside: Path, target: Path) -> None:

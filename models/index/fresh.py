@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from models.index.vectors import cosines
+
 FIRST_CAPACITY = 64
 
 
@@ -46,8 +48,12 @@ class FreshSide:
     def scores(self, query: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Every photo's id and its inner product with `query` (dimension,), in no order."""
         rows = len(self._rows)
-        # A matrix product would score equal rows differently, by where they stand in a BLAS block.
-        return self._ids[:rows].copy(), np.vecdot(self._vectors[:rows], query)
+        return self._ids[:rows].copy(), cosines(self._vectors[:rows], query)
+
+    def take(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Those of the photos that are here, and their vectors (n, dimension): copies."""
+        rows = [self._rows[photo_id] for photo_id in ids.tolist() if photo_id in self._rows]
+        return self._ids[rows], self._vectors[rows]
 
     def _reserve(self, rows: int) -> None:
         capacity = len(self._ids)

@@ -1,43 +1,133 @@
 """One immutable generation of the index: how it is opened, and what can be asked of it."""
 
+import fcntl
+import math
+import os
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import GenerationCorrupt
-from models.index.engine import nearest, open_mapped
-from models.index.manifest import IDS_FILE, INDEX_FILE, Manifest
+from models.index.engine import nearest, open_mapped, rows_at_rest
+from models.index.manifest import IDS_FILE, INDEX_FILE, MANIFEST_FILE, ROWS_FILE, Manifest
+from models.index.plan import plan_of
 from models.index.proof import prove
+from models.index.rows import Rows, map_rows
+from models.index.vectors import HALF_PRECISION, UNIT_TOLERANCE, cosines
+
+RECALL_DEPTH = 10
+"""The matches that recall is measured by, and an index is tuned for."""
+
+
+class Best(NamedTuple):
+    """Photo ids and their cosines, and the floor: what scores above it is among them.
+
+    An index that finds candidates may miss some of those.
+    """
+
+    ids: NDArray[np.int64]
+    cosines: NDArray[np.float32]
+    floor: float
+
+
+NOTHING = Best(np.empty(0, np.int64), np.empty(0, np.float32), -math.inf)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Searchable:
+    """An index of rows, and how it is searched.
+
+    `effort` and `candidates` are for a search for ten: how many lists are read, and how many of
+    the rows found there are scored again. `most` is the most effort that makes a difference.
+    """
+
+    rows: Rows
+    index: faiss.Index
+    exact: bool
+    effort: int = 0
+    candidates: int = 0
+    most: int = 0
+
+    def best(
+        self,
+        query: NDArray[np.float32],
+        k: int,
+        live: NDArray[np.uint8] | None = None,
+        live_count: int | None = None,
+    ) -> Best:
+        """The best rows for `query` (dimension,), in no order, `k` or a few more; `engine.nearest`.
+
+        `live_count` is how many bits of `live` are set: where few are, more lists are read.
+        """
+        count = len(self.rows) if live_count is None else live_count
+        if not count:
+            return NOTHING
+        if self.exact:
+            return self._all_above(query, k, live, count)
+        wanted = self.candidates + 2 * max(0, k - RECALL_DEPTH)
+        # More for more candidates, and for rows that are further between.
+        times = wanted / self.candidates * len(self.rows) / count
+        effort = min(self.most, math.ceil(self.effort * times))
+        ids, scores, _ = self._scored(query, min(wanted, count), live, effort)
+        if wanted >= count and effort == self.most:
+            return Best(ids, scores, -math.inf)
+        if len(scores) < k:  # too few lists were read: nothing found there can be relied upon
+            return Best(ids, scores, math.inf)
+        return Best(ids, scores, float(np.partition(scores, -k)[-k]))
+
+    def _all_above(
+        self, query: NDArray[np.float32], k: int, live: NDArray[np.uint8] | None, count: int
+    ) -> Best:
+        wanted = k
+        while True:
+            wanted = min(2 * wanted, count)
+            ids, scores, approximate = self._scored(query, wanted, live, effort=0)
+            # FAISS scores rows as they are kept, a little longer or shorter than 1.
+            floor = float(approximate[-1]) + HALF_PRECISION + UNIT_TOLERANCE
+            if wanted == count:
+                return Best(ids, scores, -math.inf)
+            if np.count_nonzero(scores > floor) >= k:
+                return Best(ids, scores, floor)
+
+    def _scored(
+        self, query: NDArray[np.float32], wanted: int, live: NDArray[np.uint8] | None, effort: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
+        """Ids and cosines of the rows that the engine finds, and its own scores."""
+        positions, approximate = nearest(self.index, query, wanted, effort, live)
+        return self.rows.ids[positions], cosines(self.rows.take(positions), query), approximate
+
+
+class Hold:
+    """The lock that says a generation is in use, until nobody refers to this any more."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Generation:
     """An opened generation; its rows stay in the page cache, shared between processes.
 
-    `ids` (rows,) int64 are the photos' ids, ascending; row i of `index` is photo ids[i]'s.
-    The files may be removed while it is open: the mapping keeps them.
+    As long as there is `hold` it is not removed.
     """
 
     manifest: Manifest
-    ids: NDArray[np.int64]
-    index: faiss.Index
+    searchable: Searchable
+    hold: Hold
+
+    @property
+    def rows(self) -> Rows:
+        """Its photos' ids and vectors."""
+        return self.searchable.rows
 
     def locate(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-        """Each id's row, and whether it has one; where it has none the row means nothing."""
-        rows = np.searchsorted(self.ids, ids)
-        known = rows < len(self.ids)
-        known[known] = self.ids[rows[known]] == ids[known]
-        return rows, known
-
-    def search(
-        self, query: NDArray[np.float32], k: int, live: NDArray[np.uint8] | None = None
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Photo ids and cosines of the at most `k` best rows, best first; see `engine.nearest`."""
-        rows, scores = nearest(self.index, query, k, live)
-        return self.ids[rows], scores
+        """Each id's position, and whether it has one; where it has none that means nothing."""
+        positions = np.searchsorted(self.rows.ids, ids)
+        known = positions < len(self.rows)
+        known[known] = self.rows.ids[positions[known]] == ids[known]
+        return positions, known
 
 
 def open_generation(
@@ -51,6 +141,7 @@ def open_generation(
     Raises GenerationCorrupt if a file is missing or is not what its hash says, or if the
     generation holds another encoder's vectors than `fingerprint`'s.
     """
+    hold = _hold(folder)
     manifest = prove(folder, expected_manifest_sha256)
     if manifest.fingerprint != fingerprint:
         raise GenerationCorrupt(
@@ -63,7 +154,37 @@ def open_generation(
             f"{folder} has {index.ntotal} vectors of {index.d} numbers and {len(ids)} ids,"
             f" not {manifest.rows} of {manifest.dimension}."
         )
-    return Generation(manifest, ids, index)
+    rows = Rows(ids, _open_rows(folder, index, manifest), owner=index)
+    searchable = Searchable(
+        rows,
+        index,
+        manifest.exact,
+        manifest.effort,
+        manifest.candidates,
+        plan_of(manifest.factory, manifest.dimension).most_effort(len(ids)),
+    )
+    return Generation(manifest, searchable, hold)
+
+
+def _hold(folder: Path) -> Hold:
+    path = folder / MANIFEST_FILE
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise GenerationCorrupt(f"{path} is missing.") from error
+    hold = Hold()
+    weakref.finalize(hold, os.close, descriptor)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    return hold
+
+
+def _open_rows(folder: Path, index: faiss.Index, manifest: Manifest) -> NDArray[np.float16]:
+    if manifest.exact:
+        return rows_at_rest(index)
+    try:
+        return map_rows(folder / ROWS_FILE, manifest.rows, manifest.dimension)
+    except ValueError as error:
+        raise GenerationCorrupt(f"{folder / ROWS_FILE} is too short.") from error
 
 
 def _open_ids(path: Path) -> NDArray[np.int64]:

@@ -6,13 +6,15 @@ from datetime import datetime
 from typing import Any
 
 from models.errors import GenerationCorrupt
+from models.index.plan import EXACT
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 METRIC = "inner_product"
 INDEX_FILE = "index.faiss"
 IDS_FILE = "ids.npy"
 MANIFEST_FILE = "manifest.json"
-DATA_FILES = frozenset({INDEX_FILE, IDS_FILE})
+ROWS_FILE = "vectors.f16"
+"""Only beside an index that finds candidates: an exact one holds the vectors itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +22,12 @@ class Manifest:
     """A generation's facts, all of them measured or given when it was built.
 
     `encoder` and `fingerprint` name the encoder whose vectors it holds, `dimension` their length.
-    `factory` is FAISS' factory string. `rows` photos are in it: those live after change number
-    `last_change`. `recall_at_10` is against exact search, `p50_ms` the median time of one search
-    for ten, `bytes` the size of the data files, `files` the SHA-256 (hex) of each by its name.
+    `factory` is FAISS' factory string, `why` the reason for it. `rows` photos are in it: those live
+    after change number `last_change`. A search for ten reads `effort` lists and scores the best
+    `candidates` of them again; both are 0 where it looks at every row. `recall_at_10` is what such
+    searches find of what exact search does, for `queries` photos of the index that don't count for
+    themselves; `p50_ms` and `p95_ms` is how long one takes. `seed` settled what was drawn by lot.
+    `bytes` is the size of the data files, `files` the SHA-256 (hex) of each by its name.
     `created_at` is ISO 8601.
     """
 
@@ -32,13 +37,24 @@ class Manifest:
     dimension: int
     metric: str
     factory: str
+    why: str
     rows: int
     last_change: int
+    effort: int
+    candidates: int
     recall_at_10: float
+    queries: int
     p50_ms: float
+    p95_ms: float
+    seed: int
     bytes: int
     created_at: str
     files: dict[str, str]
+
+    @property
+    def exact(self) -> bool:
+        """Whether a search looks at every row, so that it misses nothing."""
+        return self.factory == EXACT
 
 
 def to_json(manifest: Manifest) -> bytes:
@@ -78,10 +94,14 @@ def _problem(values: dict[str, Any]) -> str | None:
         "rows": values["rows"] >= 0,
         "last_change": values["last_change"] >= 0,
         "recall_at_10": 0 <= values["recall_at_10"] <= 1,
+        "effort": values["effort"] >= 0,
+        "candidates": values["candidates"] >= 0,
+        "queries": values["queries"] >= 0,
         "p50_ms": values["p50_ms"] >= 0,
+        "p95_ms": values["p95_ms"] >= 0,
         "bytes": values["bytes"] >= 0,
         "created_at": _is_timestamp(values["created_at"]),
-        "files": _are_hashes(values["files"]),
+        "files": _are_hashes(values["files"], values["factory"]),
     }
     return next((f"{name} is out of range" for name, good in checks.items() if not good), None)
 
@@ -94,9 +114,14 @@ def _is_timestamp(text: str) -> bool:
     return True
 
 
-def _are_hashes(files: object) -> bool:
+def _are_hashes(files: object, factory: str) -> bool:
     return (
         isinstance(files, dict)
-        and files.keys() == DATA_FILES
+        and files.keys() == data_files(factory)
         and all(isinstance(value, str) for value in files.values())
     )
+
+
+def data_files(factory: str) -> set[str]:
+    """The files of a generation beside its manifest."""
+    return {INDEX_FILE, IDS_FILE} | (set() if factory == EXACT else {ROWS_FILE})

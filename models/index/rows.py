@@ -1,4 +1,4 @@
-"""The rows of a generation in the making: on disk, so that memory stays bounded."""
+"""The rows of a generation: vectors in half precision in a file, in the order of their ids."""
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -7,73 +7,71 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import InvalidInput
-from models.index.vectors import as_rows
+from models.index.files import durable
+from models.index.vectors import AT_REST, as_rows, from_rest
 
 BLOCK_BYTES = 32 * 2**20
 
 
-class SpooledRows:
-    """Vectors that came in any order, readable in the order of their photos' ids.
+class Rows:
+    """Unit vectors that are read when they are asked for; position i is the row of photo ids[i].
 
-    `ids` (n,) int64 are ascending and unique; position i means the row of photo ids[i].
+    `ids` (n,) int64 are ascending and unique, `at_rest` (n, dimension) float16, which may be the
+    memory of an `owner` that would not know of it.
     """
 
     def __init__(
-        self, ids: NDArray[np.int64], vectors: NDArray[np.float32], order: NDArray[np.intp]
+        self, ids: NDArray[np.int64], at_rest: NDArray[np.float16], owner: object = None
     ) -> None:
         self.ids = ids
-        self._vectors = vectors
-        self._order = order
+        self.at_rest = at_rest
+        self._owner = owner
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def take(self, positions: NDArray[np.integer]) -> NDArray[np.float32]:
-        """The rows at `positions`, in that order: a copy, (len(positions), dimension)."""
-        rows: NDArray[np.float32] = self._vectors[self._order[positions]]
-        return rows
+        """The vectors at `positions`, in that order: a copy, (len(positions), dimension)."""
+        return from_rest(self.at_rest[positions])
 
-    def sample(self, count: int, rng: np.random.Generator) -> NDArray[np.float32]:
-        """At most `count` different rows, drawn at random."""
-        positions = rng.choice(len(self), min(count, len(self)), replace=False)
-        return self.take(np.sort(positions))
-
-    def blocks(self, beat: Callable[[], None]) -> Iterator[NDArray[np.float32]]:
-        """All rows in order, in pieces of bounded size; `beat` is called after each was used."""
-        step = max(1, BLOCK_BYTES // self._vectors[:1].nbytes) if len(self) else 1
+    def blocks(self) -> Iterator[NDArray[np.float32]]:
+        """All vectors in order, in pieces of bounded size."""
+        step = max(1, BLOCK_BYTES // (4 * self.at_rest.shape[1]))
         for start in range(0, len(self), step):
-            yield self.take(np.arange(start, min(start + step, len(self))))
-            beat()
+            yield from_rest(self.at_rest[start : start + step])
 
 
-def spool(
+def write_rows(
     path: Path,
     batches: Iterable[tuple[NDArray[np.int64], NDArray[np.float32]]],
     dimension: int,
     heartbeat: Callable[[int], None],
-) -> SpooledRows:
-    """Write the batches' vectors to `path` and index them by id; `heartbeat` gets the rows so far.
+) -> Rows:
+    """Write the batches' vectors durably to `path`; `heartbeat` gets the rows so far.
 
-    The rows read from `path`: keep it until they are no longer used.
-    Raises InvalidInput if a photo comes twice or a vector is unusable (see `vectors.as_rows`).
+    The rows are read from `path`. Raises InvalidInput if ids don't ascend from batch to batch and
+    within each, or if a vector is unusable (see `vectors.as_rows`).
     """
-    arrived: list[NDArray[np.int64]] = []
-    rows = 0
-    with path.open("xb") as file:
+    arrived = [np.empty(0, np.int64)]
+    rows, last = 0, -1
+    with durable(path) as file:
         for ids, vectors in batches:
-            file.write(as_rows(ids, vectors, dimension).data)
-            arrived.append(np.array(ids, dtype=np.int64))
-            rows += len(ids)
+            kept = as_rows(ids, vectors, dimension).astype(AT_REST)
+            out_of_order = np.flatnonzero(np.diff(ids, prepend=last) <= 0)
+            if out_of_order.size:
+                raise InvalidInput(f"Photo {ids[out_of_order[0]]} comes twice or out of order.")
+            file.write(kept.data)
+            arrived.append(ids.astype(np.int64))
+            rows, last = rows + len(ids), int(ids[-1]) if len(ids) else last
             heartbeat(rows)
-    ids = np.concatenate([np.empty(0, np.int64), *arrived])
-    order = np.argsort(ids, kind="stable")
-    ids = ids[order]
-    twice = ids[1:][ids[1:] == ids[:-1]]
-    if twice.size:
-        raise InvalidInput(f"Photo {twice[0]} has more than one vector.")
-    vectors = (
-        np.memmap(path, dtype=np.float32, mode="r", shape=(rows, dimension))
-        if rows
-        else np.empty((0, dimension), np.float32)  # an empty file can't be mapped
-    )
-    return SpooledRows(ids, vectors, order)
+    return Rows(np.concatenate(arrived), map_rows(path, rows, dimension))
+
+
+def map_rows(path: Path, rows: int, dimension: int) -> NDArray[np.float16]:
+    """The rows (rows, dimension) in the file at `path`, without reading them. Raises OSError.
+
+    Raises ValueError if the file is shorter than that.
+    """
+    if not rows:  # an empty file can't be mapped
+        return np.empty((0, dimension), AT_REST)
+    return np.memmap(path, dtype=AT_REST, mode="r", shape=(rows, dimension))

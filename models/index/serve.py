@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 
 from models.domain import Match
 from models.errors import InvalidInput
+from models.index.base import USUAL_MATCHES
 from models.index.fresh import FreshSide
-from models.index.generation import Generation
+from models.index.generation import NOTHING, Best, Generation
 from models.index.manifest import Manifest
 from models.index.tombstones import Tombstones
-from models.index.vectors import as_query, as_rows
+from models.index.vectors import as_kept, as_query, as_rows, cosines
 
-EXACT_FACTORY = "Flat"
-# One scan of a flat index costs the same whether it keeps 10 rows or 1,000, so start high.
-USUAL_MATCHES = 256
+# Vectors that are looked at are copied: so many at once bound the memory.
+ROWS_AT_ONCE = 4_096
 
 
 class VectorIndex:
@@ -62,7 +62,7 @@ class VectorIndex:
     @property
     def exact(self) -> bool:
         """Whether every search finds the true best; a lossy generation may miss some."""
-        return self._generation is None or self._generation.manifest.factory == EXACT_FACTORY
+        return self._generation is None or self._generation.manifest.exact
 
     def swap(self, generation: Generation | None) -> None:
         """Serve `generation` from now on, with nothing fresh and nothing gone.
@@ -85,7 +85,7 @@ class VectorIndex:
         A photo's vector never changes under one encoder, so one that is in the generation keeps
         that row. Raises InvalidInput for unusable vectors, having changed nothing.
         """
-        vectors = as_rows(ids, vectors, self._dimension)
+        vectors = as_kept(as_rows(ids, vectors, self._dimension))
         if self._generation:
             rows, known = self._generation.locate(ids)
             self._tombstones.lift(rows[known])
@@ -110,55 +110,119 @@ class VectorIndex:
     ) -> Iterator[Match]:
         """All photos, best first, equal ones by id; each is looked for only when asked for.
 
-        Equal means the same float32 cosine: a photo's copies in the generation and on the fresh
-        side may differ in the last bit.
         `expect` is how many the caller likely takes: more cost another search of the generation.
-        Use the iterator up, or drop it, before the index changes.
+        With the same `expect` the same index gives the same matches in the same order. Use the
+        iterator up, or drop it, before the index changes.
         Raises InvalidInput if `query` is not a finite vector of this dimension and unit length.
         """
-        # One more than wanted, because the last may be tied with rows beyond it.
-        return self._ranked(as_query(query, self._dimension), expect + 1)
+        query = as_query(query, self._dimension)
+        fresh = self._fresh.scores(query)
+        return self._ranked(query, fresh, self._tombstones.live, self._live_in_generation, expect)
+
+    def only(
+        self,
+        query: NDArray[np.float32],
+        photo_ids: NDArray[np.int64],
+        *,
+        expect: int = USUAL_MATCHES,
+    ) -> Iterator[Match]:
+        """As `matches`, of the photos `photo_ids` (n,) alone: the generation skips all others."""
+        query = as_query(query, self._dimension)
+        photo_ids = np.unique(photo_ids)
+        ids, vectors = self._fresh.take(photo_ids)
+        wanted = np.zeros(self._generation.manifest.rows if self._generation else 0, np.bool_)
+        wanted[self._living(photo_ids)] = True
+        return self._ranked(
+            query,
+            (ids, cosines(vectors, query)),
+            np.packbits(wanted, bitorder="little"),
+            int(np.count_nonzero(wanted)),
+            expect,
+        )
+
+    def among(self, query: NDArray[np.float32], photo_ids: NDArray[np.int64]) -> list[Match]:
+        """Those of the photos `photo_ids` (n,) that are here, best first, ties by id: exact."""
+        query, photo_ids = as_query(query, self._dimension), np.unique(photo_ids)
+        blocks = [
+            (ids, cosines(vectors, query))
+            for start in range(0, len(photo_ids), ROWS_AT_ONCE)
+            for ids, vectors in [self.vectors_of(photo_ids[start : start + ROWS_AT_ONCE])]
+        ]
+        if not blocks:
+            return []
+        ids, scores = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+        return list(_merged((ids,), (scores,), floor=-math.inf))
+
+    def vectors_of(
+        self, photo_ids: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Those of the photos that are here, and their vectors (n, dimension): copies."""
+        photo_ids = np.unique(photo_ids)
+        ids, vectors = self._fresh.take(photo_ids)
+        if not self._generation:
+            return ids, vectors
+        rows = self._generation.rows
+        positions = self._living(photo_ids)
+        return (
+            np.concatenate([rows.ids[positions], ids]),
+            np.concatenate([rows.take(positions), vectors]),
+        )
 
     @property
     def _live_in_generation(self) -> int:
         rows = self._generation.manifest.rows if self._generation else 0
         return rows - len(self._tombstones)
 
-    def _ranked(self, query: NDArray[np.float32], fetch: int) -> Iterator[Match]:
-        fresh_ids, fresh_scores = self._fresh.scores(query)
-        given: set[int] = set()
+    def _living(self, photo_ids: NDArray[np.int64]) -> NDArray[np.intp]:
+        """The positions of those of the photos that are in the generation and not gone."""
+        if not self._generation:
+            return np.empty(0, np.intp)
+        positions, known = self._generation.locate(photo_ids)
+        return self._tombstones.among(positions[known])
+
+    def _ranked(
+        self,
+        query: NDArray[np.float32],
+        fresh: tuple[NDArray[np.int64], NDArray[np.float32]],
+        live: NDArray[np.uint8] | None,
+        live_count: int,
+        expect: int,
+    ) -> Iterator[Match]:
+        """Matches in bands of falling similarity, each from a wider search than the one before."""
+        # One more than wanted, because the last may be tied with rows beyond it.
+        fetch, ceiling = expect + 1, math.inf
         while True:
-            ids, scores, floor = self._best_in_generation(query, fetch)
-            for match in _merged((fresh_ids, ids), (fresh_scores, scores), floor):
-                if match.photo_id not in given:
-                    given.add(match.photo_id)
-                    yield match
-            if floor == -math.inf:
+            # Tombstones go to FAISS as a selector, not as more rows to fetch: just as exact, no
+            # slower, and it stays so when there are many, or few lists are read.
+            best = self._best(query, fetch, live, live_count)
+            yield from _merged((fresh[0], best.ids), (fresh[1], best.cosines), best.floor, ceiling)
+            if best.floor == -math.inf:
                 return
+            ceiling = min(ceiling, best.floor)
             fetch *= 2
 
-    def _best_in_generation(
-        self, query: NDArray[np.float32], k: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32], float]:
-        """The `k` best live rows, and the floor: every row that scores above it is among them.
-
-        Tombstones go to FAISS as a selector, not as more rows to fetch: just as exact, no slower,
-        and it stays so when there are many, or when the index probes only some of its lists.
-        """
-        if not self._generation or not self._live_in_generation:
-            return np.empty(0, np.int64), np.empty(0, np.float32), -math.inf
-        ids, scores = self._generation.search(query, k, self._tombstones.live)
-        everything = len(ids) < k or k >= self._live_in_generation
-        return ids, scores, -math.inf if everything else float(scores[-1])
+    def _best(
+        self,
+        query: NDArray[np.float32],
+        k: int,
+        live: NDArray[np.uint8] | None,
+        live_count: int,
+    ) -> Best:
+        if not self._generation:
+            return NOTHING
+        return self._generation.searchable.best(query, k, live, live_count)
 
 
 def _merged(
-    ids: tuple[NDArray[np.int64], ...], scores: tuple[NDArray[np.float32], ...], floor: float
+    ids: tuple[NDArray[np.int64], ...],
+    scores: tuple[NDArray[np.float32], ...],
+    floor: float,
+    ceiling: float = math.inf,
 ) -> Iterator[Match]:
-    """The matches that score above `floor`, best first, equal ones by id."""
+    """The matches that score above `floor` and up to `ceiling`, best first, equal ones by id."""
     all_ids, all_scores = np.concatenate(ids), np.concatenate(scores)
-    above = all_scores > floor
+    band = (all_scores > floor) & (all_scores <= ceiling)
     # Rounding can carry the product of two unit vectors just past 1.
-    kept_ids, cosines = all_ids[above], np.clip(all_scores[above], -1.0, 1.0)
-    for place in np.lexsort((kept_ids, -cosines)).tolist():
-        yield Match(int(kept_ids[place]), float(cosines[place]))
+    kept_ids, similarities = all_ids[band], np.clip(all_scores[band], -1.0, 1.0)
+    for place in np.lexsort((kept_ids, -similarities)).tolist():
+        yield Match(int(kept_ids[place]), float(similarities[place]))

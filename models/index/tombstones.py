@@ -20,6 +20,10 @@ class Tombstones:
         """One bit a row, the lowest first, set where the row lives; None if all do."""
         return self._live if self._count else None
 
+    def among(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Those of these rows that live."""
+        return rows[~self._gone[rows]]
+
     def bury(self, rows: NDArray[np.intp]) -> None:
         """Make these rows unfindable; those that are already stay so."""
         self._mark(rows, gone=True)

@@ -1,12 +1,16 @@
-"""What every vector has to be before it is indexed or searched: finite, of unit length."""
+"""What every vector has to be before it is indexed or searched, and how it is kept."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import InvalidInput
 
-# A vector stored in half precision is off by at most 2**-11 of its length.
+# Numbers in half precision are off by at most this part of themselves, and so is a vector's length.
+HALF_PRECISION = 2.0**-11
 UNIT_TOLERANCE = 1e-3
+
+AT_REST = np.dtype("<f2")
+"""In what vectors are kept: half the bytes, and cosines that differ in the fifth decimal."""
 
 
 def as_query(query: NDArray[np.floating], dimension: int) -> NDArray[np.float32]:
@@ -39,6 +43,29 @@ def as_rows(
     if bad.size:
         raise InvalidInput(f"The vector of photo {bad[0]} is not finite and of unit length.")
     return rows
+
+
+def from_rest(rows: NDArray[np.float16]) -> NDArray[np.float32]:
+    """The unit vectors (n, dimension) that were kept as `rows` (n, dimension).
+
+    Wherever a vector comes from, the database or a generation, it is the same to the last bit.
+    """
+    vectors = rows.astype(np.float32)
+    # Rounding moved their lengths a little.
+    vectors /= np.sqrt(np.vecdot(vectors, vectors))[:, np.newaxis]
+    return vectors
+
+
+def as_kept(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What `vectors` (n, dimension) will be once they were kept; those that were are unchanged."""
+    return from_rest(vectors.astype(AT_REST))
+
+
+def cosines(vectors: NDArray[np.float32], query: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The inner products (n,) of unit `vectors` (n, dimension) with `query` (dimension,)."""
+    # A matrix product would score equal rows differently, by where they stand in a BLAS block.
+    products: NDArray[np.float32] = np.vecdot(vectors, query)
+    return products
 
 
 def _as_float32(vectors: NDArray[np.floating]) -> NDArray[np.float32]:

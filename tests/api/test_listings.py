@@ -21,6 +21,9 @@ KETTLE = {
     "price": "12.50",
     "currency": "GBP",
     "location": "Leeds, West Yorkshire",
+    "latitude": 53.8,
+    "longitude": -1.55,
+    "seller": " sam ",
 }
 
 
@@ -43,6 +46,8 @@ def test_created_listing_is_there_with_its_job(client: TestClient) -> None:
     assert listing["title"] == "Red kettle ☕"
     assert (listing["price"], listing["currency"]) == ("12.50", "GBP")
     assert listing["category"] == "Appliances / Kettles"
+    assert (listing["latitude"], listing["longitude"]) == (53.8, -1.55)
+    assert (listing["seller"], listing["status"]) == ("sam", "active")
     assert len(listing["photos"]) == 2
 
 
@@ -67,6 +72,17 @@ def test_photos_are_served_clean_and_only_while_listed(client: TestClient) -> No
 def test_a_search_photo_is_nobody_elses(client: TestClient) -> None:
     client.post("/v1/searches", files={"photo": ("a.jpg", jpeg(9))})
     assert_problem(client.get(f"/v1/photos/{standardise(jpeg(9)).sha256}"), 404, "not_found")
+
+
+@pytest.mark.parametrize("status", ["reserved", "sold"])
+def test_what_is_not_for_sale_is_still_shown(client: TestClient, status: str) -> None:
+    place = f"/v1/listings/{create(client, status=status).json()['listing_id']}"
+    listing = client.get(place).json()
+    assert listing["status"] == status
+    assert client.get("/v1/listings").json()["items"] == [listing]
+    assert client.get(listing["photos"][0]["url"]).status_code == 200
+    assert client.delete(place).status_code == 204
+    assert_problem(client.get(place), 404, "not_found")
 
 
 def test_put_replaces(client: TestClient) -> None:
@@ -99,6 +115,16 @@ def test_delete(client: TestClient) -> None:
         {"colour": "red"},
         {"title": "x" * 501},
         {"title": "a\0b"},
+        {"latitude": None},
+        {"longitude": None},
+        {"latitude": 90.1},
+        {"longitude": -180.1},
+        {"latitude": "NaN"},
+        {"longitude": "Infinity"},
+        {"seller": "x" * 201},
+        {"seller": "a\0b"},
+        {"status": "deleted"},
+        {"status": "gone"},
         {"description": "\0"},
         {"category": "x" * 201},
         {"category": "/".join("x" * 11)},
@@ -165,11 +191,18 @@ def test_bad_rows_are_reported_and_fail_no_other(client: TestClient) -> None:
 def test_batch_as_csv_with_a_stored_photo(client: TestClient) -> None:
     first = create(client).json()["listing_id"]
     stored = client.get(f"/v1/listings/{first}").json()["photos"][0]["id"]
-    text = f"title,price,currency,photos\nOne,5,GBP,a {stored}\nTwo,,,{stored}\n"
+    text = (
+        "title,price,currency,latitude,longitude,seller,status,photos\n"
+        f"One,5,GBP,-33.9,151.2,sam,sold,a {stored}\n"
+        f"Two,,,,,,,{stored}\n"
+    )
     response = send_batch(client, text, "text/csv", a=jpeg(7))
     assert response.json()["result"]["accepted"] == 2, response.text
-    one = next(i for i in client.get("/v1/listings").json()["items"] if i["title"] == "One")
-    assert one["price"] == "5.00"
+    items = {item["title"]: item for item in client.get("/v1/listings").json()["items"]}
+    one, two = items["One"], items["Two"]
+    names = ("price", "latitude", "longitude", "seller", "status")
+    assert [one[name] for name in names] == ["5.00", -33.9, 151.2, "sam", "sold"]
+    assert [two[name] for name in names] == [None, None, None, None, "active"]
     assert [photo["id"] for photo in one["photos"]][1] == stored
 
 

@@ -40,6 +40,7 @@ def test_of_a_photo(client: TestClient, answerer: Answerer) -> None:
     assert (result["method"], result["calibrated"]) == ("neighbours", False)
     assert result["price_band"]["listings"] == 5
     assert [item["listing_id"] for item in result["duplicates"]] == [kettles[1]]
+    assert result["duplicates"][0]["relation"] == "same_photo"
     assert result["duplicates"][0]["photo"]["url"].startswith("/v1/photos/")
     assert client.get(result["duplicates"][0]["photo"]["url"]).status_code == 200
 

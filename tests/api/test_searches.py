@@ -47,7 +47,7 @@ def test_accepted_means_stored_though_no_broker_answers(
     with database.read() as session:
         stored = jobs.recent(session, 10, None)
     assert [str(item.id) for item in stored] == [job["id"]]
-    assert store.get(stored[0].payload["photo"]).startswith(b"\xff\xd8")
+    assert store.get(stored[0].payload["positive"][0]).startswith(b"\xff\xd8")
     assert client.get(response.headers["location"]).json() == job
 
 

@@ -12,13 +12,14 @@ from sqlalchemy import select
 
 from db.categories import category_ids, ensure_categories
 from db.changes import changes_after, last_change
+from db.filters import listings_showing
 from db.listing_photos import (
     PhotoData,
     ensure_photos,
     is_public,
-    listings_showing,
     photos_shown,
     set_photos,
+    shown_in,
 )
 from db.listings import (
     ListingData,
@@ -35,6 +36,7 @@ from db.listings import (
 from db.session import Database
 from db.statements import chunks
 from db.tables import Category
+from models.domain import ListingStatus
 from models.errors import NotFound
 from tests.conftest import Clock
 
@@ -45,6 +47,9 @@ KETTLE = ListingData(
     price=Decimal("1250.00"),
     currency="GBP",
     location="Leeds, West Yorkshire",
+    latitude=53.8,
+    longitude=-1.55,
+    seller="Sam ☕",
 )
 PHOTOS = [PhotoData("a" * 64, 3, 4), PhotoData("b" * 64, 5, 6)]
 
@@ -70,6 +75,9 @@ def test_listing_comes_back_as_stated(any_database: Database, clock: Clock) -> N
     assert view.listing.title == "Kettle ☕"
     assert view.listing.price == Decimal("1250.00")
     assert view.category == "Appliances / Kettles"
+    assert (view.listing.latitude, view.listing.longitude) == (53.8, -1.55)
+    assert view.listing.seller == "Sam ☕"
+    assert view.listing.status is ListingStatus.ACTIVE
     assert view.photos == ["a" * 64, "b" * 64]
     assert view.listing.created_at == clock()
 
@@ -242,6 +250,58 @@ def test_only_active_listings_are_deleted_and_counted(any_database: Database, cl
     with any_database.write() as session:
         assert delete_listings(session, ids[:2], clock()) == 2
         assert delete_listings(session, ids, clock()) == 1
+
+
+@pytest.mark.parametrize("status", [ListingStatus.RESERVED, ListingStatus.SOLD])
+def test_what_is_not_for_sale_is_shown_but_no_search_finds_it(
+    any_database: Database, clock: Clock, status: ListingStatus
+) -> None:
+    photo_ids = put_with_photos(any_database, clock, KETTLE)
+    with any_database.read() as session:
+        seen = last_change(session)
+    assert put(any_database, clock, replace(KETTLE, status=status)) == Written(updated=1)
+    with any_database.read() as session:
+        assert get_listing(session, KETTLE.id).listing.status is status
+        assert [view.listing.id for view in recent_listings(session, 10, None)] == [KETTLE.id]
+        assert is_public(session, "a" * 64)
+        assert listings_showing(session, photo_ids) == {}
+        # It stays in the index, for those who ask for what is sold.
+        assert last_change(session) == seen
+        assert set(shown_in(session, photo_ids)) == set(photo_ids)
+    assert put(any_database, clock, KETTLE) == Written(updated=1)
+    with any_database.read() as session:
+        assert listings_showing(session, photo_ids) == {item: [KETTLE.id] for item in photo_ids}
+        assert last_change(session) == seen
+
+
+def test_what_is_sold_is_deleted_as_all_else_and_comes_back_as_stated(
+    any_database: Database, clock: Clock
+) -> None:
+    sold = replace(KETTLE, status=ListingStatus.SOLD)
+    photo_ids = put_with_photos(any_database, clock, sold)
+    with any_database.write() as session:
+        delete_listing(session, KETTLE.id, clock())
+    with any_database.read() as session:
+        seen = last_change(session)
+        assert recent_listings(session, 10, None) == []
+        assert shown_in(session, photo_ids) == {}
+    put(any_database, clock, sold)
+    with any_database.read() as session:
+        assert changes_after(session, seen, 10)[1] == photo_ids
+        assert get_listing(session, KETTLE.id).listing.status is ListingStatus.SOLD
+
+
+def test_a_feed_that_lists_what_was_sold_offers_it_again(
+    any_database: Database, clock: Clock
+) -> None:
+    with any_database.write() as session:
+        upsert_listings(session, [KETTLE], clock(), feed="north")
+    put(any_database, clock, replace(KETTLE, status=ListingStatus.SOLD))
+    with any_database.write() as session:
+        assert listings_of_feed(session, "north", None, 10) == [KETTLE.id]
+        assert feed_size(session, "north")[0] == 1
+        upsert_listings(session, [KETTLE], clock(), feed="north")
+        assert get_listing(session, KETTLE.id).listing.status is ListingStatus.ACTIVE
 
 
 def test_photos_can_be_added_without_losing_any(any_database: Database, clock: Clock) -> None:

@@ -1,14 +1,21 @@
 """The migrations and the tables must describe the same schema, on both databases."""
 
+from decimal import Decimal
+from uuid import UUID
+
 import pytest
 from alembic import command
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, select, text, update
 
 from db.encoders import all_encoders
+from db.jobs import accept
+from db.listing_photos import PhotoData, ensure_photos
+from db.listings import ListingData, delete_listing, upsert_listings, views_of
 from db.migrate import alembic_config, upgrade
 from db.session import Database
-from db.tables import Base
-from models.domain import EncoderStatus, Precision
+from db.tables import Base, Listing, Photo
+from models.domain import EncoderStatus, JobType, ListingStatus, Precision
+from tests.conftest import Clock
 
 
 def url_of(database: Database) -> str:
@@ -80,3 +87,41 @@ def test_the_encoder_that_was_indexed_last_becomes_the_active_one(
     command.downgrade(config, "0002")
     with any_database.read() as session:
         assert len(session.execute(text("SELECT * FROM encoders")).all()) == len(live)
+
+
+def test_what_an_earlier_release_does_not_know_is_as_before_after_a_downgrade(
+    any_database: Database, clock: Clock
+) -> None:
+    config = alembic_config(url_of(any_database))
+    statuses = [ListingStatus.ACTIVE, ListingStatus.RESERVED, ListingStatus.SOLD]
+    listings = [ListingData(UUID(int=n), "Lamp", status=s) for n, s in enumerate(statuses)]
+    gone = ListingData(UUID(int=9), "Gone", seller="sam", price=Decimal(5), currency="GBP")
+    with any_database.write() as session:
+        upsert_listings(session, [*listings, gone], clock())
+        delete_listing(session, gone.id, clock())
+        ensure_photos(session, [PhotoData("a" * 64, 3, 4)], clock())
+        for number, kind in enumerate([JobType.DUPLICATES, JobType.SEARCH]):
+            accept(session, kind, {}, job_id=UUID(int=number), now=clock())
+
+    command.downgrade(config, "0003")
+    with any_database.read() as session:
+        rows = session.execute(text("SELECT status FROM listings ORDER BY id")).scalars()
+        assert list(rows) == ["active", "active", "active", "deleted"]
+        assert list(session.execute(text("SELECT type FROM jobs")).scalars()) == ["search"]
+
+    upgrade(url_of(any_database))
+    with any_database.read() as session:
+        assert set(views_of(session, [item.id for item in [*listings, gone]])) == {
+            item.id for item in listings
+        }
+        assert session.scalars(select(Photo.phash)).all() == [None]
+        assert session.scalars(select(Listing.seller)).all() == [None] * 4
+
+
+@pytest.mark.parametrize("phash", [-(2**63), -1, 0, 2**63 - 1])
+def test_a_perceptual_hash_has_64_bits(any_database: Database, clock: Clock, phash: int) -> None:
+    with any_database.write() as session:
+        ensure_photos(session, [PhotoData("a" * 64, 3, 4)], clock())
+        session.execute(update(Photo).values(phash=phash))
+    with any_database.read() as session:
+        assert session.scalars(select(Photo.phash)).one() == phash

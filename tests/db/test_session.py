@@ -84,3 +84,10 @@ def test_a_database_without_tables_says_what_to_do(any_database: Database) -> No
 def test_other_databases_are_refused() -> None:
     with pytest.raises(SetupError, match="mysql"):
         Database("mysql://somewhere/else")
+
+
+def test_on_sqlite_the_haversine_of_an_unknown_place_is_unknown(database: Database) -> None:
+    with database.read() as session:
+        for place in ("NULL, 0", "0, NULL", "NULL, NULL"):
+            assert session.scalar(text(f"SELECT haversine(51.5, -0.1, {place})")) is None
+        assert session.scalar(text("SELECT haversine(0, 0, 0, 180)")) == 1

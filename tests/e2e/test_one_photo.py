@@ -96,7 +96,7 @@ def test_one_photo_has_one_embedding(
         asked = client.post("/v1/searches", files={"photo": taken})
         assert asked.status_code == 202
     with database.read() as session:
-        question = jobs.get(session, UUID(asked.json()["id"])).payload["photo"]
+        (question,) = jobs.get(session, UUID(asked.json()["id"])).payload["positive"]
     assert question == from_feed.sha256
 
     # Into vectors: with the listing's other photos, alone, with other questions, for training.

@@ -25,15 +25,16 @@ def block_after(heading: str) -> str:
 def test_first_search(shop: Shop, sample: Path) -> None:
     """Every command of the section, as written but for the address and the folder."""
     commands = block_after("First search")
-    assert commands.count("curl") == 4
+    assert commands.count("curl") == 5
     commands = commands.replace("http://127.0.0.1:8000", shop.machine.url)
     commands = commands.replace("var/sample-*", str(sample))
     script = f"set -euo pipefail\n{commands}".replace("\ncurl -s ", "\necho; curl -s ")
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    held, polled, listed = (json.loads(line) for line in done.stdout.split("\n") if line)
+    held, cheap, polled, listed = (json.loads(line) for line in done.stdout.split("\n") if line)
     assert held["status"] == "succeeded"
     assert len(held["result"]["results"]) == 3
+    assert {float(row["price"]) <= 50 for row in cheap["result"]["results"]} == {True}
     assert polled["type"] == "search"
     assert listed["job"]["type"] == "embed"
     shop.http.delete(f"/v1/listings/{listed['listing_id']}").raise_for_status()

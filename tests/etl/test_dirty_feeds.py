@@ -172,6 +172,14 @@ CELLS: dict[str, list[tuple[str, str, Outcome]]] = {
         ("infinite",              "1e999", Rejected("is not between -90 and 90")),
         ("without its longitude", "", Rejected("latitude and longitude go together")),
     ],
+    "seller": [
+        ("a name",                " Sam\u00a0 the man", Becomes({"seller": "Sam the man"})),
+        ("a number",              "0042", Becomes({"seller": "0042"})),
+        ("empty",                 "", Becomes({"seller": None})),
+        ("not stated",            "N/A", Becomes({"seller": None})),
+        ("200 characters",        "x" * 200, Becomes({"seller": "x" * 200})),
+        ("201 characters",        "x" * 201, Rejected("has more than 200 characters")),
+    ],
 }
 # fmt: on
 
@@ -185,9 +193,11 @@ CELLS: dict[str, list[tuple[str, str, Outcome]]] = {
     ],
 )
 def test_dirty_cells(tmp_path: Path, column: str, written: str, outcome: Outcome) -> None:
-    clean_fields = dict(zip(PRODUCTS.columns, [*product_row(1)[1:], "1.5", "0.5"], strict=True))
+    clean_fields = dict(
+        zip(PRODUCTS.columns, [*product_row(1)[1:], "1.5", "0.5", "sam"], strict=True)
+    )
     dirty = [*(clean_fields | {column: written}).values()]
-    neighbours = [[*product_row(number)[1:], "", ""] for number in (2, 3)]
+    neighbours = [[*product_row(number)[1:], "", "", ""] for number in (2, 3)]
     path = tmp_path / PRODUCTS.name
     path.write_bytes(to_csv([PRODUCTS.columns, neighbours[0], dirty, neighbours[1]]))
     table = clean_table(path)
@@ -212,34 +222,34 @@ class Rows:
     rejected: dict[int, str] = field(default_factory=dict)
 
 
-LAMP = f"{A},Lamp,Home,Good,£5,Leeds,,"
-SOFA = f"{B},Sofa,Home,Good,£5,Leeds,,"
-BIKE = f"{C},Bike,Home,Good,£5,Leeds,,"
+LAMP = f"{A},Lamp,Home,Good,£5,Leeds,,,"
+SOFA = f"{B},Sofa,Home,Good,£5,Leeds,,,"
+BIKE = f"{C},Bike,Home,Good,£5,Leeds,,,"
 
 ROWS: dict[str, tuple[list[str], Rows]] = {
     "blank lines": ([LAMP, "", "  ", SOFA, ""], Rows([A, B])),
-    "a row of commas": ([LAMP, ",,,,,,,", SOFA], Rows([A, B], {3: "is not a UUID"})),
+    "a row of commas": ([LAMP, ",,,,,,,,", SOFA], Rows([A, B], {3: "is not a UUID"})),
     "a field too few": (
-        [LAMP, f"{B},Sofa,Home,Good,£5,Leeds,", BIKE],
-        Rows([A, C], {3: "its field count is 7, the header's is 8 (line 3)"}),
+        [LAMP, f"{B},Sofa,Home,Good,£5,Leeds,,", BIKE],
+        Rows([A, C], {3: "its field count is 8, the header's is 9 (line 3)"}),
     ),
     "a field too many": (
         [LAMP, f"{SOFA},", BIKE],
-        Rows([A, C], {3: "its field count is 9, the header's is 8 (line 3)"}),
+        Rows([A, C], {3: "its field count is 10, the header's is 9 (line 3)"}),
     ),
     "an unquoted comma": (
-        [LAMP, f"{B},Sofa, blue,Home,Good,£5,Leeds,,", BIKE],
-        Rows([A, C], {3: "its field count is 9, the header's is 8 (line 3)"}),
+        [LAMP, f"{B},Sofa, blue,Home,Good,£5,Leeds,,,", BIKE],
+        Rows([A, C], {3: "its field count is 10, the header's is 9 (line 3)"}),
     ),
     "an unclosed quote": (
-        [LAMP, f'{B},"Sofa,Home,Good,£5,Leeds,,', BIKE],
+        [LAMP, f'{B},"Sofa,Home,Good,£5,Leeds,,,', BIKE],
         Rows([A, C], {3: "is not valid CSV: unexpected end of data (line 3)"}),
     ),
     "an unclosed quote before another": (
-        [LAMP, f'{B},"Sofa,Home,Good,£5,Leeds,,', f'{C},"Bike",Home,Good,£5,Leeds,,'],
+        [LAMP, f'{B},"Sofa,Home,Good,£5,Leeds,,,', f'{C},"Bike",Home,Good,£5,Leeds,,,'],
         Rows([A, C], {3: "is not valid CSV: ',' expected after '\"' (line 3)"}),
     ),
-    "a quote inside a field": ([LAMP, f'{B},6" pipe,Home,Good,£5,Leeds,,'], Rows([A, B])),
+    "a quote inside a field": ([LAMP, f'{B},6" pipe,Home,Good,£5,Leeds,,,'], Rows([A, B])),
     "an id again": (
         [LAMP, SOFA, LAMP.replace("Lamp", "Another")],
         Rows([A, B], {4: "repeats the id of an earlier row"}),
@@ -254,11 +264,11 @@ ROWS: dict[str, tuple[list[str], Rows]] = {
     ),
     "a header again": ([LAMP, HEADER, SOFA], Rows([A, B], {3: "is not a UUID"})),
     "a record broken in its text": (
-        [LAMP, f"{B},Sofa,Home,Good.", "", "As new.,£5,Leeds,,", BIKE],
+        [LAMP, f"{B},Sofa,Home,Good.", "", "As new.,£5,Leeds,,,", BIKE],
         Rows([A, B, C]),
     ),
     "a record broken in two texts": (
-        [f"{A},Lamp", "shade,Home,Good.", "As new.,£5,Leeds,,", BIKE],
+        [f"{A},Lamp", "shade,Home,Good.", "As new.,£5,Leeds,,,", BIKE],
         Rows([A, C]),
     ),
     "a broken record without its end": (
@@ -266,8 +276,8 @@ ROWS: dict[str, tuple[list[str], Rows]] = {
         Rows([B], {2: "its field count is 4", 3: "its field count is 1"}),
     ),
     "a broken record without its beginning": (
-        ["Good.", "As new.,£5,Leeds,,", SOFA],
-        Rows([B], {2: "its field count is 1", 3: "its field count is 5"}),
+        ["Good.", "As new.,£5,Leeds,,,", SOFA],
+        Rows([B], {2: "its field count is 1", 3: "its field count is 6"}),
     ),
     "a record cut off": (
         [LAMP, f"{B},Sofa,Ho", BIKE],
@@ -275,7 +285,7 @@ ROWS: dict[str, tuple[list[str], Rows]] = {
     ),
     "two records on one line": (
         [LAMP + SOFA, BIKE],
-        Rows([C], {2: "its field count is 15"}),
+        Rows([C], {2: "its field count is 17"}),
     ),
     "a line of text behind a record": (
         [LAMP, "and more", SOFA],
@@ -286,7 +296,7 @@ ROWS: dict[str, tuple[list[str], Rows]] = {
         Rows([A, B], {3: "is not valid CSV: longer than 1,000 lines or 1,048,576 characters"}),
     ),
     "an endless field": (
-        [LAMP, f"{B},Sofa,Home,{'x' * 140_000},£5,Leeds,,", BIKE],
+        [LAMP, f"{B},Sofa,Home,{'x' * 140_000},£5,Leeds,,,", BIKE],
         Rows([A, C], {3: "is not valid CSV: field larger than field limit (131072)"}),
     ),
 }
@@ -307,8 +317,8 @@ def test_dirty_rows(tmp_path: Path, lines: list[str], outcome: Rows, line_end: s
 
 
 TABLE = "\n".join([HEADER, LAMP, SOFA.replace("Sofa", "Sofá"), BIKE, ""])
-SHORT_HEADER = HEADER.removesuffix(",latitude,longitude")
-SHORT_LAMP = LAMP.removesuffix(",,")
+SHORT_HEADER = HEADER.removesuffix(",latitude,longitude,seller")
+SHORT_LAMP = LAMP.removesuffix(",,,")
 
 FILES: dict[str, tuple[bytes, list[str] | str]] = {
     "UTF-8": (TABLE.encode(), ["Lamp", "Sofá", "Bike"]),
@@ -329,7 +339,10 @@ FILES: dict[str, tuple[bytes, list[str] | str]] = {
         ["Lamp"],
     ),
     "columns that nobody knows": (f"{SHORT_HEADER},colour\n{SHORT_LAMP},red\n".encode(), ["Lamp"]),
-    "coordinates by their short names": (f"{SHORT_HEADER},lat,lng\n{LAMP}\n".encode(), ["Lamp"]),
+    "coordinates by their short names": (
+        f"{SHORT_HEADER},lat,lng\n{SHORT_LAMP},,\n".encode(),
+        ["Lamp"],
+    ),
     "a header and no rows": (f"{HEADER}\n".encode(), []),
     "nothing": (b"", "Products.csv is empty."),
     "a column is missing": (
@@ -341,7 +354,7 @@ FILES: dict[str, tuple[bytes, list[str] | str]] = {
         "Products.csv has the column price twice.",
     ),
     "a coordinate is there twice": (
-        f"{SHORT_HEADER},lat,latitude\n{LAMP}\n".encode(),
+        f"{SHORT_HEADER},lat,latitude\n{SHORT_LAMP},,\n".encode(),
         "Products.csv has the column latitude twice.",
     ),
     "no header": (f"{LAMP}\n".encode(), "Products.csv lacks the columns id"),

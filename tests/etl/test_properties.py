@@ -101,6 +101,7 @@ def rendered(products: pd.DataFrame) -> str:
             "location": products["location"].fillna(""),
             "latitude": degrees["latitude"],
             "longitude": degrees["longitude"],
+            "seller": products["seller"].fillna(""),
         }
     )
     return written([PRODUCTS.columns, *cells.to_numpy().tolist()])
@@ -118,7 +119,7 @@ def test_rewritten_line_ends_change_nothing(
 ) -> None:
     """A line break in the last column apart: see `test_text_lost_behind_a_whole_record`."""
     rows = [
-        (str(listing_id(number)), *cells, "£5.00", "Leeds", "", "")
+        (str(listing_id(number)), *cells, "£5.00", "Leeds", "", "", "")
         for number, cells in enumerate(texts, start=1)
     ]
     content = written([PRODUCTS.columns, *rows]).encode()
@@ -148,7 +149,7 @@ def test_one_damaged_record_costs_no_other(
 ) -> None:
     """`damage` is put into one record, or None cuts it off there."""
     records = [
-        written([(str(listing_id(number)), f"Lamp {title}", "", text, "£5", "Leeds", "", "")])
+        written([(str(listing_id(number)), f"Lamp {title}", "", text, "£5", "Leeds", "", "", "")])
         for number, (title, text) in enumerate(texts, start=1)
     ]
     victim = data.draw(st.integers(0, len(records) - 1))

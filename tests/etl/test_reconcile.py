@@ -42,8 +42,10 @@ from tests.etl.conftest import RunSeed
 from tests.support.embedding import LEASE, claim_queued, embed_all, embed_for_real
 from tests.support.encoder import ThumbnailEncoder
 from tests.support.feeds import image_row, product_row, write_feed
+from tests.support.holding import holding_open
 from tests.support.pictures import jpeg
 from tests.workers.test_searching import grey
+from workers.publishing import publish_generation, published_generations
 from workers.reindex import run_reindex
 
 ENCODER = EncoderSpec(name="hog", dimension=4, fingerprint="a" * 64)
@@ -124,8 +126,10 @@ class World:
             run_reindex(
                 claim,
                 database=self.database,
+                store=self.store,
                 generations_dir=self.generations_dir,
                 recall_target=0.1,
+                memory_bytes=2**30,
                 keep=2,
                 lease=LEASE,
                 clock=self.now,
@@ -245,11 +249,15 @@ def test_a_photo_that_belongs_to_nothing_is_deleted_when_it_is_old(world: World)
 
 def test_photos_with_a_row_or_a_search_are_not_orphans(world: World) -> None:
     world.unlist(world.list_photos(b"of a deleted listing"))
-    query = world.store.put(b"searched by")
+    like, unlike, once = (world.store.put(data) for data in (b"like", b"unlike", b"once"))
+    listing = str(uuid4())
     with world.database.write() as session:
-        payload = {"photo": query, "limit": 3}
-        job = jobs.accept(session, JobType.SEARCH, payload, job_id=uuid4(), now=world.now())
-        jobs.accept(session, JobType.SEARCH, {"listing_id": "x"}, job_id=uuid4(), now=world.now())
+        for payload in (
+            {"positive": [listing, like], "negative": [unlike], "limit": 3},
+            {"positive": [listing], "limit": 3},
+            {"photo": once, "limit": 3},
+        ):
+            job = jobs.accept(session, JobType.SEARCH, payload, job_id=uuid4(), now=world.now())
         jobs.cancel(session, job.id, world.now())
     before = world.stored()
     world.repair(later=timedelta(days=1000))
@@ -454,6 +462,41 @@ def test_folders_without_a_use_are_deleted(world: World) -> None:
     assert world.repair().consistent
     assert {path.name for path in world.generations_dir.iterdir()} == in_use | others
     assert found(world.repair()) == {}
+
+
+def test_a_folder_that_is_open_stays_and_is_no_difference(world: World) -> None:
+    live = world.live_folder()
+    with world.database.write() as session:
+        session.execute(update(Generation).values(status=GenerationStatus.REMOVED))
+    with holding_open(live):
+        assert Kind.ORPHANED_GENERATIONS not in found(world.repair())
+        assert live.exists()
+    assert of(world.repair(), Kind.ORPHANED_GENERATIONS).repaired == 1
+    assert not live.exists()
+
+
+def test_a_generation_that_is_published_need_not_be_here(world: World) -> None:
+    live = world.live_folder()
+    world.store = PhotoStore(f"memory://{uuid4()}/photos")
+    world.list_photos(b"one", b"two", b"three")
+    publish_generation(world.store, live, int(live.name))
+    shutil.rmtree(live)
+    assert found(world.look()).keys() <= GOOD_TO_KNOW | {Kind.UNEMBEDDED_PHOTOS}
+    world.store.files.write(f"generations/{live.name}/manifest.json", b"{}")
+    seen = of(world.look(), Kind.DAMAGED_GENERATION)
+    assert "published manifest" in seen.examples[0]
+
+
+def test_what_is_published_and_not_kept_is_deleted(world: World) -> None:
+    live = world.live_folder()
+    world.store = PhotoStore(f"memory://{uuid4()}/photos")
+    for number in (int(live.name), 999):
+        publish_generation(world.store, live, number)
+    seen = of(world.look(), Kind.ORPHANED_GENERATIONS)
+    assert (seen.count, seen.examples) == (1, ("published generation 999",))
+    assert published_generations(world.store) == {int(live.name), 999}
+    assert of(world.repair(), Kind.ORPHANED_GENERATIONS).repaired == 1
+    assert published_generations(world.store) == {int(live.name)}
 
 
 def test_what_one_encoder_that_is_kept_up_to_date_lacks_is_found(world: World) -> None:

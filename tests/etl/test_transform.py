@@ -17,6 +17,7 @@ def raw_products(*changes: Mapping[str, str]) -> pd.DataFrame:
         {
             "latitude": "",
             "longitude": "",
+            "seller": "",
             **dict(zip(PRODUCT_HEADER, product_row(number), strict=True)),
             **fields,
         }
@@ -40,6 +41,7 @@ def test_products_have_values_in_their_columns() -> None:
         "price": "£1,250.00",
         "latitude": "53.8",
         "longitude": "-1.55",
+        "seller": "sam",
     }
     cleaned = clean_products(
         raw_products(described, {"price": "N/A", "location": "", "category": ""})
@@ -59,6 +61,7 @@ def test_products_have_values_in_their_columns() -> None:
             "county": "West Yorkshire",
             "latitude": 53.8,
             "longitude": -1.55,
+            "seller": "sam",
         },
         3: {
             "id": str(listing_id(2)),
@@ -73,6 +76,7 @@ def test_products_have_values_in_their_columns() -> None:
             "county": None,
             "latitude": None,
             "longitude": None,
+            "seller": None,
         },
     }
 

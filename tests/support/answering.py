@@ -18,6 +18,7 @@ from tests.support.encoder import ThumbnailEncoder
 from workers.answers import run_embedding, run_prediction
 from workers.live_index import LiveIndex
 from workers.query import QueryEncoder
+from workers.search import run_search
 
 
 def now() -> datetime:
@@ -40,8 +41,8 @@ class Answerer:
         embed_for_real(self._database, self._store, self.encoder, now())
 
     def answer(self) -> None:
-        """Do every queued embedding and prediction."""
-        for kind in (JobType.EMBEDDING, JobType.PREDICTION):
+        """Do every queued embedding, prediction and search."""
+        for kind in (JobType.EMBEDDING, JobType.PREDICTION, JobType.SEARCH):
             with self._database.write() as session:
                 claims = claim_queued(session, kind, now())
             for claim in claims:
@@ -70,9 +71,14 @@ class Answerer:
         encoder = QueryEncoder(self._database, self._store, self.encoder, self._encoder_id)
         if claim.type is JobType.EMBEDDING:
             return run_embedding(claim, encoder=encoder, clock=now)
+        if claim.type is JobType.SEARCH:
+            return run_search(
+                claim, database=self._database, encoder=encoder, index=self._index, clock=now
+            )
         return run_prediction(
             claim,
             database=self._database,
+            store=self._store,
             encoder=encoder,
             index=self._index,
             head=None,

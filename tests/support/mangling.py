@@ -18,6 +18,7 @@ TEXT = st.lists(
 ).map("".join)
 PRICE = st.sampled_from(["£5.00", "N/A", "Free", "€1.250,00", "£12345", "£1 250 ono", "-£1", "?"])
 DEGREES = st.sampled_from([("", ""), ("51.5", "-0.0001"), ("90", "1e-7"), ("91", "0"), ("1", "")])
+SELLER = st.sampled_from(["", "sam", "0042", "n/a", " Sam  the\xa0man "])
 
 
 def usually(usual: st.SearchStrategy[str], other: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
@@ -38,8 +39,15 @@ TITLE = TEXT.map(lambda text: f"Lamp {text}")
 def product_rows(last: int) -> st.SearchStrategy[Row]:
     """Products with numbers up to the last."""
     return st.tuples(
-        product_ids(last), usually(TITLE, TEXT), TEXT, TEXT, usually(PRICE, TEXT), TEXT, DEGREES
-    ).map(lambda cells: (*cells[:-1], *cells[-1]))
+        product_ids(last),
+        usually(TITLE, TEXT),
+        TEXT,
+        TEXT,
+        usually(PRICE, TEXT),
+        TEXT,
+        DEGREES,
+        SELLER,
+    ).map(lambda cells: (*cells[:-2], *cells[-2], cells[-1]))
 
 
 def image_rows(last: int, last_product: int) -> st.SearchStrategy[Row]:

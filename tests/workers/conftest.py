@@ -83,7 +83,9 @@ class Workshop:
 
     @property
     def index(self) -> LiveIndex:
-        return self.searcher.side().index
+        index = self.searcher.side().index
+        assert isinstance(index, LiveIndex)
+        return index
 
     @property
     def encoder_id(self) -> int:
@@ -174,9 +176,11 @@ def workshop(tmp_path: Path, any_database: Database, store: PhotoStore) -> Works
         weights=None,
         threads=1,
         search_batch=None,
+        index_url=None,
         lease=LEASE,
         max_attempts=3,
         recall_target=0.95,
+        index_memory_bytes=2**30,
         keep_generations=2,
     )
     encoders = OpenEncoders(shelf, threads=1)

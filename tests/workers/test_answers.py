@@ -1,5 +1,6 @@
 """What workers tell of a photo: its vector, what it likely shows, what it may cost."""
 
+import io
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -7,18 +8,21 @@ from uuid import UUID
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
+from sqlalchemy import update
 
 from db.embeddings import vector_of_hash
 from db.listings import ListingData, delete_listing, upsert_listings
-from db.tables import Job
+from db.tables import Job, Photo
 from models.domain import JobType
+from models.duplicates import LOOKALIKES
 from models.errors import InvalidPhoto, NotFound, NothingIndexed
 from models.head import CategoryHead, head_path
 from models.photos import decode, standardise
-from tests.support.pictures import jpeg
+from tests.support.pictures import jpeg, picture
 from tests.workers.conftest import Workshop
 from tests.workers.test_searching import grey, listed
-from workers.answers import DUPLICATE_SIMILARITY, NEIGHBOURS
+from workers.answers import NEIGHBOURS
 from workers.embed import NOTHING_SEEN
 
 
@@ -73,6 +77,12 @@ def offered(
     with workshop.database.write() as session:
         upsert_listings(session, [stated], workshop.now())
     return listing_id
+
+
+def saved(photo: Image.Image, quality: int = 90) -> bytes:
+    file = io.BytesIO()
+    photo.save(file, "JPEG", quality=quality)
+    return file.getvalue()
 
 
 def vector(workshop: Workshop, photo: bytes) -> NDArray[np.float32]:
@@ -205,16 +215,35 @@ def test_only_the_nearest_count(workshop: Workshop) -> None:
     assert prediction(workshop, jpeg(1))["price_band"]["listings"] == NEIGHBOURS
 
 
-def test_likely_duplicates_are_named(workshop: Workshop) -> None:
+def test_duplicates_are_named_with_what_they_are(workshop: Workshop) -> None:
     twins = {str(offered(workshop, 1, "Bags", 10)), str(offered(workshop, 1, "Bags", 12))}
-    offered(workshop, 2, "Bags", 11)
-    result = prediction(workshop, jpeg(1))
-    assert {item["listing_id"] for item in result["duplicates"]} == twins
-    assert result["duplicate_similarity"] == DUPLICATE_SIMILARITY
-    for item in result["duplicates"]:
-        assert item["similarity"] >= DUPLICATE_SIMILARITY
-        assert item["category"] == "Bags"
-    assert prediction(workshop, jpeg(7))["duplicates"] == []
+    cropped = picture(1).crop((12, 10, 188, 150))
+    other_photo, photo_ids = workshop.list_photos(saved(cropped))
+    workshop.embed(photo_ids)
+    for seed in range(2, 2 + LOOKALIKES):
+        offered(workshop, seed, "Bags", 11)
+    told = {
+        item["listing_id"]: item["relation"]
+        for item in prediction(workshop, saved(picture(1), quality=50))["duplicates"]
+    }
+    assert told == dict.fromkeys(twins, "same_photo") | {str(other_photo): "same_item"}
+    assert prediction(workshop, jpeg(20))["duplicates"] == []
+
+
+def test_a_photo_that_was_never_hashed_is_a_duplicate_too(workshop: Workshop) -> None:
+    twin = offered(workshop, 1, "Bags")
+    with workshop.database.write() as session:
+        session.execute(update(Photo).values(phash=None))
+    (found,) = prediction(workshop, jpeg(1))["duplicates"]
+    assert (found["listing_id"], found["relation"]) == (str(twin), "same_photo")
+    assert found["category"] == "Bags"
+
+
+def test_any_photo_of_a_listing_may_be_a_duplicate(workshop: Workshop) -> None:
+    asked = listed(workshop, 1, 2)
+    twin = offered(workshop, 2)
+    (found,) = prediction(workshop, asked)["duplicates"]
+    assert (found["listing_id"], found["relation"]) == (str(twin), "same_photo")
 
 
 def test_a_listing_is_no_neighbour_and_no_duplicate_of_itself(workshop: Workshop) -> None:

@@ -9,10 +9,12 @@ from db import generations, jobs
 from db.tables import Generation
 from models.domain import GenerationStatus, JobStatus, JobType
 from models.errors import Conflict, Unavailable
-from models.index import build
+from models.index import build, evaluate
+from models.index.plan import EXACT
+from tests.support.holding import holding_open
 from tests.workers.conftest import Workshop
 from tests.workers.test_searching import listed
-from workers import reindex
+from workers import reindex, tasks
 from workers.live_index import LiveIndex
 from workers.tasks import run_job
 
@@ -117,23 +119,49 @@ def flip_a_byte(folder: Path) -> None:
 def test_under_its_recall_target_it_is_refused(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The build itself is told to use two bits a number, which loses too much."""
+    """The job asks for two bits a vector: too few, where few candidates are looked at."""
+    monkeypatch.setattr(evaluate, "CANDIDATES", (10,))
     for seed in range(40):
         listed(workshop, seed)
     first = workshop.reindex()
     assert first.result
-
-    def lossy(*arguments: Any, **options: Any) -> Any:
-        return build.build_generation(*arguments, **options, factory="PQ1x2")
-
-    monkeypatch.setattr(reindex, "build_generation", lossy)
-    job = workshop.reindex()
+    job = workshop.do(JobType.REINDEX, {"factory": "IVF1,PQ1x2", "recall_target": 1.0})
     assert (job.status, job.error_code) == (JobStatus.FAILED, "recall_too_low")
-    assert [row.status for row in all_generations(workshop)] == [
-        GenerationStatus.REFUSED,
-        GenerationStatus.LIVE,
-    ]
+    refused, live = all_generations(workshop)
+    assert (refused.status, live.status) == (GenerationStatus.REFUSED, GenerationStatus.LIVE)
+    assert refused.error == job.error_detail
     assert folders(workshop) == {str(first.result["generation"])}
+    # What is good enough for the job is.
+    job = workshop.do(JobType.REINDEX, {"factory": "IVF1,PQ1x2", "recall_target": 0.01})
+    assert job.result
+    assert job.result["factory"] == "IVF1,PQ1x2"
+    assert job.result["recall_at_10"] < 1
+
+
+def test_the_result_says_how_and_why_it_was_built(workshop: Workshop) -> None:
+    listed(workshop, 1)
+    result = workshop.reindex().result
+    assert result
+    assert result["factory"] in {EXACT, *result["why"].split()}
+    assert "1 vectors" in result["why"]
+    assert (result["effort"], result["candidates"], result["queries"]) == (0, 0, 0)
+    assert result["p50_ms"] <= result["p95_ms"]
+
+
+def test_a_generation_that_is_open_elsewhere_is_removed_by_a_later_build(
+    workshop: Workshop,
+) -> None:
+    listed(workshop, 1)
+    first = workshop.reindex().result
+    assert first
+    name = str(first["generation"])
+    with holding_open(workshop.runtime.config.generations_dir / name):
+        for _ in range(2):
+            assert workshop.reindex().status is JobStatus.SUCCEEDED
+        assert all_generations(workshop)[-1].status is GenerationStatus.REMOVED
+        assert name in folders(workshop)
+    workshop.reindex()
+    assert name not in folders(workshop)
 
 
 def test_what_a_killed_build_left_is_cleared(workshop: Workshop) -> None:
@@ -141,14 +169,47 @@ def test_what_a_killed_build_left_is_cleared(workshop: Workshop) -> None:
     job_id = workshop.accept(JobType.REINDEX, {})
     with workshop.database.write() as session:
         dead = generations.begin(session, workshop.encoder_id, job_id, workshop.now()).id
-    half = workshop.runtime.config.generations_dir / f".{dead}.4711-0123abcd"
-    half.mkdir(parents=True)
-    (half / "rows.f32").write_bytes(b"half")
+    whole = workshop.runtime.config.generations_dir / str(dead)
+    whole.mkdir(parents=True)
+    (whole / "index.faiss").write_bytes(b"built, but never switched to")
+    make_half(whole)
     run_job(workshop.runtime, job_id)
     assert workshop.job(job_id).status is JobStatus.SUCCEEDED
     rows = {row.id: row.status for row in all_generations(workshop)}
     assert rows[dead] is GenerationStatus.FAILED
     assert folders(workshop) == {str(dead + 1)}
+
+
+def test_builds_that_are_killed_one_after_the_other_do_not_fill_the_disk(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed(workshop, 1)
+
+    class Killed(BaseException):
+        pass
+
+    def killed(target: Path, *_: Any, **__: Any) -> Any:
+        make_half(target)
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(reindex, "build_generation", killed)
+        job_id = workshop.accept(JobType.REINDEX, {})
+        for _ in range(3):
+            claim = workshop.claim(job_id)
+            with pytest.raises(Killed):
+                tasks._attempt(workshop.runtime, claim, None)
+            assert len(folders(workshop)) == 1
+            with workshop.database.write() as session:
+                jobs.hand_back(session, claim, workshop.now())
+    run_job(workshop.runtime, job_id)
+    assert folders(workshop) == {str(all_generations(workshop)[0].id)}
+
+
+def make_half(target: Path) -> None:
+    half = target.with_name(f".{target.name}.4711-0123abcd")
+    half.mkdir(parents=True)
+    (half / "vectors.f16").write_bytes(b"half")
 
 
 def test_a_cancelled_build_leaves_the_live_one(

@@ -1,14 +1,17 @@
 """A search sees all that was committed before it, and nothing that was taken out."""
 
 import io
+from typing import Any
 from uuid import UUID, uuid4
 
-from PIL import Image
+import pytest
+from PIL import Image, ImageOps
 
-from db.listings import delete_listing
-from models.domain import JobStatus, JobType
+from db.listings import ListingData, delete_listing, upsert_listings
+from models.domain import JobStatus, JobType, ListingStatus
+from models.filters import ListingFilter
 from models.photos import standardise
-from tests.support.pictures import jpeg
+from tests.support.pictures import jpeg, picture
 from tests.workers.conftest import Workshop
 
 
@@ -141,3 +144,130 @@ def test_a_photo_with_nothing_to_compare(workshop: Workshop) -> None:
     sha256 = workshop.runtime.store.put(standardise(grey()).data)
     job = workshop.do(JobType.SEARCH, {"photo": sha256, "limit": 1})
     assert (job.status, job.error_code) == (JobStatus.FAILED, "invalid_photo")
+
+
+def kept(workshop: Workshop, data: bytes) -> str:
+    """The name of a photo that is stored."""
+    return workshop.runtime.store.put(standardise(data).data)
+
+
+def result_of(workshop: Workshop, **payload: Any) -> dict[str, Any]:
+    job = workshop.do(JobType.SEARCH, {"limit": 10, **payload})
+    assert job.result, (job.error_code, job.error_detail)
+    return job.result
+
+
+def found(result: dict[str, Any]) -> list[UUID]:
+    return [UUID(row["listing_id"]) for row in result["results"]]
+
+
+def png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def side_by_side(left: int, right: int) -> bytes:
+    both = Image.new("RGB", (400, 160))
+    both.paste(picture(left), (0, 0))
+    both.paste(picture(right), (200, 0))
+    return png(both)
+
+
+RIGHT_HALF = {"x": 0.5, "y": 0, "w": 0.5, "h": 1}
+
+
+def test_pages_follow_each_other(workshop: Workshop) -> None:
+    ids = [listed(workshop, seed) for seed in range(7)]
+    asked = {"positive": [kept(workshop, jpeg(3))], "limit": 3}
+    whole = found(result_of(workshop, **asked | {"limit": 7}))
+    assert sorted(whole) == sorted(ids)
+    first = result_of(workshop, **asked)
+    second = result_of(workshop, **asked, cursor=first["next_cursor"])
+    workshop.reindex()
+    third = result_of(workshop, **asked, cursor=second["next_cursor"])
+    assert [found(page) for page in (first, second, third)] == [whole[:3], whole[3:6], whole[6:]]
+    assert third["next_cursor"] is None
+
+
+def test_a_page_of_another_encoder_can_not_be_gone_on_with(workshop: Workshop) -> None:
+    for seed in (1, 2):
+        listed(workshop, seed)
+    asked = {"positive": [kept(workshop, jpeg(1))], "limit": 1}
+    cursor = result_of(workshop, **asked)["next_cursor"]
+    _, other = workshop.add_encoder("other")
+    workshop.activate(other, force=True)
+    job = workshop.do(JobType.SEARCH, {**asked, "cursor": cursor})
+    assert (job.status, job.error_code) == (JobStatus.FAILED, "cursor_expired")
+
+
+def test_what_is_named_is_never_found(workshop: Workshop) -> None:
+    liked, disliked, other = (listed(workshop, seed) for seed in (1, 2, 3))
+    asked = {"positive": [str(liked)], "negative": [str(disliked)]}
+    assert found(result_of(workshop, **asked)) == [other]
+
+
+def test_several_positives_find_what_is_like_all_of_them(workshop: Workshop) -> None:
+    between = Image.blend(picture(1), picture(2), 0.5)
+    middle, photo_ids = workshop.list_photos(png(between))
+    workshop.embed(photo_ids)
+    first, second = listed(workshop, 1), listed(workshop, 2)
+    names = [kept(workshop, jpeg(1)), kept(workshop, jpeg(2))]
+    assert found(result_of(workshop, positive=names[:1]))[0] == first
+    assert found(result_of(workshop, positive=names[1:]))[0] == second
+    assert found(result_of(workshop, positive=names))[0] == middle
+
+
+def test_what_is_like_a_negative_counts_less(workshop: Workshop) -> None:
+    listed(workshop, 1)
+    asked = {"positive": [kept(workshop, png(Image.blend(picture(1), picture(2), 0.5)))]}
+    (before,) = result_of(workshop, **asked)["results"]
+    (after,) = result_of(workshop, **asked, negative=[kept(workshop, jpeg(1))])["results"]
+    assert after["similarity"] < before["similarity"]
+
+
+def test_what_cancels_out_says_so(workshop: Workshop) -> None:
+    listed(workshop, 1)
+    # Light and dark by as much, which JPEG keeps exactly.
+    halves = Image.new("L", (256, 256), 128 + 60)
+    halves.paste(128 - 60, (128, 0, 256, 256))
+    names = [kept(workshop, png(image)) for image in (halves, ImageOps.mirror(halves))]
+    job = workshop.do(JobType.SEARCH, {"positive": names, "limit": 1})
+    assert (job.status, job.error_code) == (JobStatus.FAILED, "invalid_input")
+
+
+def test_a_region_is_searched_by_alone(workshop: Workshop) -> None:
+    left, right = listed(workshop, 1), listed(workshop, 2)
+    name = kept(workshop, side_by_side(1, 2))
+    assert found(result_of(workshop, positive=[name], region=RIGHT_HALF))[0] == right
+    half = {**RIGHT_HALF, "x": 0}
+    assert found(result_of(workshop, positive=[name], region=half))[0] == left
+
+
+def test_a_region_never_takes_the_vector_of_its_photo(workshop: Workshop) -> None:
+    both, photo_ids = workshop.list_photos(side_by_side(1, 2))
+    workshop.embed(photo_ids)
+    right = listed(workshop, 2)
+    name = kept(workshop, side_by_side(1, 2))
+    assert found(result_of(workshop, positive=[name])) == [both, right]
+    assert found(result_of(workshop, positive=[name], region=RIGHT_HALF)) == [right, both]
+
+
+def test_a_region_too_small_to_see(workshop: Workshop) -> None:
+    name = kept(workshop, jpeg(1))
+    region = {"x": 0, "y": 0, "w": 0.05, "h": 1}
+    job = workshop.do(JobType.SEARCH, {"positive": [name], "region": region, "limit": 1})
+    assert (job.status, job.error_code) == (JobStatus.FAILED, "invalid_photo")
+
+
+@pytest.mark.parametrize("status", [ListingStatus.SOLD, ListingStatus.RESERVED])
+def test_what_is_no_longer_for_sale_is_found_only_when_asked_for(
+    workshop: Workshop, status: ListingStatus
+) -> None:
+    gone, active = listed(workshop, 1), listed(workshop, 2)
+    with workshop.database.write() as session:
+        upsert_listings(session, [ListingData(gone, "A thing", status=status)], workshop.now())
+    assert workshop.search(1) == [active]
+    wanted = ListingFilter(status=(status,)).to_payload()
+    result = result_of(workshop, positive=[kept(workshop, jpeg(1))], filter=wanted)
+    assert (found(result), result["exact"]) == ([gone], True)

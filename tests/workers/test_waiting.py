@@ -200,3 +200,19 @@ def test_a_listing_of_many_photos_keeps_nobody_waiting(
     run_job(workshop.runtime, waiting[0])
     assert sorted(calls) == [1, 2]
     assert statuses(workshop, waiting) == [JobStatus.SUCCEEDED] * 3
+
+
+def test_every_way_of_asking_is_prepared(workshop: Workshop, calls: list[int]) -> None:
+    photos = [stored(workshop, jpeg(seed)) for seed in (11, 12, 13)]
+    whole = {"positive": [photos[0]], "negative": [photos[1]], "limit": 2}
+    part = {**whole, "region": {"x": 0, "y": 0, "w": 0.5, "h": 0.5}}
+    old = {"photo": photos[2], "limit": 2}
+    waiting = [workshop.accept(JobType.SEARCH, payload) for payload in (whole, part, old)]
+    run_job(workshop.runtime, waiting[0])
+    # Two whole photos of the first, the third one, and the first one's part.
+    assert calls == [4]
+    assert statuses(workshop, waiting) == [JobStatus.SUCCEEDED] * 3
+    whole_result, part_result = (workshop.job(job_id).result for job_id in waiting[:2])
+    assert whole_result
+    assert part_result
+    assert whole_result["results"] != part_result["results"]

@@ -20,14 +20,14 @@ from db.encoders import (
     retire_encoder,
     summarise_encoders,
 )
-from db.generations import retire_beyond
+from db.photos import PhotoStore
 from db.session import Database
 from models.domain import EncoderSpec, EncoderStatus, Precision
 from models.encoders.library import EncoderLibrary
 from models.errors import Conflict
 from settings import Settings
 from workers.adoption import take_in
-from workers.commands.extra import training_tools
+from workers.extras import tools_of
 
 app = typer.Typer(help="The encoders, and which one searches are made with.", no_args_is_help=True)
 
@@ -94,17 +94,25 @@ def rollback(*, force: Force = False) -> None:
 def retire(reference: Registered) -> None:
     """Keep an encoder up to date no more, and remove its indexes. Its vectors stay."""
     # Imported here, as in `migrate`: what needs faiss or torch, other commands need not wait for.
-    from models.index.build import remove_generation  # noqa: PLC0415
+    from workers.pruning import prune  # noqa: PLC0415
 
     settings = Settings()
     with _database(settings) as database:
         with database.write() as session:
             encoder = encoder_named(session, reference)
             retire_encoder(session, encoder.id)
-            removed = retire_beyond(session, encoder.id, keep=0)
-        for generation_id in removed:
-            remove_generation(settings.generations_dir / str(generation_id))
+        pruned = prune(
+            database,
+            settings.generations_dir,
+            PhotoStore(settings.photo_store_url),
+            keep=0,
+            encoder_ids=[encoder.id],
+        )
     typer.echo(f"{encoder.spec.label} is retired.")
+    if pruned.swept.held:
+        typer.echo(
+            "Its index is still open in another process: `marketlens index prune` removes it later."
+        )
 
 
 @app.command()
@@ -160,7 +168,7 @@ def export(
     json_report: JsonReport = False,
 ) -> None:
     """Make a faster network of an encoder's, and compare the two; a worse one is refused."""
-    with training_tools():
+    with tools_of("train"):
         from workers.commands.export import run_export  # noqa: PLC0415
 
     run_export(

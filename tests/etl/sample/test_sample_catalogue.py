@@ -11,6 +11,8 @@ import pytest
 from PIL import Image
 
 from etl.sample.catalogue import CatalogueSummary, draw_catalogue
+from etl.sample.sellers import PLACES, draw_seller
+from models.earth import haversine, haversine_of
 from models.errors import InvalidInput
 
 ROOTS = {
@@ -98,7 +100,9 @@ def test_the_summary_and_the_progress_count_what_was_written(
 
 def test_the_tables_speak_the_dialect(catalogue: Path) -> None:
     raw = (catalogue / "Products.csv").read_bytes()
-    assert raw.startswith(b",id,product_name,category,product_description,price,location\n0,")
+    assert raw.startswith(
+        b",id,product_name,category,product_description,price,location,latitude,longitude,seller\n0,"
+    )
     assert (catalogue / "Images.csv").read_bytes().startswith(b",id,product_id\n0,")
     assert b"\r\n" not in raw
     assert raw.count(b"\n") == LISTINGS + 1
@@ -212,3 +216,14 @@ def test_a_target_that_holds_something_is_refused_and_kept(
     with pytest.raises(InvalidInput, match="not an empty folder"):
         draw_catalogue(target, 1, SEED)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_seller_sells_more_than_one_item_and_lives_in_one_place() -> None:
+    places = ["Leeds, West Yorkshire", "Poole, Dorset"]
+    sold = [(place, draw_seller(SEED, index, place)) for index in range(400) for place in places]
+    homes = {seller.name: (place, seller) for place, seller in sold}
+    assert len(homes) < len(sold) / 2
+    assert all(homes[seller.name] == (place, seller) for place, seller in sold)
+    for place, seller in homes.values():
+        away = haversine(*PLACES[place], seller.latitude, seller.longitude)
+        assert away < haversine_of(20)

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from models.domain import EncoderSpec
 from models.index.build import BuiltGeneration, build_generation
 from models.index.generation import Generation, open_generation
+from models.index.vectors import as_kept
 
 DIMENSION = 16
+BUILT_AT = datetime(2025, 1, 2, tzinfo=UTC)
 
 
 @pytest.fixture(scope="session")
@@ -21,12 +23,12 @@ def encoder() -> EncoderSpec:
 
 @pytest.fixture(scope="session")
 def draw() -> Callable[[int], NDArray[np.float32]]:
-    """Draws n vectors of unit length, always the same."""
+    """Draws n vectors of unit length, always the same, as they are once they were kept."""
 
     def draw_rows(count: int) -> NDArray[np.float32]:
         rows = np.random.default_rng(7).normal(size=(count, DIMENSION))
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-        return rows.astype(np.float32)
+        return as_kept(rows.astype(np.float32))
 
     return draw_rows
 

@@ -85,7 +85,7 @@ DISK_FULL = (
     BUILDER
     + """
 # The spooled rows fit to the byte. The index has a header more, so its last bytes do not.
-resource.setrlimit(resource.RLIMIT_FSIZE, (16 * 16 * 4, resource.RLIM_INFINITY))
+resource.setrlimit(resource.RLIMIT_FSIZE, (16 * 16 * 2, resource.RLIM_INFINITY))
 try:
     build(Path(sys.argv[1]))
 except OSError as error:

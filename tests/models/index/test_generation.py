@@ -17,7 +17,7 @@ from models.index.manifest import from_json, to_json
 
 BUILT_AT = datetime(2025, 1, 2, tzinfo=UTC)
 FILES = ["index.faiss", "ids.npy", "manifest.json"]
-IDS = [30, 10, 20, 50, 40]
+IDS = [10, 20, 30, 40, 50]
 
 Draw = Callable[[int], NDArray[np.float32]]
 
@@ -47,9 +47,9 @@ def test_each_row_is_found_under_its_own_id(
 
     assert generation.manifest == built.manifest
     for photo_id, vector in zip(IDS, draw(5), strict=True):
-        ids, scores = generation.search(vector, 1)
-        assert ids.tolist() == [photo_id]
-        assert scores[0] == pytest.approx(1.0, abs=1e-6)
+        best = generation.searchable.best(vector, 1)
+        assert best.ids[np.argmax(best.cosines)] == photo_id
+        assert max(best.cosines) == pytest.approx(1.0, abs=1e-6)
 
 
 def test_locates_the_ids_it_has_and_no_others(
@@ -60,7 +60,7 @@ def test_locates_the_ids_it_has_and_no_others(
     rows, known = generation.locate(np.array([50, 5, 10, 25, 99], np.int64))
 
     assert known.tolist() == [True, False, True, False, False]
-    assert generation.ids[rows[known]].tolist() == [50, 10]
+    assert generation.rows.ids[rows[known]].tolist() == [50, 10]
 
 
 def test_finds_live_rows_only_and_pads_with_none(
@@ -69,10 +69,10 @@ def test_finds_live_rows_only_and_pads_with_none(
     generation = open_generation(folder, built.manifest_sha256, fingerprint=encoder.fingerprint)
 
     live = np.packbits([True, False, False, True, False], bitorder="little")
-    ids, scores = generation.search(draw(5)[0], 100, live)
+    best = generation.searchable.best(draw(5)[0], 100, live, 2)
 
-    assert sorted(ids.tolist()) == [10, 40]
-    assert len(scores) == 2
+    assert sorted(best.ids.tolist()) == [10, 40]
+    assert (len(best.cosines), best.floor) == (2, -np.inf)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -164,25 +164,27 @@ def test_a_file_with_the_right_hash_but_no_sense_is_refused(
         open_generation(folder, recorded, fingerprint=encoder.fingerprint)
 
 
-def test_an_open_generation_outlives_its_files(
+def test_an_open_generation_is_not_removed(
     folder: Path, built: BuiltGeneration, encoder: EncoderSpec, draw: Draw
 ) -> None:
     generation = open_generation(folder, built.manifest_sha256, fingerprint=encoder.fingerprint)
 
-    remove_generation(folder)
+    assert not remove_generation(folder)
+    assert generation.searchable.best(draw(5)[1], 5).ids.size == 5
 
+    del generation
+    assert remove_generation(folder)
     assert not list(folder.parent.iterdir())
-    ids, _ = generation.search(draw(5)[1], 1)
-    assert ids.tolist() == [10]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/smaps")
 def test_vectors_are_searched_in_the_page_cache_not_in_a_copy(tmp_path: Path) -> None:
-    vectors = np.eye(2048, dtype=np.float32)
-    encoder = EncoderSpec(name="test", dimension=2048, fingerprint="f" * 64)
+    vectors = np.random.default_rng(0).normal(size=(1024, 512)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    encoder = EncoderSpec(name="test", dimension=512, fingerprint="f" * 64)
     built = build_generation(
         tmp_path / "generation",
-        [(np.arange(2048, dtype=np.int64), vectors)],
+        [(np.arange(1024, dtype=np.int64), vectors)],
         encoder=encoder,
         last_change=0,
         created_at=BUILT_AT,
@@ -192,9 +194,9 @@ def test_vectors_are_searched_in_the_page_cache_not_in_a_copy(tmp_path: Path) ->
         tmp_path / "generation", built.manifest_sha256, fingerprint=encoder.fingerprint
     )
 
-    generation.search(vectors[5], 10)
+    generation.searchable.best(vectors[5], 10)
 
-    assert mapped_kib(tmp_path / "generation" / "index.faiss") * 1024 >= vectors.nbytes
+    assert mapped_kib(tmp_path / "generation" / "index.faiss") * 1024 >= vectors.nbytes // 2
 
 
 def mapped_kib(path: Path) -> int:

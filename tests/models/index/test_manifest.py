@@ -7,19 +7,25 @@ from models.errors import GenerationCorrupt
 from models.index.manifest import Manifest, from_json, to_json
 
 MANIFEST = Manifest(
-    format_version=1,
+    format_version=2,
     encoder="test",
     fingerprint="f" * 64,
     dimension=16,
     metric="inner_product",
-    factory="Flat",
+    factory="PCA8,IVF4,SQ8",
+    why="because",
     rows=3,
     last_change=9,
+    effort=2,
+    candidates=20,
     recall_at_10=1.0,
+    queries=256,
     p50_ms=0.5,
+    p95_ms=0.75,
+    seed=0,
     bytes=400,
     created_at="2025-01-02T03:04:05+00:00",
-    files={"index.faiss": "a" * 64, "ids.npy": "b" * 64},
+    files={"index.faiss": "a" * 64, "ids.npy": "b" * 64, "vectors.f16": "c" * 64},
 )
 
 
@@ -30,7 +36,7 @@ def test_comes_back_from_its_file_unchanged() -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("format_version", 2),
+        ("format_version", 1),
         ("rows", -1),
         ("rows", "3"),
         ("rows", True),
@@ -40,17 +46,22 @@ def test_comes_back_from_its_file_unchanged() -> None:
         ("recall_at_10", 1.1),
         ("recall_at_10", float("nan")),
         ("p50_ms", -1.0),
+        ("p95_ms", -1.0),
+        ("effort", -1),
+        ("candidates", 1.5),
+        ("queries", -1),
+        ("factory", "SQfp16"),
         ("bytes", None),
         ("created_at", "yesterday"),
         ("files", {"index.faiss": "a" * 64}),
         ("files", {"index.faiss": "a" * 64, "ids.npy": "b" * 64, "../x": "c" * 64}),
-        ("files", {"index.faiss": "a" * 64, "ids.npy": 5}),
+        ("files", {"index.faiss": "a" * 64, "ids.npy": 5, "vectors.f16": "c" * 64}),
         ("files", ["index.faiss", "ids.npy"]),
     ],
 )
 def test_a_value_that_no_build_writes_is_refused(field: str, value: object) -> None:
     values = {**json.loads(to_json(MANIFEST)), field: value}
-    with pytest.raises(GenerationCorrupt, match=r"format 2|damaged"):
+    with pytest.raises(GenerationCorrupt, match=r"format 1|damaged"):
         from_json(json.dumps(values).encode())
 
 

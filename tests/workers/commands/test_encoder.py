@@ -25,7 +25,9 @@ from models.encoders.specs import resolve_spec
 from models.errors import Conflict, MarketlensError, NotFound, WeightsRefused
 from models.photos import standardise
 from tests.conftest import Clock
+from tests.support.holding import holding_open
 from tests.support.pictures import jpeg
+from workers.commands import index
 from workers.commands.encoder import app
 from workers.compare import Comparison
 
@@ -175,6 +177,17 @@ def test_a_retired_encoder_leaves_its_vectors_and_no_files(install: Install, run
     # Back again, only an index is lacking.
     report = last_line(run("migrate", "hog", "--inline", "--json"))
     assert (report["embedded"], report["generation"], report["activated"]) == (0, 3, True)
+
+
+def test_an_index_that_is_open_is_removed_later(install: Install, run: Run) -> None:
+    run("migrate", "hog", "--inline")
+    run("rollback")
+    folder = install.folder / "generations" / "2"
+    with holding_open(folder):
+        assert "still open" in run("retire", "hog").stdout
+        assert folder.exists()
+    assert CliRunner().invoke(index.app, ["prune"]).exit_code == 0
+    assert not folder.exists()
 
 
 def test_the_list_shows_what_there_is(run: Run) -> None:

@@ -1,0 +1,292 @@
+"""The index on a Milvus server: one collection an encoder, shared by all who search it."""
+
+import logging
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import numpy as np
+from numpy.typing import NDArray
+from pymilvus import MilvusClient, MilvusException
+
+from models.domain import EncoderSpec, Match
+from models.errors import InvalidInput, SetupError, Unavailable
+from models.index.base import USUAL_MATCHES
+from models.index.milvus_schema import FLAT, NO_VECTOR, collection_of, ensure, position_of
+from models.index.vectors import as_kept, as_query, as_rows, cosines
+
+SCHEMES: Final = ("http", "https", "tcp")
+CONNECT_TIMEOUT_S: Final = 5.0
+# A batch on a busy server takes seconds; a server that takes longer is as good as gone.
+CALL_TIMEOUT_S: Final = 60.0
+
+MAX_MATCHES: Final = 16_384
+"""Milvus gives no more for one query, nor rows for one look-up."""
+
+# A thousand vectors of 2,048 numbers are 8 MB: well within the 64 MB that a server takes at once.
+ROWS_PER_CALL: Final = 1_000
+IDS_PER_CALL: Final = 10_000
+
+# As many candidates a graph keeps in mind at least: fewer miss neighbours.
+MIN_EF: Final = 256
+
+_POSITION_ID: Final = 0
+
+
+class MilvusIndex:
+    """Vectors of `dimension` numbers and unit length, one a photo, searched by cosine.
+
+    Its scores are Milvus' own: inner products of float32, as exact as FAISS'. Every call sees what
+    was written before it by anybody (consistency level Strong). For one thread. All methods raise
+    Unavailable when the server can't be reached or fails.
+    """
+
+    def __init__(
+        self, client: MilvusClient, server: str, collection: str, dimension: int, index_type: str
+    ) -> None:
+        self._client = client
+        self._server = server
+        self._collection = collection
+        self._dimension = dimension
+        self._index_type = index_type
+
+    @property
+    def rows(self) -> int:
+        """Photos that can be found."""
+        found = self._call(
+            self._client.query, self._collection, filter="", output_fields=["count(*)"]
+        )
+        return int(found[0]["count(*)"])
+
+    @property
+    def exact(self) -> bool:
+        """Whether every search finds the true best; a graph may miss some."""
+        return self._index_type == FLAT["index_type"]
+
+    @property
+    def position(self) -> int | None:
+        """The last change number that the collection reflects; None before it was ever filled."""
+        found = self._call(
+            self._client.get,
+            position_of(self._collection),
+            ids=[_POSITION_ID],
+            output_fields=["change"],
+        )
+        return int(found[0]["change"]) if found else None
+
+    def record(self, position: int) -> None:
+        """Note that the collection reflects every change up to this number.
+
+        It is written after what it covers, so that whoever dies in between only causes a replay.
+        """
+        row = {"id": _POSITION_ID, "vector": NO_VECTOR, "change": position}
+        self._call(self._client.upsert, position_of(self._collection), data=[row])
+
+    def upsert(self, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
+        """Make photos `ids` (n,) findable by `vectors` (n, dimension); doing so twice is fine.
+
+        Raises InvalidInput for unusable vectors, having changed nothing.
+        """
+        vectors = as_kept(as_rows(ids, vectors, self._dimension))
+        for start in range(0, len(ids), ROWS_PER_CALL):
+            batch = slice(start, start + ROWS_PER_CALL)
+            rows = [
+                {"id": photo_id, "vector": vector}
+                for photo_id, vector in zip(ids[batch].tolist(), vectors[batch], strict=True)
+            ]
+            self._call(self._client.upsert, self._collection, data=rows)
+
+    def remove(self, ids: NDArray[np.int64]) -> None:
+        """Make photos `ids` (n,) unfindable; those that are not there are ignored."""
+        for start in range(0, len(ids), IDS_PER_CALL):
+            batch = ids[start : start + IDS_PER_CALL].tolist()
+            self._call(self._client.delete, self._collection, ids=batch)
+
+    def settle(self) -> None:
+        """Have the server index what was written, which it does by itself in time: after a load."""
+        self._call(self._client.flush, self._collection)
+
+    def ids(self) -> NDArray[np.int64]:
+        """The photos that can be found, (rows,) ascending."""
+        found = [np.empty(0, np.int64)]
+        with _failures_of(self._server):
+            pages = self._client.query_iterator(
+                self._collection,
+                batch_size=IDS_PER_CALL,
+                output_fields=["id"],
+                timeout=CALL_TIMEOUT_S,
+            )
+            while page := pages.next():
+                found.append(_ids_of(page))
+            pages.close()
+        return np.unique(np.concatenate(found))
+
+    def matches(
+        self, query: NDArray[np.float32], *, expect: int = USUAL_MATCHES
+    ) -> Iterator[Match]:
+        """The `MAX_MATCHES` best photos, best first, equal ones by id; each looked for when asked.
+
+        `expect` is how many the caller likely takes: more cost another search.
+        Raises InvalidInput if `query` is not a finite vector of this dimension and unit length.
+        """
+        return self._ranked(as_query(query, self._dimension), expect, wanted="")
+
+    def only(
+        self,
+        query: NDArray[np.float32],
+        photo_ids: NDArray[np.int64],
+        *,
+        expect: int = USUAL_MATCHES,
+    ) -> Iterator[Match]:
+        """As `matches`, of these photos (n,) alone."""
+        query = as_query(query, self._dimension)
+        if not len(photo_ids):
+            return iter(())
+        # Written into the expression: Lite knows no templates for it.
+        return self._ranked(query, expect, wanted=f"id in {photo_ids.tolist()}")
+
+    def among(self, query: NDArray[np.float32], photo_ids: NDArray[np.int64]) -> list[Match]:
+        """Those of these photos (n,) that are there, best first, equal ones by id: exact."""
+        query = as_query(query, self._dimension)
+        ids, scores = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
+        for found, vectors in self._fetched(photo_ids):
+            ids.append(found)
+            scores.append(cosines(vectors, query))
+        return list(_in_order(np.concatenate(ids), np.concatenate(scores)))
+
+    def vectors_of(
+        self, photo_ids: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Those of the photos that are there, and their vectors (n, dimension)."""
+        ids, rows = [np.empty(0, np.int64)], [np.empty((0, self._dimension), np.float32)]
+        for found, vectors in self._fetched(photo_ids):
+            ids.append(found)
+            rows.append(vectors)
+        return np.concatenate(ids), np.concatenate(rows)
+
+    def close(self) -> None:
+        """Let go of the server."""
+        self._client.close()
+
+    def _fetched(
+        self, photo_ids: NDArray[np.int64]
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        wanted = np.unique(photo_ids)
+        for start in range(0, len(wanted), ROWS_PER_CALL):
+            rows = self._call(
+                self._client.get,
+                self._collection,
+                ids=wanted[start : start + ROWS_PER_CALL].tolist(),
+                output_fields=["id", "vector"],
+            )
+            if rows:
+                yield _ids_of(rows), np.array([row["vector"] for row in rows], np.float32)
+
+    def _ranked(self, query: NDArray[np.float32], expect: int, wanted: str) -> Iterator[Match]:
+        given: set[int] = set()
+        # One more than wanted, because the last may be tied with rows beyond it.
+        limit = expect + 1
+        while True:
+            limit = min(limit, MAX_MATCHES)
+            ids, scores = self._best(query, limit, wanted)
+            everything = len(ids) < limit or limit == MAX_MATCHES
+            above = scores > (-np.inf if everything else scores[-1])
+            for match in _in_order(ids[above], scores[above]):
+                if match.photo_id not in given:
+                    given.add(match.photo_id)
+                    yield match
+            if everything:
+                return
+            limit *= 2
+
+    def _best(
+        self, query: NDArray[np.float32], limit: int, wanted: str
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        params = {} if self.exact else {"ef": max(limit, MIN_EF)}
+        hits = self._call(
+            self._client.search,
+            self._collection,
+            data=[query],
+            filter=wanted,
+            limit=limit,
+            # Without a field named, Lite sends them all, vectors too.
+            output_fields=["id"],
+            search_params={"metric_type": "IP", "params": params},
+        )[0]
+        return _ids_of(hits), np.array([hit["distance"] for hit in hits], np.float32)
+
+    def _call(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        with _failures_of(self._server):
+            return method(*args, timeout=CALL_TIMEOUT_S, **kwargs)
+
+
+def open_milvus(url: str, encoder: EncoderSpec) -> MilvusIndex:
+    """The index of one encoder's vectors on the Milvus server at `url`, made if it is not there.
+
+    `url` is `http[s]://[user:password@]host[:port][/database]`, or a path that ends in `.db`, where
+    Milvus Lite then runs inside this process: only one may use it at a time. Of several processes
+    only one may make a collection at a time.
+    Raises SetupError for another kind of URL, InvalidInput for vectors of another dimension, and
+    Unavailable when the server can't be reached or fails.
+    """
+    server = _server_name(url)
+    if _is_path(url):
+        Path(url).parent.mkdir(parents=True, exist_ok=True)
+    # It logs, with a traceback, each error that it raises as well.
+    logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
+    collection = collection_of(encoder)
+    with _failures_of(server):
+        client = MilvusClient(url, timeout=CONNECT_TIMEOUT_S)
+        ensure(client, collection, encoder.dimension)
+        # Lite forgets at each start what was loaded.
+        for name in (collection, position_of(collection)):
+            client.load_collection(name, timeout=CALL_TIMEOUT_S)
+        fields = client.describe_collection(collection)["fields"]
+        index_type = client.describe_index(collection, "vector")["index_type"]
+    dimension = next(field["params"]["dim"] for field in fields if field["name"] == "vector")
+    if dimension != encoder.dimension:
+        raise InvalidInput(
+            f"Milvus' collection {collection} holds vectors of {dimension} numbers,"
+            f" {encoder.label} makes {encoder.dimension}."
+        )
+    return MilvusIndex(client, server, collection, dimension, index_type)
+
+
+def _is_path(url: str) -> bool:
+    return "://" not in url and url.endswith(".db")
+
+
+def _server_name(url: str) -> str:
+    """What to call the server in messages: without credentials. Raises SetupError."""
+    if _is_path(url):
+        return url
+    parts = urlsplit(url)
+    if parts.scheme not in SCHEMES or not parts.hostname:
+        raise SetupError(
+            "The index' URL has to be a Milvus server's, such as http://localhost:19530,"
+            " or a path that ends in .db."
+        )
+    return parts.netloc.rpartition("@")[2]
+
+
+@contextmanager
+def _failures_of(server: str) -> Generator[None]:
+    try:
+        yield
+    except MilvusException as error:
+        reason = error.message.strip().rstrip(".")
+        raise Unavailable(f"Milvus at {server} can't be used now: {reason}.") from error
+
+
+def _ids_of(rows: list[dict[str, Any]]) -> NDArray[np.int64]:
+    return np.array([row["id"] for row in rows], np.int64)
+
+
+def _in_order(ids: NDArray[np.int64], scores: NDArray[np.float32]) -> Iterator[Match]:
+    """The matches, best first, equal ones by id."""
+    # Rounding can carry the product of two unit vectors just past 1.
+    similarities = np.clip(scores, -1.0, 1.0)
+    for place in np.lexsort((ids, -similarities)).tolist():
+        yield Match(int(ids[place]), float(similarities[place]))

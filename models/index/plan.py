@@ -1,0 +1,154 @@
+"""Which index suits a catalogue: chosen from its size, explained in words. Pure, standard library.
+
+The figures behind the choices are measured by `benchmarks.index`; docs/decisions/0015 has them.
+"""
+
+import re
+from dataclasses import dataclass
+from math import log2, sqrt
+from typing import Final, NamedTuple
+
+EXACT: Final = "SQfp16"
+"""FAISS' name of an index that looks at every vector, kept in half precision."""
+# A flat scan reads 20 GB/s on one core: here it takes about as long as a network for one photo
+# takes off the clock anyway, and is exact.
+SCAN_BYTES: Final = 2**27
+MAX_LISTS: Final = 16_384
+MIN_LISTS: Final = 16
+# FAISS asks for 39 rows a list at least; beyond 64 recall does not change.
+TRAINING_ROWS_PER_LIST: Final = 64
+PCA_TRAINING_ROWS: Final = 32_768
+LIST_ENTRY_BYTES: Final = 8
+
+
+class Code(NamedTuple):
+    """What is left of a vector to find candidates by: so many numbers of so many bits."""
+
+    dimensions: int
+    bits: int
+
+    @property
+    def bytes(self) -> float:
+        """Bytes a row, with its place in a list."""
+        return self.dimensions * self.bits / 8 + LIST_ENTRY_BYTES
+
+
+CODES: Final = (Code(128, 8), Code(128, 4), Code(64, 4), Code(32, 4))
+"""The usual one first, then what fits into less memory."""
+HIGH_RECALL: Final = 0.97
+HIGH_RECALL_CODE: Final = Code(256, 8)
+
+_GRAPH: Final = "HNSW"
+LINKS_PER_NODE: Final = 32
+_LISTS = re.compile(r"IVF(\d+)")
+_REDUCED = re.compile(r"(?:PCA|OPQ\d+_)(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class IndexPlan:
+    """How candidates are found. What is found is scored again from the vectors themselves.
+
+    `factory` is FAISS' factory string. `hot_bytes` of each row are read by most searches and should
+    fit in memory, `disk_bytes` are kept in all; both are mapped, and shared by the processes of a
+    machine. `why` explains the choice.
+    """
+
+    factory: str
+    hot_bytes: float
+    disk_bytes: float
+    why: str
+
+    @property
+    def exact(self) -> bool:
+        """Whether every row is looked at, so that nothing is missed."""
+        return self.factory == EXACT
+
+    @property
+    def lists(self) -> int:
+        """Into how many lists rows are sorted, 0 if they are not."""
+        found = _LISTS.search(self.factory)
+        return int(found[1]) if found else 0
+
+    def most_effort(self, rows: int) -> int:
+        """How much effort finds everything: all lists read, all nodes of a graph in sight."""
+        if self.exact:
+            return 0
+        return max(1, rows) if _GRAPH in self.factory else max(1, self.lists)
+
+    def bytes_of_effort(self, rows: int) -> float:
+        """How many bytes are read for one more list, or one more node and its neighbours."""
+        if _GRAPH in self.factory:
+            return self.hot_bytes * LINKS_PER_NODE
+        return self.hot_bytes * rows / max(1, self.lists)
+
+    @property
+    def training_rows(self) -> int:
+        """How many rows are learnt from, if there are so many."""
+        return max(PCA_TRAINING_ROWS, TRAINING_ROWS_PER_LIST * self.lists)
+
+
+def plan_index(rows: int, dimension: int, *, recall_target: float, memory_bytes: int) -> IndexPlan:
+    """The index for `rows` vectors of `dimension` numbers.
+
+    `recall_target` is the recall@10 that is wanted, `memory_bytes` what the parts of the index that
+    most searches read may take.
+    """
+    vector_bytes = 2 * dimension
+    everything = rows * vector_bytes
+    if everything <= min(SCAN_BYTES, memory_bytes):
+        return IndexPlan(
+            EXACT,
+            hot_bytes=vector_bytes,
+            disk_bytes=vector_bytes + LIST_ENTRY_BYTES,
+            why=f"{rows:,} vectors of {dimension:,} numbers are {_size(everything)} in half "
+            "precision: every search looks at all of them and misses nothing.",
+        )
+    code = _code(rows, dimension, recall_target, memory_bytes)
+    lists = _lists(rows)
+    hot = rows * code.bytes
+    reduction = f"PCA{code.dimensions}," if code.dimensions < dimension else ""
+    return IndexPlan(
+        f"{reduction}IVF{lists},SQ{code.bits}",
+        hot_bytes=code.bytes,
+        disk_bytes=code.bytes + vector_bytes + LIST_ENTRY_BYTES,
+        why=f"{rows:,} vectors of {dimension:,} numbers are {_size(everything)} in half precision, "
+        "too much to look at in every search. So each is reduced to the "
+        f"{code.dimensions} directions in which they differ most, {code.bits} bits each, and "
+        f"sorted into {lists:,} lists of neighbours, of which a search reads a few. The best "
+        f"candidates are scored again from the vectors themselves. {_size(hot)} should stay in "
+        f"memory; the vectors are mapped, and read where needed.{_warning(hot, memory_bytes)}",
+    )
+
+
+def plan_of(factory: str, dimension: int) -> IndexPlan:
+    """The plan to use a factory that somebody has chosen. Its bytes are not known beforehand."""
+    reduced = _REDUCED.search(factory)
+    hot = float(reduced[1]) if reduced else 2.0 * dimension
+    return IndexPlan(factory, hot, hot + 2 * dimension, f"{factory} was asked for.")
+
+
+def _code(rows: int, dimension: int, recall_target: float, memory_bytes: int) -> Code:
+    """The richest code, up to what the target needs, with which everything fits."""
+    wanted = (HIGH_RECALL_CODE, *CODES) if recall_target > HIGH_RECALL else CODES
+    fitting = (code for code in wanted if rows * code.bytes <= memory_bytes)
+    code = next(fitting, wanted[-1])
+    return code._replace(dimensions=min(dimension, code.dimensions))
+
+
+def _warning(hot: float, memory_bytes: int) -> str:
+    if hot <= memory_bytes:
+        return ""
+    return f" That is more than the {_size(memory_bytes)} allowed: searches may wait for the disk."
+
+
+def _lists(rows: int) -> int:
+    """About four times the square root: as much work to choose lists as to read them."""
+    return min(MAX_LISTS, max(MIN_LISTS, 1 << round(log2(4 * sqrt(rows)))))
+
+
+def _size(count: float) -> str:
+    for unit in ("bytes", "kB", "MB"):
+        if count < 1000:  # noqa: PLR2004 - the step between units
+            return f"{count:,.0f} {unit}"
+        count /= 1000
+    return f"{count:,.1f} GB"

@@ -1,0 +1,71 @@
+"""What is linked with what, directly or through others. Numbers stand for the things."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class DisjointSets:
+    """Numbers from 0 to `size` - 1 in sets that are merged: a union-find forest."""
+
+    def __init__(self, size: int) -> None:
+        self._parents = np.arange(size, dtype=np.int64)
+
+    def copy(self) -> "DisjointSets":
+        """The same sets, to be merged further without these."""
+        other = DisjointSets(0)
+        other._parents = self._parents.copy()
+        return other
+
+    def find(self, number: int) -> int:
+        """The number that stands for the set of this one: its least."""
+        parents = self._parents
+        while (parent := int(parents[number])) != number:
+            parents[number] = parents[parent]
+            number = parent
+        return number
+
+    def merge(self, one: int, other: int) -> None:
+        """Make the sets of these two one."""
+        low, high = sorted((self.find(one), self.find(other)))
+        self._parents[high] = low
+
+    def roots(self) -> NDArray[np.int64]:
+        """For each number, the one that stands for its set (size,)."""
+        while True:
+            above = self._parents[self._parents]
+            if np.array_equal(above, self._parents):
+                return above
+            self._parents = above
+
+
+class Links:
+    """Things from 0 to n - 1 in sets of those that are linked.
+
+    `similarities` (n,) float32 are those of each thing's best link, and 0 without one.
+    """
+
+    def __init__(self, sets: DisjointSets, similarities: NDArray[np.float32]) -> None:
+        self.sets = sets
+        self.similarities = similarities
+
+    def copy(self) -> "Links":
+        """The same links, to be added to without these."""
+        return Links(self.sets.copy(), self.similarities.copy())
+
+    def joined(self, one: int, other: int) -> bool:
+        """Whether links lead from one to the other."""
+        return self.sets.find(one) == self.sets.find(other)
+
+    def add(self, one: int, other: int, similarity: float) -> None:
+        """Link two things."""
+        self.sets.merge(one, other)
+        for thing in (one, other):
+            self.similarities[thing] = max(self.similarities[thing], similarity)
+
+    def groups(self) -> list[NDArray[np.intp]]:
+        """The things of each set that have a link, in order; the sets by their least number."""
+        linked = np.flatnonzero(self.similarities)
+        roots = self.sets.roots()[linked]
+        order = np.argsort(roots, kind="stable")
+        starts = np.flatnonzero(np.diff(roots[order])) + 1
+        return np.split(linked[order], starts) if len(linked) else []

@@ -1,0 +1,36 @@
+"""Duplicates are asked for by admins, and read as a job."""
+
+from collections.abc import Callable
+
+from fastapi.testclient import TestClient
+
+from db import jobs
+from db.session import Database
+from models.domain import JobType, Scope
+from tests.api.test_searches import assert_problem
+from tests.conftest import Clock
+from tests.support.embedding import claim_queued
+
+Key = Callable[..., dict[str, str]]
+
+
+def test_only_admins_ask(client: TestClient, key: Key) -> None:
+    assert_problem(client.post("/v1/admin/duplicates"), 401, "unauthenticated")
+    writer = key(Scope.WRITE)
+    assert_problem(client.post("/v1/admin/duplicates", headers=writer), 403, "forbidden")
+
+
+def test_they_are_a_job(client: TestClient, key: Key, database: Database, clock: Clock) -> None:
+    admin = key(Scope.ADMIN)
+    accepted = client.post("/v1/admin/duplicates", headers=admin)
+    assert accepted.status_code == 202
+    assert (accepted.json()["type"], accepted.json()["status"]) == ("duplicates", "queued")
+    with database.write() as session:
+        (claim,) = claim_queued(session, JobType.DUPLICATES, clock())
+        jobs.finish(session, claim, clock(), result={"clusters": []}, done=3)
+    read = client.get(accepted.headers["location"], headers=admin).json()
+    assert (read["status"], read["result"], read["progress"]["done"]) == (
+        "succeeded",
+        {"clusters": []},
+        3,
+    )

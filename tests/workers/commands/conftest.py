@@ -1,0 +1,105 @@
+"""A data folder with a catalogue, and `marketlens index` run on it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from db import generations
+from db.embeddings import add_embeddings
+from db.encoders import active_encoder, adopt_encoder
+from db.listing_photos import PhotoData, ensure_photos, set_photos
+from db.listings import ListingData, upsert_listings
+from db.session import Database
+from models.domain import EncoderSpec
+from models.errors import MarketlensError
+from workers.commands.index import app
+
+ELSEWHERE = EncoderSpec("resnet50", 16, "e" * 64)
+LISTINGS = 40
+
+RunIndex = Callable[..., Result]
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass
+class Catalogue:
+    """A data folder with a catalogue that is embedded, and not indexed yet."""
+
+    folder: Path
+    database: Database
+    rng: np.random.Generator
+
+    def add(self, count: int) -> list[UUID]:
+        """List so many things, a photo each, embedded by the active encoder."""
+        listings = [ListingData(uuid4(), "A thing") for _ in range(count)]
+        photos = [PhotoData(uuid4().hex * 2, 3, 4) for _ in listings]
+        vectors = self.rng.standard_normal((count, ELSEWHERE.dimension)).astype(np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        with self.database.write() as session:
+            active = active_encoder(session)
+            assert active
+            upsert_listings(session, listings, now())
+            ids = ensure_photos(session, photos, now())
+            photo_ids = [ids[photo.sha256] for photo in photos]
+            pairs = zip(listings, photo_ids, strict=True)
+            set_photos(session, {listing.id: [photo_id] for listing, photo_id in pairs})
+            add_embeddings(session, active.id, dict(zip(photo_ids, vectors, strict=True)))
+        return [listing.id for listing in listings]
+
+    @property
+    def generations_dir(self) -> Path:
+        return self.folder / "generations"
+
+    def live(self) -> int:
+        with self.database.read() as session:
+            active = active_encoder(session)
+            assert active
+            live = generations.live(session, active.id)
+            assert live
+            return live.id
+
+    def folders(self) -> set[str]:
+        return {path.name for path in self.generations_dir.iterdir()}
+
+
+@pytest.fixture
+def catalogue(
+    tmp_path: Path, migrated_sqlite: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Catalogue]:
+    folder = tmp_path / "var"
+    folder.mkdir()
+    (folder / "marketlens.db").write_bytes(migrated_sqlite.read_bytes())
+    monkeypatch.setenv("MARKETLENS_DATA_DIR", str(folder))
+    for name in ("DATABASE_URL", "REDIS_URL", "STORE_URL", "WEIGHTS", "ENCODER"):
+        monkeypatch.delenv(f"MARKETLENS_{name}", raising=False)
+    database = Database(f"sqlite:///{folder / 'marketlens.db'}")
+    with database.write() as session:
+        adopt_encoder(session, ELSEWHERE, now())
+    opened = Catalogue(folder, database, np.random.default_rng(0))
+    opened.add(LISTINGS)
+    yield opened
+    database.close()
+
+
+@pytest.fixture
+def run_index(catalogue: Catalogue) -> RunIndex:
+    del catalogue
+
+    def run(*arguments: str, raises: type[MarketlensError] | None = None) -> Result:
+        result = CliRunner().invoke(app, list(arguments))
+        if raises is None:
+            assert result.exit_code == 0, (result.output, result.exception)
+        else:
+            assert isinstance(result.exception, raises), (result.output, result.exception)
+        return result
+
+    return run

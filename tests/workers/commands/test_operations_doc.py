@@ -1,0 +1,39 @@
+"""Every command of the operations' page is run as it is written, but for the missing worker."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from models.domain import GenerationStatus
+from tests.workers.commands.conftest import Catalogue, RunIndex
+from workers.folding import FOLD_AT_LEAST, FOLD_SHARE
+
+PAGE = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
+
+
+def commands() -> list[str]:
+    blocks = re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)
+    return [line for block in blocks for line in block.splitlines()]
+
+
+def test_every_command_works(catalogue: Catalogue, run_index: RunIndex) -> None:
+    catalogue.add(60)
+    assert len(commands()) > 10
+    for command in commands():
+        program, group, *arguments = command.split()
+        assert (program, group) == ("marketlens", "index")
+        if arguments[0] == "build" and "--here" not in arguments:
+            arguments.append("--here")
+        run_index(*arguments)
+
+
+@pytest.mark.parametrize("status", GenerationStatus)
+def test_every_status_is_explained(status: GenerationStatus) -> None:
+    assert f"| `{status}` |" in PAGE
+
+
+def test_the_figures_are_the_code_s() -> None:
+    assert f"more than {FOLD_AT_LEAST:,} photos, and more than {FOLD_SHARE:.0%}" in PAGE.replace(
+        "\n", " "
+    )

@@ -1,0 +1,102 @@
+"""`marketlens duplicates`: listings that show the same photo or the same thing, and whose."""
+
+import csv
+import io
+import json
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from db.photos import PhotoStore
+from db.session import Database
+from models.duplicates import Relation
+from models.errors import SetupError
+from models.training.files import whole_file
+from progress import Bars
+from settings import Settings
+from workers.clusters import Cluster, Duplicates
+from workers.duplicates import find_duplicates
+from workers.indexes import Indexes
+
+SHOWN = 20
+COLUMNS = ("cluster", "relation", "listing_id", "title", "seller", "status", "photo", "similarity")
+
+
+def duplicates(
+    *,
+    csv_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--csv", dir_okay=False, help="Write all clusters to this file, one row a listing."
+        ),
+    ] = None,
+    json_report: Annotated[
+        bool, typer.Option("--json", help="End with the report as one line of JSON.")
+    ] = False,
+) -> None:
+    """Find listings that show the same photo, or the same thing, and whose they are."""
+    settings = Settings()
+    store = PhotoStore(settings.photo_store_url)
+    with (
+        closing(Database(settings.sqlalchemy_url)) as database,
+        Bars(Console(stderr=True)) as bars,
+    ):
+        indexes = Indexes(database, store, settings.generations_dir, settings.index_url)
+        found = find_duplicates(database, store, indexes.open, bars.show)
+    if csv_file is not None:
+        _write(csv_file, found)
+    if json_report:
+        typer.echo(json.dumps(found.as_json()))
+    else:
+        Console().print(_table(found))
+    if csv_file is not None:
+        typer.echo(f"{csv_file} has all {len(found.clusters):,} clusters.", err=True)
+
+
+def _write(path: Path, found: Duplicates) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for number, cluster in enumerate(found.clusters, start=1):
+        for offer, similarity in cluster.members:
+            writer.writerow(
+                (
+                    *(number, cluster.relation.value, offer.listing_id, offer.title, offer.seller),
+                    *(offer.status.value, offer.sha256, f"{similarity:.6f}"),
+                )
+            )
+    try:
+        with whole_file(path) as file:
+            file.write(text.getvalue().encode())
+    except OSError as error:
+        raise SetupError(f"The clusters can't be written to {path}.") from error
+
+
+def _table(found: Duplicates) -> Table:
+    totals = found.totals()
+    table = Table(
+        title=f"Clusters of the same photo: {totals[Relation.SAME_PHOTO]:,}, "
+        f"likely of the same item: {totals[Relation.SAME_ITEM]:,}; "
+        f"{found.photos:,} photos, by {found.encoder}",
+        title_justify="left",
+    )
+    for name in ("", "Listings", "Sellers", "Similarity", "Such as"):
+        table.add_column(name, justify="left" if name in {"", "Such as"} else "right")
+    for cluster in found.clusters[:SHOWN]:
+        table.add_row(*_row(cluster))
+    if len(found.clusters) > SHOWN:
+        table.caption = f"The first {SHOWN} of {len(found.clusters):,}: --csv writes all."
+    return table
+
+
+def _row(cluster: Cluster) -> tuple[str, ...]:
+    first = cluster.members[0]
+    kind = cluster.relation.value.replace("_", " ")
+    sellers = str(cluster.sellers) if cluster.sellers else "?"
+    named = f"{escape(first.offer.title)} ({first.offer.listing_id})"
+    return kind, str(len(cluster.members)), sellers, f"{first.similarity:.3f}", named

@@ -1,0 +1,40 @@
+"""Which index searches are made with: one of this process' own, or one that all workers share."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from db.photos import PhotoStore
+from db.session import Database
+from db.tables import Encoder
+from workers.extras import tools_of
+from workers.live_index import FollowingIndex, LiveIndex
+from workers.publishing import fetch_generation
+
+
+@dataclass(frozen=True, slots=True)
+class Indexes:
+    """Opens the indexes of encoders' vectors; `url` names a server that keeps them, if one does."""
+
+    database: Database
+    store: PhotoStore
+    generations_dir: Path
+    url: str | None
+
+    def open(self, encoder: Encoder) -> FollowingIndex:
+        """The index of an encoder's vectors, not in step yet; close it when it is done with.
+
+        Raises SetupError where there is a server and its client is not installed, and Unavailable
+        where it does not answer.
+        """
+        if self.url is not None:
+            with tools_of("milvus"):
+                from workers.shared_index import open_shared  # noqa: PLC0415 - an extra
+            return open_shared(self.url, encoder.spec, self.database, encoder.id)
+        return LiveIndex(
+            encoder.spec,
+            encoder.id,
+            self.generations_dir,
+            lambda wanted: fetch_generation(
+                self.store, self.generations_dir, wanted.id, wanted.manifest_sha256
+            ),
+        )

@@ -1,0 +1,44 @@
+"""The reindex job where workers share an index: what is wrong in it is put right in place."""
+
+from collections.abc import Callable
+from contextlib import closing
+from datetime import datetime, timedelta
+
+from db import jobs
+from db.consumption import record_consumption
+from db.embeddings import count_live
+from db.jobs import Claim
+from db.session import Database
+from db.tables import Encoder
+from workers.contracts import Queue
+from workers.shared_index import open_shared, reconcile
+
+
+def run_mend(
+    claim: Claim,
+    *,
+    database: Database,
+    encoder: Encoder,
+    url: str,
+    lease: timedelta,
+    clock: Callable[[], datetime],
+) -> None:
+    """Make the index on the server at `url` hold the encoder's live photos and no other.
+
+    Searches go on meanwhile. Raises what `open_shared` does.
+    """
+    with database.read() as session:
+        total = count_live(session, encoder.id)
+
+    def heartbeat(rows: int) -> None:
+        with database.write() as session:
+            jobs.heartbeat(session, claim, clock(), lease, done=rows, total=max(rows, total))
+            # It takes no probes while it runs, but the queue is being consumed all the same.
+            record_consumption(session, Queue.INDEX, clock(), None)
+
+    with closing(open_shared(url, encoder.spec, database, encoder.id)) as shared:
+        mended = reconcile(shared.index, database, encoder.id, heartbeat)
+        rows = shared.index.rows
+    with database.write() as session:
+        result = {"rows": rows, "added": mended.added, "removed": mended.removed}
+        jobs.finish(session, claim, clock(), result=result, done=rows)
