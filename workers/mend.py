@@ -9,8 +9,8 @@ from db.consumption import record_consumption
 from db.embeddings import count_live
 from db.jobs import Claim
 from db.session import Database
-from db.tables import Encoder
 from workers.contracts import Queue
+from workers.reindex import encoder_to_index
 from workers.shared_index import open_shared, reconcile
 
 
@@ -18,16 +18,17 @@ def run_mend(
     claim: Claim,
     *,
     database: Database,
-    encoder: Encoder,
     url: str,
     lease: timedelta,
     clock: Callable[[], datetime],
 ) -> None:
-    """Make the index on the server at `url` hold the encoder's live photos and no other.
+    """Make the index on the server at `url` hold an encoder's live photos and no other.
 
-    Searches go on meanwhile. Raises what `open_shared` does.
+    The encoder is the active one, or the one that the job names. Searches go on meanwhile. Raises
+    what `encoder_to_index` and `open_shared` do.
     """
     with database.read() as session:
+        encoder = encoder_to_index(session, claim.payload)
         total = count_live(session, encoder.id)
 
     def heartbeat(rows: int) -> None:

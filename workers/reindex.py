@@ -50,7 +50,7 @@ def run_reindex(
     _clear_abandoned(database)
     sweep(database, generations_dir, store)
     with database.write() as session:
-        encoder = _encoder_to_index(session, claim.payload)
+        encoder = encoder_to_index(session, claim.payload)
         # The number comes before the vectors are read: a change in between is read twice, which
         # does no harm, instead of never.
         contained = last_change(session)
@@ -93,7 +93,8 @@ def run_reindex(
         log.info("still open, to be removed later: generations %s", pruned.swept.held)
 
 
-def _encoder_to_index(session: Session, payload: dict[str, Any]) -> Encoder:
+def encoder_to_index(session: Session, payload: dict[str, Any]) -> Encoder:
+    """Whose vectors a reindex job is about. Raises Conflict if there is none, or it was retired."""
     if "encoder_id" not in payload:
         active = active_encoder(session)
         if active is None:

@@ -38,11 +38,6 @@ def run_search(
     wanted = ListingFilter.from_payload(payload["filter"]) if "filter" in payload else ANY_ACTIVE
     with database.read() as session:
         index.sync(session)
-        if index.index.rows == 0 and count_listings(session):
-            raise NothingIndexed(
-                f"No photo has been embedded by {encoder.spec.label} yet: "
-                "`marketlens seed` queues what is missing."
-            )
         watch.lap("sync")
         page = retrieve(
             session,
@@ -53,6 +48,11 @@ def run_search(
             wanted=wanted,
             after=after,
         )
+        if not page.listings and index.index.rows == 0 and count_listings(session):
+            raise NothingIndexed(
+                f"No photo has been embedded by {encoder.spec.label} yet: "
+                "`marketlens seed` queues what is missing."
+            )
         watch.lap("search")
     results = described(page.listings, database)
     watch.lap("rank")

@@ -76,5 +76,6 @@ class Searcher:
             label = self._held.encoder.spec.label
             log.error("the active encoder can't be opened, %s searches on: %s", label, error)
         elif opened.result().encoder_id == active.id:
+            self._held.index.close()
             self._held = opened.result()
             log.info("searching with %s", active.spec.label)

@@ -20,6 +20,7 @@ from workers.contracts import PROBE, RUN_JOB
 from workers.duplicates import run_duplicates
 from workers.embed import run_embed
 from workers.encoders import encoders_for
+from workers.extras import tools_of
 from workers.query import QueryEncoder
 from workers.reindex import run_reindex
 from workers.runtime import Runtime
@@ -63,8 +64,10 @@ def register_tasks(celery: Celery, runtime: Callable[[], Runtime]) -> None:
 def show_up(runtime: Runtime, queue: str) -> None:
     """Note that this process takes what is in the queue."""
     if runtime.searcher:
-        # Also while nobody searches, so that the next search finds the active encoder open.
-        runtime.searcher.side()
+        # Also while nobody searches: the next search finds all open, and what is old is let go of.
+        side = runtime.searcher.side()
+        with runtime.database.read() as session:
+            side.index.sync(session)
     with runtime.database.write() as session:
         record_consumption(session, queue, now(), runtime.encoder_id)
 
@@ -139,6 +142,16 @@ def _do(runtime: Runtime, claim: Claim, asked: Asked | None) -> None:
                 database=runtime.database,
                 store=runtime.store,
                 encoders=_encoders(runtime, claim),
+                clock=now,
+            )
+        case JobType.REINDEX if config.index_url is not None:
+            with tools_of("milvus"):
+                from workers.mend import run_mend  # noqa: PLC0415 - an extra
+            run_mend(
+                claim,
+                database=runtime.database,
+                url=config.index_url,
+                lease=config.lease,
                 clock=now,
             )
         case JobType.REINDEX:

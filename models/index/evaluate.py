@@ -161,10 +161,11 @@ def tune(
 
 
 def _efforts(most: int) -> Iterator[int]:
+    """Each about half as much again as the one before: finer steps hardly save anything."""
     effort = 1
     while effort < most:
         yield effort
-        effort *= 2
+        effort += max(1, effort // 2)
     yield most
 
 

@@ -15,8 +15,8 @@ EXACT: Final = "SQfp16"
 SCAN_BYTES: Final = 2**27
 MAX_LISTS: Final = 16_384
 MIN_LISTS: Final = 16
-# FAISS asks for 39 rows a list at least; beyond 64 recall does not change.
-TRAINING_ROWS_PER_LIST: Final = 64
+# FAISS asks for 39 rows a list at least.
+TRAINING_ROWS_PER_LIST: Final = 40
 PCA_TRAINING_ROWS: Final = 32_768
 LIST_ENTRY_BYTES: Final = 8
 
@@ -142,8 +142,8 @@ def _warning(hot: float, memory_bytes: int) -> str:
 
 
 def _lists(rows: int) -> int:
-    """About four times the square root: as much work to choose lists as to read them."""
-    return min(MAX_LISTS, max(MIN_LISTS, 1 << round(log2(4 * sqrt(rows)))))
+    """About eight times the square root: choosing among more costs less than reading longer."""
+    return min(MAX_LISTS, max(MIN_LISTS, 1 << round(log2(8 * sqrt(rows)))))
 
 
 def _size(count: float) -> str:

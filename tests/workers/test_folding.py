@@ -20,7 +20,7 @@ from tests.support.redis import empty, take_all
 from workers import folding
 from workers.client import JobPublisher
 from workers.contracts import Queue
-from workers.folding import FOLD_AT_LEAST, FOLD_SHARE, fold_if_due, should_fold
+from workers.folding import FOLD_AT_LEAST, FOLD_AT_MOST, FOLD_SHARE, fold_if_due, should_fold
 from workers.relay import run_relay
 
 SPEC = EncoderSpec("hog", 4, "a" * 64)
@@ -76,9 +76,11 @@ def test_what_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folding, "FOLD_AT_LEAST", FOLD_AT_LEAST)
     assert not should_fold(0, FOLD_AT_LEAST)
     assert should_fold(0, FOLD_AT_LEAST + 1)
-    large = round(10 * FOLD_AT_LEAST / FOLD_SHARE)
-    assert not should_fold(large, 10 * FOLD_AT_LEAST)
-    assert should_fold(large, 10 * FOLD_AT_LEAST + 1)
+    large = round(2 * FOLD_AT_LEAST / FOLD_SHARE)
+    assert not should_fold(large, 2 * FOLD_AT_LEAST)
+    assert should_fold(large, 2 * FOLD_AT_LEAST + 1)
+    assert not should_fold(10**9, FOLD_AT_MOST)
+    assert should_fold(10**9, FOLD_AT_MOST + 1)
 
 
 def test_the_first_index_is_built_when_there_is_enough(

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from db import embeddings, jobs
 from db.changes import last_change
 from db.embeddings import add_embeddings, live_vectors_of
-from db.encoders import adopt_encoder, get_encoder
+from db.encoders import adopt_encoder
 from db.listing_photos import PhotoData, ensure_photos, set_photos
 from db.listings import ListingData, delete_listing, upsert_listings
 from db.session import Database
@@ -318,10 +318,9 @@ def test_a_reindex_job_mends(shop: Shop, clock: Clock) -> None:
     with shop.database.write() as session:
         accepted = jobs.accept(session, JobType.REINDEX, {}, job_id=uuid4(), now=clock(), total=1)
         claim = jobs.claim(session, accepted.id, clock(), LEASE)
-        encoder = get_encoder(session, shop.encoder_id)
     assert claim
 
-    run_mend(claim, database=shop.database, encoder=encoder, url=shop.url, lease=LEASE, clock=clock)
+    run_mend(claim, database=shop.database, url=shop.url, lease=LEASE, clock=clock)
 
     with shop.database.read() as session:
         job = jobs.get(session, accepted.id)

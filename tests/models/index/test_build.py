@@ -91,7 +91,7 @@ def test_lists_are_read_as_many_as_the_target_needs(target: Path, build: Build, 
     assert more.recall_at_10 >= 0.95
 
 
-@pytest.mark.parametrize("factory", ["nonsense", "IVF4096,SQ8"])
+@pytest.mark.parametrize("factory", ["nonsense", "IVF4096,SQ8", "IVF4096,PQ64x4fs"])
 def test_a_factory_that_can_not_be_built_is_refused(
     target: Path, build: Build, draw: Draw, factory: str
 ) -> None:

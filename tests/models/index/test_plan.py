@@ -17,22 +17,22 @@ def test_what_can_be_looked_at_whole_is(rows: int) -> None:
 
 def test_a_million_rows_are_found_by_short_codes_that_fit_the_memory() -> None:
     usual = plan(1_000_000)
-    assert usual.factory == "PCA128,IVF4096,SQ8"
-    assert (usual.lists, usual.training_rows, usual.exact) == (4096, 64 * 4096, False)
+    assert usual.factory == "PCA128,IVF8192,SQ8"
+    assert (usual.lists, usual.training_rows, usual.exact) == (8192, 40 * 8192, False)
 
     small = plan(1_000_000, memory=100_000_000)
-    assert small.factory == "PCA128,IVF4096,SQ4"
+    assert small.factory == "PCA128,IVF8192,SQ4"
     for chosen in (usual, small):
         assert chosen.hot_bytes * 1_000_000 <= GIB
         assert chosen.disk_bytes > chosen.hot_bytes + 4096
 
 
 def test_a_high_target_gets_longer_codes() -> None:
-    assert plan(1_000_000, target=0.99).factory == "PCA256,IVF4096,SQ8"
+    assert plan(1_000_000, target=0.99).factory == "PCA256,IVF8192,SQ8"
 
 
 def test_short_vectors_are_not_reduced() -> None:
-    assert plan(5_000_000, dimension=64).factory == "IVF8192,SQ8"
+    assert plan(5_000_000, dimension=64).factory == "IVF16384,SQ8"
 
 
 def test_rows_by_the_million_have_lists_that_can_still_be_trained() -> None:

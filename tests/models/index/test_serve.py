@@ -329,3 +329,68 @@ def test_any_history_finds_what_brute_force_finds(generation_of: GenerationOf, d
         max_examples=40, stateful_step_count=15, deadline=None, derandomize=True
     )
     case().runTest()
+
+
+def test_matches_of_an_index_that_reads_few_lists_end_in_order_with_the_last_photo(
+    index: VectorIndex, generation_of: GenerationOf, draw: Draw
+) -> None:
+    vectors = draw(440)
+    index.swap(generation_of(range(400), vectors[:400], factory="IVF8,SQ8", recall_target=0.9))
+    index.upsert(np.arange(400, 440), vectors[400:])
+
+    for expect in (1, 30, 1000):
+        given = list(index.matches(vectors[7], expect=expect))
+        places = [(-match.similarity, match.photo_id) for match in given]
+        assert places == sorted(places)
+        assert len(set(found(given))) == len(given) > 0.8 * 440
+        for match in given:
+            assert match.similarity == pytest.approx(vectors[match.photo_id] @ vectors[7], abs=1e-6)
+    assert given == list(index.matches(vectors[7], expect=1000))
+
+
+@pytest.mark.parametrize("factory", [None, "IVF64,SQ8"])
+def test_only_some_photos_are_looked_for(
+    index: VectorIndex, generation_of: GenerationOf, draw: Draw, factory: str | None
+) -> None:
+    vectors = draw(500)
+    index.swap(generation_of(range(400), vectors[:400], factory=factory, recall_target=0.9))
+    index.upsert(np.arange(400, 500), vectors[400:])
+    index.remove(ids(3, 6, 402))
+    wanted = np.array([*range(0, 500, 3), 3, 3, 999], np.int64)
+    live = {i: vectors[i] for i in range(0, 500, 3) if i not in {3, 6, 402}}
+
+    for query in vectors[:5]:
+        exactly = index.among(query, wanted)
+        assert_same_matches(exactly, live, query, len(live))
+        assert list(index.only(query, wanted, expect=1000)) == exactly
+        assert set(found(list(index.only(query, wanted, expect=3)))) <= live.keys()
+    assert list(index.only(vectors[0], ids())) == index.among(vectors[0], ids()) == []
+
+
+def test_a_photo_is_as_similar_on_either_side(
+    index: VectorIndex, generation_of: GenerationOf, draw: Draw
+) -> None:
+    vectors = draw(50)
+    unkept = np.random.default_rng(1).normal(size=(20, 16)).astype(np.float32)
+    unkept /= np.linalg.norm(unkept, axis=1, keepdims=True)
+    everything = np.concatenate([vectors, unkept])
+    index.upsert(np.arange(70), everything)
+    fresh = list(index.matches(vectors[0]))
+
+    index.swap(generation_of(range(70), everything))
+    assert list(index.matches(vectors[0])) == fresh
+    index.swap(generation_of(range(70), everything, factory="IVF2,SQ8", recall_target=0.9))
+    assert index.among(vectors[0], np.arange(70)) == fresh
+
+
+def test_vectors_are_given_as_they_were_kept(
+    index: VectorIndex, generation_of: GenerationOf, draw: Draw
+) -> None:
+    vectors = draw(6)
+    index.swap(generation_of(range(4), vectors[:4]))
+    index.upsert(ids(4, 5), vectors[4:])
+    index.remove(ids(1))
+
+    given, rows = index.vectors_of(ids(5, 1, 0, 0, 77))
+    assert given.tolist() == [0, 5]
+    assert rows == pytest.approx(vectors[[0, 5]], abs=1e-7)
