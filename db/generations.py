@@ -15,8 +15,6 @@ from models.errors import Conflict, NotFound
 USABLE = (GenerationStatus.LIVE, GenerationStatus.RETIRED)
 KEPT = frozenset({*USABLE, GenerationStatus.BUILDING})
 """Generations whose files somebody may still need."""
-KEPT = frozenset({*USABLE, GenerationStatus.BUILDING})
-"""Generations whose files somebody may still need."""
 
 
 def begin(session: Session, encoder_id: int, job_id: UUID, now: datetime) -> Generation:

@@ -7,9 +7,12 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from models.domain import Match
+from models.errors import InvalidInput
 
 # Listings have few photos, so that a little over the limit usually suffices in one look-up.
 PHOTOS_PER_LISTING: Final = 4
+# Nobody looks at so many, and each page looks at those of all pages before it.
+DEEPEST: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +89,16 @@ class _Page:
             self._known.add(after.listing_id)
 
     def behind(self, matches: Iterator[Match], after: ListingMatch) -> Iterator[Match]:
-        """The matches from the page before's last photo on; those before it are remembered."""
+        """The matches from the page before's last photo on; those before it are remembered.
+
+        Raises InvalidInput when they are more than `DEEPEST`.
+        """
         last = -after.similarity, after.photo_id
         for match in matches:
             if (-match.similarity, match.photo_id) < last:
                 self._passed.add(match.photo_id)
+                if len(self._passed) > DEEPEST:
+                    raise InvalidInput(f"No search goes on beyond {DEEPEST:,} photos.")
             else:
                 yield match
 

@@ -7,7 +7,8 @@ from db.photos import PhotoStore
 from db.session import Database
 from db.tables import Encoder
 from workers.extras import tools_of
-from workers.live_index import FollowingIndex, LiveIndex
+from workers.live_index import Candidate, FollowingIndex, LiveIndex
+from workers.pruning import sweep_folders
 from workers.publishing import fetch_generation
 
 
@@ -34,7 +35,11 @@ class Indexes:
             encoder.spec,
             encoder.id,
             self.generations_dir,
-            lambda wanted: fetch_generation(
-                self.store, self.generations_dir, wanted.id, wanted.manifest_sha256
-            ),
+            self._fetch,
         )
+
+    def _fetch(self, wanted: Candidate) -> None:
+        """Have a generation here that another machine has built, and no more than are kept."""
+        if self.store.files.is_elsewhere:
+            sweep_folders(self.database, self.generations_dir)
+            fetch_generation(self.store, self.generations_dir, wanted.id, wanted.manifest_sha256)

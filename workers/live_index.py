@@ -118,12 +118,14 @@ class LiveIndex:
             for row in generations.usable(session, self._encoder_id)
         ]
         wanted = usable[0].id if usable else None
+        patience: float | None = 0.0
         if self._opening is None:
             if wanted == self._wanted or monotonic() < self._retry_at:
                 return
             self._opening = self._opener.submit(self._open_first, usable)
-        # There is nothing to search with until the first one is open.
-        if wait([self._opening], timeout=PATIENCE_S if self._ready else None).done:
+            # There is nothing to search with until the first one is open.
+            patience = PATIENCE_S if self._ready else None
+        if wait([self._opening], timeout=patience).done:
             opened, self._opening = self._opening, None
             self._take(opened, {candidate.id for candidate in usable})
 

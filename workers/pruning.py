@@ -71,7 +71,7 @@ def prune(
 
 def sweep(database: Database, generations_dir: Path, store: PhotoStore) -> Swept:
     """Remove the files of every generation that is not kept. Raises Unavailable and OSError."""
-    removed, held = _sweep_folders(database, generations_dir)
+    removed, held = sweep_folders(database, generations_dir)
     return Swept(removed, _sweep_published(database, store), held)
 
 
@@ -98,8 +98,8 @@ def _existing(generations_dir: Path, generation_ids: Collection[int]) -> list[Pa
     return [folder for folder in folders if folder.exists()]
 
 
-def _sweep_folders(database: Database, generations_dir: Path) -> tuple[list[int], list[int]]:
-    """Remove every folder that no row has use for; gives whose are gone and whose are in use."""
+def sweep_folders(database: Database, generations_dir: Path) -> tuple[list[int], list[int]]:
+    """Remove every folder here that no row has use for; gives whose are gone and whose in use."""
     if not generations_dir.is_dir():
         return [], []
     removed: list[int] = []

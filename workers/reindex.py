@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -26,6 +27,8 @@ from workers.pruning import prune, sweep
 from workers.publishing import publish_generation, unpublish_generation
 
 log = logging.getLogger(__name__)
+
+BEAT_EVERY_S = 1.0
 
 
 def run_reindex(
@@ -57,11 +60,20 @@ def run_reindex(
         generation_id = generations.begin(session, encoder.id, claim.job_id, clock()).id
         total = count_live(session, encoder.id)
 
+    beaten_at = float("-inf")
+
     def heartbeat(rows: int) -> None:
-        with database.write() as session:
-            jobs.heartbeat(session, claim, clock(), lease, done=rows, total=max(rows, total))
-            # A build takes no probes while it runs, but the queue is being consumed all the same.
-            record_consumption(session, Queue.INDEX, clock(), None)
+        nonlocal beaten_at
+        if monotonic() - beaten_at < BEAT_EVERY_S:
+            return
+        beaten_at = monotonic()
+        try:
+            with database.write() as session:
+                jobs.heartbeat(session, claim, clock(), lease, done=rows, total=max(rows, total))
+                # A build takes no probes while it runs, but its queue is consumed all the same.
+                record_consumption(session, Queue.INDEX, clock(), None)
+        except Unavailable as error:  # the lease outlives a few missed beats, and so may the build
+            log.warning("generation %s goes on without a heartbeat: %s", generation_id, error)
 
     target = generations_dir / str(generation_id)
     try:

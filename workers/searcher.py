@@ -79,3 +79,5 @@ class Searcher:
             self._held.index.close()
             self._held = opened.result()
             log.info("searching with %s", active.spec.label)
+        else:
+            opened.result().index.close()

@@ -5,7 +5,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,13 +15,14 @@ from itertools import takewhile
 from pathlib import Path
 from threading import Event
 
+import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from models.domain import EncoderSpec
 from models.errors import Conflict, RecallTooLow
-from models.index.engine import open_mapped, write_exact_index, write_index
-from models.index.evaluate import MAX_QUERIES, Measurement, Tuned, ask, measure, tune
+from models.index.engine import open_mapped, set_threads, write_exact_index, write_index
+from models.index.evaluate import MAX_QUERIES, Measurement, Question, Tuned, ask, measure, tune
 from models.index.files import durable, make_folder, sha256_of, sync_folder
 from models.index.generation import Searchable
 from models.index.manifest import (
@@ -103,9 +104,13 @@ def build_generation(
         )
         with durable(aside / IDS_FILE) as file:
             np.save(file, rows.ids, allow_pickle=False)
-        rng = np.random.default_rng(seed)
-        _write_index(aside / INDEX_FILE, rows, plan, rng, beat)
-        searchable, measured = _measured(aside / INDEX_FILE, rows, plan, recall_target, rng, beat)
+        # By lot, who measures is told from the one end and who trains from the other.
+        order = np.random.default_rng(seed).permutation(len(rows))
+        _write_index(aside / INDEX_FILE, rows, plan, order[::-1], beat)
+        questions = ask(rows, order[:MAX_QUERIES], beat)
+        searchable, measured = _measured(
+            aside / INDEX_FILE, rows, plan, recall_target, questions, beat
+        )
         if measured.recall_at_10 < recall_target:
             raise RecallTooLow(
                 f"Recall@10 is {measured.recall_at_10:.3f} with {plan.factory}, under the target "
@@ -135,7 +140,7 @@ def build_generation(
             seed=seed,
             bytes=sum((aside / name).stat().st_size for name in names),
             created_at=created_at.isoformat(),
-            files={name: sha256_of(aside / name) for name in names},
+            files=_hashed(aside, names, beat),
         )
         raw = to_json(manifest)
         with durable(aside / MANIFEST_FILE) as file:
@@ -179,12 +184,15 @@ def _take_away(folder: Path) -> bool:
 
 
 def _write_index(
-    path: Path, rows: Rows, plan: IndexPlan, rng: np.random.Generator, beat: Callable[[], None]
+    path: Path,
+    rows: Rows,
+    plan: IndexPlan,
+    order: NDArray[np.int64],
+    beat: Callable[[], None],
 ) -> None:
     if plan.exact:
         write_exact_index(path, rows.at_rest, beat)
         return
-    order = rng.permutation(len(rows))
 
     def sample(count: int) -> Iterator[NDArray[np.float32]]:
         # Some of them, but in the order of the file: that is how a disk reads fast.
@@ -206,7 +214,9 @@ def _beating(beat: Callable[[], None], work: Callable[[Callable[[object], bool]]
     `work` gets a function that says whether to go on; it is waited for whatever `beat` raises.
     """
     stop = Event()
-    with ThreadPoolExecutor(1, "index-build") as executor:
+    # OpenMP counts threads for each thread anew.
+    threads = faiss.omp_get_max_threads()
+    with ThreadPoolExecutor(1, "index-build", set_threads, (threads,)) as executor:
         done = executor.submit(work, lambda _: not stop.is_set())
         try:
             while wait([done], timeout=BEAT_EVERY_S).not_done:
@@ -217,12 +227,22 @@ def _beating(beat: Callable[[], None], work: Callable[[Callable[[object], bool]]
     beat()
 
 
+def _hashed(folder: Path, names: Sequence[str], beat: Callable[[], None]) -> dict[str, str]:
+    hashes: dict[str, str] = {}
+
+    def hash_all(going: Callable[[object], bool]) -> None:
+        hashes.update({name: sha256_of(folder / name) for name in takewhile(going, names)})
+
+    _beating(beat, hash_all)
+    return hashes
+
+
 def _measured(
     path: Path,
     rows: Rows,
     plan: IndexPlan,
     target: float,
-    rng: np.random.Generator,
+    questions: Sequence[Question],
     beat: Callable[[], None],
 ) -> tuple[Searchable, Measurement]:
     """The index as it will be served, mapped from its file: how it is searched, and how well.
@@ -230,7 +250,6 @@ def _measured(
     It is tuned by some questions and measured by others: on its own, a choice looks too good.
     """
     index = open_mapped(path)
-    questions = ask(rows, MAX_QUERIES, rng, beat)
     tuned = Tuned(0, 0, 1.0)
     if not plan.exact:
         tuned = tune(rows, index, plan, questions[::2], target, beat)
@@ -262,4 +281,4 @@ def _remove_leftovers(folder: Path) -> None:
     sibling = re.compile(rf"\.{re.escape(folder.name)}\.\d+-[0-9a-f]{{8}}")
     for path in folder.parent.glob(".*"):
         if sibling.fullmatch(path.name):
-            shutil.rmtree(path)
+            shutil.rmtree(path, ignore_errors=True)  # another may be at it

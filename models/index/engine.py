@@ -21,13 +21,15 @@ from models.index.vectors import AT_REST
 
 _faiss: Any = faiss
 
+PARALLEL_OVER_LISTS = 1
+
 Blocks = Iterable[NDArray[np.float32]]
 Sample = Callable[[int], Blocks]
 """So many of the rows, or all if there are fewer, in blocks (n, dimension); always the same."""
 
 
 def set_threads(threads: int) -> None:
-    """Let FAISS use this many OpenMP threads, in the whole process."""
+    """Let FAISS use this many OpenMP threads, when it is called from this thread."""
     faiss.omp_set_num_threads(threads)
 
 
@@ -71,9 +73,14 @@ def open_mapped(path: Path) -> faiss.Index:
     """
     try:
         # IO_FLAG_MMAP alone maps inverted lists only; this one maps flat codes and graphs as well.
-        return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+        index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
     except RuntimeError as error:
         raise GenerationCorrupt(f"FAISS {faiss.__version__} can't read {path}.") from error
+    behind = _behind(index)
+    if isinstance(behind, faiss.IndexIVF):
+        # Queries come one at a time: threads share the lists of one, instead of the queries.
+        behind.parallel_mode = PARALLEL_OVER_LISTS
+    return index
 
 
 def rows_at_rest(index: faiss.Index) -> NDArray[np.float16]:
@@ -149,19 +156,24 @@ def _lean(reduction: Any) -> Any:
 
 def _parameters(index: faiss.Index, effort: int, selector: faiss.IDSelector | None) -> Any:
     """Made anew for each search: shared ones would be a race between searches."""
-    downcast = _faiss.downcast_index(index)
-    behind = downcast
-    if isinstance(downcast, faiss.IndexPreTransform):
-        behind = _faiss.downcast_index(downcast.index)
+    behind = _behind(index)
     if isinstance(behind, faiss.IndexIVF):
         parameters = _faiss.SearchParametersIVF(sel=selector, nprobe=effort)
     elif isinstance(behind, faiss.IndexHNSW):
         parameters = _faiss.SearchParametersHNSW(sel=selector, efSearch=effort)
     else:
         parameters = _faiss.SearchParameters(sel=selector)
-    if behind is downcast:
-        return parameters
-    return _faiss.SearchParametersPreTransform(index_params=parameters)
+    if isinstance(_faiss.downcast_index(index), _faiss.IndexPreTransform):
+        return _faiss.SearchParametersPreTransform(index_params=parameters)
+    return parameters
+
+
+def _behind(index: faiss.Index) -> Any:
+    """What searches the vectors once they are reduced."""
+    downcast = _faiss.downcast_index(index)
+    if isinstance(downcast, _faiss.IndexPreTransform):
+        return _faiss.downcast_index(downcast.index)
+    return downcast
 
 
 def _said(error: RuntimeError) -> str:

@@ -47,9 +47,9 @@ class Question:
 
 
 def ask(
-    rows: Rows, count: int, rng: np.random.Generator, beat: Callable[[], None] = lambda: None
+    rows: Rows, positions: NDArray[np.int64], beat: Callable[[], None] = lambda: None
 ) -> list[Question]:
-    """Up to `count` rows drawn at random, with what exact search finds for them.
+    """Ask for what is like the rows at `positions` (n,), by exact search.
 
     A row does not count for itself: it is as if it were new. `beat` is called after each piece of
     work.
@@ -57,7 +57,6 @@ def ask(
     depth = min(RECALL_DEPTH, len(rows) - 1)
     if depth < 1:
         return []
-    positions = rng.choice(len(rows), min(count, len(rows)), replace=False)
     vectors = rows.take(positions)
     best = top_scores(vectors, positions, rows, depth, beat)
     return [

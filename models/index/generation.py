@@ -22,6 +22,8 @@ from models.index.vectors import HALF_PRECISION, UNIT_TOLERANCE, cosines
 
 RECALL_DEPTH = 10
 """The matches that recall is measured by, and an index is tuned for."""
+ROWS_AT_ONCE = 2_048
+"""Vectors that are looked at are copied: so many at once bound the memory."""
 
 
 class Best(NamedTuple):
@@ -99,7 +101,11 @@ class Searchable:
     ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
         """Ids and cosines of the rows that the engine finds, and its own scores."""
         positions, approximate = nearest(self.index, query, wanted, effort, live)
-        return self.rows.ids[positions], cosines(self.rows.take(positions), query), approximate
+        scores = [
+            cosines(self.rows.take(positions[start : start + ROWS_AT_ONCE]), query)
+            for start in range(0, len(positions), ROWS_AT_ONCE)
+        ]
+        return self.rows.ids[positions], np.concatenate([NOTHING.cosines, *scores]), approximate
 
 
 class Hold:

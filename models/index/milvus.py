@@ -32,6 +32,9 @@ IDS_PER_CALL: Final = 10_000
 # As many candidates a graph keeps in mind at least: fewer miss neighbours.
 MIN_EF: Final = 256
 
+# Milvus sums products in an order of its own.
+SCORE_TOLERANCE: Final = 1e-5
+
 _POSITION_ID: Final = 0
 
 
@@ -150,11 +153,7 @@ class MilvusIndex:
     def among(self, query: NDArray[np.float32], photo_ids: NDArray[np.int64]) -> list[Match]:
         """Those of these photos (n,) that are there, best first, equal ones by id: exact."""
         query = as_query(query, self._dimension)
-        ids, scores = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
-        for found, vectors in self._fetched(photo_ids):
-            ids.append(found)
-            scores.append(cosines(vectors, query))
-        return list(_in_order(np.concatenate(ids), np.concatenate(scores)))
+        return list(_in_order(*self._scored(query, photo_ids)))
 
     def vectors_of(
         self, photo_ids: NDArray[np.int64]
@@ -184,15 +183,26 @@ class MilvusIndex:
             if rows:
                 yield _ids_of(rows), np.array([row["vector"] for row in rows], np.float32)
 
+    def _scored(
+        self, query: NDArray[np.float32], photo_ids: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Those of the photos that are there, and their cosines: the same however it found them."""
+        ids, scores = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
+        for found, vectors in self._fetched(photo_ids):
+            ids.append(found)
+            scores.append(cosines(vectors, query))
+        return np.concatenate(ids), np.concatenate(scores)
+
     def _ranked(self, query: NDArray[np.float32], expect: int, wanted: str) -> Iterator[Match]:
         given: set[int] = set()
         # One more than wanted, because the last may be tied with rows beyond it.
         limit = expect + 1
         while True:
             limit = min(limit, MAX_MATCHES)
-            ids, scores = self._best(query, limit, wanted)
-            everything = len(ids) < limit or limit == MAX_MATCHES
-            above = scores > (-np.inf if everything else scores[-1])
+            found, last = self._best(query, limit, wanted)
+            everything = len(found) < limit or limit == MAX_MATCHES
+            ids, scores = self._scored(query, found)
+            above = scores > (-np.inf if everything else last + SCORE_TOLERANCE)
             for match in _in_order(ids[above], scores[above]):
                 if match.photo_id not in given:
                     given.add(match.photo_id)
@@ -203,7 +213,8 @@ class MilvusIndex:
 
     def _best(
         self, query: NDArray[np.float32], limit: int, wanted: str
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    ) -> tuple[NDArray[np.int64], float]:
+        """The best photos, and what Milvus scores the last of them."""
         params = {} if self.exact else {"ef": max(limit, MIN_EF)}
         hits = self._call(
             self._client.search,
@@ -215,7 +226,7 @@ class MilvusIndex:
             output_fields=["id"],
             search_params={"metric_type": "IP", "params": params},
         )[0]
-        return _ids_of(hits), np.array([hit["distance"] for hit in hits], np.float32)
+        return _ids_of(hits), float(hits[-1]["distance"]) if hits else -np.inf
 
     def _call(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         with _failures_of(self._server):

@@ -1,5 +1,6 @@
 """The rows of a generation: vectors in half precision in a file, in the order of their ids."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from models.index.files import durable
 from models.index.vectors import AT_REST, as_rows, from_rest
 
 BLOCK_BYTES = 32 * 2**20
+SYNC_BYTES = 256 * 2**20
 
 
 class Rows:
@@ -53,7 +55,7 @@ def write_rows(
     within each, or if a vector is unusable (see `vectors.as_rows`).
     """
     arrived = [np.empty(0, np.int64)]
-    rows, last = 0, -1
+    rows, last, unsynced = 0, -1, 0
     with durable(path) as file:
         for ids, vectors in batches:
             kept = as_rows(ids, vectors, dimension).astype(AT_REST)
@@ -61,6 +63,11 @@ def write_rows(
             if out_of_order.size:
                 raise InvalidInput(f"Photo {ids[out_of_order[0]]} comes twice or out of order.")
             file.write(kept.data)
+            unsynced += kept.nbytes
+            if unsynced >= SYNC_BYTES:
+                # Now and then: all at the end would take longer than a heartbeat may.
+                os.fsync(file.fileno())
+                unsynced = 0
             arrived.append(ids.astype(np.int64))
             rows, last = rows + len(ids), int(ids[-1]) if len(ids) else last
             heartbeat(rows)

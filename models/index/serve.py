@@ -11,13 +11,10 @@ from models.domain import Match
 from models.errors import InvalidInput
 from models.index.base import USUAL_MATCHES
 from models.index.fresh import FreshSide
-from models.index.generation import NOTHING, Best, Generation
+from models.index.generation import NOTHING, ROWS_AT_ONCE, Best, Generation
 from models.index.manifest import Manifest
 from models.index.tombstones import Tombstones
 from models.index.vectors import as_kept, as_query, as_rows, cosines
-
-# Vectors that are looked at are copied: so many at once bound the memory.
-ROWS_AT_ONCE = 4_096
 
 
 class VectorIndex:

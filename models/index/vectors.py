@@ -50,9 +50,24 @@ def from_rest(rows: NDArray[np.float16]) -> NDArray[np.float32]:
 
     Wherever a vector comes from, the database or a generation, it is the same to the last bit.
     """
-    vectors = rows.astype(np.float32)
+    vectors = widened(rows)
     # Rounding moved their lengths a little.
     vectors /= np.sqrt(np.vecdot(vectors, vectors))[:, np.newaxis]
+    return vectors
+
+
+def widened(rows: NDArray[np.float16]) -> NDArray[np.float32]:
+    """`rows` in single precision, exactly, if they are finite: a copy.
+
+    NumPy's own conversion goes number by number, and was most of what scoring candidates took.
+    """
+    # A half's exponent and fraction are a float's, 13 bits lower; its exponent counts from 15 instead
+    # of 127, hence the product. The sign was copied into bits that are masked out.
+    bits = rows.view(np.int16).astype(np.int32)
+    bits <<= 13
+    bits &= ~np.int32(0x7000_0000)
+    vectors = bits.view(np.float32)
+    vectors *= np.float32(2.0**112)
     return vectors
 
 

@@ -4,10 +4,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import count
 from uuid import UUID
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.domain import Match
+from models.errors import InvalidInput
 from models.ranking import ListingMatch, best_listings
 
 A, B, C, D = (UUID(int=number) for number in range(4))
@@ -132,3 +134,9 @@ def test_pages_together_hold_every_listing_once_in_order(
     ):
         got += page
     assert [match.place for match in got] == expected
+
+
+def test_no_page_is_endlessly_deep() -> None:
+    endless = (Match(photo_id, 0.5) for photo_id in count(1))
+    with pytest.raises(InvalidInput, match="10,000"):
+        best_listings(endless, Shown({A: [1]}), 1, after=ListingMatch(A, 0, -1.0))

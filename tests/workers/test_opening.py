@@ -1,6 +1,7 @@
 """A new generation is opened beside the one that serves."""
 
 from threading import Event
+from time import monotonic
 
 import pytest
 
@@ -26,7 +27,10 @@ def sync(workshop: Workshop, index: LiveIndex) -> None:
         index.sync(session)
 
 
-def test_searches_go_on_while_a_generation_is_opened(indexed: Workshop) -> None:
+def test_searches_go_on_while_a_generation_is_opened(
+    indexed: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_index, "PATIENCE_S", 1.0)
     held, may_go = Event(), Event()
 
     def fetch(wanted: Candidate) -> None:
@@ -45,7 +49,11 @@ def test_searches_go_on_while_a_generation_is_opened(indexed: Workshop) -> None:
     assert held.wait(10)
     _, photo_ids = indexed.list_photos(jpeg(2))
     indexed.embed(photo_ids)
-    sync(indexed, index)
+    started = monotonic()
+    for _ in range(20):
+        sync(indexed, index)
+    # Only the first search since the switch waits a moment for it.
+    assert monotonic() - started < 10
     assert (index.generation_id, index.index.rows) == (1, 2)
 
     may_go.set()

@@ -35,10 +35,13 @@ def upgrade() -> None:
     )
     op.create_index(BY_PRICE, "listings", ["status", "price", "currency", "id"])
     op.create_index(BY_PLACE, "listings", ["status", "latitude", "longitude", "id"])
+    # Generations of the format before can't be opened any more: the next build is the first again.
+    op.execute("UPDATE generations SET status = 'removed' WHERE status IN ('live', 'retired')")
 
 
 def downgrade() -> None:
-    # An earlier release knows neither these states nor this kind of job.
+    # An earlier release knows neither these states nor this kind of job nor this kind of index.
+    op.execute("UPDATE generations SET status = 'removed' WHERE status IN ('live', 'retired')")
     op.execute("UPDATE listings SET status = 'active' WHERE status IN ('reserved', 'sold')")
     op.execute("DELETE FROM jobs WHERE type = 'duplicates'")
     for name in (BY_PLACE, BY_PRICE, BY_CATEGORY):
