@@ -61,8 +61,8 @@ def widened(rows: NDArray[np.float16]) -> NDArray[np.float32]:
 
     NumPy's own conversion goes number by number, and was most of what scoring candidates took.
     """
-    # A half's exponent and fraction are a float's, 13 bits lower; its exponent counts from 15 instead
-    # of 127, hence the product. The sign was copied into bits that are masked out.
+    # A half's exponent and fraction are a float's, 13 bits lower; its exponent counts from 15, not
+    # from 127, hence the product. The sign was copied into bits that are masked out.
     bits = rows.view(np.int16).astype(np.int32)
     bits <<= 13
     bits &= ~np.int32(0x7000_0000)
