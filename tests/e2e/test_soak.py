@@ -29,7 +29,7 @@ from tests.support.pictures import jpeg
 
 pytestmark = pytest.mark.e2e
 
-SECONDS = float(os.environ.get("MARKETLENS_TEST_SOAK_S", "20"))
+SECONDS = float(os.environ.get("MARKETLENS_TEST_SOAK_S", "10"))
 # Over shorter times memory is still growing into what it needs.
 FLAT_AFTER_S = 300
 MOST_LISTINGS = 150
