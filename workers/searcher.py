@@ -76,7 +76,7 @@ class Searcher:
             label = self._held.encoder.spec.label
             log.error("the active encoder can't be opened, %s searches on: %s", label, error)
         elif opened.result().encoder_id == active.id:
-            # The side before is not closed: a job may be searching with it. It goes with its last job.
+            # The one before is not closed: a job may be at it. It goes with the last of those.
             self._held = opened.result()
             log.info("searching with %s", active.spec.label)
         else:
