@@ -4,14 +4,13 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
-from db.changes import changes_after
-from db.embeddings import Vectors, live_vectors_after, live_vectors_of
+from db.embeddings import Vectors, live_vectors_after
 from db.session import Database
 from db.statements import is_postgresql
 from models.errors import Conflict
@@ -19,8 +18,7 @@ from models.evaluation.intervals import Estimate, cluster_means
 from models.index.evaluate import recall_at_k
 from models.index.generation import RECALL_DEPTH, Generation
 from models.index.serve import VectorIndex
-
-CHANGES_PER_READ: Final = 2_000
+from workers.live_index import replay
 
 OnProgress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
@@ -65,7 +63,7 @@ def check_index(
     index.swap(generation)
     rng = np.random.default_rng(seed)
     with _snapshot(database) as session:
-        replay(session, index, encoder_id)
+        replay(session, index, encoder_id, index.last_change)
         total = index.rows
         batches = _reported(session, encoder_id, "drawing", total, on_progress)
         drawn, vectors = _draw(batches, generation.manifest.dimension, queries, rng)
@@ -96,19 +94,6 @@ def check_index(
         p50_ms=float(p50),
         p95_ms=float(p95),
     )
-
-
-def replay(session: Session, index: VectorIndex, encoder_id: int) -> None:
-    """Have an index that holds no more than its generation take in every change since."""
-    seen = index.last_change
-    while True:
-        seen, photo_ids = changes_after(session, seen, CHANGES_PER_READ)
-        if not photo_ids:
-            return
-        ids, vectors = live_vectors_of(session, encoder_id, photo_ids)
-        index.remove(np.setdiff1d(np.array(photo_ids, np.int64), ids))
-        if len(ids):
-            index.upsert(ids, vectors)
 
 
 @contextmanager

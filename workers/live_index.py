@@ -64,6 +64,18 @@ class Opened(NamedTuple):
     generation: Generation | None
 
 
+def replay(session: Session, index: VectorIndex, encoder_id: int, seen: int) -> int:
+    """Have `index` take in every change after number `seen`; gives the last one's."""
+    while True:
+        seen, photo_ids = changes_after(session, seen, CHANGES_PER_READ)
+        if not photo_ids:
+            return seen
+        ids, vectors = live_vectors_of(session, encoder_id, photo_ids)
+        index.remove(np.setdiff1d(np.array(photo_ids, np.int64), ids))
+        if len(ids):
+            index.upsert(ids, vectors)
+
+
 class LiveIndex:
     """The live generation, and on top of it every change committed since.
 
@@ -95,17 +107,7 @@ class LiveIndex:
     def sync(self, session: Session) -> None:
         """Take over a new live generation, then the changes that it does not hold."""
         self._follow_generation(session)
-        while True:
-            number, photo_ids = changes_after(session, self._seen_change, CHANGES_PER_READ)
-            if not photo_ids:
-                break
-            ids, vectors = live_vectors_of(session, self._encoder_id, photo_ids)
-            live = set(ids.tolist())
-            gone = [photo_id for photo_id in photo_ids if photo_id not in live]
-            self.index.remove(np.array(gone, np.int64))
-            if live:
-                self.index.upsert(ids, vectors)
-            self._seen_change = number
+        self._seen_change = replay(session, self.index, self._encoder_id, self._seen_change)
         self._ready = True
 
     def close(self) -> None:

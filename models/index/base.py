@@ -52,9 +52,3 @@ class PhotoIndex(Protocol):
     ) -> Iterator[Match]:
         """As `matches`, of the photos `photo_ids` (n,) alone."""
         ...
-
-    def vectors_of(
-        self, photo_ids: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Those of the photos that are in the index, and their vectors (n, dimension)."""
-        ...

@@ -155,16 +155,6 @@ class MilvusIndex:
         query = as_query(query, self._dimension)
         return list(_in_order(*self._scored(query, photo_ids)))
 
-    def vectors_of(
-        self, photo_ids: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Those of the photos that are there, and their vectors (n, dimension)."""
-        ids, rows = [np.empty(0, np.int64)], [np.empty((0, self._dimension), np.float32)]
-        for found, vectors in self._fetched(photo_ids):
-            ids.append(found)
-            rows.append(vectors)
-        return np.concatenate(ids), np.concatenate(rows)
-
     def close(self) -> None:
         """Let go of the server."""
         self._client.close()

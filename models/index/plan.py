@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 
 EXACT: Final = "SQfp16"
 """FAISS' name of an index that looks at every vector, kept in half precision."""
-# A flat scan reads 20 GB/s on one core: here it takes about as long as a network for one photo
-# takes off the clock anyway, and is exact.
+# 20,000 vectors of 2,048 numbers, 82 MB, are scanned in 6.5 ms by one core: so much is less than it
+# takes to embed the photo that is searched by.
 SCAN_BYTES: Final = 2**27
 MAX_LISTS: Final = 16_384
 MIN_LISTS: Final = 16

@@ -39,13 +39,6 @@ class BruteForceIndex:
         self.asked.append("only")
         return iter(self._ranked(query, self._there(photo_ids)))
 
-    def vectors_of(
-        self, photo_ids: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        there = self._there(photo_ids)
-        rows = np.array(list(there.values()), np.float32).reshape(len(there), self._dimension)
-        return np.array(list(there), np.int64), rows
-
     def _there(self, photo_ids: NDArray[np.int64]) -> dict[int, NDArray[np.float32]]:
         wanted = dict.fromkeys(photo_ids.tolist())
         return {photo_id: self.vectors[photo_id] for photo_id in wanted if photo_id in self.vectors}

@@ -132,10 +132,6 @@ def test_answers_are_those_of_brute_force(
     check(list(islice(engine.matches(query, expect=expect), 3)), ranked(query, live), 3)
     check(list(engine.only(query, asked, expect=expect)), ranked(query, live & wanted))
     check(engine.among(query, asked), ranked(query, live & wanted))
-    there, vectors = engine.vectors_of(asked)
-    assert set(there.tolist()) == live & wanted
-    assert vectors.shape == (len(there), DIMENSION)
-    assert vectors == pytest.approx(VECTORS[there - 1], abs=CLOSE)
 
 
 def test_nobody_asked_for_is_nobody_found(engine: Engine) -> None:
@@ -144,7 +140,6 @@ def test_nobody_asked_for_is_nobody_found(engine: Engine) -> None:
 
     assert list(engine.only(VECTORS[0], nobody)) == []
     assert engine.among(VECTORS[0], nobody) == []
-    assert engine.vectors_of(nobody)[1].shape == (0, DIMENSION)
 
 
 def test_photos_that_come_twice_are_there_once(engine: Engine) -> None:

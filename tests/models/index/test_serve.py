@@ -381,16 +381,3 @@ def test_a_photo_is_as_similar_on_either_side(
     assert list(index.matches(vectors[0])) == fresh
     index.swap(generation_of(range(70), everything, factory="IVF2,SQ8", recall_target=0.9))
     assert index.among(vectors[0], np.arange(70)) == fresh
-
-
-def test_vectors_are_given_as_they_were_kept(
-    index: VectorIndex, generation_of: GenerationOf, draw: Draw
-) -> None:
-    vectors = draw(6)
-    index.swap(generation_of(range(4), vectors[:4]))
-    index.upsert(ids(4, 5), vectors[4:])
-    index.remove(ids(1))
-
-    given, rows = index.vectors_of(ids(5, 1, 0, 0, 77))
-    assert given.tolist() == [0, 5]
-    assert rows == pytest.approx(vectors[[0, 5]], abs=1e-7)
