@@ -7,19 +7,19 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from models.errors import MarketlensError, exit_code_of
+from models.domain.errors import MarketlensError, exit_code_of
 
 # Which room's `cli` has which command. Rooms are imported on use: the API must not carry pandas,
 # and nothing but a worker should wait for torch.
 ROOM_OF = {
     "demo": "ops",
     "up": "ops",
-    "sample": "etl",
+    "sample": "sample",
     "fetch": "etl",
     "clean": "etl",
     "seed": "etl",
     "categories": "etl",
-    "reconcile": "etl",
+    "reconcile": "workers.commands",
     "migrate": "db",
     "keys": "db",
     "health": "db",

@@ -9,7 +9,7 @@ from api.deps import is_loopback
 from api.main import create_app
 from db.keys import count_keys
 from db.session import Database
-from models.errors import SetupError
+from models.domain.errors import SetupError
 from settings import Settings
 
 app = typer.Typer()

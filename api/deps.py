@@ -15,11 +15,11 @@ from fastapi import Depends, Path, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from db.keys import KeyHolder, find_key
-from db.photos import PhotoStore
 from db.session import Database
-from models.domain import Scope
-from models.errors import Forbidden, InvalidInput, NotFound, Unauthenticated
-from workers.client import JobPublisher
+from db.store.photo_store import PhotoStore
+from models.domain.errors import Forbidden, InvalidInput, NotFound, Unauthenticated
+from models.domain.types import Scope
+from workers.queue.publisher import JobPublisher
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 

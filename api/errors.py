@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from models import errors
+from models.domain import errors
 
 log = logging.getLogger(__name__)
 

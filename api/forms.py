@@ -15,7 +15,7 @@ from starlette.datastructures import FormData, UploadFile
 
 from api.intake import BatchRow, RowError
 from api.schemas import BatchRowIn, ListingIn
-from models.errors import InvalidInput, MalformedBody, TooLarge, UnsupportedBody
+from models.domain.errors import InvalidInput, MalformedBody, TooLarge, UnsupportedBody
 
 MAX_PHOTOS = 12
 MAX_ROWS = 1_000

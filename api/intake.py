@@ -12,22 +12,22 @@ from sqlalchemy.orm import Session
 
 from api.deps import Desk
 from db import jobs
-from db.listing_photos import (
+from db.catalogue.listing_photos import (
     PhotoData,
     ensure_photos,
     set_photos,
     stored_photos,
 )
-from db.listings import (
+from db.catalogue.listings import (
     ListingData,
     get_listing,
     upsert_listings,
 )
 from db.tables import Job
-from models.domain import JobType
-from models.errors import InvalidInput, MarketlensError
+from models.domain.errors import InvalidInput, MarketlensError
+from models.domain.types import JobType
 from models.photos import standardise
-from workers.contracts import PHOTOS_PER_JOB
+from workers.queue.messages import PHOTOS_PER_JOB
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import problem_of
-from models.errors import TooLarge
+from models.domain.errors import TooLarge
 
 # Multipart boundaries, part headers and small fields beside a photo.
 ENVELOPE_BYTES = 64 * 1024

@@ -27,10 +27,10 @@ from api.routes import (
     searches,
 )
 from api.schemas import Problem
-from db.photos import PhotoStore
 from db.session import Database
+from db.store.photo_store import PhotoStore
 from settings import Settings
-from workers.client import JobPublisher
+from workers.queue.publisher import JobPublisher
 
 WEB = Path(__file__).parent / "web"
 

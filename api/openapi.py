@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from api.errors import responses
 from api.schemas import JobOut
 from api.submission import PHOTO_PART
-from models.domain import JobStatus, JobType
+from models.domain.types import JobStatus, JobType
 
 KEY_REFUSED: Final = responses(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 NO_SUCH: Final = responses(HTTPStatus.NOT_FOUND)

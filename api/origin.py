@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.deps import is_loopback
 from api.errors import problem_of
-from models.errors import Forbidden
+from models.domain.errors import Forbidden
 
 
 class OwnPagesOnly:

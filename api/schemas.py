@@ -14,15 +14,14 @@ from pydantic import (
     model_validator,
 )
 
-from db.categories import CATEGORY_SEPARATOR
-from db.encoders import EncoderSummary
-from db.listings import (
+from db.catalogue.categories import CATEGORY_SEPARATOR
+from db.catalogue.listings import (
     ListingData,
     ListingView,
 )
 from db.tables import Generation, Job
-from models.domain import EncoderStatus, GenerationStatus, JobStatus, JobType, ListingStatus
-from models.offers import (
+from db.vectors.encoders import EncoderSummary
+from models.domain.limits import (
     MAX_CATEGORY_DEPTH,
     MAX_CATEGORY_NAME,
     MAX_CATEGORY_PATH,
@@ -31,6 +30,7 @@ from models.offers import (
     MAX_SELLER,
     MAX_TITLE,
 )
+from models.domain.types import EncoderStatus, GenerationStatus, JobStatus, JobType, ListingStatus
 
 MAX_LIMIT = 100
 

@@ -15,12 +15,12 @@ from pydantic import (
 )
 
 from api.schemas import MAX_LIMIT, CategoryPath, Price, ShownStatus, Text
-from models.cursors import MAX_CURSOR
-from models.domain import ListingStatus
-from models.filters import ListingFilter, Near
-from models.offers import MAX_SELLER
-from models.regions import Region
-from workers.contracts import is_photo
+from models.domain.cursors import MAX_CURSOR
+from models.domain.filters import ListingFilter, Near
+from models.domain.limits import MAX_SELLER
+from models.domain.regions import Region
+from models.domain.types import ListingStatus
+from workers.queue.messages import is_photo
 
 DEFAULT_LIMIT = 10
 MAX_EXAMPLES = 16

@@ -23,14 +23,14 @@ from api.search_schemas import (
     SearchIn,
 )
 from api.submission import PHOTO_PART, find_job
-from db.encoders import active_encoder
-from db.listing_photos import is_public, stored_photos
-from db.listings import get_listing
+from db.catalogue.listing_photos import is_public, stored_photos
+from db.catalogue.listings import get_listing
 from db.tables import Job
-from models.cursors import Cursor
-from models.domain import JobType
-from models.errors import CursorExpired, InvalidInput, NotFound, UnsupportedBody
-from workers.contracts import is_photo
+from db.vectors.encoders import active_encoder
+from models.domain.cursors import Cursor
+from models.domain.errors import CursorExpired, InvalidInput, NotFound, UnsupportedBody
+from models.domain.types import JobType
+from workers.queue.messages import is_photo
 
 NEGATIVE_PART: Final = "negative"
 

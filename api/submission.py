@@ -19,8 +19,8 @@ from api.intake import ask_about_listing, ask_about_photo
 from api.schemas import ByListing, JobOut
 from db import jobs
 from db.tables import Job
-from models.domain import JobType
-from models.errors import NotFound, UnsupportedBody
+from models.domain.errors import NotFound, UnsupportedBody
+from models.domain.types import JobType
 
 MAX_WAIT_S = 30.0
 POLL_EVERY_S = 0.02

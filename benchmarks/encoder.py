@@ -27,16 +27,16 @@ from PIL import Image
 from rich.console import Console
 
 from benchmarks.photo_shapes import Catalogue, read_catalogue
-from models.domain import Precision
-from models.encoders.base import Encoder
-from models.encoders.export import export_float32, quantise
+from models.domain.errors import SetupError
+from models.domain.types import Precision
+from models.encoders.encoder import Encoder
 from models.encoders.library import EncoderLibrary
 from models.encoders.onnx import BATCH, INPUT, OUTPUT, open_network
+from models.encoders.onnx_export import export_float32, quantise
 from models.encoders.package import write_package
+from models.encoders.preprocessing import to_pixels
 from models.encoders.resnet50 import ResNet50Encoder, build_network
 from models.encoders.specs import RESNET50, RESNET50_TRANSFORM, resolve_spec
-from models.encoders.transform import to_pixels
-from models.errors import SetupError
 from models.evaluation.fidelity import fidelity
 from models.photos import decode
 from progress import Bars

@@ -34,15 +34,15 @@ from rich.table import Table
 from benchmarks.features import DIMENSION, DrawnFeatures, Floats
 from benchmarks.index_filters import filtered
 from benchmarks.memory import Peak, anonymous_bytes, mapped_bytes
-from models.domain import EncoderSpec
+from models.domain.types import EncoderSpec
 from models.index.build import build_generation
-from models.index.engine import open_mapped, set_threads, write_index
-from models.index.evaluate import Question, measure, recall_at_k, top_scores, tune
+from models.index.faiss_index import open_mapped, set_threads, write_index
 from models.index.generation import RECALL_DEPTH, Searchable, open_generation
 from models.index.manifest import MANIFEST_FILE
 from models.index.plan import plan_index, plan_of
+from models.index.recall import Question, measure, recall_at_k, top_scores, tune
 from models.index.rows import Rows
-from models.index.serve import VectorIndex
+from models.index.vector_index import VectorIndex
 
 T = TypeVar("T")
 

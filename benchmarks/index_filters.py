@@ -1,6 +1,7 @@
 """Recall and time of filtered searches, by how many photos pass and whether they look alike.
 
-The ways are those of `workers.retrieval`, but for reading from the database which photos pass.
+The ways are those of `workers.search.retrieval`, but for reading from the
+database which photos pass.
 """
 
 from collections.abc import Sequence
@@ -13,8 +14,14 @@ from numpy.typing import NDArray
 
 from models.index.generation import RECALL_DEPTH
 from models.index.rows import Rows
-from models.index.serve import VectorIndex
-from workers.retrieval import EXACT_UP_TO, EXPECTED, EXPECTED_TO_FILTER, OVERFETCH, SELECT_UP_TO
+from models.index.vector_index import VectorIndex
+from workers.search.retrieval import (
+    EXACT_UP_TO,
+    EXPECTED,
+    EXPECTED_TO_FILTER,
+    OVERFETCH,
+    SELECT_UP_TO,
+)
 
 Floats = NDArray[np.float32]
 

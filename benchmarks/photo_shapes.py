@@ -21,12 +21,12 @@ import typer
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from models.encoders.base import unit_rows
+from models.encoders.encoder import unit_rows
 from models.encoders.resnet50 import BATCH, build_network
 from models.encoders.specs import RESNET50_DIMENSION, RESNET50_TRANSFORM
 from models.evaluation.intervals import cluster_means
-from models.evaluation.report import span
-from models.evaluation.retrieval import Retrieval, retrieve
+from models.evaluation.retrieval_metrics import Retrieval, retrieve
+from models.evaluation.summary import span
 from models.photos import decode, standardise
 
 Floats = NDArray[np.float32]

@@ -5,10 +5,10 @@ from collections.abc import Collection
 from sqlalchemy import Select, collate, func, select, true
 from sqlalchemy.orm import Session
 
-from db.listing_photos import is_shown
+from db.catalogue.listing_photos import is_shown
 from db.statements import chunks, is_postgresql
 from db.tables import Change, Embedding, Generation, Job, Listing, ListingPhoto, Photo
-from models.domain import GenerationStatus, JobType, ListingStatus
+from models.domain.types import GenerationStatus, JobType, ListingStatus
 
 
 def photos_under(session: Session, prefix: str) -> dict[str, bool]:

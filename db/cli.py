@@ -9,8 +9,8 @@ from db.consumption import consumed_lately
 from db.keys import create_key, revoke_keys
 from db.migrate import upgrade
 from db.session import Database
-from models.domain import Scope
-from models.errors import Unavailable
+from models.domain.errors import Unavailable
+from models.domain.types import Scope
 from settings import Settings
 
 app = typer.Typer()

@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 
 from db.statements import chunks
 from db.tables import Job
-from models.domain import OPEN_STATUSES, JobStatus, JobType
-from models.errors import Conflict, NotFound, ReindexRunning
+from models.domain.errors import Conflict, NotFound, ReindexRunning
+from models.domain.types import OPEN_STATUSES, JobStatus, JobType
 
 # The accepting process publishes right after its commit. It does not come back to say so, which
 # would cost a second write for each job: the relay publishes again what is unclaimed by then.

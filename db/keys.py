@@ -10,8 +10,8 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from db.tables import ApiKey
-from models.domain import Scope
-from models.errors import NotFound
+from models.domain.errors import NotFound
+from models.domain.types import Scope
 
 PREFIX = "mk_"
 

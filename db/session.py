@@ -9,9 +9,9 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
-from db.changes import number_changes
-from models.earth import haversine
-from models.errors import SetupError, Unavailable
+from db.vectors.changes import number_changes
+from models.domain.errors import SetupError, Unavailable
+from models.domain.geo import haversine
 
 BUSY_TIMEOUT_MS = 5_000
 CONNECT_TIMEOUT_S = 3

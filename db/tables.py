@@ -28,7 +28,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-from models.domain import (
+from models.domain.types import (
     EncoderSpec,
     EncoderStatus,
     GenerationStatus,
@@ -249,8 +249,9 @@ class Embedding(Base):
 class Change(Base):
     """ "Look at this photo again": the feed that index workers follow.
 
-    `number` grows in commit order (see `db.changes`). A row says that a photo's embedding or its
-    listings changed, not how: readers look the truth up, so that reading twice does no harm.
+    `number` grows in commit order (see `db.vectors.changes`). A row says that a photo's
+    embedding or its listings changed, not how: readers look the truth up, so that reading twice
+    does no harm.
     """
 
     __tablename__ = "changes"

@@ -8,7 +8,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from etl.rejects import Tally
+from etl.clean.rejects import Tally
 
 REASONS_SHOWN = 10
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from models.domain import EncoderSpec
-from models.errors import WeightsMissing, WeightsRefused
+from models.domain.errors import WeightsMissing, WeightsRefused
+from models.domain.types import EncoderSpec
 
 HEAD_FILE: Final = "head.safetensors"
 _TENSORS: Final = frozenset({"weight", "bias", "temperature"})

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from hashlib import sha256
 
-from models.errors import NotFound
+from models.domain.errors import NotFound
 
 
 class Level(StrEnum):

@@ -17,7 +17,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from models.errors import InvalidPhoto, UnsupportedPhoto
+from models.domain.errors import InvalidPhoto, UnsupportedPhoto
 
 # Under Pillow's own limit of 89 million, so that this one always speaks first.
 MAX_PIXELS: Final = 50_000_000

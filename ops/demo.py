@@ -18,16 +18,16 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from db.listing_photos import count_photos
-from db.listings import count_listings, feed_size
+from db.catalogue.listing_photos import count_photos
+from db.catalogue.listings import count_listings, feed_size
 from db.session import Database
 from db.tables import Encoder
+from models.domain.errors import SetupError, WeightsMissing
 from models.encoders.library import EncoderLibrary
-from models.errors import SetupError, WeightsMissing
 from ops.machine import Machine, Say, child_environment, library_of, machine_up
 from ops.processes import marketlens_command
 from settings import Settings
-from workers.adoption import impose_encoder, settle_encoder
+from workers.encoders.bootstrap import impose_encoder, settle_encoder
 
 LISTINGS = 39
 SEED = 7

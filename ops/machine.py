@@ -15,8 +15,8 @@ from db.consumption import forget_consumption
 from db.migrate import upgrade
 from db.session import Database
 from db.tables import Encoder
+from models.domain.errors import SetupError
 from models.encoders.library import EncoderLibrary
-from models.errors import SetupError
 from ops.processes import PROCESSES, Supervisor, free_port, marketlens_command
 from ops.redis_server import (
     find_redis_server,
@@ -25,7 +25,7 @@ from ops.redis_server import (
     wait_for_redis,
 )
 from settings import Settings
-from workers.adoption import require_files, settle_encoder, wish
+from workers.encoders.bootstrap import require_files, settle_encoder, wish
 
 READY_TIMEOUT_S = 120
 WATCH_EVERY_S = 0.5
@@ -33,7 +33,7 @@ WATCH_EVERY_S = 0.5
 Say = Callable[[str], None]
 
 ChooseEncoder = Callable[[Database, EncoderLibrary, Path, datetime], Encoder]
-"""Gives the encoder that is active from now on; see `workers.adoption`."""
+"""Gives the encoder that is active from now on; see `workers.encoders.bootstrap`."""
 
 
 @dataclass(frozen=True, slots=True)

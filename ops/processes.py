@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from models.errors import ExitCode, SetupError
+from models.domain.errors import ExitCode, SetupError
 
 
 @dataclass(frozen=True, slots=True)

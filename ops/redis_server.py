@@ -11,7 +11,7 @@ from pathlib import Path
 from redis import Redis
 from redis.exceptions import RedisError
 
-from models.errors import SetupError
+from models.domain.errors import SetupError
 
 NAMES = ("redis-server", "valkey-server")
 

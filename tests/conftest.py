@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from db.migrate import upgrade
-from db.photos import PhotoStore
 from db.session import Database, database_url
+from db.store.photo_store import PhotoStore
 from tests.support.postgres import postgres_server
 from tests.support.redis import redis_server
 

@@ -14,12 +14,12 @@ from celery import Celery
 from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
 
 from db.session import Database
-from models.errors import ExitCode, MarketlensError, exit_code_of
+from models.domain.errors import ExitCode, MarketlensError, exit_code_of
 from settings import Settings
-from workers.adoption import settle_encoder
-from workers.broker import CONSUMER_TRANSPORT, create_celery
-from workers.contracts import Queue
+from workers.encoders.bootstrap import settle_encoder
 from workers.memory import usual_memory_bytes
+from workers.queue.broker import CONSUMER_TRANSPORT, create_celery
+from workers.queue.messages import Queue
 from workers.runtime import Runtime, WorkerConfig
 from workers.tasks import register_tasks
 

@@ -11,8 +11,8 @@ import typer
 
 from db.session import Database
 from settings import Settings
-from workers.client import JobPublisher
-from workers.contracts import Queue
+from workers.queue.messages import Queue
+from workers.queue.publisher import JobPublisher
 from workers.relay import run_relay
 
 app = typer.Typer()

@@ -10,10 +10,10 @@ from uuid import uuid4
 from db import jobs
 from db.consumption import RELAY, record_consumption
 from db.session import Database
-from models.errors import Unavailable
-from workers.client import JobPublisher
-from workers.contracts import Queue
-from workers.folding import fold_if_due
+from models.domain.errors import Unavailable
+from workers.generations.auto_reindex import fold_if_due
+from workers.queue.messages import Queue
+from workers.queue.publisher import JobPublisher
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,8 @@ def run_relay(
 ) -> None:
     """Sweep until told to stop, and probe each queue so that readiness can be seen.
 
-    With `auto_reindex`, the index is rebuilt when enough has changed (see `workers.folding`).
+    With `auto_reindex`, the index is rebuilt when enough has changed (see
+    `workers.generations.auto_reindex`).
     """
     next_probe = next_fold = 0.0
     while not stop.is_set():

@@ -5,17 +5,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from db.photos import PhotoStore
 from db.session import Database
+from db.store.photo_store import PhotoStore
 from db.tables import Encoder as EncoderRow
 from models.encoders.batching import best_batch
 from models.encoders.library import EncoderLibrary
-from models.index.engine import set_threads
-from workers.adoption import settle_encoder, wish
-from workers.contracts import Queue
-from workers.encoders import OpenEncoders, encoders_for
-from workers.indexes import Indexes
-from workers.searcher import Searcher, Side
+from models.index.faiss_index import set_threads
+from workers.encoders.bootstrap import settle_encoder, wish
+from workers.encoders.loaded import OpenEncoders, encoders_for
+from workers.indexes.open import Indexes
+from workers.queue.messages import Queue
+from workers.search.active_engine import Searcher, Side
 
 log = logging.getLogger(__name__)
 

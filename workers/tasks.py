@@ -11,21 +11,21 @@ from celery import Celery
 from db import jobs
 from db.consumption import record_consumption
 from db.jobs import Claim, ClaimLost
-from models.domain import JobType
-from models.encoders.base import Encoder
-from models.errors import MarketlensError, SetupError, Unavailable, WeightsError
+from models.domain.errors import MarketlensError, SetupError, Unavailable, WeightsError
+from models.domain.types import JobType
+from models.encoders.encoder import Encoder
 from models.head import find_head
-from workers.answers import run_embedding, run_prediction
-from workers.contracts import PROBE, RUN_JOB
-from workers.duplicates import run_duplicates
-from workers.embed import run_embed
-from workers.encoders import encoders_for
-from workers.extras import tools_of
-from workers.query import QueryEncoder
-from workers.reindex import run_reindex
+from workers.encoders.loaded import encoders_for
+from workers.jobs.answers import run_embedding, run_prediction
+from workers.jobs.duplicates import run_duplicates
+from workers.jobs.embed import run_embed
+from workers.jobs.reindex import run_reindex
+from workers.jobs.search import run_search
+from workers.optional_dependencies import tools_of
+from workers.queue.messages import PROBE, RUN_JOB
 from workers.runtime import Runtime
-from workers.search import run_search
-from workers.searcher import Side
+from workers.search.active_engine import Side
+from workers.search.query_encoder import QueryEncoder
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +146,7 @@ def _do(runtime: Runtime, claim: Claim, asked: Asked | None) -> None:
             )
         case JobType.REINDEX if config.index_url is not None:
             with tools_of("milvus"):
-                from workers.mend import run_mend  # noqa: PLC0415 - an extra
+                from workers.jobs.repair_index import run_mend  # noqa: PLC0415 - an extra
             run_mend(
                 claim,
                 database=runtime.database,

@@ -10,9 +10,9 @@ from api.errors import responses
 from api.intake import accept_and_publish
 from api.intake import reindex as accept_reindex
 from api.schemas import EncoderOut, GenerationOut, JobOut
-from db import generations
-from db.encoders import summarise_encoders
-from models.domain import JobType, Scope
+from db.vectors import generations
+from db.vectors.encoders import summarise_encoders
+from models.domain.types import JobType, Scope
 
 GenerationId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 

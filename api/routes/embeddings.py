@@ -14,7 +14,7 @@ from api.openapi import (
 )
 from api.schemas import JobOut
 from api.submission import Prefer, answer, ask_by_photo, cancel_job, read_job
-from models.domain import JobType, Scope
+from models.domain.types import JobType, Scope
 
 router = APIRouter(
     prefix="/v1/embeddings",

@@ -5,8 +5,8 @@ from fastapi import APIRouter, Response, status
 from api.deps import DeskDep
 from api.schemas import Alive, Ready
 from db.consumption import consumed_lately
-from models.errors import Unavailable
-from workers.contracts import Queue
+from models.domain.errors import Unavailable
+from workers.queue.messages import Queue
 
 router = APIRouter(tags=["health"])
 

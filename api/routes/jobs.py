@@ -19,7 +19,7 @@ from api.errors import responses
 from api.schemas import JobOut, JobPage
 from db import jobs
 from db.tables import Job
-from models.domain import JobType, Scope
+from models.domain.types import JobType, Scope
 
 ADMIN_JOBS = frozenset({JobType.REINDEX, JobType.DUPLICATES})
 

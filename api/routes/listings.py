@@ -19,8 +19,8 @@ from api.schemas import (
     ListingOut,
     ListingPage,
 )
-from db import listings
-from models.domain import Scope
+from db.catalogue import listings
+from models.domain.types import Scope
 
 router = APIRouter(prefix="/v1", tags=["listings"])
 WRITE = [Depends(needs(Scope.WRITE))]

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Response
 
 from api.deps import DeskDep, PhotoId
 from api.errors import responses
-from db.listing_photos import is_public
-from models.errors import NotFound
+from db.catalogue.listing_photos import is_public
+from models.domain.errors import NotFound
 
 router = APIRouter(prefix="/v1/photos", tags=["photos"])
 

@@ -15,7 +15,7 @@ from api.openapi import (
 )
 from api.schemas import JobOut, PredictionIn, PredictionOptions
 from api.submission import Prefer, answer, ask, cancel_job, read_job
-from models.domain import JobType, Scope
+from models.domain.types import JobType, Scope
 
 router = APIRouter(
     prefix="/v1/predictions",

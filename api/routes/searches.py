@@ -20,9 +20,8 @@ from api.schemas import JobOut
 from api.search_schemas import MAX_EXAMPLES, SearchForm, SearchIn
 from api.searching import NEGATIVE_PART, accept_search
 from api.submission import PHOTO_PART, Prefer, answer, cancel_job, read_job
-from models.cursors import Cursor
-from models.domain import JobType, Scope
-from models.ranking import ListingMatch
+from models.domain.cursors import Cursor
+from models.domain.types import JobType, ListingMatch, Scope
 
 router = APIRouter(
     prefix="/v1/searches",

@@ -8,15 +8,21 @@ from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import Any
 
-from db.photos import PhotoStore
-from etl.aside import write_aside
-from etl.cleaned import PHOTO_FOLDER, REJECTS_FILE, REPORT_FILE, CleanedFolder, CleanedWriter
+from db.store.photo_store import PhotoStore
+from etl.commands.peak_memory import PeakMemory
 from etl.commands.shared import local_feed, tell, used_alone
-from etl.memory import PeakMemory
+from etl.load.aside import write_aside
+from etl.load.cleaned_feed import (
+    PHOTO_FOLDER,
+    REJECTS_FILE,
+    REPORT_FILE,
+    CleanedFolder,
+    CleanedWriter,
+)
+from etl.load.pipeline import Stage, seed
+from etl.load.sources import Workplace
 from etl.report import Cost, IntakeReport, as_json
-from etl.seed import Stage, seed
-from etl.sources import Workplace
-from models.errors import InvalidFeed
+from models.domain.errors import InvalidFeed
 from progress import Bars
 from settings import Settings
 

@@ -15,23 +15,23 @@ from uuid import UUID, uuid4
 from sqlalchemy import make_url
 
 from db.migrate import upgrade
-from db.photos import PhotoStore
 from db.session import Database
+from db.store.photo_store import PhotoStore
+from etl.commands.peak_memory import PeakMemory
 from etl.commands.shared import local_feed, named, tell, used_alone
-from etl.embed_jobs import EmbedJobs
-from etl.geocode import Gazetteer, Geocoder
-from etl.load import Loaded, Loader, Rehearsal, Rules
-from etl.memory import PeakMemory
+from etl.load.geocode import Gazetteer, Geocoder
+from etl.load.loader import Loaded, Loader, Rehearsal, Rules
+from etl.load.pipeline import Stage, seed
+from etl.load.run import Outcome, by_workers, embed_and_index, in_process
+from etl.load.sources import Workplace
 from etl.report import Cost, IntakeReport, as_json
-from etl.run import Outcome, by_workers, embed_and_index, in_process
-from etl.seed import Stage, seed
-from etl.sources import Workplace
 from models.encoders.library import EncoderLibrary
 from progress import Bars
 from settings import Settings
-from workers.adoption import settle_encoder
-from workers.client import JobPublisher
-from workers.contracts import Queue
+from workers.encoders.bootstrap import settle_encoder
+from workers.queue.embed_jobs import EmbedJobs
+from workers.queue.messages import Queue
+from workers.queue.publisher import JobPublisher
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,11 @@ import typer
 from filelock import FileLock, Timeout
 from rich.console import Console
 
-from etl.fetch import fetch
+from etl.fetch.transfer import fetch
+from etl.fetch.urls import feed_name, is_archive
 from etl.report import Cost, IntakeReport, reasons, summary
-from etl.urls import feed_name, is_archive, is_url
-from models.errors import Conflict, InvalidFeed
+from models.domain.errors import Conflict, InvalidFeed
+from models.domain.urls import is_url
 from progress import Bars
 
 FEED_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")

@@ -5,7 +5,7 @@ from typing import Final
 
 from PIL import Image
 
-from models.encoders.base import Encoder
+from models.encoders.encoder import Encoder
 
 SIZES: Final = (1, 2, 4, 8)
 ROUNDS: Final = 2

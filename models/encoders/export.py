@@ -1,130 +1,218 @@
-"""ResNet-50 from torch to ONNX, and from float32 to int8.
+"""An encoder exported: its network made smaller or faster, compared, and refused if it is worse."""
 
-Quantisation is static: the range of every activation is found beforehand, on photos of the
-catalogue. Weights are int8 per output channel, activations uint8 per tensor. What was tried, and
-why it is done so, is in decision 0012.
-"""
-
-import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import perf_counter
 from typing import Any, Final
 
 import numpy as np
-import onnx
-import torch
+import onnxruntime
 from numpy.typing import NDArray
-from onnxruntime.quantization import (
-    CalibrationDataReader,
-    CalibrationMethod,
-    QuantFormat,
-    QuantType,
-    quant_pre_process,
-    quantize_static,
-)
+from PIL import Image
 
-from models.encoders.onnx import INPUT, OUTPUT
-from models.encoders.resnet50 import build_network
-from models.encoders.specs import ResNet50Transform
+from models.domain.errors import FidelityTooLow, InvalidInput
+from models.domain.types import EncoderSpec, Precision
+from models.encoders.encoder import Encoder
+from models.encoders.library import EncoderLibrary
+from models.encoders.onnx import BATCH, OnnxEncoder
+from models.encoders.onnx_export import RECIPE, export_float32, quantise
+from models.encoders.package import Package, sweep, write_package
+from models.encoders.preprocessing import to_pixels
+from models.encoders.resnet50 import ResNet50Encoder
+from models.encoders.specs import RESNET50_TRANSFORM, ResNet50Transform, resnet50_spec
+from models.encoders.weights import file_sha256
+from models.evaluation.fidelity import Fidelity, fidelity
+from models.head import find_head, head_path
+from models.labels import LabelledPhotos
+from models.photos import decode
 
-# Raise it when the same weights and photos come to give another int8 network.
-RECIPE: Final = 1
-# Of the 53 convolutions, the first loses by far the most to int8: three colours make all there is.
-# It is a thirtieth of the work.
-FLOAT32_CONVOLUTIONS: Final = 1
+Floats = NDArray[np.float32]
+# Called with what is being done, how much of it is done, and how much there is.
+OnProgress = Callable[[str, int, int], None]
+
+MIN_MEAN_COSINE: Final = 0.98
+"""Mean cosine to the float32 vectors under which an int8 network is refused."""
+
+MIN_COSINE_FLOAT32: Final = 0.999
+"""Cosine of any photo under which a float32 network is refused: it must be the same encoder."""
+
+CALIBRATION_PHOTOS: Final = 512
+COMPARED_PHOTOS: Final = 1_000
+MIN_PHOTOS: Final = 32
+SPEED_ROUNDS: Final = 4
 
 
-def export_float32(weights: Path, transform: ResNet50Transform, target: Path) -> None:
-    """Write the network with these weights as ONNX, batch norms folded, for batches of any size.
+@dataclass(frozen=True, slots=True)
+class Export:
+    """What came of an export: the package, how faithful it is, and its speed.
 
-    Takes (photos, 3, crop, crop) normalised pixels, gives (photos, 2048). Raises `WeightsRefused`.
+    Speeds are in photos a second, from decoded photos to vectors.
     """
-    # Laid out plainly: the exporter would write the strides of another layout into the graph.
-    network = build_network(weights).to(memory_format=torch.contiguous_format)
-    example = torch.zeros(2, 3, transform.crop, transform.crop)
-    with warnings.catch_warnings():
-        # The exporter warns of its own insides.
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            network,
-            (example,),
-            input_names=[INPUT],
-            output_names=[OUTPUT],
-            dynamic_shapes=({0: torch.export.Dim("photos")},),
-            dynamo=True,
-            verbose=False,
-        )
-    if program is None:
-        raise RuntimeError("torch exported nothing")
-    onnx.save(_bare(program.model_proto), target)
+
+    package: Package
+    fidelity: Fidelity
+    speed: float
+    torch_speed: float
 
 
-def quantise(
-    float32: Path,
-    batches: Iterable[NDArray[np.float32]],
-    target: Path,
+def export_encoder(
+    library: EncoderLibrary,
+    reference: str,
+    models_dir: Path,
+    precision: Precision,
+    photos: LabelledPhotos,
     *,
-    on_batch: Callable[[], None] = lambda: None,
-) -> None:
-    """Write the int8 form of an exported float32 network, calibrated on pixels.
+    calibration_photos: int = CALIBRATION_PHOTOS,
+    seed: int = 0,
+    threads: int,
+    on_progress: OnProgress = lambda *_: None,
+) -> Export:
+    """Export an encoder's network, calibrated and compared on photos of the catalogue.
 
-    Each batch is (photos, 3, crop, crop). `on_batch` is called after each. The same network and
-    pixels give the same file.
+    Photos that calibrate it are not compared. Its category head is taken along. Raises
+    `InvalidInput` when there are fewer than 32 photos, or hardly two listings, `FidelityTooLow`
+    when the vectors' mean cosine to the float32 ones is under 0.98 (for float32, any under 0.999),
+    and what `EncoderLibrary.find`, `weights_of` and `find_head` raise; then nothing is written.
     """
-    with TemporaryDirectory(dir=target.parent) as scratch:
-        prepared = Path(scratch) / "prepared.onnx"
-        quant_pre_process(float32, prepared, skip_symbolic_shape=True)
-        convolutions = [
-            node.name for node in onnx.load(prepared).graph.node if node.op_type == "Conv"
-        ]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            quantize_static(
-                prepared,
-                target,
-                _Reader(batches, on_batch),
-                quant_format=QuantFormat.QDQ,
-                per_channel=True,
-                # Seven bits of weights: with eight, processors without VNNI overflow 16-bit sums,
-                # and one network would give two vectors, by the machine it runs on.
-                reduce_range=True,
-                activation_type=QuantType.QUInt8,
-                weight_type=QuantType.QInt8,
-                nodes_to_exclude=convolutions[:FLOAT32_CONVOLUTIONS],
-                calibrate_method=CalibrationMethod.MinMax,
-                # Averaged ranges: one odd photo would widen them, and coarsen every other's steps.
-                extra_options={"CalibMovingAverage": True},
-            )
-    onnx.save(_bare(onnx.load(target)), target)
+    if len(photos) < MIN_PHOTOS:
+        raise InvalidInput(
+            f"An export needs at least {MIN_PHOTOS} photos to calibrate and compare with; "
+            f"there are {len(photos)}."
+        )
+    weights, package = library.weights_of(library.find(reference))
+    transform = RESNET50_TRANSFORM if package is None else package.transform
+    calibration, compared = _parts(photos, precision, calibration_photos, seed)
+    if len(compared) < MIN_PHOTOS // 4:
+        raise InvalidInput(f"Only {len(compared)} photos are of listings that did not calibrate.")
+    source = resnet50_spec(file_sha256(weights), transform)
+    head = find_head(models_dir, source)
+    models_dir.mkdir(parents=True, exist_ok=True)
+    sweep(models_dir)
+    with TemporaryDirectory(dir=models_dir, prefix=".export-") as folder:
+        network = Path(folder) / "network.onnx"
+        export_float32(weights, transform, network)
+        if precision is Precision.INT8:
+            float32 = network.rename(network.with_name("float32.onnx"))
+            quantise(float32, _batches(calibration, transform, on_progress), network)
+        exported = _opened(network, source, precision, transform, threads)
+        original = ResNet50Encoder(source, weights, threads, transform)
+        close = _compare(original, exported, compared, on_progress)
+        _refuse_unfaithful(close, precision)
+        torch_speed, speed = _speeds([original, exported], compared)
+        facts: dict[str, Any] = {
+            **_lasting(package),
+            "fidelity": close.facts(),
+            "photos_per_s": {"torch": round(torch_speed, 1), "exported": round(speed, 1)},
+            "onnxruntime": onnxruntime.__version__,
+        }
+        if precision is Precision.INT8:
+            facts["calibration"] = {
+                "recipe": RECIPE,
+                "photos": len(calibration),
+                "seed": seed,
+                "digest": calibration.digest,
+            }
+        made = write_package(
+            models_dir,
+            weights=weights,
+            transform=transform,
+            network=network,
+            precision=precision,
+            facts=facts,
+        )
+    if head is not None and made.spec != source:
+        # Trained on vectors that are the same but for rounding.
+        replace(head, fingerprint=made.spec.fingerprint).save(head_path(models_dir, made.spec))
+    return Export(made, close, speed, torch_speed)
 
 
-class _Reader(CalibrationDataReader):  # type: ignore[misc] # onnxruntime ships no types
-    """Feeds pixels to the calibrator."""
-
-    def __init__(
-        self, batches: Iterable[NDArray[np.float32]], on_batch: Callable[[], None]
-    ) -> None:
-        self._batches: Iterator[NDArray[np.float32]] = iter(batches)
-        self._on_batch = on_batch
-
-    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
-        """The next batch by the input's name; None at the end."""
-        batch = next(self._batches, None)
-        if batch is None:
-            return None
-        self._on_batch()
-        return {INPUT: batch}
+def _refuse_unfaithful(close: Fidelity, precision: Precision) -> None:
+    refusal = None
+    if precision is Precision.INT8 and close.cosine_mean < MIN_MEAN_COSINE:
+        refusal = f"a mean cosine of {close.cosine_mean:.3f} to the float32 ones"
+    if precision is Precision.FLOAT32 and close.cosine_min < MIN_COSINE_FLOAT32:
+        refusal = f"a cosine of {close.cosine_min:.4f} to torch's for some photo"
+    if refusal:
+        raise FidelityTooLow(f"The exported network's vectors have {refusal}: nothing was written.")
 
 
-def _bare(model: Any) -> Any:
-    """The model without what only its making left in it: paths, source lines, versions."""
-    bare = onnx.ModelProto()
-    bare.CopyFrom(model)
-    graph = bare.graph
-    for part in (bare, graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
-        del part.metadata_props[:]
-        part.doc_string = ""
-    # Not needed to run it, and nothing of it would survive quantisation.
-    del graph.value_info[:]
-    return bare
+def _lasting(package: Package | None) -> dict[str, Any]:
+    """What is true of a network whatever it is exported to."""
+    facts = {} if package is None else package.facts
+    return {name: facts[name] for name in ("training",) if name in facts}
+
+
+def _opened(
+    network: Path,
+    source: EncoderSpec,
+    precision: Precision,
+    transform: ResNet50Transform,
+    threads: int,
+) -> OnnxEncoder:
+    """The exported network as an encoder, before it is packaged: loading proves what it is."""
+    # Compared only: what identifies it for good, its package says.
+    spec = replace(source, precision=precision)
+    return OnnxEncoder(spec, network, file_sha256(network), transform, threads)
+
+
+def _parts(
+    photos: LabelledPhotos, precision: Precision, wanted: int, seed: int
+) -> tuple[LabelledPhotos, LabelledPhotos]:
+    """Photos to calibrate with, and others to compare by, of other listings."""
+    shuffled = np.random.default_rng(seed).permutation(sorted(set(photos.listings)))
+    place = {listing: number for number, listing in enumerate(shuffled.tolist())}
+    order = sorted(range(len(photos)), key=lambda row: (place[photos.listings[row]], row))
+    count = min(wanted, len(order) // 2) if precision is Precision.INT8 else 0
+    calibrating = {photos.listings[row] for row in order[:count]}
+    others = [row for row in order[count:] if photos.listings[row] not in calibrating]
+    return photos.take(order[:count]), photos.take(others[:COMPARED_PHOTOS])
+
+
+def _decoded(photos: LabelledPhotos, rows: Sequence[int]) -> list[Image.Image]:
+    return [decode(photos.read(row)) for row in rows]
+
+
+def _slices(count: int) -> Iterator[range]:
+    for start in range(0, count, BATCH):
+        yield range(start, min(start + BATCH, count))
+
+
+def _batches(
+    photos: LabelledPhotos, transform: ResNet50Transform, on_progress: OnProgress
+) -> Iterator[Floats]:
+    for rows in _slices(len(photos)):
+        yield np.stack([to_pixels(photo, transform) for photo in _decoded(photos, rows)])
+        on_progress("calibrated", rows.stop, len(photos))
+
+
+def _compare(
+    original: Encoder, exported: Encoder, photos: LabelledPhotos, on_progress: OnProgress
+) -> Fidelity:
+    before, after = [], []
+    for rows in _slices(len(photos)):
+        batch = _decoded(photos, rows)
+        before.append(original.embed(batch))
+        after.append(exported.embed(batch))
+        on_progress("compared", rows.stop, len(photos))
+    listings = categories = None
+    if len(set(photos.categories)) > 1:
+        listings, categories = _numbered(photos.listings), _numbered(photos.categories)
+    return fidelity(np.concatenate(before), np.concatenate(after), listings, categories)
+
+
+def _numbered(names: Sequence[str]) -> NDArray[np.int64]:
+    return np.unique(names, return_inverse=True)[1].astype(np.int64)
+
+
+def _speeds(encoders: Sequence[Encoder], photos: LabelledPhotos) -> list[float]:
+    """Photos a second of each: the best of rounds in which they take turns."""
+    batch = _decoded(photos, range(min(BATCH, len(photos))))
+    best = [float("inf")] * len(encoders)
+    for _ in range(SPEED_ROUNDS):
+        for number, encoder in enumerate(encoders):
+            begun = perf_counter()
+            encoder.embed(batch)
+            best[number] = min(best[number], perf_counter() - begun)
+    return [len(batch) / seconds for seconds in best]

@@ -16,8 +16,8 @@ from skimage.color import rgb2lab
 from skimage.feature import hog
 from skimage.transform import resize
 
-from models.domain import EncoderSpec
-from models.encoders.base import unit_rows
+from models.domain.types import EncoderSpec
+from models.encoders.encoder import unit_rows
 from models.encoders.specs import HOG_TRANSFORM as T
 
 Floats = NDArray[np.float64]

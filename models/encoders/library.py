@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from models.domain import EncoderSpec, Precision
-from models.encoders.base import Encoder
+from models.domain.errors import NotFound, WeightsMissing
+from models.domain.types import EncoderSpec, Precision
+from models.encoders.encoder import Encoder
 from models.encoders.package import MANIFEST_FILE, Package, proven, read_package_if_any
 from models.encoders.specs import HOG, RESNET50, RESNET50_TRANSFORM, resolve_spec
-from models.errors import NotFound, WeightsMissing
-from models.weights import IMAGENET1K_V2, ProgressCallback, file_sha256, locate_weights
+from models.encoders.weights import IMAGENET1K_V2, ProgressCallback, file_sha256, locate_weights
 
 # Runtimes are imported only when one of their encoders is opened: torch takes seconds and 200 MB,
 # and an exported network must work where there is no torch.

@@ -10,12 +10,12 @@ import onnxruntime
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.domain import EncoderSpec
-from models.encoders.base import unit_rows
+from models.domain.errors import WeightsRefused
+from models.domain.types import EncoderSpec
+from models.encoders.encoder import unit_rows
 from models.encoders.package import proven
+from models.encoders.preprocessing import to_pixels
 from models.encoders.specs import ResNet50Transform
-from models.encoders.transform import to_pixels
-from models.errors import WeightsRefused
 
 # Enough to keep the cores busy: more than this gained nothing, and each photo costs memory.
 BATCH: Final = 8

@@ -22,10 +22,10 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from models.domain import EncoderSpec, Precision
+from models.domain.errors import WeightsError, WeightsMissing, WeightsRefused
+from models.domain.types import EncoderSpec, Precision
 from models.encoders.specs import RESNET50, ResNet50Transform, resnet50_spec
-from models.errors import WeightsError, WeightsMissing, WeightsRefused
-from models.weights import file_sha256
+from models.encoders.weights import file_sha256
 
 MANIFEST_FILE: Final = "manifest.json"
 # Without a suffix: what kind of file it is, its first bytes tell.

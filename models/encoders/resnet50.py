@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
-from models.domain import EncoderSpec
-from models.encoders.base import unit_rows
+from models.domain.errors import WeightsRefused
+from models.domain.types import EncoderSpec
+from models.encoders.encoder import unit_rows
+from models.encoders.preprocessing import to_pixels
 from models.encoders.specs import RESNET50_TRANSFORM, ResNet50Transform, resnet50_spec
 from models.encoders.state_dict import fit_state_dict, read_state_dict
 from models.encoders.torchvision_cpu import ResNet, resnet50
-from models.encoders.transform import to_pixels
-from models.errors import WeightsRefused
-from models.weights import file_sha256
+from models.encoders.weights import file_sha256
 
 # Enough to keep the cores busy, and few enough for the activations to stay under a gigabyte.
 BATCH: Final = 16

@@ -10,9 +10,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final, Self
 
-from models.domain import EncoderSpec, Precision
-from models.errors import SetupError, WeightsMissing
-from models.weights import file_sha256
+from models.domain.errors import SetupError, WeightsMissing
+from models.domain.types import EncoderSpec, Precision
+from models.encoders.weights import file_sha256
 
 
 @dataclass(frozen=True, slots=True)

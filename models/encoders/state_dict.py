@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from models.errors import WeightsRefused
+from models.domain.errors import WeightsRefused
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:

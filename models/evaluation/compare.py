@@ -7,10 +7,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.domain import EncoderSpec
-from models.errors import InvalidInput
+from models.domain.errors import InvalidInput
+from models.domain.types import EncoderSpec
 from models.evaluation.intervals import Estimate, cluster_means, mean_of
-from models.evaluation.retrieval import (
+from models.evaluation.retrieval_metrics import (
     Floats,
     Integers,
     OnProgress,

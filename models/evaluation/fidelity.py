@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.evaluation.retrieval import answerable, retrieve
+from models.evaluation.retrieval_metrics import answerable, retrieve
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from typing import Final
 from models.evaluation.compare import Comparison, Figures
 from models.evaluation.examples import Examples, choose_examples
 from models.evaluation.intervals import Estimate
-from models.evaluation.report import TITLES, described, span
-from models.evaluation.retrieval import Retrieval
+from models.evaluation.retrieval_metrics import Retrieval
+from models.evaluation.summary import TITLES, described, span
 from models.labels import LabelledPhotos
 from models.photos import decode
 

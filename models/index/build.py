@@ -19,11 +19,10 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from models.domain import EncoderSpec
-from models.errors import Conflict, RecallTooLow
-from models.index.engine import open_mapped, set_threads, write_exact_index, write_index
-from models.index.evaluate import MAX_QUERIES, Measurement, Question, Tuned, ask, measure, tune
-from models.index.files import durable, make_folder, sha256_of, sync_folder
+from models.domain.durable_files import durable, make_folder, sha256_of, sync_folder
+from models.domain.errors import Conflict, RecallTooLow
+from models.domain.types import EncoderSpec
+from models.index.faiss_index import open_mapped, set_threads, write_exact_index, write_index
 from models.index.generation import Searchable
 from models.index.manifest import (
     FORMAT_VERSION,
@@ -37,6 +36,7 @@ from models.index.manifest import (
     to_json,
 )
 from models.index.plan import EXACT, IndexPlan, plan_index, plan_of
+from models.index.recall import MAX_QUERIES, Measurement, Question, Tuned, ask, measure, tune
 from models.index.rows import Rows, write_rows
 
 USUAL_MEMORY_BYTES = 4 * 2**30

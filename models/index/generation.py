@@ -12,11 +12,11 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import GenerationCorrupt
-from models.index.engine import nearest, open_mapped, rows_at_rest
+from models.domain.errors import GenerationCorrupt
+from models.index.checksums import prove
+from models.index.faiss_index import nearest, open_mapped, rows_at_rest
 from models.index.manifest import IDS_FILE, INDEX_FILE, MANIFEST_FILE, ROWS_FILE, Manifest
 from models.index.plan import plan_of
-from models.index.proof import prove
 from models.index.rows import Rows, map_rows
 from models.index.vectors import HALF_PRECISION, UNIT_TOLERANCE, cosines
 

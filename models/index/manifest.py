@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from models.errors import GenerationCorrupt
+from models.domain.errors import GenerationCorrupt
 from models.index.plan import EXACT
 
 FORMAT_VERSION = 2

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pymilvus import MilvusClient, MilvusException
 
-from models.domain import EncoderSpec, Match
-from models.errors import InvalidInput, SetupError, Unavailable
-from models.index.base import USUAL_MATCHES
+from models.domain.errors import InvalidInput, SetupError, Unavailable
+from models.domain.types import EncoderSpec, Match
 from models.index.milvus_schema import FLAT, NO_VECTOR, collection_of, ensure, position_of
+from models.index.photo_index import USUAL_MATCHES
 from models.index.vectors import as_kept, as_query, as_rows, cosines
 
 SCHEMES: Final = ("http", "https", "tcp")

@@ -4,7 +4,7 @@ from typing import Final
 
 from pymilvus import DataType, MilvusClient
 
-from models.domain import EncoderSpec
+from models.domain.types import EncoderSpec
 
 # With these FAISS' graphs found all ten nearest of 10,000 vectors of 2,048 numbers. What is too
 # small for a graph, Milvus scans by itself.

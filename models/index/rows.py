@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import InvalidInput
-from models.index.files import durable
+from models.domain.durable_files import durable
+from models.domain.errors import InvalidInput
 from models.index.vectors import AT_REST, as_rows, from_rest
 
 BLOCK_BYTES = 32 * 2**20

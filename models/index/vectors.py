@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import InvalidInput
+from models.domain.errors import InvalidInput
 
 # Numbers in half precision are off by at most this part of themselves, and so is a vector's length.
 HALF_PRECISION = 2.0**-11

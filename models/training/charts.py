@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import SetupError
+from models.domain.errors import SetupError
 from models.photos import decode
+from models.training.data.split import Examples
 from models.training.files import whole_file
-from models.training.split import Examples
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

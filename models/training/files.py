@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from models.index.files import make_folder, sync_folder
+from models.domain.durable_files import make_folder, sync_folder
 
 
 @contextmanager

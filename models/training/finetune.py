@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from models.domain.errors import InvalidInput
 from models.encoders.specs import ResNet50Transform
-from models.errors import InvalidInput
-from models.training.arrays import OnProgress
-from models.training.augment import Augmentation, augment
+from models.training.data.arrays import OnProgress
+from models.training.data.augment import Augmentation, augment
+from models.training.data.pixels import PixelSet
 from models.training.losses import create_loss
 from models.training.network import FineTuned
-from models.training.pixels import PixelSet
 from models.training.recipe import Recipe
 from models.training.state import load_state, save_state
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from models.errors import SetupError
+from models.domain.errors import SetupError
 from models.training.network import Seen
 from models.training.probe import class_weights
 from models.training.recipe import MetricLoss

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.domain import EncoderSpec
-from models.errors import InvalidInput
+from models.domain.errors import InvalidInput
+from models.domain.types import EncoderSpec
 from models.evaluation.compare import compare
 from models.evaluation.intervals import Means, cluster_means
 from models.head import CategoryHead
 from models.training.calibration import calibration_error, fit_temperature
-from models.training.split import Examples, Part
+from models.training.data.split import Examples, Part
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from models.training.arrays import OnProgress
+from models.training.data.arrays import OnProgress
 
 # Of the L2 penalty the inverse, as scikit-learn's C: the strongest penalty comes first.
 STRENGTHS: Final = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)

@@ -23,15 +23,15 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from models.encoders.base import Encoder
-from models.errors import Conflict
+from models.domain.errors import Conflict
+from models.encoders.encoder import Encoder
 from models.labels import LabelledPhotos
 from models.training.charts import draw_confusion, draw_worst
-from models.training.features import features, unit_vectors
+from models.training.data.features import features, unit_vectors
+from models.training.data.pixels import PixelSet, squares
+from models.training.data.split import Examples, Part, Split, examples, load_split, split_photos
 from models.training.files import write_json
 from models.training.measure import Candidate
-from models.training.pixels import PixelSet, squares
-from models.training.split import Examples, Part, Split, examples, load_split, split_photos
 
 # Called with what is being done, how much of it is done, and how much there is.
 Tell = Callable[[str, int, int], None]

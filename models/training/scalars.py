@@ -4,7 +4,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from models.errors import SetupError
+from models.domain.errors import SetupError
 
 Log = Callable[[int, Mapping[str, float]], None]
 

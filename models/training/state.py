@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from models.errors import WeightsRefused
+from models.domain.errors import WeightsRefused
 from models.training.files import whole_file
 
 _FACTS = "facts"

@@ -11,13 +11,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.domain import EncoderSpec
-from models.encoders.base import Encoder
+from models.domain.types import EncoderSpec
+from models.encoders.encoder import Encoder
 from models.encoders.package import write_package
 from models.encoders.resnet50 import ResNet50Encoder, build_network
 from models.encoders.specs import ResNet50Transform, resnet50_spec
+from models.encoders.weights import file_sha256
 from models.head import CategoryHead, head_path
 from models.training.charts import draw_curves
+from models.training.data.split import Part
 from models.training.device import best_device, prefers_bfloat16
 from models.training.finetune import Epoch, FineTuning
 from models.training.measure import Candidate, calibrated, measure, measure_gain
@@ -26,9 +28,7 @@ from models.training.probe import LinearProbe, best_probe, train_probes
 from models.training.recipe import Recipe
 from models.training.runs import Run
 from models.training.scalars import scalar_log
-from models.training.split import Part
 from models.training.state import save_state
-from models.weights import file_sha256
 
 Vectors = Mapping[Part, NDArray[np.float32]]
 

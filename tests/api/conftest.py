@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from api.main import create_app
 from db.keys import create_key
 from db.session import Database
-from models.domain import Scope
+from models.domain.types import Scope
 from settings import Settings
 
 MakeClient = Callable[..., TestClient]

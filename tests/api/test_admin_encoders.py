@@ -5,10 +5,10 @@ from pathlib import Path
 
 from fastapi.testclient import TestClient
 
-from db.encoders import register_encoder
-from db.photos import PhotoStore
 from db.session import Database
-from models.domain import Scope
+from db.store.photo_store import PhotoStore
+from db.vectors.encoders import register_encoder
+from models.domain.types import Scope
 from tests.api.test_listings import create
 from tests.api.test_searches import assert_problem
 from tests.conftest import Clock

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from db.keys import create_key
 from db.session import Database
-from models.domain import Scope
+from models.domain.types import Scope
 from ops.machine import child_environment
 from ops.processes import marketlens_command
 from settings import Settings

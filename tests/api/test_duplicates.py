@@ -6,7 +6,7 @@ from fastapi.testclient import TestClient
 
 from db import jobs
 from db.session import Database
-from models.domain import JobType, Scope
+from models.domain.types import JobType, Scope
 from tests.api.test_searches import assert_problem
 from tests.conftest import Clock
 from tests.support.embedding import claim_queued

@@ -12,16 +12,16 @@ from fastapi.testclient import TestClient
 from httpx2 import Response
 
 from db import jobs
-from db.photos import PhotoStore
 from db.session import Database
-from models.domain import Scope
+from db.store.photo_store import PhotoStore
+from models.domain.types import Scope
 from models.photos import decode, standardise
 from tests.api.conftest import MakeClient
 from tests.api.test_searches import assert_problem
 from tests.support.answering import Answerer
 from tests.support.pictures import jpeg
 from tests.support.redis import empty, take_all
-from workers.contracts import Queue
+from workers.queue.messages import Queue
 
 KINDS = ["embedding", "prediction"]
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from fastapi.testclient import TestClient
 
-from models.domain import Scope
+from models.domain.types import Scope
 from tests.api.conftest import MakeClient
 from tests.api.test_searches import assert_problem, submit
 

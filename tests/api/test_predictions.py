@@ -7,8 +7,8 @@ from uuid import uuid4
 import pytest
 from fastapi.testclient import TestClient
 
-from db.photos import PhotoStore
 from db.session import Database
+from db.store.photo_store import PhotoStore
 from tests.api.test_embeddings import shape, submit
 from tests.api.test_listings import KETTLE, parts
 from tests.api.test_searches import assert_problem

@@ -6,13 +6,13 @@ from collections.abc import Callable
 import pytest
 from fastapi.testclient import TestClient
 
-from models.domain import Scope
+from models.domain.types import Scope
 from tests.api.conftest import MakeClient
 from tests.api.test_listings import KETTLE, parts, send_batch
 from tests.api.test_searches import submit
 from tests.support.pictures import jpeg
 from tests.support.redis import empty, take_all
-from workers.contracts import PHOTOS_PER_JOB, Queue
+from workers.queue.messages import PHOTOS_PER_JOB, Queue
 
 
 @pytest.fixture

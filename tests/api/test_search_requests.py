@@ -12,13 +12,12 @@ from httpx2 import Response
 
 from api.search_schemas import SearchIn
 from db import jobs
-from db.encoders import activate_encoder, register_encoder
-from db.photos import PhotoStore
 from db.session import Database
-from models.cursors import Cursor
-from models.domain import EncoderSpec, JobType
+from db.store.photo_store import PhotoStore
+from db.vectors.encoders import activate_encoder, register_encoder
+from models.domain.cursors import Cursor
+from models.domain.types import EncoderSpec, JobType, ListingMatch
 from models.photos import standardise
-from models.ranking import ListingMatch
 from tests.api.test_embeddings import shape
 from tests.api.test_listings import KETTLE, parts
 from tests.api.test_searches import assert_problem, submit

@@ -12,9 +12,9 @@ from httpx2 import Response
 
 from api import intake
 from db import jobs
-from db.photos import PhotoStore
 from db.session import Database
-from models.domain import JobStatus, JobType
+from db.store.photo_store import PhotoStore
+from models.domain.types import JobStatus, JobType
 from models.photos import StandardPhoto, standardise
 from tests.api.conftest import MakeClient
 from tests.conftest import Clock

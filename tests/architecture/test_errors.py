@@ -3,7 +3,7 @@
 from http import HTTPStatus
 
 from api.errors import STATUS_OF
-from models import errors
+from models.domain import errors
 
 
 def tree(root: type[errors.MarketlensError]) -> set[type[errors.MarketlensError]]:

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 from db import jobs
 from db.jobs import Claim, ClaimLost
 from db.session import Database
-from models.domain import JobStatus, JobType
-from models.errors import Conflict, NotFound, ReindexRunning
+from models.domain.errors import Conflict, NotFound, ReindexRunning
+from models.domain.types import JobStatus, JobType
 from tests.conftest import Clock
 
 LEASE = timedelta(seconds=60)

@@ -6,8 +6,8 @@ from sqlalchemy import select
 from db.keys import count_keys, create_key, find_key, revoke_keys
 from db.session import Database
 from db.tables import ApiKey
-from models.domain import Scope
-from models.errors import NotFound
+from models.domain.errors import NotFound
+from models.domain.types import Scope
 from tests.conftest import Clock
 
 

@@ -7,14 +7,14 @@ import pytest
 from alembic import command
 from sqlalchemy import inspect, select, text, update
 
-from db.encoders import all_encoders
+from db.catalogue.listing_photos import PhotoData, ensure_photos
+from db.catalogue.listings import ListingData, delete_listing, upsert_listings, views_of
 from db.jobs import accept
-from db.listing_photos import PhotoData, ensure_photos
-from db.listings import ListingData, delete_listing, upsert_listings, views_of
 from db.migrate import alembic_config, upgrade
 from db.session import Database
 from db.tables import Base, Listing, Photo
-from models.domain import EncoderStatus, JobType, ListingStatus, Precision
+from db.vectors.encoders import all_encoders
+from models.domain.types import EncoderStatus, JobType, ListingStatus, Precision
 from tests.conftest import Clock
 
 

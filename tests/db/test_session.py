@@ -7,11 +7,11 @@ import pytest
 from alembic import command
 from sqlalchemy import func, select, text
 
-from db.categories import ensure_categories
+from db.catalogue.categories import ensure_categories
 from db.migrate import alembic_config
 from db.session import Database
 from db.tables import Category
-from models.errors import SetupError, Unavailable
+from models.domain.errors import SetupError, Unavailable
 
 
 def count(database: Database) -> int:

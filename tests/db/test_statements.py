@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from db.session import Database
 from db.statements import COPY_FROM_ROWS, insert_missing, insert_or_update, insert_rows
 from db.tables import Listing, ListingPhoto, Photo
-from models.domain import ListingStatus
+from models.domain.types import ListingStatus
 
 NOW = datetime(2030, 1, 2, 3, 4, 5, 678_900, tzinfo=UTC)
 SIZES = pytest.mark.parametrize("size", [3, COPY_FROM_ROWS + 3])

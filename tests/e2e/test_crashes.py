@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 from db.migrate import upgrade
 from db.session import Database
 from db.tables import Embedding, Job, Photo
-from models.domain import JobStatus, JobType
+from models.domain.types import JobStatus, JobType
 from ops.machine import child_environment, machine_up
 from ops.processes import marketlens_command
 from settings import Settings

@@ -14,8 +14,8 @@ import pytest
 from sqlalchemy import select
 
 from db.migrate import upgrade
-from db.photos import PhotoStore
 from db.session import Database
+from db.store.photo_store import PhotoStore
 from db.tables import Category, Job, Listing, ListingPhoto, Photo
 from ops.machine import child_environment
 from ops.processes import marketlens_command

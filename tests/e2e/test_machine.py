@@ -14,7 +14,7 @@ import pytest
 
 from db.keys import create_key
 from db.session import Database
-from models.domain import Scope
+from models.domain.types import Scope
 from ops.demo import HeldOut, search
 from ops.machine import machine_up
 from settings import Settings

@@ -18,11 +18,11 @@ import torch
 from safetensors.torch import save_file
 from sqlalchemy import select
 
-from db.encoders import all_encoders
-from db.generations import all_generations
 from db.session import Database
 from db.tables import Job
-from models.domain import EncoderSpec, JobStatus, JobType
+from db.vectors.encoders import all_encoders
+from db.vectors.generations import all_generations
+from models.domain.types import EncoderSpec, JobStatus, JobType
 from models.encoders.package import write_package
 from models.encoders.specs import ResNet50Transform
 from models.encoders.torchvision_cpu import resnet50

@@ -15,26 +15,26 @@ from PIL import Image
 
 from api.main import create_app
 from db import jobs
-from db.embeddings import live_vectors_of, vector_of_hash
-from db.encoders import register_encoder
-from db.listing_photos import ensure_photos
-from db.photos import PhotoStore
+from db.catalogue.listing_photos import ensure_photos
 from db.session import Database
-from etl.images import FeedPhoto, prepare_photos
-from models.domain import JobType
-from models.encoders.base import Encoder
+from db.store.photo_store import PhotoStore
+from db.vectors.embeddings import live_vectors_of, vector_of_hash
+from db.vectors.encoders import register_encoder
+from etl.photos.prepare import FeedPhoto, prepare_photos
+from models.domain.types import JobType
+from models.encoders.encoder import Encoder
 from models.encoders.library import EncoderLibrary
 from models.encoders.package import write_package
 from models.encoders.specs import ResNet50Transform
 from models.labels import LabelledPhotos
 from models.photos import decode
-from models.training.features import features, unit_vectors
+from models.training.data.features import features, unit_vectors
 from settings import Settings
 from tests.support.embedding import claim_queued
 from tests.support.networks import write_weights
 from tests.support.pictures import jpeg, picture
-from workers.embed import run_embed
-from workers.query import QueryEncoder, Stopwatch
+from workers.jobs.embed import run_embed
+from workers.search.query_encoder import QueryEncoder, Stopwatch
 
 SIDEWAYS = 6
 

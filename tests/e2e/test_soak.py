@@ -21,7 +21,7 @@ import pytest
 
 from db.keys import create_key
 from db.session import Database
-from models.domain import Scope
+from models.domain.types import Scope
 from ops.machine import Machine, machine_up
 from settings import Settings
 from tests.e2e.conftest import TIMEOUT_S

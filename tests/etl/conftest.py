@@ -8,18 +8,18 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from db.encoders import adopt_encoder
-from db.photos import PhotoStore
 from db.session import Database
-from etl.embed_jobs import EmbedJobs
-from etl.load import Loaded, Loader, Rules
-from etl.rejects import Reject
+from db.store.photo_store import PhotoStore
+from db.vectors.encoders import adopt_encoder
+from etl.clean.rejects import Reject
+from etl.load.loader import Loaded, Loader, Rules
+from etl.load.pipeline import Locate, OnProgress, seed
+from etl.load.sources import Workplace
 from etl.report import IntakeReport
-from etl.seed import Locate, OnProgress, seed
-from etl.sources import Workplace
-from models.domain import EncoderSpec
+from models.domain.types import EncoderSpec
 from tests.support.feeds import read_rejects
-from workers.client import JobPublisher
+from workers.queue.embed_jobs import EmbedJobs
+from workers.queue.publisher import JobPublisher
 
 ENCODER = EncoderSpec(name="hog", dimension=4, fingerprint="a" * 64)
 

@@ -14,7 +14,7 @@ from db.migrate import upgrade
 from db.session import Database
 from db.tables import Embedding, Generation, Job, Listing
 from etl.cli import app
-from models.domain import GenerationStatus, JobStatus
+from models.domain.types import GenerationStatus, JobStatus
 from tests.support.feeds import (
     PRODUCT_HEADER,
     image_row,

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from etl.rejects import Reject, Rejects, Tally
+from etl.clean.rejects import Reject, Rejects, Tally
 from etl.report import CategoryCount, Cost, IntakeReport, as_json, reasons, summary
 from tests.support.feeds import read_rejects
 

@@ -13,7 +13,7 @@ from PIL import ExifTags, Image, ImageChops, ImageDraw, ImageStat, PngImagePlugi
 from PIL.JpegImagePlugin import JpegImageFile
 
 from models import photos
-from models.errors import InvalidInput, InvalidPhoto, UnsupportedPhoto
+from models.domain.errors import InvalidInput, InvalidPhoto, UnsupportedPhoto
 from models.photos import JPEG_QUALITY, LONG_SIDE, MAX_JPEG_SCANS, decode, standardise
 
 WHITE = (255, 255, 255)

@@ -6,11 +6,11 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
-from db.embeddings import add_embeddings
-from db.encoders import adopt_encoder
-from db.listing_photos import PhotoData, ensure_photos
-from db.listings import ListingData, upsert_listings
+from db.catalogue.listing_photos import PhotoData, ensure_photos
+from db.catalogue.listings import ListingData, upsert_listings
 from db.session import Database
+from db.vectors.embeddings import add_embeddings
+from db.vectors.encoders import adopt_encoder
 from models.encoders.library import EncoderLibrary
 from models.encoders.specs import resolve_spec
 from ops.demo import choose_encoder

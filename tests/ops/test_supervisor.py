@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from models.errors import ExitCode, SetupError
+from models.domain.errors import ExitCode, SetupError
 from ops.processes import Supervisor
 
 TIMEOUT_S = 20

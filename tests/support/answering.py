@@ -8,17 +8,17 @@ from threading import Event, Thread
 from typing import Any
 
 from db import jobs
-from db.encoders import register_encoder
 from db.jobs import Claim
-from db.photos import PhotoStore
 from db.session import Database
-from models.domain import JobType
+from db.store.photo_store import PhotoStore
+from db.vectors.encoders import register_encoder
+from models.domain.types import JobType
 from tests.support.embedding import claim_queued, embed_for_real
 from tests.support.encoder import ThumbnailEncoder
-from workers.answers import run_embedding, run_prediction
-from workers.live_index import LiveIndex
-from workers.query import QueryEncoder
-from workers.search import run_search
+from workers.indexes.live import LiveIndex
+from workers.jobs.answers import run_embedding, run_prediction
+from workers.jobs.search import run_search
+from workers.search.query_encoder import QueryEncoder
 
 
 def now() -> datetime:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from models.domain import Match
+from models.domain.types import Match
 
 
 class BruteForceIndex:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from etl.rejects import Reject
-from etl.tables import IMAGES, PRODUCTS, TableSpec, open_table
-from etl.transform import clean_images, clean_products, without_repeats
+from etl.clean.feed_tables import IMAGES, PRODUCTS, TableSpec, open_table
+from etl.clean.rejects import Reject
+from etl.clean.transform import clean_images, clean_products, without_repeats
 
 _CLEAN = {PRODUCTS.name: clean_products, IMAGES.name: clean_images}
 

@@ -7,15 +7,15 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from db import jobs
-from db.embeddings import add_embeddings
-from db.encoders import adopt_encoder, register_encoder
 from db.jobs import Claim
-from db.photos import PhotoStore
 from db.session import Database
+from db.store.photo_store import PhotoStore
 from db.tables import Job
-from models.domain import EncoderSpec, JobStatus, JobType
-from models.encoders.base import Encoder
-from workers.embed import run_embed
+from db.vectors.embeddings import add_embeddings
+from db.vectors.encoders import adopt_encoder, register_encoder
+from models.domain.types import EncoderSpec, JobStatus, JobType
+from models.encoders.encoder import Encoder
+from workers.jobs.embed import run_embed
 
 LEASE = timedelta(minutes=1)
 

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.domain import EncoderSpec
-from models.encoders.base import Encoder, unit_rows
+from models.domain.types import EncoderSpec
+from models.encoders.encoder import Encoder, unit_rows
 from models.encoders.library import EncoderLibrary
 from models.encoders.specs import resolve_spec
 

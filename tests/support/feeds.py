@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from uuid import UUID
 
-from etl.rejects import Reject
+from etl.clean.rejects import Reject
 from tests.support.pictures import jpeg
 
 PRODUCT_HEADER = ("", "id", "product_name", "category", "product_description", "price", "location")

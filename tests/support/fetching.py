@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from etl.fetch import Fetched, fetch
+from etl.fetch.transfer import Fetched, fetch
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> Path:

@@ -10,8 +10,8 @@ from pathlib import Path
 from redis import Redis
 
 from ops.redis_server import find_redis_server, redis_command, wait_for_redis
-from workers.broker import CONSUMER_TRANSPORT, create_celery
-from workers.contracts import Queue
+from workers.queue.broker import CONSUMER_TRANSPORT, create_celery
+from workers.queue.messages import Queue
 
 
 @contextmanager

@@ -11,33 +11,33 @@ from uuid import UUID, uuid4
 import pytest
 
 from db import jobs
-from db.encoders import activate_encoder, adopt_encoder, register_encoder
-from db.jobs import Claim
-from db.listing_photos import (
+from db.catalogue.listing_photos import (
     PhotoData,
     ensure_photos,
     set_photos,
 )
-from db.listings import (
+from db.catalogue.listings import (
     ListingData,
     upsert_listings,
 )
-from db.photos import PhotoStore
+from db.jobs import Claim
 from db.session import Database
+from db.store.photo_store import PhotoStore
 from db.tables import Encoder as EncoderRow
 from db.tables import Job
-from models.domain import EncoderSpec, JobType
-from models.encoders.base import Encoder
-from models.errors import WeightsMissing
+from db.vectors.encoders import activate_encoder, adopt_encoder, register_encoder
+from models.domain.errors import WeightsMissing
+from models.domain.types import EncoderSpec, JobType
+from models.encoders.encoder import Encoder
 from models.photos import standardise
 from tests.conftest import Clock
 from tests.support.encoder import ThumbnailEncoder
 from tests.support.pictures import jpeg
-from workers.contracts import Queue
-from workers.encoders import OpenEncoders
-from workers.live_index import LiveIndex
+from workers.encoders.loaded import OpenEncoders
+from workers.indexes.live import LiveIndex
+from workers.queue.messages import Queue
 from workers.runtime import Runtime, WorkerConfig
-from workers.searcher import Searcher, Side
+from workers.search.active_engine import Searcher, Side
 from workers.tasks import run_job
 
 LEASE = timedelta(seconds=60)

@@ -8,12 +8,12 @@ import pytest
 
 from db import jobs
 from db.session import Database
-from models.domain import JobStatus, JobType
+from models.domain.types import JobStatus, JobType
 from tests.conftest import Clock
 from tests.support.redis import empty, take_all
 from tests.workers.conftest import LEASE
-from workers.client import JobPublisher
-from workers.contracts import Queue
+from workers.queue.messages import Queue
+from workers.queue.publisher import JobPublisher
 from workers.relay import sweep
 
 

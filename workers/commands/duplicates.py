@@ -12,16 +12,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from db.photos import PhotoStore
 from db.session import Database
-from models.duplicates import Relation
-from models.errors import SetupError
+from db.store.photo_store import PhotoStore
+from models.domain.errors import SetupError
+from models.domain.types import Relation
 from models.training.files import whole_file
 from progress import Bars
 from settings import Settings
-from workers.clusters import Cluster, Duplicates
-from workers.duplicates import find_duplicates
-from workers.indexes import Indexes
+from workers.indexes.open import Indexes
+from workers.jobs.duplicates import find_duplicates
+from workers.near_duplicates.clusters import Cluster, Duplicates
 
 SHOWN = 20
 COLUMNS = ("cluster", "relation", "listing_id", "title", "seller", "status", "photo", "similarity")

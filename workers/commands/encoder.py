@@ -11,7 +11,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from db.encoders import (
+from db.session import Database
+from db.store.photo_store import PhotoStore
+from db.vectors.encoders import (
     EncoderSummary,
     activate_encoder,
     encoder_named,
@@ -20,14 +22,12 @@ from db.encoders import (
     retire_encoder,
     summarise_encoders,
 )
-from db.photos import PhotoStore
-from db.session import Database
-from models.domain import EncoderSpec, EncoderStatus, Precision
+from models.domain.errors import Conflict
+from models.domain.types import EncoderSpec, EncoderStatus, Precision
 from models.encoders.library import EncoderLibrary
-from models.errors import Conflict
 from settings import Settings
-from workers.adoption import take_in
-from workers.extras import tools_of
+from workers.encoders.bootstrap import take_in
+from workers.optional_dependencies import tools_of
 
 app = typer.Typer(help="The encoders, and which one searches are made with.", no_args_is_help=True)
 
@@ -94,7 +94,7 @@ def rollback(*, force: Force = False) -> None:
 def retire(reference: Registered) -> None:
     """Keep an encoder up to date no more, and remove its indexes. Its vectors stay."""
     # Imported here, as in `migrate`: what needs faiss or torch, other commands need not wait for.
-    from workers.pruning import prune  # noqa: PLC0415
+    from workers.generations.prune import prune  # noqa: PLC0415
 
     settings = Settings()
     with _database(settings) as database:
@@ -136,7 +136,7 @@ def migrate(
     Run again after an interruption, it goes on. The encoder before stays up to date: `rollback`
     returns to it, `retire` lets go of it.
     """
-    from workers.commands.migration import MigrationOptions, run_migration  # noqa: PLC0415
+    from workers.commands.encoder_migrate import MigrationOptions, run_migration  # noqa: PLC0415
 
     options = MigrationOptions(activate=activated, force=force, inline=inline)
     run_migration(reference, Settings(), options, json_report=json_report)
@@ -169,7 +169,7 @@ def export(
 ) -> None:
     """Make a faster network of an encoder's, and compare the two; a worse one is refused."""
     with tools_of("train"):
-        from workers.commands.export import run_export  # noqa: PLC0415
+        from workers.commands.encoder_export import run_export  # noqa: PLC0415
 
     run_export(
         reference,

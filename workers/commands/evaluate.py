@@ -11,22 +11,22 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from db.photos import PhotoStore
 from db.session import Database
-from models.domain import EncoderSpec
-from models.encoders.base import Encoder
+from db.store.photo_store import PhotoStore
+from models.domain.errors import SetupError
+from models.domain.types import EncoderSpec
+from models.encoders.encoder import Encoder
 from models.encoders.library import EncoderLibrary
-from models.errors import SetupError
 from models.evaluation.compare import compare, distinct_photos
 from models.evaluation.page import as_page
-from models.evaluation.report import as_json, as_tables
+from models.evaluation.summary import as_json, as_tables
 from models.labels import LabelledPhotos, Level
-from models.training.features import features, unit_vectors
+from models.training.data.features import features, unit_vectors
+from models.training.data.split import Part, load_split
 from models.training.files import whole_file
-from models.training.split import Part, load_split
 from progress import Bars
 from settings import Settings
-from workers.labelled import labelled_in_database, labelled_in_folder
+from workers.commands.labelled_photos import labelled_in_database, labelled_in_folder
 
 
 def evaluate(

@@ -13,12 +13,13 @@ from rich.console import Console
 from rich.filesize import decimal
 from sqlalchemy.orm import Session
 
-from db import generations, jobs
-from db.encoders import active_encoder, all_encoders, encoder_named, get_encoder
-from db.photos import PhotoStore
+from db import jobs
 from db.session import Database
+from db.store.photo_store import PhotoStore
 from db.tables import Encoder, Generation
-from models.errors import Conflict
+from db.vectors import generations
+from db.vectors.encoders import active_encoder, all_encoders, encoder_named, get_encoder
+from models.domain.errors import Conflict
 from models.index.plan import plan_index
 from progress import Bars
 from settings import Settings
@@ -29,8 +30,8 @@ from workers.commands.index_tables import (
     generation_table,
     generations_table,
 )
+from workers.generations.publish import fetch_generation, published_generations
 from workers.memory import usual_memory_bytes
-from workers.publishing import fetch_generation, published_generations
 
 app = typer.Typer(
     help="The generations of the index, and which one searches are made with.",
@@ -139,9 +140,9 @@ def evaluate(
     json_report: JsonReport = False,
 ) -> None:
     """Measure what searches find now, with every change since the generation was built."""
-    from models.index.engine import set_threads  # noqa: PLC0415
+    from models.index.faiss_index import set_threads  # noqa: PLC0415
     from models.index.generation import open_generation  # noqa: PLC0415
-    from workers.index_check import check_index  # noqa: PLC0415
+    from workers.indexes.check import check_index  # noqa: PLC0415
 
     settings = Settings()
     with _database(settings) as database, Bars(Console(stderr=True)) as bars:
@@ -202,13 +203,13 @@ def prune(
     json_report: JsonReport = False,
 ) -> None:
     """Remove old generations, and what killed builds left. What is in use goes the next time."""
-    from workers import pruning  # noqa: PLC0415
+    from workers.generations import prune  # noqa: PLC0415
 
     settings = Settings()
     keep = keep or settings.keep_generations
     store, folder = PhotoStore(settings.photo_store_url), settings.generations_dir
     with _database(settings) as database:
-        work = pruning.would_prune if dry_run else pruning.prune
+        work = prune.would_prune if dry_run else prune.prune
         pruned = work(database, folder, store, keep=keep)
     if json_report:
         report = {"dry_run": dry_run, "keep": keep, "forgotten": pruned.forgotten}

@@ -15,18 +15,18 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from db import jobs
-from db.encoders import encoder_named
 from db.session import Database
 from db.tables import Job
-from models.domain import JobStatus, JobType
-from models.errors import Conflict, RecallTooLow
+from db.vectors.encoders import encoder_named
+from models.domain.errors import Conflict, RecallTooLow
+from models.domain.types import JobStatus, JobType
 from progress import Bars
 from settings import Settings
 from workers.app import worker_config
-from workers.client import JobPublisher
 from workers.commands.index_tables import facts
-from workers.contracts import Queue
-from workers.hands import Hands, ThisProcess, Workers
+from workers.queue.executors import Hands, ThisProcess, Workers
+from workers.queue.messages import Queue
+from workers.queue.publisher import JobPublisher
 
 INTERRUPTED = 130
 """What a shell calls a command that Ctrl-C ended."""

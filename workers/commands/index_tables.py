@@ -8,9 +8,9 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from db.tables import Encoder, Generation, Job
-from models.errors import GenerationCorrupt
+from models.domain.errors import GenerationCorrupt
 from models.index.manifest import MANIFEST_FILE, Manifest, from_json
-from workers.generation_folders import is_open
+from workers.generations.folders import is_open
 
 
 def generation_row(

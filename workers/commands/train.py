@@ -15,15 +15,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from db.photos import PhotoStore
 from db.session import Database
+from db.store.photo_store import PhotoStore
 from models.encoders.library import EncoderLibrary
 from models.labels import LabelledPhotos, Level
 from models.training.recipe import MetricLoss, Recipe
 from progress import Bars
 from settings import Settings
-from workers.adoption import take_in
-from workers.labelled import labelled_in_database, labelled_in_folder
+from workers.commands.labelled_photos import labelled_in_database, labelled_in_folder
+from workers.encoders.bootstrap import take_in
 
 DEFAULTS = Recipe()
 

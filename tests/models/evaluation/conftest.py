@@ -5,10 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from models.domain import EncoderSpec
-from models.encoders.base import unit_rows
+from models.domain.types import EncoderSpec
+from models.encoders.encoder import unit_rows
 from models.evaluation.compare import Comparison, compare
-from models.evaluation.retrieval import Floats
+from models.evaluation.retrieval_metrics import Floats
 from models.labels import LabelledPhotos
 from tests.support.pictures import jpeg
 

@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.domain import EncoderSpec
-from models.errors import InvalidInput
+from models.domain.errors import InvalidInput
+from models.domain.types import EncoderSpec
 from models.evaluation.compare import METRICS, Comparison, compare, distinct_photos
 from models.evaluation.examples import choose_examples
 from models.evaluation.intervals import cluster_means

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.encoders.base import unit_rows
+from models.encoders.encoder import unit_rows
 from models.evaluation.fidelity import fidelity
 
 

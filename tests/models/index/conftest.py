@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.domain import EncoderSpec
+from models.domain.types import EncoderSpec
 from models.index.build import BuiltGeneration, build_generation
 from models.index.generation import Generation, open_generation
 from models.index.vectors import as_kept

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.domain import EncoderSpec
-from models.errors import Conflict, InvalidInput, RecallTooLow
+from models.domain.errors import Conflict, InvalidInput, RecallTooLow
+from models.domain.types import EncoderSpec
 from models.index.build import BuiltGeneration, build_generation, remove_generation
 from models.index.generation import Generation, open_generation
 
@@ -47,7 +47,7 @@ def test_rows_that_do_not_ascend_are_refused(target: Path, build: Build, draw: D
 def test_the_seed_settles_what_a_trained_index_learns_from(
     target: Path, build: Build, draw: Draw, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("models.index.engine.PCA_TRAINING_ROWS", 50)
+    monkeypatch.setattr("models.index.faiss_index.PCA_TRAINING_ROWS", 50)
     lossy = {"factory": "PCA8,SQ4", "recall_target": 0.1}
     for name, seed in (("1", 0), ("2", 0), ("3", 1)):
         build(target.with_name(name), range(300), draw(300), seed=seed, **lossy)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.domain import EncoderSpec
+from models.domain.types import EncoderSpec
 from models.index.build import BuiltGeneration, remove_generation
 from models.index.generation import open_generation
 
@@ -22,7 +22,7 @@ import os, resource, signal, sys
 from datetime import UTC, datetime
 from pathlib import Path
 import numpy as np
-from models.domain import EncoderSpec
+from models.domain.types import EncoderSpec
 from models.index.build import build_generation, remove_generation
 
 def build(target, heartbeat=lambda rows: None):

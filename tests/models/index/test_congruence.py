@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models.domain import EncoderSpec, Match
-from models.index.base import PhotoIndex
+from models.domain.types import EncoderSpec, Match
 from models.index.generation import Generation
-from models.index.serve import VectorIndex
+from models.index.photo_index import PhotoIndex
+from models.index.vector_index import VectorIndex
 from tests.models.index.conftest import DIMENSION
 
 PHOTOS = 40

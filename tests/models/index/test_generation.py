@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.domain import EncoderSpec
-from models.errors import GenerationCorrupt
+from models.domain.errors import GenerationCorrupt
+from models.domain.types import EncoderSpec
 from models.index.build import BuiltGeneration, build_generation, remove_generation
 from models.index.generation import open_generation
 from models.index.manifest import from_json, to_json

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from models.errors import GenerationCorrupt
+from models.domain.errors import GenerationCorrupt
 from models.index.manifest import Manifest, from_json, to_json
 
 MANIFEST = Manifest(

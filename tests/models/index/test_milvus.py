@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.domain import EncoderSpec
-from models.errors import InvalidInput, SetupError, Unavailable
+from models.domain.errors import InvalidInput, SetupError, Unavailable
+from models.domain.types import EncoderSpec
 from tests.models.index.conftest import DIMENSION
 
 pytest.importorskip("pymilvus", reason="needs marketlens[milvus]")
@@ -148,8 +148,8 @@ def test_a_file_is_for_one_process(tmp_path: Path, spec: EncoderSpec, draw: Draw
     index.upsert(IDS, draw(30))
     assert found(index, draw(30)[3], 1) == [4]
     script = (
-        "from models.domain import EncoderSpec\n"
-        "from models.errors import Unavailable\n"
+        "from models.domain.types import EncoderSpec\n"
+        "from models.domain.errors import Unavailable\n"
         "from models.index.milvus import open_milvus\n"
         "try:\n"
         f"    open_milvus({str(path)!r}, EncoderSpec('test', 16, 'f'))\n"

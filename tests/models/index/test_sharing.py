@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.domain import EncoderSpec
+from models.domain.types import EncoderSpec
 from models.index.build import build_generation
 from tests.models.index.conftest import BUILT_AT
 
@@ -25,9 +25,9 @@ import sys
 from pathlib import Path
 import numpy as np
 from benchmarks.memory import anonymous_bytes, mapped_bytes
-from models.index.engine import set_threads
+from models.index.faiss_index import set_threads
 from models.index.generation import open_generation
-from models.index.serve import VectorIndex
+from models.index.vector_index import VectorIndex
 
 folder, dimension = Path(sys.argv[1]), int(sys.argv[2])
 set_threads(1)

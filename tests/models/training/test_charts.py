@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 from models.training.charts import WORST_SHOWN, draw_confusion, draw_curves, draw_worst
-from models.training.split import Examples
+from models.training.data.split import Examples
 from tests.models.training.tiny import COLOURS, catalogue
 
 # What matplotlib would take for mathematics, and fail on.

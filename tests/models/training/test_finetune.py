@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from models.encoders.transform import to_pixels
-from models.errors import InvalidInput, WeightsRefused
+from models.domain.errors import InvalidInput, WeightsRefused
+from models.encoders.preprocessing import to_pixels
 from models.photos import decode
+from models.training.data.split import Part
 from models.training.finetune import Epoch, FineTuning
 from models.training.recipe import Recipe
-from models.training.split import Part
 from models.training.state import load_state
 from tests.models.training.tiny import RECIPE, TRANSFORM, catalogue, pixel_set, tuning
 

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.domain import EncoderSpec
-from models.encoders.base import unit_rows
+from models.domain.types import EncoderSpec
+from models.encoders.encoder import unit_rows
 from models.head import CategoryHead
 from models.labels import LabelledPhotos
+from models.training.data.split import Examples, Part
 from models.training.measure import Candidate, calibrated, measure, measure_gain
-from models.training.split import Examples, Part
 
 CATEGORIES = ("a", "b", "c")
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.encoders.base import unit_rows
+from models.encoders.encoder import unit_rows
 from models.training.probe import STRENGTHS, LinearProbe, best_probe, class_weights, train_probes
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from models.errors import Conflict
+from models.domain.errors import Conflict
 from models.labels import LabelledPhotos
+from models.training.data.split import Part
 from models.training.runs import Run, open_run
-from models.training.split import Part
 from tests.models.training.tiny import catalogue
 
 ASKED = {"mode": "probe", "level": "sub", "seed": 3}

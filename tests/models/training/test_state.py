@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.errors import WeightsRefused
+from models.domain.errors import WeightsRefused
 from models.training.state import load_state, save_state
 
 

@@ -14,11 +14,11 @@ from torch import nn
 from models.encoders.specs import ResNet50Transform
 from models.encoders.torchvision_cpu import ResNet, resnet50
 from models.labels import LabelledPhotos
+from models.training.data.pixels import PixelSet, squares
+from models.training.data.split import Part, examples, split_photos
 from models.training.finetune import FineTuning
 from models.training.network import FineTuned
-from models.training.pixels import PixelSet, squares
 from models.training.recipe import MetricLoss, Recipe
-from models.training.split import Part, examples, split_photos
 from models.training.state import save_state
 
 COLOURS = {"Home / Lamps": (200, 60, 60), "Home / Rugs": (60, 180, 60), "Toys": (60, 60, 200)}

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from db import generations
-from db.embeddings import add_embeddings
-from db.encoders import active_encoder, adopt_encoder
-from db.listing_photos import PhotoData, ensure_photos, set_photos
-from db.listings import ListingData, upsert_listings
+from db.catalogue.listing_photos import PhotoData, ensure_photos, set_photos
+from db.catalogue.listings import ListingData, upsert_listings
 from db.session import Database
-from models.domain import EncoderSpec
-from models.errors import MarketlensError
+from db.vectors import generations
+from db.vectors.embeddings import add_embeddings
+from db.vectors.encoders import active_encoder, adopt_encoder
+from models.domain.errors import MarketlensError
+from models.domain.types import EncoderSpec
 from workers.commands.index import app
 
 ELSEWHERE = EncoderSpec("resnet50", 16, "e" * 64)

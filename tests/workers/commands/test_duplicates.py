@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from db.migrate import upgrade
 from etl.cli import app as intake
-from models.errors import Conflict, SetupError
+from models.domain.errors import Conflict, SetupError
 from settings import Settings
 from tests.support.feeds import image_row, product_row, write_feed
 from tests.support.pictures import jpeg

@@ -12,24 +12,25 @@ import pytest
 from sqlalchemy import select
 from typer.testing import CliRunner, Result
 
-from db import generations, jobs
-from db.embeddings import add_embeddings
-from db.encoders import adopt_encoder, all_encoders
-from db.listing_photos import PhotoData, ensure_photos, set_photos
-from db.listings import ListingData, upsert_listings
-from db.photos import PhotoStore
+from db import jobs
+from db.catalogue.listing_photos import PhotoData, ensure_photos, set_photos
+from db.catalogue.listings import ListingData, upsert_listings
 from db.session import Database
+from db.store.photo_store import PhotoStore
 from db.tables import Generation
-from models.domain import EncoderSpec, GenerationStatus, JobType
+from db.vectors import generations
+from db.vectors.embeddings import add_embeddings
+from db.vectors.encoders import adopt_encoder, all_encoders
+from models.domain.errors import Conflict, MarketlensError, NotFound, WeightsRefused
+from models.domain.types import EncoderSpec, GenerationStatus, JobType
 from models.encoders.specs import resolve_spec
-from models.errors import Conflict, MarketlensError, NotFound, WeightsRefused
 from models.photos import standardise
 from tests.conftest import Clock
 from tests.support.holding import holding_open
 from tests.support.pictures import jpeg
 from workers.commands import index
 from workers.commands.encoder import app
-from workers.compare import Comparison
+from workers.encoders.comparison import Comparison
 
 HOG = resolve_spec("hog", None)
 ELSEWHERE = EncoderSpec("resnet50", 16, "e" * 64)

@@ -12,21 +12,21 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from db import jobs
-from db.encoders import activate_encoder, register_encoder
-from db.listings import delete_listing
-from models.domain import EncoderSpec, JobStatus, JobType
-from models.errors import (
+from db.catalogue.listings import delete_listing
+from db.vectors.encoders import activate_encoder, register_encoder
+from models.domain.errors import (
     Conflict,
     GenerationCorrupt,
     NotFound,
     RecallTooLow,
     ReindexRunning,
 )
+from models.domain.types import EncoderSpec, JobStatus, JobType
 from models.index.plan import EXACT
 from tests.support.holding import holding_open
 from tests.workers.commands.conftest import ELSEWHERE, LISTINGS, Catalogue, RunIndex, now
 from workers.commands.index import app
-from workers.hands import Workers
+from workers.queue.executors import Workers
 
 OTHER = EncoderSpec("other", 16, "0" * 64)
 

@@ -1,0 +1,1 @@
+"""Listings, their photos, categories and places."""

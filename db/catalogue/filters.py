@@ -1,0 +1,113 @@
+"""Which listings pass a filter, and which photos they show. Read anew at each search.
+
+Nothing about a listing but whether it is there is in the index, so that a new price or a sale
+counts from the next search on.
+"""
+
+from collections.abc import Collection, Iterator
+from math import cos, radians
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Float, and_, func, or_, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from db.catalogue.categories import CATEGORY_SEPARATOR
+from db.statements import chunks, is_postgresql
+from db.tables import Category, Listing, ListingPhoto
+from models.domain.filters import ListingFilter, Near
+from models.domain.geo import box_around, haversine_of
+
+ACTIVE = ListingFilter()
+
+TINY_DEGREES = 1e-12
+"""Less than a thousandth of a millimetre."""
+
+
+def photos_passing(session: Session, wanted: ListingFilter, limit: int) -> list[int] | None:
+    """The photos shown by listings that pass, in order of id; None when they are over `limit`.
+
+    Of listings that share a photo, each counts. No more than the limit is read.
+    """
+    shown = session.scalars(
+        select(ListingPhoto.photo_id)
+        .join(Listing, Listing.id == ListingPhoto.listing_id)
+        .where(*_conditions(session, wanted))
+        # Neither distinct nor in order: for that, all that pass would have to be read first.
+        .limit(limit + 1)
+    ).all()
+    return None if len(shown) > limit else sorted(set(shown))
+
+
+def listings_showing(
+    session: Session, photo_ids: Collection[int], wanted: ListingFilter = ACTIVE
+) -> dict[int, list[UUID]]:
+    """The listings that pass and show each photo, in order of id."""
+    # An outer join begins with the photos. Else SQLite, which has no statistics, may take a status
+    # for rare, and look for the photos in each of a million listings.
+    passes = and_(Listing.id == ListingPhoto.listing_id, *_conditions(session, wanted))
+    found: dict[int, list[UUID]] = {}
+    for chunk in chunks(photo_ids):
+        rows = session.execute(
+            select(ListingPhoto.photo_id, Listing.id)
+            .outerjoin(Listing, passes)
+            .where(ListingPhoto.photo_id.in_(chunk))
+            .order_by(ListingPhoto.listing_id)
+        )
+        for photo_id, listing_id in rows:
+            if listing_id is not None:
+                found.setdefault(photo_id, []).append(listing_id)
+    return found
+
+
+def _conditions(session: Session, wanted: ListingFilter) -> Iterator[ColumnElement[bool]]:
+    """What a listing must be, in SQL: all of these."""
+    yield Listing.status.in_(wanted.status)
+    if wanted.category is not None:
+        yield Listing.category_id.in_(_categories_under(session, wanted.category))
+    if wanted.price_min is not None:
+        yield Listing.price >= wanted.price_min
+    if wanted.price_max is not None:
+        yield Listing.price <= wanted.price_max
+    if wanted.currency is not None:
+        yield Listing.currency == wanted.currency
+    if wanted.near is not None:
+        yield _is_in_box(wanted.near)
+        yield _haversine(session, wanted.near) <= haversine_of(wanted.near.km)
+    if wanted.exclude_seller is not None:
+        yield or_(Listing.seller.is_(None), Listing.seller != wanted.exclude_seller)
+
+
+def _categories_under(session: Session, path: str) -> list[int]:
+    """The integers of a category and of all below it; none when it is unknown."""
+    # Not LIKE, which SQLite matches in any case of letters.
+    below = path + CATEGORY_SEPARATOR
+    is_below = func.substr(Category.path, 1, len(below)) == below
+    return list(session.scalars(select(Category.id).where(or_(Category.path == path, is_below))))
+
+
+def _is_in_box(near: Near) -> ColumnElement[bool]:
+    """What indexes can tell of being near; all that is near is in the box, and some more."""
+    box = box_around(near.latitude, near.longitude, near.km)
+    beyond_west = Listing.longitude >= box.west
+    short_of_east = Listing.longitude <= box.east
+    across = or_ if box.west > box.east else and_
+    return and_(Listing.latitude.between(box.south, box.north), across(beyond_west, short_of_east))
+
+
+def _haversine(session: Session, near: Near) -> ColumnElement[float]:
+    """As `models.domain.geo.haversine`, which SQLite calls."""
+    if not is_postgresql(session):
+        return func.haversine(
+            near.latitude, near.longitude, Listing.latitude, Listing.longitude, type_=Float()
+        )
+    parallel = func.sin(_half_angle(Listing.latitude, near.latitude))
+    meridian = func.sin(_half_angle(Listing.longitude, near.longitude))
+    squeeze = cos(radians(near.latitude)) * func.cos(func.radians(Listing.latitude))
+    return func.least(1.0, parallel * parallel + squeeze * (meridian * meridian))
+
+
+def _half_angle(
+    degrees: InstrumentedAttribute[float | None], others: float
+) -> ColumnElement[float]:
+    # PostgreSQL takes it for an error when the square of a tiny number is zero.
+    return func.radians(func.greatest(func.abs(degrees - others), TINY_DEGREES) * 0.5)

@@ -1,0 +1,186 @@
+"""Photos of listings: which a listing shows, and which listings show a photo."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, delete, exists, func, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from db.statements import chunks, insert_missing, insert_rows
+from db.tables import Listing, ListingPhoto, Photo
+from db.vectors.changes import record_changes
+from models.domain.types import ListingStatus
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoData:
+    """A standardised photo in the store; sizes in pixels."""
+
+    sha256: str
+    width: int
+    height: int
+
+
+def ensure_photos(session: Session, photos: Collection[PhotoData], now: datetime) -> dict[str, int]:
+    """The id of every photo by its SHA-256, adding those not known yet."""
+    # Looked up before inserting: an insert that finds its row there still uses up an id.
+    known = _photo_ids(session, [photo.sha256 for photo in photos])
+    new = sorted(
+        (photo for photo in photos if photo.sha256 not in known), key=lambda photo: photo.sha256
+    )
+    rows = [
+        {"sha256": photo.sha256, "width": photo.width, "height": photo.height, "created_at": now}
+        for photo in new
+    ]
+    insert_missing(session, Photo, rows, key=["sha256"])
+    return known | _photo_ids(session, [photo.sha256 for photo in new])
+
+
+def _photo_ids(session: Session, hashes: Collection[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for chunk in chunks(hashes):
+        rows = session.execute(select(Photo.sha256, Photo.id).where(Photo.sha256.in_(chunk)))
+        found.update(dict(rows.all()))
+    return found
+
+
+def stored_photos(session: Session, hashes: Iterable[str]) -> dict[str, PhotoData]:
+    """Those of the photos that some listing has had, by SHA-256."""
+    return {
+        photo.sha256: PhotoData(photo.sha256, photo.width, photo.height)
+        for chunk in chunks(hashes)
+        for photo in session.scalars(select(Photo).where(Photo.sha256.in_(chunk)))
+    }
+
+
+def set_photos(
+    session: Session, photos: Mapping[UUID, Sequence[int]], *, keep: Collection[UUID] = ()
+) -> set[UUID]:
+    """Make these the listings' photos, in order; returns the listings that this changes.
+
+    Those listings that are in `keep` keep the photos they have, behind these.
+    """
+    before = photo_ids_shown(session, photos)
+    changed: dict[UUID, list[int]] = {}
+    touched: set[int] = set()
+    for listing_id, stated in photos.items():
+        had = before.get(listing_id, [])
+        wanted = list(dict.fromkeys([*stated, *had] if listing_id in keep else stated))
+        if wanted != had:
+            changed[listing_id] = wanted
+            touched |= set(wanted) ^ set(had)
+    for chunk in chunks(changed):
+        session.execute(delete(ListingPhoto).where(ListingPhoto.listing_id.in_(chunk)))
+    rows = [
+        {"listing_id": listing_id, "photo_id": photo_id, "position": position}
+        for listing_id, wanted in changed.items()
+        for position, photo_id in enumerate(wanted)
+    ]
+    insert_rows(session, ListingPhoto, rows)
+    record_changes(session, touched)
+    return set(changed)
+
+
+def photo_ids_shown(session: Session, listing_ids: Iterable[UUID]) -> dict[UUID, list[int]]:
+    """The photos of each listing that has some, in order."""
+    found: dict[UUID, list[int]] = {}
+    for chunk in chunks(listing_ids):
+        rows = session.execute(
+            select(ListingPhoto.listing_id, ListingPhoto.photo_id)
+            .where(ListingPhoto.listing_id.in_(chunk))
+            .order_by(ListingPhoto.position)
+        )
+        for listing_id, photo_id in rows:
+            found.setdefault(listing_id, []).append(photo_id)
+    return found
+
+
+def photos_shown(session: Session, listing_ids: Iterable[UUID]) -> dict[UUID, list[str]]:
+    """The SHA-256 of each listing's photos, in order, where it has some."""
+    found: dict[UUID, list[str]] = {}
+    for chunk in chunks(listing_ids):
+        rows = session.execute(
+            select(ListingPhoto.listing_id, Photo.sha256)
+            .join(Photo, Photo.id == ListingPhoto.photo_id)
+            .where(ListingPhoto.listing_id.in_(chunk))
+            .order_by(ListingPhoto.position)
+        )
+        for listing_id, sha256 in rows:
+            found.setdefault(listing_id, []).append(sha256)
+    return found
+
+
+class ShownIn(NamedTuple):
+    """A listing that shows a photo, and its category."""
+
+    listing_id: UUID
+    category_id: int | None
+
+
+def shown_in(session: Session, photo_ids: Collection[int]) -> dict[int, ShownIn]:
+    """The listing that shows each photo; of several, the first by id."""
+    found: dict[int, ShownIn] = {}
+    for chunk in chunks(photo_ids):
+        rows = session.execute(
+            select(ListingPhoto.photo_id, Listing.id, Listing.category_id)
+            .join(Listing, Listing.id == ListingPhoto.listing_id)
+            .where(ListingPhoto.photo_id.in_(chunk), Listing.status != ListingStatus.DELETED)
+            .order_by(Listing.id)
+        )
+        for photo_id, listing_id, category_id in rows:
+            found.setdefault(photo_id, ShownIn(listing_id, category_id))
+    return found
+
+
+def photo_hashes(session: Session, photo_ids: Collection[int]) -> dict[int, str]:
+    """The SHA-256 of each photo."""
+    found: dict[int, str] = {}
+    for chunk in chunks(photo_ids):
+        rows = session.execute(select(Photo.id, Photo.sha256).where(Photo.id.in_(chunk)))
+        found.update(dict(rows.all()))
+    return found
+
+
+def is_public(session: Session, sha256: str) -> bool:
+    """Whether a listing shows this photo."""
+    return (
+        session.scalar(
+            select(Photo.id)
+            .join(ListingPhoto, ListingPhoto.photo_id == Photo.id)
+            .join(Listing, Listing.id == ListingPhoto.listing_id)
+            .where(Photo.sha256 == sha256, Listing.status != ListingStatus.DELETED)
+            .limit(1)
+        )
+        is not None
+    )
+
+
+def count_photos(session: Session) -> int:
+    """How many photos listings show."""
+    return (
+        session.scalar(
+            select(func.count(ListingPhoto.photo_id.distinct()))
+            .select_from(ListingPhoto)
+            .join(Listing, Listing.id == ListingPhoto.listing_id)
+            .where(Listing.status != ListingStatus.DELETED)
+        )
+        or 0
+    )
+
+
+def photos_of(session: Session, listing_ids: Collection[UUID]) -> list[int]:
+    """The photos of all these listings."""
+    found = photo_ids_shown(session, listing_ids)
+    return [photo_id for photo_ids in found.values() for photo_id in photo_ids]
+
+
+def is_shown(photo_id: InstrumentedAttribute[int]) -> ColumnElement[bool]:
+    """The condition that a listing shows this photo, whether it is for sale still or not."""
+    return exists().where(
+        ListingPhoto.photo_id == photo_id,
+        Listing.id == ListingPhoto.listing_id,
+        Listing.status != ListingStatus.DELETED,
+    )

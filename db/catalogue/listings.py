@@ -1,0 +1,307 @@
+"""Listings, their photos and their categories."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, Select, and_, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from db.catalogue.categories import category_ids, ensure_categories
+from db.catalogue.listing_photos import photos_of
+from db.statements import (
+    chunks,
+    insert_or_update,
+)
+from db.tables import Category, Listing, ListingPhoto, Photo
+from db.vectors.changes import record_changes
+from models.domain.errors import NotFound
+from models.domain.limits import is_joke_price, split_location
+from models.domain.types import ListingStatus
+
+Columns = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ListingData:
+    """A listing as its seller states it.
+
+    `category` is a path such as `Bottoms / Trousers`, `location` a place such as `Poole, Dorset`;
+    degrees are WGS 84. `seller` is whatever names the seller where the listing comes from.
+    """
+
+    id: UUID
+    title: str
+    description: str = ""
+    category: str | None = None
+    price: Decimal | None = None
+    currency: str | None = None
+    location: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    seller: str | None = None
+    status: ListingStatus = ListingStatus.ACTIVE
+
+
+@dataclass(frozen=True, slots=True)
+class ListingView:
+    """A listing as it is shown: its row, the path of its category, its photos in order."""
+
+    listing: Listing
+    category: str | None
+    photos: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How many listings a write created, changed and left as they were."""
+
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+
+    def __add__(self, other: "Written") -> "Written":
+        return Written(
+            self.created + other.created,
+            self.updated + other.updated,
+            self.unchanged + other.unchanged,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Upserted:
+    """Which listings a write created, changed and left as they were."""
+
+    created: set[UUID]
+    updated: set[UUID]
+    unchanged: set[UUID]
+
+    @property
+    def written(self) -> Written:
+        """How many of each."""
+        return Written(len(self.created), len(self.updated), len(self.unchanged))
+
+
+def upsert_listings(
+    session: Session, listings: Sequence[ListingData], now: datetime, *, feed: str | None = None
+) -> Upserted:
+    """Create or update listings by id; a deleted one comes back.
+
+    A listing that is already as stated is not touched. Ids must be unique within a call. `feed`
+    names the feed that states them; without one, they stay with the feed they are of.
+    """
+    # In order of appearance, not of a set: the same feed gives the same integers.
+    stated = dict.fromkeys(item.category for item in listings if item.category)
+    categories = ensure_categories(session, stated)
+    rows, existing = _beside_stored(session, listings, categories, feed, lock=True)
+    changed = _changed(rows, existing)
+    if changed:
+        insert_or_update(
+            session,
+            Listing,
+            [row | {"created_at": now, "updated_at": now} for row in changed],
+            key=["id"],
+            # Also right when somebody else has just inserted one of them.
+            updating=[*(name for name in changed[0] if name != "id"), "updated_at"],
+        )
+    revived = [row.id for row in existing.values() if row.status is ListingStatus.DELETED]
+    record_changes(session, photos_of(session, revived))
+    return _sorted_out(rows, existing, changed)
+
+
+def compare_listings(
+    session: Session, listings: Sequence[ListingData], *, feed: str | None = None
+) -> Upserted:
+    """What `upsert_listings` would write. Changes nothing."""
+    stated = dict.fromkeys(item.category for item in listings if item.category)
+    # Zero is no category's integer: a listing of a category that is yet to be made is changed.
+    categories = dict.fromkeys(stated, 0) | category_ids(session, stated)
+    rows, existing = _beside_stored(session, listings, categories, feed, lock=False)
+    return _sorted_out(rows, existing, _changed(rows, existing))
+
+
+def _beside_stored(
+    session: Session,
+    listings: Sequence[ListingData],
+    categories: Mapping[str, int],
+    feed: str | None,
+    *,
+    lock: bool,
+) -> tuple[list[Columns], dict[UUID, Row[*tuple[Any, ...]]]]:
+    """The rows of these listings, and the same columns of those that are stored, by id."""
+    # In order of id here and of hash in `ensure_photos`: writers that meet never cross.
+    rows = [_columns(item, categories, feed) for item in sorted(listings, key=lambda one: one.id)]
+    existing: dict[UUID, Row[*tuple[Any, ...]]] = {}
+    for chunk in chunks(rows):
+        statement = (
+            select(*(getattr(Listing, name) for name in chunk[0]))
+            .where(Listing.id.in_([row["id"] for row in chunk]))
+            .order_by(Listing.id)
+        )
+        found = session.execute(statement.with_for_update() if lock else statement)
+        existing.update((row.id, row) for row in found)
+    return rows, existing
+
+
+def _changed(
+    rows: Sequence[Columns], existing: Mapping[UUID, Row[*tuple[Any, ...]]]
+) -> list[Columns]:
+    return [row for row in rows if existing.get(row["id"]) != tuple(row.values())]
+
+
+def _sorted_out(
+    rows: Sequence[Columns], existing: Mapping[UUID, Any], changed: Sequence[Columns]
+) -> Upserted:
+    written = {row["id"] for row in changed}
+    return Upserted(
+        created=written - existing.keys(),
+        updated=written & existing.keys(),
+        unchanged={row["id"] for row in rows} - written,
+    )
+
+
+def _columns(item: ListingData, categories: Mapping[str, int], feed: str | None) -> Columns:
+    place, county = split_location(item.location)
+    columns = {
+        "id": item.id,
+        "title": item.title,
+        "description": item.description,
+        "category_id": categories[item.category] if item.category else None,
+        "price": item.price,
+        "currency": item.currency,
+        "price_suspect": item.price is not None and is_joke_price(item.price),
+        "location": item.location,
+        "place": place,
+        "county": county,
+        "latitude": item.latitude,
+        "longitude": item.longitude,
+        "seller": item.seller,
+        "status": item.status,
+    }
+    return columns if feed is None else columns | {"feed": feed}
+
+
+def delete_listing(session: Session, listing_id: UUID, now: datetime) -> None:
+    """Take a listing out: the next search will not find it. Raises NotFound."""
+    if not delete_listings(session, [listing_id], now):
+        raise NotFound("There is no such listing.")
+
+
+def delete_listings(session: Session, listing_ids: Sequence[UUID], now: datetime) -> int:
+    """Take out those of the listings that are there; returns how many were."""
+    deleted = [
+        listing_id
+        for chunk in chunks(listing_ids)
+        for listing_id in session.scalars(
+            select(Listing.id)
+            .where(Listing.id.in_(chunk), Listing.status != ListingStatus.DELETED)
+            # Locked in the order in which `upsert_listings` locks: an update takes any order.
+            .order_by(Listing.id)
+            .with_for_update()
+        )
+    ]
+    for chunk in chunks(deleted):
+        session.execute(
+            update(Listing)
+            .where(Listing.id.in_(chunk))
+            .values(status=ListingStatus.DELETED, updated_at=now)
+            .execution_options(synchronize_session=False)
+        )
+    record_changes(session, photos_of(session, deleted))
+    return len(deleted)
+
+
+def listings_of_feed(session: Session, feed: str, after: UUID | None, limit: int) -> list[UUID]:
+    """The next listings that a feed has brought, in order of id, after this one."""
+    statement = (
+        select(Listing.id)
+        .where(Listing.feed == feed, Listing.status != ListingStatus.DELETED)
+        .order_by(Listing.id)
+        .limit(limit)
+    )
+    if after is not None:
+        statement = statement.where(Listing.id > after)
+    return list(session.scalars(statement))
+
+
+def feed_size(session: Session, feed: str) -> tuple[int, int]:
+    """How many listings a feed has brought, and how many photos these show together."""
+    of_feed = (Listing.feed == feed, Listing.status != ListingStatus.DELETED)
+    listings = session.scalar(select(func.count()).select_from(Listing).where(*of_feed))
+    photos = session.scalar(
+        select(func.count())
+        .select_from(ListingPhoto)
+        .join(Listing, Listing.id == ListingPhoto.listing_id)
+        .where(*of_feed)
+    )
+    return listings or 0, photos or 0
+
+
+def get_listing(session: Session, listing_id: UUID) -> ListingView:
+    """A listing. Raises NotFound."""
+    views = views_of(session, [listing_id])
+    if listing_id not in views:
+        raise NotFound("There is no such listing.")
+    return views[listing_id]
+
+
+def views_of(session: Session, listing_ids: Collection[UUID]) -> dict[UUID, ListingView]:
+    """Those of these listings that are there, by id."""
+    return {
+        view.listing.id: view
+        for chunk in chunks(listing_ids)
+        for view in _views(session, _shown_listings().where(Listing.id.in_(chunk)))
+    }
+
+
+def recent_listings(
+    session: Session, limit: int, before: tuple[datetime, UUID] | None
+) -> list[ListingView]:
+    """Listings, newest first; `before` is the creation time and id of the last one seen."""
+    statement = (
+        _shown_listings().order_by(Listing.created_at.desc(), Listing.id.desc()).limit(limit)
+    )
+    if before is not None:
+        created_at, listing_id = before
+        statement = statement.where(
+            or_(
+                Listing.created_at < created_at,
+                and_(Listing.created_at == created_at, Listing.id < listing_id),
+            )
+        )
+    return _views(session, statement)
+
+
+def _shown_listings() -> Select[Listing, str | None]:
+    return (
+        select(Listing, Category.path)
+        .outerjoin(Category, Listing.category_id == Category.id)
+        .where(Listing.status != ListingStatus.DELETED)
+    )
+
+
+def _views(session: Session, statement: Select[Listing, str | None]) -> list[ListingView]:
+    views = [ListingView(row, path, []) for row, path in session.execute(statement)]
+    by_id = {view.listing.id: view for view in views}
+    photos = session.execute(
+        select(ListingPhoto.listing_id, Photo.sha256)
+        .join(Photo, Photo.id == ListingPhoto.photo_id)
+        .where(ListingPhoto.listing_id.in_(by_id))
+        .order_by(ListingPhoto.listing_id, ListingPhoto.position)
+    )
+    for listing_id, sha256 in photos:
+        by_id[listing_id].photos.append(sha256)
+    return views
+
+
+def count_listings(session: Session) -> int:
+    """How many listings there are."""
+    return (
+        session.scalar(
+            select(func.count()).select_from(Listing).where(Listing.status != ListingStatus.DELETED)
+        )
+        or 0
+    )

@@ -1,0 +1,1 @@
+"""The photo store, and files that are kept beside the photos."""

@@ -1,0 +1,109 @@
+"""Whole files in the photo store that are no photos, such as the index as it is published."""
+
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from models.domain.errors import NotFound, Unavailable
+
+# Object stores take files in parts of at least 5 MiB and at most 10,000 of them: up to 160 GB.
+PART_BYTES = 16 * 2**20
+
+
+class StoredFiles:
+    """Files at an fsspec URL, of any size: a few parts of one are in memory at a time.
+
+    A `name` is a path below the URL, its parts separated by slashes. Every method raises
+    Unavailable when the store can't be reached.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether this is more than a folder of this machine, so that other machines see it."""
+        filesystem, _ = fsspec.url_to_fs(self._url)
+        return not isinstance(filesystem, LocalFileSystem)
+
+    def upload(self, path: Path, name: str, beat: Callable[[], None] = lambda: None) -> None:
+        """Store a file's bytes, over what was there; `beat` is called after each part."""
+        filesystem, target = self._locate(name)
+        try:
+            with path.open("rb") as source, _open(filesystem, target, "wb") as stored:
+                _copy(source, stored, beat)
+        except OSError as error:
+            raise Unavailable(f"{name} can't be put into the photo store.") from error
+
+    def download(self, name: str, into: BinaryIO) -> None:
+        """Write a stored file's bytes. Raises NotFound."""
+        filesystem, source = self._locate(name)
+        try:
+            with _open(filesystem, source, "rb") as stored:
+                _copy(stored, into, lambda: None)
+        except FileNotFoundError as error:
+            raise NotFound(f"{name} is not in the photo store.") from error
+        except OSError as error:
+            raise Unavailable(f"{name} can't be fetched from the photo store.") from error
+
+    def write(self, name: str, data: bytes) -> None:
+        """Store a few bytes, over what was there: all at once."""
+        filesystem, path = self._locate(name)
+        try:
+            filesystem.pipe_file(path, data)
+        except OSError as error:
+            raise Unavailable(f"{name} can't be put into the photo store.") from error
+
+    def read(self, name: str) -> bytes:
+        """A stored file's bytes; it has to be a small one. Raises NotFound."""
+        filesystem, path = self._locate(name)
+        try:
+            data: bytes = filesystem.cat_file(path)
+        except FileNotFoundError as error:
+            raise NotFound(f"{name} is not in the photo store.") from error
+        except OSError as error:
+            raise Unavailable(f"{name} can't be fetched from the photo store.") from error
+        return data
+
+    def names_in(self, name: str) -> set[str]:
+        """What stands right below a folder; nothing where there is no such folder."""
+        filesystem, folder = self._locate(name)
+        # What others wrote or deleted would stay unseen.
+        filesystem.invalidate_cache()
+        try:
+            paths = filesystem.ls(folder, detail=False)
+        except FileNotFoundError:
+            return set()
+        except OSError as error:
+            raise Unavailable("The photo store can't be read.") from error
+        return {PurePosixPath(path).name for path in paths}
+
+    def delete(self, name: str) -> None:
+        """Delete a file, or a folder with all that is in it; one that is not there is fine."""
+        filesystem, path = self._locate(name)
+        filesystem.invalidate_cache()
+        try:
+            filesystem.rm(path, recursive=True)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise Unavailable(f"{name} can't be deleted from the photo store.") from error
+
+    def _locate(self, name: str) -> tuple[fsspec.AbstractFileSystem, str]:
+        filesystem, root = fsspec.url_to_fs(self._url)
+        return filesystem, f"{root}/{name}"
+
+
+def _open(filesystem: fsspec.AbstractFileSystem, path: str, mode: str) -> BinaryIO:
+    # What is read once and in order needs no cache.
+    stored: BinaryIO = filesystem.open(path, mode, block_size=PART_BYTES, cache_type="none")
+    return stored
+
+
+def _copy(source: BinaryIO, target: BinaryIO, beat: Callable[[], None]) -> None:
+    while part := source.read(PART_BYTES):
+        target.write(part)
+        beat()

@@ -1,0 +1,1 @@
+"""Encoders, their embeddings, the changes that an index follows, and its generations."""

@@ -1,0 +1,217 @@
+"""Embeddings of photos, by encoder. Needs numpy: the API never imports this module."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import NamedTuple
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import exists, func, select, true
+from sqlalchemy.orm import Session, aliased
+from sqlalchemy.sql.elements import ColumnElement
+
+from db.catalogue.listing_photos import is_shown
+from db.id_set import IdSet
+from db.statements import chunks, insert_missing
+from db.tables import Embedding, Job, Photo
+from db.vectors.changes import record_changes
+from db.vectors.encoders import established_encoders
+from models.domain.types import OPEN_STATUSES, JobType
+
+AT_REST = np.dtype("<f2")
+BATCH_ROWS = 2_000
+
+_HAS_VECTOR = func.length(Embedding.vector) > 0
+
+Vectors = tuple[NDArray[np.int64], NDArray[np.float32]]
+
+
+def add_embeddings(
+    session: Session, encoder_id: int, vectors: Mapping[int, NDArray[np.float32]]
+) -> None:
+    """Store vectors by photo id; one already stored stays. The index will look at these photos.
+
+    Zeros, for a photo in which the encoder finds nothing, are stored as an empty vector, and are
+    nothing to the index.
+    """
+    seen = {photo_id for photo_id, vector in vectors.items() if vector.any()}
+    rows = [
+        {
+            "encoder_id": encoder_id,
+            "photo_id": photo_id,
+            "vector": vector.astype(AT_REST).tobytes() if photo_id in seen else b"",
+        }
+        # In order, so that two jobs with photos in common never wait for each other.
+        for photo_id, vector in sorted(vectors.items())
+    ]
+    insert_missing(session, Embedding, rows, key=["encoder_id", "photo_id"])
+    record_changes(session, seen)
+
+
+def embedded(session: Session, encoder_id: int, photo_ids: Collection[int]) -> set[int]:
+    """Those of the photos that this encoder has embedded, also where it found nothing in them."""
+    return _embedded(session, encoder_id, photo_ids, true())
+
+
+def having_vector(session: Session, encoder_id: int, photo_ids: Collection[int]) -> set[int]:
+    """Those of the photos of which this encoder has made a vector."""
+    return _embedded(session, encoder_id, photo_ids, _HAS_VECTOR)
+
+
+def vector_of_hash(session: Session, encoder_id: int, sha256: str) -> NDArray[np.float32] | None:
+    """The stored vector of the photo with these bytes, if there is one."""
+    stored = session.scalar(
+        select(Embedding.vector)
+        .join(Photo, Photo.id == Embedding.photo_id)
+        .where(Embedding.encoder_id == encoder_id, Photo.sha256 == sha256, _HAS_VECTOR)
+    )
+    return None if stored is None else _unpack([(0, stored)])[1][0]
+
+
+def live_vectors_of(session: Session, encoder_id: int, photo_ids: Sequence[int]) -> Vectors:
+    """The vectors of those photos that have one and are shown by a listing."""
+    rows = [
+        (row.photo_id, row.vector)
+        for chunk in chunks(photo_ids)
+        for row in session.execute(
+            select(Embedding.photo_id, Embedding.vector).where(
+                Embedding.encoder_id == encoder_id,
+                Embedding.photo_id.in_(chunk),
+                _HAS_VECTOR,
+                is_shown(Embedding.photo_id),
+            )
+        )
+    ]
+    return _unpack(rows)
+
+
+def live_vectors_after(session: Session, encoder_id: int, photo_id: int) -> Vectors:
+    """The next live vectors in order of photo id; none when there are no more."""
+    rows = session.execute(
+        select(Embedding.photo_id, Embedding.vector)
+        .where(
+            Embedding.encoder_id == encoder_id,
+            Embedding.photo_id > photo_id,
+            _HAS_VECTOR,
+            is_shown(Embedding.photo_id),
+        )
+        .order_by(Embedding.photo_id)
+        .limit(BATCH_ROWS)
+    ).all()
+    return _unpack([(row.photo_id, row.vector) for row in rows])
+
+
+def photos_of_both(session: Session, encoder_id: int, other_id: int) -> list[int]:
+    """The photos that both encoders have embedded, shown or not, in order of id."""
+    other = aliased(Embedding)
+    return list(
+        session.scalars(
+            select(Embedding.photo_id)
+            .join(other, (other.photo_id == Embedding.photo_id) & (other.encoder_id == other_id))
+            .where(Embedding.encoder_id == encoder_id)
+            .order_by(Embedding.photo_id)
+        )
+    )
+
+
+def count_live(session: Session, encoder_id: int) -> int:
+    """How many photos have a vector of this encoder and are shown by a listing."""
+    return (
+        session.scalar(
+            select(func.count())
+            .select_from(Embedding)
+            .where(Embedding.encoder_id == encoder_id, _HAS_VECTOR, is_shown(Embedding.photo_id))
+        )
+        or 0
+    )
+
+
+def photos_lacking(session: Session, encoder_id: int | None) -> IdSet:
+    """Photos of listings that this encoder has not embedded; all of them if it is None."""
+    is_embedded = exists().where(Embedding.encoder_id == encoder_id, Embedding.photo_id == Photo.id)
+    return IdSet(
+        session.scalars(
+            select(Photo.id)
+            .where(~is_embedded, is_shown(Photo.id))
+            .execution_options(yield_per=BATCH_ROWS)
+        )
+    )
+
+
+def photos_to_embed(session: Session, encoder_id: int | None) -> AbstractSet[int]:
+    """Photos of listings that this encoder has not embedded and no open job will.
+
+    With None, those that no job will embed at all.
+    """
+    # The jobs come second: the photos of one that is accepted in between are not queued twice.
+    missing = photos_lacking(session, encoder_id)
+    return missing - promised_photos(session, encoder_id)
+
+
+def photos_to_queue(session: Session) -> IdSet:
+    """Photos of listings that an established encoder lacks, and no open job will embed.
+
+    Where no encoder is, those that no job will embed at all.
+    """
+    photo_ids = IdSet()
+    established: list[int | None] = [row.id for row in established_encoders(session)]
+    for encoder_id in established or [None]:
+        photo_ids.update(photos_to_embed(session, encoder_id))
+    return photo_ids
+
+
+def promised_photos(session: Session, encoder_id: int | None = None) -> IdSet:
+    """The photos that open jobs will embed by every encoder, and by this one in particular."""
+    return IdSet(
+        photo_id
+        for job in open_embed_jobs(session)
+        if job.encoder_id is None or job.encoder_id == encoder_id
+        for photo_id in job.photo_ids
+    )
+
+
+class OpenEmbedJob(NamedTuple):
+    """An embed job that has not ended; without an encoder's id, it is for all that are followed."""
+
+    id: UUID
+    photo_ids: list[int]
+    encoder_id: int | None
+
+
+def open_embed_jobs(session: Session) -> Iterator[OpenEmbedJob]:
+    """The open embed jobs, read as they are asked for."""
+    rows = session.execute(
+        select(Job.id, Job.payload)
+        .where(Job.type == JobType.EMBED, Job.status.in_(OPEN_STATUSES))
+        .execution_options(yield_per=BATCH_ROWS)
+    )
+    return (
+        OpenEmbedJob(job_id, payload["photo_ids"], payload.get("encoder_id"))
+        for job_id, payload in rows
+    )
+
+
+def _embedded(
+    session: Session, encoder_id: int, photo_ids: Collection[int], condition: ColumnElement[bool]
+) -> set[int]:
+    return {
+        photo_id
+        for chunk in chunks(photo_ids)
+        for photo_id in session.scalars(
+            select(Embedding.photo_id).where(
+                Embedding.encoder_id == encoder_id, Embedding.photo_id.in_(chunk), condition
+            )
+        )
+    }
+
+
+def _unpack(rows: Sequence[tuple[int, bytes]]) -> Vectors:
+    """Ids (n,) int64 and vectors (n, d) float32; no rows give (0, 0)."""
+    if not rows:
+        return np.empty(0, np.int64), np.empty((0, 0), np.float32)
+    ids = np.array([photo_id for photo_id, _ in rows], np.int64)
+    packed = np.frombuffer(b"".join(vector for _, vector in rows), AT_REST)
+    vectors = packed.reshape(len(rows), -1).astype(np.float32)
+    # Rounding to float16 moved the lengths a little; the index is promised unit vectors.
+    return ids, vectors / np.linalg.norm(vectors, axis=1, keepdims=True)

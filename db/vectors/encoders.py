@@ -1,0 +1,256 @@
+"""The encoders that are known here: what is searched with, and what is kept up to date.
+
+Needs no numpy: the API may import this module.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Select, exists, func, select, text
+from sqlalchemy.orm import Session, aliased
+
+from db.catalogue.listing_photos import count_photos, is_shown
+from db.statements import insert_missing, is_postgresql
+from db.tables import Embedding, Encoder, Generation
+from models.domain.errors import Conflict, NotFound
+from models.domain.types import EncoderSpec, EncoderStatus, GenerationStatus
+
+# Any constant works; it only must not be used for another purpose in the same database.
+CHOOSING_LOCK = 0x4D4C_454E
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderSummary:
+    """An encoder, how many shown photos it has embedded and has not, and its live generation."""
+
+    encoder: Encoder
+    embedded: int
+    missing: int
+    generation_id: int | None
+
+
+def register_encoder(session: Session, spec: EncoderSpec, now: datetime) -> int:
+    """The id of an encoder, adding it if it is new."""
+    row = {
+        "name": spec.name,
+        "fingerprint": spec.fingerprint,
+        "dimension": spec.dimension,
+        "precision": spec.precision,
+        "status": EncoderStatus.REGISTERED,
+        "created_at": now,
+    }
+    insert_missing(session, Encoder, [row], key=["fingerprint"])
+    return session.scalars(select(Encoder.id).where(Encoder.fingerprint == spec.fingerprint)).one()
+
+
+def get_encoder(session: Session, encoder_id: int) -> Encoder:
+    """The encoder. Raises NotFound."""
+    encoder = session.get(Encoder, encoder_id)
+    if encoder is None:
+        raise NotFound("There is no such encoder.")
+    return encoder
+
+
+def encoder_named(session: Session, reference: str) -> Encoder:
+    """The encoder of this label, fingerprint, or beginning of either. Raises NotFound."""
+    encoders = all_encoders(session)
+    found = [row for row in encoders if reference in {row.spec.label, row.fingerprint}]
+    found = found or [
+        row
+        for row in encoders
+        if reference
+        and (row.spec.label.startswith(reference) or row.fingerprint.startswith(reference))
+    ]
+    if len(found) == 1:
+        return found[0]
+    known = ", ".join(row.spec.label for row in found or encoders) or "none"
+    problem = "More than one encoder is" if found else "No encoder that is registered is"
+    raise NotFound(f"{problem} named {reference!r}; there are {known}.")
+
+
+def all_encoders(session: Session) -> Sequence[Encoder]:
+    """Every encoder, in the order in which they came."""
+    return session.scalars(select(Encoder).order_by(Encoder.id)).all()
+
+
+def active_encoder(session: Session) -> Encoder | None:
+    """The encoder that searches are made with; None until the first process has chosen one."""
+    return session.scalar(_with_status(EncoderStatus.ACTIVE))
+
+
+def followed_encoders(session: Session) -> list[Encoder]:
+    """The encoders that every photo is embedded by, the active one first."""
+    rows = session.scalars(_with_status(EncoderStatus.ACTIVE, EncoderStatus.FOLLOWED))
+    return sorted(rows, key=lambda row: row.status is not EncoderStatus.ACTIVE)
+
+
+def established_encoders(session: Session) -> list[Encoder]:
+    """The active encoder, and those before it that are still followed: what they lack is a fault.
+
+    What an encoder lacks that was never active is its migration's, which has it embedded bit by
+    bit: a whole catalogue at once would keep new listings waiting.
+    """
+    return [row for row in followed_encoders(session) if row.activated_at is not None]
+
+
+def previous_encoder(session: Session) -> Encoder | None:
+    """The encoder that was active before, if it has been kept up to date since."""
+    before = [
+        (row.activated_at, row)
+        for row in established_encoders(session)
+        if row.activated_at and row.status is EncoderStatus.FOLLOWED
+    ]
+    return max(before, key=lambda item: item[0])[1] if before else None
+
+
+def is_settled(session: Session) -> bool:
+    """Whether the choice is the database's: an encoder is active, and a photo has been embedded."""
+    is_active = exists().where(Encoder.status == EncoderStatus.ACTIVE)
+    return bool(session.scalar(select(is_active & exists(select(Embedding.photo_id)))))
+
+
+def adopt_encoder(session: Session, spec: EncoderSpec, now: datetime) -> Encoder:
+    """Make this encoder the active one, unless one is and has made embeddings; gives the active."""
+    _choose(session)
+    encoder_id = register_encoder(session, spec, now)
+    active = active_encoder(session)
+    if active is not None and (active.id == encoder_id or is_settled(session)):
+        return active
+    if active is not None:
+        active.status = EncoderStatus.REGISTERED
+        active.activated_at = None  # nothing was ever found with it
+        session.flush()
+    return _make_active(session, encoder_id, now)
+
+
+def follow_encoder(session: Session, encoder_id: int) -> Encoder:
+    """From this commit on, have every new photo embedded by this encoder too. Raises NotFound."""
+    _choose(session)
+    encoder = get_encoder(session, encoder_id)
+    if encoder.status is not EncoderStatus.ACTIVE:
+        encoder.status = EncoderStatus.FOLLOWED
+    session.flush()
+    return encoder
+
+
+def activate_encoder(
+    session: Session, encoder_id: int, now: datetime, *, force: bool = False
+) -> Encoder:
+    """Make searches with this encoder, from this commit on; the one before stays up to date.
+
+    Raises NotFound, and, unless forced, Conflict when it lacks photos that can be found now, or
+    has no live generation.
+    """
+    _choose(session)
+    encoder = get_encoder(session, encoder_id)
+    active = active_encoder(session)
+    if encoder is active:
+        return encoder
+    if not force:
+        _refuse_incomplete(session, encoder, active)
+    if active is not None:
+        active.status = EncoderStatus.FOLLOWED
+        # Not together with the other's: for a moment there would be two.
+        session.flush()
+    return _make_active(session, encoder_id, now)
+
+
+def retire_encoder(session: Session, encoder_id: int) -> Encoder:
+    """Keep this encoder up to date no more.
+
+    Its vectors stay. Raises NotFound, and Conflict if it is the active one or is being indexed.
+    """
+    _choose(session)
+    encoder = get_encoder(session, encoder_id)
+    label = encoder.spec.label
+    if encoder.status is EncoderStatus.ACTIVE:
+        raise Conflict(f"{label} is active: activate another encoder before retiring it.")
+    if _has_generation(session, encoder_id, GenerationStatus.BUILDING):
+        raise Conflict(f"An index of {label} is being built: retire it when that has ended.")
+    encoder.status = EncoderStatus.RETIRED
+    # If it comes back, it has gaps as one that was never active.
+    encoder.activated_at = None
+    session.flush()
+    return encoder
+
+
+def summarise_encoders(session: Session) -> list[EncoderSummary]:
+    """Every encoder, with what is there of it."""
+    shown = count_photos(session)
+    return [
+        EncoderSummary(
+            encoder, embedded := _count_shown(session, encoder.id), shown - embedded, live
+        )
+        for encoder, live in session.execute(
+            select(Encoder, Generation.id)
+            .outerjoin(
+                Generation,
+                (Generation.encoder_id == Encoder.id)
+                & (Generation.status == GenerationStatus.LIVE),
+            )
+            .order_by(Encoder.id)
+        )
+    ]
+
+
+def count_lacking(session: Session, encoder_id: int, other_id: int) -> int:
+    """How many shown photos the other encoder has embedded and this one has not."""
+    own = aliased(Embedding)
+    is_embedded = exists().where(own.encoder_id == encoder_id, own.photo_id == Embedding.photo_id)
+    statement = (
+        select(func.count())
+        .select_from(Embedding)
+        .where(Embedding.encoder_id == other_id, ~is_embedded, is_shown(Embedding.photo_id))
+    )
+    return session.scalars(statement).one()
+
+
+def _choose(session: Session) -> None:
+    """One transaction at a time decides what encoders are. SQLite has a single writer anyway."""
+    if is_postgresql(session):
+        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": CHOOSING_LOCK})
+    # What was read before may have been decided anew by whoever held the lock.
+    session.flush()
+    session.expire_all()
+
+
+def _make_active(session: Session, encoder_id: int, now: datetime) -> Encoder:
+    encoder = get_encoder(session, encoder_id)
+    encoder.status = EncoderStatus.ACTIVE
+    encoder.activated_at = now
+    session.flush()
+    return encoder
+
+
+def _refuse_incomplete(session: Session, encoder: Encoder, active: Encoder | None) -> None:
+    label = encoder.spec.label
+    # Photos that the active one has not embedded either can't be found now: nothing is lost.
+    lacking = 0 if active is None else count_lacking(session, encoder.id, active.id)
+    if lacking:
+        raise Conflict(
+            f"{lacking:,} photos are not embedded by {label}: `marketlens encoder migrate {label}` "
+            "has that done."
+        )
+    if not _has_generation(session, encoder.id, GenerationStatus.LIVE):
+        raise Conflict(
+            f"{label} has no index yet: `marketlens encoder migrate {label}` has one built."
+        )
+
+
+def _has_generation(session: Session, encoder_id: int, status: GenerationStatus) -> bool:
+    found = exists().where(Generation.encoder_id == encoder_id, Generation.status == status)
+    return bool(session.scalar(select(found)))
+
+
+def _count_shown(session: Session, encoder_id: int) -> int:
+    statement = (
+        select(func.count())
+        .select_from(Embedding)
+        .where(Embedding.encoder_id == encoder_id, is_shown(Embedding.photo_id))
+    )
+    return session.scalars(statement).one()
+
+
+def _with_status(*statuses: EncoderStatus) -> Select[Encoder]:
+    return select(Encoder).where(Encoder.status.in_(statuses)).order_by(Encoder.id)

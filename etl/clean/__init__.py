@@ -1,0 +1,1 @@
+"""From a feed's tables to clean rows."""

@@ -1,0 +1,196 @@
+"""A feed's two tables, read in chunks of rows: text in every cell, exactly as it was written."""
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO, TypeAlias
+
+import pandas as pd
+
+from db.statements import chunks
+from etl.clean.records import (
+    LINE_BREAK,
+    Record,
+    begins_record,
+    detect_encoding,
+    is_decoded,
+    open_text,
+    read_header,
+    read_records,
+)
+from etl.clean.rejects import Reject, shorten
+from models.domain.errors import InvalidFeed
+
+_Row: TypeAlias = tuple[int, list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class TableSpec:
+    """A table, by the name of its file. Optional columns map to other names they may have.
+
+    Every table has the required column `id`; names are matched in any case.
+    """
+
+    name: str
+    required: Sequence[str]
+    optional: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of all columns, the required ones first."""
+        return [*self.required, *self.optional]
+
+
+PRODUCTS = TableSpec(
+    "Products.csv",
+    ("id", "product_name", "category", "product_description", "price", "location"),
+    {"latitude": ("lat",), "longitude": ("lon", "lng", "long"), "seller": ("seller_id",)},
+)
+IMAGES = TableSpec("Images.csv", ("id", "product_id"))
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Consecutive rows of a table.
+
+    `frame` has exactly the columns of the table's spec, as text, empty where an optional one is not
+    in the file; its index is the row's number, counted from the header as 1. `rows` is how many
+    were read, all of which are in `frame` or in `rejects`. Blank lines have a number, but are no
+    rows. `position` is how many bytes of the file have been read.
+    """
+
+    frame: pd.DataFrame
+    rejects: list[Reject]
+    rows: int
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table whose header has been read.
+
+    `size` is in bytes; `ignored` are columns that have a name, but not one of the spec's. `width`
+    is how many fields the header has, `positions` where those of the spec's columns are.
+    """
+
+    path: Path
+    spec: TableSpec
+    size: int
+    encoding: str
+    ignored: list[str]
+    width: int
+    positions: Mapping[str, int]
+
+    def chunks(self, rows: int) -> Iterator[Chunk]:
+        """The table in chunks of this many rows, the last of which may have fewer.
+
+        A row that is no CSV, has more or fewer fields than the header, or bytes that are not of the
+        table's encoding, is rejected by itself. Raises InvalidFeed when the file can't be read.
+        """
+        with _readable(self.path), open_text(self.path, self.encoding) as file:
+            records = read_records(file, self.width, self.positions["id"])
+            for batch in chunks(self._rows(records), rows):
+                yield Chunk(
+                    self._frame([row for row in batch if not isinstance(row, Reject)]),
+                    [row for row in batch if isinstance(row, Reject)],
+                    len(batch),
+                    file.buffer.tell(),
+                )
+
+    def _rows(self, records: Iterator[Record]) -> Iterator[_Row | Reject]:
+        positions = list(self.positions.values())
+        for number, record in enumerate(records, start=2):
+            if record.fault:
+                yield self._reject(number, record, "", record.fault)
+            elif record.fields:
+                cells = [record.fields[position] for position in positions]
+                if is_decoded("".join(cells)):
+                    yield number, cells
+                else:
+                    damaged = map(is_decoded, cells)
+                    column = list(self.positions)[list(damaged).index(False)]
+                    reason = f"is not {self.encoding.upper()}"
+                    yield self._reject(number, record, column, reason)
+
+    def _reject(self, number: int, record: Record, column: str, reason: str) -> Reject:
+        position = self.positions["id"]
+        row_id = record.fields[position] if begins_record(record.fields, position) else ""
+        return Reject(self.spec.name, number, shorten(row_id), column, f"{reason} ({record.place})")
+
+    def _frame(self, rows: Sequence[_Row]) -> pd.DataFrame:
+        frame = pd.DataFrame(
+            [cells for _, cells in rows],
+            index=pd.Index([number for number, _ in rows], dtype="int64", name="row"),
+            columns=list(self.positions),
+            dtype=object,
+        )
+        return frame.reindex(columns=self.spec.columns, fill_value="").astype(object)
+
+
+def open_table(path: Path, spec: TableSpec) -> Table:
+    """Open the table in a file, whose name is the spec's, and read its header.
+
+    Raises InvalidFeed when the file is missing, empty or no such table.
+    """
+    with _readable(path):
+        size = path.stat().st_size
+        encoding = detect_encoding(path)
+        with open_text(path, encoding) as file:
+            header = _header(file, spec)
+    positions = _positions(header, spec)
+    return Table(
+        path=path,
+        spec=spec,
+        size=size,
+        encoding=encoding,
+        ignored=[
+            name
+            for position, name in enumerate(header)
+            if name and position not in positions.values()
+        ],
+        width=len(header),
+        positions=positions,
+    )
+
+
+def _header(file: TextIO, spec: TableSpec) -> list[str]:
+    """The names of the columns, as they are written. Raises InvalidFeed."""
+    try:
+        header = read_header(file)
+    except csv.Error as error:
+        raise InvalidFeed(f"{spec.name} does not begin with a CSV header: {error}.") from error
+    if not header:
+        raise InvalidFeed(f"{spec.name} is empty.")
+    if any(LINE_BREAK in name for name in header):
+        raise InvalidFeed(f"{spec.name} has no lines: only a line feed ends one.")
+    return [name.encode(errors="replace").decode().strip() for name in header]
+
+
+def _positions(header: Sequence[str], spec: TableSpec) -> dict[str, int]:
+    """Where the spec's columns are in the header. Raises InvalidFeed."""
+    names = {name: name for name in spec.columns}
+    names |= {other: name for name, others in spec.optional.items() for other in others}
+    positions: dict[str, int] = {}
+    for position, written in enumerate(header):
+        name = names.get(written.casefold())
+        if name in positions:
+            raise InvalidFeed(f"{spec.name} has the column {name} twice.")
+        if name:
+            positions[name] = position
+    missing = [name for name in spec.required if name not in positions]
+    if missing:
+        raise InvalidFeed(f"{spec.name} lacks the columns {', '.join(missing)}.")
+    return positions
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """What goes wrong with the file is the feed's fault."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise InvalidFeed(f"{path} is missing.") from error
+    except OSError as error:
+        raise InvalidFeed(f"{path} can't be read.") from error

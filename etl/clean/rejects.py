@@ -1,0 +1,105 @@
+"""What a feed's rows can be refused for, kept so that nothing is lost silently."""
+
+import csv
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from pathlib import Path
+from typing import Self
+
+from etl.load.aside import aside
+
+# Ids come from the feed and may be anything; a report needs enough of one to find the row.
+MAX_ID = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """One row that was not taken in.
+
+    `row` counts the rows of `file` from its header, which is row 1. `id` is as the feed spells it,
+    shortened, and empty where the row could not be read. `field` is empty when the row as a whole
+    is at fault.
+    """
+
+    file: str
+    row: int
+    id: str
+    field: str
+    reason: str
+
+    @property
+    def kind(self) -> str:
+        """The reason without the lines it was found in, which differ from row to row."""
+        return self.reason.partition(" (line")[0]
+
+
+_COLUMNS = [field.name for field in fields(Reject)]
+_ROW = attrgetter(*_COLUMNS)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Rows read from one file, all of which were either accepted or rejected."""
+
+    read: int
+    accepted: int
+    rejected: int
+
+    def __post_init__(self) -> None:
+        if self.read != self.accepted + self.rejected:
+            raise ValueError(
+                f"{self.read} rows were read, but {self.accepted} accepted "
+                f"and {self.rejected} rejected"
+            )
+
+
+class Rejects:
+    """Rejects on their way into a CSV file, counted by reason; memory does not grow with them.
+
+    A context. The file appears under its name, replacing an earlier one, with `finish`; without a
+    path they are only counted.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.reasons: Counter[tuple[str, str, str]] = Counter()
+        self._path = path
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        if self._path is None:
+            return self
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        file = self._stack.enter_context(aside(self._path).open("w", encoding="utf-8", newline=""))
+        self._writer = csv.writer(file)
+        self._writer.writerow(_COLUMNS)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+        if self._path is not None:
+            aside(self._path).unlink(missing_ok=True)
+
+    def finish(self) -> None:
+        """All of them are written: give the file its name."""
+        self._stack.close()
+        if self._path is not None:
+            aside(self._path).replace(self._path)
+
+    def add(self, rejects: Iterable[Reject]) -> None:
+        """Write and count rejects."""
+        rejects = list(rejects)
+        self.reasons.update((reject.file, reject.field, reject.kind) for reject in rejects)
+        if self._path is not None:
+            self._writer.writerows(map(_ROW, rejects))
+
+    def count(self, file: str) -> int:
+        """How many rows of a file were rejected."""
+        return sum(count for (name, _, _), count in self.reasons.items() if name == file)
+
+
+def shorten(raw_id: str) -> str:
+    """An id as a reject carries it."""
+    return raw_id.strip()[:MAX_ID]

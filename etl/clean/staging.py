@@ -1,0 +1,195 @@
+"""A feed's clean rows on disk, between its tables and whatever takes them in.
+
+Two tables of any size and order become listings and their photos in the feed's order, in memory
+that does not grow with the feed: what must be known of every row lies in SQLite.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Self
+from uuid import UUID
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from db.catalogue.listings import ListingData
+from db.statements import chunks
+from etl.photos.prepare import FeedPhoto
+
+PRODUCTS_FILE = "products.parquet"
+KEYS_FILE = "keys.db"
+CACHE_KIB = 64 * 1024
+ROWS_AT_ONCE = 2_000
+
+PRODUCTS_SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("title", pa.string()),
+        ("description", pa.string()),
+        ("category", pa.string()),
+        ("price", pa.decimal128(14, 2)),
+        ("currency", pa.string()),
+        ("price_suspect", pa.bool_()),
+        ("location", pa.string()),
+        ("place", pa.string()),
+        ("county", pa.string()),
+        ("latitude", pa.float64()),
+        ("longitude", pa.float64()),
+        ("seller", pa.string()),
+    ]
+)
+
+_SCHEMA = f"""
+    -- A scratch file, begun anew by each run: nothing in it needs to survive a crash.
+    PRAGMA journal_mode = OFF;
+    PRAGMA synchronous = OFF;
+    PRAGMA cache_size = -{CACHE_KIB};
+    CREATE TABLE products (id BLOB PRIMARY KEY, position INTEGER) WITHOUT ROWID;
+    CREATE TABLE image_ids (id BLOB PRIMARY KEY) WITHOUT ROWID;
+    CREATE TABLE images (
+        position INTEGER, row INTEGER, id TEXT, product_id TEXT, file TEXT,
+        PRIMARY KEY (position, row)
+    ) WITHOUT ROWID;
+"""
+
+
+class Staging:
+    """The clean rows of one feed, collected in a folder; a context, empty at its beginning.
+
+    Products come first, then images: each chunk without repeats, images without orphans.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.products = 0
+        self.images = 0
+        self.products_path = folder / PRODUCTS_FILE
+        self._keys_path = folder / KEYS_FILE
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._keys_path.parent.mkdir(parents=True, exist_ok=True)
+        self._keys_path.unlink(missing_ok=True)
+        self._keys = sqlite3.connect(self._keys_path, isolation_level=None)
+        # Both are large, and of no use to the next run.
+        self._stack.callback(self._keys_path.unlink)
+        self._stack.callback(self.products_path.unlink, missing_ok=True)
+        self._stack.callback(self._keys.close)
+        self._keys.executescript(_SCHEMA)
+        self._keys.execute("BEGIN")
+        self._writer = pq.ParquetWriter(self.products_path, PRODUCTS_SCHEMA)
+        self._stack.callback(self._writer.close)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def add_products(self, products: pd.DataFrame) -> None:
+        """Add clean products, none of which was added before."""
+        self._writer.write_table(
+            pa.Table.from_pandas(products, PRODUCTS_SCHEMA, preserve_index=False)
+        )
+        positions = range(self.products, self.products + len(products))
+        self.products += len(products)
+        self._keys.executemany(
+            "INSERT INTO products VALUES (?, ?) "
+            "ON CONFLICT (id) DO UPDATE SET position = excluded.position",
+            zip(map(_packed, products["id"]), positions, strict=True),
+        )
+
+    def mention(self, product_ids: Iterable[str]) -> None:
+        """Remember products that the feed lists although they can't be used."""
+        self._keys.executemany(
+            "INSERT OR IGNORE INTO products VALUES (?, NULL)",
+            ((_packed(product_id),) for product_id in product_ids),
+        )
+
+    def end_products(self) -> None:
+        """No more products will be added; images may."""
+        self._writer.close()
+
+    def add_images(self, images: pd.DataFrame) -> None:
+        """Add clean images, none of which was added before, of products that were."""
+        self._keys.executemany(
+            "INSERT INTO image_ids VALUES (?)", ((_packed(image_id),) for image_id in images["id"])
+        )
+        self._keys.executemany(
+            "INSERT INTO images SELECT position, ?, ?, ?, ? FROM products WHERE id = ?",
+            zip(
+                images.index.tolist(),
+                images["id"],
+                images["product_id"],
+                images["file"],
+                map(_packed, images["product_id"]),
+                strict=True,
+            ),
+        )
+        self.images += len(images)
+
+    def usable_products(self, ids: Iterable[str]) -> set[str]:
+        """Those of the ids that are of added products."""
+        return self._known("products WHERE position IS NOT NULL AND", ids)
+
+    def mentioned_products(self, ids: Iterable[str]) -> set[str]:
+        """Those of the ids that the feed lists, whether they can be used or not."""
+        return self._known("products WHERE", ids)
+
+    def known_images(self, ids: Iterable[str]) -> set[str]:
+        """Those of the ids that are of added images."""
+        return self._known("image_ids WHERE", ids)
+
+    def listings(self) -> Iterator[ListingData]:
+        """The products as listings, in the order of the feed."""
+        return read_listings(self.products_path)
+
+    def photos(self, folder: Path) -> Iterator[FeedPhoto]:
+        """The images, their files in this folder: in the order of `listings`, then the feed's."""
+        rows = self._keys.execute(
+            "SELECT row, id, product_id, file FROM images ORDER BY position, row"
+        )
+        for row, image_id, product_id, file in rows:
+            yield FeedPhoto(row, image_id, product_id, folder / file)
+
+    def _known(self, where: str, ids: Iterable[str]) -> set[str]:
+        by_key = {_packed(one): one for one in ids}
+        return {
+            by_key[key]
+            for chunk in chunks(by_key)
+            for (key,) in self._keys.execute(
+                # Text of this module and question marks: nothing of the feed is in the statement.
+                f"SELECT id FROM {where} id IN ({', '.join('?' * len(chunk))})",  # noqa: S608
+                chunk,
+            )
+        }
+
+
+def read_listings(path: Path) -> Iterator[ListingData]:
+    """The listings in a Parquet file of clean products, a few at a time."""
+    for row in read_rows(path):
+        yield ListingData(
+            id=UUID(row["id"]),
+            title=row["title"],
+            description=row["description"],
+            category=row["category"],
+            price=row["price"],
+            currency=row["currency"],
+            location=row["location"],
+            latitude=row["latitude"],
+            longitude=row["longitude"],
+            seller=row["seller"],
+        )
+
+
+def read_rows(path: Path, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
+    """The rows of a Parquet file, all columns or these, a few at a time."""
+    with pq.ParquetFile(path) as file:
+        # Group by group: read in one go, pyarrow holds on to what it has read.
+        for group in range(file.num_row_groups):
+            for batch in file.iter_batches(ROWS_AT_ONCE, row_groups=[group], columns=columns):
+                yield from batch.to_pylist()
+
+
+def _packed(uuid: str) -> bytes:
+    return bytes.fromhex(uuid.replace("-", ""))

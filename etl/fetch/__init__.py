@@ -1,0 +1,1 @@
+"""Copy a feed from wherever it lies."""

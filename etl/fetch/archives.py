@@ -1,0 +1,201 @@
+"""Read a feed out of a zip or tar archive that nobody vouches for.
+
+An archive is looked through before anything of it is used: it may hold regular files and folders
+only, so many of them, and unpack to so much. Names are checked where
+all are, in `etl.fetch.feed_files`.
+"""
+
+import gzip
+import io
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from lzma import LZMAError
+from pathlib import Path
+from typing import IO
+
+from etl.fetch.feed_files import MAX_FILES, FeedFile
+from models.domain.errors import InvalidFeed
+
+BLOCK_BYTES = 2**20
+
+# A tar's headers are read whole: no honest one is near this.
+MAX_HEADER_BYTES = 16 * 2**20
+
+_ZIP_MAGIC = b"PK"
+_GZIP_MAGIC = b"\x1f\x8b"
+_END_OF_TAR = bytes(tarfile.BLOCKSIZE)
+
+# What the standard library's readers raise at bytes that are no archive.
+_FAULTS = (
+    EOFError,
+    LZMAError,
+    OSError,
+    RuntimeError,  # an unknown compression, headers nested without end
+    ValueError,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an archive may unpack to: files, bytes, and bytes for each byte of its own.
+
+    Text compresses twentyfold, photos hardly, a bomb a thousandfold; `slack` bytes are free.
+    """
+
+    files: int = MAX_FILES
+    bytes: int = 2**41
+    expansion: int = 200
+    slack: int = 64 * 2**20
+
+    def budget(self, archive_bytes: int) -> int:
+        """What an archive of this size may unpack to, in bytes."""
+        return min(self.bytes, self.slack + self.expansion * archive_bytes)
+
+
+def members(path: Path, source: str, version: str, limits: Limits) -> list[FeedFile]:
+    """The regular files of the zip or tar archive at this path, named as the archive does.
+
+    `source` is what errors call it, `version` that of the archive: its members have the same.
+    Raises InvalidFeed for what is no archive or damaged, holds a link, a device or something
+    encrypted, or exceeds the limits.
+    """
+    budget = limits.budget(path.stat().st_size)
+    found: list[FeedFile] = []
+    total = 0
+    with _readable(source):
+        list_members = _zip_members if _is_zip(path) else _tar_members
+        for name, inner, size in list_members(path, source, budget):
+            total += size
+            if total > budget:
+                raise _bomb(source, budget)
+            if len(found) == limits.files:
+                raise InvalidFeed(f"{source} holds more than {limits.files:,} files.")
+            found.append(FeedFile(name, inner, size, version))
+    return found
+
+
+def contents(
+    path: Path, source: str, wanted: Collection[FeedFile]
+) -> Iterator[tuple[FeedFile, Iterator[bytes]]]:
+    """The wanted members one by one, in the archive's own order, each with its bytes.
+
+    The bytes of one can be read until the next is asked for. Raises InvalidFeed, also while bytes
+    are read.
+    """
+    by_path = {file.path: file for file in wanted}
+    with _readable(source):
+        open_members = _open_zip_members if _is_zip(path) else _open_tar_members
+        for inner, opened in open_members(path, by_path.keys()):
+            yield by_path[inner], _blocks(opened, source)
+
+
+def _blocks(opened: IO[bytes], source: str) -> Iterator[bytes]:
+    with _readable(source):
+        while block := opened.read(BLOCK_BYTES):
+            yield block
+
+
+@contextmanager
+def _readable(source: str) -> Iterator[None]:
+    try:
+        yield
+    except _FAULTS as error:
+        raise InvalidFeed(f"{source} is damaged, or no zip or tar archive.") from error
+
+
+def _bomb(source: str, budget: int) -> InvalidFeed:
+    return InvalidFeed(f"{source} would unpack to more than {budget:,} bytes: it is refused.")
+
+
+def _irregular(source: str, member: str) -> InvalidFeed:
+    return InvalidFeed(f"{source} holds {member!a:.200}, which is no regular file.")
+
+
+def _is_zip(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC
+
+
+def _zip_members(path: Path, source: str, _: int) -> Iterator[tuple[str, str, int]]:
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            if info.is_dir():
+                continue
+            # The upper half of it is a Unix mode, or nothing.
+            if stat.S_IFMT(info.external_attr >> 16) not in {0, stat.S_IFREG}:
+                raise _irregular(source, info.filename)
+            if info.flag_bits & 1:
+                raise InvalidFeed(f"{source} is encrypted.")
+            # The other name is cut at a NUL.
+            yield info.orig_filename, info.filename, info.file_size
+
+
+def _open_zip_members(path: Path, wanted: Collection[str]) -> Iterator[tuple[str, IO[bytes]]]:
+    with zipfile.ZipFile(path) as archive:
+        for name in wanted:
+            with archive.open(name) as opened:
+                yield name, opened
+
+
+class _TarStream(io.BufferedReader):
+    """What a tar is read from. Its headers say how long they are: here that is bounded."""
+
+    last = b""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is None or not 0 <= size <= MAX_HEADER_BYTES:
+            raise tarfile.ReadError("a header is too long")
+        self.last = super().read(size)
+        return self.last
+
+
+@contextmanager
+def _open_tar(path: Path) -> Iterator[tuple[tarfile.TarFile, _TarStream]]:
+    with path.open("rb", buffering=0) as raw:
+        compressed = raw.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+        raw.seek(0)
+        with (
+            _TarStream(gzip.GzipFile(fileobj=raw) if compressed else raw) as stream,
+            tarfile.open(fileobj=stream, mode="r:") as tar,
+        ):
+            yield tar, stream
+
+
+def _each(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    while (member := tar.next()) is not None:
+        # It remembers all it saw, which is a lot for a million files; the stubs forgot this list.
+        tar.members.clear()  # type: ignore[attr-defined]
+        yield member
+
+
+def _tar_members(path: Path, source: str, budget: int) -> Iterator[tuple[str, str, int]]:
+    with _open_tar(path) as (tar, stream):
+        for member in _each(tar):
+            if member.isdir():
+                continue
+            # A negative size would lead the reader back to where it was.
+            if not member.isreg() or member.size < 0:
+                raise _irregular(source, member.name)
+            yield member.name, member.name, member.size
+        if stream.last != _END_OF_TAR:
+            raise InvalidFeed(f"{source} is cut short: it has no end.")
+        # Only at its end does a compressed stream prove to be whole.
+        while stream.read(BLOCK_BYTES):
+            if stream.tell() > budget:
+                raise _bomb(source, budget)
+
+
+def _open_tar_members(path: Path, wanted: Collection[str]) -> Iterator[tuple[str, IO[bytes]]]:
+    with _open_tar(path) as (tar, _):
+        for member in _each(tar):
+            if member.name in wanted and (opened := tar.extractfile(member)) is not None:
+                with opened:
+                    yield member.name, opened

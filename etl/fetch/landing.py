@@ -1,0 +1,229 @@
+"""The folder that a feed is copied into.
+
+A file is written aside, as `<name>.part`, and gets its name when it is whole and verified. What is
+known of each is kept in one hidden file of JSON lines, to which a line is appended at a time: being
+killed can cost at most the line being written, and then that file is copied once more. Nothing is
+flushed to the disk file by file: what a power cut takes has the wrong length afterwards.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass
+from hashlib import md5, sha256
+from pathlib import Path
+from typing import BinaryIO, Self
+
+from etl.fetch.checksum_files import SUMS_FILE, format_sums
+from etl.fetch.feed_files import PART_SUFFIX, FeedFile
+from etl.load.aside import write_aside
+from models.domain.errors import Conflict
+
+RECORD_FILE = ".fetch.jsonl"
+BLOCK_BYTES = 2**20
+
+# Stands in the record for the archive whose unpacking came to its end.
+_UNPACKED = ".unpacked"
+
+
+class Part:
+    """The beginning of a file. Both hashes are of the `size` bytes that are there.
+
+    `continued` tells whether an earlier attempt wrote some of them.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.size = 0
+        self.continued = False
+        self.sha256 = sha256()
+        self.md5 = md5(usedforsecurity=False)
+
+    def read(self) -> None:
+        """Take in what an earlier run wrote."""
+        while block := self._file.read(BLOCK_BYTES):
+            self._count(block)
+        self.go_on()
+
+    def write(self, block: bytes) -> None:
+        """Append."""
+        self._file.write(block)
+        self._count(block)
+
+    def go_on(self) -> None:
+        """What follows is another attempt's."""
+        self.continued = self.size > 0
+
+    def start_over(self) -> None:
+        """Drop what is there."""
+        self._file.truncate(0)
+        self.size = 0
+        self.continued = False
+        self.sha256 = sha256()
+        self.md5 = md5(usedforsecurity=False)
+
+    def _count(self, block: bytes) -> None:
+        self.size += len(block)
+        self.sha256.update(block)
+        self.md5.update(block)
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """A line of the record: which file a copy or a part is of, and its SHA-256 once it is whole."""
+
+    name: str
+    size: int
+    version: str
+    sha256: str
+
+    def is_of(self, file: FeedFile) -> bool:
+        # Without a version nothing tells whether it is the same content.
+        return bool(file.version) and (self.size, self.version) == (file.size, file.version)
+
+
+class Landing:
+    """The folder. Use it as a context: nobody else copies into it meanwhile.
+
+    Raises Conflict where someone does, and OSError for what the system refuses. Opened read-only
+    it writes nothing, and need not be there.
+    """
+
+    def __init__(self, folder: Path, *, read_only: bool) -> None:
+        self._folder = folder
+        self._read_only = read_only
+        self._copies: dict[str, _Copy] = {}
+        self._stack = ExitStack()
+        self._record = -1
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            if not self._read_only:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                _lock(self._folder, stack)
+            self._copies = {copy.name: copy for copy in _read_record(self._folder)}
+            if not self._read_only:
+                self._record = _open_record(self._folder, stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def sha256(self, file: FeedFile) -> str:
+        """The SHA-256 of the copy of this file; empty when there is none that is whole."""
+        copy = self._copies.get(file.name)
+        if copy is None or not copy.is_of(file) or not self._is_intact(copy):
+            return ""
+        return copy.sha256
+
+    def path(self, file: FeedFile) -> Path:
+        """Where the file is, or will be."""
+        return self._folder / file.name
+
+    def waiting(self, file: FeedFile) -> int:
+        """How many bytes of the file are there as a part that can be continued."""
+        copy = self._copies.get(file.name)
+        if copy is None or not copy.is_of(file):
+            return 0
+        with suppress(FileNotFoundError):
+            size = self._part(file.name).stat().st_size
+            return size if size <= file.size else 0
+        return 0
+
+    @contextmanager
+    def part(self, file: FeedFile) -> Iterator[Part]:
+        """The file's part to write to: what is there of the same version, else a new one."""
+        path = self._part(file.name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not self.waiting(file):
+            # In this order a part is never taken for one of another version.
+            path.unlink(missing_ok=True)
+            self._note(file, "")
+        with path.open("a+b") as opened:
+            opened.seek(0)
+            part = Part(opened)
+            part.read()
+            yield part
+
+    def discard(self, file: FeedFile) -> None:
+        """Remove the file's part."""
+        self._part(file.name).unlink(missing_ok=True)
+
+    def remove(self, file: FeedFile) -> None:
+        """Remove the file, and its part."""
+        self.discard(file)
+        self.path(file).unlink(missing_ok=True)
+
+    def keep(self, file: FeedFile, digest: str) -> None:
+        """Give the part the file's name; `digest` is its SHA-256."""
+        # Killed in between, the part is there and whole, and the next run does the rest.
+        self._note(file, digest)
+        self._part(file.name).replace(self.path(file))
+
+    def unpacked(self, archive: FeedFile) -> int:
+        """How many files are here of this archive; none unless all are whole."""
+        marker = self._copies.get(_UNPACKED)
+        if marker is None or not marker.is_of(archive):
+            return 0
+        copies = [copy for copy in self._copies.values() if copy is not marker]
+        return len(copies) if all(self._is_intact(copy) for copy in copies) else 0
+
+    def finish(self, files: Iterable[FeedFile], archive: FeedFile | None = None) -> None:
+        """Write SHA256SUMS for these files, all whole by now, and forget others.
+
+        `archive` is what they were unpacked from, which is not needed any more.
+        """
+        copies = [self._copies[file.name] for file in files]
+        sums = {copy.name: copy.sha256 for copy in copies}
+        write_aside(self._folder / SUMS_FILE, format_sums(sums))
+        if archive is not None:
+            copies.append(_Copy(_UNPACKED, archive.size, archive.version, ""))
+        write_aside(self._folder / RECORD_FILE, "".join(map(_line, copies)))
+
+    def _part(self, name: str) -> Path:
+        return self._folder / f"{name}{PART_SUFFIX}"
+
+    def _is_intact(self, copy: _Copy) -> bool:
+        with suppress(FileNotFoundError):
+            size = (self._folder / copy.name).stat().st_size
+            return bool(copy.sha256) and size == copy.size and not self._part(copy.name).exists()
+        return False
+
+    def _note(self, file: FeedFile, digest: str) -> None:
+        copy = _Copy(file.name, file.size, file.version, digest)
+        self._copies[file.name] = copy
+        # One call, which appends: whole lines from any thread, and at once the system's to keep.
+        os.write(self._record, _line(copy).encode())
+
+
+def _lock(folder: Path, stack: ExitStack) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    stack.callback(os.close, descriptor)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise Conflict(f"Another fetch into {folder} is under way.") from error
+
+
+def _read_record(folder: Path) -> Iterator[_Copy]:
+    with suppress(FileNotFoundError), (folder / RECORD_FILE).open("rb") as record:
+        for line in record:
+            # A line that was cut short is as good as none.
+            with suppress(ValueError, TypeError):
+                yield _Copy(**json.loads(line))
+
+
+def _open_record(folder: Path, stack: ExitStack) -> int:
+    flags = os.O_CREAT | os.O_RDWR | os.O_APPEND
+    record = os.open(folder / RECORD_FILE, flags, 0o666)
+    stack.callback(os.close, record)
+    # What was cut short must not take the next line with it.
+    os.write(record, b"\n")
+    return record
+
+
+def _line(copy: _Copy) -> str:
+    return json.dumps(asdict(copy)) + "\n"

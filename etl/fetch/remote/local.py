@@ -1,0 +1,38 @@
+"""A folder or an archive on this machine."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from etl.fetch.remote.remote import Remote
+from models.domain.errors import InvalidFeed
+from models.domain.urls import is_url, redact
+
+
+class LocalRemote(Remote):
+    """A path, or a `file://` URL."""
+
+    def __init__(self, source: str) -> None:
+        path = unquote(source.partition("://")[2]) if is_url(source) else source
+        if is_url(source) and not path.startswith("/"):
+            raise InvalidFeed(f"{redact(source)} names a host: a file's URL begins with file:///.")
+        super().__init__(source, str(Path(path).resolve()))
+
+    def _connect(self) -> fsspec.AbstractFileSystem:
+        return LocalFileSystem()
+
+    def _version(self, info: Mapping[str, Any]) -> str:
+        return str(info["mtime"])
+
+    def _list(self, path: str) -> Iterator[tuple[Mapping[str, Any], str]]:
+        for info, name in super()._list(path):
+            if info["islink"]:
+                with self._explained(name) as filesystem:
+                    yield filesystem.info(os.path.realpath(info["name"])), name
+            else:
+                yield info, name

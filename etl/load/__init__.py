@@ -1,0 +1,1 @@
+"""Put a clean feed where it belongs."""

@@ -1,0 +1,163 @@
+"""A cleaned feed: `products.parquet`, `images.parquet`, `rejects.csv`, and `photos/` as they rest.
+
+`marketlens clean` writes it, on whatever machine has the cores; `marketlens seed` takes it in.
+"""
+
+import csv
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from db.catalogue.listing_photos import PhotoData
+from db.catalogue.listings import ListingData
+from db.statements import chunks
+from db.store.photo_store import PhotoStore
+from etl.clean.feed import TableRows
+from etl.clean.feed_tables import PRODUCTS
+from etl.clean.staging import PRODUCTS_FILE as STAGED_PRODUCTS
+from etl.clean.staging import PRODUCTS_SCHEMA, read_listings, read_rows
+from etl.clean.uuids import canonical_id, is_id
+from etl.load.aside import aside
+from etl.load.sink import IsListed
+from etl.photos.prepare import FeedPhoto, PreparedPhoto
+from models.domain.errors import InvalidFeed, NotFound
+
+PRODUCTS_FILE = "products.parquet"
+IMAGES_FILE = "images.parquet"
+REJECTS_FILE = "rejects.csv"
+REPORT_FILE = "report.json"
+PHOTO_FOLDER = "photos"
+
+# A photo that could not be used has a reason instead of a digest.
+IMAGES_SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("product_id", pa.string()),
+        ("sha256", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("reason", pa.string()),
+    ]
+)
+
+PHOTOS_KEY = b"marketlens.photos"
+KNOWN, UNKNOWN = b"known", b"unknown"
+
+
+class CleanedFolder:
+    """The cleaned feed in a folder, to read."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._products = folder / PRODUCTS_FILE
+        self._images = folder / IMAGES_FILE
+        self._rejects = folder / REJECTS_FILE
+        self._photos = folder / PHOTO_FOLDER
+        self._store = PhotoStore(str(self._photos))
+
+    def exists(self) -> bool:
+        """Whether there is one."""
+        return all(file.is_file() for file in (self._products, self._images, self._rejects))
+
+    def has_photos(self) -> bool:
+        """Whether anything is known of photos: the feed had a folder of them, and ours is here."""
+        metadata = pq.read_schema(self._images).metadata
+        return metadata.get(PHOTOS_KEY) == KNOWN and self._photos.is_dir()
+
+    def rows(self) -> TableRows:
+        """How many rows it has. Raises InvalidFeed when it can't be read, or is another's."""
+        return TableRows(
+            self._count(self._products, PRODUCTS_SCHEMA), self._count(self._images, IMAGES_SCHEMA)
+        )
+
+    def _count(self, path: Path, schema: pa.Schema) -> int:
+        try:
+            with pq.ParquetFile(path) as file:
+                if file.schema_arrow.equals(schema):
+                    rows: int = file.metadata.num_rows
+                    return rows
+        except (OSError, pa.ArrowException) as error:
+            raise InvalidFeed(f"{path} can't be read.") from error
+        raise InvalidFeed(f"{path} was not written by this release: clean the feed again.")
+
+    def listings(self) -> Iterator[ListingData]:
+        """The listings, in the feed's order."""
+        return read_listings(self._products)
+
+    def listed_ids(self) -> Iterator[list[str]]:
+        """The ids of all products that the feed listed, those of rejected rows included."""
+        for rows in chunks(read_rows(self._products, ["id"])):
+            yield [row["id"] for row in rows]
+        with self._rejects.open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                if row["file"] == PRODUCTS.name and is_id(row["id"]):
+                    yield [canonical_id(row["id"])]
+
+    def photos(self, store: PhotoStore | None) -> Iterator[PreparedPhoto]:
+        """The photos in the order of `listings`, copied into the store if there is one.
+
+        They are as photos rest, and stay so: standardising them again would cost quality.
+        """
+        for row, image in enumerate(read_rows(self._images), start=2):
+            source = FeedPhoto(row, image["id"], image["product_id"], self._folder)
+            if image["sha256"] is None:
+                yield PreparedPhoto(source, None, image["reason"])
+            else:
+                photo = PhotoData(image["sha256"], image["width"], image["height"])
+                yield self._copy(source, photo, store)
+
+    def _copy(self, source: FeedPhoto, photo: PhotoData, store: PhotoStore | None) -> PreparedPhoto:
+        try:
+            data = self._store.get(photo.sha256)
+        except NotFound as error:
+            return PreparedPhoto(source, None, str(error))
+        if sha256(data).hexdigest() != photo.sha256:
+            return PreparedPhoto(source, None, "The photo is not the one that was cleaned.")
+        if store is not None:
+            store.put(data)
+        return PreparedPhoto(source, photo)
+
+
+class CleanedWriter:
+    """The sink that completes a cleaned folder out of the folder of a staging area."""
+
+    def __init__(self, folder: Path, staging: Path) -> None:
+        self._staged = staging / STAGED_PRODUCTS
+        self._products = folder / PRODUCTS_FILE
+        self._images = folder / IMAGES_FILE
+        self._photos = folder / PHOTO_FOLDER
+
+    def start(self, images: int | None) -> None:
+        """Begin anew: until the end, the folder is no clean feed."""
+        self._images.unlink(missing_ok=True)
+        if images is not None:
+            self._photos.mkdir(exist_ok=True)
+        known = KNOWN if images is not None else UNKNOWN
+        schema = IMAGES_SCHEMA.with_metadata({PHOTOS_KEY: known})
+        self._writer = pq.ParquetWriter(aside(self._images), schema)
+
+    def load(self, listings: Sequence[ListingData], photos: Sequence[PreparedPhoto] | None) -> None:
+        """Write the photos; the listings are in the staging area's file already."""
+        del listings
+        rows = [
+            {
+                "id": photo.source.id,
+                "product_id": photo.source.listing_id,
+                "sha256": photo.data and photo.data.sha256,
+                "width": photo.data and photo.data.width,
+                "height": photo.data and photo.data.height,
+                "reason": photo.reason or None,
+            }
+            for photo in photos or ()
+        ]
+        self._writer.write_table(pa.Table.from_pylist(rows, IMAGES_SCHEMA))
+
+    def end(self, is_listed: IsListed) -> None:
+        """Put both files in place, the images last."""
+        del is_listed
+        self._writer.close()
+        self._staged.replace(self._products)
+        aside(self._images).replace(self._images)

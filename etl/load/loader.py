@@ -1,0 +1,244 @@
+"""Put clean listings and their photos into the database, with the jobs that will embed them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from db.catalogue.categories import category_ids, with_parents
+from db.catalogue.listing_photos import (
+    PhotoData,
+    ensure_photos,
+    photos_shown,
+    set_photos,
+    stored_photos,
+)
+from db.catalogue.listings import (
+    ListingData,
+    Upserted,
+    Written,
+    compare_listings,
+    feed_size,
+    upsert_listings,
+)
+from db.session import Database
+from db.tables import Job
+from etl.load.prune import count_gone, prune
+from etl.load.sink import IsListed
+from etl.photos.prepare import PreparedPhoto
+from workers.queue.embed_jobs import EmbedJobs
+
+# A feed that has lost more than this has more likely been cut short than sold out.
+USUAL_LOSS = 0.5
+
+
+@dataclass
+class Loaded:
+    """What a load has written, or would write.
+
+    `listings` counts one whose photos changed as updated. `categories` and `photos` count new rows,
+    `pruned` listings that were taken out, `queued` photos that are to be embedded. `problems` are
+    sentences.
+    """
+
+    listings: Written = field(default_factory=Written)
+    categories: int = 0
+    photos: int = 0
+    pruned: int = 0
+    queued: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Which feed is loaded, and what may be taken away: listings, and most of what there is."""
+
+    feed: str
+    prune: bool = False
+    force: bool = False
+
+
+class _LossGuard:
+    """Decides by a feed's size before the load how much of it may be gone after."""
+
+    def __init__(self, database: Database, rules: Rules, loaded: Loaded) -> None:
+        self._database = database
+        self._rules = rules
+        self._loaded = loaded
+        self._listings = 0
+        self.photos_stay = False
+
+    def start(self, images: int | None) -> None:
+        """Measure the feed before it is loaded."""
+        with self._database.read() as session:
+            self._listings, photos = feed_size(session, self._rules.feed)
+        if images is not None and self._unbelievable(photos - images, photos):
+            self.photos_stay = True
+            self._loaded.problems.append(
+                f"The feed lists {images:,} images, its listings have {photos:,} photos. Photos "
+                "were left as they are: if that is right, seed again with --force."
+            )
+
+    def may_prune(self, is_listed: IsListed) -> bool:
+        """Whether to take listings out; that there would be too many is noted as a problem."""
+        if not self._rules.prune:
+            return False
+        gone = count_gone(self._database, self._rules.feed, is_listed)
+        if self._unbelievable(gone, self._listings):
+            self._loaded.problems.append(
+                f"{gone:,} of {self._listings:,} listings are not in the feed any more. None was "
+                "taken out: if that is right, prune again with --force."
+            )
+            return False
+        return gone > 0
+
+    def _unbelievable(self, lost: int, of: int) -> bool:
+        return lost > of * USUAL_LOSS and not self._rules.force
+
+
+class Loader:
+    """Writes a feed, a transaction at a time. What is already as the feed says is not written."""
+
+    def __init__(
+        self,
+        database: Database,
+        embed_jobs: EmbedJobs,
+        rules: Rules,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.loaded = Loaded()
+        self._database = database
+        self._embed_jobs = embed_jobs
+        self._rules = rules
+        self._clock = clock
+        self._guard = _LossGuard(database, rules, self.loaded)
+
+    def start(self, images: int | None) -> None:
+        """Look up what the feed has been, and what earlier runs have left to be embedded."""
+        self._guard.start(images)
+        self._embed_jobs.start()
+
+    def load(self, listings: Sequence[ListingData], photos: Sequence[PreparedPhoto] | None) -> None:
+        """Write listings with exactly these photos, in this order, and queue their embedding.
+
+        Listings, photos and jobs are one transaction: accepted means that all of it is stored. A
+        listing one of whose photos can't be used now keeps those it has, behind the usable ones.
+        Without `photos`, those that the listings have stay.
+        """
+        now = self._clock()
+        accepted: list[Job] = []
+        new_photos = 0
+        rearranged: set[UUID] = set()
+        with self._database.write() as session:
+            new_categories = _unknown_categories(session, listings)
+            upserted = upsert_listings(session, listings, now, feed=self._rules.feed)
+            if photos is not None and not self._guard.photos_stay:
+                shown = _Shown(listings, photos)
+                known = stored_photos(session, shown.distinct)
+                new_photos = len(shown.distinct.keys() - known.keys())
+                ids = ensure_photos(session, list(shown.distinct.values()), now)
+                accepted = self._embed_jobs.accept(session, ids.values())
+                rearranged = set_photos(
+                    session,
+                    {
+                        listing_id: [ids[photo.sha256] for photo in of_listing]
+                        for listing_id, of_listing in shown.by_listing.items()
+                    },
+                    keep=shown.in_doubt,
+                )
+        self.loaded.listings += _written(upserted, rearranged)
+        self.loaded.categories += len(new_categories)
+        self.loaded.photos += new_photos
+        self._embed_jobs.publish(accepted)
+        self.loaded.queued = self._embed_jobs.queued
+
+    def end(self, is_listed: IsListed) -> None:
+        """Queue what else is to be embedded; take out what the feed lists no more, if asked to."""
+        self._embed_jobs.queue_missing()
+        self.loaded.queued = self._embed_jobs.queued
+        if self._guard.may_prune(is_listed):
+            self.loaded.pruned = prune(
+                self._database, self._rules.feed, is_listed, clock=self._clock
+            )
+
+
+class Rehearsal:
+    """Counts what a `Loader` would write. Reads only."""
+
+    def __init__(self, database: Database, rules: Rules) -> None:
+        self.loaded = Loaded()
+        self._database = database
+        self._rules = rules
+        self._guard = _LossGuard(database, rules, self.loaded)
+        self._categories: set[str] = set()
+        # Digests and not their text: a first seed of a million photos is rehearsed, too.
+        self._photos: set[bytes] = set()
+
+    def start(self, images: int | None) -> None:
+        """Look up what the feed has been."""
+        self._guard.start(images)
+
+    def load(self, listings: Sequence[ListingData], photos: Sequence[PreparedPhoto] | None) -> None:
+        """Compare listings and photos with the database."""
+        rearranged: set[UUID] = set()
+        with self._database.read() as session:
+            compared = compare_listings(session, listings, feed=self._rules.feed)
+            self._categories |= _unknown_categories(session, listings)
+            if photos is not None and not self._guard.photos_stay:
+                shown = _Shown(listings, photos)
+                new = shown.distinct.keys() - stored_photos(session, shown.distinct).keys()
+                self._photos.update(map(bytes.fromhex, new))
+                rearranged = shown.rearranged(photos_shown(session, shown.by_listing))
+        self.loaded.listings += _written(compared, rearranged)
+        self.loaded.categories = len(self._categories)
+        self.loaded.photos = self.loaded.queued = len(self._photos)
+
+    def end(self, is_listed: IsListed) -> None:
+        """Count what would be taken out."""
+        if self._guard.may_prune(is_listed):
+            self.loaded.pruned = count_gone(self._database, self._rules.feed, is_listed)
+
+
+class _Shown:
+    """The usable photos of a batch of listings, also of those that have none.
+
+    `in_doubt` are the listings of which a photo can't be used now, which may pass.
+    """
+
+    def __init__(self, listings: Sequence[ListingData], photos: Sequence[PreparedPhoto]) -> None:
+        self.by_listing: dict[UUID, list[PhotoData]] = {listing.id: [] for listing in listings}
+        self.distinct: dict[str, PhotoData] = {}
+        self.in_doubt: set[UUID] = set()
+        for photo in photos:
+            listing_id = UUID(photo.source.listing_id)
+            if photo.data is None:
+                self.in_doubt.add(listing_id)
+            else:
+                self.by_listing[listing_id].append(photo.data)
+                self.distinct[photo.data.sha256] = photo.data
+
+    def rearranged(self, before: Mapping[UUID, Sequence[str]]) -> set[UUID]:
+        """The listings whose photos would change, as `set_photos` changes them."""
+        changed: set[UUID] = set()
+        for listing_id, photos in self.by_listing.items():
+            had = before.get(listing_id, [])
+            stated = [photo.sha256 for photo in photos]
+            wanted = [*stated, *had] if listing_id in self.in_doubt else stated
+            if list(dict.fromkeys(wanted)) != list(had):
+                changed.add(listing_id)
+        return changed
+
+
+def _written(upserted: Upserted, rearranged: set[UUID]) -> Written:
+    also_updated = len(rearranged & upserted.unchanged)
+    written = upserted.written
+    return Written(
+        written.created, written.updated + also_updated, written.unchanged - also_updated
+    )
+
+
+def _unknown_categories(session: Session, listings: Sequence[ListingData]) -> set[str]:
+    paths = with_parents(listing.category for listing in listings if listing.category)
+    return set(paths) - category_ids(session, paths).keys()

@@ -1,0 +1,130 @@
+"""The whole intake: from a source to a sink. Running it again finishes what was begun."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from db.catalogue.categories import CATEGORY_SEPARATOR, with_parents
+from db.catalogue.listings import ListingData
+from db.catalogue.places import Coordinates
+from etl.clean.feed_tables import IMAGES, PRODUCTS
+from etl.clean.rejects import Reject, Rejects, Tally
+from etl.load.sink import Sink
+from etl.load.sources import Source, Workplace, open_source
+from etl.photos.prepare import PreparedPhoto
+from etl.report import CategoryCount, IntakeReport
+from models.domain.errors import InvalidFeed
+
+# A batch ends with whichever is reached first. Photos are what takes time: few of them, so that
+# the first are being embedded while the last are still being cleaned.
+LISTINGS_PER_BATCH = 2_000
+PHOTOS_PER_BATCH = 256
+
+Item = TypeVar("Item")
+
+
+class Stage(StrEnum):
+    """What an intake is busy with: `tables` counts bytes, the others rows."""
+
+    TABLES = "tables"
+    PHOTOS = "photos"
+    LISTINGS = "listings"
+
+
+OnProgress = Callable[[Stage, int, int], None]
+"""Called with a stage, how much of it is done, and how much there is to do."""
+
+Locate = Callable[[Collection[str]], Mapping[str, Coordinates | None]]
+"""Where places are, by their names; None where that is not known."""
+
+
+def seed(
+    folder: Path, sink: Sink, place: Workplace, *, locate: Locate, on_progress: OnProgress
+) -> IntakeReport:
+    """Take in the feed in this folder, cleaned already or not.
+
+    Raises InvalidFeed when a table can't be read, before anything is taken in. A row or a photo
+    that can't be used is rejected by itself. What a killed run had taken in stays; the next run
+    goes on from there.
+    """
+    photos_accepted = 0
+    categories: set[str] = set()
+    with (
+        Rejects(place.rejects) as rejects,
+        open_source(folder, place, rejects, partial(on_progress, Stage.TABLES)) as source,
+    ):
+        # A photo folder that is not there says nothing of photos: it may not have been copied.
+        sink.start(source.images if source.has_photos else None)
+        for listings, photos in _batches(source, on_progress):
+            refused = [_reject(photo) for photo in photos if photo.data is None]
+            rejects.add(refused)
+            sink.load(_located(listings, locate), photos if source.has_photos else None)
+            photos_accepted += len(photos) - len(refused)
+            categories.update(with_parents(item.category for item in listings if item.category))
+        # Before the sink's end: whoever reads a cleaned folder relies on its rejects.
+        rejects.finish()
+        sink.end(source.is_listed)
+    return IntakeReport(
+        products=Tally(source.rows.products, source.products, rejects.count(PRODUCTS.name)),
+        photos=Tally(source.rows.images, photos_accepted, rejects.count(IMAGES.name)),
+        categories=_count(categories),
+        reasons=rejects.reasons,
+        notes=source.notes,
+    )
+
+
+def _batches(
+    source: Source, on_progress: OnProgress
+) -> Iterator[tuple[list[ListingData], list[PreparedPhoto]]]:
+    """Listings with their photos; both come in the same order."""
+    prepared = _counted(source.photos, Stage.PHOTOS, source.images, on_progress)
+    batch: list[ListingData] = []
+    photos: list[PreparedPhoto] = []
+    usable = 0
+    coming = next(prepared, None)
+    for listing in _counted(source.listings, Stage.LISTINGS, source.products, on_progress):
+        batch.append(listing)
+        while coming is not None and coming.source.listing_id == str(listing.id):
+            photos.append(coming)
+            usable += coming.data is not None
+            coming = next(prepared, None)
+        if len(batch) >= LISTINGS_PER_BATCH or usable >= PHOTOS_PER_BATCH:
+            yield batch, photos
+            batch, photos, usable = [], [], 0
+    if batch:
+        yield batch, photos
+    if coming is not None:
+        # Only a cleaned folder that somebody has put together of two can come to this.
+        raise InvalidFeed("There are photos of products that are not there.")
+
+
+def _counted(
+    items: Iterable[Item], stage: Stage, total: int, on_progress: OnProgress
+) -> Iterator[Item]:
+    for done, item in enumerate(items, start=1):
+        on_progress(stage, done, total)
+        yield item
+
+
+def _located(listings: Sequence[ListingData], locate: Locate) -> list[ListingData]:
+    """The listings, with the degrees of their places where the feed has none."""
+    names = {item.location for item in listings if item.location and item.latitude is None}
+    known = locate(names)
+    return [
+        replace(item, latitude=found.latitude, longitude=found.longitude)
+        if item.latitude is None and (found := known.get(item.location or ""))
+        else item
+        for item in listings
+    ]
+
+
+def _reject(photo: PreparedPhoto) -> Reject:
+    return Reject(IMAGES.name, photo.source.row, photo.source.id, "photo", photo.reason)
+
+
+def _count(categories: Iterable[str]) -> CategoryCount:
+    depths = [path.count(CATEGORY_SEPARATOR) for path in categories]
+    return CategoryCount(root=depths.count(0), sub=len(depths) - depths.count(0))

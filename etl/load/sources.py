@@ -1,0 +1,122 @@
+"""Where listings and photos come from: a feed as it was written, or one that was cleaned before."""
+
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from db.catalogue.listings import ListingData
+from db.store.photo_store import PhotoStore
+from etl.clean.feed import OnProgress, TableRows, clean_tables, open_feed
+from etl.clean.feed_tables import PRODUCTS
+from etl.clean.rejects import Rejects
+from etl.clean.staging import Staging
+from etl.load.cleaned_feed import PRODUCTS_FILE as CLEANED_PRODUCTS
+from etl.load.cleaned_feed import CleanedFolder
+from etl.photos.ledger import Ledger
+from etl.photos.prepare import PreparedPhoto, prepare_photos
+from models.domain.errors import InvalidFeed
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """Where an intake keeps things, and what it may use.
+
+    `scratch` is a folder of its own, `ledger` a file that remembers what became of each photo,
+    `rejects` the file in which they are listed. Without a store, photos are tried but not kept.
+    """
+
+    scratch: Path
+    ledger: Path
+    rejects: Path | None
+    store: PhotoStore | None
+    max_photo_bytes: int
+    processes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Clean listings, and their photos in the order of the listings.
+
+    `rows` were read; `products` and `images` of them are to come. Without `has_photos`, nothing is
+    known about photos. `is_listed` tells which of some ids the feed lists, usable or not.
+    """
+
+    rows: TableRows
+    products: int
+    images: int
+    listings: Iterator[ListingData]
+    photos: Iterator[PreparedPhoto]
+    has_photos: bool
+    is_listed: Callable[[Iterable[str]], set[str]]
+    notes: list[str]
+
+
+@contextmanager
+def open_source(
+    folder: Path, place: Workplace, rejects: Rejects, on_progress: OnProgress
+) -> Generator[Source]:
+    """The source in this folder, its tables cleaned. Raises InvalidFeed."""
+    cleaned = CleanedFolder(folder)
+    if cleaned.exists() and (folder / PRODUCTS.name).exists():
+        raise InvalidFeed(
+            f"{folder} holds a feed as it was written and one as it was cleaned: which is meant? "
+            f"Move {PRODUCTS.name} or {CLEANED_PRODUCTS} out of it."
+        )
+    opened = (
+        _cleaned(cleaned, place) if cleaned.exists() else _raw(folder, place, rejects, on_progress)
+    )
+    with opened as source:
+        yield source
+
+
+@contextmanager
+def _raw(
+    folder: Path, place: Workplace, rejects: Rejects, on_progress: OnProgress
+) -> Generator[Source]:
+    feed = open_feed(folder)
+    with Staging(place.scratch) as staging:
+        rows = clean_tables(feed, staging, rejects, on_progress)
+        with (
+            Ledger(place.ledger) as ledger,
+            # Closed, so that its processes end with this block, whatever happens.
+            closing(
+                prepare_photos(
+                    staging.photos(feed.photo_folder),
+                    place.store,
+                    ledger,
+                    max_bytes=place.max_photo_bytes,
+                    processes=place.processes,
+                )
+            ) as photos,
+        ):
+            yield Source(
+                rows=rows,
+                products=staging.products,
+                images=staging.images,
+                listings=staging.listings(),
+                photos=photos,
+                has_photos=feed.photo_folder.is_dir(),
+                is_listed=staging.mentioned_products,
+                notes=feed.notes(),
+            )
+
+
+@contextmanager
+def _cleaned(cleaned: CleanedFolder, place: Workplace) -> Generator[Source]:
+    rows = cleaned.rows()
+    has_photos = cleaned.has_photos()
+    notes = [] if has_photos else ["The cleaned feed has no photos: they are left as they are."]
+    with Staging(place.scratch) as staging:
+        for ids in cleaned.listed_ids():
+            staging.mention(ids)
+        yield Source(
+            rows=rows,
+            products=rows.products,
+            images=rows.images,
+            listings=cleaned.listings(),
+            photos=cleaned.photos(place.store),
+            has_photos=has_photos,
+            is_listed=staging.mentioned_products,
+            notes=notes,
+        )

@@ -1,0 +1,1 @@
+"""A feed's photos, in their standard form."""

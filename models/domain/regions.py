@@ -1,0 +1,51 @@
+"""A part of a photo, so that one thing in it can be searched for."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Self
+
+from PIL import Image
+
+from models.domain.errors import InvalidPhoto
+
+MIN_SIDE: Final = 16
+"""Pixels: encoders see nothing in less."""
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A rectangle of an upright photo, in fractions of its width and height; (0, 0) is top left.
+
+    `x` and `y` are its top left corner, `w` and `h` its size.
+    """
+
+    x: float
+    y: float
+    w: float
+    h: float
+
+    def box(self, width: int, height: int) -> tuple[int, int, int, int]:
+        """Left, upper, right and lower edge in a photo of this size, in pixels.
+
+        Raises InvalidPhoto if that is less than `MIN_SIDE` pixels a side.
+        """
+        left, right = round(self.x * width), min(round((self.x + self.w) * width), width)
+        upper, lower = round(self.y * height), min(round((self.y + self.h) * height), height)
+        if min(right - left, lower - upper) < MIN_SIDE:
+            raise InvalidPhoto(
+                f"The region has {right - left} x {lower - upper} pixels of the photo as it is "
+                f"kept, {width} x {height}; at least {MIN_SIDE} a side are needed."
+            )
+        return left, upper, right, lower
+
+    def crop(self, photo: Image.Image) -> Image.Image:
+        """This part of the photo. Raises as `box` does."""
+        return photo.crop(self.box(photo.width, photo.height))
+
+    def to_payload(self) -> dict[str, Any]:
+        """The region as values that JSON can hold."""
+        return asdict(self)
+
+    @classmethod
+    def from_payload(cls, payload: dict[str, Any]) -> Self:
+        """The region that `to_payload` gave."""
+        return cls(**payload)

@@ -1,0 +1,142 @@
+"""The words every room shares: states, kinds and small frozen values. Standard library only."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+
+class JobType(StrEnum):
+    """What a job does."""
+
+    SEARCH = "search"
+    EMBED = "embed"
+    BATCH = "batch"
+    REINDEX = "reindex"
+    EMBEDDING = "embedding"
+    PREDICTION = "prediction"
+    DUPLICATES = "duplicates"
+
+
+class JobStatus(StrEnum):
+    """Where a job is in its life. Everything but `queued` and `running` is terminal."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def terminal(self) -> bool:
+        """Whether the job will never change again by itself."""
+        return self not in OPEN_STATUSES
+
+
+OPEN_STATUSES = frozenset({JobStatus.QUEUED, JobStatus.RUNNING})
+
+
+class ListingStatus(StrEnum):
+    """Whether a listing can be bought. All but the deleted ones are shown and can be found.
+
+    A search finds the active ones, unless its filter says otherwise.
+    """
+
+    ACTIVE = "active"
+    RESERVED = "reserved"
+    SOLD = "sold"
+    DELETED = "deleted"
+
+
+class GenerationStatus(StrEnum):
+    """Where an index generation is in its life."""
+
+    BUILDING = "building"
+    LIVE = "live"
+    RETIRED = "retired"
+    REMOVED = "removed"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+class Precision(StrEnum):
+    """What an encoder computes in."""
+
+    FLOAT32 = "float32"
+    INT8 = "int8"
+
+
+class EncoderStatus(StrEnum):
+    """What an encoder is to the catalogue. At most one is `active`.
+
+    `registered`: known, no more. `followed`: every photo is embedded by it as by the active one,
+    so that searches can change to it at any time. `active`: searches are made with it. `retired`:
+    let go of, and kept up to date no more.
+    """
+
+    REGISTERED = "registered"
+    FOLLOWED = "followed"
+    ACTIVE = "active"
+    RETIRED = "retired"
+
+
+class Scope(StrEnum):
+    """What an API key may do."""
+
+    SEARCH = "search"
+    WRITE = "write"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderSpec:
+    """What identifies an encoder, without loading it.
+
+    `fingerprint` is the SHA-256 (hex) of everything that shapes a vector: the encoder's name and
+    version, its weights, its transform and its precision. Two vectors may be compared only when
+    their fingerprints are equal. `dimension` is the length of a vector.
+    """
+
+    name: str
+    dimension: int
+    fingerprint: str
+    precision: Precision = Precision.FLOAT32
+
+    @property
+    def label(self) -> str:
+        """A short name for people and folders: `resnet50-1a2b3c4d`, `resnet50-int8-5e6f7a8b`."""
+        kind = "" if self.precision is Precision.FLOAT32 else f"-{self.precision}"
+        return f"{self.name}{kind}-{self.fingerprint[:8]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One photo found by the index; `similarity` is the cosine, in [-1, 1]."""
+
+    photo_id: int
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class ListingMatch:
+    """A listing found, by the photo of it that matches best."""
+
+    listing_id: UUID
+    photo_id: int
+    similarity: float
+
+    @property
+    def place(self) -> tuple[float, int, UUID]:
+        """What listings are ordered by: most similar first, then by photo, then by listing.
+
+        No two listings have the same place, so that a page can start right after any of them.
+        """
+        return -self.similarity, self.photo_id, self.listing_id
+
+
+class Relation(StrEnum):
+    """What a photo is to another one; the closer relation comes first."""
+
+    SAME_PHOTO = "same_photo"
+    """A copy: the same file, or one compressed, scaled, brightened, marked or mirrored."""
+    SAME_ITEM = "same_item"
+    """Likely the same thing, in another photo or a copy that was cropped."""

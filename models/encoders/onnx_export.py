@@ -1,0 +1,130 @@
+"""ResNet-50 from torch to ONNX, and from float32 to int8.
+
+Quantisation is static: the range of every activation is found beforehand, on photos of the
+catalogue. Weights are int8 per output channel, activations uint8 per tensor. What was tried, and
+why it is done so, is in decision 0012.
+"""
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    CalibrationMethod,
+    QuantFormat,
+    QuantType,
+    quant_pre_process,
+    quantize_static,
+)
+
+from models.encoders.onnx import INPUT, OUTPUT
+from models.encoders.resnet50 import build_network
+from models.encoders.specs import ResNet50Transform
+
+# Raise it when the same weights and photos come to give another int8 network.
+RECIPE: Final = 1
+# Of the 53 convolutions, the first loses by far the most to int8: three colours make all there is.
+# It is a thirtieth of the work.
+FLOAT32_CONVOLUTIONS: Final = 1
+
+
+def export_float32(weights: Path, transform: ResNet50Transform, target: Path) -> None:
+    """Write the network with these weights as ONNX, batch norms folded, for batches of any size.
+
+    Takes (photos, 3, crop, crop) normalised pixels, gives (photos, 2048). Raises `WeightsRefused`.
+    """
+    # Laid out plainly: the exporter would write the strides of another layout into the graph.
+    network = build_network(weights).to(memory_format=torch.contiguous_format)
+    example = torch.zeros(2, 3, transform.crop, transform.crop)
+    with warnings.catch_warnings():
+        # The exporter warns of its own insides.
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            network,
+            (example,),
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_shapes=({0: torch.export.Dim("photos")},),
+            dynamo=True,
+            verbose=False,
+        )
+    if program is None:
+        raise RuntimeError("torch exported nothing")
+    onnx.save(_bare(program.model_proto), target)
+
+
+def quantise(
+    float32: Path,
+    batches: Iterable[NDArray[np.float32]],
+    target: Path,
+    *,
+    on_batch: Callable[[], None] = lambda: None,
+) -> None:
+    """Write the int8 form of an exported float32 network, calibrated on pixels.
+
+    Each batch is (photos, 3, crop, crop). `on_batch` is called after each. The same network and
+    pixels give the same file.
+    """
+    with TemporaryDirectory(dir=target.parent) as scratch:
+        prepared = Path(scratch) / "prepared.onnx"
+        quant_pre_process(float32, prepared, skip_symbolic_shape=True)
+        convolutions = [
+            node.name for node in onnx.load(prepared).graph.node if node.op_type == "Conv"
+        ]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            quantize_static(
+                prepared,
+                target,
+                _Reader(batches, on_batch),
+                quant_format=QuantFormat.QDQ,
+                per_channel=True,
+                # Seven bits of weights: with eight, processors without VNNI overflow 16-bit sums,
+                # and one network would give two vectors, by the machine it runs on.
+                reduce_range=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                nodes_to_exclude=convolutions[:FLOAT32_CONVOLUTIONS],
+                calibrate_method=CalibrationMethod.MinMax,
+                # Averaged ranges: one odd photo would widen them, and coarsen every other's steps.
+                extra_options={"CalibMovingAverage": True},
+            )
+    onnx.save(_bare(onnx.load(target)), target)
+
+
+class _Reader(CalibrationDataReader):  # type: ignore[misc] # onnxruntime ships no types
+    """Feeds pixels to the calibrator."""
+
+    def __init__(
+        self, batches: Iterable[NDArray[np.float32]], on_batch: Callable[[], None]
+    ) -> None:
+        self._batches: Iterator[NDArray[np.float32]] = iter(batches)
+        self._on_batch = on_batch
+
+    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+        """The next batch by the input's name; None at the end."""
+        batch = next(self._batches, None)
+        if batch is None:
+            return None
+        self._on_batch()
+        return {INPUT: batch}
+
+
+def _bare(model: Any) -> Any:
+    """The model without what only its making left in it: paths, source lines, versions."""
+    bare = onnx.ModelProto()
+    bare.CopyFrom(model)
+    graph = bare.graph
+    for part in (bare, graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
+        del part.metadata_props[:]
+        part.doc_string = ""
+    # Not needed to run it, and nothing of it would survive quantisation.
+    del graph.value_info[:]
+    return bare

@@ -1,0 +1,193 @@
+"""How much an index loses against exact search, how long one search takes, how much effort pays."""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from models.index.faiss_index import nearest
+from models.index.generation import RECALL_DEPTH, Searchable
+from models.index.plan import IndexPlan
+from models.index.rows import Rows
+from models.index.vectors import cosines
+
+MAX_QUERIES = 512
+# float32 sums of a few thousand products differ by about this much with the order of summation.
+TIE_TOLERANCE = 1e-6
+CANDIDATES = (20, 40, 80, 160, 320, 640)
+"""How many rows to score again for ten that are wanted."""
+# What the tuning sees of recall is off by chance; so sure is it that the target will be met.
+STANDARD_ERRORS = 2.0
+# Reading a vector costs about so much more than reading as many bytes of a list: it is alone.
+ALONE = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """`recall_at_10` in [0, 1] against exact search over `queries` searches, and their times."""
+
+    recall_at_10: float
+    queries: int
+    p50_ms: float
+    p95_ms: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Question:
+    """A photo's vector (dimension,), and the cosines of the photos that are most like it."""
+
+    vector: NDArray[np.float32]
+    photo_id: int
+    best: NDArray[np.float32]
+
+
+def ask(
+    rows: Rows, positions: NDArray[np.int64], beat: Callable[[], None] = lambda: None
+) -> list[Question]:
+    """Ask for what is like the rows at `positions` (n,), by exact search.
+
+    A row does not count for itself: it is as if it were new. `beat` is called after each piece of
+    work.
+    """
+    depth = min(RECALL_DEPTH, len(rows) - 1)
+    if depth < 1:
+        return []
+    vectors = rows.take(positions)
+    best = top_scores(vectors, positions, rows, depth, beat)
+    return [
+        Question(vector, int(photo_id), scores)
+        for vector, photo_id, scores in zip(vectors, rows.ids[positions], best, strict=True)
+    ]
+
+
+def top_scores(
+    queries: NDArray[np.float32],
+    positions: NDArray[np.int64],
+    rows: Rows,
+    k: int,
+    beat: Callable[[], None] = lambda: None,
+) -> NDArray[np.float32]:
+    """The exact `k` highest cosines (q, k) of each query (q, dimension) with all rows but its own.
+
+    Best first; `positions` (q,) are the queries' own.
+    """
+    best = np.full((len(queries), k), -np.inf, dtype=np.float32)
+    start = 0
+    for block in rows.blocks():
+        scores = queries @ block.T
+        own = (positions >= start) & (positions < start + len(block))
+        scores[own, positions[own] - start] = -np.inf
+        scores = np.concatenate([best, scores], axis=1)
+        best = np.partition(scores, -k, axis=1)[:, -k:]
+        start += len(block)
+        beat()
+    return -np.sort(-best, axis=1)
+
+
+def recall_at_k(
+    exact: Sequence[NDArray[np.float32]], found: Iterable[NDArray[np.float32]]
+) -> float:
+    """The share of the best rows that were found, by score, so that ties count as found.
+
+    `exact` holds for each query the scores of the k best rows, `found` the exact scores of the at
+    most k rows that the index returned. Without any, nothing was missed.
+    """
+    wanted = sum(len(best) for best in exact)
+    hits = sum(_hits(best, got) for best, got in zip(exact, found, strict=True))
+    return hits / wanted if wanted else 1.0
+
+
+def measure(
+    searchable: Searchable, questions: Sequence[Question], beat: Callable[[], None] = lambda: None
+) -> Measurement:
+    """Search for the ten best of each question, as a search worker would, and compare."""
+    found, seconds = [], []
+    for question in questions:
+        start = time.perf_counter()
+        best = searchable.best(question.vector, len(question.best) + 1)
+        seconds.append(time.perf_counter() - start)
+        others = best.cosines[best.ids != question.photo_id]
+        found.append(-np.sort(-others)[: len(question.best)])
+        beat()
+    p50, p95 = np.percentile(seconds, [50, 95]) * 1e3 if seconds else (0.0, 0.0)
+    recall = recall_at_k([question.best for question in questions], found)
+    return Measurement(recall, len(questions), float(p50), float(p95))
+
+
+class Tuned(NamedTuple):
+    """How an index is searched for ten, and what that was seen to find."""
+
+    effort: int
+    candidates: int
+    recall_at_10: float
+
+
+def tune(
+    rows: Rows,
+    index: faiss.Index,
+    plan: IndexPlan,
+    questions: Sequence[Question],
+    target: float,
+    beat: Callable[[], None] = lambda: None,
+) -> Tuned:
+    """The cheapest way to search with which recall surely meets `target`, or what finds the most.
+
+    What is cheap is reckoned from bytes read, not timed, so that the same index is always searched
+    in the same way.
+    """
+    per_effort = plan.bytes_of_effort(len(rows))
+    per_candidate = ALONE * rows.at_rest.itemsize * rows.at_rest.shape[1]
+    most = plan.most_effort(len(rows))
+    best: Tuned | None = None
+    good: Tuned | None = None
+    cost = math.inf
+    for effort in _efforts(most):
+        if effort * per_effort >= cost:
+            break
+        for candidates, recall, error in _recalls(rows, index, questions, effort, beat):
+            tried = Tuned(effort, candidates, recall)
+            if best is None or recall > best.recall_at_10:
+                best = tried
+            price = effort * per_effort + candidates * per_candidate
+            if recall - STANDARD_ERRORS * error >= target and price < cost:
+                good, cost = tried, price
+    return good or best or Tuned(most, max(CANDIDATES), 1.0)
+
+
+def _efforts(most: int) -> Iterator[int]:
+    """Each about half as much again as the one before: finer steps hardly save anything."""
+    effort = 1
+    while effort < most:
+        yield effort
+        effort += max(1, effort // 2)
+    yield most
+
+
+def _recalls(
+    rows: Rows,
+    index: faiss.Index,
+    questions: Sequence[Question],
+    effort: int,
+    beat: Callable[[], None],
+) -> Iterator[tuple[int, float, float]]:
+    """For each number of candidates: recall, and how far off that may be by chance."""
+    shares = []
+    for question in questions:
+        positions, _ = nearest(index, question.vector, max(CANDIDATES) + 1, effort)
+        others = positions[rows.ids[positions] != question.photo_id]
+        scores = cosines(rows.take(others), question.vector)
+        shares.append(
+            [_hits(question.best, scores[:count]) / len(question.best) for count in CANDIDATES]
+        )
+        beat()
+    for count, of_each in zip(CANDIDATES, np.array(shares).T, strict=False):
+        yield count, float(of_each.mean()), float(of_each.std() / math.sqrt(len(of_each)))
+
+
+def _hits(best: NDArray[np.float32], found: NDArray[np.float32]) -> int:
+    return int(np.count_nonzero(found >= best.min() - TIE_TOLERANCE))

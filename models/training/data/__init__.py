@@ -1,0 +1,1 @@
+"""What a training learns from: features, pixels, parts of the catalogue."""

@@ -1,0 +1,35 @@
+"""What an encoder sees in photos, computed once and kept."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.encoders.encoder import Encoder, unit_rows
+from models.labels import LabelledPhotos
+from models.photos import decode
+from models.training.data.arrays import Array, OnProgress, PhotoArrays, photo_arrays
+
+
+def features(
+    photos: LabelledPhotos, encoder: Encoder, cache: Path, on_progress: OnProgress
+) -> PhotoArrays:
+    """The vector of each photo, by way of files under `cache`.
+
+    Photos of several listings are embedded once. Killed and called again, it goes on. Vectors are
+    kept in half precision, as the database keeps them. Raises as `Encoder.embed` and
+    `LabelledPhotos.bytes_of` do.
+    """
+
+    def compute(hashes: Sequence[str]) -> Array:
+        return encoder.embed([decode(photos.bytes_of(digest)) for digest in hashes]).astype(
+            np.float16
+        )
+
+    return photo_arrays(cache / encoder.spec.fingerprint, photos.hashes, compute, on_progress)
+
+
+def unit_vectors(kept: PhotoArrays, photos: LabelledPhotos) -> NDArray[np.float32]:
+    """The unit vectors of these photos among those computed, (photos, dimension)."""
+    return unit_rows(kept.take(photos.hashes).astype(np.float32))

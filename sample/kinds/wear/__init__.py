@@ -1,0 +1,1 @@
+"""Things to wear and to care with."""

@@ -1,0 +1,131 @@
+"""Vectors of photos, those that have none to give, and what is still to be embedded."""
+
+from uuid import uuid4
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sqlalchemy import func, select
+
+from db import jobs
+from db.catalogue.listing_photos import (
+    PhotoData,
+    ensure_photos,
+    set_photos,
+)
+from db.catalogue.listings import (
+    ListingData,
+    upsert_listings,
+)
+from db.session import Database
+from db.statements import COPY_FROM_ROWS
+from db.tables import Change, Job
+from db.vectors.embeddings import (
+    add_embeddings,
+    count_live,
+    embedded,
+    having_vector,
+    live_vectors_after,
+    live_vectors_of,
+    open_embed_jobs,
+    photos_to_embed,
+    promised_photos,
+    vector_of_hash,
+)
+from db.vectors.encoders import register_encoder
+from models.domain.types import EncoderSpec, JobType
+from tests.conftest import Clock
+
+ENCODER = EncoderSpec(name="hog", dimension=4, fingerprint="a" * 64)
+SEEN = np.array([0, 1, 0, 0], np.float32)
+NOTHING = np.zeros(4, np.float32)
+
+
+def sha256(number: int) -> str:
+    return f"{number:064x}"
+
+
+def list_photos(database: Database, count: int, clock: Clock) -> list[int]:
+    """A listing of so many photos; gives their ids in order of their hashes."""
+    photos = [PhotoData(sha256(number), 3, 4) for number in range(count)]
+    listing = ListingData(uuid4(), "A thing")
+    with database.write() as session:
+        upsert_listings(session, [listing], clock())
+        ids = ensure_photos(session, photos, clock())
+        photo_ids = [ids[photo.sha256] for photo in photos]
+        set_photos(session, {listing.id: photo_ids})
+    return photo_ids
+
+
+def add(database: Database, vectors: dict[int, NDArray[np.float32]], clock: Clock) -> int:
+    """Store vectors; gives the encoder's id."""
+    with database.write() as session:
+        encoder_id = register_encoder(session, ENCODER, clock())
+        add_embeddings(session, encoder_id, vectors)
+    return encoder_id
+
+
+def promise(database: Database, photo_ids: list[int], clock: Clock) -> Job:
+    with database.write() as session:
+        payload = {"photo_ids": photo_ids}
+        return jobs.accept(session, JobType.EMBED, payload, job_id=uuid4(), now=clock())
+
+
+def changes(database: Database) -> int:
+    with database.read() as session:
+        return session.scalars(select(func.count()).select_from(Change)).one()
+
+
+@pytest.mark.parametrize("count", [2, COPY_FROM_ROWS])
+def test_a_photo_with_nothing_in_it_is_embedded_and_has_no_vector(
+    any_database: Database, clock: Clock, count: int
+) -> None:
+    seen, *blank = photo_ids = list_photos(any_database, count, clock)
+    before = changes(any_database)
+
+    encoder_id = add(any_database, {seen: SEEN} | dict.fromkeys(blank, NOTHING), clock)
+
+    assert changes(any_database) == before + 1
+    with any_database.read() as session:
+        assert embedded(session, encoder_id, photo_ids) == set(photo_ids)
+        assert photos_to_embed(session, encoder_id) == set()
+        assert having_vector(session, encoder_id, photo_ids) == {seen}
+        assert count_live(session, encoder_id) == 1
+        for ids, vectors in (
+            live_vectors_of(session, encoder_id, photo_ids),
+            live_vectors_after(session, encoder_id, 0),
+        ):
+            assert ids.tolist() == [seen]
+            assert vectors.tolist() == [SEEN.tolist()]
+        assert vector_of_hash(session, encoder_id, sha256(1)) is None
+        found = vector_of_hash(session, encoder_id, sha256(0))
+        assert found is not None
+        assert found.tolist() == SEEN.tolist()
+
+
+def test_the_next_vectors_come_after_photos_without_one(
+    any_database: Database, clock: Clock
+) -> None:
+    first, *blank, last = sorted(list_photos(any_database, 4, clock))
+    encoder_id = add(any_database, {first: SEEN, last: SEEN} | dict.fromkeys(blank, NOTHING), clock)
+    with any_database.read() as session:
+        assert live_vectors_after(session, encoder_id, first)[0].tolist() == [last]
+        assert len(live_vectors_after(session, encoder_id, last)[0]) == 0
+
+
+def test_what_is_to_be_embedded_is_neither_embedded_nor_promised(
+    any_database: Database, clock: Clock
+) -> None:
+    done, promised, dropped, missing = list_photos(any_database, 4, clock)
+    encoder_id = add(any_database, {done: SEEN}, clock)
+    job = promise(any_database, [promised, done], clock)
+    ended = promise(any_database, [dropped], clock)
+    with any_database.write() as session:
+        jobs.cancel(session, ended.id, clock())
+        jobs.accept(session, JobType.REINDEX, {}, job_id=uuid4(), now=clock())
+
+    with any_database.read() as session:
+        assert list(open_embed_jobs(session)) == [(job.id, [promised, done], None)]
+        assert set(promised_photos(session)) == {promised, done}
+        assert photos_to_embed(session, encoder_id) == {dropped, missing}
+        assert photos_to_embed(session, None) == {dropped, missing}

@@ -1,0 +1,53 @@
+from decimal import Decimal
+
+import pytest
+
+from models.domain.limits import is_joke_price, split_location
+
+
+@pytest.mark.parametrize(
+    ("amount", "joke"),
+    [
+        ("0.00", False),
+        ("1.00", False),
+        ("1234.00", False),
+        ("9999.00", False),
+        ("11112.00", False),
+        ("12346.00", False),
+        ("54321.00", False),
+        ("250000.00", False),
+        ("999998.99", False),
+        ("11111.00", True),
+        ("99999.99", True),
+        ("111111.00", True),
+        ("12345.00", True),
+        ("12345.67", True),
+        ("123456.00", True),
+        ("1000000.00", True),
+        ("1234567.00", True),
+        ("999999999999.99", True),
+    ],
+)
+def test_prices_that_nobody_means_are_told_from_dear_ones(amount: str, joke: bool) -> None:
+    assert is_joke_price(Decimal(amount)) is joke
+
+
+@pytest.mark.parametrize(
+    ("location", "place", "county"),
+    [
+        ("Poole, Dorset", "Poole", "Dorset"),
+        ("Cardiff, Cardiff", "Cardiff", "Cardiff"),
+        ("Poole,Dorset", "Poole", "Dorset"),
+        ("Poole", "Poole", None),
+        ("Old Town, Poole, Dorset", "Old Town, Poole", "Dorset"),
+        ("Poole,", "Poole", None),
+        (", Dorset", "Dorset", None),
+        (" , ", None, None),
+        ("", None, None),
+        (None, None, None),
+    ],
+)
+def test_locations_are_a_place_in_a_county(
+    location: str | None, place: str | None, county: str | None
+) -> None:
+    assert split_location(location) == (place, county)

@@ -1,0 +1,180 @@
+"""An exported network gives the vectors of the one it was made of, wherever it runs."""
+
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from models.domain.errors import WeightsRefused
+from models.domain.types import Precision
+from models.encoders.encoder import Encoder, unit_rows
+from models.encoders.library import EncoderLibrary
+from models.encoders.onnx import BATCH, OnnxEncoder
+from models.encoders.onnx_export import export_float32, quantise
+from models.encoders.package import Package, write_package
+from models.encoders.preprocessing import to_pixels
+from models.encoders.resnet50 import ResNet50Encoder
+from models.encoders.specs import ResNet50Transform
+from tests.support.networks import write_weights
+from tests.support.pictures import picture
+
+# Small pictures make the same network quick.
+TRANSFORM = ResNet50Transform.of_size(64)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _threads_as_before() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("export")
+
+
+@pytest.fixture(scope="module")
+def weights(folder: Path) -> Path:
+    return write_weights(folder / "weights.safetensors")
+
+
+@pytest.fixture(scope="module")
+def float32(folder: Path, weights: Path) -> Path:
+    path = folder / "float32.onnx"
+    export_float32(weights, TRANSFORM, path)
+    return path
+
+
+def photos(*seeds: int) -> list[Image.Image]:
+    return [picture(seed, (90 + 7 * seed, 120)) for seed in seeds]
+
+
+def batches() -> Iterator[NDArray[np.float32]]:
+    for start in (100, 104, 108):
+        seeds = range(start, start + 4)
+        yield np.stack([to_pixels(photo, TRANSFORM) for photo in photos(*seeds)])
+
+
+@pytest.fixture(scope="module")
+def int8(folder: Path, float32: Path) -> Path:
+    path = folder / "int8.onnx"
+    quantise(float32, batches(), path)
+    return path
+
+
+def packaged(folder: Path, weights: Path, network: Path, precision: Precision) -> Package:
+    return write_package(
+        folder / "models",
+        weights=weights,
+        transform=TRANSFORM,
+        network=network,
+        precision=precision,
+        facts={},
+    )
+
+
+@pytest.fixture(scope="module", params=["float32", "int8"])
+def package(
+    request: pytest.FixtureRequest, folder: Path, weights: Path, float32: Path, int8: Path
+) -> Package:
+    precision = Precision(request.param)
+    network = int8 if precision is Precision.INT8 else float32
+    return packaged(folder, weights, network, precision)
+
+
+@pytest.fixture(scope="module")
+def encoder(folder: Path, package: Package) -> Encoder:
+    encoder = EncoderLibrary("hog", None, folder / "models").open(package.spec, 2)
+    assert isinstance(encoder, OnnxEncoder)
+    return encoder
+
+
+def test_it_embeds_as_torch_does(encoder: Encoder, weights: Path, package: Package) -> None:
+    plain = write_package(package.folder.parent, weights=weights, transform=TRANSFORM, facts={})
+    reference = ResNet50Encoder(plain.spec, plain.weights, 2, TRANSFORM)
+    shown = photos(*range(6))
+    vectors = encoder.embed(shown)
+    assert vectors.dtype == np.float32
+    assert vectors.flags.c_contiguous
+    expected = reference.embed(shown)
+    cosines = np.sum(vectors * expected, axis=1)
+    if package.spec.precision is Precision.FLOAT32:
+        assert plain.spec == package.spec
+        assert cosines.min() > 1 - 1e-5
+    else:
+        assert plain.spec != package.spec
+        assert cosines.max() < 1 - 1e-5
+        # An untrained network finds all photos alike: what tells them apart must survive.
+        apart, kept = (unit_rows(rows - expected.mean(axis=0)) for rows in (expected, vectors))
+        assert np.sum(apart * kept, axis=1).mean() > 0.7
+
+
+def test_a_vector_does_not_depend_on_its_neighbours(encoder: Encoder) -> None:
+    shown = photos(*range(BATCH + 3))
+    together = encoder.embed(shown)
+    alone = np.concatenate([encoder.embed([photo]) for photo in shown])
+    np.testing.assert_allclose(together, alone, atol=2e-6)
+
+
+def test_no_photos_give_no_vectors(encoder: Encoder) -> None:
+    assert encoder.embed([]).shape == (0, 2048)
+
+
+def test_another_file_in_the_networks_place_is_refused(package: Package, tmp_path: Path) -> None:
+    other = tmp_path / "other.onnx"
+    other.write_bytes(b"not what was packaged")
+    assert package.network_sha256
+    encoder = OnnxEncoder(package.spec, other, package.network_sha256, TRANSFORM, 1)
+    with pytest.raises(WeightsRefused, match="hash"):
+        encoder.load()
+
+
+@pytest.mark.parametrize("content", [b"", b"no network", b"\x08\x07" * 300])
+def test_what_is_no_network_is_refused(package: Package, tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "x.onnx"
+    path.write_bytes(content)
+    encoder = OnnxEncoder(package.spec, path, sha256(content).hexdigest(), TRANSFORM, 1)
+    with pytest.raises(WeightsRefused, match="not a network"):
+        encoder.load()
+
+
+def test_the_same_photos_give_the_same_network(int8: Path, float32: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again.onnx"
+    quantise(float32, batches(), again)
+    assert again.read_bytes() == int8.read_bytes()
+
+
+def test_other_photos_give_another_network(int8: Path, float32: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.onnx"
+    quantise(float32, [batch / np.float32(2) for batch in batches()], other)
+    assert other.read_bytes() != int8.read_bytes()
+
+
+def test_nothing_of_this_machine_is_in_the_files(int8: Path, float32: Path) -> None:
+    for path in (int8, float32):
+        content = path.read_bytes()
+        assert b"site-packages" not in content
+        assert str(Path.cwd()).encode() not in content
+
+
+def test_all_but_the_first_convolution_are_int8_with_seven_bits(int8: Path) -> None:
+    graph = onnx.load(int8).graph
+    tensors = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    made_by = {output: node for node in graph.node for output in node.output}
+    convolutions = [node for node in graph.node if node.op_type == "Conv"]
+    assert len(convolutions) == 53
+    in_float = [node for node in convolutions if node.input[1] in tensors]
+    assert in_float == convolutions[:1]
+    for node in convolutions[1:]:
+        dequantise = made_by[node.input[1]]
+        stored, scales = (tensors[name] for name in dequantise.input[:2])
+        assert stored.dtype == np.int8
+        assert abs(stored.astype(int)).max() <= 64
+        assert scales.shape == (stored.shape[0],)

@@ -1,0 +1,307 @@
+"""What workers tell of a photo: its vector, what it likely shows, what it may cost."""
+
+import io
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from sqlalchemy import update
+
+from db.catalogue.listings import ListingData, delete_listing, upsert_listings
+from db.tables import Job, Photo
+from db.vectors.embeddings import vector_of_hash
+from models.domain.errors import InvalidPhoto, NotFound, NothingIndexed
+from models.domain.types import JobType
+from models.head import CategoryHead, head_path
+from models.near_duplicates import LOOKALIKES
+from models.photos import decode, standardise
+from tests.support.pictures import jpeg, picture
+from tests.workers.conftest import Workshop
+from tests.workers.jobs.test_search import grey, listed
+from workers.jobs.answers import NEIGHBOURS
+from workers.jobs.embed import NOTHING_SEEN
+
+
+def stored_photo(workshop: Workshop, photo: bytes) -> str:
+    """The SHA-256 of a photo that was sent."""
+    return workshop.runtime.store.put(standardise(photo).data)
+
+
+def ask_embedding(workshop: Workshop, photo: bytes) -> Job:
+    return workshop.do(JobType.EMBEDDING, {"photo": stored_photo(workshop, photo)})
+
+
+def ask_prediction(workshop: Workshop, asked: bytes | UUID, top: int = 5) -> Job:
+    about = (
+        {"listing_id": str(asked)}
+        if isinstance(asked, UUID)
+        else {"photo": stored_photo(workshop, asked)}
+    )
+    return workshop.do(JobType.PREDICTION, {**about, "top": top})
+
+
+def embedding(workshop: Workshop, photo: bytes) -> dict[str, Any]:
+    """What the job gives."""
+    job = ask_embedding(workshop, photo)
+    assert job.result, (job.error_code, job.error_detail)
+    return job.result
+
+
+def prediction(workshop: Workshop, asked: bytes | UUID, top: int = 5) -> dict[str, Any]:
+    """What the job gives."""
+    job = ask_prediction(workshop, asked, top)
+    assert job.result, (job.error_code, job.error_detail)
+    return job.result
+
+
+def offered(
+    workshop: Workshop,
+    seed: int,
+    category: str | None = None,
+    price: int | None = None,
+    currency: str = "GBP",
+) -> UUID:
+    """An embedded listing with a drawn picture, filed and priced."""
+    listing_id = listed(workshop, seed)
+    stated = ListingData(
+        listing_id,
+        f"Thing {seed}",
+        category=category,
+        price=None if price is None else Decimal(price),
+        currency=None if price is None else currency,
+    )
+    with workshop.database.write() as session:
+        upsert_listings(session, [stated], workshop.now())
+    return listing_id
+
+
+def saved(photo: Image.Image, quality: int = 90) -> bytes:
+    file = io.BytesIO()
+    photo.save(file, "JPEG", quality=quality)
+    return file.getvalue()
+
+
+def vector(workshop: Workshop, photo: bytes) -> NDArray[np.float32]:
+    (row,) = workshop.encoder.embed([decode(standardise(photo).data)])
+    return np.asarray(row, np.float32)
+
+
+def give_head(workshop: Workshop, **photos: bytes) -> CategoryHead:
+    """Keep a head among the models that knows each of its categories by one photo."""
+    weight = np.stack([vector(workshop, photo) for photo in photos.values()])
+    bias = np.zeros(len(photos), np.float32)
+    spec = workshop.encoder.spec
+    head = CategoryHead(tuple(photos), weight, bias, 0.1, spec.fingerprint)
+    head.save(head_path(workshop.runtime.config.models_dir, spec))
+    return head
+
+
+def test_an_embedding_is_the_encoders_unit_vector(workshop: Workshop) -> None:
+    result = embedding(workshop, jpeg(1))
+    spec = workshop.encoder.spec
+    assert (result["encoder"], result["fingerprint"]) == (spec.label, spec.fingerprint)
+    assert result["dimension"] == len(result["embedding"]) == spec.dimension
+    assert np.linalg.norm(result["embedding"]) == pytest.approx(1, abs=1e-4)
+    assert result["embedding"] == pytest.approx(vector(workshop, jpeg(1)).tolist(), abs=1e-6)
+    assert {"queue", "decode", "embed", "total"} <= set(result["took_ms"])
+
+
+def test_of_a_photo_in_the_catalogue_it_is_the_vector_stored_there(workshop: Workshop) -> None:
+    before = embedding(workshop, jpeg(1))
+    listed(workshop, 1)
+    calls = workshop.encoder.embedded
+    after = embedding(workshop, jpeg(1))
+    assert workshop.encoder.embedded == calls
+    with workshop.database.read() as session:
+        sha256 = standardise(jpeg(1)).sha256
+        stored = vector_of_hash(session, workshop.encoder_id, sha256)
+    assert stored is not None
+    assert after["embedding"] == pytest.approx(stored.tolist(), abs=1e-6)
+    # Half precision keeps 11 bits of each number.
+    assert before["embedding"] == pytest.approx(after["embedding"], rel=2**-10, abs=1e-6)
+
+
+def test_a_photo_with_nothing_in_it_has_no_embedding_and_no_prediction(workshop: Workshop) -> None:
+    offered(workshop, 1, "Bags")
+    for job in (ask_embedding(workshop, grey()), ask_prediction(workshop, grey())):
+        assert (job.error_code, job.error_detail) == (InvalidPhoto.code, NOTHING_SEEN)
+
+
+def test_without_a_head_the_nearest_listings_vote(workshop: Workshop) -> None:
+    offered(workshop, 1, "Bags / Totes")
+    offered(workshop, 2, "Bags / Satchels")
+    offered(workshop, 3, "Toys / Bears")
+    offered(workshop, 4)
+    result = prediction(workshop, jpeg(1))
+    assert (result["method"], result["calibrated"]) == ("neighbours", False)
+    shares = {item["category"]: item["probability"] for item in result["categories"]}
+    assert result["categories"][0]["category"] == "Bags / Totes"
+    assert shares.keys() == {"Bags / Totes", "Bags / Satchels", "Toys / Bears"}
+    assert list(shares.values()) == sorted(shares.values(), reverse=True)
+    assert 0.9999 < sum(shares.values()) <= 1
+    roots = {item["category"]: item["probability"] for item in result["roots"]}
+    assert roots == pytest.approx(
+        {
+            "Bags": shares["Bags / Totes"] + shares["Bags / Satchels"],
+            "Toys": shares["Toys / Bears"],
+        },
+        abs=1e-5,
+    )
+
+
+def test_top_limits_categories_and_roots(workshop: Workshop) -> None:
+    for seed in range(4):
+        offered(workshop, seed, f"Root {seed} / Leaf")
+    result = prediction(workshop, jpeg(1), top=2)
+    assert result["categories"][0]["category"] == "Root 1 / Leaf"
+    assert len(result["categories"]) == len(result["roots"]) == 2
+    assert sum(item["probability"] for item in result["categories"]) < 1
+
+
+def test_a_head_is_asked_before_the_neighbours(workshop: Workshop) -> None:
+    offered(workshop, 1, "Bags")
+    head = give_head(workshop, Lamps=jpeg(1), Rugs=jpeg(2), Toys=jpeg(3))
+    result = prediction(workshop, jpeg(1))
+    assert (result["method"], result["calibrated"]) == ("head", True)
+    expected = head.probabilities(vector(workshop, jpeg(1))[np.newaxis])[0]
+    assert {item["category"]: item["probability"] for item in result["categories"]} == (
+        pytest.approx(dict(zip(head.categories, expected.tolist(), strict=True)), abs=1e-3)
+    )
+    assert result["categories"][0]["category"] == "Lamps"
+    assert sum(item["probability"] for item in result["categories"]) <= 1
+
+
+def test_a_listings_photos_are_classified_together(workshop: Workshop) -> None:
+    listing_id = listed(workshop, 1, 2)
+    head = give_head(workshop, Lamps=jpeg(1), Rugs=jpeg(2), Toys=jpeg(3))
+    result = prediction(workshop, listing_id)
+    each = head.probabilities(np.stack([vector(workshop, jpeg(seed)) for seed in (1, 2)]))
+    assert {item["category"]: item["probability"] for item in result["categories"]} == (
+        pytest.approx(dict(zip(head.categories, each.mean(axis=0).tolist(), strict=True)), abs=1e-3)
+    )
+
+
+def test_the_price_band_is_the_neighbours(workshop: Workshop) -> None:
+    for seed, price in enumerate((10, 20, 30, 40, 50)):
+        offered(workshop, seed, price=price)
+    offered(workshop, 5, price=1, currency="EUR")
+    offered(workshop, 6)
+    assert prediction(workshop, jpeg(1))["price_band"] == {
+        "currency": "GBP",
+        "low": "20.00",
+        "median": "30.00",
+        "high": "40.00",
+        "listings": 5,
+    }
+
+
+def test_a_price_nobody_means_counts_for_nothing(workshop: Workshop) -> None:
+    for seed, price in enumerate((10, 20, 30)):
+        offered(workshop, seed, price=price)
+    offered(workshop, 4, price=99_999)
+    assert prediction(workshop, jpeg(1))["price_band"] is None
+    offered(workshop, 5, price=40)
+    band = prediction(workshop, jpeg(1))["price_band"]
+    assert (band["listings"], band["high"]) == (4, "32.50")
+
+
+def test_only_the_nearest_count(workshop: Workshop) -> None:
+    for seed in range(NEIGHBOURS + 3):
+        offered(workshop, seed, price=10)
+    assert prediction(workshop, jpeg(1))["price_band"]["listings"] == NEIGHBOURS
+
+
+def test_duplicates_are_named_with_what_they_are(workshop: Workshop) -> None:
+    twins = {str(offered(workshop, 1, "Bags", 10)), str(offered(workshop, 1, "Bags", 12))}
+    cropped = picture(1).crop((12, 10, 188, 150))
+    other_photo, photo_ids = workshop.list_photos(saved(cropped))
+    workshop.embed(photo_ids)
+    for seed in range(2, 2 + LOOKALIKES):
+        offered(workshop, seed, "Bags", 11)
+    told = {
+        item["listing_id"]: item["relation"]
+        for item in prediction(workshop, saved(picture(1), quality=50))["duplicates"]
+    }
+    assert told == dict.fromkeys(twins, "same_photo") | {str(other_photo): "same_item"}
+    assert prediction(workshop, jpeg(20))["duplicates"] == []
+
+
+def test_a_photo_that_was_never_hashed_is_a_duplicate_too(workshop: Workshop) -> None:
+    twin = offered(workshop, 1, "Bags")
+    with workshop.database.write() as session:
+        session.execute(update(Photo).values(phash=None))
+    (found,) = prediction(workshop, jpeg(1))["duplicates"]
+    assert (found["listing_id"], found["relation"]) == (str(twin), "same_photo")
+    assert found["category"] == "Bags"
+
+
+def test_any_photo_of_a_listing_may_be_a_duplicate(workshop: Workshop) -> None:
+    asked = listed(workshop, 1, 2)
+    twin = offered(workshop, 2)
+    (found,) = prediction(workshop, asked)["duplicates"]
+    assert (found["listing_id"], found["relation"]) == (str(twin), "same_photo")
+
+
+def test_a_listing_is_no_neighbour_and_no_duplicate_of_itself(workshop: Workshop) -> None:
+    asked, twin = offered(workshop, 1, "Bags"), offered(workshop, 1, "Toys")
+    result = prediction(workshop, asked)
+    assert [item["category"] for item in result["categories"]] == ["Toys"]
+    assert [item["listing_id"] for item in result["duplicates"]] == [str(twin)]
+
+
+def test_a_deleted_listing_has_no_vote(workshop: Workshop) -> None:
+    gone = offered(workshop, 1, "Bags")
+    offered(workshop, 2, "Toys")
+    assert prediction(workshop, jpeg(1))["categories"][0]["category"] == "Bags"
+    with workshop.database.write() as session:
+        delete_listing(session, gone, workshop.now())
+    result = prediction(workshop, jpeg(1))
+    assert [item["category"] for item in result["categories"]] == ["Toys"]
+    assert result["duplicates"] == []
+
+
+def test_where_nobody_can_vote_only_a_head_can_tell(workshop: Workshop) -> None:
+    assert ask_prediction(workshop, jpeg(1)).error_code == NothingIndexed.code
+    alone = offered(workshop, 1, "Bags")
+    assert ask_prediction(workshop, alone).error_code == NothingIndexed.code
+    give_head(workshop, Lamps=jpeg(1), Rugs=jpeg(2))
+    result = prediction(workshop, alone)
+    assert result["categories"][0]["category"] == "Lamps"
+    assert (result["price_band"], result["duplicates"]) == (None, [])
+
+
+def test_neighbours_without_categories_tell_none(workshop: Workshop) -> None:
+    offered(workshop, 1)
+    result = prediction(workshop, jpeg(1))
+    assert (result["categories"], result["roots"]) == ([], [])
+
+
+def test_a_listing_deleted_meanwhile_is_not_found(workshop: Workshop) -> None:
+    gone = offered(workshop, 1, "Bags")
+    with workshop.database.write() as session:
+        delete_listing(session, gone, workshop.now())
+    assert ask_prediction(workshop, gone).error_code == NotFound.code
+
+
+def test_a_prediction_names_its_generation(workshop: Workshop) -> None:
+    offered(workshop, 1, "Bags")
+    assert prediction(workshop, jpeg(1))["generation"] is None
+    assert workshop.reindex().result
+    result = prediction(workshop, jpeg(1))
+    assert result["generation"] == workshop.index.generation_id is not None
+    assert result["encoder"] == workshop.encoder.spec.label
+    assert {"decode", "embed", "sync", "search", "predict", "total"} <= set(result["took_ms"])
+
+
+def test_another_encoder_answers_with_its_own_vectors_and_head(workshop: Workshop) -> None:
+    give_head(workshop, Lamps=jpeg(1), Rugs=jpeg(2))
+    offered(workshop, 1, "Bags")
+    other, other_id = workshop.add_encoder("other")
+    workshop.activate(other_id, force=True)
+    assert embedding(workshop, jpeg(1))["fingerprint"] == other.spec.fingerprint
+    # It has neither a head nor a listing that it has seen.
+    assert ask_prediction(workshop, jpeg(1)).error_code == NothingIndexed.code

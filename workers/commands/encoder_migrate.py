@@ -1,0 +1,154 @@
+"""`marketlens encoder migrate`."""
+
+import json
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from time import monotonic
+from typing import Any
+from uuid import uuid4
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from db.session import Database
+from db.vectors.encoders import activate_encoder
+from models.domain.errors import Conflict
+from models.encoders.library import EncoderLibrary
+from models.evaluation.intervals import Estimate
+from progress import Bars
+from settings import Settings
+from workers.app import worker_config
+from workers.encoders.bootstrap import take_in
+from workers.encoders.comparison import Comparison
+from workers.encoders.migration import Migrated, Migration
+from workers.queue.executors import Hands, ThisProcess, Workers
+from workers.queue.publisher import JobPublisher
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationOptions:
+    """The options of the command; see its help."""
+
+    activate: bool
+    force: bool
+    inline: bool
+
+
+def run_migration(
+    reference: str, settings: Settings, options: MigrationOptions, *, json_report: bool
+) -> None:
+    """Migrate, tell how it came out, and raise Conflict if the encoder is not fit to be activated.
+
+    Raises NotFound and WeightsError too.
+    """
+    started = monotonic()
+    library = EncoderLibrary(settings.encoder, settings.weights, settings.models_dir)
+    spec = take_in(library, reference, settings.models_dir)
+    with ExitStack() as stack:
+        bars = stack.enter_context(Bars(Console(stderr=True)))
+        database = stack.enter_context(closing(Database(settings.sqlalchemy_url)))
+        migration = Migration(
+            database,
+            _hands(stack, database, settings, options, bars.say),
+            clock=_now,
+            new_id=uuid4,
+            on_progress=bars.show,
+        )
+        migrated = migration.run(spec)
+        refusal = _activate(database, migrated, options) if options.activate else None
+    is_active = options.activate and refusal is None
+    seconds = monotonic() - started
+    if json_report:
+        typer.echo(json.dumps(_as_json(migrated, seconds, is_active=is_active, refusal=refusal)))
+    else:
+        Console().print(_table(migrated, seconds, is_active=is_active))
+    if refusal:
+        raise Conflict(refusal)
+
+
+def _hands(
+    stack: ExitStack,
+    database: Database,
+    settings: Settings,
+    options: MigrationOptions,
+    say: Callable[[str], None],
+) -> Hands:
+    if options.inline:
+        config_of = partial(worker_config, settings, concurrency=1)
+        return stack.enter_context(ThisProcess(database, config_of, _now))
+    publisher = stack.enter_context(closing(JobPublisher(settings.broker_url)))
+    return Workers(database, publisher, _now, say)
+
+
+def _activate(database: Database, migrated: Migrated, options: MigrationOptions) -> str | None:
+    """Change to the encoder, or say why not."""
+    compared = migrated.comparison
+    if compared and compared.is_worse and not options.force:
+        return (
+            f"{compared.encoder} finds less than {compared.baseline}, by more than chance "
+            "explains; it is kept up to date, but not activated. Use --force to activate it all "
+            f"the same, or `marketlens encoder retire {compared.encoder}`."
+        )
+    try:
+        with database.write() as session:
+            activate_encoder(session, migrated.encoder.id, _now(), force=options.force)
+    except Conflict as error:
+        return str(error)
+    return None
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _as_json(
+    migrated: Migrated, seconds: float, *, is_active: bool, refusal: str | None
+) -> dict[str, Any]:
+    return {
+        "encoder": migrated.encoder.spec.label,
+        "baseline": migrated.baseline and migrated.baseline.spec.label,
+        "embedded": migrated.embedded,
+        "failed": migrated.failed,
+        "generation": migrated.generation.id,
+        "comparison": migrated.comparison and migrated.comparison.as_json(),
+        "activated": is_active,
+        "refusal": refusal,
+        "seconds": round(seconds, 2),
+    }
+
+
+def _table(migrated: Migrated, seconds: float, *, is_active: bool) -> Table:
+    label = migrated.encoder.spec.label
+    table = Table(title=f"Migration to {label}", title_justify="left", show_header=False)
+    if migrated.baseline:
+        table.add_row("From", migrated.baseline.spec.label)
+    table.add_row("Embedded", f"{migrated.embedded:,} photos, {migrated.failed:,} could not be")
+    table.add_row(
+        "Index", f"generation {migrated.generation.id}, {migrated.generation.rows:,} rows"
+    )
+    if migrated.comparison:
+        for name, text in _compared(migrated.comparison).items():
+            table.add_row(name, text)
+    table.add_row("Active", "yes" if is_active else "no")
+    table.add_row("Time", f"{seconds:.1f} s")
+    return table
+
+
+def _compared(compared: Comparison) -> dict[str, str]:
+    lines = {
+        "Compared": f"{compared.queries:,} searches among {compared.photos:,} photos",
+        "Overlap@10": f"{compared.overlap_at_10:.0%}",
+    }
+    if compared.precision_at_1 and compared.baseline_precision_at_1 and compared.difference:
+        lines["Precision@1"] = _shown(compared.precision_at_1)
+        lines["Before"] = _shown(compared.baseline_precision_at_1)
+        lines["Difference"] = _shown(compared.difference)
+    return lines
+
+
+def _shown(estimate: Estimate) -> str:
+    return f"{estimate.value:.3f} ({estimate.low:.3f} … {estimate.high:.3f})"

@@ -1,0 +1,1 @@
+"""Which encoder a machine works with, and the change to another."""

@@ -1,0 +1,75 @@
+"""The encoders that an embed worker holds, opened when a job first needs them."""
+
+import logging
+from collections.abc import Collection
+from typing import Any, Protocol
+
+from db.session import Database
+from db.tables import Encoder as EncoderRow
+from db.vectors.encoders import followed_encoders, get_encoder
+from models.domain.errors import Conflict, WeightsError
+from models.domain.types import EncoderSpec, EncoderStatus
+from models.encoders.encoder import Encoder
+
+log = logging.getLogger(__name__)
+
+
+class Library(Protocol):
+    """Where encoders come from; `models.encoders.library.EncoderLibrary` is one."""
+
+    def open(self, spec: EncoderSpec, threads: int) -> Encoder:
+        """The encoder, not loaded yet. Raises WeightsError if this machine lacks its files."""
+
+
+class OpenEncoders:
+    """Loaded encoders by what identifies them."""
+
+    def __init__(self, library: Library, threads: int) -> None:
+        self._library = library
+        self._threads = threads
+        self._held: dict[EncoderSpec, Encoder] = {}
+
+    def get(self, spec: EncoderSpec) -> Encoder:
+        """The encoder, loaded. Raises WeightsError."""
+        if spec not in self._held:
+            encoder = self._library.open(spec, self._threads)
+            encoder.load()
+            log.info("opened %s, run by %s", spec.label, encoder.runtime)
+            self._held[spec] = encoder
+        return self._held[spec]
+
+    def keep(self, specs: Collection[EncoderSpec]) -> None:
+        """Let go of all others."""
+        self._held = {spec: encoder for spec, encoder in self._held.items() if spec in specs}
+
+
+def encoders_for(
+    payload: dict[str, Any], database: Database, encoders: OpenEncoders
+) -> dict[int, Encoder]:
+    """The encoders that an embed job is to use, by id: all that are followed, or the one it names.
+
+    The first is the active one, or the one it names: without it nothing can be done, and
+    WeightsError is raised. Any other that can't be opened here is left out, so that what is only
+    kept up to date never stands in the way of what is searched with.
+    """
+    with database.read() as session:
+        followed = followed_encoders(session)
+        wanted = followed
+        if "encoder_id" in payload:
+            wanted = [get_encoder(session, payload["encoder_id"])]
+    encoders.keep({row.spec for row in [*followed, *wanted]})
+    return _opened(wanted, encoders)
+
+
+def _opened(wanted: list[EncoderRow], encoders: OpenEncoders) -> dict[int, Encoder]:
+    opened: dict[int, Encoder] = {}
+    for row in wanted:
+        if row.status is EncoderStatus.RETIRED:
+            raise Conflict(f"{row.spec.label} was retired.")
+        try:
+            opened[row.id] = encoders.get(row.spec)
+        except WeightsError as error:
+            if row is wanted[0]:
+                raise
+            log.warning("photos are not embedded by %s: %s", row.spec.label, error)
+    return opened

@@ -1,0 +1,1 @@
+"""Generations of the index: when they are built, published, removed."""

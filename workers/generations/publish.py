@@ -1,0 +1,135 @@
+"""Generations in the photo store, for machines that did not build them.
+
+A folder of one machine is a store that nobody else sees: nothing is published there. Light.
+"""
+
+import shutil
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from db.store.photo_store import PhotoStore
+from models.domain.durable_files import durable, make_folder, sync_folder
+from models.domain.errors import GenerationCorrupt, NotFound
+from models.index.checksums import prove
+from models.index.manifest import MANIFEST_FILE, Manifest, from_json
+
+PUBLISHED = "generations"
+_ASIDE = ".fetching"
+_LOCK = ".fetching.lock"
+
+
+def publish_generation(
+    store: PhotoStore, folder: Path, generation_id: int, beat: Callable[[], None] = lambda: None
+) -> None:
+    """Put the files of the generation in `folder` where every machine finds them.
+
+    `beat` is called every few megabytes; what it raises stops the publishing. The manifest comes
+    last: one that is there is whole. Raises Unavailable.
+    """
+    if not store.files.is_elsewhere:
+        return
+    raw = (folder / MANIFEST_FILE).read_bytes()
+    for name in from_json(raw).files:
+        store.files.upload(folder / name, f"{_place_of(generation_id)}/{name}", beat)
+    store.files.write(f"{_place_of(generation_id)}/{MANIFEST_FILE}", raw)
+    beat()
+
+
+def unpublish_generation(store: PhotoStore, generation_id: int) -> None:
+    """Delete what was published of a generation; nothing there is fine. Raises Unavailable."""
+    if not store.files.is_elsewhere:
+        return
+    # First, so that nobody begins to fetch what is being deleted.
+    store.files.delete(f"{_place_of(generation_id)}/{MANIFEST_FILE}")
+    store.files.delete(_place_of(generation_id))
+
+
+def published_generations(store: PhotoStore) -> set[int]:
+    """The generations of which something is published. Raises Unavailable."""
+    if not store.files.is_elsewhere:
+        return set()
+    return {int(name) for name in store.files.names_in(PUBLISHED) if name.isdecimal()}
+
+
+def published_manifest(
+    store: PhotoStore, generation_id: int, manifest_sha256: str | None
+) -> Manifest:
+    """The manifest of a published generation, proven by the hash that the database recorded.
+
+    Raises GenerationCorrupt if it is not published or is not the one, and Unavailable.
+    """
+    return from_json(_manifest_bytes(store, generation_id, manifest_sha256))
+
+
+def fetch_generation(
+    store: PhotoStore, generations_dir: Path, generation_id: int, manifest_sha256: str | None
+) -> None:
+    """Have the generation's folder in `generations_dir`, if it is published and not there yet.
+
+    `manifest_sha256` is what the database recorded; every file is proven before the folder gets its
+    name. Processes of one machine take turns: all but the first find it there. Raises
+    GenerationCorrupt if it is not published or its files are not those that were built, and
+    Unavailable; what was fetched so far is deleted then, or by the next fetch after a kill.
+    """
+    target = generations_dir / str(generation_id)
+    if not store.files.is_elsewhere or target.exists():
+        return
+    make_folder(generations_dir)
+    with FileLock(generations_dir / _LOCK):
+        if target.exists():
+            return
+        aside = generations_dir / _ASIDE
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir()
+        try:
+            _download(store, generation_id, manifest_sha256, aside)
+            prove(aside, manifest_sha256)
+            sync_folder(aside)
+            aside.rename(target)
+            sync_folder(generations_dir)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def clear_unfinished_fetch(generations_dir: Path) -> None:
+    """Delete what a killed fetch left, unless another is on its way."""
+    if not (generations_dir / _ASIDE).exists():
+        return
+    try:
+        with FileLock(generations_dir / _LOCK, timeout=0):
+            shutil.rmtree(generations_dir / _ASIDE, ignore_errors=True)
+    except Timeout:
+        return
+
+
+def _download(
+    store: PhotoStore, generation_id: int, manifest_sha256: str | None, folder: Path
+) -> None:
+    raw = _manifest_bytes(store, generation_id, manifest_sha256)
+    for name in from_json(raw).files:
+        try:
+            with durable(folder / name) as file:
+                store.files.download(f"{_place_of(generation_id)}/{name}", file)
+        except NotFound as error:
+            raise GenerationCorrupt(f"{name} of generation {generation_id} is missing.") from error
+    with durable(folder / MANIFEST_FILE) as file:
+        file.write(raw)
+
+
+def _manifest_bytes(store: PhotoStore, generation_id: int, manifest_sha256: str | None) -> bytes:
+    try:
+        raw = store.files.read(f"{_place_of(generation_id)}/{MANIFEST_FILE}")
+    except NotFound as error:
+        raise GenerationCorrupt(f"Generation {generation_id} is not published.") from error
+    if sha256(raw).hexdigest() != manifest_sha256:
+        raise GenerationCorrupt(
+            f"The published manifest of generation {generation_id} is not the one recorded."
+        )
+    return raw
+
+
+def _place_of(generation_id: int) -> str:
+    return f"{PUBLISHED}/{generation_id}"

@@ -1,0 +1,169 @@
+"""The index of one search worker, kept in step with the database."""
+
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from pathlib import Path
+from time import monotonic
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from sqlalchemy.orm import Session
+
+from db.vectors import generations
+from db.vectors.changes import changes_after
+from db.vectors.embeddings import live_vectors_of
+from models.domain.errors import GenerationCorrupt
+from models.domain.types import EncoderSpec
+from models.index.generation import Generation, open_generation
+from models.index.photo_index import PhotoIndex
+from models.index.vector_index import VectorIndex
+
+log = logging.getLogger(__name__)
+
+CHANGES_PER_READ = 2_000
+# Small generations are open by then, and the search that waits is answered with the new one.
+PATIENCE_S = 0.25
+RETRY_AFTER_S = 30.0
+
+
+class FollowingIndex(Protocol):
+    """An index that follows the database; `generation_id` names the generation it stands on."""
+
+    @property
+    def index(self) -> PhotoIndex:
+        """What is searched."""
+        ...
+
+    @property
+    def generation_id(self) -> int | None:
+        """The generation that is served, None where there is none."""
+        ...
+
+    def sync(self, session: Session) -> None:
+        """Have the next search see all that `session` sees."""
+        ...
+
+    def close(self) -> None:
+        """Let go of threads and connections."""
+        ...
+
+
+class Candidate(NamedTuple):
+    """A generation that could serve, and the hash of its manifest."""
+
+    id: int
+    manifest_sha256: str | None
+
+
+class Opened(NamedTuple):
+    """The generation that was wanted, and the first that could be opened instead, if one could."""
+
+    wanted: int | None
+    id: int | None
+    generation: Generation | None
+
+
+def replay(session: Session, index: VectorIndex, encoder_id: int, seen: int) -> int:
+    """Have `index` take in every change after number `seen`; gives the last one's."""
+    while True:
+        seen, photo_ids = changes_after(session, seen, CHANGES_PER_READ)
+        if not photo_ids:
+            return seen
+        ids, vectors = live_vectors_of(session, encoder_id, photo_ids)
+        index.remove(np.setdiff1d(np.array(photo_ids, np.int64), ids))
+        if len(ids):
+            index.upsert(ids, vectors)
+
+
+class LiveIndex:
+    """The live generation, and on top of it every change committed since.
+
+    `sync` before a search makes the search see all that was committed before it. A new generation,
+    whose every byte is read before it is trusted, is opened in a thread of its own, and searches
+    go on with the one before. `fetch` brings a generation to this machine, if it is elsewhere.
+    """
+
+    def __init__(
+        self,
+        spec: EncoderSpec,
+        encoder_id: int,
+        generations_dir: Path,
+        fetch: Callable[[Candidate], None] = lambda _: None,
+    ) -> None:
+        self.index = VectorIndex(spec.dimension)
+        self.generation_id: int | None = None
+        self._spec = spec
+        self._encoder_id = encoder_id
+        self._generations_dir = generations_dir
+        self._fetch = fetch
+        self._seen_change = 0
+        self._wanted: int | None = None
+        self._opener = ThreadPoolExecutor(1, "open-generation")
+        self._opening: Future[Opened] | None = None
+        self._ready = False
+        self._retry_at = 0.0
+
+    def sync(self, session: Session) -> None:
+        """Take over a new live generation, then the changes that it does not hold."""
+        self._follow_generation(session)
+        self._seen_change = replay(session, self.index, self._encoder_id, self._seen_change)
+        self._ready = True
+
+    def close(self) -> None:
+        """Let go of the thread. What was opened stays open until nobody refers to it."""
+        self._opener.shutdown(wait=False, cancel_futures=True)
+
+    def _follow_generation(self, session: Session) -> None:
+        usable = [
+            Candidate(row.id, row.manifest_sha256)
+            for row in generations.usable(session, self._encoder_id)
+        ]
+        wanted = usable[0].id if usable else None
+        patience: float | None = 0.0
+        if self._opening is None:
+            if wanted == self._wanted or monotonic() < self._retry_at:
+                return
+            self._opening = self._opener.submit(self._open_first, usable)
+            # There is nothing to search with until the first one is open.
+            patience = PATIENCE_S if self._ready else None
+        if wait([self._opening], timeout=patience).done:
+            opened, self._opening = self._opening, None
+            self._take(opened, {candidate.id for candidate in usable})
+
+    def _open_first(self, usable: Sequence[Candidate]) -> Opened:
+        """The first that is whole: a damaged one is refused, and the one before it serves on."""
+        wanted = usable[0].id if usable else None
+        for candidate in usable:
+            if candidate.id == self.generation_id:
+                return Opened(wanted, candidate.id, None)
+            try:
+                self._fetch(candidate)
+                generation = open_generation(
+                    self._generations_dir / str(candidate.id),
+                    candidate.manifest_sha256,
+                    fingerprint=self._spec.fingerprint,
+                )
+            except GenerationCorrupt:
+                log.exception("generation %s is refused", candidate.id)
+            else:
+                return Opened(wanted, candidate.id, generation)
+        return Opened(wanted, None, None)
+
+    def _take(self, opening: Future[Opened], usable: set[int]) -> None:
+        error = opening.exception()
+        if error is not None:
+            if not self._ready:
+                raise error
+            self._retry_at = monotonic() + RETRY_AFTER_S
+            log.error("a generation can't be opened, trying again later: %s", error)
+            return
+        opened = opening.result()
+        # Also when it could not be opened: trying again at every search would help nobody.
+        self._wanted = opened.wanted
+        if opened.generation is None or opened.id not in usable:
+            return
+        self.index.swap(opened.generation)
+        self.generation_id = opened.id
+        self._seen_change = opened.generation.manifest.last_change
+        log.info("serving generation %s, %s rows", opened.id, opened.generation.manifest.rows)

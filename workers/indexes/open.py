@@ -1,0 +1,45 @@
+"""Which index searches are made with: one of this process' own, or one that all workers share."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from db.session import Database
+from db.store.photo_store import PhotoStore
+from db.tables import Encoder
+from workers.generations.prune import sweep_folders
+from workers.generations.publish import fetch_generation
+from workers.indexes.live import Candidate, FollowingIndex, LiveIndex
+from workers.optional_dependencies import tools_of
+
+
+@dataclass(frozen=True, slots=True)
+class Indexes:
+    """Opens the indexes of encoders' vectors; `url` names a server that keeps them, if one does."""
+
+    database: Database
+    store: PhotoStore
+    generations_dir: Path
+    url: str | None
+
+    def open(self, encoder: Encoder) -> FollowingIndex:
+        """The index of an encoder's vectors, not in step yet; close it when it is done with.
+
+        Raises SetupError where there is a server and its client is not installed, and Unavailable
+        where it does not answer.
+        """
+        if self.url is not None:
+            with tools_of("milvus"):
+                from workers.indexes.shared import open_shared  # noqa: PLC0415 - an extra
+            return open_shared(self.url, encoder.spec, self.database, encoder.id)
+        return LiveIndex(
+            encoder.spec,
+            encoder.id,
+            self.generations_dir,
+            self._fetch,
+        )
+
+    def _fetch(self, wanted: Candidate) -> None:
+        """Have a generation here that another machine has built, and no more than are kept."""
+        if self.store.files.is_elsewhere:
+            sweep_folders(self.database, self.generations_dir)
+            fetch_generation(self.store, self.generations_dir, wanted.id, wanted.manifest_sha256)

@@ -1,0 +1,45 @@
+"""One writer at a time, where several workers keep one thing in step with the database."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Final
+
+from filelock import FileLock, Timeout
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from db.session import Database
+from models.domain.errors import Unavailable
+
+# Any constant works; it only must not be used for another purpose in the same database.
+TURNS_LOCK: Final = 0x4D4C_5455
+MAX_WAIT_S = 30.0
+
+
+@contextmanager
+def turn(database: Database, encoder_id: int) -> Generator[Session]:
+    """A reading transaction that begins when every earlier turn for this encoder has ended.
+
+    So it sees at least what they saw. A turn ends with its process, whatever becomes of that:
+    PostgreSQL holds it by a lock of this transaction, SQLite, whose users are on one machine, by a
+    locked file beside the database. Raises Unavailable if others take longer than `MAX_WAIT_S`.
+    """
+    if database.engine.dialect.name == "postgresql":
+        with database.read() as session:
+            _wait_in_postgresql(session, encoder_id)
+            yield session
+    else:
+        path = f"{database.engine.url.database}.encoder-{encoder_id}.lock"
+        try:
+            with FileLock(path, timeout=MAX_WAIT_S), database.read() as session:
+                yield session
+        except Timeout as error:
+            raise Unavailable("Another worker is busy updating the shared index.") from error
+
+
+def _wait_in_postgresql(session: Session, encoder_id: int) -> None:
+    session.execute(text(f"SET LOCAL lock_timeout = {round(MAX_WAIT_S * 1000)}"))
+    session.execute(
+        text("SELECT pg_advisory_xact_lock(:key, :encoder_id)"),
+        {"key": TURNS_LOCK, "encoder_id": encoder_id},
+    )

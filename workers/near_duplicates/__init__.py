@@ -1,0 +1,1 @@
+"""Near duplicates in the catalogue."""

@@ -1,0 +1,153 @@
+"""Clusters of listings that show the same photo or the same thing, as they are reported."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from db.catalogue.perceptual_hashes import Offer, offers_showing
+from db.session import Database
+from models.domain.types import Relation
+from models.links import Links
+
+MOST_CLUSTERS: Final = 100
+MOST_LISTINGS: Final = 20
+"""So many clusters of a kind, and listings of one, are in a report; how many there are is too."""
+
+
+class Member(NamedTuple):
+    """A listing in a cluster, by the photo that links it best; `similarity` is that link's."""
+
+    offer: Offer
+    similarity: float
+
+    def as_json(self) -> dict[str, Any]:
+        """It, as the HTTP contract shows it."""
+        offer = self.offer
+        return {
+            "listing_id": str(offer.listing_id),
+            "title": offer.title,
+            "seller": offer.seller,
+            "status": offer.status,
+            "photo": {"id": offer.sha256, "url": f"/v1/photos/{offer.sha256}"},
+            "similarity": round(self.similarity, 6),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Listings that are linked with one another, the best linked first.
+
+    In one of the same item there are links of either relation; all links of one of the same photo
+    are of that.
+    """
+
+    relation: Relation
+    members: list[Member]
+
+    @property
+    def sellers(self) -> int:
+        """How many sellers are named."""
+        return len({member.offer.seller for member in self.members} - {None})
+
+    def as_json(self) -> dict[str, Any]:
+        """It, as the HTTP contract shows it: not with all listings, where there are many."""
+        return {
+            "relation": self.relation,
+            "sellers": self.sellers,
+            "listings_total": len(self.members),
+            "listings": [member.as_json() for member in self.members[:MOST_LISTINGS]],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicates:
+    """What was found in a catalogue.
+
+    Clusters of the same photo come first, then those of the same item; of each relation those of
+    the most sellers, then of the most listings. `exact` says whether no neighbour can have been
+    missed; `unreadable` photos were not compared by their hash.
+    """
+
+    encoder: str
+    generation: int | None
+    exact: bool
+    photos: int
+    unreadable: int
+    clusters: list[Cluster]
+
+    def as_json(self) -> dict[str, Any]:
+        """It, as the HTTP contract shows it: not with all clusters, where there are many."""
+        totals = self.totals()
+        return {
+            "encoder": self.encoder,
+            "generation": self.generation,
+            "exact": self.exact,
+            "photos": self.photos,
+            "unreadable": self.unreadable,
+            "clusters_total": {relation.value: totals[relation] for relation in Relation},
+            "clusters": [
+                cluster.as_json()
+                for relation in Relation
+                for cluster in islice(self._of(relation), MOST_CLUSTERS)
+            ],
+        }
+
+    def totals(self) -> Counter[Relation]:
+        """How many clusters there are of each relation."""
+        return Counter(cluster.relation for cluster in self.clusters)
+
+    def _of(self, relation: Relation) -> Iterator[Cluster]:
+        return (cluster for cluster in self.clusters if cluster.relation is relation)
+
+
+def clusters_of(
+    database: Database, photo_ids: NDArray[np.int64], copies: Links, items: Links
+) -> list[Cluster]:
+    """The clusters of listings that links between photos (n,) make, in the order of a report.
+
+    `items` are all links, of which `copies` are those between copies. What copies alone hold
+    together is no cluster of the same item.
+    """
+    by_copies = copies.groups()
+    roots = copies.sets.roots()
+    by_items = [group for group in items.groups() if len(np.unique(roots[group])) > 1]
+    linked = np.unique(np.concatenate([np.empty(0, np.intp), *by_copies, *by_items]))
+    with database.read() as session:
+        offers = offers_showing(session, photo_ids[linked].tolist())
+    found = [
+        Cluster(relation, _members(group, links, photo_ids, offers))
+        for relation, links, groups in (
+            (Relation.SAME_PHOTO, copies, by_copies),
+            (Relation.SAME_ITEM, items, by_items),
+        )
+        for group in groups
+    ]
+    # Listings may have been taken out meanwhile.
+    return sorted((cluster for cluster in found if len(cluster.members) > 1), key=_place)
+
+
+def _members(
+    group: NDArray[np.intp],
+    links: Links,
+    photo_ids: NDArray[np.int64],
+    offers: Mapping[int, Sequence[Offer]],
+) -> list[Member]:
+    best: dict[UUID, Member] = {}
+    for position in group.tolist():
+        similarity = float(min(links.similarities[position], 1))
+        for offer in offers.get(int(photo_ids[position]), ()):
+            before = best.get(offer.listing_id)
+            if before is None or before.similarity < similarity:
+                best[offer.listing_id] = Member(offer, similarity)
+    return sorted(best.values(), key=lambda member: (-member.similarity, member.offer.listing_id))
+
+
+def _place(cluster: Cluster) -> tuple[int, int, int, UUID]:
+    first = min(member.offer.listing_id for member in cluster.members)
+    return list(Relation).index(cluster.relation), -cluster.sellers, -len(cluster.members), first

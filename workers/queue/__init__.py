@@ -1,0 +1,1 @@
+"""What crosses the queue, who publishes it, and who does it."""

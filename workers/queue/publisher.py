@@ -1,0 +1,73 @@
+"""Tells workers that jobs wait. For the API, the ETL and the relay: nothing heavy is imported."""
+
+import logging
+from collections.abc import Iterable
+from typing import Protocol
+from uuid import UUID
+
+from kombu.exceptions import OperationalError
+
+from models.domain.types import JobType
+from workers.queue.broker import PRODUCER_TRANSPORT, create_celery
+from workers.queue.messages import PROBE, QUEUE_OF, RUN_JOB, Queue
+
+log = logging.getLogger(__name__)
+
+
+class PublishableJob(Protocol):
+    """What is needed of a job to publish it."""
+
+    @property
+    def id(self) -> UUID:
+        """The job's id."""
+
+    @property
+    def type(self) -> JobType:
+        """Decides the queue."""
+
+
+class JobPublisher:
+    """Publishes job ids. Connects when first used."""
+
+    def __init__(self, broker_url: str) -> None:
+        self._celery = create_celery(broker_url, PRODUCER_TRANSPORT)
+
+    def publish(self, jobs: Iterable[PublishableJob]) -> list[UUID]:
+        """Send one message for each job, whose row must be committed; returns those sent.
+
+        A broker that can't be reached is no error: the rows are there and the relay will publish
+        them. The remaining jobs are left to it at the first failure.
+        """
+        sent: list[UUID] = []
+        for job in jobs:
+            try:
+                self._celery.send_task(
+                    RUN_JOB, args=[str(job.id)], queue=QUEUE_OF[job.type].value, retry=False
+                )
+            except OperationalError as error:
+                log.warning("broker unreachable, the relay will publish: %s", error)
+                break
+            sent.append(job.id)
+        return sent
+
+    def probe(self, queue: Queue, expires_s: float) -> None:
+        """Ask whoever consumes the queue to say so; the message is dropped after `expires_s`."""
+        try:
+            self._celery.send_task(
+                PROBE, args=[queue.value], queue=queue.value, retry=False, expires=expires_s
+            )
+        except OperationalError as error:
+            log.warning("broker unreachable, no probe sent: %s", error)
+
+    def reachable(self) -> bool:
+        """Whether the broker answers now."""
+        try:
+            with self._celery.connection_for_write() as connection:
+                connection.default_channel.client.ping()
+        except Exception:  # noqa: BLE001 - transports raise errors of their own kinds
+            return False
+        return True
+
+    def close(self) -> None:
+        """Close pooled connections."""
+        self._celery.close()

@@ -1,0 +1,1 @@
+"""Database, photo store and index compared and repaired."""

@@ -1,0 +1,83 @@
+"""What one search worker searches with: the active encoder, and the index of its vectors."""
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from time import monotonic
+
+from db.session import Database
+from db.tables import Encoder as EncoderRow
+from db.vectors.encoders import active_encoder
+from models.encoders.encoder import Encoder
+from workers.indexes.live import FollowingIndex
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """An encoder and the index of its vectors. They come and go together, so they never mix.
+
+    `batch` is how many photos it embeds at once when so many are waiting.
+    """
+
+    encoder_id: int
+    encoder: Encoder
+    index: FollowingIndex
+    batch: int
+
+
+class Searcher:
+    """Holds one side, and changes to another when the database names another encoder.
+
+    `open_side` gives the side of an encoder, ready to search with, or raises. It takes seconds, and
+    is called in a thread of its own: searches go on meanwhile, with the encoder that was active,
+    which is still kept up to date. If it raises, they go on so, and it is tried again later.
+    """
+
+    def __init__(
+        self, database: Database, open_side: Callable[[EncoderRow], Side], first: Side
+    ) -> None:
+        self._database = database
+        self._open_side = open_side
+        self._held = first
+        self._opener = ThreadPoolExecutor(1, "open-side")
+        self._opening: Future[Side] | None = None
+        self._retry_at = 0.0
+
+    @property
+    def encoder_id(self) -> int:
+        """The encoder that is held, which may not be the active one yet."""
+        return self._held.encoder_id
+
+    def side(self) -> Side:
+        """The side to do a job with: all of that job, whatever becomes active meanwhile."""
+        with self._database.read() as session:
+            active = active_encoder(session)
+        if active is not None:
+            self._follow(active)
+        return self._held
+
+    def _follow(self, active: EncoderRow) -> None:
+        if self._opening is not None:
+            if self._opening.done():
+                self._take(self._opening, active)
+                self._opening = None
+        elif active.id != self._held.encoder_id and monotonic() >= self._retry_at:
+            self._opening = self._opener.submit(self._open_side, active)
+
+    def _take(self, opened: Future[Side], active: EncoderRow) -> None:
+        error = opened.exception()
+        if error is not None:
+            self._retry_at = monotonic() + RETRY_AFTER_S
+            label = self._held.encoder.spec.label
+            log.error("the active encoder can't be opened, %s searches on: %s", label, error)
+        elif opened.result().encoder_id == active.id:
+            # The one before is not closed: a job may be at it. It goes with the last of those.
+            self._held = opened.result()
+            log.info("searching with %s", active.spec.label)
+        else:
+            opened.result().index.close()
