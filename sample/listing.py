@@ -7,7 +7,7 @@ from random import Random
 
 from PIL import Image
 
-from sample.camera import photograph
+from sample.drawing.camera import photograph
 from sample.kinds import kinds_by_root
 from sample.sellers import Seller, draw_seller
 from sample.wording import Words, words_for

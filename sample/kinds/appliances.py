@@ -2,10 +2,10 @@
 
 from random import Random
 
-from sample import shades
 from sample.article import Article, Kind, Stance, chance
-from sample.canvas import Canvas
-from sample.colours import (
+from sample.drawing import shades
+from sample.drawing.canvas import Canvas
+from sample.drawing.colours import (
     CHALK,
     GLASS,
     GRAPHITE,
@@ -17,10 +17,10 @@ from sample.colours import (
     mix,
     other_colour,
 )
-from sample.finishes import any_finish, brushed, meshed
-from sample.motifs import any_motif, print_colours
-from sample.outlines import arc, box, oval, polygon, profile, smooth
-from sample.solids import cuboid, knob
+from sample.drawing.finishes import any_finish, brushed, meshed
+from sample.drawing.motifs import any_motif, print_colours
+from sample.drawing.outlines import arc, box, oval, polygon, profile, smooth
+from sample.drawing.solids import cuboid, knob
 
 ROOT = "Appliances"
 _WHITE_GOODS = (

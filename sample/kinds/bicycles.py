@@ -3,10 +3,10 @@
 import math
 from random import Random
 
-from sample import shades
 from sample.article import Article, chance
-from sample.canvas import Canvas
-from sample.colours import (
+from sample.drawing import shades
+from sample.drawing.canvas import Canvas
+from sample.drawing.colours import (
     GRAPHITE,
     INK,
     RGB,
@@ -14,8 +14,8 @@ from sample.colours import (
     any_colour,
     darker,
 )
-from sample.outlines import arc, box, oval, polygon, rounded, smooth
-from sample.solids import wheel
+from sample.drawing.outlines import arc, box, oval, polygon, rounded, smooth
+from sample.drawing.solids import wheel
 
 
 def bicycle(rng: Random) -> Article:

@@ -3,10 +3,10 @@
 import math
 from random import Random
 
-from sample import shades
 from sample.article import Article, Kind, Stance, chance
-from sample.canvas import Canvas
-from sample.colours import (
+from sample.drawing import shades
+from sample.drawing.canvas import Canvas
+from sample.drawing.colours import (
     CHALK,
     GRAPHITE,
     INK,
@@ -17,11 +17,11 @@ from sample.colours import (
     lighter,
     other_colour,
 )
-from sample.finishes import PRINTS, any_finish
-from sample.motifs import any_motif, print_colours
-from sample.outlines import box, oval, polygon, rounded, smooth
-from sample.scenes import any_scene
-from sample.solids import cuboid, screen
+from sample.drawing.finishes import PRINTS, any_finish
+from sample.drawing.motifs import any_motif, print_colours
+from sample.drawing.outlines import box, oval, polygon, rounded, smooth
+from sample.drawing.scenes import any_scene
+from sample.drawing.solids import cuboid, screen
 
 ROOT = "Video Games & Consoles"
 _BUTTONS: tuple[RGB, ...] = ((84, 178, 96), (214, 66, 60), (70, 120, 210), (240, 196, 70))

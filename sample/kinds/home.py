@@ -2,10 +2,10 @@
 
 from random import Random
 
-from sample import shades
 from sample.article import Article, Kind, Stance, chance
-from sample.canvas import Canvas
-from sample.colours import (
+from sample.drawing import shades
+from sample.drawing.canvas import Canvas
+from sample.drawing.colours import (
     GOLD,
     INK,
     PALE,
@@ -16,11 +16,11 @@ from sample.colours import (
     lighter,
     other_colour,
 )
-from sample.finishes import ALL_OVER, any_finish, wood, woven
+from sample.drawing.finishes import ALL_OVER, any_finish, wood, woven
+from sample.drawing.motifs import any_motif, print_colours
+from sample.drawing.outlines import arc, box, oval, polygon, profile, smooth, turned
+from sample.drawing.solids import cushion
 from sample.kinds.plants import plant
-from sample.motifs import any_motif, print_colours
-from sample.outlines import arc, box, oval, polygon, profile, smooth, turned
-from sample.solids import cushion
 
 ROOT = "Home & Garden"
 _PATTERNS = (

@@ -2,10 +2,10 @@
 
 from random import Random
 
-from sample import shades
 from sample.article import Article, Kind, Stance, chance
-from sample.canvas import Canvas
-from sample.colours import (
+from sample.drawing import shades
+from sample.drawing.canvas import Canvas
+from sample.drawing.colours import (
     CHALK,
     GOLD,
     INK,
@@ -16,11 +16,11 @@ from sample.colours import (
     lighter,
     other_colour,
 )
-from sample.finishes import ALL_OVER, any_finish, wood
-from sample.motifs import any_motif, print_colours
-from sample.outlines import arc, box, closed, oval, patch, polygon, rounded, smooth, turned
-from sample.scenes import any_scene
-from sample.solids import knob
+from sample.drawing.finishes import ALL_OVER, any_finish, wood
+from sample.drawing.motifs import any_motif, print_colours
+from sample.drawing.outlines import arc, box, closed, oval, patch, polygon, rounded, smooth, turned
+from sample.drawing.scenes import any_scene
+from sample.drawing.solids import knob
 
 ROOT = "Music, Films, Books & Games"
 

@@ -4,10 +4,10 @@ from random import Random
 
 from PIL import Image
 
-from sample import shades
 from sample.article import Article, Kind, Stance, chance
-from sample.canvas import Canvas
-from sample.colours import (
+from sample.drawing import shades
+from sample.drawing.canvas import Canvas
+from sample.drawing.colours import (
     CHALK,
     GRAPHITE,
     INK,
@@ -18,10 +18,10 @@ from sample.colours import (
     lighter,
     other_colour,
 )
-from sample.finishes import ALL_OVER, any_finish, meshed, wood, woven
-from sample.motifs import any_motif, print_colours
-from sample.outlines import box, oval, polygon, rounded, smooth
-from sample.solids import cuboid
+from sample.drawing.finishes import ALL_OVER, any_finish, meshed, wood, woven
+from sample.drawing.motifs import any_motif, print_colours
+from sample.drawing.outlines import box, oval, polygon, rounded, smooth
+from sample.drawing.solids import cuboid
 
 ROOT = "Office Furniture & Equipment"
 

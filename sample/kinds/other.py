@@ -3,10 +3,10 @@
 import math
 from random import Random
 
-from sample import shades
 from sample.article import Article, Kind, Stance, chance
-from sample.canvas import Canvas
-from sample.colours import (
+from sample.drawing import shades
+from sample.drawing.canvas import Canvas
+from sample.drawing.colours import (
     BRIGHT,
     CHALK,
     GOLD,
@@ -21,9 +21,9 @@ from sample.colours import (
     lighter,
     other_colour,
 )
-from sample.finishes import ALL_OVER, any_finish, wood
-from sample.motifs import any_motif, print_colours
-from sample.outlines import arc, box, moved, oval, polygon, profile, smooth, turned
+from sample.drawing.finishes import ALL_OVER, any_finish, wood
+from sample.drawing.motifs import any_motif, print_colours
+from sample.drawing.outlines import arc, box, moved, oval, polygon, profile, smooth, turned
 
 ROOT = "Other Goods"
 

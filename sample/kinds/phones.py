@@ -3,10 +3,10 @@
 import math
 from random import Random
 
-from sample import shades
 from sample.article import Article, Kind, Stance, chance
-from sample.canvas import Canvas
-from sample.colours import (
+from sample.drawing import shades
+from sample.drawing.canvas import Canvas
+from sample.drawing.colours import (
     CHALK,
     GOLD,
     INK,
@@ -18,11 +18,11 @@ from sample.colours import (
     lighter,
     other_colour,
 )
-from sample.finishes import PRINTS, any_finish
-from sample.motifs import any_motif, print_colours
-from sample.outlines import box, closed, moved, oval, polygon, rounded, smooth
-from sample.scenes import any_scene
-from sample.solids import screen
+from sample.drawing.finishes import PRINTS, any_finish
+from sample.drawing.motifs import any_motif, print_colours
+from sample.drawing.outlines import box, closed, moved, oval, polygon, rounded, smooth
+from sample.drawing.scenes import any_scene
+from sample.drawing.solids import screen
 
 ROOT = "Phones, Mobile Phones & Telecoms"
 

@@ -3,10 +3,10 @@
 import math
 from random import Random
 
-from sample import shades
 from sample.article import Article, chance
-from sample.canvas import Canvas
-from sample.colours import (
+from sample.drawing import shades
+from sample.drawing.canvas import Canvas
+from sample.drawing.colours import (
     BRIGHT,
     RGB,
     any_colour,
@@ -15,8 +15,8 @@ from sample.colours import (
     mix,
     other_colour,
 )
-from sample.finishes import ALL_OVER, any_finish
-from sample.outlines import box, moved, oval, polygon, rounded, smooth, turned
+from sample.drawing.finishes import ALL_OVER, any_finish
+from sample.drawing.outlines import box, moved, oval, polygon, rounded, smooth, turned
 
 
 def plant(rng: Random) -> Article:

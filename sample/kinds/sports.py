@@ -3,10 +3,10 @@
 import math
 from random import Random
 
-from sample import shades
 from sample.article import Article, Kind, Stance, chance
-from sample.canvas import Canvas
-from sample.colours import (
+from sample.drawing import shades
+from sample.drawing.canvas import Canvas
+from sample.drawing.colours import (
     CHALK,
     GRAPHITE,
     INK,
@@ -17,11 +17,11 @@ from sample.colours import (
     lighter,
     other_colour,
 )
-from sample.finishes import ALL_OVER, PRINTS, any_finish
+from sample.drawing.finishes import ALL_OVER, PRINTS, any_finish
+from sample.drawing.motifs import any_motif, print_colours
+from sample.drawing.outlines import arc, box, closed, oval, polygon, smooth, star, turned
+from sample.drawing.scenes import any_scene
 from sample.kinds.bicycles import bicycle
-from sample.motifs import any_motif, print_colours
-from sample.outlines import arc, box, closed, oval, polygon, smooth, star, turned
-from sample.scenes import any_scene
 
 ROOT = "Sports, Leisure & Travel"
 

@@ -2,10 +2,10 @@
 
 from random import Random
 
-from sample import shades
 from sample.article import Article, chance
-from sample.canvas import Canvas
-from sample.colours import (
+from sample.drawing import shades
+from sample.drawing.canvas import Canvas
+from sample.drawing.colours import (
     CHALK,
     GOLD,
     INK,
@@ -17,9 +17,9 @@ from sample.colours import (
     lighter,
     other_colour,
 )
-from sample.finishes import PRINTS, any_finish
-from sample.motifs import any_motif
-from sample.outlines import Points, arc, box, closed, moved, oval, polygon, smooth
+from sample.drawing.finishes import PRINTS, any_finish
+from sample.drawing.motifs import any_motif
+from sample.drawing.outlines import Points, arc, box, closed, moved, oval, polygon, smooth
 
 
 def trainer(rng: Random) -> Article:

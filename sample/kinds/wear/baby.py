@@ -2,10 +2,10 @@
 
 from random import Random
 
-from sample import shades
 from sample.article import Article, Kind, Stance, chance
-from sample.canvas import Canvas, Paint
-from sample.colours import (
+from sample.drawing import shades
+from sample.drawing.canvas import Canvas, Paint
+from sample.drawing.colours import (
     CHALK,
     GRAPHITE,
     INK,
@@ -16,10 +16,10 @@ from sample.colours import (
     lighter,
     other_colour,
 )
-from sample.finishes import any_finish, furry, wood
-from sample.motifs import any_motif, print_colours
-from sample.outlines import arc, box, heart, oval, polygon, smooth
-from sample.solids import wheel
+from sample.drawing.finishes import any_finish, furry, wood
+from sample.drawing.motifs import any_motif, print_colours
+from sample.drawing.outlines import arc, box, heart, oval, polygon, smooth
+from sample.drawing.solids import wheel
 
 ROOT = "Baby & Kids Stuff"
 

@@ -2,10 +2,10 @@
 
 from random import Random
 
-from sample import shades
 from sample.article import Article, Kind, Stance, chance
-from sample.canvas import Canvas
-from sample.colours import (
+from sample.drawing import shades
+from sample.drawing.canvas import Canvas
+from sample.drawing.colours import (
     BRIGHT,
     CHALK,
     GOLD,
@@ -19,10 +19,10 @@ from sample.colours import (
     mix,
     other_colour,
 )
-from sample.finishes import ALL_OVER, any_finish, fade
-from sample.motifs import any_motif, print_colours
-from sample.outlines import Points, box, closed, heart, oval, polygon, rounded, smooth, star
-from sample.solids import label
+from sample.drawing.finishes import ALL_OVER, any_finish, fade
+from sample.drawing.motifs import any_motif, print_colours
+from sample.drawing.outlines import Points, box, closed, heart, oval, polygon, rounded, smooth, star
+from sample.drawing.solids import label
 
 ROOT = "Health & Beauty"
 

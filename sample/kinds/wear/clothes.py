@@ -4,10 +4,10 @@ from random import Random
 
 import numpy as np
 
-from sample import shades
 from sample.article import Article, Kind, Stance, chance
-from sample.canvas import Canvas
-from sample.colours import (
+from sample.drawing import shades
+from sample.drawing.canvas import Canvas
+from sample.drawing.colours import (
     CHALK,
     GOLD,
     STEEL,
@@ -16,10 +16,10 @@ from sample.colours import (
     lighter,
     other_colour,
 )
-from sample.finishes import PRINTS, Finish, any_finish, woven
+from sample.drawing.finishes import PRINTS, Finish, any_finish, woven
+from sample.drawing.motifs import any_motif, print_colours
+from sample.drawing.outlines import Points, arc, box, closed, mirrored, polygon, smooth
 from sample.kinds.wear.accessories import handbag, trainer
-from sample.motifs import any_motif, print_colours
-from sample.outlines import Points, arc, box, closed, mirrored, polygon, smooth
 
 ROOT = "Clothes, Footwear & Accessories"
 

@@ -5,9 +5,9 @@ from random import Random
 
 import numpy as np
 
-from sample.canvas import Canvas
-from sample.colours import CHALK, INK, RGB, Colour, is_dark, mix
-from sample.outlines import (
+from sample.drawing.canvas import Canvas
+from sample.drawing.colours import CHALK, INK, RGB, Colour, is_dark, mix
+from sample.drawing.outlines import (
     Points,
     arc,
     heart,

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from sample.article import Article, Kind, Stance
-from sample.camera import photograph
+from sample.drawing.camera import photograph
 from sample.kinds import kinds_by_root
 
 KINDS = [kind for root in kinds_by_root() for kind in root]

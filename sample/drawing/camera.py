@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image, ImageChops, ImageFilter
 
 from sample.article import Stance
-from sample.outlines import Points, polygon, turned
-from sample.surfaces import Size, floors, grounds, laid, walls
+from sample.drawing.outlines import Points, polygon, turned
+from sample.drawing.surfaces import Size, floors, grounds, laid, walls
 
 _LONG_SIDES = (480, 512, 560, 600, 640)
 _ASPECTS = (4 / 3, 4 / 3, 4 / 3, 5 / 4, 3 / 2)

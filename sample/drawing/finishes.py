@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from sample.canvas import SIZE, Paint
-from sample.colours import RGB, Colour, darker, lighter, mix
-from sample.outlines import Points, heart, star
+from sample.drawing.canvas import SIZE, Paint
+from sample.drawing.colours import RGB, Colour, darker, lighter, mix
+from sample.drawing.outlines import Points, heart, star
 
 Pattern = Callable[[Random, RGB, RGB], Image.Image]
 

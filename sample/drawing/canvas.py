@@ -6,9 +6,9 @@ from functools import partial
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont, ImageOps
 
-from sample.colours import RGB, darker, lighter
-from sample.outlines import Pair, Points, closed, dashes, frame, moved, oval
-from sample.shades import Shade
+from sample.drawing.colours import RGB, darker, lighter
+from sample.drawing.outlines import Pair, Points, closed, dashes, frame, moved, oval
+from sample.drawing.shades import Shade
 
 SIZE = 1000
 """Pixels on a side. Photos show an item at half that or less, which smooths its edges."""

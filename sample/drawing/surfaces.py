@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sample.colours import RGB, any_colour, mix
+from sample.drawing.colours import RGB, any_colour, mix
 
 Size = tuple[int, int]
 Surface = Callable[[Random, Size], Image.Image]

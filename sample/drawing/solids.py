@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from PIL import Image
 
-from sample import shades
-from sample.canvas import Canvas, Paint
-from sample.colours import INK, RGB, RUBBER, STEEL, darker, legible, lighter
-from sample.outlines import Points, arc, box, closed, oval, polygon
+from sample.drawing import shades
+from sample.drawing.canvas import Canvas, Paint
+from sample.drawing.colours import INK, RGB, RUBBER, STEEL, darker, legible, lighter
+from sample.drawing.outlines import Points, arc, box, closed, oval, polygon
 
 
 def cuboid(

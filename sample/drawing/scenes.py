@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from sample.canvas import SIZE, Canvas
-from sample.colours import CHALK, INK, RGB, any_colour, darker, lighter, mix
-from sample.finishes import fade
-from sample.motifs import motifs
-from sample.outlines import (
+from sample.drawing.canvas import SIZE, Canvas
+from sample.drawing.colours import CHALK, INK, RGB, any_colour, darker, lighter, mix
+from sample.drawing.finishes import fade
+from sample.drawing.motifs import motifs
+from sample.drawing.outlines import (
     Points,
     arc,
     box,
