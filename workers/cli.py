@@ -11,6 +11,7 @@ import typer
 
 from db.session import Database
 from settings import Settings
+from workers.config import worker_config
 from workers.queue.messages import Queue
 from workers.queue.publisher import JobPublisher
 from workers.relay import run_relay
@@ -27,7 +28,7 @@ def worker(
     # Imported here: torch and faiss are for the process that computes, not for every command.
     from workers.app import Worker  # noqa: PLC0415
 
-    raise typer.Exit(Worker(Settings(), queue, concurrency).run())
+    raise typer.Exit(Worker(worker_config(Settings(), queue, concurrency)).run())
 
 
 @app.command()

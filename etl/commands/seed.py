@@ -1,8 +1,7 @@
 """`marketlens seed`."""
 
 import os
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, closing
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -10,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from sqlalchemy import make_url
 
@@ -19,19 +18,18 @@ from db.session import Database
 from db.store.photo_store import PhotoStore
 from etl.commands.peak_memory import PeakMemory
 from etl.commands.shared import local_feed, named, tell, used_alone
+from etl.load.follow_up import Outcome, embed_and_index
 from etl.load.geocode import Gazetteer, Geocoder
 from etl.load.loader import Loaded, Loader, Rehearsal, Rules
 from etl.load.pipeline import Stage, seed
-from etl.load.run import Outcome, by_workers, embed_and_index, in_process
 from etl.load.sources import Workplace
 from etl.report import Cost, IntakeReport, as_json
 from models.encoders.library import EncoderLibrary
 from progress import Bars
 from settings import Settings
+from workers.commands.job_executor import job_executor
 from workers.encoders.bootstrap import settle_encoder
 from workers.queue.embed_jobs import EmbedJobs
-from workers.queue.messages import Queue
-from workers.queue.publisher import JobPublisher
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,22 +110,18 @@ def _seed(run: _Run) -> tuple[IntakeReport, Loaded, Outcome]:
         processes=_processes(),
     )
     database = stack.enter_context(closing(Database(settings.sqlalchemy_url)))
-    publisher = None
-    if not options.inline:
-        publisher = stack.enter_context(closing(JobPublisher(settings.broker_url)))
-    embed_jobs = EmbedJobs(database, publisher, clock=_now, new_id=uuid4)
+    executor = stack.enter_context(
+        job_executor(database, settings, run.bars.say, inline=options.inline)
+    )
+    embed_jobs = EmbedJobs(database, executor, clock=_now, new_id=uuid4)
     loader = Loader(database, embed_jobs, run.rules, _now)
     report = _take_in(run, database, loader, place)
-    if not (options.wait or options.inline):
+    if not options.wait:
         return report, loader.loaded, Outcome()
-    follow = by_workers(database, run.bars, _now)
-    if options.inline:
-        follow = in_process(database, run.bars, _now, partial(_hands, settings))
     outcome = embed_and_index(
         database,
-        publisher,
+        executor,
         list(embed_jobs.open),
-        follow=follow,
         reindex=options.reindex,
         bars=run.bars,
         clock=_now,
@@ -188,14 +182,6 @@ def _take_in(
             "once more."
         )
     return report
-
-
-def _hands(settings: Settings, queue: Queue) -> AbstractContextManager[Callable[[UUID], None]]:
-    # Imported here: torch and faiss are for the process that computes, not for every seed.
-    from workers.app import worker_config  # noqa: PLC0415
-    from workers.inline import hands  # noqa: PLC0415
-
-    return hands(worker_config(settings, queue, concurrency=1))
 
 
 def _geocoder(settings: Settings) -> Geocoder | None:

@@ -151,7 +151,7 @@ class Loader:
         self.loaded.listings += _written(upserted, rearranged)
         self.loaded.categories += len(new_categories)
         self.loaded.photos += new_photos
-        self._embed_jobs.publish(accepted)
+        self._embed_jobs.submit(accepted)
         self.loaded.queued = self._embed_jobs.queued
 
     def end(self, is_listed: IsListed) -> None:

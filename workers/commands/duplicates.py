@@ -20,8 +20,8 @@ from models.training.files import whole_file
 from progress import Bars
 from settings import Settings
 from workers.indexes.open import Indexes
-from workers.jobs.duplicates import find_duplicates
 from workers.near_duplicates.clusters import Cluster, Duplicates
+from workers.near_duplicates.find import find_duplicates
 
 SHOWN = 20
 COLUMNS = ("cluster", "relation", "listing_id", "title", "seller", "status", "photo", "similarity")
@@ -51,7 +51,7 @@ def duplicates(
     if csv_file is not None:
         _write(csv_file, found)
     if json_report:
-        typer.echo(json.dumps(found.as_json()))
+        typer.echo(json.dumps(found.to_result().to_json()))
     else:
         Console().print(_table(found))
     if csv_file is not None:

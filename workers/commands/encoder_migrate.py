@@ -1,11 +1,9 @@
 """`marketlens encoder migrate`."""
 
 import json
-from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from time import monotonic
 from typing import Any
 from uuid import uuid4
@@ -21,12 +19,10 @@ from models.encoders.library import EncoderLibrary
 from models.evaluation.intervals import Estimate
 from progress import Bars
 from settings import Settings
-from workers.app import worker_config
+from workers.commands.job_executor import job_executor
 from workers.encoders.bootstrap import take_in
 from workers.encoders.comparison import Comparison
 from workers.encoders.migration import Migrated, Migration
-from workers.queue.executors import Hands, ThisProcess, Workers
-from workers.queue.publisher import JobPublisher
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +49,7 @@ def run_migration(
         database = stack.enter_context(closing(Database(settings.sqlalchemy_url)))
         migration = Migration(
             database,
-            _hands(stack, database, settings, options, bars.say),
+            stack.enter_context(job_executor(database, settings, bars.say, inline=options.inline)),
             clock=_now,
             new_id=uuid4,
             on_progress=bars.show,
@@ -68,20 +64,6 @@ def run_migration(
         Console().print(_table(migrated, seconds, is_active=is_active))
     if refusal:
         raise Conflict(refusal)
-
-
-def _hands(
-    stack: ExitStack,
-    database: Database,
-    settings: Settings,
-    options: MigrationOptions,
-    say: Callable[[str], None],
-) -> Hands:
-    if options.inline:
-        config_of = partial(worker_config, settings, concurrency=1)
-        return stack.enter_context(ThisProcess(database, config_of, _now))
-    publisher = stack.enter_context(closing(JobPublisher(settings.broker_url)))
-    return Workers(database, publisher, _now, say)
 
 
 def _activate(database: Database, migrated: Migrated, options: MigrationOptions) -> str | None:

@@ -4,7 +4,6 @@ import json
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from time import monotonic
 from typing import Any
 from uuid import uuid4
@@ -19,14 +18,15 @@ from db.session import Database
 from db.tables import Job
 from db.vectors.encoders import encoder_named
 from models.domain.errors import Conflict, RecallTooLow
-from models.domain.types import JobStatus, JobType
+from models.domain.job_payloads import ReindexPayload
+from models.domain.types import JobStatus
 from progress import Bars
 from settings import Settings
-from workers.app import worker_config
 from workers.commands.index_tables import facts
-from workers.queue.executors import Hands, ThisProcess, Workers
+from workers.commands.job_executor import job_executor
+from workers.generations.request import accept_reindex
+from workers.queue.executors import JobExecutor
 from workers.queue.messages import Queue
-from workers.queue.publisher import JobPublisher
 
 INTERRUPTED = 130
 """What a shell calls a command that Ctrl-C ended."""
@@ -52,11 +52,13 @@ def run_build(settings: Settings, options: BuildOptions, *, json_report: bool) -
     with ExitStack() as stack:
         bars = stack.enter_context(Bars(Console(stderr=True)))
         database = stack.enter_context(closing(Database(settings.sqlalchemy_url)))
-        hands = _hands(stack, database, settings, bars, here=options.here)
+        executor = stack.enter_context(
+            job_executor(database, settings, bars.say, inline=options.here)
+        )
         job = _accept(database, options)
-        hands.take([job])
+        executor.submit([job])
         try:
-            job = _until_ended(database, hands, job, bars)
+            job = _until_ended(database, executor, job, bars)
         except KeyboardInterrupt:
             bars.say(_interrupted(database, job, here=options.here))
             raise typer.Exit(INTERRUPTED) from None
@@ -68,32 +70,21 @@ def run_build(settings: Settings, options: BuildOptions, *, json_report: bool) -
     _refuse_failed(job)
 
 
-def _hands(
-    stack: ExitStack, database: Database, settings: Settings, bars: Bars, *, here: bool
-) -> Hands:
-    if here:
-        config_of = partial(worker_config, settings, concurrency=1)
-        return stack.enter_context(ThisProcess(database, config_of, _now))
-    publisher = stack.enter_context(closing(JobPublisher(settings.broker_url)))
-    return Workers(database, publisher, _now, bars.say)
-
-
 def _accept(database: Database, options: BuildOptions) -> Job:
     """The job that `POST /v1/admin/reindex` accepts, with what was asked for beside it."""
-    wanted: dict[str, Any] = {
-        "factory": options.factory,
-        "recall_target": options.recall_target,
-    }
-    with database.write() as session:
-        if options.encoder is not None:
-            wanted["encoder_id"] = encoder_named(session, options.encoder).id
-        payload = {name: value for name, value in wanted.items() if value is not None}
-        return jobs.accept(session, JobType.REINDEX, payload, job_id=uuid4(), now=_now())
+    encoder_id = None
+    if options.encoder is not None:
+        with database.read() as session:
+            encoder_id = encoder_named(session, options.encoder).id
+    payload = ReindexPayload(
+        encoder_id=encoder_id, factory=options.factory, recall_target=options.recall_target
+    )
+    return accept_reindex(database, job_id=uuid4(), now=_now(), payload=payload)
 
 
-def _until_ended(database: Database, hands: Hands, job: Job, bars: Bars) -> Job:
+def _until_ended(database: Database, executor: JobExecutor, job: Job, bars: Bars) -> Job:
     while not job.status.terminal:
-        hands.wait(Queue.INDEX, [job.id])
+        executor.step(Queue.INDEX, [job.id])
         with database.read() as session:
             job = jobs.get(session, job.id)
         bars.show("index", job.done, max(job.total, job.done, 1))

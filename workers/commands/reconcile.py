@@ -18,9 +18,9 @@ from models.domain.errors import Conflict, SetupError
 from models.domain.urls import redact
 from progress import Bars
 from settings import Settings
-from workers.generations.request import request_reindex
+from workers.commands.job_executor import job_executor
+from workers.generations.request import accept_reindex
 from workers.queue.embed_jobs import EmbedJobs
-from workers.queue.publisher import JobPublisher
 from workers.reconcile.compare import Machine, Repairs, reconcile
 from workers.reconcile.findings import EXPLANATIONS, Kind, Reconciliation, as_json
 
@@ -38,18 +38,18 @@ def run_reconcile(
     _check_there_is_one(settings)
     with (
         closing(Database(settings.sqlalchemy_url)) as database,
-        closing(JobPublisher(settings.broker_url)) as publisher,
+        job_executor(database, settings, bars.say, inline=False) as executor,
     ):
 
         def queue_missing() -> None:
-            embed_jobs = EmbedJobs(database, publisher, clock=_now, new_id=uuid4)
+            embed_jobs = EmbedJobs(database, executor, clock=_now, new_id=uuid4)
             embed_jobs.start()
             embed_jobs.queue_missing()
 
         repairs = Repairs(
             queue_missing=queue_missing,
-            request_reindex=lambda: request_reindex(
-                database, publisher, job_id=uuid4(), now=_now()
+            request_reindex=lambda: executor.submit(
+                [accept_reindex(database, job_id=uuid4(), now=_now())]
             ),
         )
         machine = Machine(

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Collection
-from typing import Any, Protocol
+from typing import Protocol
 
 from db.session import Database
 from db.tables import Encoder as EncoderRow
@@ -44,19 +44,19 @@ class OpenEncoders:
 
 
 def encoders_for(
-    payload: dict[str, Any], database: Database, encoders: OpenEncoders
+    encoder_id: int | None, database: Database, encoders: OpenEncoders
 ) -> dict[int, Encoder]:
-    """The encoders that an embed job is to use, by id: all that are followed, or the one it names.
+    """The encoders that an embed job uses, by id: the one it names, or all that are followed.
 
-    The first is the active one, or the one it names: without it nothing can be done, and
-    WeightsError is raised. Any other that can't be opened here is left out, so that what is only
-    kept up to date never stands in the way of what is searched with.
+    The first is the one it names, or the active one: WeightsError is raised if that can't be
+    opened. Any other that can't be opened here is left out, so that an encoder that is only kept up
+    to date never delays the one that is searched with.
     """
     with database.read() as session:
         followed = followed_encoders(session)
         wanted = followed
-        if "encoder_id" in payload:
-            wanted = [get_encoder(session, payload["encoder_id"])]
+        if encoder_id is not None:
+            wanted = [get_encoder(session, encoder_id)]
     encoders.keep({row.spec for row in [*followed, *wanted]})
     return _opened(wanted, encoders)
 

@@ -3,33 +3,30 @@
 import logging
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from db.session import Database
-from db.vectors.changes import changes_after, last_change
-from db.vectors.embeddings import live_vectors_after, live_vectors_of
+from db.vectors.changes import last_change
+from db.vectors.embeddings import live_vectors, live_vectors_of
 from models.domain.types import EncoderSpec
 from models.index.milvus import MilvusIndex, open_milvus
-from workers.indexes.writer_lock import turn
+from workers.indexes.following import Repaired
+from workers.indexes.replay import CHANGES_PER_STEP, apply_next_changes
+from workers.indexes.writer_lock import writer_lock
 
 log = logging.getLogger(__name__)
-
-# A turn should be short: others wait for it, some of them with a search to answer.
-CHANGES_PER_TURN = 2_000
 
 
 class SharedIndex:
     """What `LiveIndex` is to one worker, for all: whoever searches next brings it up to date.
 
-    Writers take turns (see `workers.indexes.writer_lock`), and each starts from the position that
-    the collection itself keeps, so that no change is skipped whoever dies, and none is applied by
-    old knowledge.
-    One who loses the turn while writing, because a connection was cut, sets the position back to
-    what was known then: the changes since are applied again.
+    One worker writes at a time (see `workers.indexes.writer_lock`). Each starts from the position
+    that the collection itself keeps, so that no change is skipped when a worker dies. A worker that
+    loses the lock while it writes, because its connection was cut, sets the position back to the
+    one it started from: the changes since are applied again, which does no harm.
     """
 
     # Generations are files, and there are none here.
@@ -47,37 +44,30 @@ class SharedIndex:
         while self._reached < newest:
             self._reached = self._advance()
 
+    def repair(self, on_progress: Callable[[int], None]) -> Repaired:
+        """See `SharedFollowingIndex`."""
+        return repair(self.index, self._database, self._encoder_id, on_progress)
+
     def close(self) -> None:
-        """Let go of the server."""
+        """Close the connection to the server."""
         self.index.close()
 
     def _advance(self) -> int:
         """Apply the next changes, or fill the index; gives the change number it reflects then."""
-        with turn(self._database, self._encoder_id) as session:
+        with writer_lock(self._database, self._encoder_id) as session:
             position = self.index.position
             # A position from the future is one of a database that was restored since.
             if position is not None and position <= last_change(session):
-                number, photo_ids = changes_after(session, position, CHANGES_PER_TURN)
-                if photo_ids:
-                    ids, vectors = live_vectors_of(session, self._encoder_id, photo_ids)
-                    self.index.remove(np.setdiff1d(photo_ids, ids))
-                    if len(ids):
-                        self.index.upsert(ids, vectors)
+                number = apply_next_changes(session, self.index, self._encoder_id, position)
+                if number != position:
                     self.index.record(number)
                 return number
         return fill(self.index, self._database, self._encoder_id)
 
 
-class Mended(NamedTuple):
-    """What was wrong with an index: photos that it lacked, and photos that are not live."""
-
-    added: int
-    removed: int
-
-
 def open_shared(url: str, encoder: EncoderSpec, database: Database, encoder_id: int) -> SharedIndex:
     """The index of an encoder's vectors on the server at `url`; raises what `open_milvus` does."""
-    with turn(database, encoder_id):
+    with writer_lock(database, encoder_id):
         index = open_milvus(url, encoder)
     return SharedIndex(index, database, encoder_id)
 
@@ -90,51 +80,51 @@ def fill(index: MilvusIndex, database: Database, encoder_id: int) -> int:
     with database.read() as session:
         # The number comes before the vectors are read: a change in between is read twice.
         contained = last_change(session)
-    mended = reconcile(
+    repaired = repair(
         index, database, encoder_id, lambda rows: log.info("filling Milvus: %s photos", rows)
     )
-    with turn(database, encoder_id):
+    with writer_lock(database, encoder_id):
         index.record(contained)
-    log.info("filled Milvus: %s photos added, %s removed", *mended)
+    log.info("filled Milvus: %s photos added, %s removed", *repaired)
     return contained
 
 
-def reconcile(
-    index: MilvusIndex, database: Database, encoder_id: int, heartbeat: Callable[[int], None]
-) -> Mended:
+def repair(
+    index: MilvusIndex, database: Database, encoder_id: int, on_progress: Callable[[int], None]
+) -> Repaired:
     """Add the live photos that the index lacks, and remove what is in it and not live.
 
-    Searches and changes go on meanwhile: each batch is a turn of its own. `heartbeat` gets the
+    Searches and changes go on meanwhile: each batch takes the lock anew. `on_progress` gets the
     number of live photos seen so far.
     """
     held = index.ids()
     live = np.empty(0, np.int64)
     added = removed = 0
-    while True:
-        with _mending(index, database, encoder_id) as session:
-            ids, vectors = live_vectors_after(session, encoder_id, int(live.max(initial=0)))
-            missing = ~np.isin(ids, held)
-            if missing.any():
-                index.upsert(ids[missing], vectors[missing])
-        if not len(ids):
-            break
+    for ids, _ in live_vectors(database.read, encoder_id):
+        missing = ids[~np.isin(ids, held)]
+        if len(missing):
+            with _repairing(index, database, encoder_id) as session:
+                # Looked up again: meanwhile one may have been deleted.
+                still_live, vectors = live_vectors_of(session, encoder_id, missing.tolist())
+                if len(still_live):
+                    index.upsert(still_live, vectors)
+            added += len(still_live)
         live = np.append(live, ids)
-        added += int(missing.sum())
-        heartbeat(len(live))
+        on_progress(len(live))
     for surplus in _batches(np.setdiff1d(held, live)):
-        with _mending(index, database, encoder_id) as session:
+        with _repairing(index, database, encoder_id) as session:
             gone = np.setdiff1d(surplus, live_vectors_of(session, encoder_id, surplus.tolist())[0])
             index.remove(gone)
         removed += len(gone)
-        heartbeat(len(live))
+        on_progress(len(live))
     index.settle()
-    return Mended(added, removed)
+    return Repaired(added, removed)
 
 
 @contextmanager
-def _mending(index: MilvusIndex, database: Database, encoder_id: int) -> Generator[Session]:
-    """A turn for writing what the change feed does not ask for: the position stays where it is."""
-    with turn(database, encoder_id) as session:
+def _repairing(index: MilvusIndex, database: Database, encoder_id: int) -> Generator[Session]:
+    """Lock the index for a write that the change feed does not ask for; its position stays."""
+    with writer_lock(database, encoder_id) as session:
         position = index.position
         yield session
         if position is not None:
@@ -142,4 +132,4 @@ def _mending(index: MilvusIndex, database: Database, encoder_id: int) -> Generat
 
 
 def _batches(ids: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    return np.array_split(ids, range(CHANGES_PER_TURN, len(ids), CHANGES_PER_TURN))
+    return np.array_split(ids, range(CHANGES_PER_STEP, len(ids), CHANGES_PER_STEP))

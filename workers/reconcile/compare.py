@@ -4,7 +4,6 @@ The database is the truth. Photos are compared a 256th of the store at a time, s
 bounded however many there are.
 """
 
-import shutil
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,12 +22,8 @@ from db.vectors.encoders import active_encoder
 from models.domain.errors import GenerationCorrupt, NotFound, ReindexRunning, Unavailable
 from models.domain.types import GenerationStatus
 from models.index.checksums import prove
-from workers.generations.folders import is_open, is_unused
-from workers.generations.publish import (
-    published_generations,
-    published_manifest,
-    unpublish_generation,
-)
+from workers.generations.prune import sweep, unused_folders, unused_published
+from workers.generations.publish import published_manifest
 from workers.reconcile.findings import Kind, Notes, Reconciliation
 
 OnProgress = Callable[[str, int, int], None]
@@ -79,8 +74,7 @@ def reconcile(
     on_progress("index", 0, 1)
     if encoder is not None:
         _compare_live_generation(notes, machine, encoder, repairs)
-    _compare_generation_folders(notes, machine, repair=repairs is not None)
-    _compare_published(notes, machine, repair=repairs is not None)
+    _compare_generations(notes, machine, repair=repairs is not None)
     on_progress("index", 1, 1)
     return notes.result()
 
@@ -187,30 +181,18 @@ def _problem_with(machine: Machine, live: Generation) -> str | None:
     return None
 
 
-def _compare_generation_folders(notes: Notes, machine: Machine, *, repair: bool) -> None:
-    # The folders come first: when a generation has one, its row is there.
-    folders = list(machine.generations_dir.glob("*"))
-    with machine.database.read() as session:
-        statuses = audit.generation_statuses(session)
-    for folder in sorted(folders):
-        # Looked at again: what a build had aside is gone once its row is live. What a process has
-        # open is removed when that process has let go of it.
-        if is_unused(folder, statuses) and folder.exists() and not is_open(folder):
-            if repair:
-                shutil.rmtree(folder, ignore_errors=True)
-            gone = repair and not folder.exists()
-            notes.add(Kind.ORPHANED_GENERATIONS, [folder], repaired=gone)
-
-
-def _compare_published(notes: Notes, machine: Machine, *, repair: bool) -> None:
-    published = published_generations(machine.store)
-    with machine.database.read() as session:
-        statuses = audit.generation_statuses(session)
-    unused = sorted(number for number in published if statuses.get(number) not in generations.KEPT)
-    for generation_id in unused if repair else ():
-        unpublish_generation(machine.store, generation_id)
+def _compare_generations(notes: Notes, machine: Machine, *, repair: bool) -> None:
+    """Find the files of generations that are not kept, here and in the store; remove them."""
+    folders = unused_folders(machine.database, machine.generations_dir)
+    published = unused_published(machine.database, machine.store)
+    if repair:
+        sweep(machine.database, machine.generations_dir, machine.store)
+    for folder in folders:
+        # One that a process has opened meanwhile is removed when that process has closed it.
+        gone = repair and not folder.exists()
+        notes.add(Kind.ORPHANED_GENERATIONS, [folder], repaired=gone)
     notes.add(
         Kind.ORPHANED_GENERATIONS,
-        [f"published generation {generation_id}" for generation_id in unused],
+        [f"published generation {generation_id}" for generation_id in published],
         repaired=repair,
     )
