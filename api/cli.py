@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 import uvicorn
 
-from api.deps import is_loopback
+from api.auth import is_loopback
 from api.main import create_app
 from db.keys import count_keys
 from db.session import Database

@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
-from api.search_schemas import SearchIn
+from api.searches.schemas import SearchIn
 from db import jobs
 from db.session import Database
 from db.store.photo_store import PhotoStore

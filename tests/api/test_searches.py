@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
-from api import intake
+from api.photos import service as photos
 from db import jobs
 from db.session import Database
 from db.store.photo_store import PhotoStore
@@ -183,7 +183,7 @@ def test_few_photos_are_decoded_at_a_time(
             now -= 1
         return standardise(data)
 
-    monkeypatch.setattr(intake, "standardise", slow)
+    monkeypatch.setattr(photos, "standardise", slow)
     with ThreadPoolExecutor(cores + 6) as pool:
         answers = list(pool.map(lambda _: submit(client).status_code, range(cores + 6)))
     assert answers == [202] * (cores + 6)

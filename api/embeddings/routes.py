@@ -2,18 +2,17 @@
 
 from http import HTTPStatus
 
+from anyio import to_thread
 from fastapi import APIRouter, Depends, Request, Response
 
-from api.deps import DeskDep, JobId, needs
-from api.openapi import (
-    BODY_REFUSED,
-    KEY_REFUSED,
-    NO_SUCH,
-    described_answer,
-    described_body,
-)
-from api.schemas import JobOut
-from api.submission import Prefer, answer, ask_by_photo, cancel_job, read_job
+from api.auth import needs
+from api.deps import JobId, ResourcesDep
+from api.embeddings.service import accept_embedding
+from api.forms import PHOTO_PART, photo_bytes, read_form
+from api.jobs.responses import Prefer, awaited_job, current_job
+from api.jobs.schemas import JobOut
+from api.jobs.service import cancel_job_of_type, read_job_of_type
+from api.openapi import BODY_REFUSED, KEY_REFUSED, NO_SUCH, described_answer, described_body
 from models.domain.types import JobType, Scope
 
 router = APIRouter(
@@ -42,7 +41,7 @@ _ANSWER = described_answer(
     responses={**_ANSWER, **BODY_REFUSED},
 )
 async def submit(
-    request: Request, response: Response, desk: DeskDep, prefer: Prefer = None
+    request: Request, response: Response, resources: ResourcesDep, prefer: Prefer = None
 ) -> JobOut:
     """Embed a photo.
 
@@ -50,17 +49,19 @@ async def submit(
     Compare only those of the same `fingerprint`. A photo that the catalogue knows gives the vector
     that is stored there, which has been rounded to half precision.
     """
-    job = await ask_by_photo(request, desk, JobType.EMBEDDING)
-    return await answer(desk, job, response, router.prefix, prefer)
+    async with read_form(request, max_files=1) as form:
+        photo = (await photo_bytes(form, PHOTO_PART, resources.max_upload_bytes))[0]
+    job = await to_thread.run_sync(accept_embedding, resources, photo, limiter=resources.decoding)
+    return await awaited_job(resources, job, response, router.prefix, prefer)
 
 
 @router.get("/{job_id}", responses={**_ANSWER, **NO_SUCH})
-def read(job_id: JobId, desk: DeskDep, response: Response) -> JobOut:
+def read(job_id: JobId, resources: ResourcesDep, response: Response) -> JobOut:
     """An embedding's status, and the vector once it has succeeded."""
-    return read_job(desk, job_id, JobType.EMBEDDING, response)
+    return current_job(read_job_of_type(resources, job_id, JobType.EMBEDDING), response)
 
 
 @router.delete("/{job_id}", responses=NO_SUCH)
-def cancel(job_id: JobId, desk: DeskDep) -> JobOut:
+def cancel(job_id: JobId, resources: ResourcesDep) -> JobOut:
     """Cancel an embedding that has not ended; one that has stays as it is."""
-    return cancel_job(desk, job_id, JobType.EMBEDDING)
+    return JobOut.of(cancel_job_of_type(resources, job_id, JobType.EMBEDDING))

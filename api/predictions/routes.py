@@ -4,7 +4,11 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from api.deps import DeskDep, JobId, needs
+from api.auth import needs
+from api.deps import JobId, ResourcesDep
+from api.jobs.responses import Prefer, awaited_job, current_job
+from api.jobs.schemas import JobOut
+from api.jobs.service import cancel_job_of_type, read_job_of_type
 from api.openapi import (
     BODY_REFUSED,
     KEY_REFUSED,
@@ -13,8 +17,9 @@ from api.openapi import (
     described_answer,
     described_body,
 )
-from api.schemas import JobOut, PredictionIn, PredictionOptions
-from api.submission import Prefer, answer, ask, cancel_job, read_job
+from api.predictions.forms import read_prediction
+from api.predictions.schemas import PredictionIn, PredictionOptions
+from api.predictions.service import accept_prediction
 from models.domain.types import JobType, Scope
 
 router = APIRouter(
@@ -67,7 +72,7 @@ _ANSWER = described_answer(
     responses={**_ANSWER, **NO_SUCH, **BODY_REFUSED},
 )
 async def submit(
-    request: Request, response: Response, desk: DeskDep, prefer: Prefer = None
+    request: Request, response: Response, resources: ResourcesDep, prefer: Prefer = None
 ) -> JobOut:
     """Predict category and price of what a photo (multipart) or a listing (JSON) shows.
 
@@ -76,17 +81,18 @@ async def submit(
     never its own neighbour. A duplicate's `relation` says whether it shows the `same_photo`, be it
     compressed, scaled, marked or mirrored, or likely the `same_item` in another one.
     """
-    job = await ask(request, desk, JobType.PREDICTION, PredictionOptions, PredictionIn)
-    return await answer(desk, job, response, router.prefix, prefer)
+    asked = await read_prediction(request, resources.max_upload_bytes)
+    job = await accept_prediction(resources, asked)
+    return await awaited_job(resources, job, response, router.prefix, prefer)
 
 
 @router.get("/{job_id}", responses={**_ANSWER, **NO_SUCH})
-def read(job_id: JobId, desk: DeskDep, response: Response) -> JobOut:
+def read(job_id: JobId, resources: ResourcesDep, response: Response) -> JobOut:
     """A prediction's status, and the prediction once it has succeeded."""
-    return read_job(desk, job_id, JobType.PREDICTION, response)
+    return current_job(read_job_of_type(resources, job_id, JobType.PREDICTION), response)
 
 
 @router.delete("/{job_id}", responses=NO_SUCH)
-def cancel(job_id: JobId, desk: DeskDep) -> JobOut:
+def cancel(job_id: JobId, resources: ResourcesDep) -> JobOut:
     """Cancel a prediction that has not ended; one that has stays as it is."""
-    return cancel_job(desk, job_id, JobType.PREDICTION)
+    return JobOut.of(cancel_job_of_type(resources, job_id, JobType.PREDICTION))

@@ -5,8 +5,13 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from api.deps import DeskDep, SearchId, needs
+from api.auth import needs
+from api.deps import ResourcesDep, SearchId
 from api.errors import responses
+from api.forms import PHOTO_PART
+from api.jobs.responses import Prefer, awaited_job, current_job
+from api.jobs.schemas import JobOut
+from api.jobs.service import cancel_job_of_type, read_job_of_type
 from api.openapi import (
     BODY_REFUSED,
     KEY_REFUSED,
@@ -16,10 +21,9 @@ from api.openapi import (
     described_answer,
     described_body,
 )
-from api.schemas import JobOut
-from api.search_schemas import MAX_EXAMPLES, SearchForm, SearchIn
-from api.searching import NEGATIVE_PART, accept_search
-from api.submission import PHOTO_PART, Prefer, answer, cancel_job, read_job
+from api.searches.forms import NEGATIVE_PART, read_search
+from api.searches.schemas import MAX_EXAMPLES, SearchForm, SearchIn
+from api.searches.service import accept_search
 from models.domain.cursors import Cursor
 from models.domain.types import JobType, ListingMatch, Scope
 
@@ -101,7 +105,7 @@ _BODY = described_body(
     responses={**_ANSWER, **NO_SUCH, **BODY_REFUSED, **responses(HTTPStatus.GONE)},
 )
 async def submit(
-    request: Request, response: Response, desk: DeskDep, prefer: Prefer = None
+    request: Request, response: Response, resources: ResourcesDep, prefer: Prefer = None
 ) -> JobOut:
     """Search by photos (multipart), or by what is stored, or on to the next page (JSON).
 
@@ -111,17 +115,18 @@ async def submit(
     found. `exact` says that no better listing was missed. `next_cursor`, if there are more, leads
     on from the last one, whatever was added or deleted meanwhile.
     """
-    job = await accept_search(request, desk)
-    return await answer(desk, job, response, router.prefix, prefer)
+    asked = await read_search(request, resources.max_upload_bytes)
+    job = await accept_search(resources, asked)
+    return await awaited_job(resources, job, response, router.prefix, prefer)
 
 
 @router.get("/{search_id}", responses={**_ANSWER, **NO_SUCH})
-def read(search_id: SearchId, desk: DeskDep, response: Response) -> JobOut:
+def read(search_id: SearchId, resources: ResourcesDep, response: Response) -> JobOut:
     """A search's status, and its results once it has succeeded."""
-    return read_job(desk, search_id, JobType.SEARCH, response)
+    return current_job(read_job_of_type(resources, search_id, JobType.SEARCH), response)
 
 
 @router.delete("/{search_id}", responses=NO_SUCH)
-def cancel(search_id: SearchId, desk: DeskDep) -> JobOut:
+def cancel(search_id: SearchId, resources: ResourcesDep) -> JobOut:
     """Cancel a search that has not ended; one that has stays as it is."""
-    return cancel_job(desk, search_id, JobType.SEARCH)
+    return JobOut.of(cancel_job_of_type(resources, search_id, JobType.SEARCH))

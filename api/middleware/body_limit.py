@@ -1,4 +1,4 @@
-"""Body limits and safe headers, as plain ASGI: nothing is read that would be thrown away."""
+"""Limits the bytes of a request body, as plain ASGI: a body that is refused is not read on."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -7,15 +7,6 @@ from models.domain.errors import TooLarge
 
 # Multipart boundaries, part headers and small fields beside a photo.
 ENVELOPE_BYTES = 64 * 1024
-
-
-# Nothing from anywhere else, and nothing inline; what is no page needs no exception.
-PAGE_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-# Except here: the API reference starts its script from within the page.
-WITHOUT_POLICY = "/docs"
 
 
 class LimitBody:
@@ -79,28 +70,3 @@ def _stated_length(scope: Scope) -> int:
         if name == b"content-length":
             return int(value) if value.isdigit() else 0
     return 0
-
-
-class SafeHeaders:
-    """Headers on every response: nothing foreign, no sniffing, no framing, no referrer."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, adding headers to its response."""
-
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [
-                    *message["headers"],
-                    (b"x-content-type-options", b"nosniff"),
-                    (b"x-frame-options", b"DENY"),
-                    (b"referrer-policy", b"no-referrer"),
-                ]
-                if scope["path"] != WITHOUT_POLICY:
-                    policy = (b"content-security-policy", PAGE_POLICY.encode())
-                    message["headers"].append(policy)
-            await send(message)
-
-        await self._app(scope, receive, with_headers)

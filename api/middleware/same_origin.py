@@ -1,16 +1,16 @@
-"""Where no key is asked for, only this machine's own pages and programs may call."""
+"""Same-origin check for a server on loopback that asks for no key."""
 
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.deps import is_loopback
+from api.auth import is_loopback
 from api.errors import problem_of
 from models.domain.errors import Forbidden
 
 
-class OwnPagesOnly:
+class SameOriginOnly:
     """Refuses requests that a foreign page made a browser on this machine send.
 
     A browser states the page's origin with whatever could change something, and a name that was

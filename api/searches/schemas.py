@@ -1,6 +1,8 @@
-"""What a search asks for, as it goes over the wire."""
+"""What a search may ask for. Names and shapes of the models are the HTTP contract."""
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Self
 from uuid import UUID
 
@@ -174,3 +176,12 @@ class SearchIn(BaseModel):
         if self.region and not (len(positive) == 1 and is_photo(positive[0])):
             raise ValueError("a region needs exactly one positive, a photo")
         return self
+
+
+@dataclass(frozen=True, slots=True)
+class SearchByPhotos:
+    """A search by photos that were sent along."""
+
+    positive: Sequence[bytes]
+    negative: Sequence[bytes]
+    options: SearchForm
