@@ -9,7 +9,6 @@ from pydantic import BaseModel
 
 from api.errors import responses
 from api.forms import JSON_BODY, MULTIPART, PHOTO_PART
-from api.jobs.schemas import JobOut
 from api.schemas import Problem
 from models.domain.types import JobStatus, JobType
 
@@ -90,11 +89,13 @@ def inlined(model: type[BaseModel]) -> dict[str, Any]:
     return described
 
 
-def described_answer(question: JobType, result: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
+def described_answer(
+    model: type[BaseModel], job_type: JobType, result: dict[str, Any]
+) -> dict[int | str, dict[str, Any]]:
     """A job that may have succeeded, with such a result then."""
     example = {
         "id": "0b7e7a5c-7d0f-4c8b-9a55-0f4f6f3c2c11",
-        "type": question,
+        "type": job_type,
         "status": JobStatus.SUCCEEDED,
         "progress": {"total": 1, "done": 1, "failed": 0},
         "attempt": 1,
@@ -105,7 +106,7 @@ def described_answer(question: JobType, result: dict[str, Any]) -> dict[int | st
         "result": result,
     }
     described = {
-        "model": JobOut,
+        "model": model,
         "description": "The job, with its result if it has succeeded.",
         "content": {"application/json": {"example": example}},
     }

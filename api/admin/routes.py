@@ -17,7 +17,7 @@ from api.auth import needs
 from api.deps import ResourcesDep
 from api.errors import responses
 from api.jobs.responses import accepted_job
-from api.jobs.schemas import JobOut
+from api.jobs.schemas import DuplicatesJob, JobOut, ReindexJob
 from api.openapi import KEY_REFUSED
 from models.domain.types import Scope
 
@@ -31,13 +31,22 @@ router = APIRouter(
 )
 
 
-@router.post("/reindex", status_code=HTTPStatus.ACCEPTED, responses=responses(HTTPStatus.CONFLICT))
+@router.post(
+    "/reindex",
+    status_code=HTTPStatus.ACCEPTED,
+    responses=responses(HTTPStatus.CONFLICT),
+    response_model=ReindexJob,
+)
 def reindex(resources: ResourcesDep, response: Response) -> JobOut:
     """Build the next generation of the index; searches go on meanwhile. One build at a time."""
     return accepted_job(accept_reindex(resources), response)
 
 
-@router.post("/duplicates", status_code=HTTPStatus.ACCEPTED)
+@router.post(
+    "/duplicates",
+    status_code=HTTPStatus.ACCEPTED,
+    response_model=DuplicatesJob,
+)
 def duplicates(resources: ResourcesDep, response: Response) -> JobOut:
     """Find listings that show the same photo or the same thing, and whose they are.
 

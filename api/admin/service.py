@@ -7,17 +7,17 @@ from api.jobs.service import accept_and_publish
 from db.tables import Generation, Job
 from db.vectors.encoders import EncoderSummary, summarise_encoders
 from db.vectors.generations import all_generations, switch_to
-from models.domain.types import JobType
+from models.domain.job_payloads import DuplicatesPayload, ReindexPayload
 
 
 def accept_reindex(resources: Resources) -> Job:
     """Accept a rebuild of the index. Raises ReindexRunning."""
-    return accept_and_publish(resources, JobType.REINDEX, {})
+    return accept_and_publish(resources, ReindexPayload())
 
 
 def accept_duplicates(resources: Resources) -> Job:
     """Accept a search of the whole catalogue for duplicates."""
-    return accept_and_publish(resources, JobType.DUPLICATES, {})
+    return accept_and_publish(resources, DuplicatesPayload())
 
 
 def list_generations(resources: Resources, limit: int) -> Sequence[Generation]:

@@ -10,7 +10,7 @@ from api.deps import JobId, ResourcesDep
 from api.embeddings.service import accept_embedding
 from api.forms import PHOTO_PART, photo_bytes, read_form
 from api.jobs.responses import Prefer, awaited_job, current_job
-from api.jobs.schemas import JobOut
+from api.jobs.schemas import EmbeddingJob, JobOut, job_out
 from api.jobs.service import cancel_job_of_type, read_job_of_type
 from api.openapi import BODY_REFUSED, KEY_REFUSED, NO_SUCH, described_answer, described_body
 from models.domain.types import JobType, Scope
@@ -23,6 +23,7 @@ router = APIRouter(
 )
 
 _ANSWER = described_answer(
+    EmbeddingJob,
     JobType.EMBEDDING,
     {
         "encoder": "resnet50-1a2b3c4d",
@@ -39,6 +40,7 @@ _ANSWER = described_answer(
     status_code=HTTPStatus.ACCEPTED,
     openapi_extra=described_body(),
     responses={**_ANSWER, **BODY_REFUSED},
+    response_model=EmbeddingJob,
 )
 async def submit(
     request: Request, response: Response, resources: ResourcesDep, prefer: Prefer = None
@@ -55,13 +57,21 @@ async def submit(
     return await awaited_job(resources, job, response, router.prefix, prefer)
 
 
-@router.get("/{job_id}", responses={**_ANSWER, **NO_SUCH})
+@router.get(
+    "/{job_id}",
+    responses={**_ANSWER, **NO_SUCH},
+    response_model=EmbeddingJob,
+)
 def read(job_id: JobId, resources: ResourcesDep, response: Response) -> JobOut:
     """An embedding's status, and the vector once it has succeeded."""
     return current_job(read_job_of_type(resources, job_id, JobType.EMBEDDING), response)
 
 
-@router.delete("/{job_id}", responses=NO_SUCH)
+@router.delete(
+    "/{job_id}",
+    responses=NO_SUCH,
+    response_model=EmbeddingJob,
+)
 def cancel(job_id: JobId, resources: ResourcesDep) -> JobOut:
     """Cancel an embedding that has not ended; one that has stays as it is."""
-    return JobOut.of(cancel_job_of_type(resources, job_id, JobType.EMBEDDING))
+    return job_out(cancel_job_of_type(resources, job_id, JobType.EMBEDDING))

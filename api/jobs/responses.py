@@ -10,7 +10,7 @@ from fastapi import Header, Response
 from fastapi.concurrency import run_in_threadpool
 
 from api.deps import Resources
-from api.jobs.schemas import JobOut
+from api.jobs.schemas import JobOut, job_out
 from api.jobs.service import read_job_of_type
 from db.tables import Job
 
@@ -25,7 +25,7 @@ Prefer = Annotated[str | None, Header(description="`wait=N` holds the answer, N 
 def accepted_job(job: Job, response: Response) -> JobOut:
     """A job just accepted; sets `Location`."""
     response.headers["Location"] = f"{JOBS_PATH}/{job.id}"
-    return JobOut.of(job)
+    return job_out(job)
 
 
 async def awaited_job(
@@ -49,7 +49,7 @@ def current_job(job: Job, response: Response) -> JobOut:
     """A job as it is; sets `Retry-After` while it has not ended."""
     if not job.status.terminal:
         response.headers["Retry-After"] = "1"
-    return JobOut.of(job)
+    return job_out(job)
 
 
 def _wanted_wait(prefer: str | None) -> float:

@@ -1,13 +1,78 @@
-"""Jobs as shown. Names and shapes are the HTTP contract."""
+"""Jobs as shown, each type with its own result. Names and shapes are the HTTP contract."""
 
 from datetime import datetime
-from typing import Any, Self
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter
 
+from api.schemas import PhotoOut
 from db.tables import Job
+from models.domain.job_results import (
+    BatchResult,
+    BuiltIndex,
+    ClusteredListing,
+    DuplicateCluster,
+    DuplicatesResult,
+    EmbeddingResult,
+    EmbedResult,
+    FoundListing,
+    LikelyDuplicate,
+    PredictionResult,
+    RepairedIndex,
+    SearchResult,
+)
 from models.domain.types import JobStatus, JobType
+
+
+def _with_url(photo: object) -> object:
+    return PhotoOut.of(photo) if isinstance(photo, str) else photo
+
+
+Photo = Annotated[PhotoOut, BeforeValidator(_with_url)]
+"""Results name photos by their SHA-256; callers are told where to read them, too."""
+
+
+class FoundListingOut(FoundListing):
+    """A listing that was found, by the photo of it that matches best."""
+
+    photo: Photo  # type: ignore[assignment] # on the wire it has a URL
+
+
+class SearchResultOut(SearchResult):
+    """The listings of one page, most similar first."""
+
+    results: tuple[FoundListingOut, ...]
+
+
+class LikelyDuplicateOut(LikelyDuplicate):
+    """A listing that shows the same photo or, likely, the same item."""
+
+    photo: Photo  # type: ignore[assignment] # on the wire it has a URL
+
+
+class PredictionResultOut(PredictionResult):
+    """What a photo or a listing likely shows and costs."""
+
+    duplicates: tuple[LikelyDuplicateOut, ...]
+
+
+class ClusteredListingOut(ClusteredListing):
+    """A listing in a cluster, by the photo that links it best."""
+
+    photo: Photo  # type: ignore[assignment] # on the wire it has a URL
+
+
+class DuplicateClusterOut(DuplicateCluster):
+    """Listings that show the same photo or item; of many, `listings` has the first."""
+
+    listings: tuple[ClusteredListingOut, ...]
+
+
+class DuplicatesResultOut(DuplicatesResult):
+    """Clusters of near duplicates in the catalogue; of many, `clusters` has the first."""
+
+    clusters: tuple[DuplicateClusterOut, ...]
 
 
 class Progress(BaseModel):
@@ -25,8 +90,8 @@ class JobError(BaseModel):
     detail: str
 
 
-class JobOut(BaseModel):
-    """A job."""
+class _JobOut(BaseModel):
+    """What jobs of every type have in common."""
 
     id: UUID
     type: JobType
@@ -37,26 +102,85 @@ class JobOut(BaseModel):
     started_at: datetime | None
     finished_at: datetime | None
     error: JobError | None
-    result: dict[str, Any] | None
 
-    @classmethod
-    def of(cls, job: Job) -> Self:
-        """The job as it is now."""
-        error = None
-        if job.error_code is not None:
-            error = JobError(code=job.error_code, detail=job.error_detail or "")
-        return cls(
-            id=job.id,
-            type=job.type,
-            status=job.status,
-            progress=Progress(total=job.total, done=job.done, failed=job.failed),
-            attempt=job.attempt,
-            created_at=job.created_at,
-            started_at=job.started_at,
-            finished_at=job.finished_at,
-            error=error,
-            result=job.result,
-        )
+
+class SearchJob(_JobOut):
+    """A search."""
+
+    type: Literal[JobType.SEARCH]
+    result: SearchResultOut | None
+
+
+class EmbeddingJob(_JobOut):
+    """The embedding of a photo."""
+
+    type: Literal[JobType.EMBEDDING]
+    result: EmbeddingResult | None
+
+
+class PredictionJob(_JobOut):
+    """A prediction."""
+
+    type: Literal[JobType.PREDICTION]
+    result: PredictionResultOut | None
+
+
+class EmbedJob(_JobOut):
+    """The embedding of listings' photos, which makes them findable."""
+
+    type: Literal[JobType.EMBED]
+    result: EmbedResult | None
+
+
+class BatchJob(_JobOut):
+    """A bulk request; its result says from the start which rows were accepted."""
+
+    type: Literal[JobType.BATCH]
+    result: BatchResult | None
+
+
+class ReindexJob(_JobOut):
+    """A reindex."""
+
+    type: Literal[JobType.REINDEX]
+    result: BuiltIndex | RepairedIndex | None
+
+
+class DuplicatesJob(_JobOut):
+    """A search of the whole catalogue for near duplicates."""
+
+    type: Literal[JobType.DUPLICATES]
+    result: DuplicatesResultOut | None
+
+
+JobOut = Annotated[
+    SearchJob | EmbeddingJob | PredictionJob | EmbedJob | BatchJob | ReindexJob | DuplicatesJob,
+    Field(discriminator="type"),
+]
+"""A job; its `type` says what its `result` is."""
+
+_JOB_OUT: Final[TypeAdapter[JobOut]] = TypeAdapter(JobOut)
+
+
+def job_out(job: Job) -> JobOut:
+    """The job as it is now."""
+    error = None
+    if job.error_code is not None:
+        error = JobError(code=job.error_code, detail=job.error_detail or "")
+    return _JOB_OUT.validate_python(
+        {
+            "id": job.id,
+            "type": job.type,
+            "status": job.status,
+            "progress": Progress(total=job.total, done=job.done, failed=job.failed),
+            "attempt": job.attempt,
+            "created_at": job.created_at,
+            "started_at": job.started_at,
+            "finished_at": job.finished_at,
+            "error": error,
+            "result": job.result,
+        }
+    )
 
 
 class JobPage(BaseModel):

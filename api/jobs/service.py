@@ -5,7 +5,6 @@ ids are published after the commit.
 """
 
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID, uuid4
 
 from api.auth import Credentials, authorise
@@ -14,19 +13,16 @@ from api.pagination import Position
 from db import jobs
 from db.tables import Job
 from models.domain.errors import NotFound
+from models.domain.job_payloads import JobPayload
 from models.domain.types import JobType, Scope
 
 ADMIN_JOBS = frozenset({JobType.REINDEX, JobType.DUPLICATES})
 
 
-def accept_and_publish(
-    resources: Resources, job_type: JobType, payload: dict[str, Any], total: int = 0
-) -> Job:
+def accept_and_publish(resources: Resources, payload: JobPayload, total: int = 0) -> Job:
     """Store a job and publish its id; `total` is its photos. Raises ReindexRunning."""
     with resources.database.write() as session:
-        job = jobs.accept(
-            session, job_type, payload, job_id=uuid4(), now=resources.now(), total=total
-        )
+        job = jobs.accept(session, payload, job_id=uuid4(), now=resources.now(), total=total)
     resources.publisher.publish([job])
     return job
 

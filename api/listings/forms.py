@@ -12,8 +12,9 @@ from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
 
 from api.forms import parsed_json, photo_bytes, read_form, read_photo_part, validation_sentence
-from api.listings.schemas import Batch, BatchRow, BatchRowIn, ListingIn, RowError
+from api.listings.schemas import Batch, BatchRow, BatchRowIn, ListingIn
 from models.domain.errors import InvalidInput, TooLarge
+from models.domain.job_results import RowError
 
 MAX_PHOTOS = 12
 MAX_ROWS = 1_000
@@ -96,7 +97,9 @@ def _parse_rows(raw: Iterator[Any]) -> tuple[list[BatchRow], list[RowError]]:
                 else BatchRowIn.model_validate(item)
             )
         except ValidationError as error:
-            errors.append(RowError(number, InvalidInput.code, validation_sentence(error)))
+            errors.append(
+                RowError(row=number, code=InvalidInput.code, detail=validation_sentence(error))
+            )
         else:
             listing = parsed.to_data(parsed.id or uuid4())
             rows.append(BatchRow(number, listing, parsed.photos))

@@ -10,7 +10,7 @@ from api.auth import needs
 from api.deps import ListingId, Resources, ResourcesDep
 from api.errors import responses
 from api.jobs.responses import accepted_job
-from api.jobs.schemas import JobOut
+from api.jobs.schemas import BatchJob, JobOut
 from api.listings import forms, service
 from api.listings.schemas import BatchRowIn, ListingAccepted, ListingIn, ListingOut, ListingPage
 from api.openapi import BODY_REFUSED, PHOTO, described_form
@@ -71,6 +71,7 @@ async def put(
     openapi_extra=_BATCH_FORM,
     responses=BODY_REFUSED,
     dependencies=WRITE,
+    response_model=BatchJob,
 )
 async def batch(request: Request, response: Response, resources: ResourcesDep) -> JobOut:
     """Store many listings at once. Rows with errors are listed in the job; the others go on."""

@@ -9,9 +9,10 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from api.jobs.schemas import JobOut
+from api.jobs.schemas import EmbedJob
 from api.schemas import CategoryPath, PhotoOut, Price, ShownStatus, Text
 from db.catalogue.listings import ListingData, ListingView
+from models.domain.job_results import RowError
 from models.domain.limits import MAX_DESCRIPTION, MAX_LOCATION, MAX_SELLER, MAX_TITLE
 from models.domain.types import ListingStatus
 
@@ -132,7 +133,7 @@ class ListingAccepted(BaseModel):
     """A listing that was stored, and the job that makes it findable."""
 
     listing_id: UUID
-    job: JobOut
+    job: EmbedJob
 
 
 class ListingPage(BaseModel):
@@ -149,15 +150,6 @@ class BatchRow:
     number: int
     listing: ListingData
     photos: Sequence[str]
-
-
-@dataclass(frozen=True, slots=True)
-class RowError:
-    """Why one row of a bulk request was left out; rows count from 1."""
-
-    row: int
-    code: str
-    detail: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,12 @@ Each function commits before it returns, so that an answer is never sent for wha
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy.orm import Session
 
 from api.deps import Resources
-from api.listings.schemas import Batch, BatchRow, RowError
+from api.listings.schemas import Batch, BatchRow
 from api.pagination import Position
 from api.photos.service import store_photo
 from db import jobs
@@ -22,10 +21,11 @@ from db.catalogue.listing_photos import (
     stored_photos,
 )
 from db.catalogue.listings import ListingData, ListingView, upsert_listings
+from db.embed_jobs import accept_embed_jobs
 from db.tables import Job
 from models.domain.errors import InvalidInput, MarketlensError
-from models.domain.types import JobType
-from workers.queue.messages import PHOTOS_PER_JOB, is_photo
+from models.domain.job_payloads import EmbedPayload, is_sha256
+from models.domain.job_results import BatchResult, RowError
 
 
 def list_listings(
@@ -58,8 +58,7 @@ def put_listing(resources: Resources, listing: ListingData, photos: Sequence[byt
         photo_ids = [ids[photo.sha256] for photo in stored]
         job = jobs.accept(
             session,
-            JobType.EMBED,
-            _embed_payload(photo_ids),
+            EmbedPayload(photo_ids=tuple(photo_ids)),
             job_id=uuid4(),
             now=now,
             total=len(photo_ids),
@@ -106,41 +105,19 @@ def _accept_batch(
     batch = jobs.accept_batch(
         session, _batch_result(rows, errors), job_id=uuid4(), now=now, total=len(photo_ids)
     )
-    chunks = [
-        photo_ids[start : start + PHOTOS_PER_JOB]
-        for start in range(0, len(photo_ids), PHOTOS_PER_JOB)
-    ]
-    children = [
-        jobs.accept(
-            session,
-            JobType.EMBED,
-            _embed_payload(chunk),
-            job_id=uuid4(),
-            now=now,
-            total=len(chunk),
-            parent_id=batch.id,
-        )
-        for chunk in chunks
-    ]
+    children = accept_embed_jobs(session, photo_ids, now=now, new_id=uuid4, parent_id=batch.id)
     set_photos(session, by_listing)
     return batch, children
 
 
-def _embed_payload(photo_ids: Sequence[int]) -> dict[str, Any]:
-    return {"photo_ids": list(photo_ids)}
-
-
-def _batch_result(rows: Sequence[BatchRow], errors: Sequence[RowError]) -> dict[str, Any]:
-    """What a batch's job says from the start: which rows were taken and which were not."""
-    return {
-        "rows": len(rows) + len(errors),
-        "accepted": len(rows),
-        "listing_ids": [str(row.listing.id) for row in rows],
-        "errors": [
-            {"row": error.row, "code": error.code, "detail": error.detail}
-            for error in sorted(errors, key=lambda error: error.row)
-        ],
-    }
+def _batch_result(rows: Sequence[BatchRow], errors: Sequence[RowError]) -> BatchResult:
+    """What a batch's job says from the start: which rows were accepted and which were not."""
+    return BatchResult(
+        rows=len(rows) + len(errors),
+        accepted=len(rows),
+        listing_ids=tuple(row.listing.id for row in rows),
+        errors=tuple(sorted(errors, key=lambda error: error.row)),
+    )
 
 
 def _store_parts(
@@ -159,7 +136,7 @@ def _store_parts(
 
 
 def _named_hashes(rows: Sequence[BatchRow]) -> list[str]:
-    return [name for row in rows for name in row.photos if is_photo(name)]
+    return [name for row in rows for name in row.photos if is_sha256(name)]
 
 
 def _row_error(
@@ -169,12 +146,14 @@ def _row_error(
     seen: set[UUID],
 ) -> RowError | None:
     if row.listing.id in seen:
-        return RowError(row.number, "duplicate_id", "A row before it has the same id.")
+        return RowError(
+            row=row.number, code="duplicate_id", detail="A row before it has the same id."
+        )
     for name in row.photos:
         if name in unusable:
             error = unusable[name]
-            return RowError(row.number, error.code, f"{name!r}: {error}")
+            return RowError(row=row.number, code=error.code, detail=f"{name!r}: {error}")
         if name not in known:
             detail = f"{name!r} is neither a part of this request nor a stored photo."
-            return RowError(row.number, "unknown_photo", detail)
+            return RowError(row=row.number, code="unknown_photo", detail=detail)
     return None

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from api.auth import needs
 from api.deps import JobId, ResourcesDep
 from api.jobs.responses import Prefer, awaited_job, current_job
-from api.jobs.schemas import JobOut
+from api.jobs.schemas import JobOut, PredictionJob, job_out
 from api.jobs.service import cancel_job_of_type, read_job_of_type
 from api.openapi import (
     BODY_REFUSED,
@@ -30,6 +30,7 @@ router = APIRouter(
 )
 
 _ANSWER = described_answer(
+    PredictionJob,
     JobType.PREDICTION,
     {
         "encoder": "resnet50-1a2b3c4d",
@@ -70,6 +71,7 @@ _ANSWER = described_answer(
     status_code=HTTPStatus.ACCEPTED,
     openapi_extra=described_body(PredictionOptions, PredictionIn),
     responses={**_ANSWER, **NO_SUCH, **BODY_REFUSED},
+    response_model=PredictionJob,
 )
 async def submit(
     request: Request, response: Response, resources: ResourcesDep, prefer: Prefer = None
@@ -86,13 +88,21 @@ async def submit(
     return await awaited_job(resources, job, response, router.prefix, prefer)
 
 
-@router.get("/{job_id}", responses={**_ANSWER, **NO_SUCH})
+@router.get(
+    "/{job_id}",
+    responses={**_ANSWER, **NO_SUCH},
+    response_model=PredictionJob,
+)
 def read(job_id: JobId, resources: ResourcesDep, response: Response) -> JobOut:
     """A prediction's status, and the prediction once it has succeeded."""
     return current_job(read_job_of_type(resources, job_id, JobType.PREDICTION), response)
 
 
-@router.delete("/{job_id}", responses=NO_SUCH)
+@router.delete(
+    "/{job_id}",
+    responses=NO_SUCH,
+    response_model=PredictionJob,
+)
 def cancel(job_id: JobId, resources: ResourcesDep) -> JobOut:
     """Cancel a prediction that has not ended; one that has stays as it is."""
-    return JobOut.of(cancel_job_of_type(resources, job_id, JobType.PREDICTION))
+    return job_out(cancel_job_of_type(resources, job_id, JobType.PREDICTION))

@@ -1,8 +1,5 @@
 """Accepts predictions of what a photo or a listing shows."""
 
-from typing import Any
-from uuid import UUID
-
 from anyio import to_thread
 from fastapi.concurrency import run_in_threadpool
 
@@ -12,7 +9,7 @@ from api.photos.service import store_photo
 from api.predictions.schemas import PredictionByPhoto, PredictionIn
 from db.catalogue.listings import get_listing
 from db.tables import Job
-from models.domain.types import JobType
+from models.domain.job_payloads import PredictionPayload
 
 
 async def accept_prediction(resources: Resources, asked: PredictionByPhoto | PredictionIn) -> Job:
@@ -24,19 +21,12 @@ async def accept_prediction(resources: Resources, asked: PredictionByPhoto | Pre
 
 def _accept_by_photo(resources: Resources, asked: PredictionByPhoto) -> Job:
     stored = store_photo(resources, asked.photo)
-    payload = _payload(stored.sha256, asked.options.top)
-    return accept_and_publish(resources, JobType.PREDICTION, payload, total=1)
+    payload = PredictionPayload.of(stored.sha256, asked.options.top)
+    return accept_and_publish(resources, payload, total=1)
 
 
 def _accept_by_listing(resources: Resources, asked: PredictionIn) -> Job:
     with resources.database.read() as session:
         get_listing(session, asked.listing_id)
-    payload = _payload(asked.listing_id, asked.top)
-    return accept_and_publish(resources, JobType.PREDICTION, payload, total=1)
-
-
-def _payload(source: str | UUID, top: int) -> dict[str, Any]:
-    """What the worker is given: a photo, by its SHA-256, or a listing, by its id."""
-    if isinstance(source, UUID):
-        return {"listing_id": str(source), "top": top}
-    return {"photo": source, "top": top}
+    payload = PredictionPayload.of(asked.listing_id, asked.top)
+    return accept_and_publish(resources, payload, total=1)

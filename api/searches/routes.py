@@ -10,7 +10,7 @@ from api.deps import ResourcesDep, SearchId
 from api.errors import responses
 from api.forms import PHOTO_PART
 from api.jobs.responses import Prefer, awaited_job, current_job
-from api.jobs.schemas import JobOut
+from api.jobs.schemas import JobOut, SearchJob, job_out
 from api.jobs.service import cancel_job_of_type, read_job_of_type
 from api.openapi import (
     BODY_REFUSED,
@@ -42,6 +42,7 @@ _CURSOR = Cursor(
 ).encode()
 
 _ANSWER = described_answer(
+    SearchJob,
     JobType.SEARCH,
     {
         "generation": 3,
@@ -103,6 +104,7 @@ _BODY = described_body(
     status_code=HTTPStatus.ACCEPTED,
     openapi_extra=_BODY,
     responses={**_ANSWER, **NO_SUCH, **BODY_REFUSED, **responses(HTTPStatus.GONE)},
+    response_model=SearchJob,
 )
 async def submit(
     request: Request, response: Response, resources: ResourcesDep, prefer: Prefer = None
@@ -120,13 +122,21 @@ async def submit(
     return await awaited_job(resources, job, response, router.prefix, prefer)
 
 
-@router.get("/{search_id}", responses={**_ANSWER, **NO_SUCH})
+@router.get(
+    "/{search_id}",
+    responses={**_ANSWER, **NO_SUCH},
+    response_model=SearchJob,
+)
 def read(search_id: SearchId, resources: ResourcesDep, response: Response) -> JobOut:
     """A search's status, and its results once it has succeeded."""
     return current_job(read_job_of_type(resources, search_id, JobType.SEARCH), response)
 
 
-@router.delete("/{search_id}", responses=NO_SUCH)
+@router.delete(
+    "/{search_id}",
+    responses=NO_SUCH,
+    response_model=SearchJob,
+)
 def cancel(search_id: SearchId, resources: ResourcesDep) -> JobOut:
     """Cancel a search that has not ended; one that has stays as it is."""
-    return JobOut.of(cancel_job_of_type(resources, search_id, JobType.SEARCH))
+    return job_out(cancel_job_of_type(resources, search_id, JobType.SEARCH))

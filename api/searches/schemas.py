@@ -1,6 +1,5 @@
 """What a search may ask for. Names and shapes of the models are the HTTP contract."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Self
@@ -19,10 +18,10 @@ from pydantic import (
 from api.schemas import MAX_LIMIT, CategoryPath, Price, ShownStatus, Text
 from models.domain.cursors import MAX_CURSOR
 from models.domain.filters import ListingFilter, Near
+from models.domain.job_payloads import example_of, is_sha256
 from models.domain.limits import MAX_SELLER
 from models.domain.regions import Region
 from models.domain.types import ListingStatus
-from workers.queue.messages import is_photo
 
 DEFAULT_LIMIT = 10
 MAX_EXAMPLES = 16
@@ -30,7 +29,6 @@ MAX_EXAMPLES = 16
 MAX_KM = 20_040
 # Fractions that add up to one do not always in binary.
 ROUNDING = 1e-9
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def _as_list(stated: object) -> object:
@@ -39,11 +37,9 @@ def _as_list(stated: object) -> object:
 
 
 def _example(name: str) -> str:
-    """The id of a listing or of a photo, as it is written here."""
-    if _SHA256.fullmatch(name):
-        return name
+    """The id of a listing or of a photo, in its usual spelling."""
     try:
-        return str(UUID(name))
+        return str(example_of(name))
     except ValueError:
         raise ValueError("is neither the id of a listing nor of a photo") from None
 
@@ -173,7 +169,7 @@ class SearchIn(BaseModel):
             raise ValueError(f"at most {MAX_EXAMPLES} examples make one search")
         if set(positive) & set(self.negative):
             raise ValueError("what is positive can't be negative too")
-        if self.region and not (len(positive) == 1 and is_photo(positive[0])):
+        if self.region and not (len(positive) == 1 and is_sha256(positive[0])):
             raise ValueError("a region needs exactly one positive, a photo")
         return self
 

@@ -4,6 +4,7 @@ Whoever accepts a job builds its payload, whoever does it reads it, and the data
 that it serialises to. What earlier releases stored still parses.
 """
 
+import re
 from typing import Annotated, Any, ClassVar, Final, Self
 from uuid import UUID
 
@@ -19,6 +20,19 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 Example = UUID | Sha256
 """What a query is made from: the id of a listing, or the SHA-256 of a photo."""
+
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+
+def is_sha256(text: str) -> bool:
+    """Whether a text can be the SHA-256 of a photo."""
+    return _SHA256.fullmatch(text) is not None
+
+
+def example_of(text: str) -> Example:
+    """The photo or the listing that a text names. Raises ValueError if it can name neither."""
+    return text if is_sha256(text) else UUID(text)
+
 
 StoredJson = dict[str, Any]
 """A JSON object, as the database stores it."""
