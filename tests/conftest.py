@@ -1,7 +1,6 @@
 """Fixtures for all tests. Servers are real; each test has a database of its own."""
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
@@ -11,23 +10,11 @@ from sqlalchemy import create_engine, text
 from db.migrate import upgrade
 from db.session import Database, database_url
 from db.store.photo_store import PhotoStore
+from tests.support.clock import Clock
 from tests.support.postgres import postgres_server
 from tests.support.redis import redis_server
 
 NUMBERS = count(1)
-
-
-class Clock:
-    """A clock that stands still until it is told to go on."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def advance(self, **by: float) -> None:
-        self.now += timedelta(**by)
 
 
 @pytest.fixture

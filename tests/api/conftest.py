@@ -15,8 +15,7 @@ from db.keys import create_key
 from db.session import Database
 from models.domain.types import Scope
 from settings import Settings
-
-MakeClient = Callable[..., TestClient]
+from tests.support.http import MakeClient
 
 
 @pytest.fixture

@@ -9,11 +9,10 @@ from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.vectors.encoders import register_encoder
 from models.domain.types import Scope
-from tests.api.test_listings import create
-from tests.api.test_searches import assert_problem
-from tests.conftest import Clock
 from tests.support.answering import Answerer
+from tests.support.clock import Clock
 from tests.support.encoder import ThumbnailEncoder
+from tests.support.http import assert_problem, create_listing
 
 
 def test_only_admins_see_encoders(client: TestClient, key: Callable[..., dict[str, str]]) -> None:
@@ -31,7 +30,7 @@ def test_each_is_listed_with_what_it_has_embedded(
     tmp_path: Path,
     clock: Clock,
 ) -> None:
-    create(client)  # with two photos
+    create_listing(client)  # with two photos
     answerer = Answerer(database, store, tmp_path / "generations")
     answerer.embed_listings()
     other = ThumbnailEncoder("other").spec

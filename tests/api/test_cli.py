@@ -9,7 +9,7 @@ from models.domain.types import Scope
 from ops.machine import child_environment
 from ops.processes import marketlens_command
 from settings import Settings
-from tests.conftest import Clock
+from tests.support.clock import Clock
 
 NOT_OURS = "192.0.2.1"  # reserved for documentation: no machine has it, so nothing is served
 

@@ -7,9 +7,9 @@ from fastapi.testclient import TestClient
 from db import jobs
 from db.session import Database
 from models.domain.types import JobType, Scope
-from tests.api.test_searches import assert_problem
-from tests.conftest import Clock
+from tests.support.clock import Clock
 from tests.support.embedding import claim_queued
+from tests.support.http import assert_problem
 
 Key = Callable[..., dict[str, str]]
 

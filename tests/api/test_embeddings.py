@@ -3,32 +3,24 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
-from httpx2 import Response
 
 from db import jobs
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from models.domain.types import Scope
 from models.photos import decode, standardise
-from tests.api.conftest import MakeClient
-from tests.api.test_searches import assert_problem
 from tests.support.answering import Answerer
+from tests.support.http import MakeClient, assert_problem, shape, submit_photo
 from tests.support.pictures import jpeg
 from tests.support.redis import empty, take_all
 from workers.queue.messages import Queue
 
 KINDS = ["embedding", "prediction"]
-
-
-def submit(client: TestClient, kind: str, photo: bytes = b"", **given: Any) -> Response:
-    files = {"photo": ("photo.jpg", photo or jpeg(1), "image/jpeg")}
-    return client.post(f"/v1/{kind}s", files=files, **given)
 
 
 @pytest.fixture
@@ -37,20 +29,11 @@ def answerer(database: Database, store: PhotoStore, tmp_path: Path) -> Answerer:
     return Answerer(database, store, tmp_path / "generations")
 
 
-def shape(value: Any) -> Any:
-    """What an example and the real thing must have in common: names, and kinds of values."""
-    if isinstance(value, dict):
-        return {name: shape(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [shape(value[0])] if value else []
-    return type(value)
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_accepted_means_stored_though_no_broker_answers(
     client: TestClient, database: Database, store: PhotoStore, kind: str
 ) -> None:
-    response = submit(client, kind)
+    response = submit_photo(client, kind)
     assert response.status_code == 202
     assert response.headers["retry-after"] == "1"
     job = response.json()
@@ -76,7 +59,7 @@ def test_accepted_means_stored_though_no_broker_answers(
 def test_bad_photos(
     client: TestClient, database: Database, kind: str, data: bytes, status: int, code: str
 ) -> None:
-    assert_problem(submit(client, kind, data), status, code)
+    assert_problem(submit_photo(client, kind, data), status, code)
     with database.read() as session:
         assert jobs.recent(session, 10, None) == []
 
@@ -99,13 +82,13 @@ def test_a_listing_has_no_embedding_of_its_own(client: TestClient) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_photo_over_the_limit(make_client: MakeClient, kind: str) -> None:
     client = make_client(max_upload_bytes=1_000)
-    assert_problem(submit(client, kind), 413, "too_large")
-    assert_problem(submit(client, kind, bytes(200_000)), 413, "too_large")
+    assert_problem(submit_photo(client, kind), 413, "too_large")
+    assert_problem(submit_photo(client, kind, bytes(200_000)), 413, "too_large")
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_is_read_at_its_own_place(client: TestClient, kind: str) -> None:
-    accepted = submit(client, kind).json()
+    accepted = submit_photo(client, kind).json()
     for other in {"embedding", "prediction", "search"} - {kind}:
         place = f"/v1/{other}{'es' if other == 'search' else 's'}/{accepted['id']}"
         assert_problem(client.get(place), 404, "not_found")
@@ -123,7 +106,7 @@ def test_unknown(client: TestClient, kind: str, name: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_cancel_and_retry(client: TestClient, kind: str) -> None:
-    place = submit(client, kind).headers["location"]
+    place = submit_photo(client, kind).headers["location"]
     cancelled = client.delete(place).json()
     assert cancelled["status"] == "cancelled"
     assert client.get(place).json() == cancelled
@@ -136,9 +119,9 @@ def test_only_a_key_that_may_search_may_ask(
     make_client: MakeClient, key: Callable[..., dict[str, str]], kind: str
 ) -> None:
     client = make_client(host="192.0.2.1")
-    assert_problem(submit(client, kind), 401, "unauthenticated")
-    assert_problem(submit(client, kind, headers=key(Scope.WRITE)), 403, "forbidden")
-    place = submit(client, kind, headers=key(Scope.SEARCH)).headers["location"]
+    assert_problem(submit_photo(client, kind), 401, "unauthenticated")
+    assert_problem(submit_photo(client, kind, headers=key(Scope.WRITE)), 403, "forbidden")
+    place = submit_photo(client, kind, headers=key(Scope.SEARCH)).headers["location"]
     assert_problem(client.get(place), 401, "unauthenticated")
     assert client.get(place, headers=key(Scope.SEARCH)).status_code == 200
 
@@ -146,13 +129,13 @@ def test_only_a_key_that_may_search_may_ask(
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_goes_to_the_search_workers(make_client: MakeClient, redis_url: str, kind: str) -> None:
     empty(redis_url)
-    job_id = submit(make_client(redis_url=redis_url), kind).json()["id"]
+    job_id = submit_photo(make_client(redis_url=redis_url), kind).json()["id"]
     assert take_all(redis_url, Queue.SEARCH) == [job_id]
 
 
 def test_who_waits_gets_the_vector(client: TestClient, answerer: Answerer) -> None:
     with answerer.at_work():
-        response = submit(client, "embedding", headers={"Prefer": "wait=30"})
+        response = submit_photo(client, "embedding", headers={"Prefer": "wait=30"})
     assert response.status_code == 200
     assert response.headers["preference-applied"] == "wait=30"
     assert "retry-after" not in response.headers
@@ -166,7 +149,7 @@ def test_who_waits_gets_the_vector(client: TestClient, answerer: Answerer) -> No
 
 
 def test_the_reference_shows_a_true_example(client: TestClient, answerer: Answerer) -> None:
-    place = submit(client, "embedding").headers["location"]
+    place = submit_photo(client, "embedding").headers["location"]
     answerer.answer()
     real = client.get(place).json()
     paths = client.get("/openapi.json").json()["paths"]

@@ -8,8 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from models.domain.types import Scope
-from tests.api.conftest import MakeClient
-from tests.api.test_searches import assert_problem, submit
+from tests.support.http import MakeClient, assert_problem, submit_photo
 
 Key = Callable[..., dict[str, str]]
 
@@ -22,7 +21,7 @@ def test_unknown_job(client: TestClient, name: str) -> None:
 
 
 def test_cancel_and_retry(client: TestClient) -> None:
-    job_id = submit(client).json()["id"]
+    job_id = submit_photo(client, "search").json()["id"]
     assert_problem(client.post(f"/v1/jobs/{job_id}:retry"), 409, "conflict")
     assert client.post(f"/v1/jobs/{job_id}:cancel").json()["status"] == "cancelled"
     assert client.post(f"/v1/jobs/{job_id}:retry").json()["status"] == "queued"
@@ -60,10 +59,10 @@ def test_off_loopback_every_call_needs_a_key_with_its_scope(
 ) -> None:
     client = make_client(host="192.0.2.1")
     assert client.get("/healthz").status_code == 200
-    assert_problem(submit(client), 401, "unauthenticated")
+    assert_problem(submit_photo(client, "search"), 401, "unauthenticated")
     assert_problem(client.get("/v1/jobs"), 401, "unauthenticated")
     searcher = key(Scope.SEARCH)
-    accepted = submit(client, headers=searcher)
+    accepted = submit_photo(client, "search", headers=searcher)
     assert accepted.status_code == 202
     assert client.get(accepted.headers["location"], headers=searcher).status_code == 200
     assert_problem(client.get("/v1/jobs", headers=searcher), 403, "forbidden")
@@ -80,7 +79,7 @@ def test_without_broker_and_workers_it_is_alive_and_not_ready(client: TestClient
 
 def test_database_away_is_503_and_no_phantom_202(make_client: MakeClient) -> None:
     client = make_client(database_url="postgresql://x@127.0.0.1:9/x")
-    response = submit(client)
+    response = submit_photo(client, "search")
     assert_problem(response, 503, "unavailable")
     assert response.headers["retry-after"]
     assert client.get("/readyz").json()["checks"]["database"] is False
@@ -124,20 +123,20 @@ def test_openapi_declares_every_path_parameter(client: TestClient) -> None:
 def test_foreign_pages_can_not_call_an_open_desk(
     client: TestClient, headers: dict[str, str]
 ) -> None:
-    assert_problem(submit(client, headers=headers), 403, "forbidden")
+    assert_problem(submit_photo(client, "search", headers=headers), 403, "forbidden")
     assert_problem(client.get("/v1/jobs", headers=headers), 403, "forbidden")
 
 
 @pytest.mark.parametrize("host", ["localhost:8000", "127.0.0.1", "[::1]:8000"])
 def test_own_pages_can(client: TestClient, host: str) -> None:
     own = {"Host": host, "Origin": f"http://{host}"}
-    assert submit(client, headers=own).status_code == 202
+    assert submit_photo(client, "search", headers=own).status_code == 202
 
 
 def test_behind_keys_any_host_may_be_named(make_client: MakeClient, key: Key) -> None:
     client = make_client(host="192.0.2.1")
     named = {**key(Scope.SEARCH), "Host": "market.example", "Origin": "https://shop.example"}
-    assert submit(client, headers=named).status_code == 202
+    assert submit_photo(client, "search", headers=named).status_code == 202
 
 
 def test_page_is_served_with_a_strict_policy(client: TestClient) -> None:

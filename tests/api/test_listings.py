@@ -7,37 +7,15 @@ from uuid import uuid4
 
 import pytest
 from fastapi.testclient import TestClient
-from httpx2 import Response
 from PIL import Image
 
 from models.photos import standardise
-from tests.api.test_searches import assert_problem
+from tests.support.http import KETTLE, assert_problem, create_listing, listing_form, send_batch
 from tests.support.pictures import jpeg
-
-KETTLE = {
-    "title": "  Red kettle ☕ ",
-    "description": "Boils.",
-    "category": "Appliances/Kettles",
-    "price": "12.50",
-    "currency": "GBP",
-    "location": "Leeds, West Yorkshire",
-    "latitude": 53.8,
-    "longitude": -1.55,
-    "seller": " sam ",
-}
-
-
-def parts(listing: dict[str, Any], *photos: bytes) -> dict[str, Any]:
-    files = [("photos", (f"{number}.jpg", data)) for number, data in enumerate(photos)]
-    return {"data": {"listing": json.dumps(listing)}, "files": files}
-
-
-def create(client: TestClient, **changes: Any) -> Response:
-    return client.post("/v1/listings", **parts({**KETTLE, **changes}, jpeg(1), jpeg(2)))
 
 
 def test_created_listing_is_there_with_its_job(client: TestClient) -> None:
-    response = create(client)
+    response = create_listing(client)
     assert response.status_code == 202
     accepted = response.json()
     assert response.headers["location"] == f"/v1/jobs/{accepted['job']['id']}"
@@ -57,7 +35,7 @@ def test_photos_are_served_clean_and_only_while_listed(client: TestClient) -> No
     exif[0x010F] = "SECRETMAKER"
     Image.new("RGB", (60, 40), "red").save(file, "JPEG", exif=exif)
     dirty = file.getvalue() + b"<script>alert(1)</script>"
-    response = client.post("/v1/listings", **parts(KETTLE, dirty))
+    response = client.post("/v1/listings", **listing_form(KETTLE, dirty))
     place = f"/v1/listings/{response.json()['listing_id']}"
     url = client.get(place).json()["photos"][0]["url"]
     photo = client.get(url)
@@ -76,7 +54,7 @@ def test_a_search_photo_is_nobody_elses(client: TestClient) -> None:
 
 @pytest.mark.parametrize("status", ["reserved", "sold"])
 def test_what_is_not_for_sale_is_still_shown(client: TestClient, status: str) -> None:
-    place = f"/v1/listings/{create(client, status=status).json()['listing_id']}"
+    place = f"/v1/listings/{create_listing(client, status=status).json()['listing_id']}"
     listing = client.get(place).json()
     assert listing["status"] == status
     assert client.get("/v1/listings").json()["items"] == [listing]
@@ -87,8 +65,8 @@ def test_what_is_not_for_sale_is_still_shown(client: TestClient, status: str) ->
 
 def test_put_replaces(client: TestClient) -> None:
     place = f"/v1/listings/{uuid4()}"
-    assert client.put(place, **parts(KETTLE, jpeg(1))).status_code == 202
-    assert client.put(place, **parts({"title": "Blue"}, jpeg(2))).status_code == 202
+    assert client.put(place, **listing_form(KETTLE, jpeg(1))).status_code == 202
+    assert client.put(place, **listing_form({"title": "Blue"}, jpeg(2))).status_code == 202
     listing = client.get(place).json()
     assert (listing["title"], listing["price"], listing["category"]) == ("Blue", None, None)
     assert len(listing["photos"]) == 1
@@ -96,7 +74,7 @@ def test_put_replaces(client: TestClient) -> None:
 
 
 def test_delete(client: TestClient) -> None:
-    place = f"/v1/listings/{create(client).json()['listing_id']}"
+    place = f"/v1/listings/{create_listing(client).json()['listing_id']}"
     assert client.delete(place).status_code == 204
     assert_problem(client.get(place), 404, "not_found")
     assert_problem(client.delete(place), 404, "not_found")
@@ -132,12 +110,12 @@ def test_delete(client: TestClient) -> None:
     ],
 )
 def test_bad_listings(client: TestClient, change: dict[str, Any]) -> None:
-    assert_problem(create(client, **change), 422, "invalid_input")
+    assert_problem(create_listing(client, **change), 422, "invalid_input")
     assert client.get("/v1/listings").json()["items"] == []
 
 
 def test_bad_photo_stores_nothing(client: TestClient) -> None:
-    response = client.post("/v1/listings", **parts(KETTLE, jpeg(1), b"text"))
+    response = client.post("/v1/listings", **listing_form(KETTLE, jpeg(1), b"text"))
     assert_problem(response, 415, "unsupported_photo")
     assert client.get("/v1/listings").json()["items"] == []
 
@@ -146,12 +124,6 @@ def test_listing_without_photo_or_part(client: TestClient) -> None:
     assert_problem(client.post("/v1/listings", json=KETTLE), 415, "unsupported_body")
     response = client.post("/v1/listings", files={"photos": ("a.jpg", jpeg(1))})
     assert_problem(response, 422, "invalid_input")
-
-
-def send_batch(client: TestClient, text: str, kind: str, **photos: bytes) -> Response:
-    files = {"listings": ("rows", text.encode(), kind)}
-    files |= {name: (name, data, "image/jpeg") for name, data in photos.items()}
-    return client.post("/v1/listings:batch", files=files)
 
 
 def test_bad_rows_are_reported_and_fail_no_other(client: TestClient) -> None:
@@ -189,7 +161,7 @@ def test_bad_rows_are_reported_and_fail_no_other(client: TestClient) -> None:
 
 
 def test_batch_as_csv_with_a_stored_photo(client: TestClient) -> None:
-    first = create(client).json()["listing_id"]
+    first = create_listing(client).json()["listing_id"]
     stored = client.get(f"/v1/listings/{first}").json()["photos"][0]["id"]
     text = (
         "title,price,currency,latitude,longitude,seller,status,photos\n"
@@ -232,7 +204,7 @@ def test_empty_batch(client: TestClient) -> None:
 
 
 def test_pages(client: TestClient) -> None:
-    made = {create(client).json()["listing_id"] for _ in range(5)}
+    made = {create_listing(client).json()["listing_id"] for _ in range(5)}
     seen: list[str] = []
     cursor: str | None = None
     while True:

@@ -9,10 +9,8 @@ from fastapi.testclient import TestClient
 
 from db.session import Database
 from db.store.photo_store import PhotoStore
-from tests.api.test_embeddings import shape, submit
-from tests.api.test_listings import KETTLE, parts
-from tests.api.test_searches import assert_problem
 from tests.support.answering import Answerer
+from tests.support.http import KETTLE, assert_problem, listing_form, shape, submit_photo
 from tests.support.pictures import jpeg
 
 
@@ -24,7 +22,7 @@ def answerer(database: Database, store: PhotoStore, tmp_path: Path) -> Answerer:
 
 def offer(client: TestClient, seed: int, **changes: Any) -> str:
     """Create a listing with a drawn picture; gives its id."""
-    response = client.post("/v1/listings", **parts({**KETTLE, **changes}, jpeg(seed)))
+    response = client.post("/v1/listings", **listing_form({**KETTLE, **changes}, jpeg(seed)))
     return str(response.json()["listing_id"])
 
 
@@ -33,7 +31,7 @@ def test_of_a_photo(client: TestClient, answerer: Answerer) -> None:
     offer(client, 4, category="Toys / Bears", price="3")
     answerer.embed_listings()
     with answerer.at_work():
-        response = submit(client, "prediction", jpeg(1), headers={"Prefer": "wait=30"})
+        response = submit_photo(client, "prediction", jpeg(1), headers={"Prefer": "wait=30"})
     assert response.status_code == 200
     result = response.json()["result"]
     assert result["categories"][0]["category"] == "Appliances / Kettles"
@@ -59,8 +57,8 @@ def test_how_many_categories_are_told_is_asked_for(client: TestClient, answerer:
     listings = [offer(client, seed, category=f"Root {seed} / Leaf") for seed in range(7)]
     answerer.embed_listings()
     places = [
-        submit(client, "prediction").headers["location"],
-        submit(client, "prediction", data={"top": "2"}).headers["location"],
+        submit_photo(client, "prediction").headers["location"],
+        submit_photo(client, "prediction", data={"top": "2"}).headers["location"],
         client.post("/v1/predictions", json={"listing_id": listings[0], "top": 3}).headers[
             "location"
         ],
@@ -72,7 +70,7 @@ def test_how_many_categories_are_told_is_asked_for(client: TestClient, answerer:
 
 @pytest.mark.parametrize("top", ["0", "101", "1e9", "-1", "NaN", "ten", "", "9" * 5_000])
 def test_bad_tops(client: TestClient, top: str) -> None:
-    assert_problem(submit(client, "prediction", data={"top": top}), 422, "invalid_input")
+    assert_problem(submit_photo(client, "prediction", data={"top": top}), 422, "invalid_input")
 
 
 @pytest.mark.parametrize(
@@ -101,7 +99,7 @@ def test_the_reference_shows_a_true_example(client: TestClient, answerer: Answer
     for seed in range(4):
         offer(client, seed)
     answerer.embed_listings()
-    place = submit(client, "prediction").headers["location"]
+    place = submit_photo(client, "prediction").headers["location"]
     answerer.answer()
     real = client.get(place).json()
     assert real["result"]["generation"] is None  # none has been built

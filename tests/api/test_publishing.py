@@ -7,9 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from models.domain.types import Scope
-from tests.api.conftest import MakeClient
-from tests.api.test_listings import KETTLE, parts, send_batch
-from tests.api.test_searches import submit
+from tests.support.http import KETTLE, MakeClient, listing_form, send_batch, submit_photo
 from tests.support.pictures import jpeg
 from tests.support.redis import empty, take_all
 from workers.queue.messages import PHOTOS_PER_JOB, Queue
@@ -23,7 +21,7 @@ def published(make_client: MakeClient, redis_url: str) -> TestClient:
 
 
 def test_search(published: TestClient, redis_url: str) -> None:
-    job_id = submit(published).json()["id"]
+    job_id = submit_photo(published, "search").json()["id"]
     assert take_all(redis_url, Queue.SEARCH) == [job_id]
     published.post(f"/v1/jobs/{job_id}:cancel").raise_for_status()
     published.post(f"/v1/jobs/{job_id}:retry").raise_for_status()
@@ -31,7 +29,7 @@ def test_search(published: TestClient, redis_url: str) -> None:
 
 
 def test_listing(published: TestClient, redis_url: str) -> None:
-    job = published.post("/v1/listings", **parts(KETTLE, jpeg(1))).json()["job"]
+    job = published.post("/v1/listings", **listing_form(KETTLE, jpeg(1))).json()["job"]
     assert take_all(redis_url, Queue.EMBED) == [job["id"]]
 
 

@@ -18,11 +18,9 @@ from db.vectors.encoders import activate_encoder, register_encoder
 from models.domain.cursors import Cursor
 from models.domain.types import EncoderSpec, JobType, ListingMatch
 from models.photos import standardise
-from tests.api.test_embeddings import shape
-from tests.api.test_listings import KETTLE, parts
-from tests.api.test_searches import assert_problem, submit
-from tests.conftest import Clock
 from tests.support.answering import Answerer
+from tests.support.clock import Clock
+from tests.support.http import KETTLE, assert_problem, listing_form, shape, submit_photo
 from tests.support.pictures import jpeg
 
 SOMEBODY = str(uuid4())
@@ -51,7 +49,7 @@ PayloadOf = Callable[[Response], dict[str, Any]]
 
 def offer(client: TestClient, seed: int, **changes: Any) -> str:
     """Create a listing with a drawn picture; gives its id."""
-    response = client.post("/v1/listings", **parts({**KETTLE, **changes}, jpeg(seed)))
+    response = client.post("/v1/listings", **listing_form({**KETTLE, **changes}, jpeg(seed)))
     return str(response.json()["listing_id"])
 
 
@@ -273,7 +271,7 @@ def test_cursors_of_no_search(client: TestClient, database: Database, clock: Clo
 def test_a_cursor_of_another_encoder_is_gone(
     client: TestClient, database: Database, clock: Clock
 ) -> None:
-    search_id = submit(client).json()["id"]
+    search_id = submit_photo(client, "search").json()["id"]
     with database.write() as session:
         encoder_id = register_encoder(session, EncoderSpec("now", 8, "a" * 64), clock())
         activate_encoder(session, encoder_id, clock(), force=True)
@@ -303,7 +301,7 @@ def test_the_reference_shows_true_examples(client: TestClient, answerer: Answere
     for seed in (1, 2):
         offer(client, seed)
     answerer.embed_listings()
-    place = submit(client, data={"limit": "1"}).headers["location"]
+    place = submit_photo(client, "search", data={"limit": "1"}).headers["location"]
     answerer.answer()
     real = client.get(place).json()
     search = client.get("/openapi.json").json()["paths"]["/v1/searches"]["post"]

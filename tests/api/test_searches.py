@@ -8,7 +8,6 @@ from uuid import uuid4
 
 import pytest
 from fastapi.testclient import TestClient
-from httpx2 import Response
 
 from api.photos import service as photos
 from db import jobs
@@ -16,29 +15,15 @@ from db.session import Database
 from db.store.photo_store import PhotoStore
 from models.domain.types import JobStatus, JobType
 from models.photos import StandardPhoto, standardise
-from tests.api.conftest import MakeClient
-from tests.conftest import Clock
+from tests.support.clock import Clock
+from tests.support.http import MakeClient, assert_problem, submit_photo
 from tests.support.pictures import jpeg
-
-
-def submit(client: TestClient, photo: bytes = b"", **given: object) -> Response:
-    files = {"photo": ("photo.jpg", photo or jpeg(1), "image/jpeg")}
-    return client.post("/v1/searches", files=files, **given)  # type: ignore[arg-type]
-
-
-def assert_problem(response: Response, status: int, code: str) -> None:
-    assert response.status_code == status, response.text
-    assert response.headers["content-type"] == "application/problem+json"
-    body = response.json()
-    assert (body["status"], body["code"]) == (status, code)
-    assert body["detail"]
-    assert "Traceback" not in response.text
 
 
 def test_accepted_means_stored_though_no_broker_answers(
     client: TestClient, database: Database, store: PhotoStore
 ) -> None:
-    response = submit(client)
+    response = submit_photo(client, "search")
     assert response.status_code == 202
     assert response.headers["retry-after"] == "1"
     job = response.json()
@@ -63,7 +48,7 @@ def test_accepted_means_stored_though_no_broker_answers(
 def test_bad_photos(
     client: TestClient, database: Database, data: bytes, status: int, code: str
 ) -> None:
-    assert_problem(submit(client, data), status, code)
+    assert_problem(submit_photo(client, "search", data), status, code)
     with database.read() as session:
         assert jobs.recent(session, 10, None) == []
 
@@ -75,7 +60,7 @@ def test_an_empty_file_is_a_bad_photo(client: TestClient) -> None:
 
 @pytest.mark.parametrize("limit", ["0", "101", "1e9", "-1", "NaN", "ten", "", "9" * 5_000])
 def test_bad_limits(client: TestClient, limit: str) -> None:
-    assert_problem(submit(client, data={"limit": limit}), 422, "invalid_input")
+    assert_problem(submit_photo(client, "search", data={"limit": limit}), 422, "invalid_input")
 
 
 @pytest.mark.parametrize(
@@ -131,7 +116,7 @@ def test_other_jobs_are_no_searches(client: TestClient, database: Database, cloc
 
 
 def test_cancel(client: TestClient, database: Database) -> None:
-    place = submit(client).headers["location"]
+    place = submit_photo(client, "search").headers["location"]
     assert client.delete(place).json()["status"] == "cancelled"
     assert client.get(place).json()["status"] == "cancelled"
     with database.read() as session:
@@ -139,16 +124,19 @@ def test_cancel(client: TestClient, database: Database) -> None:
 
 
 def test_prefer_wait_holds_the_answer_and_says_so(client: TestClient) -> None:
-    response = submit(client, headers={"Prefer": "respond-async, wait=1"})
+    response = submit_photo(client, "search", headers={"Prefer": "respond-async, wait=1"})
     assert response.status_code == 202
     assert response.headers["preference-applied"] == "wait=1"
-    assert "preference-applied" not in submit(client, headers={"Prefer": "wait=soon"}).headers
+    assert (
+        "preference-applied"
+        not in submit_photo(client, "search", headers={"Prefer": "wait=soon"}).headers
+    )
 
 
 def test_body_over_the_limit(make_client: MakeClient) -> None:
     client = make_client(max_upload_bytes=50_000)
     too_large = b"\xff\xd8\xff" + bytes(200_000)
-    assert_problem(submit(client, too_large), 413, "too_large")
+    assert_problem(submit_photo(client, "search", too_large), 413, "too_large")
 
     def without_length() -> object:
         yield b"--x\r\nContent-Disposition: form-data; name=photo; filename=a\r\n\r\n"
@@ -162,7 +150,7 @@ def test_body_over_the_limit(make_client: MakeClient) -> None:
 
 def test_photo_a_little_over_the_limit(make_client: MakeClient) -> None:
     client = make_client(max_upload_bytes=1_000)
-    assert_problem(submit(client, jpeg(1)), 413, "too_large")
+    assert_problem(submit_photo(client, "search", jpeg(1)), 413, "too_large")
 
 
 def test_few_photos_are_decoded_at_a_time(
@@ -185,6 +173,8 @@ def test_few_photos_are_decoded_at_a_time(
 
     monkeypatch.setattr(photos, "standardise", slow)
     with ThreadPoolExecutor(cores + 6) as pool:
-        answers = list(pool.map(lambda _: submit(client).status_code, range(cores + 6)))
+        answers = list(
+            pool.map(lambda _: submit_photo(client, "search").status_code, range(cores + 6))
+        )
     assert answers == [202] * (cores + 6)
     assert peak <= cores

@@ -12,7 +12,7 @@ from db.jobs import Claim, ClaimLost
 from db.session import Database
 from models.domain.errors import Conflict, NotFound, ReindexRunning
 from models.domain.types import JobStatus, JobType
-from tests.conftest import Clock
+from tests.support.clock import Clock
 
 LEASE = timedelta(seconds=60)
 

@@ -8,7 +8,7 @@ from db.session import Database
 from db.tables import ApiKey
 from models.domain.errors import NotFound
 from models.domain.types import Scope
-from tests.conftest import Clock
+from tests.support.clock import Clock
 
 
 def test_key_is_known_until_revoked_and_never_stored(any_database: Database, clock: Clock) -> None:

@@ -15,7 +15,7 @@ from db.session import Database
 from db.tables import Base, Listing, Photo
 from db.vectors.encoders import all_encoders
 from models.domain.types import EncoderStatus, JobType, ListingStatus, Precision
-from tests.conftest import Clock
+from tests.support.clock import Clock
 
 
 def url_of(database: Database) -> str:

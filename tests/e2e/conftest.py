@@ -1,29 +1,19 @@
 """A whole machine for end-to-end tests: real processes, real Redis, a drawn and seeded sample."""
 
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
 import pytest
 
 from ops.demo import HeldOut, held_out_views
-from ops.machine import Machine, child_environment, machine_up
-from ops.processes import marketlens_command
+from ops.machine import child_environment, machine_up
 from settings import Settings
+from tests.support.machine import TIMEOUT_S, SeededMachine, marketlens
 
 LISTINGS = 26
-TIMEOUT_S = 60
-
-
-def marketlens(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run one of our commands as a user would."""
-    return subprocess.run(
-        marketlens_command(*arguments), env=environment, capture_output=True, text=True, check=False
-    )
 
 
 @pytest.fixture(scope="session")
@@ -52,16 +42,8 @@ def data_dir() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-@dataclass(frozen=True)
-class Shop:
-    """A running machine with the sample in it."""
-
-    machine: Machine
-    http: httpx2.Client
-
-
 @pytest.fixture(scope="session")
-def shop(sample: Path) -> Iterator[Shop]:
+def seeded(sample: Path) -> Iterator[SeededMachine]:
     """A machine that runs for all tests, the sample seeded and indexed; leave it as it was."""
     folder = Path(tempfile.mkdtemp(prefix="ml-"))
     settings = Settings(data_dir=folder, encoder="hog", port=8200)
@@ -70,5 +52,5 @@ def shop(sample: Path) -> Iterator[Shop]:
         seeded = marketlens(machine.environment, "seed", str(sample))
         assert seeded.returncode == 0, seeded.stderr
         with httpx2.Client(base_url=machine.url, timeout=TIMEOUT_S) as http:
-            yield Shop(machine, http)
+            yield SeededMachine(machine, http)
     shutil.rmtree(folder)

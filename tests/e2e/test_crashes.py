@@ -4,9 +4,7 @@ import json
 import os
 import signal
 import subprocess
-import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -20,7 +18,8 @@ from models.domain.types import JobStatus, JobType
 from ops.machine import child_environment, machine_up
 from ops.processes import marketlens_command
 from settings import Settings
-from tests.e2e.conftest import TIMEOUT_S, marketlens
+from tests.support.machine import TIMEOUT_S, marketlens
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -28,13 +27,6 @@ pytestmark = pytest.mark.e2e
 def embedded(database: Database) -> int:
     with database.read() as session:
         return session.scalar(select(func.count()).select_from(Embedding)) or 0
-
-
-def wait_until(condition: Callable[[], object], timeout_s: float = TIMEOUT_S) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "took too long"
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("victim", ["worker", "child"])
@@ -51,7 +43,7 @@ def test_a_killed_embed_worker_loses_and_doubles_nothing(
         )
         database = Database(settings.sqlalchemy_url)
         worker = machine.supervisor.process_of("embed")
-        wait_until(lambda: running_embeds(database) or embedded(database))
+        wait_until(lambda: running_embeds(database) or embedded(database), TIMEOUT_S)
         target = psutil.Process(worker.pid)
         (target if victim == "worker" else target.children()[0]).kill()
 
@@ -59,7 +51,7 @@ def test_a_killed_embed_worker_loses_and_doubles_nothing(
             machine.watch()
             return seed.poll() is not None
 
-        wait_until(seeded)
+        wait_until(seeded, TIMEOUT_S)
         assert seed.returncode == 0
         with database.read() as session:
             photos = session.scalar(select(func.count()).select_from(Photo))
@@ -100,7 +92,7 @@ def test_stopping_stops_every_child(data_dir: Path, number: signal.Signals) -> N
     )
     output = up.stdout
     assert output
-    wait_until(lambda: "Page:" in output.readline())
+    wait_until(lambda: "Page:" in output.readline(), TIMEOUT_S)
     children = psutil.Process(up.pid).children(recursive=True)
     names = {" ".join(child.cmdline()) for child in children}
     assert sum("worker" in name for name in names) >= 3

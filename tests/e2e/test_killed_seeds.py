@@ -20,8 +20,8 @@ from db.tables import Category, Job, Listing, ListingPhoto, Photo
 from ops.machine import child_environment
 from ops.processes import marketlens_command
 from settings import Settings
-from tests.e2e.conftest import marketlens
 from tests.support.feeds import image_row, photo_id, product_row, write_feed
+from tests.support.machine import marketlens
 from tests.support.pictures import jpeg
 
 pytestmark = pytest.mark.e2e

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,8 +29,9 @@ from ops.demo import HeldOut, search
 from ops.machine import Machine, machine_up
 from ops.processes import marketlens_command
 from settings import Settings
-from tests.e2e.conftest import TIMEOUT_S, marketlens
+from tests.support.machine import TIMEOUT_S, marketlens
 from tests.support.pictures import jpeg
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -74,13 +74,6 @@ def migration_jobs(database: Database) -> list[Job]:
     with database.read() as session:
         rows = session.scalars(select(Job).where(Job.type == JobType.EMBED)).all()
     return [job for job in rows if "encoder_id" in job.payload]
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + TIMEOUT_S
-    while not condition():
-        assert time.monotonic() < deadline, "took too long"
-        time.sleep(0.05)
 
 
 @contextmanager
@@ -127,7 +120,7 @@ class Shopkeeper:
         ).raise_for_status()
         self.posted[photo] = response.json()["listing_id"]
         place = response.headers["Location"]
-        wait_until(lambda: self._http.get(place).json()["status"] == "succeeded")
+        wait_until(lambda: self._http.get(place).json()["status"] == "succeeded", TIMEOUT_S)
         self.find()
 
     def find(self) -> str:
@@ -167,7 +160,7 @@ def test_a_migration_under_load(
             killed = subprocess.Popen(
                 marketlens_command(*command), env=environment, stderr=subprocess.DEVNULL
             )
-            wait_until(lambda: migration_jobs(database))
+            wait_until(lambda: migration_jobs(database), TIMEOUT_S)
             killed.kill()
             killed.wait()
             kill_embed_worker(machine)
@@ -179,11 +172,11 @@ def test_a_migration_under_load(
             report = json.loads(migrated.stdout.splitlines()[-1])
             assert (report["baseline"], report["activated"]) == (first, True)
             assert 0 < report["comparison"]["overlap_at_10"] < 1
-            wait_until(lambda: keeper.find() == untrained.label)
+            wait_until(lambda: keeper.find() == untrained.label, TIMEOUT_S)
             keeper.post()
 
             assert marketlens(environment, "encoder", "rollback").returncode == 0
-            wait_until(lambda: keeper.find() == first)
+            wait_until(lambda: keeper.find() == first, TIMEOUT_S)
             keeper.post()
     with database.read() as session:
         labels = {row.id: row.spec.label for row in all_encoders(session)}

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, BrowserType, Page, sync_playwright
 
 from ops.demo import HeldOut, search
 from ops.processes import free_port, marketlens_command
-from tests.e2e.conftest import TIMEOUT_S, Shop, marketlens
+from tests.support.machine import TIMEOUT_S, SeededMachine, marketlens
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser]
 
@@ -106,21 +106,21 @@ def visiting(browser: Browser, url: str) -> Iterator[Visit]:
 
 
 @pytest.fixture
-def visit(browser: Browser, shop: Shop) -> Iterator[Visit]:
-    with visiting(browser, shop.machine.url) as opened:
+def visit(browser: Browser, seeded: SeededMachine) -> Iterator[Visit]:
+    with visiting(browser, seeded.machine.url) as opened:
         yield opened
 
 
 @pytest.fixture(scope="module")
-def view(shop: Shop, views: list[HeldOut]) -> HeldOut:
+def view(seeded: SeededMachine, views: list[HeldOut]) -> HeldOut:
     """A held-out view that finds its own listing over HTTP."""
-    return next(view for view in views if search(shop.http, view.path).top1 == view.listing_id)
+    return next(view for view in views if search(seeded.http, view.path).top1 == view.listing_id)
 
 
 @pytest.fixture(scope="module")
-def title(shop: Shop, view: HeldOut) -> str:
+def title(seeded: SeededMachine, view: HeldOut) -> str:
     """The title of the listing that the view is of."""
-    listing = shop.http.get(f"/v1/listings/{view.listing_id}").raise_for_status().json()
+    listing = seeded.http.get(f"/v1/listings/{view.listing_id}").raise_for_status().json()
     text: str = listing["title"]
     return text
 
@@ -144,12 +144,12 @@ def paused(process: subprocess.Popen[bytes]) -> Iterator[None]:
 
 
 @contextmanager
-def guarded_api(shop: Shop) -> Iterator[str]:
+def guarded_api(seeded: SeededMachine) -> Iterator[str]:
     """Another API of the same machine, on an address where it asks for keys; gives its URL."""
-    port = free_port("0.0.0.0", shop.machine.settings.port + 1)  # noqa: S104 - keys are the point
+    port = free_port("0.0.0.0", seeded.machine.settings.port + 1)  # noqa: S104 - keys are the point
     process = subprocess.Popen(
         marketlens_command("api", "--host", "0.0.0.0", "--port", str(port)),  # noqa: S104 - same
-        env=shop.machine.environment,
+        env=seeded.machine.environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -219,8 +219,10 @@ def test_after_a_text_file_a_photo_is_searched(
     assert visit.page.locator("[role=alert]").inner_text() == ""
 
 
-def test_more_like_this_shows_others(visit: Visit, shop: Shop, view: HeldOut, title: str) -> None:
-    listing = shop.http.get(f"/v1/listings/{view.listing_id}").raise_for_status().json()
+def test_more_like_this_shows_others(
+    visit: Visit, seeded: SeededMachine, view: HeldOut, title: str
+) -> None:
+    listing = seeded.http.get(f"/v1/listings/{view.listing_id}").raise_for_status().json()
     own_photos = {photo["url"] for photo in listing["photos"]}
     visit.drop(view.path)
     visit.found("look like it")
@@ -234,15 +236,17 @@ def test_more_like_this_shows_others(visit: Visit, shop: Shop, view: HeldOut, ti
     assert visit.page.locator("#found").evaluate("heading => heading === document.activeElement")
 
 
-def test_a_search_that_waits_can_be_cancelled(visit: Visit, shop: Shop, view: HeldOut) -> None:
-    with paused(shop.machine.supervisor.process_of("search")):
+def test_a_search_that_waits_can_be_cancelled(
+    visit: Visit, seeded: SeededMachine, view: HeldOut
+) -> None:
+    with paused(seeded.machine.supervisor.process_of("search")):
         with visit.page.expect_response("**/v1/searches") as answer:
             visit.drop(view.path)
         visit.page.get_by_text("Waiting in the queue").wait_for()
         with visit.page.expect_response(lambda response: response.request.method == "DELETE"):
             visit.page.get_by_role("button", name="Cancel").click()
         visit.page.get_by_text("Cancelled.").wait_for()
-        job = shop.http.get(answer.value.headers["location"]).json()
+        job = seeded.http.get(answer.value.headers["location"]).json()
     assert job["status"] == "cancelled"
     assert visit.page.locator("#results").is_hidden()
 
@@ -254,11 +258,11 @@ def test_a_server_that_is_gone_gets_a_sentence(visit: Visit, view: HeldOut) -> N
 
 
 def test_a_key_is_asked_for_where_one_is_needed(
-    browser: Browser, shop: Shop, view: HeldOut, title: str
+    browser: Browser, seeded: SeededMachine, view: HeldOut, title: str
 ) -> None:
-    made = marketlens(shop.machine.environment, "keys", "create", "browser", "--scope", "search")
+    made = marketlens(seeded.machine.environment, "keys", "create", "browser", "--scope", "search")
     assert made.returncode == 0, made.stderr
-    with guarded_api(shop) as url, visiting(browser, url) as visit:
+    with guarded_api(seeded) as url, visiting(browser, url) as visit:
         visit.drop(view.path)
         assert visit.problem() == "Searching here needs an API key."
         visit.page.get_by_label("API key").fill(made.stdout.strip())
@@ -272,7 +276,7 @@ def test_the_page_says_that_the_encoder_is_the_baseline(visit: Visit) -> None:
 
 
 def test_the_page_needs_no_other_host_and_complains_of_nothing(
-    visit: Visit, shop: Shop, view: HeldOut
+    visit: Visit, seeded: SeededMachine, view: HeldOut
 ) -> None:
     visit.drop(view.path)
     visit.found("look like it")
@@ -280,12 +284,12 @@ def test_the_page_needs_no_other_host_and_complains_of_nothing(
     visit.found("Listings like")
     visit.page.locator("#cards img").first.evaluate("image => image.decode()")
     hosts = {urlsplit(url.removeprefix("blob:")).netloc for url in visit.requests}
-    assert hosts == {urlsplit(shop.machine.url).netloc}
+    assert hosts == {urlsplit(seeded.machine.url).netloc}
     assert visit.complaints == []
 
 
-def test_the_api_reference_needs_no_other_host(browser: Browser, shop: Shop) -> None:
-    with visiting(browser, f"{shop.machine.url}/docs") as visit:
+def test_the_api_reference_needs_no_other_host(browser: Browser, seeded: SeededMachine) -> None:
+    with visiting(browser, f"{seeded.machine.url}/docs") as visit:
         visit.page.get_by_text("/v1/listings:batch").first.wait_for()
         hosts = {urlsplit(url).netloc for url in visit.requests if not url.startswith("data:")}
-    assert hosts == {urlsplit(shop.machine.url).netloc}
+    assert hosts == {urlsplit(seeded.machine.url).netloc}

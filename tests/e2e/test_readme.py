@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from marketlens import ROOM_OF
-from tests.e2e.conftest import Shop
+from tests.support.machine import SeededMachine
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -22,11 +22,11 @@ def block_after(heading: str) -> str:
 
 
 @pytest.mark.e2e
-def test_first_search(shop: Shop, sample: Path) -> None:
+def test_first_search(seeded: SeededMachine, sample: Path) -> None:
     """Every command of the section, as written but for the address and the folder."""
     commands = block_after("First search")
     assert commands.count("curl") == 5
-    commands = commands.replace("http://127.0.0.1:8000", shop.machine.url)
+    commands = commands.replace("http://127.0.0.1:8000", seeded.machine.url)
     commands = commands.replace("var/sample-*", str(sample))
     script = f"set -euo pipefail\n{commands}".replace("\ncurl -s ", "\necho; curl -s ")
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
@@ -37,7 +37,7 @@ def test_first_search(shop: Shop, sample: Path) -> None:
     assert {float(row["price"]) <= 50 for row in cheap["result"]["results"]} == {True}
     assert polled["type"] == "search"
     assert listed["job"]["type"] == "embed"
-    shop.http.delete(f"/v1/listings/{listed['listing_id']}").raise_for_status()
+    seeded.http.delete(f"/v1/listings/{listed['listing_id']}").raise_for_status()
 
 
 def test_every_command_named_exists() -> None:

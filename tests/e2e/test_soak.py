@@ -24,7 +24,7 @@ from db.session import Database
 from models.domain.types import Scope
 from ops.machine import Machine, machine_up
 from settings import Settings
-from tests.e2e.conftest import TIMEOUT_S
+from tests.support.machine import TIMEOUT_S
 from tests.support.pictures import jpeg
 
 pytestmark = pytest.mark.e2e

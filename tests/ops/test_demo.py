@@ -14,7 +14,7 @@ from db.vectors.encoders import adopt_encoder
 from models.encoders.library import EncoderLibrary
 from models.encoders.specs import resolve_spec
 from ops.demo import choose_encoder
-from tests.conftest import Clock
+from tests.support.clock import Clock
 
 HOG = resolve_spec("hog", None)
 

@@ -28,3 +28,10 @@ def jpeg(seed: int, size: tuple[int, int] = (200, 160)) -> bytes:
     file = io.BytesIO()
     picture(seed, size).save(file, "JPEG", quality=92)
     return file.getvalue()
+
+
+def grey() -> bytes:
+    """A PNG of one grey, in which there is nothing to see."""
+    file = io.BytesIO()
+    Image.new("RGB", (64, 64), (128, 128, 128)).save(file, "PNG")
+    return file.getvalue()

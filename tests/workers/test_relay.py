@@ -9,9 +9,9 @@ import pytest
 from db import jobs
 from db.session import Database
 from models.domain.types import JobStatus, JobType
-from tests.conftest import Clock
+from tests.support.clock import Clock
 from tests.support.redis import empty, take_all
-from tests.workers.conftest import LEASE
+from tests.support.workers import LEASE
 from workers.queue.messages import Queue
 from workers.queue.publisher import JobPublisher
 from workers.relay import sweep

@@ -12,7 +12,7 @@ from db.catalogue.listings import (
     upsert_listings,
 )
 from db.session import Database
-from tests.conftest import Clock
+from tests.support.clock import Clock
 
 PATHS = ["Home / Lamps", "Home / Chairs", "Cars", "Cars / Parts / Wheels", "Pets / Dogs", "Home"]
 

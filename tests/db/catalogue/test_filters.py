@@ -21,7 +21,7 @@ from db.session import Database
 from models.domain.filters import ListingFilter, Near
 from models.domain.geo import RADIUS_KM
 from models.domain.types import ListingStatus
-from tests.conftest import Clock
+from tests.support.clock import Clock
 
 LAMP = ListingData(id=UUID(int=1), title="Lamp")
 

@@ -38,7 +38,8 @@ from db.tables import Category
 from db.vectors.changes import changes_after, last_change
 from models.domain.errors import NotFound
 from models.domain.types import ListingStatus
-from tests.conftest import Clock
+from tests.support.catalogue import add_listing
+from tests.support.clock import Clock
 
 KETTLE = ListingData(
     id=UUID(int=1),
@@ -61,11 +62,7 @@ def put(database: Database, clock: Clock, *listings: ListingData) -> Written:
 
 def put_with_photos(database: Database, clock: Clock, listing: ListingData) -> list[int]:
     with database.write() as session:
-        upsert_listings(session, [listing], clock())
-        ids = ensure_photos(session, PHOTOS, clock())
-        photo_ids = [ids[photo.sha256] for photo in PHOTOS]
-        set_photos(session, {listing.id: photo_ids})
-    return photo_ids
+        return add_listing(session, PHOTOS, clock(), listing=listing)[1]
 
 
 def test_listing_comes_back_as_stated(any_database: Database, clock: Clock) -> None:

@@ -2,8 +2,8 @@
 
 from uuid import UUID, uuid4
 
-from db.catalogue.listing_photos import PhotoData, ensure_photos, set_photos
-from db.catalogue.listings import ListingData, delete_listing, upsert_listings
+from db.catalogue.listing_photos import ensure_photos
+from db.catalogue.listings import ListingData, delete_listing
 from db.catalogue.perceptual_hashes import (
     count_without_phash,
     hashed_photos,
@@ -15,29 +15,23 @@ from db.catalogue.perceptual_hashes import (
 )
 from db.session import Database
 from models.domain.types import ListingStatus
-from tests.conftest import Clock
+from tests.support.catalogue import add_listing, numbered_photos, sha256
+from tests.support.clock import Clock
 
 EXTREMES = [-(2**63), -1, 0, 2**63 - 1]
 
 
-def sha256(number: int) -> str:
-    return f"{number:064x}"
-
-
 def offer(database: Database, clock: Clock, *numbers: int, seller: str | None = None) -> UUID:
     """A listing of these photos; they are made when first named."""
-    listing_id = uuid4()
-    photos = [PhotoData(sha256(number), 3, 4) for number in numbers]
+    listing = ListingData(uuid4(), "A thing", seller=seller)
     with database.write() as session:
-        upsert_listings(session, [ListingData(listing_id, "A thing", seller=seller)], clock())
-        ids = ensure_photos(session, photos, clock())
-        set_photos(session, {listing_id: [ids[photo.sha256] for photo in photos]})
-    return listing_id
+        add_listing(session, numbered_photos(*numbers), clock(), listing=listing)
+    return listing.id
 
 
 def ids_of(database: Database, *numbers: int) -> list[int]:
     with database.write() as session:
-        known = ensure_photos(session, [PhotoData(sha256(one), 3, 4) for one in numbers], Clock()())
+        known = ensure_photos(session, numbered_photos(*numbers), Clock()())
     return [known[sha256(number)] for number in numbers]
 
 

@@ -2,7 +2,7 @@
 
 from db.catalogue.places import Coordinates, known_places, remember_places
 from db.session import Database
-from tests.conftest import Clock
+from tests.support.clock import Clock
 
 LEEDS = Coordinates(53.7974, -1.5438)
 

@@ -8,15 +8,6 @@ from numpy.typing import NDArray
 from sqlalchemy import func, select
 
 from db import jobs
-from db.catalogue.listing_photos import (
-    PhotoData,
-    ensure_photos,
-    set_photos,
-)
-from db.catalogue.listings import (
-    ListingData,
-    upsert_listings,
-)
 from db.session import Database
 from db.statements import COPY_FROM_ROWS
 from db.tables import Change, Job
@@ -34,27 +25,18 @@ from db.vectors.embeddings import (
 )
 from db.vectors.encoders import register_encoder
 from models.domain.types import EncoderSpec, JobType
-from tests.conftest import Clock
+from tests.support.catalogue import add_listing, numbered_photos, sha256
+from tests.support.clock import Clock
 
 ENCODER = EncoderSpec(name="hog", dimension=4, fingerprint="a" * 64)
 SEEN = np.array([0, 1, 0, 0], np.float32)
 NOTHING = np.zeros(4, np.float32)
 
 
-def sha256(number: int) -> str:
-    return f"{number:064x}"
-
-
 def list_photos(database: Database, count: int, clock: Clock) -> list[int]:
     """A listing of so many photos; gives their ids in order of their hashes."""
-    photos = [PhotoData(sha256(number), 3, 4) for number in range(count)]
-    listing = ListingData(uuid4(), "A thing")
     with database.write() as session:
-        upsert_listings(session, [listing], clock())
-        ids = ensure_photos(session, photos, clock())
-        photo_ids = [ids[photo.sha256] for photo in photos]
-        set_photos(session, {listing.id: photo_ids})
-    return photo_ids
+        return add_listing(session, numbered_photos(*range(count)), clock())[1]
 
 
 def add(database: Database, vectors: dict[int, NDArray[np.float32]], clock: Clock) -> int:

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from db import jobs
-from db.catalogue.listing_photos import PhotoData, ensure_photos, set_photos
-from db.catalogue.listings import ListingData, delete_listing, upsert_listings
+from db.catalogue.listings import delete_listing
 from db.session import Database
 from db.vectors import generations
 from db.vectors.embeddings import add_embeddings, photos_to_queue
@@ -29,7 +28,8 @@ from db.vectors.encoders import (
 )
 from models.domain.errors import Conflict, NotFound
 from models.domain.types import EncoderSpec, EncoderStatus, JobType, Precision
-from tests.conftest import Clock
+from tests.support.catalogue import add_listing, numbered_photos
+from tests.support.clock import Clock
 
 FIRST = EncoderSpec("hog", 4, "a" * 64)
 SECOND = EncoderSpec("resnet50", 4, "b" * 64, Precision.INT8)
@@ -38,15 +38,8 @@ VECTOR = np.array([0, 1, 0, 0], np.float32)
 
 def list_photos(database: Database, *numbers: int) -> list[int]:
     """A listing with these photos; gives their ids."""
-    now = Clock()()
-    photos = [PhotoData(f"{number:064x}", 3, 4) for number in numbers]
-    listing = ListingData(uuid4(), "A thing")
     with database.write() as session:
-        upsert_listings(session, [listing], now)
-        ids = ensure_photos(session, photos, now)
-        photo_ids = [ids[photo.sha256] for photo in photos]
-        set_photos(session, {listing.id: photo_ids})
-    return photo_ids
+        return add_listing(session, numbered_photos(*numbers))[1]
 
 
 def register(database: Database, spec: EncoderSpec) -> int:
@@ -139,12 +132,9 @@ def test_photos_that_nobody_shows_need_no_vector(settled: tuple[Database, int, i
     with database.read() as session:
         assert count_lacking(session, second, first) == 2
     with database.write() as session:
-        listing = ListingData(uuid4(), "A thing")
-        upsert_listings(session, [listing], Clock()())
-        photo = ensure_photos(session, [PhotoData("9" * 64, 3, 4)], Clock()())
-        set_photos(session, {listing.id: list(photo.values())})
-        delete_listing(session, listing.id, Clock()())
-    embed(database, first, list(photo.values()))
+        listing_id, photo_ids = add_listing(session, numbered_photos(9))
+        delete_listing(session, listing_id, Clock()())
+    embed(database, first, photo_ids)
     with database.read() as session:
         assert count_lacking(session, second, first) == 2
 

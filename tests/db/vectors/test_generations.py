@@ -12,7 +12,7 @@ from db.vectors import generations
 from db.vectors.changes import last_change, record_changes
 from db.vectors.encoders import register_encoder
 from models.domain.types import EncoderSpec, GenerationStatus, JobType
-from tests.conftest import Clock
+from tests.support.clock import Clock
 
 LEASE = timedelta(seconds=60)
 

@@ -7,15 +7,6 @@ import pytest
 from sqlalchemy import select
 
 from db import jobs
-from db.catalogue.listing_photos import (
-    PhotoData,
-    ensure_photos,
-    set_photos,
-)
-from db.catalogue.listings import (
-    ListingData,
-    upsert_listings,
-)
 from db.consumption import record_consumption
 from db.jobs import Progress
 from db.session import Database
@@ -24,8 +15,8 @@ from db.vectors import generations
 from etl.load.follow import do_all, wait_for
 from models.domain.errors import ReindexRunning
 from models.domain.types import EncoderSpec, JobStatus, JobType
+from tests.support.catalogue import add_listing, numbered_photos
 from tests.support.embedding import LEASE, embed_all, known
-from tests.support.feeds import listing_id
 from workers.generations.request import lacks_generation, request_reindex
 from workers.queue.messages import Queue
 from workers.queue.publisher import JobPublisher
@@ -42,9 +33,7 @@ def accept(database: Database, now: datetime, photo_ids: list[int]) -> UUID:
 
 def list_a_photo(database: Database, now: datetime) -> int:
     with database.write() as session:
-        upsert_listings(session, [ListingData(listing_id(1), "Lamp")], now)
-        (photo_id,) = ensure_photos(session, [PhotoData("0" * 64, 8, 8)], now).values()
-        set_photos(session, {listing_id(1): [photo_id]})
+        _, (photo_id,) = add_listing(session, numbered_photos(1), now)
     return photo_id
 
 

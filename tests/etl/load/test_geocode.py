@@ -21,7 +21,7 @@ from db.catalogue.places import Coordinates, known_places
 from db.session import Database
 from etl.load.geocode import FAILURES_IN_A_ROW, RETRIES, Gazetteer, Geocoder
 from models.domain.errors import SetupError, Unavailable
-from tests.conftest import Clock
+from tests.support.clock import Clock
 
 LEEDS = Coordinates(53.7974, -1.5438)
 YORK = Coordinates(53.9591, -1.0815)

@@ -1,25 +1,16 @@
 """A small labelled catalogue, and vectors as an encoder of a chosen quality would give."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 
-from models.domain.types import EncoderSpec
 from models.encoders.encoder import unit_rows
 from models.evaluation.compare import Comparison, compare
 from models.evaluation.retrieval_metrics import Floats
 from models.labels import LabelledPhotos
+from tests.support.evaluation import BAD, CATEGORIES, GOOD, Vectors
 from tests.support.pictures import jpeg
 
-HOSTILE = "<script>alert('x')</script> & \"Co\" / [bold]Shoes[/bold]"
-CATEGORIES = ("Home / Lamps", HOSTILE, "Garden / Chairs")
 LISTINGS = 18
-
-GOOD = EncoderSpec("resnet50", 8, "a" * 64)
-BAD = EncoderSpec("hog", 8, "b" * 64)
-
-Vectors = Callable[[float], Floats]
 
 
 @pytest.fixture(scope="session")

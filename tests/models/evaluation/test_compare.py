@@ -9,7 +9,7 @@ from models.evaluation.compare import METRICS, Comparison, compare, distinct_pho
 from models.evaluation.examples import choose_examples
 from models.evaluation.intervals import cluster_means
 from models.labels import LabelledPhotos
-from tests.models.evaluation.conftest import BAD, CATEGORIES, GOOD, Vectors
+from tests.support.evaluation import BAD, CATEGORIES, GOOD, Vectors
 
 
 def test_the_better_encoder_is_better_by_more_than_chance(comparison: Comparison) -> None:

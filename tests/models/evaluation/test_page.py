@@ -11,7 +11,7 @@ from models.evaluation.compare import METRICS, Comparison, compare
 from models.evaluation.examples import choose_examples
 from models.evaluation.page import as_page
 from models.labels import LabelledPhotos
-from tests.models.evaluation.conftest import BAD, GOOD, HOSTILE, Vectors
+from tests.support.evaluation import BAD, GOOD, HOSTILE, Vectors
 
 VOID = {"meta", "img"}
 SELF_CLOSED = {"path"}

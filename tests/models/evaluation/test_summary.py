@@ -7,7 +7,7 @@ from rich.console import Console
 from models.evaluation.compare import METRICS, Comparison, compare
 from models.evaluation.summary import as_json, as_tables
 from models.labels import LabelledPhotos
-from tests.models.evaluation.conftest import BAD, CATEGORIES, GOOD, HOSTILE, Vectors
+from tests.support.evaluation import BAD, CATEGORIES, GOOD, HOSTILE, Vectors
 
 
 def printed(comparison: Comparison, width: int) -> str:

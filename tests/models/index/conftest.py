@@ -11,9 +11,7 @@ from models.domain.types import EncoderSpec
 from models.index.build import BuiltGeneration, build_generation
 from models.index.generation import Generation, open_generation
 from models.index.vectors import as_kept
-
-DIMENSION = 16
-BUILT_AT = datetime(2025, 1, 2, tzinfo=UTC)
+from tests.support.generations import DIMENSION
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from models.domain.types import EncoderSpec, Match
 from models.index.generation import Generation
 from models.index.photo_index import PhotoIndex
 from models.index.vector_index import VectorIndex
-from tests.models.index.conftest import DIMENSION
+from tests.support.generations import DIMENSION
 
 PHOTOS = 40
 IN_GENERATION = 25

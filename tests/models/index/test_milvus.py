@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from models.domain.errors import InvalidInput, SetupError, Unavailable
 from models.domain.types import EncoderSpec
-from tests.models.index.conftest import DIMENSION
+from tests.support.generations import DIMENSION
 
 pytest.importorskip("pymilvus", reason="needs marketlens[milvus]")
 

@@ -10,7 +10,7 @@ import pytest
 
 from models.domain.types import EncoderSpec
 from models.index.build import build_generation
-from tests.models.index.conftest import BUILT_AT
+from tests.support.generations import BUILT_AT
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/smaps")
 

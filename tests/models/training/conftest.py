@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from models.labels import LabelledPhotos
-from tests.models.training.tiny import catalogue
+from tests.support.training import catalogue
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ from PIL import Image
 
 from models.training.charts import WORST_SHOWN, draw_confusion, draw_curves, draw_worst
 from models.training.data.split import Examples
-from tests.models.training.tiny import COLOURS, catalogue
+from tests.support.training import COLOURS, catalogue
 
 # What matplotlib would take for mathematics, and fail on.
 CATEGORIES = ("Lamps $\\frac{$", "Rugs_^", "Toys & <b>")

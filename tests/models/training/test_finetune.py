@@ -15,7 +15,7 @@ from models.training.data.split import Part
 from models.training.finetune import Epoch, FineTuning
 from models.training.recipe import Recipe
 from models.training.state import load_state
-from tests.models.training.tiny import RECIPE, TRANSFORM, catalogue, pixel_set, tuning
+from tests.support.training import RECIPE, TRANSFORM, catalogue, pixel_set, tuning
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -28,7 +28,7 @@ def finish(folder: Path, recipe: Recipe = RECIPE) -> FineTuning:
 
 def run_until(folder: Path, last_line: str | None) -> None:
     """Fine-tune in a process of its own, killed as soon as it says this."""
-    command = [sys.executable, "-m", "tests.models.training.tiny", str(folder)]
+    command = [sys.executable, "-m", "tests.support.training", str(folder)]
     with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:

@@ -4,7 +4,7 @@ import torch
 
 from models.head import CategoryHead
 from models.training.network import FineTuned, Seen
-from tests.models.training.tiny import small_resnet, small_tuned
+from tests.support.training import small_resnet, small_tuned
 
 
 def some_pixels() -> torch.Tensor:

@@ -10,7 +10,7 @@ from models.domain.errors import Conflict
 from models.labels import LabelledPhotos
 from models.training.data.split import Part
 from models.training.runs import Run, open_run
-from tests.models.training.tiny import catalogue
+from tests.support.training import catalogue
 
 ASKED = {"mode": "probe", "level": "sub", "seed": 3}
 

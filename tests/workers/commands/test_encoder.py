@@ -13,8 +13,7 @@ from sqlalchemy import select
 from typer.testing import CliRunner, Result
 
 from db import jobs
-from db.catalogue.listing_photos import PhotoData, ensure_photos, set_photos
-from db.catalogue.listings import ListingData, upsert_listings
+from db.catalogue.listings import ListingData
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.tables import Generation
@@ -24,8 +23,8 @@ from db.vectors.encoders import adopt_encoder, all_encoders
 from models.domain.errors import Conflict, MarketlensError, NotFound, WeightsRefused
 from models.domain.types import EncoderSpec, GenerationStatus, JobType
 from models.encoders.specs import resolve_spec
-from models.photos import standardise
-from tests.conftest import Clock
+from tests.support.catalogue import add_listing, stored_photos
+from tests.support.clock import Clock
 from tests.support.holding import holding_open
 from tests.support.pictures import jpeg
 from workers.commands import index
@@ -74,12 +73,9 @@ def fill(database: Database, store: PhotoStore) -> None:
     with database.write() as session:
         active = adopt_encoder(session, ELSEWHERE, now)
         for number in range(LISTINGS):
-            photo = standardise(jpeg(number))
-            stored = PhotoData(store.put(photo.data), photo.width, photo.height)
+            photos = stored_photos(store, jpeg(number))
             listing = ListingData(uuid4(), "A thing", category=f"Things {number % 2}")
-            upsert_listings(session, [listing], now)
-            (photo_id,) = ensure_photos(session, [stored], now).values()
-            set_photos(session, {listing.id: [photo_id]})
+            _, (photo_id,) = add_listing(session, photos, now, listing=listing)
             vector = rng.standard_normal(ELSEWHERE.dimension).astype(np.float32)
             add_embeddings(session, active.id, {photo_id: vector})
         job = jobs.accept(session, JobType.BATCH, {}, job_id=uuid4(), now=now)

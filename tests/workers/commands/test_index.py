@@ -24,7 +24,7 @@ from models.domain.errors import (
 from models.domain.types import EncoderSpec, JobStatus, JobType
 from models.index.plan import EXACT
 from tests.support.holding import holding_open
-from tests.workers.commands.conftest import ELSEWHERE, LISTINGS, Catalogue, RunIndex, now
+from tests.support.index_commands import ELSEWHERE, LISTINGS, Catalogue, RunIndex, now
 from workers.commands.index import app
 from workers.queue.executors import Workers
 

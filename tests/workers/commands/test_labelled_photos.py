@@ -13,7 +13,7 @@ from db.store.photo_store import PhotoStore
 from etl.cli import app as intake
 from models.domain.errors import InvalidFeed, InvalidInput, NotFound
 from models.labels import Level
-from tests.conftest import Clock
+from tests.support.clock import Clock
 from tests.support.feeds import image_row, listing_id, product_row, write_feed
 from tests.support.pictures import jpeg
 from workers.commands import labelled_photos as labelled

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from models.domain.types import GenerationStatus
-from tests.workers.commands.conftest import Catalogue, RunIndex
+from tests.support.index_commands import Catalogue, RunIndex
 from workers.generations.auto_reindex import FOLD_AT_LEAST, FOLD_AT_MOST, FOLD_SHARE
 
 PAGE = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()

@@ -14,7 +14,7 @@ from models.domain.errors import WeightsMissing
 from models.domain.types import EncoderSpec
 from models.encoders.library import EncoderLibrary
 from models.encoders.specs import resolve_spec
-from tests.conftest import Clock
+from tests.support.clock import Clock
 from workers.encoders.bootstrap import (
     impose_encoder,
     keep_files,

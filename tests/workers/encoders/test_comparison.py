@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from db.catalogue.listing_photos import PhotoData, ensure_photos, set_photos
-from db.catalogue.listings import ListingData, upsert_listings
+from db.catalogue.listings import ListingData
 from db.session import Database
 from db.vectors.embeddings import add_embeddings
 from db.vectors.encoders import get_encoder, register_encoder
 from models.domain.types import EncoderSpec
-from tests.conftest import Clock
+from tests.support.catalogue import add_listing, numbered_photos
+from tests.support.clock import Clock
 from workers.encoders import comparison as comparing
 from workers.encoders.comparison import Comparison, compare
 
@@ -23,17 +23,14 @@ DIMENSION = 32
 
 def list_groups(database: Database, category: str | None = "Group {group}") -> NDArray[np.int64]:
     """Twelve groups of six listings with a photo each; gives the photos' ids."""
-    now = Clock()()
     ids = np.empty((GROUPS, PHOTOS), np.int64)
     with database.write() as session:
         for group in range(GROUPS):
             for number in range(PHOTOS):
                 filed = category and category.format(group=group, number=number)
                 listing = ListingData(uuid4(), "A thing", category=filed)
-                upsert_listings(session, [listing], now)
-                photo = PhotoData(f"{group * PHOTOS + number:064x}", 3, 4)
-                (ids[group, number],) = ensure_photos(session, [photo], now).values()
-                set_photos(session, {listing.id: [int(ids[group, number])]})
+                photos = numbered_photos(group * PHOTOS + number)
+                _, (ids[group, number],) = add_listing(session, photos, listing=listing)
     return ids
 
 

@@ -16,7 +16,7 @@ from db.vectors import generations
 from db.vectors.changes import last_change, record_changes
 from db.vectors.encoders import activate_encoder, adopt_encoder, register_encoder
 from models.domain.types import EncoderSpec, JobType
-from tests.conftest import Clock
+from tests.support.clock import Clock
 from tests.support.redis import empty, take_all
 from workers.generations import auto_reindex as folding
 from workers.generations.auto_reindex import (

@@ -13,7 +13,7 @@ from db.store.photo_store import PhotoStore
 from db.vectors import generations
 from db.vectors.encoders import register_encoder
 from models.domain.types import EncoderSpec, GenerationStatus, JobType
-from tests.conftest import Clock
+from tests.support.clock import Clock
 from workers.generations.prune import Pruned, Swept, prune, sweep, would_prune
 
 SPECS = (EncoderSpec("hog", 4, "a" * 64), EncoderSpec("other", 4, "b" * 64))

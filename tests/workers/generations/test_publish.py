@@ -22,9 +22,7 @@ from models.domain.types import EncoderSpec, GenerationStatus, JobType
 from models.index.build import BuiltGeneration, build_generation
 from models.index.generation import open_generation
 from tests.support.s3 import ACCESS_KEY, SECRET_KEY, s3_client, s3_server
-from tests.workers.conftest import LEASE, Workshop
-from tests.workers.jobs.test_reindex import all_generations
-from tests.workers.jobs.test_search import listed
+from tests.support.workers import LEASE, WorkerHarness
 from workers.generations.publish import (
     PUBLISHED,
     clear_unfinished_fetch,
@@ -288,66 +286,66 @@ def test_a_killed_fetch_is_begun_again(
     assert not (tmp_path / ".fetching").exists()
 
 
-def reindex(workshop: Workshop, store: PhotoStore) -> int:
-    config = workshop.runtime.config
-    claim = workshop.claim(workshop.accept(JobType.REINDEX, {}))
+def reindex(worker: WorkerHarness, store: PhotoStore) -> int:
+    config = worker.runtime.config
+    claim = worker.claim(worker.accept(JobType.REINDEX, {}))
     run_reindex(
         claim,
-        database=workshop.database,
+        database=worker.database,
         store=store,
         generations_dir=config.generations_dir,
         recall_target=config.recall_target,
         memory_bytes=2**30,
         keep=config.keep_generations,
         lease=LEASE,
-        clock=workshop.now,
+        clock=worker.now,
     )
-    return all_generations(workshop)[0].id
+    return worker.generations()[0].id
 
 
-def worker_elsewhere(workshop: Workshop, store: PhotoStore, folder: Path) -> LiveIndex:
+def worker_elsewhere(worker: WorkerHarness, store: PhotoStore, folder: Path) -> LiveIndex:
     return LiveIndex(
-        workshop.encoder.spec,
-        workshop.encoder_id,
+        worker.encoder.spec,
+        worker.encoder_id,
         folder,
         lambda wanted: fetch_generation(store, folder, wanted.id, wanted.manifest_sha256),
     )
 
 
 def test_a_worker_elsewhere_serves_what_was_published(
-    workshop: Workshop, url: str, tmp_path: Path
+    worker: WorkerHarness, url: str, tmp_path: Path
 ) -> None:
-    listed(workshop, 1)
+    worker.list_pictures(1)
     store = PhotoStore(url)
-    first = reindex(workshop, store)
+    first = reindex(worker, store)
     assert published_generations(store) == {first}
-    index = worker_elsewhere(workshop, store, tmp_path / "elsewhere")
-    with workshop.database.read() as session:
+    index = worker_elsewhere(worker, store, tmp_path / "elsewhere")
+    with worker.database.read() as session:
         index.sync(session)
     assert (index.generation_id, index.index.rows) == (first, 1)
     index.close()
 
-    listed(workshop, 2)
-    second = reindex(workshop, store)
+    worker.list_pictures(2)
+    second = reindex(worker, store)
     assert published_generations(store) == {first, second}
     damage(url, "index.faiss", second)
-    index = worker_elsewhere(workshop, store, tmp_path / "elsewhere")
-    with workshop.database.read() as session:
+    index = worker_elsewhere(worker, store, tmp_path / "elsewhere")
+    with worker.database.read() as session:
         index.sync(session)
     assert (index.generation_id, index.index.rows) == (first, 2)
     index.close()
 
-    third = reindex(workshop, store)
+    third = reindex(worker, store)
     assert published_generations(store) == {second, third}
 
 
 def test_what_can_not_be_published_is_not_switched_to(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+    worker: WorkerHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    listed(workshop, 1)
+    worker.list_pictures(1)
     url = f"memory://{uuid4()}/photos"
     store = PhotoStore(url)
-    first = reindex(workshop, store)
+    first = reindex(worker, store)
 
     def full(_: stored_files.StoredFiles, name: str, data: bytes) -> None:
         raise Unavailable(f"{name}, {len(data)} bytes, can't be put into the photo store.")
@@ -355,18 +353,18 @@ def test_what_can_not_be_published_is_not_switched_to(
     with monkeypatch.context() as patched:
         patched.setattr(stored_files.StoredFiles, "write", full)
         with pytest.raises(Unavailable):
-            reindex(workshop, store)
-    failed, live = all_generations(workshop)
+            reindex(worker, store)
+    failed, live = worker.generations()
     assert (failed.status, live.status) == (GenerationStatus.FAILED, GenerationStatus.LIVE)
     assert live.id == first
     assert published_generations(store) == {first}
-    assert {path.name for path in workshop.runtime.config.generations_dir.iterdir()} == {str(first)}
+    assert {path.name for path in worker.runtime.config.generations_dir.iterdir()} == {str(first)}
 
 
-def test_what_a_killed_build_published_is_swept(workshop: Workshop, folder: Path) -> None:
-    listed(workshop, 1)
+def test_what_a_killed_build_published_is_swept(worker: WorkerHarness, folder: Path) -> None:
+    worker.list_pictures(1)
     store = PhotoStore(f"memory://{uuid4()}/photos")
-    first = reindex(workshop, store)
+    first = reindex(worker, store)
     publish_generation(store, folder, first + 100)
-    second = reindex(workshop, store)
+    second = reindex(worker, store)
     assert published_generations(store) == {first, second}

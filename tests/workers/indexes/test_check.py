@@ -6,38 +6,37 @@ import pytest
 from db.catalogue.listings import delete_listing
 from models.domain.errors import Conflict
 from models.index.generation import Generation, open_generation
-from tests.workers.conftest import Workshop
-from tests.workers.jobs.test_search import listed
+from tests.support.workers import WorkerHarness
 from workers.indexes.check import IndexCheck, check_index
 
 
-def live_generation(workshop: Workshop) -> Generation:
-    result = workshop.reindex().result
+def live_generation(worker: WorkerHarness) -> Generation:
+    result = worker.reindex().result
     assert result
-    folder = workshop.runtime.config.generations_dir / str(result["generation"])
-    return open_generation(folder, None, fingerprint=workshop.encoder.spec.fingerprint)
+    folder = worker.runtime.config.generations_dir / str(result["generation"])
+    return open_generation(folder, None, fingerprint=worker.encoder.spec.fingerprint)
 
 
-def test_what_comes_meanwhile_is_neither_missed_nor_found(workshop: Workshop) -> None:
-    first = listed(workshop, 0)
+def test_what_comes_meanwhile_is_neither_missed_nor_found(worker: WorkerHarness) -> None:
+    first = worker.list_pictures(0)
     for seed in range(1, 4):
-        listed(workshop, seed)
-    generation = live_generation(workshop)
-    listed(workshop, 4)
-    with workshop.database.write() as session:
-        delete_listing(session, first, workshop.now())
+        worker.list_pictures(seed)
+    generation = live_generation(worker)
+    worker.list_pictures(4)
+    with worker.database.write() as session:
+        delete_listing(session, first, worker.now())
     seen: list[str] = []
 
     def on_progress(what: str, done: int, total: int) -> None:
         if not seen:
-            listed(workshop, 50)
+            worker.list_pictures(50)
         seen.append(what)
         assert done <= total
 
     check = check_index(
-        workshop.database,
+        worker.database,
         generation,
-        workshop.encoder_id,
+        worker.encoder_id,
         queries=3,
         seed=0,
         on_progress=on_progress,
@@ -46,18 +45,20 @@ def test_what_comes_meanwhile_is_neither_missed_nor_found(workshop: Workshop) ->
     assert (check.rows, check.fresh, check.gone, check.queries) == (4, 1, 1, 3)
     assert check.recall_at_10.value == 1.0
 
-    again = check_index(workshop.database, generation, workshop.encoder_id, queries=99, seed=0)
+    again = check_index(worker.database, generation, worker.encoder_id, queries=99, seed=0)
     assert (again.rows, again.fresh, again.queries) == (5, 2, 5)
 
 
-def test_what_searches_miss_is_counted(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_searches_miss_is_counted(
+    worker: WorkerHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A generation that has lost half of its rows behind everybody's back."""
     for seed in range(16):
-        listed(workshop, seed)
-    generation = live_generation(workshop)
+        worker.list_pictures(seed)
+    generation = live_generation(worker)
 
     def check() -> IndexCheck:
-        return check_index(workshop.database, generation, workshop.encoder_id, queries=8, seed=1)
+        return check_index(worker.database, generation, worker.encoder_id, queries=8, seed=1)
 
     assert check().recall_at_10.value == 1.0
     best = type(generation.searchable).best
@@ -73,9 +74,7 @@ def test_what_searches_miss_is_counted(workshop: Workshop, monkeypatch: pytest.M
     assert recall == check().recall_at_10
 
 
-def test_one_photo_is_not_enough(workshop: Workshop) -> None:
-    listed(workshop, 1)
+def test_one_photo_is_not_enough(worker: WorkerHarness) -> None:
+    worker.list_pictures(1)
     with pytest.raises(Conflict):
-        check_index(
-            workshop.database, live_generation(workshop), workshop.encoder_id, queries=1, seed=0
-        )
+        check_index(worker.database, live_generation(worker), worker.encoder_id, queries=1, seed=0)

@@ -28,7 +28,7 @@ from models.domain.errors import MarketlensError
 from models.domain.filters import ListingFilter
 from models.domain.types import EncoderSpec, JobType, ListingStatus
 from models.index.vectors import as_kept
-from tests.conftest import Clock
+from tests.support.clock import Clock
 from workers.indexes.live import LiveIndex
 from workers.jobs.reindex import run_reindex
 from workers.search.retrieval import retrieve

@@ -8,27 +8,28 @@ import pytest
 from models.domain.errors import Unavailable
 from models.domain.types import JobStatus
 from tests.support.pictures import jpeg
-from tests.workers.conftest import Workshop, wait_until
+from tests.support.waiting import wait_until
+from tests.support.workers import WorkerHarness
 from workers.indexes import live as live_index
 from workers.indexes.live import Candidate, LiveIndex
 
 
 @pytest.fixture
-def indexed(workshop: Workshop) -> Workshop:
+def indexed(worker: WorkerHarness) -> WorkerHarness:
     """One photo, in a generation."""
-    _, photo_ids = workshop.list_photos(jpeg(1))
-    workshop.embed(photo_ids)
-    assert workshop.reindex().status is JobStatus.SUCCEEDED
-    return workshop
+    _, photo_ids = worker.list_photos(jpeg(1))
+    worker.embed(photo_ids)
+    assert worker.reindex().status is JobStatus.SUCCEEDED
+    return worker
 
 
-def sync(workshop: Workshop, index: LiveIndex) -> None:
-    with workshop.database.read() as session:
+def sync(worker: WorkerHarness, index: LiveIndex) -> None:
+    with worker.database.read() as session:
         index.sync(session)
 
 
 def test_searches_go_on_while_a_generation_is_opened(
-    indexed: Workshop, monkeypatch: pytest.MonkeyPatch
+    indexed: WorkerHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live_index, "PATIENCE_S", 1.0)
     held, may_go = Event(), Event()
@@ -68,7 +69,7 @@ def test_searches_go_on_while_a_generation_is_opened(
 
 
 def test_what_can_not_be_fetched_now_is_fetched_later(
-    indexed: Workshop, monkeypatch: pytest.MonkeyPatch
+    indexed: WorkerHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live_index, "RETRY_AFTER_S", 0.0)
     reachable = Event()
@@ -104,7 +105,7 @@ def test_what_can_not_be_fetched_now_is_fetched_later(
     index.close()
 
 
-def test_a_worker_does_not_start_without_what_it_should_serve(indexed: Workshop) -> None:
+def test_a_worker_does_not_start_without_what_it_should_serve(indexed: WorkerHarness) -> None:
     def fetch(wanted: Candidate) -> None:
         raise Unavailable(f"The store does not answer for {wanted.id}.")
 

@@ -21,7 +21,7 @@ from db.vectors.embeddings import add_embeddings, live_vectors_of
 from db.vectors.encoders import adopt_encoder
 from models.domain.errors import Unavailable
 from models.domain.types import EncoderSpec, JobStatus, JobType
-from tests.conftest import Clock
+from tests.support.clock import Clock
 from tests.support.embedding import LEASE
 
 pytest.importorskip("pymilvus", reason="needs marketlens[milvus]")

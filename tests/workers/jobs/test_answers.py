@@ -19,54 +19,53 @@ from models.domain.types import JobType
 from models.head import CategoryHead, head_path
 from models.near_duplicates import LOOKALIKES
 from models.photos import decode, standardise
-from tests.support.pictures import jpeg, picture
-from tests.workers.conftest import Workshop
-from tests.workers.jobs.test_search import grey, listed
+from tests.support.pictures import grey, jpeg, picture
+from tests.support.workers import WorkerHarness
 from workers.jobs.answers import NEIGHBOURS
 from workers.jobs.embed import NOTHING_SEEN
 
 
-def stored_photo(workshop: Workshop, photo: bytes) -> str:
+def stored_photo(worker: WorkerHarness, photo: bytes) -> str:
     """The SHA-256 of a photo that was sent."""
-    return workshop.runtime.store.put(standardise(photo).data)
+    return worker.runtime.store.put(standardise(photo).data)
 
 
-def ask_embedding(workshop: Workshop, photo: bytes) -> Job:
-    return workshop.do(JobType.EMBEDDING, {"photo": stored_photo(workshop, photo)})
+def ask_embedding(worker: WorkerHarness, photo: bytes) -> Job:
+    return worker.do(JobType.EMBEDDING, {"photo": stored_photo(worker, photo)})
 
 
-def ask_prediction(workshop: Workshop, asked: bytes | UUID, top: int = 5) -> Job:
+def ask_prediction(worker: WorkerHarness, asked: bytes | UUID, top: int = 5) -> Job:
     about = (
         {"listing_id": str(asked)}
         if isinstance(asked, UUID)
-        else {"photo": stored_photo(workshop, asked)}
+        else {"photo": stored_photo(worker, asked)}
     )
-    return workshop.do(JobType.PREDICTION, {**about, "top": top})
+    return worker.do(JobType.PREDICTION, {**about, "top": top})
 
 
-def embedding(workshop: Workshop, photo: bytes) -> dict[str, Any]:
+def embedding(worker: WorkerHarness, photo: bytes) -> dict[str, Any]:
     """What the job gives."""
-    job = ask_embedding(workshop, photo)
+    job = ask_embedding(worker, photo)
     assert job.result, (job.error_code, job.error_detail)
     return job.result
 
 
-def prediction(workshop: Workshop, asked: bytes | UUID, top: int = 5) -> dict[str, Any]:
+def prediction(worker: WorkerHarness, asked: bytes | UUID, top: int = 5) -> dict[str, Any]:
     """What the job gives."""
-    job = ask_prediction(workshop, asked, top)
+    job = ask_prediction(worker, asked, top)
     assert job.result, (job.error_code, job.error_detail)
     return job.result
 
 
 def offered(
-    workshop: Workshop,
+    worker: WorkerHarness,
     seed: int,
     category: str | None = None,
     price: int | None = None,
     currency: str = "GBP",
 ) -> UUID:
     """An embedded listing with a drawn picture, filed and priced."""
-    listing_id = listed(workshop, seed)
+    listing_id = worker.list_pictures(seed)
     stated = ListingData(
         listing_id,
         f"Thing {seed}",
@@ -74,8 +73,8 @@ def offered(
         price=None if price is None else Decimal(price),
         currency=None if price is None else currency,
     )
-    with workshop.database.write() as session:
-        upsert_listings(session, [stated], workshop.now())
+    with worker.database.write() as session:
+        upsert_listings(session, [stated], worker.now())
     return listing_id
 
 
@@ -85,58 +84,60 @@ def saved(photo: Image.Image, quality: int = 90) -> bytes:
     return file.getvalue()
 
 
-def vector(workshop: Workshop, photo: bytes) -> NDArray[np.float32]:
-    (row,) = workshop.encoder.embed([decode(standardise(photo).data)])
+def vector(worker: WorkerHarness, photo: bytes) -> NDArray[np.float32]:
+    (row,) = worker.encoder.embed([decode(standardise(photo).data)])
     return np.asarray(row, np.float32)
 
 
-def give_head(workshop: Workshop, **photos: bytes) -> CategoryHead:
+def give_head(worker: WorkerHarness, **photos: bytes) -> CategoryHead:
     """Keep a head among the models that knows each of its categories by one photo."""
-    weight = np.stack([vector(workshop, photo) for photo in photos.values()])
+    weight = np.stack([vector(worker, photo) for photo in photos.values()])
     bias = np.zeros(len(photos), np.float32)
-    spec = workshop.encoder.spec
+    spec = worker.encoder.spec
     head = CategoryHead(tuple(photos), weight, bias, 0.1, spec.fingerprint)
-    head.save(head_path(workshop.runtime.config.models_dir, spec))
+    head.save(head_path(worker.runtime.config.models_dir, spec))
     return head
 
 
-def test_an_embedding_is_the_encoders_unit_vector(workshop: Workshop) -> None:
-    result = embedding(workshop, jpeg(1))
-    spec = workshop.encoder.spec
+def test_an_embedding_is_the_encoders_unit_vector(worker: WorkerHarness) -> None:
+    result = embedding(worker, jpeg(1))
+    spec = worker.encoder.spec
     assert (result["encoder"], result["fingerprint"]) == (spec.label, spec.fingerprint)
     assert result["dimension"] == len(result["embedding"]) == spec.dimension
     assert np.linalg.norm(result["embedding"]) == pytest.approx(1, abs=1e-4)
-    assert result["embedding"] == pytest.approx(vector(workshop, jpeg(1)).tolist(), abs=1e-6)
+    assert result["embedding"] == pytest.approx(vector(worker, jpeg(1)).tolist(), abs=1e-6)
     assert {"queue", "decode", "embed", "total"} <= set(result["took_ms"])
 
 
-def test_of_a_photo_in_the_catalogue_it_is_the_vector_stored_there(workshop: Workshop) -> None:
-    before = embedding(workshop, jpeg(1))
-    listed(workshop, 1)
-    calls = workshop.encoder.embedded
-    after = embedding(workshop, jpeg(1))
-    assert workshop.encoder.embedded == calls
-    with workshop.database.read() as session:
+def test_of_a_photo_in_the_catalogue_it_is_the_vector_stored_there(worker: WorkerHarness) -> None:
+    before = embedding(worker, jpeg(1))
+    worker.list_pictures(1)
+    calls = worker.encoder.embedded
+    after = embedding(worker, jpeg(1))
+    assert worker.encoder.embedded == calls
+    with worker.database.read() as session:
         sha256 = standardise(jpeg(1)).sha256
-        stored = vector_of_hash(session, workshop.encoder_id, sha256)
+        stored = vector_of_hash(session, worker.encoder_id, sha256)
     assert stored is not None
     assert after["embedding"] == pytest.approx(stored.tolist(), abs=1e-6)
     # Half precision keeps 11 bits of each number.
     assert before["embedding"] == pytest.approx(after["embedding"], rel=2**-10, abs=1e-6)
 
 
-def test_a_photo_with_nothing_in_it_has_no_embedding_and_no_prediction(workshop: Workshop) -> None:
-    offered(workshop, 1, "Bags")
-    for job in (ask_embedding(workshop, grey()), ask_prediction(workshop, grey())):
+def test_a_photo_with_nothing_in_it_has_no_embedding_and_no_prediction(
+    worker: WorkerHarness,
+) -> None:
+    offered(worker, 1, "Bags")
+    for job in (ask_embedding(worker, grey()), ask_prediction(worker, grey())):
         assert (job.error_code, job.error_detail) == (InvalidPhoto.code, NOTHING_SEEN)
 
 
-def test_without_a_head_the_nearest_listings_vote(workshop: Workshop) -> None:
-    offered(workshop, 1, "Bags / Totes")
-    offered(workshop, 2, "Bags / Satchels")
-    offered(workshop, 3, "Toys / Bears")
-    offered(workshop, 4)
-    result = prediction(workshop, jpeg(1))
+def test_without_a_head_the_nearest_listings_vote(worker: WorkerHarness) -> None:
+    offered(worker, 1, "Bags / Totes")
+    offered(worker, 2, "Bags / Satchels")
+    offered(worker, 3, "Toys / Bears")
+    offered(worker, 4)
+    result = prediction(worker, jpeg(1))
     assert (result["method"], result["calibrated"]) == ("neighbours", False)
     shares = {item["category"]: item["probability"] for item in result["categories"]}
     assert result["categories"][0]["category"] == "Bags / Totes"
@@ -153,21 +154,21 @@ def test_without_a_head_the_nearest_listings_vote(workshop: Workshop) -> None:
     )
 
 
-def test_top_limits_categories_and_roots(workshop: Workshop) -> None:
+def test_top_limits_categories_and_roots(worker: WorkerHarness) -> None:
     for seed in range(4):
-        offered(workshop, seed, f"Root {seed} / Leaf")
-    result = prediction(workshop, jpeg(1), top=2)
+        offered(worker, seed, f"Root {seed} / Leaf")
+    result = prediction(worker, jpeg(1), top=2)
     assert result["categories"][0]["category"] == "Root 1 / Leaf"
     assert len(result["categories"]) == len(result["roots"]) == 2
     assert sum(item["probability"] for item in result["categories"]) < 1
 
 
-def test_a_head_is_asked_before_the_neighbours(workshop: Workshop) -> None:
-    offered(workshop, 1, "Bags")
-    head = give_head(workshop, Lamps=jpeg(1), Rugs=jpeg(2), Toys=jpeg(3))
-    result = prediction(workshop, jpeg(1))
+def test_a_head_is_asked_before_the_neighbours(worker: WorkerHarness) -> None:
+    offered(worker, 1, "Bags")
+    head = give_head(worker, Lamps=jpeg(1), Rugs=jpeg(2), Toys=jpeg(3))
+    result = prediction(worker, jpeg(1))
     assert (result["method"], result["calibrated"]) == ("head", True)
-    expected = head.probabilities(vector(workshop, jpeg(1))[np.newaxis])[0]
+    expected = head.probabilities(vector(worker, jpeg(1))[np.newaxis])[0]
     assert {item["category"]: item["probability"] for item in result["categories"]} == (
         pytest.approx(dict(zip(head.categories, expected.tolist(), strict=True)), abs=1e-3)
     )
@@ -175,22 +176,22 @@ def test_a_head_is_asked_before_the_neighbours(workshop: Workshop) -> None:
     assert sum(item["probability"] for item in result["categories"]) <= 1
 
 
-def test_a_listings_photos_are_classified_together(workshop: Workshop) -> None:
-    listing_id = listed(workshop, 1, 2)
-    head = give_head(workshop, Lamps=jpeg(1), Rugs=jpeg(2), Toys=jpeg(3))
-    result = prediction(workshop, listing_id)
-    each = head.probabilities(np.stack([vector(workshop, jpeg(seed)) for seed in (1, 2)]))
+def test_a_listings_photos_are_classified_together(worker: WorkerHarness) -> None:
+    listing_id = worker.list_pictures(1, 2)
+    head = give_head(worker, Lamps=jpeg(1), Rugs=jpeg(2), Toys=jpeg(3))
+    result = prediction(worker, listing_id)
+    each = head.probabilities(np.stack([vector(worker, jpeg(seed)) for seed in (1, 2)]))
     assert {item["category"]: item["probability"] for item in result["categories"]} == (
         pytest.approx(dict(zip(head.categories, each.mean(axis=0).tolist(), strict=True)), abs=1e-3)
     )
 
 
-def test_the_price_band_is_the_neighbours(workshop: Workshop) -> None:
+def test_the_price_band_is_the_neighbours(worker: WorkerHarness) -> None:
     for seed, price in enumerate((10, 20, 30, 40, 50)):
-        offered(workshop, seed, price=price)
-    offered(workshop, 5, price=1, currency="EUR")
-    offered(workshop, 6)
-    assert prediction(workshop, jpeg(1))["price_band"] == {
+        offered(worker, seed, price=price)
+    offered(worker, 5, price=1, currency="EUR")
+    offered(worker, 6)
+    assert prediction(worker, jpeg(1))["price_band"] == {
         "currency": "GBP",
         "low": "20.00",
         "median": "30.00",
@@ -199,109 +200,109 @@ def test_the_price_band_is_the_neighbours(workshop: Workshop) -> None:
     }
 
 
-def test_a_price_nobody_means_counts_for_nothing(workshop: Workshop) -> None:
+def test_a_price_nobody_means_counts_for_nothing(worker: WorkerHarness) -> None:
     for seed, price in enumerate((10, 20, 30)):
-        offered(workshop, seed, price=price)
-    offered(workshop, 4, price=99_999)
-    assert prediction(workshop, jpeg(1))["price_band"] is None
-    offered(workshop, 5, price=40)
-    band = prediction(workshop, jpeg(1))["price_band"]
+        offered(worker, seed, price=price)
+    offered(worker, 4, price=99_999)
+    assert prediction(worker, jpeg(1))["price_band"] is None
+    offered(worker, 5, price=40)
+    band = prediction(worker, jpeg(1))["price_band"]
     assert (band["listings"], band["high"]) == (4, "32.50")
 
 
-def test_only_the_nearest_count(workshop: Workshop) -> None:
+def test_only_the_nearest_count(worker: WorkerHarness) -> None:
     for seed in range(NEIGHBOURS + 3):
-        offered(workshop, seed, price=10)
-    assert prediction(workshop, jpeg(1))["price_band"]["listings"] == NEIGHBOURS
+        offered(worker, seed, price=10)
+    assert prediction(worker, jpeg(1))["price_band"]["listings"] == NEIGHBOURS
 
 
-def test_duplicates_are_named_with_what_they_are(workshop: Workshop) -> None:
-    twins = {str(offered(workshop, 1, "Bags", 10)), str(offered(workshop, 1, "Bags", 12))}
+def test_duplicates_are_named_with_what_they_are(worker: WorkerHarness) -> None:
+    twins = {str(offered(worker, 1, "Bags", 10)), str(offered(worker, 1, "Bags", 12))}
     cropped = picture(1).crop((12, 10, 188, 150))
-    other_photo, photo_ids = workshop.list_photos(saved(cropped))
-    workshop.embed(photo_ids)
+    other_photo, photo_ids = worker.list_photos(saved(cropped))
+    worker.embed(photo_ids)
     for seed in range(2, 2 + LOOKALIKES):
-        offered(workshop, seed, "Bags", 11)
+        offered(worker, seed, "Bags", 11)
     told = {
         item["listing_id"]: item["relation"]
-        for item in prediction(workshop, saved(picture(1), quality=50))["duplicates"]
+        for item in prediction(worker, saved(picture(1), quality=50))["duplicates"]
     }
     assert told == dict.fromkeys(twins, "same_photo") | {str(other_photo): "same_item"}
-    assert prediction(workshop, jpeg(20))["duplicates"] == []
+    assert prediction(worker, jpeg(20))["duplicates"] == []
 
 
-def test_a_photo_that_was_never_hashed_is_a_duplicate_too(workshop: Workshop) -> None:
-    twin = offered(workshop, 1, "Bags")
-    with workshop.database.write() as session:
+def test_a_photo_that_was_never_hashed_is_a_duplicate_too(worker: WorkerHarness) -> None:
+    twin = offered(worker, 1, "Bags")
+    with worker.database.write() as session:
         session.execute(update(Photo).values(phash=None))
-    (found,) = prediction(workshop, jpeg(1))["duplicates"]
+    (found,) = prediction(worker, jpeg(1))["duplicates"]
     assert (found["listing_id"], found["relation"]) == (str(twin), "same_photo")
     assert found["category"] == "Bags"
 
 
-def test_any_photo_of_a_listing_may_be_a_duplicate(workshop: Workshop) -> None:
-    asked = listed(workshop, 1, 2)
-    twin = offered(workshop, 2)
-    (found,) = prediction(workshop, asked)["duplicates"]
+def test_any_photo_of_a_listing_may_be_a_duplicate(worker: WorkerHarness) -> None:
+    asked = worker.list_pictures(1, 2)
+    twin = offered(worker, 2)
+    (found,) = prediction(worker, asked)["duplicates"]
     assert (found["listing_id"], found["relation"]) == (str(twin), "same_photo")
 
 
-def test_a_listing_is_no_neighbour_and_no_duplicate_of_itself(workshop: Workshop) -> None:
-    asked, twin = offered(workshop, 1, "Bags"), offered(workshop, 1, "Toys")
-    result = prediction(workshop, asked)
+def test_a_listing_is_no_neighbour_and_no_duplicate_of_itself(worker: WorkerHarness) -> None:
+    asked, twin = offered(worker, 1, "Bags"), offered(worker, 1, "Toys")
+    result = prediction(worker, asked)
     assert [item["category"] for item in result["categories"]] == ["Toys"]
     assert [item["listing_id"] for item in result["duplicates"]] == [str(twin)]
 
 
-def test_a_deleted_listing_has_no_vote(workshop: Workshop) -> None:
-    gone = offered(workshop, 1, "Bags")
-    offered(workshop, 2, "Toys")
-    assert prediction(workshop, jpeg(1))["categories"][0]["category"] == "Bags"
-    with workshop.database.write() as session:
-        delete_listing(session, gone, workshop.now())
-    result = prediction(workshop, jpeg(1))
+def test_a_deleted_listing_has_no_vote(worker: WorkerHarness) -> None:
+    gone = offered(worker, 1, "Bags")
+    offered(worker, 2, "Toys")
+    assert prediction(worker, jpeg(1))["categories"][0]["category"] == "Bags"
+    with worker.database.write() as session:
+        delete_listing(session, gone, worker.now())
+    result = prediction(worker, jpeg(1))
     assert [item["category"] for item in result["categories"]] == ["Toys"]
     assert result["duplicates"] == []
 
 
-def test_where_nobody_can_vote_only_a_head_can_tell(workshop: Workshop) -> None:
-    assert ask_prediction(workshop, jpeg(1)).error_code == NothingIndexed.code
-    alone = offered(workshop, 1, "Bags")
-    assert ask_prediction(workshop, alone).error_code == NothingIndexed.code
-    give_head(workshop, Lamps=jpeg(1), Rugs=jpeg(2))
-    result = prediction(workshop, alone)
+def test_where_nobody_can_vote_only_a_head_can_tell(worker: WorkerHarness) -> None:
+    assert ask_prediction(worker, jpeg(1)).error_code == NothingIndexed.code
+    alone = offered(worker, 1, "Bags")
+    assert ask_prediction(worker, alone).error_code == NothingIndexed.code
+    give_head(worker, Lamps=jpeg(1), Rugs=jpeg(2))
+    result = prediction(worker, alone)
     assert result["categories"][0]["category"] == "Lamps"
     assert (result["price_band"], result["duplicates"]) == (None, [])
 
 
-def test_neighbours_without_categories_tell_none(workshop: Workshop) -> None:
-    offered(workshop, 1)
-    result = prediction(workshop, jpeg(1))
+def test_neighbours_without_categories_tell_none(worker: WorkerHarness) -> None:
+    offered(worker, 1)
+    result = prediction(worker, jpeg(1))
     assert (result["categories"], result["roots"]) == ([], [])
 
 
-def test_a_listing_deleted_meanwhile_is_not_found(workshop: Workshop) -> None:
-    gone = offered(workshop, 1, "Bags")
-    with workshop.database.write() as session:
-        delete_listing(session, gone, workshop.now())
-    assert ask_prediction(workshop, gone).error_code == NotFound.code
+def test_a_listing_deleted_meanwhile_is_not_found(worker: WorkerHarness) -> None:
+    gone = offered(worker, 1, "Bags")
+    with worker.database.write() as session:
+        delete_listing(session, gone, worker.now())
+    assert ask_prediction(worker, gone).error_code == NotFound.code
 
 
-def test_a_prediction_names_its_generation(workshop: Workshop) -> None:
-    offered(workshop, 1, "Bags")
-    assert prediction(workshop, jpeg(1))["generation"] is None
-    assert workshop.reindex().result
-    result = prediction(workshop, jpeg(1))
-    assert result["generation"] == workshop.index.generation_id is not None
-    assert result["encoder"] == workshop.encoder.spec.label
+def test_a_prediction_names_its_generation(worker: WorkerHarness) -> None:
+    offered(worker, 1, "Bags")
+    assert prediction(worker, jpeg(1))["generation"] is None
+    assert worker.reindex().result
+    result = prediction(worker, jpeg(1))
+    assert result["generation"] == worker.index.generation_id is not None
+    assert result["encoder"] == worker.encoder.spec.label
     assert {"decode", "embed", "sync", "search", "predict", "total"} <= set(result["took_ms"])
 
 
-def test_another_encoder_answers_with_its_own_vectors_and_head(workshop: Workshop) -> None:
-    give_head(workshop, Lamps=jpeg(1), Rugs=jpeg(2))
-    offered(workshop, 1, "Bags")
-    other, other_id = workshop.add_encoder("other")
-    workshop.activate(other_id, force=True)
-    assert embedding(workshop, jpeg(1))["fingerprint"] == other.spec.fingerprint
+def test_another_encoder_answers_with_its_own_vectors_and_head(worker: WorkerHarness) -> None:
+    give_head(worker, Lamps=jpeg(1), Rugs=jpeg(2))
+    offered(worker, 1, "Bags")
+    other, other_id = worker.add_encoder("other")
+    worker.activate(other_id, force=True)
+    assert embedding(worker, jpeg(1))["fingerprint"] == other.spec.fingerprint
     # It has neither a head nor a listing that it has seen.
-    assert ask_prediction(workshop, jpeg(1)).error_code == NothingIndexed.code
+    assert ask_prediction(worker, jpeg(1)).error_code == NothingIndexed.code

@@ -15,134 +15,135 @@ from db.vectors.embeddings import count_live, embedded, photos_to_embed
 from models.domain.errors import InvalidPhoto
 from models.domain.types import JobStatus, JobType
 from models.photos import standardise
-from tests.support.pictures import jpeg
-from tests.workers.conftest import Workshop
-from tests.workers.jobs.test_search import grey
+from tests.support.pictures import grey, jpeg
+from tests.support.workers import WorkerHarness
 from workers.jobs.embed import NOTHING_SEEN
 from workers.tasks import run_job
 
 
-def count(workshop: Workshop, table: type[Embedding] | type[Change]) -> int:
-    with workshop.database.read() as session:
+def count(worker: WorkerHarness, table: type[Embedding] | type[Change]) -> int:
+    with worker.database.read() as session:
         return session.scalar(select(func.count()).select_from(table)) or 0
 
 
-def listed_photos(workshop: Workshop, *photos: bytes) -> UUID:
+def listed_photos(worker: WorkerHarness, *photos: bytes) -> UUID:
     """A listing with these photos, embedded."""
-    listing_id, photo_ids = workshop.list_photos(*photos)
-    workshop.embed(photo_ids)
+    listing_id, photo_ids = worker.list_photos(*photos)
+    worker.embed(photo_ids)
     return listing_id
 
 
-def test_done_twice_has_one_effect(workshop: Workshop) -> None:
-    _, photo_ids = workshop.list_photos(jpeg(1), jpeg(2))
-    assert workshop.embed(photo_ids).done == 2
-    changes = count(workshop, Change)
-    again = workshop.embed(photo_ids)
+def test_done_twice_has_one_effect(worker: WorkerHarness) -> None:
+    _, photo_ids = worker.list_photos(jpeg(1), jpeg(2))
+    assert worker.embed(photo_ids).done == 2
+    changes = count(worker, Change)
+    again = worker.embed(photo_ids)
     assert (again.status, again.done, again.result) == (
         JobStatus.SUCCEEDED,
         2,
         {"embedded": 0, "errors": []},
     )
-    assert count(workshop, Embedding) == 2
-    assert count(workshop, Change) == changes
+    assert count(worker, Embedding) == 2
+    assert count(worker, Change) == changes
 
 
-def test_delivered_twice_is_done_once(workshop: Workshop) -> None:
-    _, photo_ids = workshop.list_photos(jpeg(1))
-    job_id = workshop.accept(JobType.EMBED, {"photo_ids": photo_ids})
-    run_job(workshop.runtime, job_id)
-    run_job(workshop.runtime, job_id)
-    assert workshop.job(job_id).attempt == 1
+def test_delivered_twice_is_done_once(worker: WorkerHarness) -> None:
+    _, photo_ids = worker.list_photos(jpeg(1))
+    job_id = worker.accept(JobType.EMBED, {"photo_ids": photo_ids})
+    run_job(worker.runtime, job_id)
+    run_job(worker.runtime, job_id)
+    assert worker.job(job_id).attempt == 1
 
 
-def test_a_bad_photo_fails_alone(workshop: Workshop) -> None:
-    _, photo_ids = workshop.list_photos(jpeg(1), jpeg(2), jpeg(3), grey())
-    with workshop.database.write() as session:
+def test_a_bad_photo_fails_alone(worker: WorkerHarness) -> None:
+    _, photo_ids = worker.list_photos(jpeg(1), jpeg(2), jpeg(3), grey())
+    with worker.database.write() as session:
         session.execute(update(Photo).where(Photo.id == photo_ids[0]).values(sha256="0" * 64))
-        broken = workshop.runtime.store.put(b"not a photo at all")
+        broken = worker.runtime.store.put(b"not a photo at all")
         session.execute(update(Photo).where(Photo.id == photo_ids[1]).values(sha256=broken))
-    job = workshop.embed(photo_ids)
+    job = worker.embed(photo_ids)
     assert (job.status, job.done, job.failed) == (JobStatus.SUCCEEDED, 1, 3)
     assert job.result
     codes = [error["code"] for error in job.result["errors"]]
     assert codes == ["not_found", "unsupported_photo", "invalid_photo"]
-    with workshop.database.read() as session:
-        assert count_live(session, workshop.encoder_id) == 1
+    with worker.database.read() as session:
+        assert count_live(session, worker.encoder_id) == 1
 
 
-def test_what_is_promised_by_an_open_job_is_not_queued_again(workshop: Workshop) -> None:
-    _, photo_ids = workshop.list_photos(jpeg(1), jpeg(2), jpeg(3))
-    job_id = workshop.accept(JobType.EMBED, {"photo_ids": photo_ids[:2]})
-    encoder_id = workshop.encoder_id
-    with workshop.database.read() as session:
+def test_what_is_promised_by_an_open_job_is_not_queued_again(worker: WorkerHarness) -> None:
+    _, photo_ids = worker.list_photos(jpeg(1), jpeg(2), jpeg(3))
+    job_id = worker.accept(JobType.EMBED, {"photo_ids": photo_ids[:2]})
+    encoder_id = worker.encoder_id
+    with worker.database.read() as session:
         assert photos_to_embed(session, encoder_id) == set(photo_ids[2:])
-    run_job(workshop.runtime, job_id)
-    with workshop.database.read() as session:
+    run_job(worker.runtime, job_id)
+    with worker.database.read() as session:
         assert photos_to_embed(session, encoder_id) == set(photo_ids[2:])
         assert photos_to_embed(session, encoder_id + 1) == set(photo_ids)
 
 
-def test_a_photo_with_nothing_in_it_is_told_every_time_and_remembered(workshop: Workshop) -> None:
-    _, photo_ids = workshop.list_photos(grey(), jpeg(1))
-    encoder_id = workshop.encoder_id
-    first, again = workshop.embed(photo_ids), workshop.embed(photo_ids)
+def test_a_photo_with_nothing_in_it_is_told_every_time_and_remembered(
+    worker: WorkerHarness,
+) -> None:
+    _, photo_ids = worker.list_photos(grey(), jpeg(1))
+    encoder_id = worker.encoder_id
+    first, again = worker.embed(photo_ids), worker.embed(photo_ids)
     assert first.result
     assert again.result
     assert (first.done, first.failed, first.result["embedded"]) == (1, 1, 1)
     assert (again.done, again.failed, again.result["embedded"]) == (1, 1, 0)
     assert first.result["errors"] == again.result["errors"]
     assert first.result["errors"][0]["detail"] == NOTHING_SEEN
-    with workshop.database.read() as session:
+    with worker.database.read() as session:
         assert embedded(session, encoder_id, photo_ids) == set(photo_ids)
         assert photos_to_embed(session, encoder_id) == set()
 
 
-def test_a_photo_that_can_not_be_read_is_not_done(workshop: Workshop) -> None:
-    _, photo_ids = workshop.list_photos(jpeg(1), jpeg(2))
-    store = workshop.runtime.store
+def test_a_photo_that_can_not_be_read_is_not_done(worker: WorkerHarness) -> None:
+    _, photo_ids = worker.list_photos(jpeg(1), jpeg(2))
+    store = worker.runtime.store
     store.delete(standardise(jpeg(1)).sha256)
-    with workshop.database.write() as session:
+    with worker.database.write() as session:
         broken = store.put(b"not a photo at all")
         session.execute(update(Photo).where(Photo.id == photo_ids[1]).values(sha256=broken))
-    assert workshop.embed(photo_ids).failed == 2
-    with workshop.database.read() as session:
-        assert photos_to_embed(session, workshop.encoder_id) == set(photo_ids)
+    assert worker.embed(photo_ids).failed == 2
+    with worker.database.read() as session:
+        assert photos_to_embed(session, worker.encoder_id) == set(photo_ids)
 
 
-def test_a_photo_with_nothing_in_it_is_in_no_index_and_no_query(workshop: Workshop) -> None:
-    blank = listed_photos(workshop, grey())
-    both = listed_photos(workshop, grey(), jpeg(1))
-    other = listed_photos(workshop, jpeg(2))
+def test_a_photo_with_nothing_in_it_is_in_no_index_and_no_query(worker: WorkerHarness) -> None:
+    blank = listed_photos(worker, grey())
+    both = listed_photos(worker, grey(), jpeg(1))
+    other = listed_photos(worker, jpeg(2))
     sha256 = standardise(grey()).sha256
     for _ in ("before a reindex", "after it"):
-        assert workshop.search(1) == [both, other]
-        job = workshop.do(JobType.SEARCH, {"photo": sha256, "limit": 3})
+        assert worker.search(1) == [both, other]
+        job = worker.do(JobType.SEARCH, {"photo": sha256, "limit": 3})
         assert (job.error_code, job.error_detail) == (InvalidPhoto.code, NOTHING_SEEN)
-        job = workshop.do(JobType.SEARCH, {"listing_id": str(blank), "limit": 3})
+        job = worker.do(JobType.SEARCH, {"listing_id": str(blank), "limit": 3})
         assert job.error_detail == NOTHING_SEEN
-        job = workshop.do(JobType.SEARCH, {"listing_id": str(both), "limit": 3})
+        job = worker.do(JobType.SEARCH, {"listing_id": str(both), "limit": 3})
         assert job.result
         assert [row["listing_id"] for row in job.result["results"]] == [str(other)]
-        built = workshop.reindex()
+        built = worker.reindex()
         assert built.result, built.error_detail
         assert built.result["rows"] == 2
 
 
 def test_an_attempt_that_lost_its_claim_stores_nothing(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+    worker: WorkerHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, photo_ids = workshop.list_photos(jpeg(1))
-    job_id = workshop.accept(JobType.EMBED, {"photo_ids": photo_ids})
+    _, photo_ids = worker.list_photos(jpeg(1))
+    job_id = worker.accept(JobType.EMBED, {"photo_ids": photo_ids})
 
-    embed = workshop.encoder.embed
+    embed = worker.encoder.embed
 
     def cancelled_meanwhile(photos: Sequence[Image.Image]) -> NDArray[np.float32]:
-        with workshop.database.write() as session:
-            jobs.cancel(session, job_id, workshop.now())
+        with worker.database.write() as session:
+            jobs.cancel(session, job_id, worker.now())
         return embed(photos)
 
-    monkeypatch.setattr(workshop.encoder, "embed", cancelled_meanwhile)
-    run_job(workshop.runtime, job_id)
-    assert workshop.job(job_id).status is JobStatus.CANCELLED
-    assert count(workshop, Embedding) == 0
+    monkeypatch.setattr(worker.encoder, "embed", cancelled_meanwhile)
+    run_job(worker.runtime, job_id)
+    assert worker.job(job_id).status is JobStatus.CANCELLED
+    assert count(worker, Embedding) == 0

@@ -1,12 +1,11 @@
 """Each photo is embedded by one job, whoever asks for it and how often."""
 
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-from db.catalogue.listing_photos import PhotoData, ensure_photos, set_photos
-from db.catalogue.listings import ListingData, upsert_listings
 from db.session import Database
 from db.tables import Job
-from tests.conftest import Clock
+from tests.support.catalogue import add_listing, numbered_photos
+from tests.support.clock import Clock
 from workers.queue.embed_jobs import EmbedJobs
 from workers.queue.messages import PHOTOS_PER_JOB
 
@@ -19,12 +18,9 @@ def ask(database: Database, embed_jobs: EmbedJobs, photo_ids: list[int]) -> list
 
 
 def test_what_was_asked_for_is_not_queued_again(any_database: Database, clock: Clock) -> None:
-    photos = [PhotoData(f"{number:064x}", 3, 4) for number in range(PHOTOS_PER_JOB + 3)]
-    listing = ListingData(UUID(int=1), "A thing")
+    photos = numbered_photos(*range(PHOTOS_PER_JOB + 3))
     with any_database.write() as session:
-        upsert_listings(session, [listing], clock())
-        first, second, *others = ensure_photos(session, photos, clock()).values()
-        set_photos(session, {listing.id: [first, second, *others]})
+        _, (first, second, *others) = add_listing(session, photos, clock())
     embed_jobs = EmbedJobs(any_database, None, clock=clock, new_id=uuid4)
     embed_jobs.start()
 

@@ -9,7 +9,7 @@ from db import jobs
 from db.consumption import record_consumption
 from db.session import Database
 from models.domain.types import JobType
-from tests.conftest import Clock
+from tests.support.clock import Clock
 from tests.support.redis import empty, take_all
 from workers.queue import executors as hands
 from workers.queue.executors import Workers

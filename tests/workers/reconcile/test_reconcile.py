@@ -15,13 +15,10 @@ from sqlalchemy import update
 from db import jobs
 from db.catalogue.listing_photos import (
     PhotoData,
-    ensure_photos,
-    set_photos,
 )
 from db.catalogue.listings import (
     ListingData,
     delete_listing,
-    upsert_listings,
 )
 from db.session import Database
 from db.store.photo_store import GRACE, PREFIXES, PhotoStore, Shelf
@@ -37,13 +34,13 @@ from db.vectors.encoders import (
 )
 from models.domain.errors import ReindexRunning, Unavailable
 from models.domain.types import EncoderSpec, GenerationStatus, JobType
-from tests.etl.conftest import RunSeed
+from tests.support.catalogue import add_listing
 from tests.support.embedding import LEASE, claim_queued, embed_all, embed_for_real
 from tests.support.encoder import ThumbnailEncoder
 from tests.support.feeds import image_row, product_row, write_feed
 from tests.support.holding import holding_open
-from tests.support.pictures import jpeg
-from tests.workers.jobs.test_search import grey
+from tests.support.pictures import grey, jpeg
+from tests.support.seeding import RunSeed
 from workers.generations.publish import publish_generation, published_generations
 from workers.jobs.reindex import run_reindex
 from workers.reconcile.compare import Machine, Repairs, reconcile
@@ -104,10 +101,7 @@ class World:
         listing = ListingData(listing_id or uuid4(), "A thing")
         stored = [PhotoData(self.store.put(data), 3, 4) for data in photos]
         with self.database.write() as session:
-            upsert_listings(session, [listing], self.now())
-            ids = ensure_photos(session, stored, self.now())
-            set_photos(session, {listing.id: [ids[photo.sha256] for photo in stored]})
-        return listing.id
+            return add_listing(session, stored, self.now(), listing=listing)[0]
 
     def unlist(self, listing_id: UUID) -> None:
         with self.database.write() as session:

@@ -17,9 +17,9 @@ from models.domain.errors import WeightsMissing
 from models.domain.types import EncoderSpec, JobStatus, JobType
 from models.photos import standardise
 from tests.support.encoder import ThumbnailEncoder
-from tests.support.pictures import jpeg
-from tests.workers.conftest import Workshop, wait_until
-from tests.workers.jobs.test_search import grey, listed
+from tests.support.pictures import grey, jpeg
+from tests.support.waiting import wait_until
+from tests.support.workers import WorkerHarness
 from workers.jobs.search import run_search
 from workers.queue.messages import Queue
 from workers.search import active_engine as searcher
@@ -27,27 +27,27 @@ from workers.search.query_encoder import QueryEncoder
 from workers.tasks import now, run_job, show_up
 
 
-def follow(workshop: Workshop, name: str = "other") -> tuple[ThumbnailEncoder, int]:
+def follow(worker: WorkerHarness, name: str = "other") -> tuple[ThumbnailEncoder, int]:
     """Another encoder that every photo is embedded by from now on."""
-    encoder, encoder_id = workshop.add_encoder(name)
-    with workshop.database.write() as session:
+    encoder, encoder_id = worker.add_encoder(name)
+    with worker.database.write() as session:
         follow_encoder(session, encoder_id)
     return encoder, encoder_id
 
 
-def activate(workshop: Workshop, encoder_id: int) -> None:
-    with workshop.database.write() as session:
-        activate_encoder(session, encoder_id, workshop.now(), force=True)
+def activate(worker: WorkerHarness, encoder_id: int) -> None:
+    with worker.database.write() as session:
+        activate_encoder(session, encoder_id, worker.now(), force=True)
 
 
-def embedded_by(workshop: Workshop, encoder_id: int, photo_ids: Sequence[int]) -> set[int]:
-    with workshop.database.read() as session:
+def embedded_by(worker: WorkerHarness, encoder_id: int, photo_ids: Sequence[int]) -> set[int]:
+    with worker.database.read() as session:
         return embedded(session, encoder_id, photo_ids)
 
 
-def searched(workshop: Workshop, seed: int = 1) -> Job:
-    sha256 = workshop.runtime.store.put(standardise(jpeg(seed)).data)
-    return workshop.do(JobType.SEARCH, {"photo": sha256, "limit": 3})
+def searched(worker: WorkerHarness, seed: int = 1) -> Job:
+    sha256 = worker.runtime.store.put(standardise(jpeg(seed)).data)
+    return worker.do(JobType.SEARCH, {"photo": sha256, "limit": 3})
 
 
 def encoder_of(job: Job) -> str:
@@ -56,61 +56,61 @@ def encoder_of(job: Job) -> str:
     return label
 
 
-def test_a_photo_is_embedded_by_every_encoder_that_is_followed(workshop: Workshop) -> None:
-    other, other_id = follow(workshop)
-    _, photo_ids = workshop.list_photos(jpeg(1), jpeg(2))
-    job = workshop.embed(photo_ids)
+def test_a_photo_is_embedded_by_every_encoder_that_is_followed(worker: WorkerHarness) -> None:
+    other, other_id = follow(worker)
+    _, photo_ids = worker.list_photos(jpeg(1), jpeg(2))
+    job = worker.embed(photo_ids)
     assert (job.done, job.result) == (2, {"embedded": 2, "errors": []})
-    for encoder_id in (workshop.encoder_id, other_id):
-        assert embedded_by(workshop, encoder_id, photo_ids) == set(photo_ids)
-    assert (workshop.encoder.embedded, other.embedded) == (2, 2)
+    for encoder_id in (worker.encoder_id, other_id):
+        assert embedded_by(worker, encoder_id, photo_ids) == set(photo_ids)
+    assert (worker.encoder.embedded, other.embedded) == (2, 2)
 
 
-def test_what_only_one_encoder_lacks_only_that_one_embeds(workshop: Workshop) -> None:
-    _, photo_ids = workshop.list_photos(jpeg(1), jpeg(2))
-    workshop.embed(photo_ids)
-    other, _ = follow(workshop)
-    assert workshop.embed(photo_ids).done == 2
-    assert (workshop.encoder.embedded, other.embedded) == (2, 2)
+def test_what_only_one_encoder_lacks_only_that_one_embeds(worker: WorkerHarness) -> None:
+    _, photo_ids = worker.list_photos(jpeg(1), jpeg(2))
+    worker.embed(photo_ids)
+    other, _ = follow(worker)
+    assert worker.embed(photo_ids).done == 2
+    assert (worker.encoder.embedded, other.embedded) == (2, 2)
 
 
-def test_a_job_for_one_encoder_is_for_that_one(workshop: Workshop) -> None:
-    _, other_id = workshop.add_encoder("other")
-    _, photo_ids = workshop.list_photos(jpeg(1))
-    job = workshop.do(JobType.EMBED, {"photo_ids": photo_ids, "encoder_id": other_id})
+def test_a_job_for_one_encoder_is_for_that_one(worker: WorkerHarness) -> None:
+    _, other_id = worker.add_encoder("other")
+    _, photo_ids = worker.list_photos(jpeg(1))
+    job = worker.do(JobType.EMBED, {"photo_ids": photo_ids, "encoder_id": other_id})
     assert (job.status, job.done) == (JobStatus.SUCCEEDED, 1)
-    assert embedded_by(workshop, other_id, photo_ids) == set(photo_ids)
-    assert embedded_by(workshop, workshop.encoder_id, photo_ids) == set()
-    with workshop.database.write() as session:
+    assert embedded_by(worker, other_id, photo_ids) == set(photo_ids)
+    assert embedded_by(worker, worker.encoder_id, photo_ids) == set()
+    with worker.database.write() as session:
         retire_encoder(session, other_id)
-    late = workshop.do(JobType.EMBED, {"photo_ids": photo_ids, "encoder_id": other_id})
+    late = worker.do(JobType.EMBED, {"photo_ids": photo_ids, "encoder_id": other_id})
     assert (late.status, late.error_code) == (JobStatus.FAILED, "conflict")
 
 
-def test_what_is_only_followed_does_not_stand_in_the_way(workshop: Workshop) -> None:
-    other, other_id = follow(workshop)
-    del workshop.shelf.encoders[other.spec]
-    _, photo_ids = workshop.list_photos(jpeg(1))
-    assert workshop.embed(photo_ids).status is JobStatus.SUCCEEDED
-    assert embedded_by(workshop, workshop.encoder_id, photo_ids) == set(photo_ids)
-    assert embedded_by(workshop, other_id, photo_ids) == set()
+def test_what_is_only_followed_does_not_stand_in_the_way(worker: WorkerHarness) -> None:
+    other, other_id = follow(worker)
+    del worker.library.encoders[other.spec]
+    _, photo_ids = worker.list_photos(jpeg(1))
+    assert worker.embed(photo_ids).status is JobStatus.SUCCEEDED
+    assert embedded_by(worker, worker.encoder_id, photo_ids) == set(photo_ids)
+    assert embedded_by(worker, other_id, photo_ids) == set()
 
 
 def test_a_machine_without_the_active_encoder_leaves_the_job_to_another(
-    workshop: Workshop,
+    worker: WorkerHarness,
 ) -> None:
-    encoder = workshop.shelf.encoders.pop(workshop.encoder.spec)
-    _, photo_ids = workshop.list_photos(jpeg(1))
-    job = workshop.embed(photo_ids)
+    encoder = worker.library.encoders.pop(worker.encoder.spec)
+    _, photo_ids = worker.list_photos(jpeg(1))
+    job = worker.embed(photo_ids)
     # However often it comes back here, it is not given up.
-    for _ in range(2 * workshop.runtime.config.max_attempts):
+    for _ in range(2 * worker.runtime.config.max_attempts):
         assert job.status is JobStatus.QUEUED
         assert job.publish_after > now()
-        run_job(workshop.runtime, job.id)
-        job = workshop.job(job.id)
-    workshop.shelf.encoders[workshop.encoder.spec] = encoder
-    run_job(workshop.runtime, job.id)
-    assert workshop.job(job.id).status is JobStatus.SUCCEEDED
+        run_job(worker.runtime, job.id)
+        job = worker.job(job.id)
+    worker.library.encoders[worker.encoder.spec] = encoder
+    run_job(worker.runtime, job.id)
+    assert worker.job(job.id).status is JobStatus.SUCCEEDED
 
 
 class MeanEncoder(ThumbnailEncoder):
@@ -120,43 +120,43 @@ class MeanEncoder(ThumbnailEncoder):
         return np.abs(super().embed(photos)) + np.float32(self.spec.dimension**-0.5)
 
 
-def test_the_active_encoder_decides_whether_there_is_anything_to_see(workshop: Workshop) -> None:
-    other, other_id = follow(workshop)
-    workshop.shelf.encoders[other.spec] = MeanEncoder("other")
-    _, photo_ids = workshop.list_photos(grey())
-    assert workshop.embed(photo_ids).failed == 1
-    activate(workshop, other_id)
-    assert workshop.embed(photo_ids).failed == 0
+def test_the_active_encoder_decides_whether_there_is_anything_to_see(worker: WorkerHarness) -> None:
+    other, other_id = follow(worker)
+    worker.library.encoders[other.spec] = MeanEncoder("other")
+    _, photo_ids = worker.list_photos(grey())
+    assert worker.embed(photo_ids).failed == 1
+    activate(worker, other_id)
+    assert worker.embed(photo_ids).failed == 0
 
 
-def test_searches_change_to_the_active_encoder_with_its_index(workshop: Workshop) -> None:
-    other, other_id = follow(workshop)
-    ids = [listed(workshop, seed) for seed in range(4)]
-    first = workshop.reindex().result
-    second = workshop.do(JobType.REINDEX, {"encoder_id": other_id}).result
+def test_searches_change_to_the_active_encoder_with_its_index(worker: WorkerHarness) -> None:
+    other, other_id = follow(worker)
+    ids = [worker.list_pictures(seed) for seed in range(4)]
+    first = worker.reindex().result
+    second = worker.do(JobType.REINDEX, {"encoder_id": other_id}).result
     assert first
     assert second
-    assert encoder_of(searched(workshop)) == workshop.encoder.spec.label
+    assert encoder_of(searched(worker)) == worker.encoder.spec.label
     for encoder_id, spec, generation in (
         (other_id, other.spec, second["generation"]),
-        (workshop.encoder_id, workshop.encoder.spec, first["generation"]),
+        (worker.encoder_id, worker.encoder.spec, first["generation"]),
     ):
-        workshop.activate(encoder_id)
-        job = searched(workshop)
+        worker.activate(encoder_id)
+        job = searched(worker)
         assert job.result
         assert (job.result["encoder"], job.result["generation"]) == (spec.label, generation)
-        assert workshop.search(2)[0] == ids[2]
-        new = listed(workshop, 100 + encoder_id)
-        assert workshop.search(100 + encoder_id)[0] == new
+        assert worker.search(2)[0] == ids[2]
+        new = worker.list_pictures(100 + encoder_id)
+        assert worker.search(100 + encoder_id)[0] == new
 
 
 def test_searches_go_on_while_the_new_encoder_is_opened(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+    worker: WorkerHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other, other_id = follow(workshop)
-    listed(workshop, 1)
+    other, other_id = follow(worker)
+    worker.list_pictures(1)
     may_open = Event()
-    opened = workshop.shelf.open
+    opened = worker.library.open
 
     def slowly(spec: EncoderSpec, threads: int) -> ThumbnailEncoder:
         assert may_open.wait(10)
@@ -164,20 +164,20 @@ def test_searches_go_on_while_the_new_encoder_is_opened(
         assert isinstance(encoder, ThumbnailEncoder)
         return encoder
 
-    monkeypatch.setattr(workshop.shelf, "open", slowly)
-    activate(workshop, other_id)
+    monkeypatch.setattr(worker.library, "open", slowly)
+    activate(worker, other_id)
     for _ in range(3):
-        assert encoder_of(searched(workshop)) == workshop.encoder.spec.label
+        assert encoder_of(searched(worker)) == worker.encoder.spec.label
     may_open.set()
-    wait_until(lambda: encoder_of(searched(workshop)) == other.spec.label)
+    wait_until(lambda: encoder_of(searched(worker)) == other.spec.label)
 
 
 def test_an_encoder_that_is_active_no_more_when_it_is_open_is_let_go(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+    worker: WorkerHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other, other_id = follow(workshop)
-    first = workshop.encoder_id
-    listed(workshop, 1)
+    other, other_id = follow(worker)
+    first = worker.encoder_id
+    worker.list_pictures(1)
     may_open, is_open = Event(), Event()
 
     def slowly(spec: EncoderSpec, threads: int) -> ThumbnailEncoder:
@@ -186,21 +186,21 @@ def test_an_encoder_that_is_active_no_more_when_it_is_open_is_let_go(
         is_open.set()
         return other
 
-    monkeypatch.setattr(workshop.shelf, "open", slowly)
-    activate(workshop, other_id)
-    searched(workshop)
-    activate(workshop, first)
+    monkeypatch.setattr(worker.library, "open", slowly)
+    activate(worker, other_id)
+    searched(worker)
+    activate(worker, first)
     may_open.set()
     assert is_open.wait(10)
     for _ in range(20):
-        assert encoder_of(searched(workshop)) == workshop.encoder.spec.label
+        assert encoder_of(searched(worker)) == worker.encoder.spec.label
 
 
 def test_an_encoder_that_can_not_be_opened_is_tried_again_later(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    worker: WorkerHarness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    other, other_id = follow(workshop)
-    listed(workshop, 1)
+    other, other_id = follow(worker)
+    worker.list_pictures(1)
     tries = 0
 
     def missing(spec: EncoderSpec, threads: int) -> ThumbnailEncoder:
@@ -210,71 +210,69 @@ def test_an_encoder_that_can_not_be_opened_is_tried_again_later(
         raise WeightsMissing("It is on another machine.")
 
     with monkeypatch.context() as patched:
-        patched.setattr(workshop.shelf, "open", missing)
-        activate(workshop, other_id)
-        wait_until(lambda: searched(workshop) and "on another machine" in caplog.text)
+        patched.setattr(worker.library, "open", missing)
+        activate(worker, other_id)
+        wait_until(lambda: searched(worker) and "on another machine" in caplog.text)
         for _ in range(5):
-            assert encoder_of(searched(workshop)) == workshop.encoder.spec.label
+            assert encoder_of(searched(worker)) == worker.encoder.spec.label
     assert tries == 1
-    with workshop.database.read() as session:
-        assert consumed_lately(session, now())[Queue.SEARCH] == workshop.encoder.spec.label
+    with worker.database.read() as session:
+        assert consumed_lately(session, now())[Queue.SEARCH] == worker.encoder.spec.label
     monkeypatch.setattr(searcher, "monotonic", lambda: float("inf"))
-    wait_until(lambda: encoder_of(searched(workshop)) == other.spec.label)
+    wait_until(lambda: encoder_of(searched(worker)) == other.spec.label)
 
 
-def test_a_search_that_has_begun_ends_with_the_encoder_it_began_with(workshop: Workshop) -> None:
-    _, other_id = follow(workshop)
-    listing_id = listed(workshop, 1)
-    built = workshop.reindex().result
+def test_a_search_that_has_begun_ends_with_the_encoder_it_began_with(worker: WorkerHarness) -> None:
+    _, other_id = follow(worker)
+    listing_id = worker.list_pictures(1)
+    built = worker.reindex().result
     assert built
-    workshop.do(JobType.REINDEX, {"encoder_id": other_id})
-    sha256 = workshop.runtime.store.put(standardise(jpeg(1)).data)
-    claim = workshop.claim(workshop.accept(JobType.SEARCH, {"photo": sha256, "limit": 3}))
-    side = workshop.searcher.side()
+    worker.do(JobType.REINDEX, {"encoder_id": other_id})
+    sha256 = worker.runtime.store.put(standardise(jpeg(1)).data)
+    claim = worker.claim(worker.accept(JobType.SEARCH, {"photo": sha256, "limit": 3}))
+    side = worker.searcher.side()
 
-    workshop.activate(other_id)
+    worker.activate(other_id)
     result = run_search(
         claim,
-        database=workshop.database,
-        encoder=QueryEncoder(
-            workshop.database, workshop.runtime.store, side.encoder, side.encoder_id
-        ),
+        database=worker.database,
+        encoder=QueryEncoder(worker.database, worker.runtime.store, side.encoder, side.encoder_id),
         index=side.index,
-        clock=workshop.now,
+        clock=worker.now,
     )
 
-    assert result["encoder"] == workshop.encoder.spec.label
+    assert result["encoder"] == worker.encoder.spec.label
     assert result["generation"] == built["generation"]
     assert result["results"][0]["listing_id"] == str(listing_id)
 
 
-def test_a_worker_changes_while_nobody_searches_and_says_so(workshop: Workshop) -> None:
-    _, other_id = follow(workshop)
-    listed(workshop, 1)
-    activate(workshop, other_id)
+def test_a_worker_changes_while_nobody_searches_and_says_so(worker: WorkerHarness) -> None:
+    _, other_id = follow(worker)
+    worker.list_pictures(1)
+    activate(worker, other_id)
 
     def seen_with() -> int | None:
-        show_up(workshop.runtime, "search")
-        with workshop.database.read() as session:
+        show_up(worker.runtime, "search")
+        with worker.database.read() as session:
             return session.scalar(select(Consumption.encoder_id))
 
     wait_until(lambda: seen_with() == other_id)
 
 
-def test_each_encoder_has_an_index_of_its_own(workshop: Workshop) -> None:
-    _, other_id = follow(workshop)
+def test_each_encoder_has_an_index_of_its_own(worker: WorkerHarness) -> None:
+    _, other_id = follow(worker)
     for seed in range(3):
-        listed(workshop, seed)
-    workshop.reindex()
-    job = workshop.do(JobType.REINDEX, {"encoder_id": other_id})
+        worker.list_pictures(seed)
+    worker.reindex()
+    job = worker.do(JobType.REINDEX, {"encoder_id": other_id})
     assert job.result
     assert job.result["rows"] == 3
-    with workshop.database.read() as session:
+    with worker.database.read() as session:
         live = session.execute(
             select(Encoder.id, Generation.id).join(Generation, Generation.encoder_id == Encoder.id)
         ).all()
-    assert {encoder_id for encoder_id, _ in live} == {workshop.encoder_id, other_id}
-    with workshop.database.write() as session:
+    assert {encoder_id for encoder_id, _ in live} == {worker.encoder_id, other_id}
+    with worker.database.write() as session:
         retire_encoder(session, other_id)
-    late = workshop.do(JobType.REINDEX, {"encoder_id": other_id})
+    late = worker.do(JobType.REINDEX, {"encoder_id": other_id})
     assert (late.status, late.error_code) == (JobStatus.FAILED, "conflict")

@@ -8,8 +8,8 @@ from models.labels import LabelledPhotos
 from models.photos import decode
 from models.training.data.features import features, unit_vectors
 from models.training.data.pixels import PixelSet, squares
-from tests.models.training.tiny import catalogue
 from tests.support.encoder import ThumbnailEncoder
+from tests.support.training import catalogue
 
 
 def quiet(_done: int, _total: int) -> None:

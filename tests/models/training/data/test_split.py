@@ -8,7 +8,7 @@ import pytest
 from models.domain.errors import Conflict, InvalidInput
 from models.labels import LabelledPhotos
 from models.training.data.split import LEAST_GROUPS, Part, Split, examples, load_split, split_photos
-from tests.models.training.tiny import catalogue
+from tests.support.training import catalogue
 
 Row = tuple[str, str, str, str | None]
 Change = Callable[[list[Row]], list[Row]]

@@ -1,0 +1,75 @@
+"""Seeding a folder into a database, as the command does."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from uuid import UUID, uuid4
+
+from db.session import Database
+from db.store.photo_store import PhotoStore
+from db.vectors.encoders import adopt_encoder
+from etl.clean.rejects import Reject
+from etl.load.loader import Loaded, Loader, Rules
+from etl.load.pipeline import Locate, OnProgress, seed
+from etl.load.sources import Workplace
+from etl.report import IntakeReport
+from models.domain.types import EncoderSpec
+from tests.support.feeds import read_rejects
+from workers.queue.embed_jobs import EmbedJobs
+from workers.queue.publisher import JobPublisher
+
+ENCODER = EncoderSpec(name="hog", dimension=4, fingerprint="a" * 64)
+
+
+@dataclass(frozen=True, slots=True)
+class Seeded:
+    """What came of a seed; `jobs` are the embed jobs that were open at its end."""
+
+    report: IntakeReport
+    loaded: Loaded
+    jobs: list[UUID]
+    rejects: list[Reject]
+
+
+RunSeed = Callable[..., Seeded]
+
+
+def workplace_in(folder: Path, store: PhotoStore) -> Workplace:
+    """Where a seed keeps what it works on, below a folder; photos are prepared by one process."""
+    return Workplace(
+        scratch=folder / "scratch",
+        ledger=folder / "photos.db",
+        rejects=folder / "rejects.csv",
+        store=store,
+        max_photo_bytes=1_000_000,
+        processes=1,
+    )
+
+
+def seeder(place: Workplace, publisher: JobPublisher, clock: Callable[[], datetime]) -> RunSeed:
+    """A function that seeds a folder into a database."""
+
+    def run(
+        folder: Path,
+        database: Database,
+        *,
+        encoder: EncoderSpec = ENCODER,
+        publisher: JobPublisher = publisher,
+        place: Workplace = place,
+        feed: str = "feed",
+        pruning: bool = False,
+        force: bool = False,
+        locate: Locate = dict.fromkeys,
+        on_progress: OnProgress = lambda stage, done, total: None,  # noqa: ARG005 - shows nothing
+    ) -> Seeded:
+        with database.write() as session:
+            adopt_encoder(session, encoder, clock())
+        embed_jobs = EmbedJobs(database, publisher, clock=clock, new_id=uuid4)
+        rules = Rules(feed, prune=pruning, force=force)
+        loader = Loader(database, embed_jobs, rules, clock)
+        report = seed(folder, loader, place, locate=locate, on_progress=on_progress)
+        rejects = read_rejects(place.rejects) if place.rejects else []
+        return Seeded(report, loader.loaded, list(embed_jobs.open), rejects)
+
+    return run

@@ -1,0 +1,19 @@
+"""Seeding, for what reconciliation finds after it."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from db.store.photo_store import PhotoStore
+from tests.support.seeding import RunSeed, seeder, workplace_in
+from workers.queue.publisher import JobPublisher
+
+
+@pytest.fixture
+def run_seed(tmp_path: Path, store: PhotoStore, clock: Callable[[], datetime]) -> Iterator[RunSeed]:
+    """Seeds a folder into a database while the broker is down."""
+    publisher = JobPublisher(f"redis+socket://{tmp_path}/nothing.sock")
+    yield seeder(workplace_in(tmp_path, store), publisher, clock)
+    publisher.close()
