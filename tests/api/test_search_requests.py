@@ -21,6 +21,7 @@ from models.photos import standardise
 from tests.support.answering import Answerer
 from tests.support.clock import Clock
 from tests.support.http import KETTLE, assert_problem, listing_form, shape, submit_photo
+from tests.support.payloads import some_payload
 from tests.support.pictures import jpeg
 
 SOMEBODY = str(uuid4())
@@ -263,7 +264,7 @@ def test_a_cursor_repeats_its_search(client: TestClient, payload_of: PayloadOf) 
 
 def test_cursors_of_no_search(client: TestClient, database: Database, clock: Clock) -> None:
     with database.write() as session:
-        other = jobs.accept(session, JobType.EMBEDDING, {}, job_id=uuid4(), now=clock())
+        other = jobs.accept(session, some_payload(JobType.EMBEDDING), job_id=uuid4(), now=clock())
     for search_id in (uuid4(), other.id):
         assert_problem(ask(client, cursor=cursor_of(search_id)), 404, "not_found")
 

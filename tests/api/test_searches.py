@@ -13,7 +13,8 @@ from api.photos import service as photos
 from db import jobs
 from db.session import Database
 from db.store.photo_store import PhotoStore
-from models.domain.types import JobStatus, JobType
+from models.domain.job_payloads import EmbedPayload
+from models.domain.types import JobStatus
 from models.photos import StandardPhoto, standardise
 from tests.support.clock import Clock
 from tests.support.http import MakeClient, assert_problem, submit_photo
@@ -111,7 +112,7 @@ def test_unknown_search(client: TestClient, name: str) -> None:
 
 def test_other_jobs_are_no_searches(client: TestClient, database: Database, clock: Clock) -> None:
     with database.write() as session:
-        job = jobs.accept(session, JobType.EMBED, {}, job_id=uuid4(), now=clock())
+        job = jobs.accept(session, EmbedPayload(photo_ids=()), job_id=uuid4(), now=clock())
     assert_problem(client.get(f"/v1/searches/{job.id}"), 404, "not_found")
 
 

@@ -17,6 +17,7 @@ from db.catalogue.listings import (
     views_of,
 )
 from db.catalogue.places import Coordinates
+from db.embed_jobs import PHOTOS_PER_JOB
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.tables import Base, Category, Job, Photo
@@ -41,7 +42,6 @@ from tests.support.feeds import (
     write_feed,
 )
 from tests.support.pictures import jpeg
-from workers.queue.messages import PHOTOS_PER_JOB
 from workers.queue.publisher import JobPublisher
 
 RunSeed = Callable[..., Any]

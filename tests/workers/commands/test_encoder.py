@@ -21,7 +21,8 @@ from db.vectors import generations
 from db.vectors.embeddings import add_embeddings
 from db.vectors.encoders import adopt_encoder, all_encoders
 from models.domain.errors import Conflict, MarketlensError, NotFound, WeightsRefused
-from models.domain.types import EncoderSpec, GenerationStatus, JobType
+from models.domain.job_payloads import BatchPayload
+from models.domain.types import EncoderSpec, GenerationStatus
 from models.encoders.specs import resolve_spec
 from tests.support.catalogue import add_listing, stored_photos
 from tests.support.clock import Clock
@@ -78,7 +79,7 @@ def fill(database: Database, store: PhotoStore) -> None:
             _, (photo_id,) = add_listing(session, photos, now, listing=listing)
             vector = rng.standard_normal(ELSEWHERE.dimension).astype(np.float32)
             add_embeddings(session, active.id, {photo_id: vector})
-        job = jobs.accept(session, JobType.BATCH, {}, job_id=uuid4(), now=now)
+        job = jobs.accept(session, BatchPayload(), job_id=uuid4(), now=now)
         generation = generations.begin(session, active.id, job.id, now)
         generations.activate(session, generation.id, now, rows=LISTINGS)
 

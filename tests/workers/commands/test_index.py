@@ -21,12 +21,13 @@ from models.domain.errors import (
     RecallTooLow,
     ReindexRunning,
 )
-from models.domain.types import EncoderSpec, JobStatus, JobType
+from models.domain.job_payloads import ReindexPayload
+from models.domain.types import EncoderSpec, JobStatus
 from models.index.plan import EXACT
 from tests.support.holding import holding_open
 from tests.support.index_commands import ELSEWHERE, LISTINGS, Catalogue, RunIndex, now
 from workers.commands.index import app
-from workers.queue.executors import Workers
+from workers.queue.executors import QueueExecutor
 
 OTHER = EncoderSpec("other", 16, "0" * 64)
 
@@ -90,7 +91,7 @@ def test_a_factory_that_makes_no_sense_is_a_failure(run_index: RunIndex) -> None
 
 def test_one_build_at_a_time(catalogue: Catalogue, run_index: RunIndex) -> None:
     with catalogue.database.write() as session:
-        jobs.accept(session, JobType.REINDEX, {}, job_id=uuid4(), now=now())
+        jobs.accept(session, ReindexPayload(), job_id=uuid4(), now=now())
     run_index("build", "--here", raises=ReindexRunning)
 
 
@@ -102,7 +103,7 @@ def test_ctrl_c_leaves_the_build_to_its_worker_or_stops_it_here(
         raise KeyboardInterrupt
 
     monkeypatch.setenv("MARKETLENS_REDIS_URL", f"redis+socket://{catalogue.folder}/nobody.sock")
-    monkeypatch.setattr(Workers, "wait", pressed)
+    monkeypatch.setattr(QueueExecutor, "step", pressed)
     monkeypatch.setattr("workers.inline.run_job", pressed)
     result = CliRunner().invoke(app, ["build", *["--here"] * here])
     assert result.exit_code == 130

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from itertools import count
+from pathlib import Path
 from threading import Event, Thread
 from uuid import UUID, uuid4
 
@@ -15,14 +16,18 @@ from db import jobs
 from db.catalogue.listing_photos import PhotoData, ensure_photos, set_photos
 from db.catalogue.listings import ListingData, delete_listing, upsert_listings
 from db.session import Database
+from db.store.photo_store import PhotoStore
 from db.vectors import embeddings
 from db.vectors.changes import last_change
 from db.vectors.embeddings import add_embeddings, live_vectors_of
 from db.vectors.encoders import adopt_encoder
 from models.domain.errors import Unavailable
-from models.domain.types import EncoderSpec, JobStatus, JobType
+from models.domain.job_payloads import ReindexPayload
+from models.domain.types import EncoderSpec, JobStatus
 from tests.support.clock import Clock
 from tests.support.embedding import LEASE
+from workers.indexes.open import Indexes
+from workers.jobs.heartbeat import Heartbeat
 
 pytest.importorskip("pymilvus", reason="needs marketlens[milvus]")
 
@@ -30,9 +35,10 @@ from models.index.milvus import MilvusIndex
 from tests.support.milvus import milvus_server
 from workers.indexes import shared as shared_index
 from workers.indexes import writer_lock as turns
-from workers.indexes.shared import Mended, SharedIndex, open_shared, reconcile
-from workers.indexes.writer_lock import turn
-from workers.jobs.repair_index import run_mend
+from workers.indexes.following import Repaired
+from workers.indexes.shared import SharedIndex, open_shared, repair
+from workers.indexes.writer_lock import writer_lock
+from workers.jobs.repair_index import run_repair
 
 DIMENSION = 8
 
@@ -140,8 +146,8 @@ def unheard(rows: int) -> None:
 
 
 @contextmanager
-def no_turn(database: Database, encoder_id: int) -> Generator[Session]:
-    """A turn that was lost without its holder's knowing."""
+def no_lock(database: Database, encoder_id: int) -> Generator[Session]:
+    """A lock that was lost without its holder's knowing."""
     del encoder_id
     with database.read() as session:
         yield session
@@ -180,7 +186,7 @@ def test_the_first_worker_fills_the_index_in_batches(
 
 
 def test_many_changes_are_applied_in_batches(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared_index, "CHANGES_PER_TURN", 2)
+    monkeypatch.setattr(shared_index, "CHANGES_PER_STEP", 2)
     worker = shop.worker()
     shop.sell()
     shop.found_by(worker)
@@ -253,7 +259,7 @@ def test_old_knowledge_never_comes_after_new(shop: Shop, monkeypatch: pytest.Mon
     assert slow.index.position == shop.position()
 
 
-@pytest.mark.parametrize("work", ["sync", "reconcile"])
+@pytest.mark.parametrize("work", ["sync", "repair"])
 def test_who_lost_the_turn_unawares_has_the_rest_applied_again(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, work: str
 ) -> None:
@@ -262,13 +268,13 @@ def test_who_lost_the_turn_unawares_has_the_rest_applied_again(
     shop.found_by(quick)
     listing_id, photo_id = shop.sell()
 
-    def reconciled() -> None:
-        reconcile(slow.index, shop.database, shop.encoder_id, unheard)
+    def repaired() -> None:
+        repair(slow.index, shop.database, shop.encoder_id, unheard)
 
     with monkeypatch.context() as patched:
-        patched.setattr(shared_index, "turn", no_turn)
+        patched.setattr(shared_index, "writer_lock", no_lock)
         finish = halted(
-            slow.index, reconciled if work == "reconcile" else lambda: shop.found_by(slow), patched
+            slow.index, repaired if work == "repair" else lambda: shop.found_by(slow), patched
         )
     shop.take_down(listing_id)
     assert photo_id not in shop.found_by(quick)
@@ -291,11 +297,11 @@ def test_an_index_from_the_future_is_filled_anew(shop: Shop) -> None:
     assert worker.index.position == shop.position()
 
 
-def test_what_went_wrong_in_the_index_is_mended(
+def test_what_went_wrong_in_the_index_is_repaired(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(embeddings, "BATCH_ROWS", 2)
-    monkeypatch.setattr(shared_index, "CHANGES_PER_TURN", 2)
+    monkeypatch.setattr(shared_index, "CHANGES_PER_STEP", 2)
     sold = [shop.sell()[1] for _ in range(5)]
     worker = shop.worker()
     shop.found_by(worker)
@@ -304,25 +310,32 @@ def test_what_went_wrong_in_the_index_is_mended(
     worker.index.remove(np.array(sold[1:3]))
     beats: list[int] = []
 
-    mended = reconcile(worker.index, shop.database, shop.encoder_id, beats.append)
+    repaired = repair(worker.index, shop.database, shop.encoder_id, beats.append)
 
-    assert mended == Mended(added=2, removed=5)
+    assert repaired == Repaired(added=2, removed=5)
     assert worker.index.ids().tolist() == sold
     assert worker.index.position == shop.position()
     assert beats[:3] == [2, 4, 5]
 
 
-def test_a_reindex_job_mends(shop: Shop, clock: Clock) -> None:
+def test_a_reindex_job_repairs(shop: Shop, clock: Clock) -> None:
     sold = [shop.sell()[1] for _ in range(3)]
     worker = shop.worker()
     shop.found_by(worker)
     worker.index.remove(np.array(sold[:1]))
     with shop.database.write() as session:
-        accepted = jobs.accept(session, JobType.REINDEX, {}, job_id=uuid4(), now=clock(), total=1)
+        accepted = jobs.accept(session, ReindexPayload(), job_id=uuid4(), now=clock(), total=1)
         claim = jobs.claim(session, accepted.id, clock(), LEASE)
     assert claim
 
-    run_mend(claim, database=shop.database, url=shop.url, lease=LEASE, clock=clock)
+    run_repair(
+        claim,
+        ReindexPayload(),
+        database=shop.database,
+        indexes=Indexes(shop.database, PhotoStore(""), Path(), shop.url),
+        heartbeat=Heartbeat(shop.database, claim, LEASE, clock),
+        clock=clock,
+    )
 
     with shop.database.read() as session:
         job = jobs.get(session, accepted.id)
@@ -331,7 +344,7 @@ def test_a_reindex_job_mends(shop: Shop, clock: Clock) -> None:
     assert worker.index.ids().tolist() == sold
 
 
-def test_what_comes_back_while_an_index_is_mended_stays(
+def test_what_comes_back_while_an_index_is_repaired_stays(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     listing_id, photo_id = shop.sell()
@@ -344,7 +357,7 @@ def test_what_comes_back_while_an_index_is_mended_stays(
         return live_vectors_of(session, encoder_id, ids)
 
     monkeypatch.setattr(shared_index, "live_vectors_of", live)
-    reconcile(worker.index, shop.database, shop.encoder_id, unheard)
+    repair(worker.index, shop.database, shop.encoder_id, unheard)
     monkeypatch.undo()
 
     assert shop.found_by(worker) == {photo_id}
@@ -352,10 +365,10 @@ def test_what_comes_back_while_an_index_is_mended_stays(
 
 def test_a_turn_is_not_waited_for_for_ever(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "MAX_WAIT_S", 0.05)
-    with turn(shop.database, 1):
-        with pytest.raises(Unavailable), turn(shop.database, 1):
+    with writer_lock(shop.database, 1):
+        with pytest.raises(Unavailable), writer_lock(shop.database, 1):
             pass
-        with turn(shop.database, 2):  # another encoder's
+        with writer_lock(shop.database, 2):  # another encoder's
             pass
-    with turn(shop.database, 1):
+    with writer_lock(shop.database, 1):
         pass

@@ -8,7 +8,6 @@ import pytest
 from PIL import Image, ImageOps
 
 from db.catalogue.listings import ListingData, upsert_listings
-from models.domain.filters import ListingFilter
 from models.domain.types import JobStatus, JobType, ListingStatus
 from models.photos import standardise
 from tests.support.pictures import grey, jpeg, picture
@@ -250,6 +249,6 @@ def test_what_is_no_longer_for_sale_is_found_only_when_asked_for(
     with worker.database.write() as session:
         upsert_listings(session, [ListingData(gone, "A thing", status=status)], worker.now())
     assert worker.search(1) == [active]
-    wanted = ListingFilter(status=(status,)).to_payload()
+    wanted = {"status": [status.value]}
     result = result_of(worker, positive=[kept(worker, jpeg(1))], filter=wanted)
     assert (found(result), result["exact"]) == ([gone], True)

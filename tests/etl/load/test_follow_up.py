@@ -15,12 +15,14 @@ from db import jobs
 from db.session import Database
 from db.tables import Job
 from db.vectors import generations
-from etl.load.run import Outcome, by_workers, embed_and_index, in_process
+from etl.load.follow_up import Outcome, embed_and_index
 from models.domain.types import EncoderSpec, JobStatus, JobType
 from progress import Bars
 from tests.support.embedding import claim_queued, embed_all, known
 from tests.support.feeds import simple_feed
-from workers.generations.request import request_reindex
+from tests.support.payloads import NOTHING_EMBEDDED
+from workers.generations.request import accept_reindex
+from workers.queue.executors import InlineExecutor, QueueExecutor
 from workers.queue.messages import Queue
 from workers.queue.publisher import JobPublisher
 
@@ -66,7 +68,7 @@ class Workers(Bars):
             for claim in claim_queued(session, JobType.REINDEX, now):
                 generation = generations.begin(session, encoder_id, claim.job_id, now)
                 generations.activate(session, generation.id, now)
-                jobs.finish(session, claim, now, result={})
+                jobs.finish(session, claim, now, result=NOTHING_EMBEDDED)
 
 
 @pytest.fixture
@@ -99,9 +101,8 @@ def run(
         if wait:
             outcome = embed_and_index(
                 database,
-                publisher,
+                QueueExecutor(database, publisher, clock, workers.say),
                 seeded.jobs,
-                follow=by_workers(database, workers, clock),
                 reindex=reindex,
                 bars=workers,
                 clock=clock,
@@ -195,12 +196,11 @@ def test_a_failed_reindex_is_told(tmp_path: Path, run: RunAll, workers: Workers)
 def test_a_reindex_under_way_is_no_problem(
     tmp_path: Path,
     database: Database,
-    publisher: JobPublisher,
     clock: Clock,
     run: RunAll,
     workers: Workers,
 ) -> None:
-    request_reindex(database, publisher, job_id=uuid4(), now=clock())
+    accept_reindex(database, job_id=uuid4(), now=clock())
     outcome = run(simple_feed(tmp_path / "feed", 2))
     assert (outcome.embedded, outcome.problems) == (4, [])
     assert "Another reindex is under way" in workers.said.getvalue()
@@ -216,22 +216,23 @@ def test_jobs_can_be_done_in_process_without_a_broker(
     opened: list[Queue] = []
 
     @contextmanager
-    def hands(queue: Queue) -> Iterator[Callable[[UUID], None]]:
+    def worker(queue: Queue) -> Iterator[Callable[[UUID], None]]:
         opened.append(queue)
         # The workers of these tests do every job there is when they are shown one.
         yield lambda _: workers.show("embedding" if queue is Queue.EMBED else "index", 0, 1)
 
     def run() -> Outcome:
-        return embed_and_index(
-            database,
-            None,
-            run_seed(simple_feed(tmp_path / str(len(opened)), 20), database, publisher=None).jobs,
-            follow=in_process(database, Bars(Console(file=io.StringIO())), clock, hands),
-            reindex=True,
-            bars=workers,
-            clock=clock,
-            new_id=uuid4,
-        )
+        seeded = run_seed(simple_feed(tmp_path / str(len(opened)), 20), database)
+        with InlineExecutor(database, worker, clock) as executor:
+            return embed_and_index(
+                database,
+                executor,
+                seeded.jobs,
+                reindex=True,
+                bars=Bars(Console(file=io.StringIO())),
+                clock=clock,
+                new_id=uuid4,
+            )
 
     outcome = run()
     assert (outcome.embedded, outcome.problems) == (40, [])
