@@ -8,7 +8,7 @@ import re
 from typing import Annotated, Any, ClassVar, Final, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from models.domain.errors import InvalidInput
 from models.domain.filters import ListingFilter
@@ -68,7 +68,7 @@ class SearchPayload(JobPayload):
     photo_fields = ("photo",)
     photo_lists = ("positive", "negative")
 
-    positive: tuple[Example, ...]
+    positive: Annotated[tuple[Example, ...], Field(min_length=1)]
     negative: tuple[Example, ...] = ()
     region: Region | None = None
     filter: ListingFilter | None = None
