@@ -100,7 +100,7 @@ def test_a_listing_is_told_by_the_photo_that_links_it(worker: WorkerHarness) -> 
             "title": "A thing",
             "seller": seller,
             "status": "active",
-            "photo": {"id": sha256, "url": f"/v1/photos/{sha256}"},
+            "photo": sha256,
             "similarity": 1.0,
         }
         for listing_id, seller in sorted([(shared, "ann"), (other, None)])

@@ -36,7 +36,7 @@ def test_result_says_where_it_came_from(worker: WorkerHarness) -> None:
     (row,) = result["results"]
     assert row["listing_id"] == str(listing_id)
     assert row["similarity"] > 0.999
-    assert row["photo"] == {"id": standard.sha256, "url": f"/v1/photos/{standard.sha256}"}
+    assert row["photo"] == standard.sha256
 
 
 def test_the_same_bytes_are_not_embedded_again(worker: WorkerHarness) -> None:
