@@ -20,9 +20,9 @@ from etl.clean.feed_tables import PRODUCTS
 from etl.clean.staging import PRODUCTS_FILE as STAGED_PRODUCTS
 from etl.clean.staging import PRODUCTS_SCHEMA, read_listings, read_rows
 from etl.clean.uuids import canonical_id, is_id
-from etl.load.aside import aside
 from etl.load.sink import IsListed
 from etl.photos.prepare import FeedPhoto, PreparedPhoto
+from models.domain.durable_files import part_path
 from models.domain.errors import InvalidFeed, NotFound
 
 PRODUCTS_FILE = "products.parquet"
@@ -137,7 +137,7 @@ class CleanedWriter:
             self._photos.mkdir(exist_ok=True)
         known = KNOWN if images is not None else UNKNOWN
         schema = IMAGES_SCHEMA.with_metadata({PHOTOS_KEY: known})
-        self._writer = pq.ParquetWriter(aside(self._images), schema)
+        self._writer = pq.ParquetWriter(part_path(self._images), schema)
 
     def load(self, listings: Sequence[ListingData], photos: Sequence[PreparedPhoto] | None) -> None:
         """Write the photos; the listings are in the staging area's file already."""
@@ -160,4 +160,4 @@ class CleanedWriter:
         del is_listed
         self._writer.close()
         self._staged.replace(self._products)
-        aside(self._images).replace(self._images)
+        part_path(self._images).replace(self._images)

@@ -12,6 +12,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from PIL import Image
 
+from models.domain.durable_files import sha256_of
 from models.domain.errors import FidelityTooLow, InvalidInput
 from models.domain.types import EncoderSpec, Precision
 from models.encoders.encoder import Encoder
@@ -22,7 +23,6 @@ from models.encoders.package import Package, sweep, write_package
 from models.encoders.preprocessing import to_pixels
 from models.encoders.resnet50 import ResNet50Encoder
 from models.encoders.specs import RESNET50_TRANSFORM, ResNet50Transform, resnet50_spec
-from models.encoders.weights import file_sha256
 from models.evaluation.fidelity import Fidelity, fidelity
 from models.head import find_head, head_path
 from models.labels import LabelledPhotos
@@ -86,7 +86,7 @@ def export_encoder(
     calibration, compared = _parts(photos, precision, calibration_photos, seed)
     if len(compared) < MIN_PHOTOS // 4:
         raise InvalidInput(f"Only {len(compared)} photos are of listings that did not calibrate.")
-    source = resnet50_spec(file_sha256(weights), transform)
+    source = resnet50_spec(sha256_of(weights), transform)
     head = find_head(models_dir, source)
     models_dir.mkdir(parents=True, exist_ok=True)
     sweep(models_dir)
@@ -154,7 +154,7 @@ def _opened(
     """The exported network as an encoder, before it is packaged: loading proves what it is."""
     # Compared only: what identifies it for good, its package says.
     spec = replace(source, precision=precision)
-    return OnnxEncoder(spec, network, file_sha256(network), transform, threads)
+    return OnnxEncoder(spec, network, sha256_of(network), transform, threads)
 
 
 def _parts(

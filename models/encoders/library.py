@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from models.domain.durable_files import sha256_of
 from models.domain.errors import NotFound, WeightsMissing
 from models.domain.types import EncoderSpec, Precision
 from models.encoders.encoder import Encoder
 from models.encoders.package import MANIFEST_FILE, Package, proven, read_package_if_any
 from models.encoders.specs import HOG, RESNET50, RESNET50_TRANSFORM, resolve_spec
-from models.encoders.weights import IMAGENET1K_V2, ProgressCallback, file_sha256, locate_weights
+from models.encoders.weights import IMAGENET1K_V2, ProgressCallback, locate_weights
 
 # Runtimes are imported only when one of their encoders is opened: torch takes seconds and 200 MB,
 # and an exported network must work where there is no torch.
@@ -37,7 +38,7 @@ class EncoderLibrary:
         if self._name != RESNET50:
             return resolve_spec(self._name, None)
         weights = locate_weights(self._weights, self._models_dir, on_progress=on_progress)
-        sha256 = file_sha256(weights)
+        sha256 = sha256_of(weights)
         int8 = [
             package.spec
             for package in self._packages()

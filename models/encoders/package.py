@@ -22,10 +22,10 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from models.domain.durable_files import new_file, sha256_of, sync_folder
 from models.domain.errors import WeightsError, WeightsMissing, WeightsRefused
 from models.domain.types import EncoderSpec, Precision
 from models.encoders.specs import RESNET50, ResNet50Transform, resnet50_spec
-from models.encoders.weights import file_sha256
 
 MANIFEST_FILE: Final = "manifest.json"
 # Without a suffix: what kind of file it is, its first bytes tell.
@@ -110,8 +110,8 @@ def write_package(
     is_int8 = precision is Precision.INT8
     if is_int8 and network is None:
         raise WeightsMissing("An int8 encoder is an exported network; there is none.")
-    weights_sha256 = file_sha256(weights)
-    network_sha256 = None if network is None else file_sha256(network)
+    weights_sha256 = sha256_of(weights)
+    network_sha256 = None if network is None else sha256_of(network)
     spec = resnet50_spec(weights_sha256, transform, network_sha256 if is_int8 else None)
     target = models_dir / spec.label
     if network is None and (kept := read_package_if_any(target)) is not None:
@@ -133,9 +133,9 @@ def write_package(
             and {"name": f"network-{network_sha256:.8}.onnx", "sha256": network_sha256},
             "facts": dict(facts),
         }
-        (made / MANIFEST_FILE).write_text(json.dumps(manifest, indent=2) + "\n")
-        _sync(made / MANIFEST_FILE)
-        _sync(made)
+        with new_file(made / MANIFEST_FILE) as made_manifest:
+            made_manifest.write((json.dumps(manifest, indent=2) + "\n").encode())
+        sync_folder(made)
         _put_in_place(made, target)
     finally:
         shutil.rmtree(made, ignore_errors=True)
@@ -200,7 +200,7 @@ def proven(path: Path, sha256: str) -> Path:
     """
     if not path.is_file():
         raise WeightsMissing(f"{path} is not there.")
-    if file_sha256(path) != sha256:
+    if sha256_of(path) != sha256:
         raise WeightsRefused(f"{path} is not the file that was packaged: its hash differs.")
     return path
 
@@ -212,31 +212,22 @@ def _place(source: Path, target: Path, models_dir: Path) -> None:
         with suppress(OSError):  # not every file system can
             os.link(source.resolve(), target)
             return
-    shutil.copyfile(source, target)
-    _sync(target)
+    with source.open("rb") as given, new_file(target) as copy:
+        shutil.copyfileobj(given, copy)
 
 
 def _put_in_place(made: Path, target: Path) -> None:
     """Make a folder the target, or its files the target's: the manifest last of all."""
     if not target.exists():
         made.replace(target)
-        _sync(target.parent)
+        sync_folder(target.parent)
         return
     files = sorted(made.iterdir(), key=lambda file: file.name == MANIFEST_FILE)
     new = {file.name for file in files}
     for file in files:
         # One of the same name is of the same content, but for the manifest.
         file.replace(target / file.name)
-    _sync(target)
+    sync_folder(target)
     for network in target.glob("network-*.onnx"):
         if network.name not in new:
             network.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    """Have a file's or a folder's content on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

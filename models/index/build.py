@@ -19,7 +19,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from models.domain.durable_files import durable, make_folder, sha256_of, sync_folder
+from models.domain.durable_files import make_folder, new_file, sha256_of, sync_folder
 from models.domain.errors import Conflict, RecallTooLow
 from models.domain.types import EncoderSpec
 from models.index.faiss_index import open_mapped, set_threads, write_exact_index, write_index
@@ -102,7 +102,7 @@ def build_generation(
             if factory is None or not len(rows)
             else plan_of(factory, encoder.dimension)
         )
-        with durable(aside / IDS_FILE) as file:
+        with new_file(aside / IDS_FILE) as file:
             np.save(file, rows.ids, allow_pickle=False)
         # By lot, who measures is told from the one end and who trains from the other.
         order = np.random.default_rng(seed).permutation(len(rows))
@@ -143,7 +143,7 @@ def build_generation(
             files=_hashed(aside, names, beat),
         )
         raw = to_json(manifest)
-        with durable(aside / MANIFEST_FILE) as file:
+        with new_file(aside / MANIFEST_FILE) as file:
             file.write(raw)
         beat()
         _publish(aside, target)

@@ -14,7 +14,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from models.domain.durable_files import durable
+from models.domain.durable_files import new_file
 from models.domain.errors import GenerationCorrupt, InvalidInput
 from models.index.plan import EXACT, PCA_TRAINING_ROWS, IndexPlan
 from models.index.vectors import AT_REST
@@ -183,5 +183,5 @@ def _said(error: RuntimeError) -> str:
 
 def _write(index: faiss.Index, path: Path) -> None:
     # FAISS' own file writer only prints that closing failed, and a full disk often shows there.
-    with durable(path) as file:
+    with new_file(path) as file:
         faiss.write_index(index, _faiss.PyCallbackIOWriter(file.write))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.domain.durable_files import durable
+from models.domain.durable_files import new_file
 from models.domain.errors import InvalidInput
 from models.index.vectors import AT_REST, as_rows, from_rest
 
@@ -56,7 +56,7 @@ def write_rows(
     """
     arrived = [np.empty(0, np.int64)]
     rows, last, unsynced = 0, -1, 0
-    with durable(path) as file:
+    with new_file(path) as file:
         for ids, vectors in batches:
             kept = as_rows(ids, vectors, dimension).astype(AT_REST)
             out_of_order = np.flatnonzero(np.diff(ids, prepend=last) <= 0)

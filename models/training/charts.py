@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.domain.durable_files import atomic_file
 from models.domain.errors import SetupError
 from models.photos import decode
 from models.training.data.split import Examples
-from models.training.files import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -111,5 +111,5 @@ def _figure(width: float, height: float) -> "Figure":
 def _save(figure: "Figure", path: Path) -> None:
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=100)
-    with whole_file(path) as file:
+    with atomic_file(path) as file:
         file.write(picture.getbuffer())

@@ -23,6 +23,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
+from models.domain.durable_files import write_json
 from models.domain.errors import Conflict
 from models.encoders.encoder import Encoder
 from models.labels import LabelledPhotos
@@ -30,7 +31,6 @@ from models.training.charts import draw_confusion, draw_worst
 from models.training.data.features import features, unit_vectors
 from models.training.data.pixels import PixelSet, squares
 from models.training.data.split import Examples, Part, Split, examples, load_split, split_photos
-from models.training.files import write_json
 from models.training.measure import Candidate
 
 # Called with what is being done, how much of it is done, and how much there is.

@@ -12,8 +12,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from models.domain.durable_files import atomic_file
 from models.domain.errors import WeightsRefused
-from models.training.files import whole_file
 
 _FACTS = "facts"
 
@@ -22,7 +22,7 @@ def save_state(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, An
     """Write them, durably, and whole or not at all."""
     # The format knows no other order of memory.
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    with whole_file(path) as file:
+    with atomic_file(path) as file:
         file.write(save(plain, {_FACTS: json.dumps(facts)}))
 
 

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from models.domain.durable_files import sha256_of
 from models.domain.types import EncoderSpec
 from models.encoders.encoder import Encoder
 from models.encoders.package import write_package
 from models.encoders.resnet50 import ResNet50Encoder, build_network
 from models.encoders.specs import ResNet50Transform, resnet50_spec
-from models.encoders.weights import file_sha256
 from models.head import CategoryHead, head_path
 from models.training.charts import draw_curves
 from models.training.data.split import Part
@@ -111,7 +111,7 @@ def fine_tune(run: Run, weights: Path, recipe: Recipe, models_dir: Path) -> dict
 
 
 def _encoder(run: Run, weights: Path, transform: ResNet50Transform) -> ResNet50Encoder:
-    spec = resnet50_spec(file_sha256(weights), transform)
+    spec = resnet50_spec(sha256_of(weights), transform)
     return ResNet50Encoder(spec, weights, run.threads, transform)
 
 

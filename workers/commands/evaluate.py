@@ -13,6 +13,7 @@ from rich.console import Console
 
 from db.session import Database
 from db.store.photo_store import PhotoStore
+from models.domain.durable_files import atomic_file, make_folder
 from models.domain.errors import SetupError
 from models.domain.types import EncoderSpec
 from models.encoders.encoder import Encoder
@@ -23,7 +24,6 @@ from models.evaluation.summary import as_json, as_tables
 from models.labels import LabelledPhotos, Level
 from models.training.data.features import features, unit_vectors
 from models.training.data.split import Part, load_split
-from models.training.files import whole_file
 from progress import Bars
 from settings import Settings
 from workers.commands.labelled_photos import labelled_in_database, labelled_in_folder
@@ -131,7 +131,8 @@ def _photos(
 
 def _write_page(path: Path, page: str) -> None:
     try:
-        with whole_file(path) as file:
+        make_folder(path.parent)
+        with atomic_file(path) as file:
             file.write(page.encode())
     except OSError as error:
         raise SetupError(f"The page can't be written to {path}.") from error

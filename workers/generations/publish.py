@@ -11,7 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from db.store.photo_store import PhotoStore
-from models.domain.durable_files import durable, make_folder, sync_folder
+from models.domain.durable_files import make_folder, new_file, sync_folder
 from models.domain.errors import GenerationCorrupt, NotFound
 from models.index.checksums import prove
 from models.index.manifest import MANIFEST_FILE, Manifest, from_json
@@ -111,11 +111,11 @@ def _download(
     raw = _manifest_bytes(store, generation_id, manifest_sha256)
     for name in from_json(raw).files:
         try:
-            with durable(folder / name) as file:
+            with new_file(folder / name) as file:
                 store.files.download(f"{_place_of(generation_id)}/{name}", file)
         except NotFound as error:
             raise GenerationCorrupt(f"{name} of generation {generation_id} is missing.") from error
-    with durable(folder / MANIFEST_FILE) as file:
+    with new_file(folder / MANIFEST_FILE) as file:
         file.write(raw)
 
 

@@ -16,9 +16,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.domain.durable_files import write_json
 from models.domain.errors import Conflict, InvalidInput
 from models.labels import LabelledPhotos
-from models.training.files import write_json
 
 HELD_OUT_SHARE: Final = 0.15
 """Of each category's listings, for validation, and as many for the test."""

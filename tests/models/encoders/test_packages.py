@@ -96,7 +96,8 @@ def test_nothing_is_left_of_a_package_that_could_not_be_written(
     def fail(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(Path, "write_text", fail)
+    # The last step before the folder gets its name.
+    monkeypatch.setattr("models.encoders.package.sync_folder", fail)
     with pytest.raises(OSError, match="disk full"):
         make(shelf, weights, network=network)
     assert list(shelf.iterdir()) == []
