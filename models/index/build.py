@@ -191,7 +191,7 @@ def _write_index(
     beat: Callable[[], None],
 ) -> None:
     if plan.exact:
-        write_exact_index(path, rows.at_rest, beat)
+        write_exact_index(path, rows.stored, beat)
         return
 
     def sample(count: int) -> Iterator[NDArray[np.float32]]:
@@ -203,7 +203,7 @@ def _write_index(
     _beating(
         beat,
         lambda going: write_index(
-            path, plan, rows.at_rest.shape[1], sample, takewhile(going, rows.blocks())
+            path, plan, rows.stored.shape[1], sample, takewhile(going, rows.blocks())
         ),
     )
 

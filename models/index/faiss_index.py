@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from models.domain.durable_files import new_file
 from models.domain.errors import GenerationCorrupt, InvalidInput
 from models.index.plan import EXACT, PCA_TRAINING_ROWS, IndexPlan
-from models.index.vectors import AT_REST
+from models.vectors import STORED_DTYPE
 
 _faiss: Any = faiss
 
@@ -33,13 +33,13 @@ def set_threads(threads: int) -> None:
     faiss.omp_set_num_threads(threads)
 
 
-def write_exact_index(path: Path, at_rest: NDArray[np.float16], beat: Callable[[], None]) -> None:
+def write_exact_index(path: Path, stored: NDArray[np.float16], beat: Callable[[], None]) -> None:
     """Write the index that looks at every one of the rows (n, dimension), durably, to `path`.
 
     It holds them all in memory meanwhile. Raises OSError, with no promise about `path`.
     """
-    index: Any = faiss.index_factory(at_rest.shape[1], EXACT, faiss.METRIC_INNER_PRODUCT)
-    index.add_sa_codes(np.ascontiguousarray(at_rest).view(np.uint8))
+    index: Any = faiss.index_factory(stored.shape[1], EXACT, faiss.METRIC_INNER_PRODUCT)
+    index.add_sa_codes(np.ascontiguousarray(stored).view(np.uint8))
     beat()
     _write(index, path)
 
@@ -83,7 +83,7 @@ def open_mapped(path: Path) -> faiss.Index:
     return index
 
 
-def rows_at_rest(index: faiss.Index) -> NDArray[np.float16]:
+def stored_rows(index: faiss.Index) -> NDArray[np.float16]:
     """The rows (n, dimension) that an exact index holds: not a copy, so keep the index.
 
     Raises GenerationCorrupt if it is of another kind.
@@ -92,7 +92,7 @@ def rows_at_rest(index: faiss.Index) -> NDArray[np.float16]:
     if not isinstance(exact, faiss.IndexScalarQuantizer) or exact.code_size != 2 * index.d:
         raise GenerationCorrupt("The index should hold vectors in half precision, and does not.")
     codes = _faiss.rev_swig_ptr(exact.codes.data(), int(index.ntotal) * exact.code_size)
-    rows: NDArray[np.float16] = codes.view(AT_REST).reshape(int(index.ntotal), int(index.d))
+    rows: NDArray[np.float16] = codes.view(STORED_DTYPE).reshape(int(index.ntotal), int(index.d))
     return rows
 
 

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from models.domain.errors import GenerationCorrupt
 from models.index.checksums import prove
-from models.index.faiss_index import nearest, open_mapped, rows_at_rest
+from models.index.faiss_index import nearest, open_mapped, stored_rows
 from models.index.manifest import IDS_FILE, INDEX_FILE, MANIFEST_FILE, ROWS_FILE, Manifest
 from models.index.plan import plan_of
 from models.index.rows import Rows, map_rows
-from models.index.vectors import HALF_PRECISION, UNIT_TOLERANCE, cosines
+from models.index.vectors import UNIT_TOLERANCE, cosines
+from models.vectors import HALF_PRECISION
 
 RECALL_DEPTH = 10
 """The matches that recall is measured by, and an index is tuned for."""
@@ -186,7 +187,7 @@ def _hold(folder: Path) -> Hold:
 
 def _open_rows(folder: Path, index: faiss.Index, manifest: Manifest) -> NDArray[np.float16]:
     if manifest.exact:
-        return rows_at_rest(index)
+        return stored_rows(index)
     try:
         return map_rows(folder / ROWS_FILE, manifest.rows, manifest.dimension)
     except ValueError as error:

@@ -15,7 +15,8 @@ from models.domain.errors import InvalidInput, SetupError, Unavailable
 from models.domain.types import EncoderSpec, Match
 from models.index.milvus_schema import FLAT, NO_VECTOR, collection_of, ensure, position_of
 from models.index.photo_index import USUAL_MATCHES
-from models.index.vectors import as_kept, as_query, as_rows, cosines
+from models.index.vectors import as_query, as_rows, cosines
+from models.vectors import as_stored
 
 SCHEMES: Final = ("http", "https", "tcp")
 CONNECT_TIMEOUT_S: Final = 5.0
@@ -92,7 +93,7 @@ class MilvusIndex:
 
         Raises InvalidInput for unusable vectors, having changed nothing.
         """
-        vectors = as_kept(as_rows(ids, vectors, self._dimension))
+        vectors = as_stored(as_rows(ids, vectors, self._dimension))
         for start in range(0, len(ids), ROWS_PER_CALL):
             batch = slice(start, start + ROWS_PER_CALL)
             rows = [

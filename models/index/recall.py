@@ -141,7 +141,7 @@ def tune(
     in the same way.
     """
     per_effort = plan.bytes_of_effort(len(rows))
-    per_candidate = ALONE * rows.at_rest.itemsize * rows.at_rest.shape[1]
+    per_candidate = ALONE * rows.stored.itemsize * rows.stored.shape[1]
     most = plan.most_effort(len(rows))
     best: Tuned | None = None
     good: Tuned | None = None

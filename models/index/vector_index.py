@@ -14,7 +14,8 @@ from models.index.generation import NOTHING, ROWS_AT_ONCE, Best, Generation
 from models.index.manifest import Manifest
 from models.index.photo_index import USUAL_MATCHES
 from models.index.tombstones import Tombstones
-from models.index.vectors import as_kept, as_query, as_rows, cosines
+from models.index.vectors import as_query, as_rows, cosines
+from models.vectors import as_stored
 
 
 class VectorIndex:
@@ -82,7 +83,7 @@ class VectorIndex:
         A photo's vector never changes under one encoder, so one that is in the generation keeps
         that row. Raises InvalidInput for unusable vectors, having changed nothing.
         """
-        vectors = as_kept(as_rows(ids, vectors, self._dimension))
+        vectors = as_stored(as_rows(ids, vectors, self._dimension))
         if self._generation:
             rows, known = self._generation.locate(ids)
             self._tombstones.lift(rows[known])

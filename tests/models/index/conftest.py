@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from models.domain.types import EncoderSpec
 from models.index.build import BuiltGeneration, build_generation
 from models.index.generation import Generation, open_generation
-from models.index.vectors import as_kept
+from models.vectors import as_stored
 
 DIMENSION = 16
 BUILT_AT = datetime(2025, 1, 2, tzinfo=UTC)
@@ -28,7 +28,7 @@ def draw() -> Callable[[int], NDArray[np.float32]]:
     def draw_rows(count: int) -> NDArray[np.float32]:
         rows = np.random.default_rng(7).normal(size=(count, DIMENSION))
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-        return as_kept(rows.astype(np.float32))
+        return as_stored(rows.astype(np.float32))
 
     return draw_rows
 

@@ -9,7 +9,7 @@ from models.index.generation import Generation, Searchable
 from models.index.plan import plan_of
 from models.index.recall import ask, measure, recall_at_k, top_scores, tune
 from models.index.rows import Rows
-from models.index.vectors import AT_REST
+from models.vectors import to_stored
 
 Draw = Callable[[int], NDArray[np.float32]]
 GenerationOf = Callable[..., Generation]
@@ -20,7 +20,7 @@ def float32(values: list[float] | list[list[float]]) -> NDArray[np.float32]:
 
 
 def kept(vectors: NDArray[np.float32]) -> Rows:
-    return Rows(np.arange(len(vectors), dtype=np.int64), vectors.astype(AT_REST))
+    return Rows(np.arange(len(vectors), dtype=np.int64), to_stored(vectors))
 
 
 def test_top_scores_leave_a_query_itself_out_whatever_the_blocks(
