@@ -11,16 +11,11 @@ from typing import Any
 from db.store.photo_store import PhotoStore
 from etl.commands.peak_memory import PeakMemory
 from etl.commands.shared import local_feed, tell, used_alone
-from etl.load.cleaned_feed import (
-    PHOTO_FOLDER,
-    REJECTS_FILE,
-    REPORT_FILE,
-    CleanedFolder,
-    CleanedWriter,
-)
+from etl.load.cleaned_feed import CleanedFolder, CleanedWriter
 from etl.load.pipeline import Stage, seed
 from etl.load.sources import Workplace
 from etl.report import Cost, IntakeReport, as_json
+from models.cleaned_feed import PHOTO_FOLDER, REJECTS_FILE, REPORT_FILE
 from models.domain.durable_files import write_if_changed
 from models.domain.errors import InvalidFeed
 from progress import Bars
