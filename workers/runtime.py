@@ -8,8 +8,11 @@ from pathlib import Path
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.tables import Encoder as EncoderRow
+from models.domain.types import EncoderSpec
 from models.encoders.batching import best_batch
+from models.encoders.encoder import Encoder
 from models.encoders.library import EncoderLibrary
+from models.encoders.runtimes import open_encoder
 from models.index.faiss_index import set_threads
 from workers.encoders.bootstrap import settle_encoder, wish
 from workers.encoders.loaded import OpenEncoders, encoders_for
@@ -45,6 +48,10 @@ class WorkerConfig:
         """The encoders whose files this machine has."""
         return EncoderLibrary(self.encoder, self.weights, self.models_dir)
 
+    def open_encoder(self, spec: EncoderSpec) -> Encoder:
+        """One of the library's encoders, not loaded yet. Raises WeightsError."""
+        return open_encoder(self.library, spec, self.threads)
+
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
@@ -69,7 +76,7 @@ class Runtime:
         active = settle_encoder(database, config.library, config.models_dir, datetime.now(UTC))
         # One search scans faster on one thread than on many that other processes interrupt.
         set_threads(1 if config.queue is Queue.SEARCH else config.threads)
-        encoders = OpenEncoders(config.library, config.threads)
+        encoders = OpenEncoders(config.open_encoder)
         store = PhotoStore(config.store_url)
         searcher = None
         if config.queue is Queue.SEARCH:
@@ -97,7 +104,7 @@ def _searcher(
 ) -> Searcher:
     def open_side(row: EncoderRow) -> Side:
         # No encoder but the side's is held: two are in memory only while one gives way.
-        encoder = OpenEncoders(config.library, config.threads).get(row.spec)
+        encoder = OpenEncoders(config.open_encoder).get(row.spec)
         index = indexes.open(row)
         with database.read() as session:
             index.sync(session)

@@ -183,7 +183,7 @@ def workshop(tmp_path: Path, any_database: Database, store: PhotoStore) -> Works
         index_memory_bytes=2**30,
         keep_generations=2,
     )
-    encoders = OpenEncoders(shelf, threads=1)
+    encoders = OpenEncoders(lambda spec: shelf.open(spec, threads=1))
 
     def open_side(row: EncoderRow) -> Side:
         index = LiveIndex(row.spec, row.id, generations_dir)

@@ -18,6 +18,7 @@ from models.domain.errors import SetupError
 from models.domain.types import EncoderSpec
 from models.encoders.encoder import Encoder
 from models.encoders.library import EncoderLibrary
+from models.encoders.runtimes import open_encoder
 from models.evaluation.compare import compare, distinct_photos
 from models.evaluation.page import as_page
 from models.evaluation.summary import as_json, as_tables
@@ -103,7 +104,7 @@ def _open(
     if references:
         found = [_find(reference, library, threads) for reference in references]
     else:
-        found = [library.open(library.configured(on_progress), threads)]
+        found = [open_encoder(library, library.configured(on_progress), threads)]
     opened = {encoder.spec: encoder for encoder in found}
     for encoder in opened.values():
         encoder.load()
@@ -112,7 +113,7 @@ def _open(
 
 def _find(reference: str, library: EncoderLibrary, threads: int) -> Encoder:
     library = library.holding(reference)
-    return library.open(library.find(reference), threads)
+    return open_encoder(library, library.find(reference), threads)
 
 
 def _photos(
