@@ -15,9 +15,9 @@ from celery.signals import setup_logging, worker_process_init, worker_process_sh
 
 from db.session import Database
 from models.domain.errors import ExitCode, MarketlensError, exit_code_of
+from models.index.plan import default_memory_bytes
 from settings import Settings
 from workers.encoders.bootstrap import settle_encoder
-from workers.memory import usual_memory_bytes
 from workers.queue.broker import CONSUMER_TRANSPORT, create_celery
 from workers.queue.messages import Queue
 from workers.runtime import Runtime, WorkerConfig
@@ -44,7 +44,7 @@ def worker_config(settings: Settings, queue: Queue, concurrency: int) -> WorkerC
         lease=timedelta(seconds=settings.lease_seconds),
         max_attempts=settings.max_attempts,
         recall_target=settings.recall_target,
-        index_memory_bytes=settings.index_memory_bytes or usual_memory_bytes(),
+        index_memory_bytes=settings.index_memory_bytes or default_memory_bytes(),
         keep_generations=settings.keep_generations,
     )
 

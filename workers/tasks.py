@@ -21,7 +21,7 @@ from workers.jobs.duplicates import run_duplicates
 from workers.jobs.embed import run_embed
 from workers.jobs.reindex import run_reindex
 from workers.jobs.search import run_search
-from workers.optional_dependencies import tools_of
+from workers.optional_dependencies import requires_extra
 from workers.queue.messages import PROBE, RUN_JOB
 from workers.runtime import Runtime
 from workers.search.active_engine import Side
@@ -145,7 +145,7 @@ def _do(runtime: Runtime, claim: Claim, asked: Asked | None) -> None:
                 clock=now,
             )
         case JobType.REINDEX if config.index_url is not None:
-            with tools_of("milvus"):
+            with requires_extra("milvus"):
                 from workers.jobs.repair_index import run_mend  # noqa: PLC0415 - an extra
             run_mend(
                 claim,

@@ -8,7 +8,7 @@ from typing import Any
 from models.domain.durable_files import sha256_of
 from models.domain.errors import NotFound, WeightsMissing
 from models.domain.types import EncoderSpec, Precision
-from models.encoders.package import MANIFEST_FILE, Package, proven, read_package_if_any
+from models.encoders.package import MANIFEST_FILE, Package, read_package_if_any, verify_file
 from models.encoders.specs import (
     HOG,
     RESNET50,
@@ -126,11 +126,11 @@ class EncoderLibrary:
     def weights_of(self, spec: EncoderSpec) -> tuple[Path, Package | None]:
         """The float32 weights that an encoder was made of, and its package if it has one.
 
-        The file has been proven to be that one. Raises `WeightsMissing` or `WeightsRefused`.
+        The file has been verified to be that one. Raises `WeightsMissing` or `WeightsRefused`.
         """
         package = self._package(spec)
         if package is not None:
-            return proven(package.weights, package.weights_sha256), package
+            return verify_file(package.weights, package.weights_sha256), package
         weights = self._weights_of(spec)
         if weights is None:
             raise WeightsMissing(f"The encoder {spec.label} has no weights here.")

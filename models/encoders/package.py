@@ -76,7 +76,7 @@ class Package:
     """A model's folder, as its manifest describes it; no other file has been read yet.
 
     `network` is the exported network, None where there is none. The hashes say what the files
-    must be before they are loaded: see `proven`.
+    must be before they are loaded: see `verify_file`.
     """
 
     folder: Path
@@ -159,7 +159,7 @@ def read_package_if_any(folder: Path) -> Package | None:
 
 
 def read_package(folder: Path) -> Package:
-    """Read a model folder's manifest; its files are proven when they are opened.
+    """Read a model folder's manifest; its files are verified when they are opened.
 
     Raises `WeightsMissing` if there is none, and `WeightsRefused` if it is damaged, or is not
     what its own fingerprint says.
@@ -193,7 +193,7 @@ def read_package(folder: Path) -> Package:
     )
 
 
-def proven(path: Path, sha256: str) -> Path:
+def verify_file(path: Path, sha256: str) -> Path:
     """The file itself, after reading it whole to see that it is the one that was packaged.
 
     Raises `WeightsMissing` or `WeightsRefused`.

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.domain.errors import GenerationCorrupt
-from models.index.checksums import prove
+from models.index.checksums import verify_generation
 from models.index.faiss_index import nearest, open_mapped, stored_rows
 from models.index.manifest import IDS_FILE, INDEX_FILE, MANIFEST_FILE, ROWS_FILE, Manifest
 from models.index.plan import plan_of
@@ -144,12 +144,12 @@ def open_generation(
 
     `expected_manifest_sha256` is what `build_generation` returned; the manifest holds the hash of
     every other file, and FAISS sees none before its hash was checked. With None only the files'
-    agreement with their manifest is proven, not where they come from. Reads every byte once.
+    agreement with their manifest is verified, not where they come from. Reads every byte once.
     Raises GenerationCorrupt if a file is missing or is not what its hash says, or if the
     generation holds another encoder's vectors than `fingerprint`'s.
     """
     hold = _hold(folder)
-    manifest = prove(folder, expected_manifest_sha256)
+    manifest = verify_generation(folder, expected_manifest_sha256)
     if manifest.fingerprint != fingerprint:
         raise GenerationCorrupt(
             f"{folder} holds vectors of encoder {manifest.fingerprint[:8]}, not {fingerprint[:8]}."

@@ -27,7 +27,7 @@ from models.domain.types import EncoderSpec, EncoderStatus, Precision
 from models.encoders.library import EncoderLibrary
 from settings import Settings
 from workers.encoders.install import install_encoder
-from workers.optional_dependencies import tools_of
+from workers.optional_dependencies import requires_extra
 
 app = typer.Typer(help="The encoders, and which one searches are made with.", no_args_is_help=True)
 
@@ -168,7 +168,7 @@ def export(
     json_report: JsonReport = False,
 ) -> None:
     """Make a faster network of an encoder's, and compare the two; a worse one is refused."""
-    with tools_of("train"):
+    with requires_extra("train"):
         from workers.commands.encoder_export import run_export  # noqa: PLC0415
 
     run_export(

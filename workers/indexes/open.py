@@ -9,7 +9,7 @@ from db.tables import Encoder
 from workers.generations.prune import sweep_folders
 from workers.generations.publish import fetch_generation
 from workers.indexes.live import Candidate, FollowingIndex, LiveIndex
-from workers.optional_dependencies import tools_of
+from workers.optional_dependencies import requires_extra
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Indexes:
         where it does not answer.
         """
         if self.url is not None:
-            with tools_of("milvus"):
+            with requires_extra("milvus"):
                 from workers.indexes.shared import open_shared  # noqa: PLC0415 - an extra
             return open_shared(self.url, encoder.spec, self.database, encoder.id)
         return LiveIndex(

@@ -22,7 +22,12 @@ from db.vectors.embeddings import Vectors, count_live, live_vectors_after
 from db.vectors.encoders import active_encoder, get_encoder
 from models.domain.errors import Conflict, RecallTooLow, Unavailable
 from models.domain.types import EncoderStatus, GenerationStatus
-from models.index.build import BuiltGeneration, build_generation, remove_generation
+from models.index.build import (
+    BuildOptions,
+    BuiltGeneration,
+    build_generation,
+    remove_generation,
+)
 from workers.generations.prune import prune, sweep
 from workers.generations.publish import publish_generation, unpublish_generation
 from workers.queue.messages import Queue
@@ -85,8 +90,7 @@ def run_reindex(
             last_change=contained,
             created_at=clock(),
             recall_target=claim.payload.get("recall_target", recall_target),
-            memory_bytes=memory_bytes,
-            factory=claim.payload.get("factory"),
+            options=BuildOptions(claim.payload.get("factory"), memory_bytes),
             heartbeat=heartbeat,
         )
         rows = built.manifest.rows

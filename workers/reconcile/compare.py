@@ -22,7 +22,7 @@ from db.vectors.embeddings import count_live, photos_to_queue
 from db.vectors.encoders import active_encoder
 from models.domain.errors import GenerationCorrupt, NotFound, ReindexRunning, Unavailable
 from models.domain.types import GenerationStatus
-from models.index.checksums import prove
+from models.index.checksums import verify_generation
 from workers.generations.folders import is_open, is_unused
 from workers.generations.publish import (
     published_generations,
@@ -176,7 +176,7 @@ def _problem_with(machine: Machine, live: Generation) -> str | None:
         if machine.store.files.is_elsewhere and not folder.exists():
             published_manifest(machine.store, live.id, live.manifest_sha256)
         else:
-            prove(folder, live.manifest_sha256)
+            verify_generation(folder, live.manifest_sha256)
     except OSError as error:
         raise Unavailable(f"{folder} can't be read.") from error
     except GenerationCorrupt as error:

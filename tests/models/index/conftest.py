@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from models.domain.types import EncoderSpec
-from models.index.build import BuiltGeneration, build_generation
+from models.index.build import BuildOptions, BuiltGeneration, build_generation
 from models.index.generation import Generation, open_generation
 from models.vectors import as_stored
 
@@ -48,7 +48,8 @@ def build(encoder: EncoderSpec) -> Callable[..., BuiltGeneration]:
             "recall_target": 1.0,
         }
         batches = ((every[i : i + 7], vectors[i : i + 7]) for i in range(0, len(every), 7))
-        return build_generation(target, batches, **(settings | options))
+        how = {name: options.pop(name) for name in ("factory", "seed") if name in options}
+        return build_generation(target, batches, options=BuildOptions(**how), **settings | options)
 
     return build_rows
 

@@ -19,7 +19,7 @@ from db.store import stored_files
 from db.store.photo_store import PhotoStore
 from models.domain.errors import GenerationCorrupt, Unavailable
 from models.domain.types import EncoderSpec, GenerationStatus, JobType
-from models.index.build import BuiltGeneration, build_generation
+from models.index.build import BuildOptions, BuiltGeneration, build_generation
 from models.index.generation import open_generation
 from tests.support.s3 import ACCESS_KEY, SECRET_KEY, s3_client, s3_server
 from tests.workers.conftest import LEASE, Workshop
@@ -86,7 +86,7 @@ def built(folder: Path) -> BuiltGeneration:
         last_change=0,
         created_at=datetime(2025, 1, 2, tzinfo=UTC),
         recall_target=0.01,
-        factory="IVF2,SQ8",
+        options=BuildOptions("IVF2,SQ8"),
     )
 
 
