@@ -42,7 +42,7 @@ _UNFINISHED = re.compile(rf"/\.[^/]+{re.escape(PART_SUFFIX)}$")
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class PrefixListing:
     """What a store holds under one prefix: SHA-256 of photos, paths that killed writers left."""
 
     digests: set[str]
@@ -113,7 +113,7 @@ class PhotoStore:
             raise Unavailable("The photo store can't be read.") from error
         return data
 
-    def shelf(self, prefix: str, now: datetime) -> Shelf:
+    def list_prefix(self, prefix: str, now: datetime) -> PrefixListing:
         """What is there under one of the `PREFIXES`; files that are not the store's are left out.
 
         A 256th of the store is held in memory.
@@ -129,7 +129,7 @@ class PhotoStore:
                     leftovers.append(path)
         except OSError as error:
             raise Unavailable("The photo store can't be read.") from error
-        return Shelf(digests, leftovers)
+        return PrefixListing(digests, leftovers)
 
     def is_old(self, digest: str, now: datetime) -> bool:
         """Whether the photo is there, and nobody has put or asked for it within `GRACE`."""
@@ -162,7 +162,7 @@ class PhotoStore:
         self._remove(filesystem, path)
 
     def delete_leftover(self, path: str) -> None:
-        """Delete one of a shelf's leftovers; one that is not there is fine."""
+        """Delete a leftover that `list_prefix` found; one that is not there is fine."""
         filesystem, _ = fsspec.url_to_fs(self._url)
         self._remove(filesystem, path)
 

@@ -19,7 +19,7 @@ from models.encoders.encoder import Encoder
 from models.encoders.library import EncoderLibrary
 from models.encoders.onnx import BATCH, OnnxEncoder
 from models.encoders.onnx_export import RECIPE, export_float32, quantise
-from models.encoders.package import Package, sweep, write_package
+from models.encoders.package import Package, remove_leftovers, write_package
 from models.encoders.preprocessing import to_pixels
 from models.encoders.resnet50 import ResNet50Encoder
 from models.encoders.specs import RESNET50_TRANSFORM, ResNet50Transform, resnet50_spec
@@ -114,7 +114,7 @@ def export_encoder(
         raise InvalidInput(f"Only {len(compared)} photos are of listings that did not calibrate.")
     head = find_head(models_dir, source.spec)
     models_dir.mkdir(parents=True, exist_ok=True)
-    sweep(models_dir)
+    remove_leftovers(models_dir)
     with TemporaryDirectory(dir=models_dir, prefix=".export-") as folder:
         batches = _batches(calibration, source.transform, on_progress)
         network = _export_network(Path(folder), source, precision, batches)

@@ -32,7 +32,7 @@ MANIFEST_FILE: Final = "manifest.json"
 WEIGHTS_FILE: Final = "weights"
 FORMAT: Final = 1
 
-LEFT_BEHIND_AFTER_S: Final = 86_400
+STALE_AFTER_S: Final = 86_400
 """A hidden folder among the models that is older than this is what a killed process left."""
 
 Sha256 = Field(pattern="^[0-9a-f]{64}$")
@@ -117,7 +117,7 @@ def write_package(
     if network is None and (kept := read_package_if_any(target)) is not None:
         network, network_sha256 = kept.network, kept.network_sha256
     models_dir.mkdir(parents=True, exist_ok=True)
-    sweep(models_dir)
+    remove_leftovers(models_dir)
     made = Path(tempfile.mkdtemp(dir=models_dir, prefix=f".{spec.label}."))
     try:
         made.chmod(0o755)
@@ -142,11 +142,11 @@ def write_package(
     return read_package(target)
 
 
-def sweep(models_dir: Path) -> None:
+def remove_leftovers(models_dir: Path) -> None:
     """Remove what killed processes have left among the models."""
     for folder in models_dir.glob(".*/"):
         with suppress(OSError):
-            if time.time() - folder.stat().st_mtime > LEFT_BEHIND_AFTER_S:
+            if time.time() - folder.stat().st_mtime > STALE_AFTER_S:
                 shutil.rmtree(folder)
 
 

@@ -41,8 +41,8 @@ from models.index.recall import (
     MAX_QUERIES,
     HeldOutQuery,
     Measurement,
-    Tuned,
-    exact_answers,
+    OperatingPoint,
+    held_out_queries,
     measure,
     tune,
 )
@@ -198,7 +198,7 @@ def _index_rows(
     # A random order: queries come from its beginning, training rows from its end.
     order = np.random.default_rng(seed).permutation(len(rows))
     _write_index(folder / INDEX_FILE, rows, plan, order[::-1], beat)
-    queries = exact_answers(rows, order[:MAX_QUERIES], beat)
+    queries = held_out_queries(rows, order[:MAX_QUERIES], beat)
     searchable, measured = _measured(folder / INDEX_FILE, rows, plan, recall_target, queries, beat)
     if measured.recall_at_10 < recall_target:
         raise RecallTooLow(
@@ -302,7 +302,7 @@ def _measured(
     It is tuned by some queries and measured by others: on its own, a choice looks too good.
     """
     index = open_mapped(path)
-    tuned = Tuned(0, 0, 1.0)
+    tuned = OperatingPoint(0, 0, 1.0)
     if not plan.exact:
         tuned = tune(rows, index, plan, queries[::2], target, beat)
         queries = queries[1::2]

@@ -8,7 +8,7 @@ from models.index.vectors import cosines
 FIRST_CAPACITY = 64
 
 
-class FreshSide:
+class FreshVectors:
     """Photos' vectors in one contiguous matrix that grows by doubling."""
 
     def __init__(self, dimension: int) -> None:

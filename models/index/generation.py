@@ -38,7 +38,7 @@ class Best(NamedTuple):
     floor: float
 
 
-NOTHING = Best(np.empty(0, np.int64), np.empty(0, np.float32), -math.inf)
+NO_ROWS = Best(np.empty(0, np.int64), np.empty(0, np.float32), -math.inf)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +69,7 @@ class Searchable:
         """
         count = len(self.rows) if live_count is None else live_count
         if not count:
-            return NOTHING
+            return NO_ROWS
         if self.exact:
             return self._all_above(query, k, live, count)
         wanted = self.candidates + 2 * max(0, k - RECALL_DEPTH)
@@ -106,7 +106,7 @@ class Searchable:
             cosines(self.rows.take(positions[start : start + ROWS_AT_ONCE]), query)
             for start in range(0, len(positions), ROWS_AT_ONCE)
         ]
-        return self.rows.ids[positions], np.concatenate([NOTHING.cosines, *scores]), approximate
+        return self.rows.ids[positions], np.concatenate([NO_ROWS.cosines, *scores]), approximate
 
 
 class Hold:

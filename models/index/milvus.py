@@ -14,7 +14,7 @@ from pymilvus import MilvusClient, MilvusException
 from models.domain.errors import InvalidInput, SetupError, Unavailable
 from models.domain.types import EncoderSpec, Match
 from models.index.milvus_schema import FLAT, NO_VECTOR, collection_of, ensure, position_of
-from models.index.photo_index import USUAL_MATCHES
+from models.index.photo_index import DEFAULT_MATCHES
 from models.index.vectors import as_query, as_rows, cosines
 from models.vectors import as_stored
 
@@ -128,7 +128,7 @@ class MilvusIndex:
         return np.unique(np.concatenate(found))
 
     def matches(
-        self, query: NDArray[np.float32], *, expect: int = USUAL_MATCHES
+        self, query: NDArray[np.float32], *, expect: int = DEFAULT_MATCHES
     ) -> Iterator[Match]:
         """The `MAX_MATCHES` best photos, best first, equal ones by id; each looked for when asked.
 
@@ -142,7 +142,7 @@ class MilvusIndex:
         query: NDArray[np.float32],
         photo_ids: NDArray[np.int64],
         *,
-        expect: int = USUAL_MATCHES,
+        expect: int = DEFAULT_MATCHES,
     ) -> Iterator[Match]:
         """As `matches`, of these photos (n,) alone."""
         query = as_query(query, self._dimension)

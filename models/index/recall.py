@@ -24,7 +24,7 @@ CANDIDATES = (20, 40, 80, 160, 320, 640)
 # What the tuning sees of recall is off by chance; so sure is it that the target will be met.
 STANDARD_ERRORS = 2.0
 # Reading a vector costs about so much more than reading as many bytes of a list: it is alone.
-ALONE = 2.0
+RANDOM_READ_COST = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class HeldOutQuery:
     best: NDArray[np.float32]
 
 
-def exact_answers(
+def held_out_queries(
     rows: Rows, positions: NDArray[np.int64], beat: Callable[[], None] = lambda: None
 ) -> list[HeldOutQuery]:
     """The rows at `positions` (n,) as queries, answered by exact search.
@@ -122,7 +122,7 @@ def measure(
     return Measurement(recall, len(queries), float(p50), float(p95))
 
 
-class Tuned(NamedTuple):
+class OperatingPoint(NamedTuple):
     """How an index is searched for ten, and what that was seen to find."""
 
     effort: int
@@ -137,29 +137,29 @@ def tune(
     queries: Sequence[HeldOutQuery],
     target: float,
     beat: Callable[[], None] = lambda: None,
-) -> Tuned:
+) -> OperatingPoint:
     """The cheapest way to search with which recall surely meets `target`, or what finds the most.
 
     What is cheap is reckoned from bytes read, not timed, so that the same index is always searched
     in the same way.
     """
     per_effort = plan.bytes_of_effort(len(rows))
-    per_candidate = ALONE * rows.stored.itemsize * rows.stored.shape[1]
+    per_candidate = RANDOM_READ_COST * rows.stored.itemsize * rows.stored.shape[1]
     most = plan.most_effort(len(rows))
-    best: Tuned | None = None
-    good: Tuned | None = None
+    best: OperatingPoint | None = None
+    good: OperatingPoint | None = None
     cost = math.inf
     for effort in _efforts(most):
         if effort * per_effort >= cost:
             break
         for candidates, recall, error in _recalls(rows, index, queries, effort, beat):
-            tried = Tuned(effort, candidates, recall)
+            tried = OperatingPoint(effort, candidates, recall)
             if best is None or recall > best.recall_at_10:
                 best = tried
             price = effort * per_effort + candidates * per_candidate
             if recall - STANDARD_ERRORS * error >= target and price < cost:
                 good, cost = tried, price
-    return good or best or Tuned(most, max(CANDIDATES), 1.0)
+    return good or best or OperatingPoint(most, max(CANDIDATES), 1.0)
 
 
 def _efforts(most: int) -> Iterator[int]:

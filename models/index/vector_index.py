@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from models.domain.errors import InvalidInput
 from models.domain.types import Match
-from models.index.fresh_vectors import FreshSide
-from models.index.generation import NOTHING, ROWS_AT_ONCE, Best, Generation
+from models.index.fresh_vectors import FreshVectors
+from models.index.generation import NO_ROWS, ROWS_AT_ONCE, Best, Generation
 from models.index.manifest import Manifest
-from models.index.photo_index import USUAL_MATCHES
+from models.index.photo_index import DEFAULT_MATCHES
 from models.index.tombstones import Tombstones
 from models.index.vectors import as_query, as_rows, cosines
 from models.vectors import as_stored
@@ -29,7 +29,7 @@ class VectorIndex:
     def __init__(self, dimension: int) -> None:
         self._dimension = dimension
         self._generation: Generation | None = None
-        self._fresh = FreshSide(dimension)
+        self._fresh = FreshVectors(dimension)
         self._tombstones = Tombstones(0)
 
     @property
@@ -86,7 +86,7 @@ class VectorIndex:
         vectors = as_stored(as_rows(ids, vectors, self._dimension))
         if self._generation:
             rows, known = self._generation.locate(ids)
-            self._tombstones.lift(rows[known])
+            self._tombstones.discard(rows[known])
             ids, vectors = ids[~known], vectors[~known]
         self._fresh.upsert(ids, vectors)
 
@@ -94,7 +94,7 @@ class VectorIndex:
         """Make photos `ids` (n,) unfindable; those that are not there are ignored."""
         if self._generation:
             rows, known = self._generation.locate(ids)
-            self._tombstones.bury(rows[known])
+            self._tombstones.add(rows[known])
         self._fresh.remove(ids)
 
     def search(self, query: NDArray[np.float32], k: int) -> list[Match]:
@@ -104,7 +104,7 @@ class VectorIndex:
         return list(islice(self.matches(query, expect=k), k))
 
     def matches(
-        self, query: NDArray[np.float32], *, expect: int = USUAL_MATCHES
+        self, query: NDArray[np.float32], *, expect: int = DEFAULT_MATCHES
     ) -> Iterator[Match]:
         """All photos, best first, equal ones by id; each is looked for only when asked for.
 
@@ -122,7 +122,7 @@ class VectorIndex:
         query: NDArray[np.float32],
         photo_ids: NDArray[np.int64],
         *,
-        expect: int = USUAL_MATCHES,
+        expect: int = DEFAULT_MATCHES,
     ) -> Iterator[Match]:
         """As `matches`, of the photos `photo_ids` (n,) alone: the generation skips all others."""
         query = as_query(query, self._dimension)
@@ -206,7 +206,7 @@ class VectorIndex:
         live_count: int,
     ) -> Best:
         if not self._generation:
-            return NOTHING
+            return NO_ROWS
         return self._generation.searchable.best(query, k, live, live_count)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from models.domain.errors import SetupError
-from models.training.network import Seen
+from models.training.network import NetworkOutput
 from models.training.probe import class_weights
 from models.training.recipe import MetricLoss
 
@@ -18,7 +18,7 @@ SMOOTHING: Final = 0.1
 """The share of the wanted probability that is spread over all categories."""
 
 
-Loss = Callable[[Seen, Tensor], Tensor]
+Loss = Callable[[NetworkOutput, Tensor], Tensor]
 
 
 def create_loss(
@@ -36,7 +36,7 @@ def create_loss(
     weights = torch.from_numpy(class_weights(targets, categories)).to(device)
     metric = None if metric_loss is MetricLoss.NONE else _metric(metric_loss)
 
-    def loss(seen: Seen, wanted: Tensor) -> Tensor:
+    def loss(seen: NetworkOutput, wanted: Tensor) -> Tensor:
         value = functional.cross_entropy(
             seen.logits, wanted, weight=weights, label_smoothing=SMOOTHING
         )

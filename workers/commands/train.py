@@ -189,8 +189,8 @@ def _train(
         photos,
         asked,
         threads=threads,
-        tell=bars.show,
-        say=bars.say,
+        on_progress=bars.show,
+        on_message=bars.say,
     ) as run:
         for path, listings in run.split.left_out.items():
             number = "1 listing is" if listings == 1 else f"{listings} listings are"

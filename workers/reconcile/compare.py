@@ -91,7 +91,7 @@ def _compare_photos(
     # The rows come first: when a photo has one, its bytes are there.
     with machine.database.read() as session:
         rows = audit.photos_under(session, prefix)
-    shelf = machine.store.shelf(prefix, now)
+    shelf = machine.store.list_prefix(prefix, now)
     stored = shelf.digests
     notes.photos += len(rows)
     notes.stored += len(stored)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from models.index.faiss_index import open_mapped, write_index
 from models.index.generation import Generation, Searchable
 from models.index.plan import plan_of
-from models.index.recall import exact_answers, measure, recall_at_k, top_scores, tune
+from models.index.recall import held_out_queries, measure, recall_at_k, top_scores, tune
 from models.index.rows import Rows
 from models.vectors import to_stored
 
@@ -52,13 +52,13 @@ def test_a_row_tied_with_the_last_of_the_best_counts() -> None:
 
 def test_without_others_there_is_nothing_to_ask(draw: Draw) -> None:
     for few in (0, 1):
-        assert exact_answers(kept(draw(few)), np.arange(few)) == []
+        assert held_out_queries(kept(draw(few)), np.arange(few)) == []
     assert recall_at_k([], []) == 1.0
 
 
 def test_an_exact_index_misses_nothing(generation_of: GenerationOf, draw: Draw) -> None:
     searchable = generation_of(range(500), draw(500)).searchable
-    queries = exact_answers(searchable.rows, np.arange(0, 500, 5))
+    queries = held_out_queries(searchable.rows, np.arange(0, 500, 5))
 
     measured = measure(searchable, queries)
 
@@ -71,7 +71,7 @@ def test_an_index_that_sees_half_of_the_rows_finds_half(
 ) -> None:
     vectors = draw(500)
     half = generation_of(range(0, 500, 2), vectors[::2]).searchable
-    queries = exact_answers(kept(vectors), np.arange(200))
+    queries = held_out_queries(kept(vectors), np.arange(200))
 
     assert measure(half, queries).recall_at_10 == pytest.approx(0.5, abs=0.1)
 
@@ -84,7 +84,7 @@ def test_tuning_finds_the_least_that_meets_the_target(
     write_index(
         path, plan, 16, lambda count: [rows.take(np.arange(min(count, 4_000)))], rows.blocks()
     )
-    index, queries = open_mapped(path), exact_answers(rows, np.arange(0, 4_000, 20))
+    index, queries = open_mapped(path), held_out_queries(rows, np.arange(0, 4_000, 20))
 
     tuned = tune(rows, index, plan, queries, 0.9)
 

@@ -125,7 +125,7 @@ def test_photos_are_not_in_the_way(url: str, folder: Path, built: BuiltGeneratio
     store = PhotoStore(url)
     digest = store.put(b"photo")
     publish_generation(store, folder, 7)
-    shelved = store.shelf(digest[:2], datetime.now(UTC))
+    shelved = store.list_prefix(digest[:2], datetime.now(UTC))
     assert (shelved.digests, shelved.leftovers) == ({digest}, [])
     unpublish_generation(store, 7)
     assert store.get(digest) == b"photo"
