@@ -1,6 +1,6 @@
-"""The layer that was stripped from the network, retrained: vectors in, categories out.
+"""The category head of an encoder: a calibrated linear classifier on its vectors.
 
-numpy and safetensors only, so that whoever predicts needs no torch.
+numpy and safetensors only, so that prediction needs no torch.
 """
 
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class CategoryHead:
         return shares
 
     def save(self, path: Path) -> None:
-        """Write it to a file, whole or not at all."""
+        """Write it to a file, atomically; missing folders are made."""
         make_folder(path.parent)
         tensors = {
             "weight": np.ascontiguousarray(self.weight),

@@ -23,7 +23,7 @@ BATCH: Final = 8
 INPUT: Final = "pixels"
 OUTPUT: Final = "embedding"
 
-# Only what is broken is worth a line: the rest speaks of the graph's insides.
+# Errors only: warnings are about the graph's internals.
 _ERRORS_ONLY: Final = 3
 
 

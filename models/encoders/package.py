@@ -1,7 +1,7 @@
-"""A model in a folder: weights, exported network, transform, and the facts of how it came about.
+"""A model package: a folder of weights, exported network, transform, and provenance.
 
     <label>/
-        manifest.json          what identifies it, and the SHA-256 of weights and network
+        manifest.json          its identity, and the SHA-256 of weights and network
         weights                the float32 weights, as they were given
         network-1a2b3c4d.onnx  the network in the encoder's precision, once it was exported
         head.safetensors       the category head, once one was trained (see `models.head`)
@@ -33,7 +33,7 @@ WEIGHTS_FILE: Final = "weights"
 FORMAT: Final = 1
 
 STALE_AFTER_S: Final = 86_400
-"""A hidden folder among the models that is older than this is what a killed process left."""
+"""A hidden folder among the models that is older than this was left by a killed process."""
 
 Sha256 = Field(pattern="^[0-9a-f]{64}$")
 
@@ -206,8 +206,8 @@ def verify_file(path: Path, sha256: str) -> Path:
 
 
 def _place(source: Path, target: Path, models_dir: Path) -> None:
-    """Put a file into a new folder: linked where it is ours already, else copied."""
-    # What somebody gave may be written over in place one day.
+    """Put a file into a new folder: hard-linked if it is in `models_dir` already, else copied."""
+    # A file from elsewhere may be overwritten in place later, and its link with it.
     if source.resolve().is_relative_to(models_dir.resolve()):
         with suppress(OSError):  # not every file system can
             os.link(source.resolve(), target)

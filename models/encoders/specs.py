@@ -1,4 +1,4 @@
-"""What identifies each encoder, told without loading it: no torch and no numpy here.
+"""The identity of each encoder, known without loading it: no torch and no numpy here.
 
 Every number that shapes a vector stands in a transform below. The encoders take their numbers from
 there, and the fingerprint is made of the same object, so that neither can change without the other.
@@ -50,7 +50,7 @@ class HogTransform:
     border: int = 2
     """Width, in those pixels, of the border whose colours are taken for the background's."""
     border_step: int = 5
-    """Every how manieth border pixel is looked at."""
+    """Every so many border pixels, one is sampled."""
     contrast: float = 25.0
     """Lab distance from the background that fully counts as item."""
     spread: float = 0.8

@@ -16,7 +16,7 @@ from models.domain.errors import WeightsMissing, WeightsRefused
 ProgressCallback = Callable[[int, int], None]
 
 CHUNK_BYTES: Final = 1 << 20
-# Machines behind a firewall should hear soon that there is no way out.
+# Short, so that machines behind a firewall fail soon.
 TIMEOUT: Final = httpx2.Timeout(30.0, connect=3.0)
 ADVICE: Final = (
     "set MARKETLENS_WEIGHTS to a ResNet-50 file (safetensors or a state dict), "
@@ -26,7 +26,7 @@ ADVICE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class PublishedWeights:
-    """A file on the web that is known to the last bit: `sha256` in hex, `size` in bytes."""
+    """A file on the web whose content is known: `sha256` in hex, `size` in bytes."""
 
     url: str
     sha256: str
@@ -55,7 +55,7 @@ def locate_weights(
 ) -> Path:
     """Find weights: the file at `path` if given, else `published`, downloaded once to `models_dir`.
 
-    Raises `WeightsMissing` if the given file is not there or the download can't be had, and
+    Raises `WeightsMissing` if the given file is not there or can't be downloaded, and
     `WeightsRefused` if what was downloaded, now or earlier, is not the published file.
     """
     if path is not None:

@@ -1,4 +1,4 @@
-"""Which queries are worth a look: some drawn at random, and those that encoders differ in most."""
+"""Example queries: some drawn at random, and those in which encoders differ most."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Building a generation aside and publishing it in one step, and removing one."""
+"""Building a generation in a hidden folder, publishing it by one rename, and removing one."""
 
 import fcntl
 import os
@@ -76,7 +76,7 @@ class BuildOptions:
 
 @dataclass(frozen=True, slots=True)
 class _MeasuredIndex:
-    """An index on the disk, how it is searched, and how well that was seen to work."""
+    """An index on the disk, how it is searched, and its measured recall and latency."""
 
     plan: IndexPlan
     rows: int
@@ -213,7 +213,7 @@ def _index_rows(
 
 
 def _index_facts(index: _MeasuredIndex) -> dict[str, Any]:
-    """What the manifest says of the index: which it is, how it is searched, how well."""
+    """The manifest's fields about the index: its kind, search parameters, recall, latency."""
     return {
         "factory": index.plan.factory,
         "why": index.plan.why,
@@ -228,7 +228,7 @@ def _index_facts(index: _MeasuredIndex) -> dict[str, Any]:
 
 
 def _file_facts(folder: Path, names: Sequence[str], beat: Callable[[], None]) -> dict[str, Any]:
-    """What the manifest says of the files: their bytes in all, and their hashes."""
+    """The manifest's fields about the files: their bytes in all, and their hashes."""
     return {
         "bytes": sum((folder / name).stat().st_size for name in names),
         "files": _hashed(folder, names, beat),
@@ -247,7 +247,7 @@ def _write_index(
         return
 
     def sample(count: int) -> Iterator[NDArray[np.float32]]:
-        # Some of them, but in the order of the file: that is how a disk reads fast.
+        # A random sample, read in the order of the file: sequential reads are fast.
         positions = np.sort(order[:count])
         for start in range(0, len(positions), SAMPLE_BLOCK):
             yield rows.take(positions[start : start + SAMPLE_BLOCK])
@@ -261,12 +261,12 @@ def _write_index(
 
 
 def _beating(beat: Callable[[], None], work: Callable[[Callable[[object], bool]], None]) -> None:
-    """Do `work` in a thread, beating meanwhile: training takes minutes and can't do so itself.
+    """Do `work` in a thread, calling `beat` meanwhile: training takes minutes without callbacks.
 
     `work` gets a function that says whether to go on; it is waited for whatever `beat` raises.
     """
     stop = Event()
-    # OpenMP counts threads for each thread anew.
+    # OpenMP's thread count is set for each calling thread.
     threads = faiss.omp_get_max_threads()
     with ThreadPoolExecutor(1, "index-build", set_threads, (threads,)) as executor:
         done = executor.submit(work, lambda _: not stop.is_set())
@@ -299,7 +299,7 @@ def _measured(
 ) -> tuple[Searchable, Measurement]:
     """The index as it will be served, mapped from its file: how it is searched, and how well.
 
-    It is tuned by some queries and measured by others: on its own, a choice looks too good.
+    It is tuned on some queries and measured on others, so that the recall is not biased.
     """
     index = open_mapped(path)
     tuned = OperatingPoint(0, 0, 1.0)
@@ -333,4 +333,4 @@ def _remove_leftovers(folder: Path) -> None:
     sibling = re.compile(rf"\.{re.escape(folder.name)}\.\d+-[0-9a-f]{{8}}")
     for path in folder.parent.glob(".*"):
         if sibling.fullmatch(path.name):
-            shutil.rmtree(path, ignore_errors=True)  # another may be at it
+            shutil.rmtree(path, ignore_errors=True)  # another process may be deleting it

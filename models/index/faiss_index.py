@@ -60,7 +60,7 @@ def write_index(
             index.add(block)
     except RuntimeError as error:
         raise InvalidInput(
-            f"FAISS can't build {plan.factory} of these rows: {_said(error)}"
+            f"FAISS can't build {plan.factory} of these rows: {_reason(error)}"
         ) from error
     _write(index, path)
 
@@ -119,13 +119,13 @@ def nearest(
             query[np.newaxis], min(k, int(index.ntotal)), params=parameters
         )
     except RuntimeError as error:
-        raise InvalidInput(f"FAISS can't search this kind of index: {_said(error)}") from error
+        raise InvalidInput(f"FAISS can't search this kind of index: {_reason(error)}") from error
     found = positions[0] >= 0  # FAISS pads with -1 what it did not find
     return positions[0][found], scores[0][found]
 
 
 def _trained(index: faiss.Index, plan: IndexPlan, sample: Sample) -> faiss.Index:
-    """Teach the reduction by full vectors, and what comes behind it by reduced ones: those fit."""
+    """Train the reduction on full vectors, and the index behind it on reduced ones: those fit."""
     downcast: Any = _faiss.downcast_index(index)
     if not isinstance(downcast, _faiss.IndexPreTransform):
         if not index.is_trained:
@@ -176,8 +176,8 @@ def _behind(index: faiss.Index) -> Any:
     return downcast
 
 
-def _said(error: RuntimeError) -> str:
-    """What FAISS says, without where in its source code it says so."""
+def _reason(error: RuntimeError) -> str:
+    """FAISS' message without the place in its source code."""
     return str(error).rpartition(": ")[2]
 
 

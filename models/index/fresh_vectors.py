@@ -1,4 +1,4 @@
-"""The fresh side: rows newer than the generation, searched exactly."""
+"""Vectors newer than the generation, searched exactly."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""One immutable generation of the index: how it is opened, and what can be asked of it."""
+"""One immutable generation of the index: opening and searching it."""
 
 import fcntl
 import math
@@ -140,7 +140,7 @@ class Generation:
 def open_generation(
     folder: Path, expected_manifest_sha256: str | None, *, fingerprint: str
 ) -> Generation:
-    """Open the generation in `folder`, after proving that it is the one that was built.
+    """Open the generation in `folder`, after verifying that it is the one that was built.
 
     `expected_manifest_sha256` is what `build_generation` returned; the manifest holds the hash of
     every other file, and FAISS sees none before its hash was checked. With None only the files'

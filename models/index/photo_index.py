@@ -1,4 +1,4 @@
-"""What every index can be asked, whatever engine answers."""
+"""The interface of every index, whatever its engine."""
 
 from collections.abc import Iterator
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""How much an index loses against exact search, how long one search takes, how much effort pays."""
+"""Recall and latency of an index against exact search, and the choice of its search parameters."""
 
 import math
 import time
@@ -21,9 +21,9 @@ MAX_QUERIES = 512
 TIE_TOLERANCE = 1e-6
 CANDIDATES = (20, 40, 80, 160, 320, 640)
 """How many rows to score again for ten that are wanted."""
-# What the tuning sees of recall is off by chance; so sure is it that the target will be met.
+# Measured recall has a sampling error: the target is met by this many standard errors.
 STANDARD_ERRORS = 2.0
-# Reading a vector costs about so much more than reading as many bytes of a list: it is alone.
+# Reading one vector costs about this much more than as many bytes of a list, read in sequence.
 RANDOM_READ_COST = 2.0
 
 
@@ -123,7 +123,7 @@ def measure(
 
 
 class OperatingPoint(NamedTuple):
-    """How an index is searched for ten, and what that was seen to find."""
+    """Search parameters of an index for ten matches, and the recall measured with them."""
 
     effort: int
     candidates: int
@@ -138,10 +138,10 @@ def tune(
     target: float,
     beat: Callable[[], None] = lambda: None,
 ) -> OperatingPoint:
-    """The cheapest way to search with which recall surely meets `target`, or what finds the most.
+    """The cheapest parameters with which recall meets `target`, else those with the best recall.
 
-    What is cheap is reckoned from bytes read, not timed, so that the same index is always searched
-    in the same way.
+    Costs are computed from bytes read, not timed, so that the same index always gets the same
+    parameters.
     """
     per_effort = plan.bytes_of_effort(len(rows))
     per_candidate = RANDOM_READ_COST * rows.stored.itemsize * rows.stored.shape[1]

@@ -1,4 +1,4 @@
-"""Which rows of a generation are no longer to be found."""
+"""The rows of a generation that were removed."""
 
 import numpy as np
 from numpy.typing import NDArray

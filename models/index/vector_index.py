@@ -1,4 +1,4 @@
-"""The index as a worker searches it: a generation, what is newer, and what is gone."""
+"""The index as a worker searches it: a generation, fresh vectors, and tombstones."""
 
 import math
 from collections.abc import Iterator
@@ -21,8 +21,8 @@ from models.vectors import as_stored
 class VectorIndex:
     """Vectors of `dimension` numbers and unit length, one a photo, searched by cosine.
 
-    It mirrors the live photos of one encoder: a generation, an exact fresh side for photos newer
-    than it, tombstones for those of its photos that are gone. A photo is never in both sides.
+    It mirrors the live photos of one encoder: a generation, fresh vectors of photos newer than it,
+    tombstones for those of its photos that were removed. A photo is never in both.
     One a process, for one thread: nothing here may run beside `swap`, `upsert` or `remove`.
     """
 
@@ -49,7 +49,7 @@ class VectorIndex:
 
     @property
     def tombstone_count(self) -> int:
-        """Photos of the generation that are gone."""
+        """Photos of the generation that were removed."""
         return len(self._tombstones)
 
     @property
@@ -63,7 +63,7 @@ class VectorIndex:
         return self._generation is None or self._generation.manifest.exact
 
     def swap(self, generation: Generation | None) -> None:
-        """Serve `generation` from now on, with nothing fresh and nothing gone.
+        """Serve `generation` from now on, with no fresh vectors and no tombstones.
 
         Replay the changes after `last_change` before the next search.
         Raises InvalidInput if its vectors have another dimension.
@@ -171,7 +171,7 @@ class VectorIndex:
         )
 
     def _living(self, photo_ids: NDArray[np.int64]) -> NDArray[np.intp]:
-        """The positions of those of the photos that are in the generation and not gone."""
+        """The positions of those of the photos that are in the generation and not removed."""
         if not self._generation:
             return np.empty(0, np.intp)
         positions, known = self._generation.locate(photo_ids)

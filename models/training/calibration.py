@@ -1,8 +1,8 @@
-"""Probabilities that mean what they say.
+"""Temperature scaling and expected calibration error.
 
 Guo et al., "On Calibration of Modern Neural Networks", ICML 2017: dividing all logits by one
-temperature, chosen on photos that nothing was learned from, changes no prediction and mends most
-of the overconfidence.
+temperature, chosen on held-out photos, changes no prediction and removes most of the
+overconfidence.
 """
 
 from math import exp, log

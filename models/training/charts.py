@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.domain.durable_files import atomic_file
-from models.domain.errors import SetupError
+from models.domain.extras import requires_extra
 from models.photos import decode
 from models.training.data.split import Examples
 
@@ -101,10 +101,9 @@ def _figure(width: float, height: float) -> "Figure":
 
     Raises SetupError where matplotlib is not installed.
     """
-    try:
+    with requires_extra("train"):
+        # Imported here: serving machines have no matplotlib.
         from matplotlib.figure import Figure  # noqa: PLC0415
-    except ImportError as error:
-        raise SetupError("Pictures need matplotlib: install marketlens[train].") from error
     return Figure(figsize=(width, height), layout="constrained")
 
 

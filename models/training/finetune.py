@@ -1,4 +1,4 @@
-"""Fine-tuning: the last stages of a network learn categories, a little at a time.
+"""Fine-tuning the last stages of a network on categories.
 
 AdamW; rates that grow towards the head, warm up and fall as a cosine; smoothed labels; photos
 changed anew in each epoch. Everything random is a function of (seed, epoch, photo), so that a run
@@ -100,7 +100,7 @@ class FineTuning:
     ) -> None:
         """Train to the end, and leave the network as it was after its best epoch.
 
-        `on_epoch` is told of each epoch once it is safe in the checkpoint. Raises `WeightsRefused`
+        `on_epoch` gets each epoch once it is in the checkpoint. Raises `WeightsRefused`
         for a damaged checkpoint, and `InvalidInput` if the rate is so great that it diverges.
         """
         if checkpoint.is_file():

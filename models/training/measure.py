@@ -1,4 +1,4 @@
-"""How good a category head is: on photos it was trained on, chosen by, and never saw."""
+"""Metrics of a category head on training, validation and test photos."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace

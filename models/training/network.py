@@ -1,4 +1,4 @@
-"""A network being fine-tuned: its first stages as they were, a cosine classifier on the last."""
+"""A network for fine-tuning: frozen first stages, trained last ones, and a cosine classifier."""
 
 from typing import Final, NamedTuple
 
@@ -13,7 +13,7 @@ STAGES: Final = 5
 
 
 class NetworkOutput(NamedTuple):
-    """What a network makes of photos: unit vectors (n, dimension), logits (n, categories)."""
+    """A network's output: unit vectors (n, dimension), logits (n, categories)."""
 
     vectors: Tensor
     logits: Tensor
@@ -49,7 +49,7 @@ class FineTunedResNet(nn.Module):
         self.eval()
 
     def forward(self, pixels: Tensor) -> NetworkOutput:
-        """See normalised photos (n, 3, height, width)."""
+        """The output for normalised photos (n, 3, height, width)."""
         with torch.autocast(pixels.device.type, torch.bfloat16, enabled=self._mixed):
             with torch.no_grad():
                 maps = self.frozen(pixels)

@@ -1,6 +1,6 @@
-"""Tensors with what is to be known of them in one file, so that neither is ever without the other.
+"""A checkpoint: tensors and JSON metadata in one file.
 
-safetensors, with JSON in its header: nothing that is read back can be code.
+The format is safetensors, with the JSON in its header: reading it never runs code.
 """
 
 import json
@@ -19,8 +19,8 @@ _FACTS = "facts"
 
 
 def save_state(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-    """Write them, durably, and whole or not at all."""
-    # The format knows no other order of memory.
+    """Write a checkpoint, durably and atomically."""
+    # safetensors stores contiguous tensors only.
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     with atomic_file(path) as file:
         file.write(save(plain, {_FACTS: json.dumps(facts)}))

@@ -1,4 +1,4 @@
-"""What can be trained: a head for an encoder as it is, or a network of one's own with its head."""
+"""Training workflows: a linear probe on a frozen encoder, or a fine-tuned network and its head."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -38,11 +38,11 @@ CHECKPOINT: Final = "checkpoint.safetensors"
 WEIGHTS: Final = "weights.safetensors"
 
 LOGIT_SCALE: Final = 16.0
-"""What cosines are multiplied with: enough to be sure of a category, and not too sure."""
+"""Multiplies cosines to give logits: an inverse temperature."""
 
 
 def train_probe(run: Run, encoder: Encoder, models_dir: Path) -> dict[str, Any]:
-    """Train a head for an encoder as it is, keep it among the models, and give its figures."""
+    """Train a head for a frozen encoder, save it in its package, and give its metrics."""
     torch.set_num_threads(run.threads)
     started = monotonic()
     vectors = run.vectors(encoder)
@@ -67,9 +67,9 @@ def train_probe(run: Run, encoder: Encoder, models_dir: Path) -> dict[str, Any]:
 
 
 def fine_tune(run: Run, weights: Path, recipe: Recipe, models_dir: Path) -> dict[str, Any]:
-    """Train the last stages of a network of these weights; keep it as a package, with its head.
+    """Fine-tune the last stages of a network of these weights; write it as a package with its head.
 
-    Gives its figures beside those of a probe on the network as it was, seeing photos alike.
+    Gives its metrics beside those of a probe on the network before, at the same photo size.
     """
     torch.set_num_threads(run.threads)
     started = monotonic()

@@ -23,11 +23,11 @@ from db.vectors.encoders import (
     summarise_encoders,
 )
 from models.domain.errors import Conflict
+from models.domain.extras import requires_extra
 from models.domain.types import EncoderSpec, EncoderStatus, Precision
 from models.encoders.library import EncoderLibrary
 from settings import Settings
 from workers.encoders.install import install_encoder
-from workers.optional_dependencies import requires_extra
 
 app = typer.Typer(help="The encoders, and which one searches are made with.", no_args_is_help=True)
 

@@ -127,7 +127,7 @@ def reconcile(
             index.remove(gone)
         removed += len(gone)
         heartbeat(len(live))
-    index.settle()
+    index.flush()
     return Mended(added, removed)
 
 

@@ -1,4 +1,4 @@
-"""What was computed of each photo, on disk: computed once, whatever is killed meanwhile."""
+"""Arrays computed of photos, cached on disk in chunks, so that a kill costs one chunk."""
 
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256

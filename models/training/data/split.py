@@ -1,7 +1,7 @@
-"""Which photos are learned from, which choose between models, and which measure the one chosen.
+"""The split of photos into training, validation and test parts.
 
-Photos of one listing, of one seller, and of listings that share a photo always stand on the same
-side: else what is measured would in part be what was learned by heart.
+Photos of one listing, of one seller, and of listings that share a photo are always in the
+same part: otherwise the test would leak training photos.
 """
 
 import json
