@@ -6,8 +6,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from models.encoders.library import EncoderLibrary
+from models.index.plan import default_memory_bytes
 from settings import Settings
-from workers.memory import usual_memory_bytes
 from workers.queue.messages import Queue
 
 
@@ -73,7 +73,7 @@ def worker_config(settings: Settings, queue: Queue, concurrency: int = 1) -> Wor
         index=IndexSettings(
             generations_dir=settings.generations_dir,
             recall_target=settings.recall_target,
-            memory_bytes=settings.index_memory_bytes or usual_memory_bytes(),
+            memory_bytes=settings.index_memory_bytes or default_memory_bytes(),
             keep=settings.keep_generations,
         ),
         index_url=settings.index_url,

@@ -3,11 +3,15 @@
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.tables import Encoder as EncoderRow
+from models.domain.types import EncoderSpec
 from models.encoders.batching import best_batch
+from models.encoders.encoder import Encoder
+from models.encoders.runtimes import open_encoder
 from models.index.faiss_index import set_threads
 from workers.config import WorkerConfig
 from workers.encoders.bootstrap import settle_encoder, wish
@@ -42,7 +46,7 @@ class Runtime:
         active = settle_encoder(database, config.library, config.models_dir, datetime.now(UTC))
         # One search scans faster on one thread than on many that other processes interrupt.
         set_threads(1 if config.queue is Queue.SEARCH else config.threads)
-        encoders = OpenEncoders(config.library, config.threads)
+        encoders = OpenEncoders(partial(_open_encoder, config))
         store = PhotoStore(config.store_url)
         engine = None
         if config.queue is Queue.SEARCH:
@@ -70,10 +74,15 @@ def _active_engine(
 ) -> ActiveEngine:
     def open_engine(row: EncoderRow) -> SearchEngine:
         # No encoder but the engine's is held: two are in memory only while they change.
-        encoder = OpenEncoders(config.library, config.threads).get(row.spec)
+        encoder = OpenEncoders(partial(_open_encoder, config)).get(row.spec)
         index = indexes.open(row)
         with database.read() as session:
             index.sync(session)
         return SearchEngine(row.id, encoder, index, config.search_batch or best_batch(encoder))
 
     return ActiveEngine(database, open_engine, open_engine(active))
+
+
+def _open_encoder(config: WorkerConfig, spec: EncoderSpec) -> Encoder:
+    """One of the machine's encoders, not loaded yet. Raises WeightsError."""
+    return open_encoder(config.library, spec, config.threads)

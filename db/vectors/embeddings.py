@@ -20,8 +20,8 @@ from db.vectors.changes import record_changes
 from db.vectors.encoders import established_encoders
 from models.domain.job_payloads import EmbedPayload
 from models.domain.types import OPEN_STATUSES, JobType
+from models.vectors import STORED_DTYPE, from_stored, to_stored
 
-AT_REST = np.dtype("<f2")
 BATCH_ROWS = 2_000
 
 _HAS_VECTOR = func.length(Embedding.vector) > 0
@@ -42,7 +42,7 @@ def add_embeddings(
         {
             "encoder_id": encoder_id,
             "photo_id": photo_id,
-            "vector": vector.astype(AT_REST).tobytes() if photo_id in seen else b"",
+            "vector": to_stored(vector).tobytes() if photo_id in seen else b"",
         }
         # In order, so that two jobs with photos in common never wait for each other.
         for photo_id, vector in sorted(vectors.items())
@@ -230,7 +230,5 @@ def _unpack(rows: Sequence[tuple[int, bytes]]) -> Vectors:
     if not rows:
         return np.empty(0, np.int64), np.empty((0, 0), np.float32)
     ids = np.array([photo_id for photo_id, _ in rows], np.int64)
-    packed = np.frombuffer(b"".join(vector for _, vector in rows), AT_REST)
-    vectors = packed.reshape(len(rows), -1).astype(np.float32)
-    # Rounding to float16 moved the lengths a little; the index is promised unit vectors.
-    return ids, vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    stored = np.frombuffer(b"".join(vector for _, vector in rows), STORED_DTYPE)
+    return ids, from_stored(stored.reshape(len(rows), -1))

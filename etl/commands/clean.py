@@ -11,17 +11,12 @@ from typing import Any
 from db.store.photo_store import PhotoStore
 from etl.commands.peak_memory import PeakMemory
 from etl.commands.shared import local_feed, tell, used_alone
-from etl.load.aside import write_aside
-from etl.load.cleaned_feed import (
-    PHOTO_FOLDER,
-    REJECTS_FILE,
-    REPORT_FILE,
-    CleanedFolder,
-    CleanedWriter,
-)
+from etl.load.cleaned_feed import CleanedFolder, CleanedWriter
 from etl.load.pipeline import Stage, seed
 from etl.load.sources import Workplace
 from etl.report import Cost, IntakeReport, as_json
+from models.cleaned_feed import PHOTO_FOLDER, REJECTS_FILE, REPORT_FILE
+from models.domain.durable_files import write_if_changed
 from models.domain.errors import InvalidFeed
 from progress import Bars
 from settings import Settings
@@ -68,7 +63,7 @@ def run_clean(
         cost = Cost(monotonic() - started, peak.mb)
         values = _as_json(report, cost)
         if not dry_run:
-            write_aside(into / REPORT_FILE, json.dumps(values, indent=2) + "\n")
+            write_if_changed(into / REPORT_FILE, json.dumps(values, indent=2) + "\n")
     return tell(
         report,
         cost,

@@ -15,7 +15,7 @@ from db.catalogue.categories import export_categories
 from db.session import Database
 from etl.commands.peak_memory import PeakMemory
 from etl.fetch.transfer import fetch
-from etl.load.aside import write_aside
+from models.domain.durable_files import write_if_changed
 from models.domain.errors import SetupError
 from models.domain.urls import redact
 from progress import Bars
@@ -58,7 +58,7 @@ def run_export(file: Path | None, settings: Settings, *, dry_run: bool, json_rep
         typer.echo(json.dumps(exported) if json_report else text, nl=json_report)
         return
     if not dry_run:
-        write_aside(file, text)
+        write_if_changed(file, text)
     if json_report:
         typer.echo(json.dumps({"categories": len(exported["ids"])}))
     else:

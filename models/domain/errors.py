@@ -17,7 +17,7 @@ MarketlensError
 ├── Unavailable             try again later
 ├── NothingIndexed          listings, but none embedded by this encoder
 ├── WeightsError            an encoder's weights
-│   ├── WeightsMissing      none to be had
+│   ├── WeightsMissing      none available
 │   ├── WeightsRefused      there, but damaged, foreign or unsafe
 │   └── FidelityTooLow      an exported network's vectors differ too much
 ├── GenerationError         an index generation
@@ -133,7 +133,7 @@ class WeightsError(MarketlensError):
 
 
 class WeightsMissing(WeightsError):
-    """No weights can be had."""
+    """No weights are available."""
 
     code = "weights_missing"
 

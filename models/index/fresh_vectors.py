@@ -1,4 +1,4 @@
-"""The fresh side: rows newer than the generation, searched exactly."""
+"""Vectors newer than the generation, searched exactly."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +8,7 @@ from models.index.vectors import cosines
 FIRST_CAPACITY = 64
 
 
-class FreshSide:
+class FreshVectors:
     """Photos' vectors in one contiguous matrix that grows by doubling."""
 
     def __init__(self, dimension: int) -> None:

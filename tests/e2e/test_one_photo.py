@@ -26,6 +26,7 @@ from models.domain.types import JobType
 from models.encoders.encoder import Encoder
 from models.encoders.library import EncoderLibrary
 from models.encoders.package import write_package
+from models.encoders.runtimes import open_encoder
 from models.encoders.specs import ResNet50Transform
 from models.labels import LabelledPhotos
 from models.photos import decode
@@ -54,7 +55,7 @@ def encoder(tmp_path: Path) -> Encoder:
     package = write_package(
         tmp_path / "models", weights=weights, transform=ResNet50Transform.of_size(64), facts={}
     )
-    return EncoderLibrary("hog", None, tmp_path / "models").open(package.spec, 2)
+    return open_encoder(EncoderLibrary("hog", None, tmp_path / "models"), package.spec, 2)
 
 
 def as_a_camera_takes_it() -> bytes:

@@ -26,7 +26,7 @@ from schemathesis.specs.openapi.checks import (
 
 from ops.machine import child_environment, machine_up
 from settings import Settings
-from tests.e2e.conftest import TIMEOUT_S, marketlens
+from tests.support.machine import TIMEOUT_S, marketlens
 from tests.support.pictures import jpeg
 
 pytestmark = pytest.mark.e2e

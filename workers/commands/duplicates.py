@@ -14,9 +14,9 @@ from rich.table import Table
 
 from db.session import Database
 from db.store.photo_store import PhotoStore
+from models.domain.durable_files import atomic_file, make_folder
 from models.domain.errors import SetupError
 from models.domain.types import Relation
-from models.training.files import whole_file
 from progress import Bars
 from settings import Settings
 from workers.indexes.open import Indexes
@@ -71,7 +71,8 @@ def _write(path: Path, found: Duplicates) -> None:
                 )
             )
     try:
-        with whole_file(path) as file:
+        make_folder(path.parent)
+        with atomic_file(path) as file:
             file.write(text.getvalue().encode())
     except OSError as error:
         raise SetupError(f"The clusters can't be written to {path}.") from error

@@ -23,11 +23,11 @@ from db.vectors.encoders import (
     summarise_encoders,
 )
 from models.domain.errors import Conflict
+from models.domain.extras import requires_extra
 from models.domain.types import EncoderSpec, EncoderStatus, Precision
 from models.encoders.library import EncoderLibrary
 from settings import Settings
-from workers.encoders.bootstrap import take_in
-from workers.optional_dependencies import tools_of
+from workers.encoders.install import install_encoder
 
 app = typer.Typer(help="The encoders, and which one searches are made with.", no_args_is_help=True)
 
@@ -48,7 +48,7 @@ JsonReport = Annotated[
 def register(reference: Reference) -> None:
     """Make an encoder known, and keep its files among the models. Nothing is embedded yet."""
     settings = Settings()
-    spec = take_in(_library(settings), reference, settings.models_dir)
+    spec = install_encoder(_library(settings), reference, settings.models_dir)
     with _database(settings) as database, database.write() as session:
         register_encoder(session, spec, _now())
     typer.echo(f"{spec.label} is registered.")
@@ -168,7 +168,7 @@ def export(
     json_report: JsonReport = False,
 ) -> None:
     """Make a faster network of an encoder's, and compare the two; a worse one is refused."""
-    with tools_of("train"):
+    with requires_extra("train"):
         from workers.commands.encoder_export import run_export  # noqa: PLC0415
 
     run_export(

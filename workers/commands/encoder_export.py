@@ -14,7 +14,7 @@ from db.session import Database
 from db.store.photo_store import PhotoStore
 from models.domain.errors import InvalidInput, InvalidPhoto
 from models.domain.types import Precision
-from models.encoders.export import Export, export_encoder
+from models.encoders.export import Export, ExportOptions, export_encoder
 from models.encoders.library import EncoderLibrary
 from models.labels import LabelledPhotos, Level
 from models.photos import standardise
@@ -54,8 +54,7 @@ def run_export(
             settings.models_dir,
             precision,
             photos,
-            calibration_photos=calibration_photos,
-            seed=seed,
+            options=ExportOptions(calibration_photos, seed),
             threads=settings.threads or len(os.sched_getaffinity(0)),
             on_progress=bars.show,
         )

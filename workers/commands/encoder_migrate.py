@@ -20,8 +20,8 @@ from models.evaluation.intervals import Estimate
 from progress import Bars
 from settings import Settings
 from workers.commands.job_executor import job_executor
-from workers.encoders.bootstrap import take_in
 from workers.encoders.comparison import Comparison
+from workers.encoders.install import install_encoder
 from workers.encoders.migration import Migrated, Migration
 
 
@@ -43,7 +43,7 @@ def run_migration(
     """
     started = monotonic()
     library = EncoderLibrary(settings.encoder, settings.weights, settings.models_dir)
-    spec = take_in(library, reference, settings.models_dir)
+    spec = install_encoder(library, reference, settings.models_dir)
     with ExitStack() as stack:
         bars = stack.enter_context(Bars(Console(stderr=True)))
         database = stack.enter_context(closing(Database(settings.sqlalchemy_url)))

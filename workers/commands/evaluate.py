@@ -13,17 +13,18 @@ from rich.console import Console
 
 from db.session import Database
 from db.store.photo_store import PhotoStore
+from models.domain.durable_files import atomic_file, make_folder
 from models.domain.errors import SetupError
 from models.domain.types import EncoderSpec
 from models.encoders.encoder import Encoder
 from models.encoders.library import EncoderLibrary
+from models.encoders.runtimes import open_encoder
 from models.evaluation.compare import compare, distinct_photos
 from models.evaluation.page import as_page
 from models.evaluation.summary import as_json, as_tables
 from models.labels import LabelledPhotos, Level
 from models.training.data.features import features, unit_vectors
 from models.training.data.split import Part, load_split
-from models.training.files import whole_file
 from progress import Bars
 from settings import Settings
 from workers.commands.labelled_photos import labelled_in_database, labelled_in_folder
@@ -103,7 +104,7 @@ def _open(
     if references:
         found = [_find(reference, library, threads) for reference in references]
     else:
-        found = [library.open(library.configured(on_progress), threads)]
+        found = [open_encoder(library, library.configured(on_progress), threads)]
     opened = {encoder.spec: encoder for encoder in found}
     for encoder in opened.values():
         encoder.load()
@@ -112,7 +113,7 @@ def _open(
 
 def _find(reference: str, library: EncoderLibrary, threads: int) -> Encoder:
     library = library.holding(reference)
-    return library.open(library.find(reference), threads)
+    return open_encoder(library, library.find(reference), threads)
 
 
 def _photos(
@@ -131,7 +132,8 @@ def _photos(
 
 def _write_page(path: Path, page: str) -> None:
     try:
-        with whole_file(path) as file:
+        make_folder(path.parent)
+        with atomic_file(path) as file:
             file.write(page.encode())
     except OSError as error:
         raise SetupError(f"The page can't be written to {path}.") from error

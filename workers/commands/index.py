@@ -20,7 +20,7 @@ from db.tables import Encoder, Generation
 from db.vectors import generations
 from db.vectors.encoders import active_encoder, all_encoders, encoder_named, get_encoder
 from models.domain.errors import Conflict
-from models.index.plan import plan_index
+from models.index.plan import default_memory_bytes, plan_index
 from progress import Bars
 from settings import Settings
 from workers.commands.index_tables import (
@@ -31,7 +31,6 @@ from workers.commands.index_tables import (
     generations_table,
 )
 from workers.generations.publish import fetch_generation, published_generations
-from workers.memory import usual_memory_bytes
 
 app = typer.Typer(
     help="The generations of the index, and which one searches are made with.",
@@ -242,7 +241,7 @@ def plan(
         "rows": rows,
         "dimension": dimension,
         "recall_target": recall_target or settings.recall_target,
-        "memory_bytes": memory or settings.index_memory_bytes or usual_memory_bytes(),
+        "memory_bytes": memory or settings.index_memory_bytes or default_memory_bytes(),
     }
     chosen = plan_index(**wanted)
     read, kept = round(rows * chosen.hot_bytes), round(rows * chosen.disk_bytes)

@@ -18,12 +18,13 @@ from rich.table import Table
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from models.encoders.library import EncoderLibrary
+from models.encoders.runtimes import open_encoder
 from models.labels import LabelledPhotos, Level
 from models.training.recipe import MetricLoss, Recipe
 from progress import Bars
 from settings import Settings
 from workers.commands.labelled_photos import labelled_in_database, labelled_in_folder
-from workers.encoders.bootstrap import take_in
+from workers.encoders.install import install_encoder
 
 DEFAULTS = Recipe()
 
@@ -176,7 +177,7 @@ def _train(
             lambda done, total: bars.show("weights", done, total, in_bytes=True)
         )
     else:
-        spec = take_in(library, reference, settings.models_dir)
+        spec = install_encoder(library, reference, settings.models_dir)
     settled = asdict(recipe) if mode is Mode.FINETUNE else {"seed": recipe.seed}
     asked = {"mode": mode, "level": level, "encoder": spec.fingerprint, **settled}
     training = settings.data_dir / "training"
@@ -188,14 +189,14 @@ def _train(
         photos,
         asked,
         threads=threads,
-        tell=bars.show,
-        say=bars.say,
+        on_progress=bars.show,
+        on_message=bars.say,
     ) as run:
         for path, listings in run.split.left_out.items():
             number = "1 listing is" if listings == 1 else f"{listings} listings are"
             bars.say(f"{path} is left out: {number} too few.")
         if mode is Mode.PROBE:
-            figures = train_probe(run, library.open(spec, threads), settings.models_dir)
+            figures = train_probe(run, open_encoder(library, spec, threads), settings.models_dir)
         else:
             weights, _ = library.weights_of(spec)
             figures = fine_tune(run, weights, recipe, settings.models_dir)

@@ -1,8 +1,7 @@
 """The encoders that an embed worker holds, opened when a job first needs them."""
 
 import logging
-from collections.abc import Collection
-from typing import Protocol
+from collections.abc import Callable, Collection
 
 from db.session import Database
 from db.tables import Encoder as EncoderRow
@@ -14,25 +13,21 @@ from models.encoders.encoder import Encoder
 log = logging.getLogger(__name__)
 
 
-class Library(Protocol):
-    """Where encoders come from; `models.encoders.library.EncoderLibrary` is one."""
-
-    def open(self, spec: EncoderSpec, threads: int) -> Encoder:
-        """The encoder, not loaded yet. Raises WeightsError if this machine lacks its files."""
+OpenEncoder = Callable[[EncoderSpec], Encoder]
+"""Gives an encoder, not loaded yet. Raises WeightsError if this machine lacks its files."""
 
 
 class OpenEncoders:
     """Loaded encoders by what identifies them."""
 
-    def __init__(self, library: Library, threads: int) -> None:
-        self._library = library
-        self._threads = threads
+    def __init__(self, open_encoder: OpenEncoder) -> None:
+        self._open = open_encoder
         self._held: dict[EncoderSpec, Encoder] = {}
 
     def get(self, spec: EncoderSpec) -> Encoder:
         """The encoder, loaded. Raises WeightsError."""
         if spec not in self._held:
-            encoder = self._library.open(spec, self._threads)
+            encoder = self._open(spec)
             encoder.load()
             log.info("opened %s, run by %s", spec.label, encoder.runtime)
             self._held[spec] = encoder

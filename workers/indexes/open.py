@@ -7,11 +7,11 @@ from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.tables import Encoder
 from models.domain.errors import SetupError
+from models.domain.extras import requires_extra
 from workers.generations.prune import sweep_folders
 from workers.generations.publish import fetch_generation
 from workers.indexes.following import FollowingIndex, SharedFollowingIndex
 from workers.indexes.live import Candidate, LiveIndex
-from workers.optional_dependencies import tools_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Indexes:
         """The index of an encoder's vectors on the server. Raises as `open` does."""
         if self.url is None:
             raise SetupError("No server keeps the index: MARKETLENS_INDEX_URL is not set.")
-        with tools_of("milvus"):
+        with requires_extra("milvus"):
             from workers.indexes.shared import open_shared  # noqa: PLC0415 - an optional dependency
         return open_shared(self.url, encoder.spec, self.database, encoder.id)
 

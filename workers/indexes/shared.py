@@ -117,7 +117,7 @@ def repair(
             index.remove(gone)
         removed += len(gone)
         on_progress(len(live))
-    index.settle()
+    index.flush()
     return Repaired(added, removed)
 
 

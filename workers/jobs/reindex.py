@@ -21,7 +21,12 @@ from models.domain.errors import Conflict, RecallTooLow, Unavailable
 from models.domain.job_payloads import ReindexPayload
 from models.domain.job_results import BuiltIndex
 from models.domain.types import EncoderStatus, GenerationStatus
-from models.index.build import BuiltGeneration, build_generation, remove_generation
+from models.index.build import (
+    BuildOptions,
+    BuiltGeneration,
+    build_generation,
+    remove_generation,
+)
 from workers.config import IndexSettings
 from workers.generations.prune import prune, sweep
 from workers.generations.publish import publish_generation, unpublish_generation
@@ -64,8 +69,7 @@ def run_reindex(
             last_change=contained,
             created_at=clock(),
             recall_target=payload.recall_target or settings.recall_target,
-            memory_bytes=settings.memory_bytes,
-            factory=payload.factory,
+            options=BuildOptions(payload.factory, settings.memory_bytes),
             heartbeat=lambda rows: heartbeat(rows, total),
         )
         rows = built.manifest.rows

@@ -21,7 +21,7 @@ from db.vectors.embeddings import count_live, photos_to_queue
 from db.vectors.encoders import active_encoder
 from models.domain.errors import GenerationCorrupt, NotFound, ReindexRunning, Unavailable
 from models.domain.types import GenerationStatus
-from models.index.checksums import prove
+from models.index.checksums import verify_generation
 from workers.generations.prune import sweep, unused_folders, unused_published
 from workers.generations.publish import published_manifest
 from workers.reconcile.findings import Kind, Notes, Reconciliation
@@ -85,7 +85,7 @@ def _compare_photos(
     # The rows come first: when a photo has one, its bytes are there.
     with machine.database.read() as session:
         rows = audit.photos_under(session, prefix)
-    shelf = machine.store.shelf(prefix, now)
+    shelf = machine.store.list_prefix(prefix, now)
     stored = shelf.digests
     notes.photos += len(rows)
     notes.stored += len(stored)
@@ -170,7 +170,7 @@ def _problem_with(machine: Machine, live: Generation) -> str | None:
         if machine.store.files.is_elsewhere and not folder.exists():
             published_manifest(machine.store, live.id, live.manifest_sha256)
         else:
-            prove(folder, live.manifest_sha256)
+            verify_generation(folder, live.manifest_sha256)
     except OSError as error:
         raise Unavailable(f"{folder} can't be read.") from error
     except GenerationCorrupt as error:

@@ -27,6 +27,7 @@ from db.vectors.embeddings import (
 from db.vectors.encoders import register_encoder
 from models.domain.job_payloads import EmbedPayload, ReindexPayload
 from models.domain.types import EncoderSpec
+from models.vectors import as_stored
 from tests.support.catalogue import add_listing, numbered_photos, sha256
 from tests.support.clock import Clock
 
@@ -47,6 +48,20 @@ def add(database: Database, vectors: dict[int, NDArray[np.float32]], clock: Cloc
         encoder_id = register_encoder(session, ENCODER, clock())
         add_embeddings(session, encoder_id, vectors)
     return encoder_id
+
+
+@pytest.mark.parametrize("dimension", [48, 2048])
+def test_a_vector_is_read_as_an_index_reads_it(
+    database: Database, dimension: int, clock: Clock
+) -> None:
+    drawn = np.random.default_rng(0).normal(size=(60, dimension))
+    drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
+    vectors = drawn.astype(np.float32)
+    photo_ids = sorted(list_photos(database, 60, clock))
+    encoder_id = add(database, dict(zip(photo_ids, vectors, strict=True)), clock)
+    with database.read() as session:
+        ids, found = live_vectors_of(session, encoder_id, photo_ids)
+    assert np.array_equal(found[np.argsort(ids)], as_stored(vectors))
 
 
 def promise(database: Database, photo_ids: list[int], clock: Clock) -> Job:

@@ -27,7 +27,7 @@ from tests.support.encoder import create_encoder
 
 StateDict = dict[str, Tensor]
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 REAL_WEIGHTS = Path(
     os.environ.get("MARKETLENS_TEST_WEIGHTS")
     or ROOT.parent / "shared/weights/resnet50-imagenet-eval.safetensors"

@@ -12,7 +12,7 @@ import torch
 from models.domain.errors import FidelityTooLow, InvalidInput
 from models.domain.types import Precision
 from models.encoders import export
-from models.encoders.export import export_encoder
+from models.encoders.export import ExportOptions, export_encoder
 from models.encoders.library import EncoderLibrary
 from models.encoders.onnx_export import export_float32
 from models.encoders.package import read_package, write_package
@@ -145,7 +145,7 @@ def test_photos_of_one_listing_or_two_compare_nothing(
             shelf,
             Precision.INT8,
             replace(one_sided, listings=ids),
-            calibration_photos=1,
+            options=ExportOptions(calibration_photos=1),
             threads=1,
         )
 

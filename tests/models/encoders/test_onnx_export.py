@@ -20,6 +20,7 @@ from models.encoders.onnx_export import export_float32, quantise
 from models.encoders.package import Package, write_package
 from models.encoders.preprocessing import to_pixels
 from models.encoders.resnet50 import ResNet50Encoder
+from models.encoders.runtimes import open_encoder
 from models.encoders.specs import ResNet50Transform
 from tests.support.networks import write_weights
 from tests.support.pictures import picture
@@ -91,7 +92,7 @@ def package(
 
 @pytest.fixture(scope="module")
 def encoder(folder: Path, package: Package) -> Encoder:
-    encoder = EncoderLibrary("hog", None, folder / "models").open(package.spec, 2)
+    encoder = open_encoder(EncoderLibrary("hog", None, folder / "models"), package.spec, 2)
     assert isinstance(encoder, OnnxEncoder)
     return encoder
 

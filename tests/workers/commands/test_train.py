@@ -23,6 +23,7 @@ from models.domain.errors import (
 )
 from models.domain.types import EncoderSpec
 from models.encoders.library import EncoderLibrary
+from models.encoders.runtimes import open_encoder
 from models.head import load_head
 from models.labels import Level
 from models.photos import decode
@@ -113,7 +114,9 @@ def accuracy_by_hand(told: dict[str, Any], clean: Path, models_dir: Path) -> flo
     photos = labelled_in_folder(clean, Level(told["level"]))
     split = load_split(Path(told["run"]) / "split.json", photos)
     test = photos.take(split.rows(photos, Part.TEST))
-    vectors = library.open(spec, 1).embed([decode(test.read(row)) for row in range(len(test))])
+    vectors = open_encoder(library, spec, 1).embed(
+        [decode(test.read(row)) for row in range(len(test))]
+    )
     predicted = [head.categories[number] for number in head.probabilities(vectors).argmax(axis=1)]
     return float(
         np.mean([one == other for one, other in zip(predicted, test.categories, strict=True)])

@@ -20,7 +20,7 @@ from db.store.photo_store import PhotoStore
 from models.domain.errors import GenerationCorrupt, Unavailable
 from models.domain.job_payloads import ReindexPayload
 from models.domain.types import EncoderSpec, GenerationStatus, JobType
-from models.index.build import BuiltGeneration, build_generation
+from models.index.build import BuildOptions, BuiltGeneration, build_generation
 from models.index.generation import open_generation
 from tests.support.s3 import ACCESS_KEY, SECRET_KEY, s3_client, s3_server
 from tests.support.workers import LEASE, WorkerHarness
@@ -86,7 +86,7 @@ def built(folder: Path) -> BuiltGeneration:
         last_change=0,
         created_at=datetime(2025, 1, 2, tzinfo=UTC),
         recall_target=0.01,
-        factory="IVF2,SQ8",
+        options=BuildOptions("IVF2,SQ8"),
     )
 
 
@@ -125,7 +125,7 @@ def test_photos_are_not_in_the_way(url: str, folder: Path, built: BuiltGeneratio
     store = PhotoStore(url)
     digest = store.put(b"photo")
     publish_generation(store, folder, 7)
-    shelved = store.shelf(digest[:2], datetime.now(UTC))
+    shelved = store.list_prefix(digest[:2], datetime.now(UTC))
     assert (shelved.digests, shelved.leftovers) == ({digest}, [])
     unpublish_generation(store, 7)
     assert store.get(digest) == b"photo"

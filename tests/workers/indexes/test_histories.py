@@ -27,7 +27,7 @@ from models.domain.errors import MarketlensError
 from models.domain.filters import ListingFilter
 from models.domain.job_payloads import ReindexPayload
 from models.domain.types import EncoderSpec, ListingStatus
-from models.index.vectors import as_kept
+from models.vectors import as_stored
 from tests.support.clock import Clock
 from workers.config import IndexSettings
 from workers.indexes.live import LiveIndex
@@ -51,7 +51,7 @@ listings = st.integers(0, 14)
 def drawn_vectors() -> NDArray[np.float32]:
     """Forty, of which every other is the one before again: ties are everywhere."""
     rows = np.repeat(np.random.default_rng(3).normal(size=(20, DIMENSION)), 2, axis=0)
-    return as_kept((rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32))
+    return as_stored((rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32))
 
 
 class History(RuleBasedStateMachine):

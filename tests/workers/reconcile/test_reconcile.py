@@ -21,7 +21,7 @@ from db.catalogue.listings import (
     delete_listing,
 )
 from db.session import Database
-from db.store.photo_store import GRACE, PREFIXES, PhotoStore, Shelf
+from db.store.photo_store import GRACE, PREFIXES, PhotoStore, PrefixListing
 from db.tables import Generation
 from db.vectors import generations
 from db.vectors.embeddings import photos_to_queue
@@ -157,7 +157,7 @@ class World:
         return self.folder / "photos" / digest[:2] / digest[2:4] / f"{digest}.jpg"
 
     def stored(self) -> set[str]:
-        shelves = (self.store.shelf(prefix, self.now()) for prefix in PREFIXES)
+        shelves = (self.store.list_prefix(prefix, self.now()) for prefix in PREFIXES)
         return {digest for shelf in shelves for digest in shelf.digests}
 
 
@@ -287,8 +287,8 @@ def test_photos_with_a_row_or_a_job_are_not_orphans(world: World) -> None:
 class BusyStore(PhotoStore):
     """A store into which somebody puts a photo again whenever it has just been listed."""
 
-    def shelf(self, prefix: str, now: datetime) -> Shelf:
-        listed = super().shelf(prefix, now)
+    def list_prefix(self, prefix: str, now: datetime) -> PrefixListing:
+        listed = super().list_prefix(prefix, now)
         for digest in listed.digests:
             self.has(digest)
         return listed
