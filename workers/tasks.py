@@ -12,6 +12,7 @@ from db import jobs
 from db.consumption import record_consumption
 from db.jobs import Claim, ClaimLost
 from models.domain.errors import MarketlensError, SetupError, Unavailable, WeightsError
+from models.domain.optional_dependencies import tools_of
 from models.domain.types import JobType
 from models.encoders.encoder import Encoder
 from models.head import find_head
@@ -21,7 +22,6 @@ from workers.jobs.duplicates import run_duplicates
 from workers.jobs.embed import run_embed
 from workers.jobs.reindex import run_reindex
 from workers.jobs.search import run_search
-from workers.optional_dependencies import tools_of
 from workers.queue.messages import PROBE, RUN_JOB
 from workers.runtime import Runtime
 from workers.search.active_engine import Side

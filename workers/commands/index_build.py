@@ -1,12 +1,10 @@
 """`marketlens index build`."""
 
 import json
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import partial
 from time import monotonic
-from typing import Any
+from typing import Annotated, Any
 from uuid import uuid4
 
 import typer
@@ -14,68 +12,70 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
+from command_line.ending import AlreadyReported
+from command_line.opened import database_of
+from command_line.options import Inline, JsonReport, command_of
 from db import jobs
 from db.session import Database
 from db.tables import Job
 from db.vectors.encoders import encoder_named
-from models.domain.errors import Conflict, RecallTooLow
+from models.domain.clock import utc_now
+from models.domain.errors import Conflict, ExitCode, MarketlensError, RecallTooLow
 from models.domain.types import JobStatus, JobType
 from progress import Bars
 from settings import Settings
-from workers.app import worker_config
+from workers.commands.executor import executor_of
 from workers.commands.index_tables import facts
-from workers.queue.executors import Hands, ThisProcess, Workers
+from workers.commands.shared import OfEncoder, RecallTarget
+from workers.queue.executors import Hands
 from workers.queue.messages import Queue
-from workers.queue.publisher import JobPublisher
-
-INTERRUPTED = 130
-"""What a shell calls a command that Ctrl-C ended."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BuildOptions:
-    """The options of the command; see its help."""
+    """The options of the command."""
 
-    factory: str | None
-    recall_target: float | None
-    encoder: str | None
-    here: bool
+    factory: Annotated[
+        str | None, typer.Option(help="A FAISS factory string, instead of what `plan` says.")
+    ] = None
+    recall_target: RecallTarget = None
+    encoder: OfEncoder = None
+    inline: Inline = False
+    here: Annotated[
+        bool, typer.Option("--here", hidden=True, help="What --inline was called before.")
+    ] = False
+    json_report: JsonReport = False
 
 
-def run_build(settings: Settings, options: BuildOptions, *, json_report: bool) -> None:
-    """Have a generation built, and tell how it came out.
+@command_of(BuildOptions)
+def build(options: BuildOptions) -> ExitCode:
+    """Build the next generation and search with it, unless it finds too little.
 
-    Raises ReindexRunning while another build is open, RecallTooLow if it was refused, and Conflict
-    if it failed.
+    Searches go on meanwhile. One build at a time; Ctrl-C leaves it to its worker.
     """
+    if options.here:
+        typer.echo("--here is now called --inline.", err=True)
+    settings, inline = Settings(), options.inline or options.here
     started = monotonic()
     with ExitStack() as stack:
-        bars = stack.enter_context(Bars(Console(stderr=True)))
-        database = stack.enter_context(closing(Database(settings.sqlalchemy_url)))
-        hands = _hands(stack, database, settings, bars, here=options.here)
+        bars = stack.enter_context(Bars())
+        database = stack.enter_context(database_of(settings))
+        executor = executor_of(stack, database, settings, bars.say, inline=inline)
         job = _accept(database, options)
-        hands.take([job])
+        executor.take([job])
         try:
-            job = _until_ended(database, hands, job, bars)
+            job = _until_ended(database, executor, job, bars)
         except KeyboardInterrupt:
-            bars.say(_interrupted(database, job, here=options.here))
-            raise typer.Exit(INTERRUPTED) from None
+            bars.say(_interrupted(database, job, inline=inline))
+            return ExitCode.INTERRUPTED
     seconds = monotonic() - started
-    if json_report:
+    if options.json_report:
         typer.echo(json.dumps(_as_json(job, seconds)))
     elif job.result is not None:
         Console().print(_table(job.result, seconds))
-    _refuse_failed(job)
-
-
-def _hands(
-    stack: ExitStack, database: Database, settings: Settings, bars: Bars, *, here: bool
-) -> Hands:
-    if here:
-        config_of = partial(worker_config, settings, concurrency=1)
-        return stack.enter_context(ThisProcess(database, config_of, _now))
-    publisher = stack.enter_context(closing(JobPublisher(settings.broker_url)))
-    return Workers(database, publisher, _now, bars.say)
+    if job.status is not JobStatus.SUCCEEDED:
+        raise AlreadyReported from _refusal(job)
+    return ExitCode.DONE
 
 
 def _accept(database: Database, options: BuildOptions) -> Job:
@@ -88,33 +88,31 @@ def _accept(database: Database, options: BuildOptions) -> Job:
         if options.encoder is not None:
             wanted["encoder_id"] = encoder_named(session, options.encoder).id
         payload = {name: value for name, value in wanted.items() if value is not None}
-        return jobs.accept(session, JobType.REINDEX, payload, job_id=uuid4(), now=_now())
+        return jobs.accept(session, JobType.REINDEX, payload, job_id=uuid4(), now=utc_now())
 
 
-def _until_ended(database: Database, hands: Hands, job: Job, bars: Bars) -> Job:
+def _until_ended(database: Database, executor: Hands, job: Job, bars: Bars) -> Job:
     while not job.status.terminal:
-        hands.wait(Queue.INDEX, [job.id])
+        executor.wait(Queue.INDEX, [job.id])
         with database.read() as session:
             job = jobs.get(session, job.id)
         bars.show("index", job.done, max(job.total, job.done, 1))
     return job
 
 
-def _interrupted(database: Database, job: Job, *, here: bool) -> str:
-    if not here:
+def _interrupted(database: Database, job: Job, *, inline: bool) -> str:
+    if not inline:
         return "The build goes on in its worker: `marketlens index list` tells how it ends."
     with database.write() as session:
-        jobs.cancel(session, job.id, _now())
+        jobs.cancel(session, job.id, utc_now())
     return "The build was stopped; searches go on as before."
 
 
-def _refuse_failed(job: Job) -> None:
-    if job.status is JobStatus.SUCCEEDED:
-        return
+def _refusal(job: Job) -> MarketlensError:
     detail = job.error_detail or f"It was {job.status}."
     if job.error_code == RecallTooLow.code:
-        raise RecallTooLow(detail)
-    raise Conflict(f"The build has not succeeded: {detail}")
+        return RecallTooLow(detail)
+    return Conflict(f"The build has not succeeded: {detail}")
 
 
 def _as_json(job: Job, seconds: float) -> dict[str, Any]:
@@ -138,7 +136,3 @@ def _table(result: dict[str, Any], seconds: float) -> Table:
         "Time": f"{seconds:.1f} s",
     }
     return facts(f"Generation {result['generation']} is live", lines)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -7,12 +7,14 @@ from typing import Final, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from command_line.opened import database_of, store_of
 from db.catalogue.categories import CATEGORY_SEPARATOR
 from db.catalogue.listings import recent_listings
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from models.domain.errors import InvalidFeed, InvalidInput
 from models.labels import LabelledPhotos, Level, categories_at
+from settings import Settings
 
 # What `marketlens clean` writes; a reason stands in place of the hash of an unusable photo.
 PRODUCTS_FILE: Final = "products.parquet"
@@ -26,6 +28,14 @@ class _Listing(NamedTuple):
     id: str
     category: str | None
     photos: Sequence[str]
+
+
+def labelled_photos(folder: Path | None, level: Level, settings: Settings) -> LabelledPhotos:
+    """Those of a cleaned folder, or of the database. Raises what the one asked for raises."""
+    if folder is not None:
+        return labelled_in_folder(folder, level)
+    with database_of(settings) as database:
+        return labelled_in_database(database, store_of(settings), level)
 
 
 def labelled_in_database(database: Database, store: PhotoStore, level: Level) -> LabelledPhotos:

@@ -6,10 +6,10 @@ from pathlib import Path
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.tables import Encoder
+from models.domain.optional_dependencies import tools_of
 from workers.generations.prune import sweep_folders
 from workers.generations.publish import fetch_generation
 from workers.indexes.live import Candidate, FollowingIndex, LiveIndex
-from workers.optional_dependencies import tools_of
 
 
 @dataclass(frozen=True, slots=True)

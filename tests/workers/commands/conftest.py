@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from db.catalogue.listing_photos import PhotoData, ensure_photos, set_photos
 from db.catalogue.listings import ListingData, upsert_listings
@@ -16,18 +15,15 @@ from db.session import Database
 from db.vectors import generations
 from db.vectors.embeddings import add_embeddings
 from db.vectors.encoders import active_encoder, adopt_encoder
+from models.domain.clock import utc_now
 from models.domain.errors import MarketlensError
 from models.domain.types import EncoderSpec
-from workers.commands.index import app
+from tests.support.commands import invoke
 
 ELSEWHERE = EncoderSpec("resnet50", 16, "e" * 64)
 LISTINGS = 40
 
 RunIndex = Callable[..., Result]
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
 
 
 @dataclass
@@ -47,8 +43,8 @@ class Catalogue:
         with self.database.write() as session:
             active = active_encoder(session)
             assert active
-            upsert_listings(session, listings, now())
-            ids = ensure_photos(session, photos, now())
+            upsert_listings(session, listings, utc_now())
+            ids = ensure_photos(session, photos, utc_now())
             photo_ids = [ids[photo.sha256] for photo in photos]
             pairs = zip(listings, photo_ids, strict=True)
             set_photos(session, {listing.id: [photo_id] for listing, photo_id in pairs})
@@ -83,7 +79,7 @@ def catalogue(
         monkeypatch.delenv(f"MARKETLENS_{name}", raising=False)
     database = Database(f"sqlite:///{folder / 'marketlens.db'}")
     with database.write() as session:
-        adopt_encoder(session, ELSEWHERE, now())
+        adopt_encoder(session, ELSEWHERE, utc_now())
     opened = Catalogue(folder, database, np.random.default_rng(0))
     opened.add(LISTINGS)
     yield opened
@@ -95,7 +91,7 @@ def run_index(catalogue: Catalogue) -> RunIndex:
     del catalogue
 
     def run(*arguments: str, raises: type[MarketlensError] | None = None) -> Result:
-        result = CliRunner().invoke(app, list(arguments))
+        result = invoke("index", *arguments)
         if raises is None:
             assert result.exit_code == 0, (result.output, result.exception)
         else:
