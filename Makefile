@@ -46,6 +46,7 @@ format: setup ## Format the code and mend what the linter can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/python scripts/settings_table.py
+	$(BIN)/python scripts/cli_reference.py
 
 lock: setup ## Write the versions installed now to constraints.txt
 	$(PYTHON) scripts/lock.py

@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 from typer.core import TyperCommand
+from typer.exceptions import TyperException
 
 from models.domain.errors import ExitCode, MarketlensError, exit_code_of
 
@@ -30,8 +31,9 @@ def ending(*, json_report: bool) -> Generator[None]:
     except BrokenPipeError:
         # Whoever reads the output has had enough of it (`| head`): typer ends quietly.
         raise
-    except typer.BadParameter as error:
-        _as_json(error.message, json_report=json_report)
+    except TyperException as error:
+        # Wrong options: typer shows them, and ends with 2.
+        _as_json(error.format_message(), json_report=json_report)
         raise
     except AlreadyReported as reported:
         refusal = reported.__cause__

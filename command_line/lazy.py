@@ -60,10 +60,9 @@ class Deferred(TyperCommand):
 
     def make_context(self, info_name: Any, args: Any, parent: Any = None, **extra: Any) -> Any:
         """The context of the command itself, by which it is run, completed and described."""
-        # Its options are known only when it is loaded.
+        # Until it is loaded, and its options are understood, this is all that is known of --json.
         with ending(json_report="--json" in args):
-            command = self.load()
-        return command.make_context(info_name, args, parent, **extra)
+            return self.load().make_context(info_name, args, parent, **extra)
 
 
 class LazyGroup(TyperGroup):

@@ -13,7 +13,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -22,6 +22,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from db.store.stored_files import StoredFiles
+from models.domain.clock import utc_now
 from models.domain.errors import InvalidInput, NotFound, SetupError, Unavailable
 
 PREFIXES = tuple(f"{number:02x}" for number in range(256))
@@ -92,7 +93,7 @@ class PhotoStore:
         try:
             if isinstance(filesystem, LocalFileSystem):
                 os.utime(path)
-            elif datetime.now(UTC) - filesystem.modified(path) > _NEW_ENOUGH:
+            elif utc_now() - filesystem.modified(path) > _NEW_ENOUGH:
                 filesystem.pipe_file(path, filesystem.cat_file(path))
         except FileNotFoundError:
             return False
