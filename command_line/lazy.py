@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from command_line.ending import Command, ending
-from models.domain.optional_dependencies import tools_of
+from models.domain.optional_dependencies import requires_extra
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Deferred(TyperCommand):
     def load(self) -> Command:
         """The command itself. Raises SetupError where its module needs an extra that is missing."""
         module, _, function = self._at.place.partition(":")
-        with tools_of(self._at.extra):
+        with requires_extra(self._at.extra):
             callback = getattr(import_module(module), function)
         app = typer.Typer(add_completion=False)
         app.command(name=self.name, cls=Command)(callback)

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -11,8 +10,9 @@ from celery import Celery
 from db import jobs
 from db.consumption import record_consumption
 from db.jobs import Claim, ClaimLost
+from models.domain.clock import utc_now
 from models.domain.errors import MarketlensError, SetupError, Unavailable, WeightsError
-from models.domain.optional_dependencies import tools_of
+from models.domain.optional_dependencies import requires_extra
 from models.domain.types import JobType
 from models.encoders.encoder import Encoder
 from models.head import find_head
@@ -44,11 +44,6 @@ class Asked(NamedTuple):
     encoder: QueryEncoder
 
 
-def now() -> datetime:
-    """The time, in UTC."""
-    return datetime.now(UTC)
-
-
 def register_tasks(celery: Celery, runtime: Callable[[], Runtime]) -> None:
     """Add the tasks; `runtime` gives this process' runtime when a task runs."""
 
@@ -69,7 +64,7 @@ def show_up(runtime: Runtime, queue: str) -> None:
         with runtime.database.read() as session:
             side.index.sync(session)
     with runtime.database.write() as session:
-        record_consumption(session, queue, now(), runtime.encoder_id)
+        record_consumption(session, queue, utc_now(), runtime.encoder_id)
 
 
 def run_job(runtime: Runtime, job_id: UUID) -> None:
@@ -95,15 +90,18 @@ def run_job(runtime: Runtime, job_id: UUID) -> None:
 def _claim(runtime: Runtime, job_id: UUID, side: Side | None) -> list[Claim]:
     config = runtime.config
     with runtime.database.write() as session:
-        record_consumption(session, config.queue, now(), runtime.encoder_id)
-        first = jobs.claim(session, job_id, now(), config.lease)
+        record_consumption(session, config.queue, utc_now(), runtime.encoder_id)
+        first = jobs.claim(session, job_id, utc_now(), config.lease)
         if first is None:
             return []
         # One that was tried before may have ended its worker: it is tried alone.
         if side is None or first.type not in QUESTIONS or first.attempt > 1:
             return [first]
         others = side.batch - 1
-        return [first, *jobs.claim_waiting(session, QUESTIONS, now(), config.lease, limit=others)]
+        return [
+            first,
+            *jobs.claim_waiting(session, QUESTIONS, utc_now(), config.lease, limit=others),
+        ]
 
 
 def _attempt(runtime: Runtime, claim: Claim, asked: Asked | None) -> None:
@@ -135,24 +133,24 @@ def _do(runtime: Runtime, claim: Claim, asked: Asked | None) -> None:
         case JobType.SEARCH | JobType.EMBEDDING | JobType.PREDICTION if asked:
             result = _answer(runtime, claim, asked)
             with runtime.database.write() as session:
-                jobs.finish(session, claim, now(), result=result, done=1)
+                jobs.finish(session, claim, utc_now(), result=result, done=1)
         case JobType.EMBED:
             run_embed(
                 claim,
                 database=runtime.database,
                 store=runtime.store,
                 encoders=_encoders(runtime, claim),
-                clock=now,
+                clock=utc_now,
             )
         case JobType.REINDEX if config.index_url is not None:
-            with tools_of("milvus"):
+            with requires_extra("milvus"):
                 from workers.jobs.repair_index import run_mend  # noqa: PLC0415 - an extra
             run_mend(
                 claim,
                 database=runtime.database,
                 url=config.index_url,
                 lease=config.lease,
-                clock=now,
+                clock=utc_now,
             )
         case JobType.REINDEX:
             run_reindex(
@@ -164,7 +162,7 @@ def _do(runtime: Runtime, claim: Claim, asked: Asked | None) -> None:
                 memory_bytes=config.index_memory_bytes,
                 keep=config.keep_generations,
                 lease=config.lease,
-                clock=now,
+                clock=utc_now,
             )
         case JobType.DUPLICATES:
             run_duplicates(
@@ -173,7 +171,7 @@ def _do(runtime: Runtime, claim: Claim, asked: Asked | None) -> None:
                 store=runtime.store,
                 open_index=runtime.indexes.open,
                 lease=config.lease,
-                clock=now,
+                clock=utc_now,
             )
         case other:
             raise SetupError(f"A worker of queue {config.queue} can't do a {other} job.")
@@ -191,7 +189,7 @@ def _answer(runtime: Runtime, claim: Claim, asked: Asked) -> dict[str, Any]:
     database, encoder, index = runtime.database, asked.encoder, asked.side.index
     match claim.type:
         case JobType.EMBEDDING:
-            return run_embedding(claim, encoder=encoder, clock=now)
+            return run_embedding(claim, encoder=encoder, clock=utc_now)
         case JobType.PREDICTION:
             head = find_head(runtime.config.models_dir, encoder.spec)
             return run_prediction(
@@ -201,26 +199,26 @@ def _answer(runtime: Runtime, claim: Claim, asked: Asked) -> dict[str, Any]:
                 encoder=encoder,
                 index=index,
                 head=head,
-                clock=now,
+                clock=utc_now,
             )
         case _:
-            return run_search(claim, database=database, encoder=encoder, index=index, clock=now)
+            return run_search(claim, database=database, encoder=encoder, index=index, clock=utc_now)
 
 
 def _hand_back(session: Any, claim: Claim) -> None:
-    jobs.hand_back(session, claim, now())
+    jobs.hand_back(session, claim, utc_now())
 
 
 def _fail(code: str, detail: str) -> Callable[..., None]:
     def record(session: Any, claim: Claim) -> None:
-        jobs.fail(session, claim, now(), code=code, detail=detail)
+        jobs.fail(session, claim, utc_now(), code=code, detail=detail)
 
     return record
 
 
 def _retry_later(max_attempts: int, reason: str) -> Callable[..., None]:
     def record(session: Any, claim: Claim) -> None:
-        jobs.retry_later(session, claim, now(), max_attempts=max_attempts, reason=reason)
+        jobs.retry_later(session, claim, utc_now(), max_attempts=max_attempts, reason=reason)
 
     return record
 

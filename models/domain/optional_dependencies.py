@@ -1,4 +1,4 @@
-"""What only some installations have, because the others do without."""
+"""Packages that only the extras of an installation bring."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -7,8 +7,8 @@ from models.domain.errors import SetupError
 
 
 @contextmanager
-def tools_of(extra: str | None) -> Generator[None]:
-    """Import what an extra of the package brings inside; raises SetupError if it is not there.
+def requires_extra(extra: str | None) -> Generator[None]:
+    """Run imports of what an extra brings. Raises SetupError naming what is not installed.
 
     Without an extra, a module that is missing is a defect, and raised as it is.
     """

@@ -12,7 +12,7 @@ import pytest
 
 from command_line.lazy import At, Group, Table
 from marketlens import COMMANDS
-from tests.architecture.test_front_desk import HEAVY, modules_after
+from tests.support.imports import HEAVY, modules_after
 
 ROOT = Path(__file__).parents[2]
 # The rooms, and what opens a database or reads files of encoders.

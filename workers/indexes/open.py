@@ -6,7 +6,7 @@ from pathlib import Path
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.tables import Encoder
-from models.domain.optional_dependencies import tools_of
+from models.domain.optional_dependencies import requires_extra
 from workers.generations.prune import sweep_folders
 from workers.generations.publish import fetch_generation
 from workers.indexes.live import Candidate, FollowingIndex, LiveIndex
@@ -28,7 +28,7 @@ class Indexes:
         where it does not answer.
         """
         if self.url is not None:
-            with tools_of("milvus"):
+            with requires_extra("milvus"):
                 from workers.indexes.shared import open_shared  # noqa: PLC0415 - an extra
             return open_shared(self.url, encoder.spec, self.database, encoder.id)
         return LiveIndex(

@@ -13,6 +13,7 @@ from db.consumption import consumed_lately
 from db.tables import Consumption, Encoder, Generation, Job
 from db.vectors.embeddings import embedded
 from db.vectors.encoders import activate_encoder, follow_encoder, retire_encoder
+from models.domain.clock import utc_now
 from models.domain.errors import WeightsMissing
 from models.domain.types import EncoderSpec, JobStatus, JobType
 from models.photos import standardise
@@ -24,7 +25,7 @@ from workers.jobs.search import run_search
 from workers.queue.messages import Queue
 from workers.search import active_engine as searcher
 from workers.search.query_encoder import QueryEncoder
-from workers.tasks import now, run_job, show_up
+from workers.tasks import run_job, show_up
 
 
 def follow(workshop: Workshop, name: str = "other") -> tuple[ThumbnailEncoder, int]:
@@ -105,7 +106,7 @@ def test_a_machine_without_the_active_encoder_leaves_the_job_to_another(
     # However often it comes back here, it is not given up.
     for _ in range(2 * workshop.runtime.config.max_attempts):
         assert job.status is JobStatus.QUEUED
-        assert job.publish_after > now()
+        assert job.publish_after > utc_now()
         run_job(workshop.runtime, job.id)
         job = workshop.job(job.id)
     workshop.shelf.encoders[workshop.encoder.spec] = encoder
@@ -217,7 +218,7 @@ def test_an_encoder_that_can_not_be_opened_is_tried_again_later(
             assert encoder_of(searched(workshop)) == workshop.encoder.spec.label
     assert tries == 1
     with workshop.database.read() as session:
-        assert consumed_lately(session, now())[Queue.SEARCH] == workshop.encoder.spec.label
+        assert consumed_lately(session, utc_now())[Queue.SEARCH] == workshop.encoder.spec.label
     monkeypatch.setattr(searcher, "monotonic", lambda: float("inf"))
     wait_until(lambda: encoder_of(searched(workshop)) == other.spec.label)
 
