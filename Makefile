@@ -52,6 +52,7 @@ format: setup ## Format the code and mend what the linter can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/python scripts/settings_table.py
+	$(BIN)/python scripts/cli_reference.py
 
 deadcode: setup ## Code that nothing in the product uses
 	$(BIN)/vulture

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from fastapi import Depends, Path, Request
 
 from db.session import Database
 from db.store.photo_store import PhotoStore
+from models.domain.clock import utc_now
 from models.domain.errors import NotFound
 from workers.queue.publisher import JobPublisher
 
@@ -33,7 +34,7 @@ class Resources:
     @staticmethod
     def now() -> datetime:
         """The time, in UTC."""
-        return datetime.now(UTC)
+        return utc_now()
 
 
 def _resources(request: Request) -> Resources:

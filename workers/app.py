@@ -6,7 +6,6 @@ import signal
 import sys
 import traceback
 from contextlib import closing
-from datetime import UTC, datetime
 from multiprocessing import Value
 from typing import Any
 
@@ -14,6 +13,7 @@ from celery import Celery
 from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
 
 from db.session import Database
+from models.domain.clock import utc_now
 from models.domain.errors import ExitCode, MarketlensError, exit_code_of
 from workers.config import WorkerConfig
 from workers.encoders.bootstrap import settle_encoder
@@ -62,7 +62,7 @@ class Worker:
         """Once, before the children start: of them each would download the weights."""
         config = self._config
         with closing(Database(config.database_url)) as database:
-            settle_encoder(database, config.library, config.models_dir, datetime.now(UTC))
+            settle_encoder(database, config.library, config.models_dir, utc_now())
 
     def _set_up_logging(self, **_: Any) -> None:
         logging.basicConfig(

@@ -2,12 +2,12 @@
 
 import logging
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.tables import Encoder as EncoderRow
+from models.domain.clock import utc_now
 from models.domain.types import EncoderSpec
 from models.encoders.batching import best_batch
 from models.encoders.encoder import Encoder
@@ -43,7 +43,7 @@ class Runtime:
     def start(cls, config: WorkerConfig) -> "Runtime":
         """Connect, and open what searches need. Takes seconds and hundreds of megabytes."""
         database = Database(config.database_url)
-        active = settle_encoder(database, config.library, config.models_dir, datetime.now(UTC))
+        active = settle_encoder(database, config.library, config.models_dir, utc_now())
         # One search scans faster on one thread than on many that other processes interrupt.
         set_threads(1 if config.queue is Queue.SEARCH else config.threads)
         encoders = OpenEncoders(partial(_open_encoder, config))

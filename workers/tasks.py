@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -12,6 +11,7 @@ from sqlalchemy.orm import Session
 from db import jobs
 from db.consumption import record_consumption
 from db.jobs import Claim, ClaimLost
+from models.domain.clock import utc_now
 from models.domain.errors import MarketlensError, SetupError, Unavailable, WeightsError
 from models.domain.job_payloads import (
     DuplicatesPayload,
@@ -56,11 +56,6 @@ class QueryTools(NamedTuple):
     encoder: QueryEncoder
 
 
-def now() -> datetime:
-    """The time, in UTC."""
-    return datetime.now(UTC)
-
-
 def register_tasks(celery: Celery, runtime: Callable[[], Runtime]) -> None:
     """Add the tasks; `runtime` gives this process' runtime when a task runs."""
 
@@ -81,7 +76,7 @@ def answer_probe(runtime: Runtime, queue: str) -> None:
         with runtime.database.read() as session:
             engine.index.sync(session)
     with runtime.database.write() as session:
-        record_consumption(session, queue, now(), runtime.encoder_id)
+        record_consumption(session, queue, utc_now(), runtime.encoder_id)
 
 
 def run_job(runtime: Runtime, job_id: UUID) -> None:
@@ -107,15 +102,15 @@ def run_job(runtime: Runtime, job_id: UUID) -> None:
 def _claim(runtime: Runtime, job_id: UUID, engine: SearchEngine | None) -> list[Claim]:
     config = runtime.config
     with runtime.database.write() as session:
-        record_consumption(session, config.queue, now(), runtime.encoder_id)
-        first = jobs.claim(session, job_id, now(), config.lease)
+        record_consumption(session, config.queue, utc_now(), runtime.encoder_id)
+        first = jobs.claim(session, job_id, utc_now(), config.lease)
         if first is None:
             return []
         # One that was tried before may have ended its worker: it is tried alone.
         if engine is None or first.type not in QUERIES or first.attempt > 1:
             return [first]
         others = engine.batch - 1
-        return [first, *jobs.claim_waiting(session, QUERIES, now(), config.lease, limit=others)]
+        return [first, *jobs.claim_waiting(session, QUERIES, utc_now(), config.lease, limit=others)]
 
 
 def _attempt(runtime: Runtime, claim: Claim, tools: QueryTools | None) -> None:
@@ -126,7 +121,7 @@ def _attempt(runtime: Runtime, claim: Claim, tools: QueryTools | None) -> None:
         log.warning("job %s: attempt %s lost its claim", job_id, claim.attempt)
     except NotOnThisMachine as error:
         log.warning("job %s is left to another worker: %s", job_id, error)
-        _record(runtime, claim, lambda session: jobs.hand_back(session, claim, now()))
+        _record(runtime, claim, lambda session: jobs.hand_back(session, claim, utc_now()))
     except Unavailable as error:
         log.warning("job %s: %s, trying again later", job_id, error)
         _record(runtime, claim, _retry_later(claim, max_attempts, str(error)))
@@ -143,16 +138,21 @@ def _attempt(runtime: Runtime, claim: Claim, tools: QueryTools | None) -> None:
 
 def _do(runtime: Runtime, claim: Claim, tools: QueryTools | None) -> None:
     config, database = runtime.config, runtime.database
-    heartbeat = Heartbeat(database, claim, config.lease, now)
+    heartbeat = Heartbeat(database, claim, config.lease, utc_now)
     match claim.payload:
         case SearchPayload() | EmbeddingPayload() | PredictionPayload() as query if tools:
             result = _answer(runtime, claim, query, tools)
             with database.write() as session:
-                jobs.finish(session, claim, now(), result=result, done=1)
+                jobs.finish(session, claim, utc_now(), result=result, done=1)
         case EmbedPayload() as payload:
             encoders = _encoders(runtime, payload.encoder_id)
             run_embed(
-                claim, payload, database=database, store=runtime.store, encoders=encoders, clock=now
+                claim,
+                payload,
+                database=database,
+                store=runtime.store,
+                encoders=encoders,
+                clock=utc_now,
             )
         case ReindexPayload() as payload if config.index_url is not None:
             run_repair(
@@ -161,7 +161,7 @@ def _do(runtime: Runtime, claim: Claim, tools: QueryTools | None) -> None:
                 database=database,
                 indexes=runtime.indexes,
                 heartbeat=heartbeat,
-                clock=now,
+                clock=utc_now,
             )
         case ReindexPayload() as payload:
             run_reindex(
@@ -171,7 +171,7 @@ def _do(runtime: Runtime, claim: Claim, tools: QueryTools | None) -> None:
                 store=runtime.store,
                 settings=config.index,
                 heartbeat=heartbeat,
-                clock=now,
+                clock=utc_now,
             )
         case DuplicatesPayload():
             run_duplicates(
@@ -180,7 +180,7 @@ def _do(runtime: Runtime, claim: Claim, tools: QueryTools | None) -> None:
                 store=runtime.store,
                 open_index=runtime.indexes.open,
                 heartbeat=heartbeat,
-                clock=now,
+                clock=utc_now,
             )
         case _:
             raise SetupError(f"A worker of queue {config.queue} can't do a {claim.type} job.")
@@ -203,7 +203,7 @@ def _answer(
     database, encoder, index = runtime.database, tools.encoder, tools.engine.index
     match payload:
         case EmbeddingPayload():
-            return run_embedding(claim, payload, encoder=encoder, clock=now)
+            return run_embedding(claim, payload, encoder=encoder, clock=utc_now)
         case PredictionPayload():
             head = find_head(runtime.config.models_dir, encoder.spec)
             return run_prediction(
@@ -214,11 +214,11 @@ def _answer(
                 encoder=encoder,
                 index=index,
                 head=head,
-                clock=now,
+                clock=utc_now,
             )
         case SearchPayload():
             return run_search(
-                claim, payload, database=database, encoder=encoder, index=index, clock=now
+                claim, payload, database=database, encoder=encoder, index=index, clock=utc_now
             )
 
 
@@ -226,12 +226,12 @@ Outcome = Callable[[Session], None]
 
 
 def _fail(claim: Claim, error: MarketlensError) -> Outcome:
-    return lambda session: jobs.fail(session, claim, now(), code=error.code, detail=str(error))
+    return lambda session: jobs.fail(session, claim, utc_now(), code=error.code, detail=str(error))
 
 
 def _retry_later(claim: Claim, max_attempts: int, reason: str) -> Outcome:
     return lambda session: jobs.retry_later(
-        session, claim, now(), max_attempts=max_attempts, reason=reason
+        session, claim, utc_now(), max_attempts=max_attempts, reason=reason
     )
 
 

@@ -13,7 +13,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
@@ -21,6 +21,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from db.store.stored_files import StoredFiles
+from models.domain.clock import utc_now
 from models.domain.durable_files import PART_SUFFIX, atomic_file, make_folder, sync_folder
 from models.domain.errors import InvalidInput, NotFound, SetupError, Unavailable
 
@@ -94,7 +95,7 @@ class PhotoStore:
         try:
             if isinstance(filesystem, LocalFileSystem):
                 os.utime(path)
-            elif datetime.now(UTC) - filesystem.modified(path) > _NEW_ENOUGH:
+            elif utc_now() - filesystem.modified(path) > _NEW_ENOUGH:
                 filesystem.pipe_file(path, filesystem.cat_file(path))
         except FileNotFoundError:
             return False

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from filelock import FileLock, Timeout
@@ -16,9 +16,16 @@ from rich.console import Console
 from etl.fetch.transfer import fetch
 from etl.fetch.urls import feed_name, is_archive
 from etl.report import Cost, IntakeReport, reasons, summary
-from models.domain.errors import Conflict, InvalidFeed
+from models.domain.errors import Conflict, ExitCode, InvalidFeed
 from models.domain.urls import is_url
 from progress import Bars
+
+Source = Annotated[
+    str,
+    typer.Argument(
+        help="A feed: a folder, a zip or tar, or a URL of one (s3://, sftp://, http://, https://)."
+    ),
+]
 
 FEED_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
 
@@ -90,8 +97,8 @@ def tell(
     rejects: Path | None,
     problems: list[str],
     json_report: Mapping[str, Any] | None,
-) -> bool:
-    """Print a report, as JSON if given so; returns whether it leaves something to look at."""
+) -> ExitCode:
+    """Print a report, as JSON if given so; returns how the command ends."""
     for note in report.notes:
         typer.echo(note, err=True)
     if json_report is not None:
@@ -106,4 +113,4 @@ def tell(
                 typer.echo(f"Each rejected row is in {rejects}.")
     for problem in problems:
         typer.echo(problem, err=True)
-    return bool(problems or report.rejected)
+    return ExitCode.LOOK_AT_IT if problems or report.rejected else ExitCode.DONE

@@ -175,13 +175,21 @@ class SetupError(MarketlensError):
 
 
 class ExitCode(IntEnum):
-    """How a command ends that could not do its work."""
+    """How a command ends. One rule for all of them."""
 
-    REFUSED = 1
+    DONE = 0
+    LOOK_AT_IT = 1
+    """Done, but something is left to look at: rejected rows, problems, differences."""
+    NOT_DONE = 2
+    """Refused: wrong options, or a MarketlensError whose sentence says why."""
+    BROKEN = 70
+    """What sysexits.h calls EX_SOFTWARE: a defect, whose traceback is on standard error."""
     TRY_AGAIN = 75
-    """What sysexits.h calls EX_TEMPFAIL: the same command may work later."""
+    """What sysexits.h calls EX_TEMPFAIL: not done, but the same command may work later."""
+    INTERRUPTED = 130
+    """What a shell calls a command that Ctrl-C ended."""
 
 
-def exit_code_of(error: MarketlensError) -> ExitCode:
+def exit_code_of(error: Exception) -> ExitCode:
     """The exit code of a command that this error ended."""
-    return ExitCode.TRY_AGAIN if isinstance(error, Unavailable) else ExitCode.REFUSED
+    return ExitCode.TRY_AGAIN if isinstance(error, Unavailable) else ExitCode.NOT_DONE

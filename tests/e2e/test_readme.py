@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from marketlens import ROOM_OF
+from marketlens import COMMANDS
 from tests.support.machine import SeededMachine
 
 ROOT = Path(__file__).parents[2]
@@ -45,7 +45,7 @@ def test_every_command_named_exists() -> None:
         re.findall(r"marketlens ([a-z]+)", README + (ROOT / "docs/architecture.md").read_text())
     )
     assert {"up", "seed"} <= named
-    assert named <= set(ROOM_OF)
+    assert named <= set(COMMANDS)
 
 
 def test_every_make_target_named_exists() -> None:

@@ -1,21 +1,23 @@
 """`marketlens encoder export`: a network made for the processors it is served by."""
 
 import json
-import os
-from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
+from command_line.opened import database_of, library_of, store_of, threads_of
+from command_line.options import JsonReport, command_of
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from models.domain.errors import InvalidInput, InvalidPhoto
 from models.domain.types import Precision
-from models.encoders.export import Export, ExportOptions, export_encoder
-from models.encoders.library import EncoderLibrary
+from models.encoders.export import CALIBRATION_PHOTOS, Export, export_encoder
+from models.encoders.export import ExportOptions as Calibration
 from models.labels import LabelledPhotos, Level
 from models.photos import standardise
 from progress import Bars
@@ -29,39 +31,57 @@ from workers.commands.labelled_photos import (
 PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 
 
-def run_export(
-    reference: str | None,
-    settings: Settings,
-    precision: Precision,
-    folder: Path | None,
-    *,
-    calibration_photos: int,
-    seed: int,
-    json_report: bool,
-) -> None:
-    """Export an encoder and tell how it compares. Raises what `export_encoder` raises."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportOptions:
+    """The options of the command."""
+
+    reference: Annotated[
+        str | None,
+        typer.Argument(
+            help="A label or fingerprint, or how one begins; or a file of weights. "
+            "What the settings ask for by default."
+        ),
+    ] = None
+    precision: Annotated[
+        Precision, typer.Option(help="int8 is the fastest, and an encoder of its own.")
+    ] = Precision.INT8
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            help="A folder of photos, or one that `clean` wrote; the catalogue by default.",
+        ),
+    ] = None
+    photos: Annotated[int, typer.Option(min=16, help="Photos to calibrate with.")] = (
+        CALIBRATION_PHOTOS
+    )
+    seed: Annotated[int, typer.Option(min=0, help="Draws the photos.")] = 0
+    json_report: JsonReport = False
+
+
+@command_of(ExportOptions)
+def export(options: ExportOptions) -> None:
+    """Make a faster network of an encoder's, and compare the two; a worse one is refused."""
     started = monotonic()
-    reference = reference or settings.encoder
-    library = EncoderLibrary(settings.encoder, settings.weights, settings.models_dir)
-    with (
-        closing(Database(settings.sqlalchemy_url)) as database,
-        Bars(Console(stderr=True)) as bars,
-    ):
-        photos = photos_of(folder, database, PhotoStore(settings.photo_store_url))
-        export = export_encoder(
-            library.holding(reference),
+    settings = Settings()
+    reference = options.reference or settings.encoder
+    with database_of(settings) as database, Bars() as bars:
+        photos = photos_of(options.calibrate, database, store_of(settings))
+        exported = export_encoder(
+            library_of(settings).holding(reference),
             reference,
             settings.models_dir,
-            precision,
+            options.precision,
             photos,
-            options=ExportOptions(calibration_photos, seed),
-            threads=settings.threads or len(os.sched_getaffinity(0)),
+            options=Calibration(options.photos, options.seed),
+            threads=threads_of(settings),
             on_progress=bars.show,
         )
     seconds = monotonic() - started
-    Console(stderr=json_report).print(table(export, seconds))
-    if json_report:
-        print(json.dumps(report(export, seconds)))  # noqa: T201 - what --json promises
+    Console(stderr=options.json_report).print(table(exported, seconds))
+    if options.json_report:
+        typer.echo(json.dumps(report(exported, seconds)))
 
 
 def photos_of(folder: Path | None, database: Database, store: PhotoStore) -> LabelledPhotos:

@@ -1,56 +1,66 @@
 """`marketlens encoder migrate`."""
 
 import json
-from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from time import monotonic
-from typing import Any
+from typing import Annotated, Any
 from uuid import uuid4
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from command_line.ending import AlreadyReported
+from command_line.opened import database_of, library_of
+from command_line.options import Inline, JsonReport, command_of, force_option
 from db.session import Database
 from db.vectors.encoders import activate_encoder
+from models.domain.clock import utc_now
 from models.domain.errors import Conflict
-from models.encoders.library import EncoderLibrary
 from models.evaluation.intervals import Estimate
 from progress import Bars
 from settings import Settings
 from workers.commands.job_executor import job_executor
+from workers.commands.shared import EncoderReference
 from workers.encoders.comparison import Comparison
 from workers.encoders.install import install_encoder
 from workers.encoders.migration import Migrated, Migration
 
 
-@dataclass(frozen=True, slots=True)
-class MigrationOptions:
-    """The options of the command; see its help."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MigrateOptions:
+    """The options of the command."""
 
-    activate: bool
-    force: bool
-    inline: bool
+    reference: EncoderReference
+    activate: Annotated[
+        bool, typer.Option("--activate/--no-activate", help="Search with it in the end.")
+    ] = True
+    force: Annotated[
+        bool, force_option("Activate it even if it finds less, or photos are lacking.")
+    ] = False
+    inline: Inline = False
+    json_report: JsonReport = False
 
 
-def run_migration(
-    reference: str, settings: Settings, options: MigrationOptions, *, json_report: bool
-) -> None:
-    """Migrate, tell how it came out, and raise Conflict if the encoder is not fit to be activated.
+@command_of(MigrateOptions)
+def migrate(options: MigrateOptions) -> None:
+    """Change to another encoder while searches go on: embed, index, compare, then activate.
 
-    Raises NotFound and WeightsError too.
+    Run again after an interruption, it goes on. The encoder before stays up to date: `rollback`
+    returns to it, `retire` lets go of it.
     """
     started = monotonic()
-    library = EncoderLibrary(settings.encoder, settings.weights, settings.models_dir)
-    spec = install_encoder(library, reference, settings.models_dir)
-    with ExitStack() as stack:
-        bars = stack.enter_context(Bars(Console(stderr=True)))
-        database = stack.enter_context(closing(Database(settings.sqlalchemy_url)))
+    settings = Settings()
+    spec = install_encoder(library_of(settings), options.reference, settings.models_dir)
+    with (
+        Bars() as bars,
+        database_of(settings) as database,
+        job_executor(database, settings, bars.say, inline=options.inline) as executor,
+    ):
         migration = Migration(
             database,
-            stack.enter_context(job_executor(database, settings, bars.say, inline=options.inline)),
-            clock=_now,
+            executor,
+            clock=utc_now,
             new_id=uuid4,
             on_progress=bars.show,
         )
@@ -58,15 +68,15 @@ def run_migration(
         refusal = _activate(database, migrated, options) if options.activate else None
     is_active = options.activate and refusal is None
     seconds = monotonic() - started
-    if json_report:
+    if options.json_report:
         typer.echo(json.dumps(_as_json(migrated, seconds, is_active=is_active, refusal=refusal)))
     else:
         Console().print(_table(migrated, seconds, is_active=is_active))
     if refusal:
-        raise Conflict(refusal)
+        raise AlreadyReported from Conflict(refusal)
 
 
-def _activate(database: Database, migrated: Migrated, options: MigrationOptions) -> str | None:
+def _activate(database: Database, migrated: Migrated, options: MigrateOptions) -> str | None:
     """Change to the encoder, or say why not."""
     compared = migrated.comparison
     if compared and compared.is_worse and not options.force:
@@ -77,14 +87,10 @@ def _activate(database: Database, migrated: Migrated, options: MigrationOptions)
         )
     try:
         with database.write() as session:
-            activate_encoder(session, migrated.encoder.id, _now(), force=options.force)
+            activate_encoder(session, migrated.encoder.id, utc_now(), force=options.force)
     except Conflict as error:
         return str(error)
     return None
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _as_json(

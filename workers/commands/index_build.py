@@ -1,11 +1,9 @@
 """`marketlens index build`."""
 
 import json
-from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from time import monotonic
-from typing import Any
+from typing import Annotated, Any
 from uuid import uuid4
 
 import typer
@@ -13,61 +11,73 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
+from command_line.ending import AlreadyReported
+from command_line.opened import database_of
+from command_line.options import Inline, JsonReport, command_of
 from db import jobs
 from db.session import Database
 from db.tables import Job
 from db.vectors.encoders import encoder_named
-from models.domain.errors import Conflict, RecallTooLow
+from models.domain.clock import utc_now
+from models.domain.errors import Conflict, ExitCode, MarketlensError, RecallTooLow
 from models.domain.job_payloads import ReindexPayload
 from models.domain.types import JobStatus
 from progress import Bars
 from settings import Settings
 from workers.commands.index_tables import facts
 from workers.commands.job_executor import job_executor
+from workers.commands.shared import OfEncoder, RecallTarget
 from workers.generations.request import accept_reindex
 from workers.queue.executors import JobExecutor
 from workers.queue.messages import Queue
 
-INTERRUPTED = 130
-"""What a shell calls a command that Ctrl-C ended."""
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BuildOptions:
-    """The options of the command; see its help."""
+    """The options of the command."""
 
-    factory: str | None
-    recall_target: float | None
-    encoder: str | None
-    here: bool
+    factory: Annotated[
+        str | None, typer.Option(help="A FAISS factory string, instead of what `plan` says.")
+    ] = None
+    recall_target: RecallTarget = None
+    encoder: OfEncoder = None
+    inline: Inline = False
+    here: Annotated[
+        bool, typer.Option("--here", hidden=True, help="What --inline was called before.")
+    ] = False
+    json_report: JsonReport = False
 
 
-def run_build(settings: Settings, options: BuildOptions, *, json_report: bool) -> None:
-    """Have a generation built, and tell how it came out.
+@command_of(BuildOptions)
+def build(options: BuildOptions) -> ExitCode:
+    """Build the next generation and search with it, unless it finds too little.
 
-    Raises ReindexRunning while another build is open, RecallTooLow if it was refused, and Conflict
-    if it failed.
+    Searches go on meanwhile. One build at a time; Ctrl-C leaves it to its worker.
     """
+    if options.here:
+        typer.echo("--here is now called --inline.", err=True)
+    settings, inline = Settings(), options.inline or options.here
     started = monotonic()
-    with ExitStack() as stack:
-        bars = stack.enter_context(Bars(Console(stderr=True)))
-        database = stack.enter_context(closing(Database(settings.sqlalchemy_url)))
-        executor = stack.enter_context(
-            job_executor(database, settings, bars.say, inline=options.here)
-        )
+    with (
+        Bars() as bars,
+        database_of(settings) as database,
+        job_executor(database, settings, bars.say, inline=inline) as executor,
+    ):
         job = _accept(database, options)
         executor.submit([job])
         try:
             job = _until_ended(database, executor, job, bars)
         except KeyboardInterrupt:
-            bars.say(_interrupted(database, job, here=options.here))
-            raise typer.Exit(INTERRUPTED) from None
+            bars.say(_interrupted(database, job, inline=inline))
+            return ExitCode.INTERRUPTED
     seconds = monotonic() - started
-    if json_report:
+    if options.json_report:
         typer.echo(json.dumps(_as_json(job, seconds)))
     elif job.result is not None:
         Console().print(_table(job.result, seconds))
-    _refuse_failed(job)
+    if job.status is not JobStatus.SUCCEEDED:
+        raise AlreadyReported from _refusal(job)
+    return ExitCode.DONE
 
 
 def _accept(database: Database, options: BuildOptions) -> Job:
@@ -79,7 +89,7 @@ def _accept(database: Database, options: BuildOptions) -> Job:
     payload = ReindexPayload(
         encoder_id=encoder_id, factory=options.factory, recall_target=options.recall_target
     )
-    return accept_reindex(database, job_id=uuid4(), now=_now(), payload=payload)
+    return accept_reindex(database, job_id=uuid4(), now=utc_now(), payload=payload)
 
 
 def _until_ended(database: Database, executor: JobExecutor, job: Job, bars: Bars) -> Job:
@@ -91,21 +101,19 @@ def _until_ended(database: Database, executor: JobExecutor, job: Job, bars: Bars
     return job
 
 
-def _interrupted(database: Database, job: Job, *, here: bool) -> str:
-    if not here:
+def _interrupted(database: Database, job: Job, *, inline: bool) -> str:
+    if not inline:
         return "The build goes on in its worker: `marketlens index list` tells how it ends."
     with database.write() as session:
-        jobs.cancel(session, job.id, _now())
+        jobs.cancel(session, job.id, utc_now())
     return "The build was stopped; searches go on as before."
 
 
-def _refuse_failed(job: Job) -> None:
-    if job.status is JobStatus.SUCCEEDED:
-        return
+def _refusal(job: Job) -> MarketlensError:
     detail = job.error_detail or f"It was {job.status}."
     if job.error_code == RecallTooLow.code:
-        raise RecallTooLow(detail)
-    raise Conflict(f"The build has not succeeded: {detail}")
+        return RecallTooLow(detail)
+    return Conflict(f"The build has not succeeded: {detail}")
 
 
 def _as_json(job: Job, seconds: float) -> dict[str, Any]:
@@ -129,7 +137,3 @@ def _table(result: dict[str, Any], seconds: float) -> Table:
         "Time": f"{seconds:.1f} s",
     }
     return facts(f"Generation {result['generation']} is live", lines)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, closing, contextmanager
-from datetime import UTC, datetime
 
 from db.session import Database
+from models.domain.clock import utc_now
 from settings import Settings
 from workers.config import worker_config
 from workers.queue.executors import InlineExecutor, JobExecutor, QueueExecutor, RunJob
@@ -25,12 +25,8 @@ def job_executor(
 
             return inline_worker(worker_config(settings, queue))
 
-        with InlineExecutor(database, open_worker, _now) as executor:
+        with InlineExecutor(database, open_worker, utc_now) as executor:
             yield executor
     else:
         with closing(JobPublisher(settings.broker_url)) as publisher:
-            yield QueueExecutor(database, publisher, _now, say)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
+            yield QueueExecutor(database, publisher, utc_now, say)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from command_line.opened import database_of, store_of
 from db.catalogue.categories import CATEGORY_SEPARATOR
 from db.catalogue.listings import recent_listings
 from db.session import Database
@@ -11,8 +12,17 @@ from db.store.photo_store import PhotoStore
 from models.cleaned_feed import PHOTO_FOLDER, ListingPhotos, has_tables, read_listing_photos
 from models.domain.errors import InvalidFeed, InvalidInput
 from models.labels import LabelledPhotos, Level, categories_at
+from settings import Settings
 
 LISTINGS_AT_ONCE: Final = 1_000
+
+
+def labelled_photos(folder: Path | None, level: Level, settings: Settings) -> LabelledPhotos:
+    """Those of a cleaned folder, or of the database. Raises what the one asked for raises."""
+    if folder is not None:
+        return labelled_in_folder(folder, level)
+    with database_of(settings) as database:
+        return labelled_in_database(database, store_of(settings), level)
 
 
 def labelled_in_database(database: Database, store: PhotoStore, level: Level) -> LabelledPhotos:

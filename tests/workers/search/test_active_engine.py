@@ -13,6 +13,7 @@ from db.consumption import consumed_lately
 from db.tables import Consumption, Encoder, Generation, Job
 from db.vectors.embeddings import embedded
 from db.vectors.encoders import activate_encoder, follow_encoder, retire_encoder
+from models.domain.clock import utc_now
 from models.domain.errors import WeightsMissing
 from models.domain.job_payloads import SearchPayload
 from models.domain.types import EncoderSpec, JobStatus, JobType
@@ -25,7 +26,7 @@ from workers.jobs.search import run_search
 from workers.queue.messages import Queue
 from workers.search import active_engine as searcher
 from workers.search.query_encoder import QueryEncoder
-from workers.tasks import answer_probe, now, run_job
+from workers.tasks import answer_probe, run_job
 
 
 def follow(worker: WorkerHarness, name: str = "other") -> tuple[ThumbnailEncoder, int]:
@@ -106,7 +107,7 @@ def test_a_machine_without_the_active_encoder_leaves_the_job_to_another(
     # However often it comes back here, it is not given up.
     for _ in range(2 * worker.runtime.config.max_attempts):
         assert job.status is JobStatus.QUEUED
-        assert job.publish_after > now()
+        assert job.publish_after > utc_now()
         run_job(worker.runtime, job.id)
         job = worker.job(job.id)
     worker.library.encoders[worker.encoder.spec] = encoder
@@ -218,7 +219,7 @@ def test_an_encoder_that_can_not_be_opened_is_tried_again_later(
             assert encoder_of(searched(worker)) == worker.encoder.spec.label
     assert tries == 1
     with worker.database.read() as session:
-        assert consumed_lately(session, now())[Queue.SEARCH] == worker.encoder.spec.label
+        assert consumed_lately(session, utc_now())[Queue.SEARCH] == worker.encoder.spec.label
     monkeypatch.setattr(searcher, "monotonic", lambda: float("inf"))
     wait_until(lambda: encoder_of(searched(worker)) == other.spec.label)
 

@@ -1,37 +1,17 @@
-"""`marketlens worker` and `marketlens relay`."""
+"""`marketlens relay`."""
 
 import logging
 import signal
-from datetime import UTC, datetime
 from threading import Event
 from types import FrameType
-from typing import Annotated
-
-import typer
 
 from db.session import Database
+from models.domain.clock import utc_now
 from settings import Settings
-from workers.config import worker_config
-from workers.queue.messages import Queue
 from workers.queue.publisher import JobPublisher
 from workers.relay import run_relay
 
-app = typer.Typer()
 
-
-@app.command()
-def worker(
-    queue: Annotated[Queue, typer.Argument(help="Which kind of job to do.")],
-    concurrency: Annotated[int, typer.Option(min=1, help="Processes, each with its model.")] = 1,
-) -> None:
-    """Do the jobs of one queue until stopped."""
-    # Imported here: torch and faiss are for the process that computes, not for every command.
-    from workers.app import Worker  # noqa: PLC0415
-
-    raise typer.Exit(Worker(worker_config(Settings(), queue, concurrency)).run())
-
-
-@app.command()
 def relay() -> None:
     """Publish accepted jobs that no worker got, until stopped."""
     settings = Settings()
@@ -49,7 +29,7 @@ def relay() -> None:
     run_relay(
         Database(settings.sqlalchemy_url),
         JobPublisher(settings.broker_url),
-        lambda: datetime.now(UTC),
+        utc_now,
         settings.max_attempts,
         stop,
         # On a server there is nothing to rebuild.
