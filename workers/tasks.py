@@ -12,7 +12,7 @@ from db import jobs
 from db.consumption import record_consumption
 from db.jobs import Claim, ClaimLost
 from models.domain.errors import MarketlensError, SetupError, Unavailable, WeightsError
-from models.domain.extras import requires_extra
+from models.domain.optional_dependencies import requires_extra
 from models.domain.types import JobType
 from models.encoders.encoder import Encoder
 from models.head import find_head

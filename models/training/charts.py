@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.domain.durable_files import atomic_file
-from models.domain.extras import requires_extra
+from models.domain.optional_dependencies import requires_extra
 from models.photos import decode
 from models.training.data.split import Examples
 

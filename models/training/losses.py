@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from models.domain.extras import requires_extra
+from models.domain.optional_dependencies import requires_extra
 from models.training.network import NetworkOutput
 from models.training.probe import class_weights
 from models.training.recipe import MetricLoss

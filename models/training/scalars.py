@@ -4,7 +4,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from models.domain.extras import requires_extra
+from models.domain.optional_dependencies import requires_extra
 
 Log = Callable[[int, Mapping[str, float]], None]
 

@@ -23,7 +23,7 @@ from db.vectors.encoders import (
     summarise_encoders,
 )
 from models.domain.errors import Conflict
-from models.domain.extras import requires_extra
+from models.domain.optional_dependencies import requires_extra
 from models.domain.types import EncoderSpec, EncoderStatus, Precision
 from models.encoders.library import EncoderLibrary
 from settings import Settings

@@ -6,7 +6,7 @@ from pathlib import Path
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.tables import Encoder
-from models.domain.extras import requires_extra
+from models.domain.optional_dependencies import requires_extra
 from workers.generations.prune import sweep_folders
 from workers.generations.publish import fetch_generation
 from workers.indexes.live import Candidate, FollowingIndex, LiveIndex
