@@ -219,7 +219,7 @@ def test_who_dies_while_filling_leaves_it_to_be_filled(
     monkeypatch.setattr(embeddings, "BATCH_ROWS", 2)
     sold = {shop.sell()[1] for _ in range(4)}
     worker = shop.worker()
-    monkeypatch.setattr(worker.index, "settle", die)
+    monkeypatch.setattr(worker.index, "flush", die)
     with pytest.raises(Died):
         shop.found_by(worker)
 
@@ -233,7 +233,7 @@ def test_what_comes_while_an_index_is_filled_is_found(
     _, one = shop.sell()
     worker = shop.worker()
     sold: list[int] = []
-    monkeypatch.setattr(worker.index, "settle", lambda: sold.append(shop.sell()[1]))
+    monkeypatch.setattr(worker.index, "flush", lambda: sold.append(shop.sell()[1]))
     shop.found_by(worker)
 
     assert shop.found_by(worker) == {one, *sold}
