@@ -1,6 +1,8 @@
 # `make help` explains every target.
 PYTHON ?= python3
 BIN := .venv/bin
+# How many processes run the tests; each computes with one thread.
+WORKERS ?= 2
 # ONCE=1 ends the demo after its search.
 ONCE ?=
 # What `make release` releases; DRY=1 changes nothing.
@@ -45,8 +47,8 @@ types: setup ## Static types, strict
 contracts: setup ## Who may import whom
 	$(BIN)/lint-imports
 
-pytest: setup ## All tests
-	$(BIN)/pytest
+pytest: setup ## All tests, in WORKERS=2 processes, and how much of the code they reach
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder --cov
 
 format: setup ## Format the code and mend what the linter can mend
 	$(BIN)/ruff format .

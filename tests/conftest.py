@@ -1,11 +1,12 @@
 """Fixtures for all tests. Servers are real; each test has a database of its own."""
 
+import os
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import Engine, create_engine, text
 
 from db.migrate import upgrade
 from db.session import Database, database_url
@@ -17,36 +18,55 @@ from tests.support.redis import redis_server
 NUMBERS = count(1)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say which tests run on one worker when several run tests in parallel.
+
+    The tests of a file do, because they share what its fixtures made; and all that start the
+    product's processes do, because those need ports and cores: they come first, as they take
+    longest.
+    """
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            machine = item.get_closest_marker("e2e")
+            group = "machine" if machine else item.path.relative_to(item.config.rootpath)
+            item.add_marker(pytest.mark.xdist_group(str(group)))
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
 
 
 @pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
+def postgres() -> Iterator[Engine]:
     """A running PostgreSQL, with a migrated database to copy."""
     with postgres_server() as url:
         maintenance = create_engine(database_url(url), isolation_level="AUTOCOMMIT")
         with maintenance.connect() as connection:
             connection.execute(text("CREATE DATABASE template"))
         upgrade(url.replace("/postgres?", "/template?"))
-        yield url
+        yield maintenance
         maintenance.dispose()
 
 
 @pytest.fixture
-def new_postgres_url(postgres_url: str) -> Callable[[], str]:
-    """Makes a fresh, migrated PostgreSQL database."""
+def new_postgres_url(postgres: Engine) -> Iterator[Callable[[], str]]:
+    """Makes fresh, migrated PostgreSQL databases, which are dropped after the test."""
+    names = []
 
     def make() -> str:
-        name = f"test{next(NUMBERS)}"
-        maintenance = create_engine(database_url(postgres_url), isolation_level="AUTOCOMMIT")
-        with maintenance.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {name} TEMPLATE template"))
-        maintenance.dispose()
-        return postgres_url.replace("/postgres?", f"/{name}?")
+        names.append(f"test{next(NUMBERS)}")
+        with postgres.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {names[-1]} TEMPLATE template"))
+        return postgres.url.set(drivername="postgresql", database=names[-1]).render_as_string()
 
-    return make
+    yield make
+    with postgres.connect() as connection:
+        for name in names:
+            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from db.store.photo_store import PhotoStore
 from models.domain.types import Scope
 from models.photos import decode, standardise
 from tests.support.answering import Answerer
-from tests.support.http import MakeClient, assert_problem, shape, submit_photo
+from tests.support.http import UNKNOWN_ID, MakeClient, assert_problem, shape, submit_photo
 from tests.support.pictures import jpeg
 from tests.support.redis import empty, take_all
 from workers.queue.messages import Queue
@@ -98,7 +98,7 @@ def test_each_kind_is_read_at_its_own_place(client: TestClient, kind: str) -> No
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", [str(uuid4()), "no-id", "%00"])
+@pytest.mark.parametrize("name", [UNKNOWN_ID, "no-id", "%00"])
 def test_unknown(client: TestClient, kind: str, name: str) -> None:
     assert_problem(client.get(f"/v1/{kind}s/{name}"), 404, "not_found")
     assert_problem(client.delete(f"/v1/{kind}s/{name}"), 404, "not_found")

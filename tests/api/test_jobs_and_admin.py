@@ -2,18 +2,17 @@
 
 import re
 from collections.abc import Callable
-from uuid import uuid4
 
 import pytest
 from fastapi.testclient import TestClient
 
 from models.domain.types import Scope
-from tests.support.http import MakeClient, assert_problem, submit_photo
+from tests.support.http import UNKNOWN_ID, MakeClient, assert_problem, submit_photo
 
 Key = Callable[..., dict[str, str]]
 
 
-@pytest.mark.parametrize("name", [str(uuid4()), "no-id"])
+@pytest.mark.parametrize("name", [UNKNOWN_ID, "no-id"])
 def test_unknown_job(client: TestClient, name: str) -> None:
     assert_problem(client.get(f"/v1/jobs/{name}"), 404, "not_found")
     assert_problem(client.post(f"/v1/jobs/{name}:cancel"), 404, "not_found")

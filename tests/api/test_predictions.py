@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from tests.support.answering import Answerer
-from tests.support.http import KETTLE, assert_problem, listing_form, shape, submit_photo
+from tests.support.http import KETTLE, UNKNOWN_ID, assert_problem, listing_form, shape, submit_photo
 from tests.support.pictures import jpeg
 
 
@@ -78,8 +78,8 @@ def test_bad_tops(client: TestClient, top: str) -> None:
     [
         "{}",
         '{"listing_id": "no"}',
-        f'{{"listing_id": "{uuid4()}", "top": 0}}',
-        f'{{"listing_id": "{uuid4()}", "limit": 5}}',
+        f'{{"listing_id": "{UNKNOWN_ID}", "top": 0}}',
+        f'{{"listing_id": "{UNKNOWN_ID}", "limit": 5}}',
     ],
 )
 def test_bad_json(client: TestClient, body: str) -> None:

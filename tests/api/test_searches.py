@@ -17,7 +17,7 @@ from models.domain.job_payloads import EmbedPayload
 from models.domain.types import JobStatus
 from models.photos import StandardPhoto, standardise
 from tests.support.clock import Clock
-from tests.support.http import MakeClient, assert_problem, submit_photo
+from tests.support.http import UNKNOWN_ID, MakeClient, assert_problem, submit_photo
 from tests.support.pictures import jpeg
 
 
@@ -69,8 +69,8 @@ def test_bad_limits(client: TestClient, limit: str) -> None:
     [
         "{}",
         '{"listing_id": "no"}',
-        f'{{"listing_id": "{uuid4()}", "limit": 101}}',
-        f'{{"listing_id": "{uuid4()}", "limt": 5}}',
+        f'{{"listing_id": "{UNKNOWN_ID}", "limit": 101}}',
+        f'{{"listing_id": "{UNKNOWN_ID}", "limt": 5}}',
     ],
 )
 def test_bad_json(client: TestClient, body: str) -> None:
@@ -104,7 +104,7 @@ def test_unknown_listing(client: TestClient) -> None:
     assert_problem(response, 404, "not_found")
 
 
-@pytest.mark.parametrize("name", [str(uuid4()), "no-id", "%00", "a" * 5000])
+@pytest.mark.parametrize("name", [UNKNOWN_ID, "no-id", "%00", "a" * 5000])
 def test_unknown_search(client: TestClient, name: str) -> None:
     assert_problem(client.get(f"/v1/searches/{name}"), 404, "not_found")
     assert_problem(client.delete(f"/v1/searches/{name}"), 404, "not_found")

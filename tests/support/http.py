@@ -11,6 +11,9 @@ from tests.support.pictures import jpeg
 
 MakeClient = Callable[..., TestClient]
 
+# Fixed: workers that run tests in parallel must agree on the parameters of tests.
+UNKNOWN_ID = "6fa459ea-ee8a-4ca4-894e-db77e160355e"
+
 KETTLE = {
     "title": "  Red kettle ☕ ",
     "description": "Boils.",

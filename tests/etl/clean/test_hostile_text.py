@@ -21,6 +21,9 @@ AT_MOST = 100
 # as itself. Even plain copying takes hundreds of times longer, squared, than this allows.
 SHORTEST_S = 1e-4
 
+# What measures coverage would be measured with it.
+pytestmark = pytest.mark.no_cover
+
 # fmt: off
 PIECES = [
     " ", "| ", "|", ",", ", ", "/", " / ", ".", "'", "1", "1,", ",111", "0.", "7e7", "-", "£",
