@@ -78,34 +78,34 @@ COMMANDS: Final[Table] = {
         "The encoders, and which one searches are made with.",
         {
             "register": At(
-                "workers.commands.encoder_register:register",
+                "workers.commands.encoder.register:register",
                 "Make an encoder known, and keep its files among the models. Nothing is embedded "
                 "yet.",
             ),
             "list": At(
-                "workers.commands.encoder_list:list_encoders",
+                "workers.commands.encoder.list:list_encoders",
                 "Every encoder that is known or can be opened here, and how much it has embedded.",
             ),
             "activate": At(
-                "workers.commands.encoder_switch:activate",
+                "workers.commands.encoder.switch:activate",
                 "Search with an encoder that is up to date, from the next search on.",
             ),
             "rollback": At(
-                "workers.commands.encoder_switch:rollback",
+                "workers.commands.encoder.switch:rollback",
                 "Search with the encoder that was active before: it has been kept up to date "
                 "since.",
             ),
             "retire": At(
-                "workers.commands.encoder_retire:retire",
+                "workers.commands.encoder.retire:retire",
                 "Keep an encoder up to date no more, and remove its indexes. Its vectors stay.",
             ),
             "migrate": At(
-                "workers.commands.encoder_migrate:migrate",
+                "workers.commands.encoder.migrate:migrate",
                 "Change to another encoder while searches go on: embed, index, compare, then "
                 "activate.",
             ),
             "export": At(
-                "workers.commands.encoder_export:export",
+                "workers.commands.encoder.export:export",
                 "Make a faster network of an encoder's, and compare the two; a worse one is "
                 "refused.",
                 extra="train",
@@ -116,36 +116,36 @@ COMMANDS: Final[Table] = {
         "The generations of the index, and which one searches are made with.",
         {
             "build": At(
-                "workers.commands.index_build:build",
+                "workers.commands.index.build:build",
                 "Build the next generation and search with it, unless it finds too little.",
             ),
             "list": At(
-                "workers.commands.index_list:list_generations",
+                "workers.commands.index.list:list_generations",
                 "Generations, newest first: how they were measured, and where their files are.",
             ),
             "show": At(
-                "workers.commands.index_list:show",
+                "workers.commands.index.list:show",
                 "All that is known of one generation, and why it is built as it is.",
             ),
             "evaluate": At(
-                "workers.commands.index_evaluate:evaluate",
+                "workers.commands.index.evaluate:evaluate",
                 "Measure what searches find now, with every change since the generation was built.",
             ),
             "activate": At(
-                "workers.commands.index_switch:activate",
+                "workers.commands.index.switch:activate",
                 "Search with a generation that is kept, from the next search on.",
             ),
             "rollback": At(
-                "workers.commands.index_switch:rollback",
+                "workers.commands.index.switch:rollback",
                 "Search with the generation that was live before.",
             ),
             "prune": At(
-                "workers.commands.index_prune:prune",
+                "workers.commands.index.prune:prune",
                 "Remove old generations, and what killed builds left. What is in use goes the "
                 "next time.",
             ),
             "plan": At(
-                "workers.commands.index_plan:plan",
+                "workers.commands.index.plan:plan",
                 "Tell which index a catalogue of some size would get, and why. Needs no database.",
             ),
         },

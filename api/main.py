@@ -15,7 +15,6 @@ from api.admin import routes as admin
 from api.auth import is_loopback
 from api.deps import Resources
 from api.embeddings import routes as embeddings
-from api.errors import handle_errors
 from api.health import routes as health
 from api.jobs import routes as jobs
 from api.listings import routes as listings
@@ -25,6 +24,7 @@ from api.middleware.security_headers import SecurityHeaders
 from api.openapi import describe_problems
 from api.photos import routes as photos
 from api.predictions import routes as predictions
+from api.problems import handle_errors
 from api.searches import routes as searches
 from db.session import Database
 from db.store.photo_store import PhotoStore

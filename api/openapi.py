@@ -7,8 +7,8 @@ from typing import Any, Final
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from api.errors import responses
 from api.forms import JSON_BODY, MULTIPART, PHOTO_PART
+from api.problems import responses
 from api.schemas import Problem
 from models.domain.types import JobStatus, JobType
 

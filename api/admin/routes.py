@@ -15,10 +15,10 @@ from api.admin.service import (
 )
 from api.auth import needs
 from api.deps import ResourcesDep
-from api.errors import responses
 from api.jobs.responses import accepted_job
 from api.jobs.schemas import DuplicatesJob, JobOut, ReindexJob
 from api.openapi import KEY_REFUSED
+from api.problems import responses
 from models.domain.types import Scope
 
 GenerationId = Annotated[int, Path(ge=1, le=2**31 - 1)]

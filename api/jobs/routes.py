@@ -6,11 +6,11 @@ from fastapi import APIRouter, Depends
 
 from api.auth import Credentials, needs
 from api.deps import JobId, ResourcesDep
-from api.errors import responses
 from api.jobs.responses import JOBS_PATH
 from api.jobs.schemas import JobOut, JobPage, job_out
 from api.jobs.service import cancel_job, list_jobs, read_job, retry_job
 from api.pagination import PageCursor, PageSize, next_cursor
+from api.problems import responses
 from models.domain.types import Scope
 
 router = APIRouter(prefix=JOBS_PATH, tags=["jobs"], dependencies=[Depends(needs(Scope.WRITE))])

@@ -8,13 +8,13 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from api.auth import needs
 from api.deps import ListingId, Resources, ResourcesDep
-from api.errors import responses
 from api.jobs.responses import accepted_job
 from api.jobs.schemas import BatchJob, JobOut
 from api.listings import forms, service
 from api.listings.schemas import BatchRowIn, ListingAccepted, ListingIn, ListingOut, ListingPage
 from api.openapi import BODY_REFUSED, PHOTO, described_form
 from api.pagination import PageCursor, PageSize, next_cursor
+from api.problems import responses
 from models.domain.types import Scope
 
 router = APIRouter(prefix="/v1", tags=["listings"])

@@ -2,7 +2,7 @@
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import problem_of
+from api.problems import problem_of
 from models.domain.errors import TooLarge
 
 # Multipart boundaries, part headers and small fields beside a photo.

@@ -6,7 +6,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.auth import is_loopback
-from api.errors import problem_of
+from api.problems import problem_of
 from models.domain.errors import Forbidden
 
 

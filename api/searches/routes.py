@@ -7,7 +7,6 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from api.auth import needs
 from api.deps import ResourcesDep, SearchId
-from api.errors import responses
 from api.forms import PHOTO_PART
 from api.jobs.responses import Prefer, awaited_job, current_job
 from api.jobs.schemas import JobOut, SearchJob, job_out
@@ -21,6 +20,7 @@ from api.openapi import (
     described_answer,
     described_body,
 )
+from api.problems import responses
 from api.searches.forms import NEGATIVE_PART, read_search
 from api.searches.schemas import MAX_EXAMPLES, SearchForm, SearchIn
 from api.searches.service import accept_search

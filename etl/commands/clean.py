@@ -13,8 +13,8 @@ import typer
 
 from command_line.options import DryRun, JsonReport, command_of
 from db.store.photo_store import PhotoStore
+from etl.commands.intake import Source, local_feed, tell, used_alone
 from etl.commands.peak_memory import PeakMemory
-from etl.commands.shared import Source, local_feed, tell, used_alone
 from etl.load.cleaned_feed import CleanedFolder, CleanedWriter
 from etl.load.pipeline import Stage
 from etl.load.pipeline import seed as clean_feed

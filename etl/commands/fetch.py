@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from command_line.options import DryRun, JsonReport, command_of
+from etl.commands.intake import Source
 from etl.commands.peak_memory import PeakMemory
-from etl.commands.shared import Source
 from etl.fetch.transfer import fetch as fetch_feed
 from models.domain.urls import redact
 from progress import Bars

@@ -16,8 +16,8 @@ from command_line.opened import database_exists, database_of, library_of, store_
 from command_line.options import DryRun, Inline, JsonReport, command_of, force_option
 from db.migrate import upgrade
 from db.session import Database
+from etl.commands.intake import Source, local_feed, named, tell, used_alone
 from etl.commands.peak_memory import PeakMemory
-from etl.commands.shared import Source, local_feed, named, tell, used_alone
 from etl.load.follow_up import Outcome, embed_and_index
 from etl.load.geocode import Gazetteer, Geocoder
 from etl.load.loader import Loaded, Loader, Rehearsal, Rules

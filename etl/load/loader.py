@@ -25,7 +25,7 @@ from db.catalogue.listings import (
 )
 from db.session import Database
 from db.tables import Job
-from etl.load.prune import count_gone, prune
+from etl.load.delisting import count_gone, prune
 from etl.load.sink import IsListed
 from etl.photos.prepare import PreparedPhoto
 from workers.queue.embed_jobs import EmbedJobs

@@ -1,4 +1,4 @@
-"""The one exception tree. It knows no HTTP: `api.errors` maps each class to a status once.
+"""The one exception tree. It knows no HTTP: `api.problems` maps each class to a status once.
 
 MarketlensError
 ├── InvalidInput            what was given can't be used

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.index.vectors import cosines
+from models.index.unit_vectors import cosines
 
 FIRST_CAPACITY = 64
 

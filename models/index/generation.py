@@ -18,7 +18,7 @@ from models.index.faiss_index import nearest, open_mapped, stored_rows
 from models.index.manifest import IDS_FILE, INDEX_FILE, MANIFEST_FILE, ROWS_FILE, Manifest
 from models.index.plan import plan_of
 from models.index.rows import Rows, map_rows
-from models.index.vectors import UNIT_TOLERANCE, cosines
+from models.index.unit_vectors import UNIT_TOLERANCE, cosines
 from models.vectors import HALF_PRECISION
 
 RECALL_DEPTH = 10

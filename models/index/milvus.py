@@ -21,7 +21,7 @@ from models.index.milvus_schema import (
     position_of,
 )
 from models.index.photo_index import DEFAULT_MATCHES
-from models.index.vectors import as_query, as_rows, cosines
+from models.index.unit_vectors import as_query, as_rows, cosines
 from models.vectors import as_stored
 
 SCHEMES: Final = ("http", "https", "tcp")

@@ -14,7 +14,7 @@ from models.index.faiss_index import nearest
 from models.index.generation import RECALL_DEPTH, Searchable
 from models.index.plan import IndexPlan
 from models.index.rows import Rows
-from models.index.vectors import cosines
+from models.index.unit_vectors import cosines
 
 MAX_QUERIES = 512
 # float32 sums of a few thousand products differ by about this much with the order of summation.

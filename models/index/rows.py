@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from models.domain.durable_files import new_file
 from models.domain.errors import InvalidInput
-from models.index.vectors import as_rows
+from models.index.unit_vectors import as_rows
 from models.vectors import STORED_DTYPE, from_stored, to_stored
 
 BLOCK_BYTES = 32 * 2**20

@@ -14,7 +14,7 @@ from models.index.generation import NO_ROWS, ROWS_AT_ONCE, Best, Generation
 from models.index.manifest import Manifest
 from models.index.photo_index import DEFAULT_MATCHES
 from models.index.tombstones import Tombstones
-from models.index.vectors import as_query, as_rows, cosines
+from models.index.unit_vectors import as_query, as_rows, cosines
 from models.vectors import as_stored
 
 

@@ -22,9 +22,9 @@ from workers.commands.job_executor import job_executor
 from workers.generations.request import accept_reindex
 from workers.queue.embed_jobs import EmbedJobs
 from workers.queue.executors import JobExecutor
-from workers.reconcile.compare import Machine, Repairs
-from workers.reconcile.compare import reconcile as compare
 from workers.reconcile.findings import EXPLANATIONS, Kind, Reconciliation, as_json
+from workers.reconcile.reconciliation import Machine, Repairs
+from workers.reconcile.reconciliation import reconcile as compare
 
 # A database that knows less of its store than this is more likely to be the wrong one.
 USUAL_SHARE = 0.5

@@ -43,7 +43,7 @@ class Indexes:
         if self.url is None:
             raise SetupError("No server keeps the index: MARKETLENS_INDEX_URL is not set.")
         with requires_extra("milvus"):
-            from workers.indexes.shared import open_shared  # noqa: PLC0415 - an optional dependency
+            from workers.indexes.shared_index import open_shared  # noqa: PLC0415 - an optional dependency
         return open_shared(self.url, encoder.spec, self.database, encoder.id)
 
     def _fetch(self, wanted: Candidate) -> None:

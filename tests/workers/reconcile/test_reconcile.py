@@ -53,7 +53,6 @@ from workers.config import IndexSettings
 from workers.generations.publish import publish_generation, published_generations
 from workers.jobs.heartbeat import Heartbeat
 from workers.jobs.reindex import run_reindex
-from workers.reconcile.compare import Machine, Repairs, reconcile
 from workers.reconcile.findings import (
     EXPLANATIONS,
     GOOD_TO_KNOW,
@@ -62,6 +61,7 @@ from workers.reconcile.findings import (
     Reconciliation,
     as_json,
 )
+from workers.reconcile.reconciliation import Machine, Repairs, reconcile
 
 ENCODER = EncoderSpec(name="hog", dimension=4, fingerprint="a" * 64)
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from etl.fetch.urls import feed_name, is_archive, split_url
+from etl.fetch.source_url import feed_name, is_archive, split_url
 from models.domain.errors import InvalidFeed
 from models.domain.urls import is_url, redact
 

@@ -13,8 +13,8 @@ import typer
 from filelock import FileLock, Timeout
 from rich.console import Console
 
+from etl.fetch.source_url import feed_name, is_archive
 from etl.fetch.transfer import fetch
-from etl.fetch.urls import feed_name, is_archive
 from etl.report import Cost, IntakeReport, reasons, summary
 from models.domain.errors import Conflict, ExitCode, InvalidFeed
 from models.domain.urls import is_url

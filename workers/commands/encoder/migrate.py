@@ -20,8 +20,8 @@ from models.domain.errors import Conflict
 from models.evaluation.intervals import Estimate
 from progress import Bars
 from settings import Settings
+from workers.commands.arguments import EncoderReference
 from workers.commands.job_executor import job_executor
-from workers.commands.shared import EncoderReference
 from workers.encoders.comparison import Comparison
 from workers.encoders.install import install_encoder
 from workers.encoders.migration import Migrated, Migration

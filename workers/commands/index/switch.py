@@ -12,7 +12,7 @@ from db.vectors import generations
 from models.domain.clock import utc_now
 from models.domain.errors import Conflict
 from settings import Settings
-from workers.commands.shared import GenerationId, OfEncoder, encoder_of_index
+from workers.commands.arguments import GenerationId, OfEncoder, encoder_of_index
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,10 +33,9 @@ pytest.importorskip("pymilvus", reason="needs marketlens[milvus]")
 
 from models.index.milvus import MilvusIndex
 from tests.support.milvus import milvus_server
-from workers.indexes import shared as shared_index
-from workers.indexes import writer_lock as turns
+from workers.indexes import shared_index
 from workers.indexes.following import Repaired
-from workers.indexes.shared import SharedIndex, open_shared, repair
+from workers.indexes.shared_index import SharedIndex, open_shared, repair
 from workers.indexes.writer_lock import writer_lock
 from workers.jobs.repair_index import run_repair
 
@@ -364,7 +363,7 @@ def test_what_comes_back_while_an_index_is_repaired_stays(
 
 
 def test_a_turn_is_not_waited_for_for_ever(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "MAX_WAIT_S", 0.05)
+    monkeypatch.setattr("workers.indexes.writer_lock.MAX_WAIT_S", 0.05)
     with writer_lock(shop.database, 1):
         with pytest.raises(Unavailable), writer_lock(shop.database, 1):
             pass

@@ -11,7 +11,7 @@ from db.vectors.encoders import activate_encoder, encoder_named, previous_encode
 from models.domain.clock import utc_now
 from models.domain.errors import Conflict
 from settings import Settings
-from workers.commands.shared import RegisteredEncoder
+from workers.commands.arguments import RegisteredEncoder
 
 Force = Annotated[bool, force_option("Even if photos or an index are lacking.")]
 

@@ -13,13 +13,13 @@ from db import jobs
 from db.vectors import generations
 from db.vectors.encoders import all_encoders, get_encoder
 from settings import Settings
-from workers.commands.index_tables import (
+from workers.commands.arguments import GenerationId
+from workers.commands.index.tables import (
     generation_details,
     generation_row,
     generation_table,
     generations_table,
 )
-from workers.commands.shared import GenerationId
 from workers.generations.publish import published_generations
 
 

@@ -8,7 +8,7 @@ from command_line.opened import database_of, store_of
 from command_line.options import command_of
 from db.vectors.encoders import encoder_named, retire_encoder
 from settings import Settings
-from workers.commands.shared import RegisteredEncoder
+from workers.commands.arguments import RegisteredEncoder
 from workers.generations.prune import prune
 
 

@@ -11,8 +11,8 @@ from rich.filesize import decimal
 from command_line.options import JsonReport, command_of
 from models.index.plan import default_memory_bytes, plan_index
 from settings import Settings
-from workers.commands.index_tables import facts
-from workers.commands.shared import RecallTarget
+from workers.commands.arguments import RecallTarget
+from workers.commands.index.tables import facts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

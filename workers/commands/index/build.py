@@ -24,9 +24,9 @@ from models.domain.job_payloads import ReindexPayload
 from models.domain.types import JobStatus
 from progress import Bars
 from settings import Settings
-from workers.commands.index_tables import facts
+from workers.commands.arguments import OfEncoder, RecallTarget
+from workers.commands.index.tables import facts
 from workers.commands.job_executor import job_executor
-from workers.commands.shared import OfEncoder, RecallTarget
 from workers.generations.request import accept_reindex
 from workers.queue.executors import JobExecutor
 from workers.queue.messages import Queue

@@ -19,8 +19,8 @@ from models.index.faiss_index import set_threads
 from models.index.generation import open_generation
 from progress import Bars
 from settings import Settings
-from workers.commands.index_tables import facts
-from workers.commands.shared import encoder_of_index
+from workers.commands.arguments import encoder_of_index
+from workers.commands.index.tables import facts
 from workers.generations.publish import fetch_generation
 from workers.indexes.check import IndexCheck, check_index
 

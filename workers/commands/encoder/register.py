@@ -9,7 +9,7 @@ from command_line.options import command_of
 from db.vectors.encoders import register_encoder
 from models.domain.clock import utc_now
 from settings import Settings
-from workers.commands.shared import EncoderReference
+from workers.commands.arguments import EncoderReference
 from workers.encoders.install import install_encoder
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-import etl.load.prune
+import etl.load.delisting
 from db.catalogue.listing_photos import photo_hashes
 from db.catalogue.listings import (
     ListingData,
@@ -42,7 +42,7 @@ def test_listings_that_the_feed_lists_no_more_are_taken_out(
     run_seed: RunSeed,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(etl.load.prune, "LISTINGS_AT_ONCE", 2)
+    monkeypatch.setattr(etl.load.delisting, "LISTINGS_AT_ONCE", 2)
     folder = simple_feed(tmp_path / "feed", 5, photos_each=0)
     run_seed(folder, any_database)
     keep(folder, product_row(1), product_row(3), product_row(5))
