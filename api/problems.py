@@ -40,6 +40,7 @@ STATUS_OF: dict[type[errors.MarketlensError], HTTPStatus] = {
     errors.GenerationError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.GenerationCorrupt: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.RecallTooLow: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.UnreadableRecord: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.SetupError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 

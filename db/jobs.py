@@ -52,7 +52,7 @@ class Claim:
 
     @property
     def payload(self) -> JobPayload:
-        """What is to be done. Raises InvalidInput where another release asked for it."""
+        """What is to be done. Raises UnreadableRecord where another release asked for it."""
         return parse_payload(self.type, self.stored_payload)
 
 
@@ -380,7 +380,7 @@ def get(session: Session, job_id: UUID) -> Job:
 def result_of(job: Job) -> JobResult | None:
     """What came of the job, if it has a result.
 
-    Raises InvalidInput where another release stored what this one can't read.
+    Raises UnreadableRecord where another release stored what this one can't read.
     """
     return None if job.result is None else parse_result(job.type, job.result)
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 import httpx2
+from pydantic import SecretStr
 
 from command_line.opened import database_of, library_of
 from db.consumption import forget_consumption
@@ -95,9 +96,14 @@ def machine_up(
 
 def child_environment(settings: Settings) -> dict[str, str]:
     """This process' environment, with every setting that was not left at its default."""
-    decided = settings.model_dump(mode="json", exclude_unset=True, exclude_none=True)
-    named = {f"MARKETLENS_{name.upper()}": str(value) for name, value in decided.items()}
+    decided = settings.model_dump(exclude_unset=True, exclude_none=True)
+    named = {f"MARKETLENS_{name.upper()}": _in_clear(value) for name, value in decided.items()}
     return {**os.environ, **named}
+
+
+def _in_clear(value: object) -> str:
+    # A secret's own text is asterisks.
+    return str(value.get_secret_value() if isinstance(value, SecretStr) else value)
 
 
 def _prepare_database(settings: Settings, say: Say, choose: ChooseEncoder) -> None:

@@ -1,13 +1,15 @@
 """Jobs as shown, each type with its own result. Names and shapes are the HTTP contract."""
 
+import logging
 from datetime import datetime
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter
+from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, ValidationError
 
 from api.schemas import PhotoOut
 from db.tables import Job
+from models.domain.errors import UnreadableRecord
 from models.domain.job_results import (
     BatchResult,
     BuiltIndex,
@@ -23,6 +25,10 @@ from models.domain.job_results import (
     SearchResult,
 )
 from models.domain.types import JobStatus, JobType
+
+log = logging.getLogger(__name__)
+
+UNREADABLE: Final = "The result was stored by another release, and can't be read by this one."
 
 
 def _with_url(photo: object) -> object:
@@ -163,24 +169,28 @@ _JOB_OUT: Final[TypeAdapter[JobOut]] = TypeAdapter(JobOut)
 
 
 def job_out(job: Job) -> JobOut:
-    """The job as it is now."""
+    """The job as it is now. A result that this release can't read is shown as an error."""
     error = None
     if job.error_code is not None:
         error = JobError(code=job.error_code, detail=job.error_detail or "")
-    return _JOB_OUT.validate_python(
-        {
-            "id": job.id,
-            "type": job.type,
-            "status": job.status,
-            "progress": Progress(total=job.total, done=job.done, failed=job.failed),
-            "attempt": job.attempt,
-            "created_at": job.created_at,
-            "started_at": job.started_at,
-            "finished_at": job.finished_at,
-            "error": error,
-            "result": job.result,
-        }
-    )
+    shown = {
+        "id": job.id,
+        "type": job.type,
+        "status": job.status,
+        "progress": Progress(total=job.total, done=job.done, failed=job.failed),
+        "attempt": job.attempt,
+        "created_at": job.created_at,
+        "started_at": job.started_at,
+        "finished_at": job.finished_at,
+        "error": error,
+        "result": job.result,
+    }
+    try:
+        return _JOB_OUT.validate_python(shown)
+    except ValidationError:
+        log.exception("job %s: its result can't be read by this release", job.id)
+        unreadable = JobError(code=UnreadableRecord.code, detail=UNREADABLE)
+        return _JOB_OUT.validate_python({**shown, "error": unreadable, "result": None})
 
 
 class JobPage(BaseModel):

@@ -23,6 +23,7 @@ MarketlensError
 ├── GenerationError         an index generation
 │   ├── GenerationCorrupt   its files are not what its manifest says
 │   └── RecallTooLow        measured under its target
+├── UnreadableRecord        a stored record, written by a release that this one can't read
 └── SetupError              the machine or its settings lack something
 """
 
@@ -166,6 +167,12 @@ class RecallTooLow(GenerationError):
     """A generation was measured under its recall target."""
 
     code = "recall_too_low"
+
+
+class UnreadableRecord(MarketlensError):
+    """A stored record was written by another release, in a form that this one can't read."""
+
+    code = "unreadable_record"
 
 
 class SetupError(MarketlensError):

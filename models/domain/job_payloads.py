@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from models.domain.errors import InvalidInput
+from models.domain.errors import UnreadableRecord
 from models.domain.filters import ListingFilter
 from models.domain.regions import Region
 from models.domain.types import JobType
@@ -186,10 +186,10 @@ PAYLOAD_TYPES: Final[dict[JobType, type[JobPayload]]] = {
 
 
 def parse_payload(job_type: JobType, stored: StoredJson) -> JobPayload:
-    """The payload of a job of this type. Raises InvalidInput for what no release has stored."""
+    """The payload of a job of this type. Raises UnreadableRecord for what no release has stored."""
     try:
         return PAYLOAD_TYPES[job_type].model_validate(stored)
     except ValidationError as error:
-        raise InvalidInput(
+        raise UnreadableRecord(
             f"This release can't read what the {job_type} job asks for: it was accepted by another."
         ) from error

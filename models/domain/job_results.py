@@ -10,7 +10,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 
-from models.domain.errors import InvalidInput
+from models.domain.errors import UnreadableRecord
 from models.domain.job_payloads import Sha256, StoredJson
 from models.domain.types import JobType, ListingStatus, Relation
 
@@ -241,8 +241,10 @@ _ADAPTERS: Final[dict[JobType, TypeAdapter[JobResult]]] = {
 
 
 def parse_result(job_type: JobType, stored: StoredJson) -> JobResult:
-    """The result of a job of this type. Raises InvalidInput for what no release has stored."""
+    """The result of a job of this type. Raises UnreadableRecord for what no release has stored."""
     try:
         return _ADAPTERS[job_type].validate_python(stored)
     except ValidationError as error:
-        raise InvalidInput(f"This release can't read the result of the {job_type} job.") from error
+        raise UnreadableRecord(
+            f"This release can't read the result of the {job_type} job."
+        ) from error

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from pydantic import ValidationError
 
-from models.domain.errors import InvalidInput
+from models.domain.errors import UnreadableRecord
 from models.domain.filters import ListingFilter, Near
 from models.domain.job_payloads import (
     PAYLOAD_TYPES,
@@ -148,7 +148,7 @@ def test_what_earlier_releases_stored_is_read(
     ],
 )
 def test_what_no_release_has_stored_is_refused(job_type: JobType, stored: dict[str, Any]) -> None:
-    with pytest.raises(InvalidInput, match=f"the {job_type} job"):
+    with pytest.raises(UnreadableRecord, match=f"the {job_type} job"):
         parse_payload(job_type, stored)
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from models.domain.errors import InvalidInput
+from models.domain.errors import UnreadableRecord
 from models.domain.job_results import (
     BatchResult,
     BuiltIndex,
@@ -169,5 +169,5 @@ def test_fields_that_other_releases_store_are_left_out() -> None:
 
 
 def test_what_no_release_has_stored_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="the search job"):
+    with pytest.raises(UnreadableRecord, match="the search job"):
         parse_result(JobType.SEARCH, {"results": "none"})
