@@ -12,7 +12,7 @@ def starts_machines(nodeid: str) -> bool:
     return nodeid.startswith(MACHINES)
 
 
-class ByFile(LoadScopeScheduling):
+class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # xdist states no types
     """The tests of a file share what its fixtures made; all that start machines are one file."""
 
     def _split_scope(self, nodeid: str) -> str:

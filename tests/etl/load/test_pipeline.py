@@ -41,10 +41,10 @@ from tests.support.feeds import (
     write_feed,
 )
 from tests.support.pictures import jpeg
+from tests.support.seeding import RunSeed
 from workers.queue.messages import PHOTOS_PER_JOB
 from workers.queue.publisher import JobPublisher
 
-RunSeed = Callable[..., Any]
 Clock = Callable[[], datetime]
 
 

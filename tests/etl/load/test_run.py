@@ -20,12 +20,12 @@ from models.domain.types import EncoderSpec, JobStatus, JobType
 from progress import Bars
 from tests.support.embedding import claim_queued, embed_all, known
 from tests.support.feeds import simple_feed
+from tests.support.seeding import RunSeed
 from workers.generations.request import request_reindex
 from workers.queue.messages import Queue
 from workers.queue.publisher import JobPublisher
 
 Clock = Callable[[], datetime]
-RunSeed = Callable[..., Any]
 RunAll = Callable[..., Any]
 
 
