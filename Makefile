@@ -48,7 +48,7 @@ contracts: setup ## Who may import whom
 	$(BIN)/lint-imports
 
 pytest: setup ## All tests, in WORKERS=2 processes, and how much of the code they reach
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder --cov
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov
 
 format: setup ## Format the code and mend what the linter can mend
 	$(BIN)/ruff format .

@@ -1,9 +1,9 @@
 """Fixtures for all tests. Servers are real; each test has a database of its own."""
 
-import os
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, create_engine, text
@@ -12,6 +12,7 @@ from db.migrate import upgrade
 from db.session import Database, database_url
 from db.store.photo_store import PhotoStore
 from tests.support.clock import Clock
+from tests.support.parallel import ByFile, starts_machines
 from tests.support.postgres import postgres_server
 from tests.support.redis import redis_server
 
@@ -19,20 +20,15 @@ NUMBERS = count(1)
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests run on one worker when several run tests in parallel.
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile | None:
+    """With `--dist loadfile`, keep what starts machines on one worker."""
+    return ByFile(config, log) if config.getoption("dist") == "loadfile" else None
 
-    The tests of a file do, because they share what its fixtures made; and all that start the
-    product's processes do, because those need ports and cores: they come first, as they take
-    longest.
-    """
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            machine = item.get_closest_marker("e2e")
-            group = "machine" if machine else item.path.relative_to(item.config.rootpath)
-            item.add_marker(pytest.mark.xdist_group(str(group)))
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In parallel, begin with what takes longest, while there is other work beside it."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: not starts_machines(item.nodeid))
 
 
 @pytest.fixture

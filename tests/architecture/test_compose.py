@@ -2,7 +2,6 @@
 
 import re
 import tomllib
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,12 +11,12 @@ import yaml
 from marketlens import app
 from ops.processes import PROCESSES
 from settings import Settings
+from tests.support.paths import REPOSITORY
 
-ROOT = Path(__file__).parents[2]
-COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+COMPOSE: dict[str, Any] = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if "build" in service}
-DOCKERFILE = (ROOT / "Dockerfile").read_text()
+DOCKERFILE = (REPOSITORY / "Dockerfile").read_text()
 
 
 def command_path(arguments: list[str]) -> None:
@@ -50,7 +49,9 @@ def test_every_command_exists_and_parses(name: str) -> None:
 
 
 def test_every_variable_is_a_setting() -> None:
-    named = set(re.findall(r"MARKETLENS_([A-Z_]+)", (ROOT / "docker-compose.yml").read_text()))
+    named = set(
+        re.findall(r"MARKETLENS_([A-Z_]+)", (REPOSITORY / "docker-compose.yml").read_text())
+    )
     named |= set(re.findall(r"MARKETLENS_([A-Z_]+)", DOCKERFILE))
     assert named
     assert {name.lower() for name in named} <= set(Settings.model_fields)
@@ -65,7 +66,7 @@ def test_every_image_is_pinned_to_a_version() -> None:
 
 
 def test_the_image_is_tagged_with_this_version() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     assert {item["image"] for item in OURS.values()} == {f"marketlens:{project['version']}"}
 
 
@@ -90,12 +91,12 @@ def test_the_container_is_not_root_and_gets_every_package() -> None:
     final = DOCKERFILE.rpartition("FROM ")[2]
     assert re.search(r"^USER (?!root)", final, re.MULTILINE)
     copied = set(re.findall(r"^COPY (\w+) \1$", DOCKERFILE, re.MULTILINE))
-    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    packages = {path.parent.name for path in REPOSITORY.glob("*/__init__.py")}
     assert copied == packages
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
     modules = {f"{name}.py" for name in project["tool"]["setuptools"]["py-modules"]}
     assert modules <= set(re.findall(r"\w+\.py\b", DOCKERFILE))
-    ignored = (ROOT / ".dockerignore").read_text()
+    ignored = (REPOSITORY / ".dockerignore").read_text()
     assert all(f"!{name}\n" in ignored for name in packages | modules)
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from marketlens import COMMANDS
 from tests.support.machine import SeededMachine
+from tests.support.paths import REPOSITORY
 
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
+README = (REPOSITORY / "README.md").read_text()
 
 
 def block_after(heading: str) -> str:
@@ -42,24 +42,26 @@ def test_first_search(seeded: SeededMachine, sample: Path) -> None:
 
 def test_every_command_named_exists() -> None:
     named = set(
-        re.findall(r"marketlens ([a-z]+)", README + (ROOT / "docs/architecture.md").read_text())
+        re.findall(
+            r"marketlens ([a-z]+)", README + (REPOSITORY / "docs/architecture.md").read_text()
+        )
     )
     assert {"up", "seed"} <= named
     assert named <= set(COMMANDS)
 
 
 def test_every_make_target_named_exists() -> None:
-    makefile = (ROOT / "Makefile").read_text()
+    makefile = (REPOSITORY / "Makefile").read_text()
     for target in re.findall(r"(?:^|`)make ([a-z]+)", README, re.MULTILINE):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
 def test_settings_table_is_up_to_date() -> None:
-    check = [sys.executable, str(ROOT / "scripts" / "settings_table.py"), "--check"]
+    check = [sys.executable, str(REPOSITORY / "scripts" / "settings_table.py"), "--check"]
     assert subprocess.run(check, check=False).returncode == 0
 
 
 def test_links_lead_somewhere() -> None:
-    for path in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]:
+    for path in [REPOSITORY / "README.md", *REPOSITORY.glob("docs/**/*.md")]:
         for link in re.findall(r"\]\((?!http)([^)#]+)\)", path.read_text()):
             assert (path.parent / link).exists(), f"{path.name}: {link}"

@@ -5,7 +5,11 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from models.encoders.specs import ResNet50Transform
 from models.encoders.torchvision_cpu import resnet50
+
+# Small pictures make the same network quick.
+SMALL = ResNet50Transform.of_size(64)
 
 
 def write_weights(path: Path, seed: int = 0) -> Path:

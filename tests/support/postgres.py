@@ -47,6 +47,8 @@ def postgres_server() -> Iterator[str]:
             f"-k {folder} -c listen_addresses= -c max_connections=200 -c fsync=off"
             " -c synchronous_commit=off -c full_page_writes=off"
             " -c wal_level=minimal -c max_wal_senders=0 -c max_wal_size=128MB"
+            # Else what a stopped server shared stays behind in /dev/shm.
+            " -c dynamic_shared_memory_type=mmap"
         )
         control = (programs / "pg_ctl", "-D", data, "-w")
         _run(user, *control, "-l", folder / "log", "-o", options, "start")

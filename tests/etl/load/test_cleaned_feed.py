@@ -31,8 +31,7 @@ from tests.support.feeds import (
     write_feed,
 )
 from tests.support.pictures import jpeg
-
-RunSeed = Callable[..., Any]
+from tests.support.seeding import RunSeed
 
 
 def clean(feed: Path, out: Path) -> IntakeReport:

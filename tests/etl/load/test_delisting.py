@@ -19,8 +19,7 @@ from db.vectors.changes import changes_after, last_change
 from etl.clean.feed_tables import PRODUCTS
 from models.domain.types import ListingStatus
 from tests.support.feeds import PRODUCT_HEADER, listing_id, product_row, simple_feed, to_csv
-
-RunSeed = Callable[..., Any]
+from tests.support.seeding import RunSeed
 
 
 def keep(folder: Path, *products: list[str]) -> Path:

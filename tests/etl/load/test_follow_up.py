@@ -21,13 +21,13 @@ from progress import Bars
 from tests.support.embedding import claim_queued, embed_all, known
 from tests.support.feeds import simple_feed
 from tests.support.payloads import NOTHING_EMBEDDED
+from tests.support.seeding import RunSeed
 from workers.generations.request import accept_reindex
 from workers.queue.executors import InlineExecutor, QueueExecutor
 from workers.queue.messages import Queue
 from workers.queue.publisher import JobPublisher
 
 Clock = Callable[[], datetime]
-RunSeed = Callable[..., Any]
 RunAll = Callable[..., Any]
 
 

@@ -13,8 +13,9 @@ from db.session import Database
 from etl.clean.feed_tables import IMAGES, PRODUCTS
 from etl.clean.rejects import Tally
 from tests.support.cleaning import clean_table
+from tests.support.paths import REPOSITORY
 
-MARKETPLACE = Path(__file__).parents[3] / "shared" / "data" / "marketplace"
+MARKETPLACE = REPOSITORY / "shared" / "data" / "marketplace"
 
 pytestmark = pytest.mark.skipif(
     not MARKETPLACE.is_dir(), reason=f"there is no copy of the real feed in {MARKETPLACE}"

@@ -42,9 +42,9 @@ from tests.support.feeds import (
     write_feed,
 )
 from tests.support.pictures import jpeg
+from tests.support.seeding import RunSeed
 from workers.queue.publisher import JobPublisher
 
-RunSeed = Callable[..., Any]
 Clock = Callable[[], datetime]
 
 

@@ -24,13 +24,13 @@ from models.encoders.specs import RESNET50_TRANSFORM, resolve_spec
 from models.encoders.torchvision_cpu import ResNet50_Weights, resnet50
 from models.photos import decode, standardise
 from tests.support.encoder import create_encoder
+from tests.support.paths import REPOSITORY
 
 StateDict = dict[str, Tensor]
 
-ROOT = Path(__file__).parents[3]
 REAL_WEIGHTS = Path(
     os.environ.get("MARKETLENS_TEST_WEIGHTS")
-    or ROOT.parent / "shared/weights/resnet50-imagenet-eval.safetensors"
+    or REPOSITORY.parent / "shared/weights/resnet50-imagenet-eval.safetensors"
 )
 
 
@@ -96,7 +96,7 @@ def weights(untrained: StateDict, tmp_path_factory: pytest.TempPathFactory) -> P
 
 @pytest.fixture(scope="module", params=["resnet50", "hog"])
 def encoder(request: pytest.FixtureRequest, weights: Path) -> Encoder:
-    encoder = create_encoder(request.param, weights, threads=2)
+    encoder = create_encoder(request.param, weights, threads=1)
     encoder.load()
     return encoder
 
@@ -153,7 +153,7 @@ def test_rows_of_zeros_stay_zero() -> None:
 
 
 def test_threads_may_load_and_embed_at_once(encoder: Encoder, weights: Path) -> None:
-    fresh = create_encoder(encoder.spec.name, weights, threads=2)
+    fresh = create_encoder(encoder.spec.name, weights, threads=1)
     expected = encoder.embed(photos())
 
     def load_and_embed(_: int) -> NDArray[np.float32]:
@@ -211,7 +211,7 @@ def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run code in a fresh interpreter, in the repository's root."""
     return subprocess.run(
         [sys.executable, "-c", code],
-        cwd=ROOT,
+        cwd=REPOSITORY,
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
@@ -286,21 +286,22 @@ def test_the_vector_is_the_networks_last_hidden_layer(weights: Path, untrained: 
     with torch.inference_mode():
         network(torch.stack([transform(photo) for photo in photos()]))
     expected = torch.nn.functional.normalize(pooled[0]).numpy()
-    vectors = create_encoder("resnet50", weights, threads=2).embed(photos())
+    vectors = create_encoder("resnet50", weights, threads=1).embed(photos())
     np.testing.assert_allclose(vectors, expected, atol=1e-4)
 
 
 def test_constructing_reads_no_file_and_loading_sets_the_threads(weights: Path) -> None:
     spec = resolve_spec("resnet50", weights)
     ResNet50Encoder(spec, Path("absent"), threads=1)
-    ResNet50Encoder(spec, weights, threads=1).load()
-    assert torch.get_num_threads() == 1
+    for threads in (2, 1):
+        ResNet50Encoder(spec, weights, threads).load()
+        assert torch.get_num_threads() == threads
 
 
 def test_loading_twice_reads_once(weights: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.safetensors"
     copy.write_bytes(weights.read_bytes())
-    encoder = create_encoder("resnet50", copy, threads=2)
+    encoder = create_encoder("resnet50", copy, threads=1)
     encoder.load()
     copy.unlink()
     encoder.load()
@@ -311,7 +312,7 @@ def test_weights_that_change_after_the_spec_was_made_are_refused(
 ) -> None:
     copy = tmp_path / "copy.safetensors"
     copy.write_bytes(weights.read_bytes())
-    encoder = create_encoder("resnet50", copy, threads=2)
+    encoder = create_encoder("resnet50", copy, threads=1)
     content = bytearray(copy.read_bytes())
     content[-1] ^= 1
     copy.write_bytes(content)
@@ -338,7 +339,7 @@ ACCEPTED: dict[str, Callable[[StateDict], StateDict]] = {
 
 @pytest.fixture(scope="module")
 def expected(weights: Path) -> NDArray[np.float32]:
-    return create_encoder("resnet50", weights, threads=2).embed(photos()[:1])
+    return create_encoder("resnet50", weights, threads=1).embed(photos()[:1])
 
 
 @pytest.mark.parametrize("change", ACCEPTED.values(), ids=ACCEPTED.keys())
@@ -350,7 +351,7 @@ def test_every_usual_form_of_a_state_dict_gives_the_same_vectors(
 ) -> None:
     path = tmp_path / "weights.pth"
     torch.save(change(untrained), path)
-    vectors = create_encoder("resnet50", path, threads=2).embed(photos()[:1])
+    vectors = create_encoder("resnet50", path, threads=1).embed(photos()[:1])
     np.testing.assert_array_equal(vectors, expected)
 
 
@@ -397,7 +398,7 @@ FOREIGN: dict[str, tuple[Callable[[StateDict], object], str]] = {
 def test_an_outline_of_the_weights_would_be_accepted(outline: StateDict, tmp_path: Path) -> None:
     path = tmp_path / "weights.pth"
     torch.save(outline, path)
-    create_encoder("resnet50", path, threads=2).load()
+    create_encoder("resnet50", path, threads=1).load()
 
 
 @pytest.mark.parametrize(("change", "reason"), FOREIGN.values(), ids=FOREIGN.keys())
@@ -445,7 +446,7 @@ def test_other_files_are_refused(content: bytes, tmp_path: Path) -> None:
 
 def refused(path: Path, reason: str) -> None:
     with pytest.raises(WeightsRefused, match=reason) as caught:
-        create_encoder("resnet50", path, threads=2).load()
+        create_encoder("resnet50", path, threads=1).load()
     sentence = str(caught.value)
     assert str(path) in sentence
     assert "\n" not in sentence
@@ -487,7 +488,7 @@ def test_hog_prefers_the_colour_among_equal_shapes_and_the_shape_among_equal_col
 def trained() -> Encoder:
     if not REAL_WEIGHTS.is_file():
         pytest.skip("needs real ResNet-50 weights: set MARKETLENS_TEST_WEIGHTS")
-    return create_encoder("resnet50", REAL_WEIGHTS, threads=2)
+    return create_encoder("resnet50", REAL_WEIGHTS, threads=1)
 
 
 def test_a_trained_network_knows_a_thing_again(trained: Encoder) -> None:

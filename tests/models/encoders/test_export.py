@@ -1,5 +1,6 @@
 """An export is compared before it is kept, and refused when it is worse."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,17 +10,17 @@ import onnx
 import pytest
 import torch
 
+from models.domain.durable_files import sha256_of
 from models.domain.errors import FidelityTooLow, InvalidInput
 from models.domain.types import Precision
 from models.encoders import export
 from models.encoders.export import ExportOptions, export_encoder
 from models.encoders.library import EncoderLibrary
-from models.encoders.onnx_export import export_float32
 from models.encoders.package import read_package, write_package
 from models.encoders.specs import ResNet50Transform
 from models.head import CategoryHead, find_head, head_path
 from models.labels import LabelledPhotos
-from tests.support.networks import write_weights
+from tests.support.networks import SMALL
 from tests.support.pictures import jpeg
 
 PHOTOS = 40
@@ -34,14 +35,13 @@ def _threads_as_before() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def models_dir(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Path:
     """Models, of which one sees small photos and has a head."""
     folder = tmp_path_factory.mktemp("models")
-    weights = write_weights(tmp_path_factory.mktemp("given") / "weights.safetensors")
     small = write_package(
         folder,
         weights=weights,
-        transform=ResNet50Transform.of_size(64),
+        transform=SMALL,
         facts={"training": {"epochs": 3}},
     )
     weight, bias = np.ones((2, 2048), np.float32), np.zeros(2, np.float32)
@@ -51,8 +51,20 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def library(shelf: Path) -> EncoderLibrary:
-    return EncoderLibrary("hog", None, shelf)
+def library(models_dir: Path) -> EncoderLibrary:
+    return EncoderLibrary("hog", None, models_dir)
+
+
+@pytest.fixture
+def exported(monkeypatch: pytest.MonkeyPatch, weights: Path, float32: Path) -> Path:
+    """The network that an export begins with, made once: it is the same file each time."""
+
+    def copy(given: Path, transform: ResNet50Transform, target: Path) -> None:
+        assert (sha256_of(given), transform) == (file_sha256(weights), SMALL)
+        shutil.copyfile(float32, target)
+
+    monkeypatch.setattr(export, "export_float32", copy)
+    return float32
 
 
 def photos(count: int = PHOTOS, categories: int = 2) -> LabelledPhotos:
@@ -70,16 +82,16 @@ def reference(library: EncoderLibrary) -> str:
 
 
 def test_an_int8_export_is_a_package_with_its_figures_and_the_head(
-    library: EncoderLibrary, shelf: Path
+    library: EncoderLibrary, models_dir: Path
 ) -> None:
     seen: list[tuple[str, int, int]] = []
     made = export_encoder(
         library,
         reference(library),
-        shelf,
+        models_dir,
         Precision.INT8,
         photos(),
-        threads=2,
+        threads=1,
         on_progress=lambda *progress: seen.append(progress),
     )
     package = read_package(made.package.folder)
@@ -95,17 +107,18 @@ def test_an_int8_export_is_a_package_with_its_figures_and_the_head(
     assert package.facts["training"] == {"epochs": 3}
     assert ("calibrated", PHOTOS // 2, PHOTOS // 2) in seen
     assert ("compared", PHOTOS // 2, PHOTOS // 2) in seen
-    head = find_head(shelf, package.spec)
+    head = find_head(models_dir, package.spec)
     assert head
     assert head.categories == ("Lamps", "Mugs")
-    assert not list(shelf.glob(".*"))
+    assert not list(models_dir.glob(".*"))
 
 
+@pytest.mark.usefixtures("exported")
 def test_a_float32_export_calibrates_nothing_and_needs_no_categories(
-    library: EncoderLibrary, shelf: Path
+    library: EncoderLibrary, models_dir: Path
 ) -> None:
     label, unlabelled = reference(library), photos(categories=1)
-    made = export_encoder(library, label, shelf, Precision.FLOAT32, unlabelled, threads=2)
+    made = export_encoder(library, label, models_dir, Precision.FLOAT32, unlabelled, threads=1)
     assert made.package.spec.label == label
     assert made.fidelity.photos == PHOTOS
     assert made.fidelity.cosine_min > 1 - 1e-5
@@ -114,13 +127,12 @@ def test_a_float32_export_calibrates_nothing_and_needs_no_categories(
 
 
 def test_a_float32_network_must_be_the_same_encoder(
-    library: EncoderLibrary, shelf: Path, monkeypatch: pytest.MonkeyPatch
+    library: EncoderLibrary, models_dir: Path, exported: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    label, before = reference(library), sorted(shelf.rglob("*"))
+    label, before = reference(library), sorted(models_dir.rglob("*"))
 
-    def export_badly(weights: Path, transform: ResNet50Transform, target: Path) -> None:
-        export_float32(weights, transform, target)
-        network = onnx.load(target)
+    def export_badly(_weights: Path, _transform: ResNet50Transform, target: Path) -> None:
+        network = onnx.load(exported)
         largest = max(network.graph.initializer, key=lambda tensor: len(tensor.raw_data))
         values = onnx.numpy_helper.to_array(largest)
         largest.CopyFrom(onnx.numpy_helper.from_array(values * np.float32(0.8), largest.name))
@@ -128,13 +140,13 @@ def test_a_float32_network_must_be_the_same_encoder(
 
     monkeypatch.setattr(export, "export_float32", export_badly)
     with pytest.raises(FidelityTooLow, match=r"cosine of 0\.9\d+ to torch's for some photo"):
-        export_encoder(library, label, shelf, Precision.FLOAT32, photos(), threads=2)
-    assert sorted(shelf.rglob("*")) == before
+        export_encoder(library, label, models_dir, Precision.FLOAT32, photos(), threads=1)
+    assert sorted(models_dir.rglob("*")) == before
 
 
 @pytest.mark.parametrize("listings", [1, 2])
 def test_photos_of_one_listing_or_two_compare_nothing(
-    library: EncoderLibrary, shelf: Path, listings: int
+    library: EncoderLibrary, models_dir: Path, listings: int
 ) -> None:
     one_sided = photos()
     ids = tuple(str(min(row // 38, listings - 1)) for row in range(PHOTOS))
@@ -142,7 +154,7 @@ def test_photos_of_one_listing_or_two_compare_nothing(
         export_encoder(
             library,
             reference(library),
-            shelf,
+            models_dir,
             Precision.INT8,
             replace(one_sided, listings=ids),
             options=ExportOptions(calibration_photos=1),
@@ -158,15 +170,18 @@ def test_no_photo_both_calibrates_and_compares() -> None:
         assert not set(calibration.listings) & set(compared.listings)
 
 
-def test_too_few_photos_are_said_to_be(library: EncoderLibrary, shelf: Path) -> None:
+def test_too_few_photos_are_said_to_be(library: EncoderLibrary, models_dir: Path) -> None:
     with pytest.raises(InvalidInput, match=r"at least 32 photos .* 31"):
-        export_encoder(library, reference(library), shelf, Precision.INT8, photos(31), threads=1)
+        export_encoder(
+            library, reference(library), models_dir, Precision.INT8, photos(31), threads=1
+        )
 
 
+@pytest.mark.usefixtures("exported")
 def test_a_network_that_differs_too_much_is_refused(
-    library: EncoderLibrary, shelf: Path, monkeypatch: pytest.MonkeyPatch
+    library: EncoderLibrary, models_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = sorted(shelf.rglob("*"))
+    before = sorted(models_dir.rglob("*"))
 
     def quantise_badly(float32: Path, batches: Iterator[object], target: Path) -> None:
         assert len(list(batches)) > 0
@@ -178,5 +193,5 @@ def test_a_network_that_differs_too_much_is_refused(
 
     monkeypatch.setattr(export, "quantise", quantise_badly)
     with pytest.raises(FidelityTooLow, match=r"mean cosine of 0\.\d+ .* nothing was written"):
-        export_encoder(library, reference(library), shelf, Precision.INT8, photos(), threads=2)
-    assert sorted(shelf.rglob("*")) == before
+        export_encoder(library, reference(library), models_dir, Precision.INT8, photos(), threads=1)
+    assert sorted(models_dir.rglob("*")) == before

@@ -23,17 +23,17 @@ def weights(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Path:
+def models_dir(tmp_path: Path) -> Path:
     return tmp_path / "models"
 
 
 @pytest.fixture
-def library(shelf: Path, weights: Path) -> EncoderLibrary:
-    return EncoderLibrary("resnet50", weights, shelf)
+def library(models_dir: Path, weights: Path) -> EncoderLibrary:
+    return EncoderLibrary("resnet50", weights, models_dir)
 
 
 def export(
-    shelf: Path,
+    models_dir: Path,
     weights: Path,
     precision: Precision,
     transform: ResNet50Transform = RESNET50_TRANSFORM,
@@ -42,7 +42,7 @@ def export(
     network = weights.with_name(f"{precision}-{content.hex()}.onnx")
     network.write_bytes(content)
     return write_package(
-        shelf,
+        models_dir,
         weights=weights,
         transform=transform,
         network=network,
@@ -52,61 +52,63 @@ def export(
 
 
 def test_weights_are_the_configured_encoder_until_they_are_exported(
-    library: EncoderLibrary, shelf: Path, weights: Path
+    library: EncoderLibrary, models_dir: Path, weights: Path
 ) -> None:
     plain = resolve_spec("resnet50", weights)
     assert library.configured() == plain
-    export(shelf, weights, Precision.FLOAT32)
+    export(models_dir, weights, Precision.FLOAT32)
     assert library.configured() == plain
-    export(shelf, weights, Precision.INT8, ResNet50Transform.of_size(96))
+    export(models_dir, weights, Precision.INT8, ResNet50Transform.of_size(96))
     assert library.configured() == plain
-    int8 = export(shelf, weights, Precision.INT8)
+    int8 = export(models_dir, weights, Precision.INT8)
     assert library.configured() == int8.spec
-    latest = export(shelf, weights, Precision.INT8, content=b"calibrated anew")
+    latest = export(models_dir, weights, Precision.INT8, content=b"calibrated anew")
     assert library.configured() == latest.spec
 
 
 def test_exports_of_other_weights_are_not_configured(
-    library: EncoderLibrary, shelf: Path, weights: Path, tmp_path: Path
+    library: EncoderLibrary, models_dir: Path, weights: Path, tmp_path: Path
 ) -> None:
     other = tmp_path / "other.safetensors"
     other.write_bytes(b"other weights")
-    export(shelf, other, Precision.INT8)
+    export(models_dir, other, Precision.INT8)
     assert library.configured() == resolve_spec("resnet50", weights)
 
 
-def test_hog_is_configured_by_its_name(shelf: Path) -> None:
-    assert EncoderLibrary("hog", None, shelf).configured() == HOG
+def test_hog_is_configured_by_its_name(models_dir: Path) -> None:
+    assert EncoderLibrary("hog", None, models_dir).configured() == HOG
 
 
-def test_all_that_is_here_is_listed(library: EncoderLibrary, shelf: Path, weights: Path) -> None:
-    int8 = export(shelf, weights, Precision.INT8)
+def test_all_that_is_here_is_listed(
+    library: EncoderLibrary, models_dir: Path, weights: Path
+) -> None:
+    int8 = export(models_dir, weights, Precision.INT8)
     assert set(library.specs()) == {resolve_spec("resnet50", weights), int8.spec, HOG}
 
 
 def test_a_damaged_package_hides_no_other(
-    library: EncoderLibrary, shelf: Path, weights: Path
+    library: EncoderLibrary, models_dir: Path, weights: Path
 ) -> None:
-    int8 = export(shelf, weights, Precision.INT8)
-    damaged = export(shelf, weights, Precision.INT8, content=b"x")
+    int8 = export(models_dir, weights, Precision.INT8)
+    damaged = export(models_dir, weights, Precision.INT8, content=b"x")
     (damaged.folder / "manifest.json").write_text("{}")
     assert library.configured() == int8.spec
 
 
 def test_weights_serve_where_their_package_is_damaged(
-    library: EncoderLibrary, shelf: Path, weights: Path
+    library: EncoderLibrary, models_dir: Path, weights: Path
 ) -> None:
-    package = write_package(shelf, weights=weights, transform=RESNET50_TRANSFORM, facts={})
+    package = write_package(models_dir, weights=weights, transform=RESNET50_TRANSFORM, facts={})
     (package.folder / "manifest.json").write_text("{}")
     assert open_encoder(library, package.spec, 1).runtime == "torch, float32"
     assert library.weights_of(package.spec) == (weights, None)
 
 
 def test_downloaded_weights_are_known_beside_given_ones(
-    library: EncoderLibrary, shelf: Path
+    library: EncoderLibrary, models_dir: Path
 ) -> None:
-    shelf.mkdir()
-    downloaded = shelf / IMAGENET1K_V2.filename
+    models_dir.mkdir()
+    downloaded = models_dir / IMAGENET1K_V2.filename
     downloaded.write_bytes(b"downloaded")
     spec = resolve_spec("resnet50", downloaded)
     assert spec in library.specs()
@@ -130,9 +132,9 @@ def names(spec: EncoderSpec) -> list[str]:
 
 
 def test_an_encoder_is_found_by_each_of_its_names(
-    library: EncoderLibrary, shelf: Path, weights: Path
+    library: EncoderLibrary, models_dir: Path, weights: Path
 ) -> None:
-    int8 = export(shelf, weights, Precision.INT8).spec
+    int8 = export(models_dir, weights, Precision.INT8).spec
     for spec in (int8, resolve_spec("resnet50", weights), HOG):
         assert [library.find(name) for name in names(spec)] == [spec] * 4
     assert library.find("hog") == HOG
@@ -142,30 +144,33 @@ def test_an_encoder_is_found_by_each_of_its_names(
 
 @pytest.mark.parametrize("reference", ["", "resnet", "resnet51", "resnet50-00000000", "x/y"])
 def test_what_is_not_found_or_not_unique_is_an_error_with_the_choice(
-    library: EncoderLibrary, weights: Path, shelf: Path, reference: str
+    library: EncoderLibrary, weights: Path, models_dir: Path, reference: str
 ) -> None:
-    export(shelf, weights, Precision.INT8)
+    export(models_dir, weights, Precision.INT8)
     with pytest.raises(NotFound, match=r"there are .*resnet50-int8-"):
         library.find(reference)
 
 
 def test_the_exported_runtime_is_preferred(
-    library: EncoderLibrary, shelf: Path, weights: Path
+    library: EncoderLibrary, models_dir: Path, weights: Path
 ) -> None:
     plain = resolve_spec("resnet50", weights)
     assert open_encoder(library, plain, 1).runtime == "torch, float32"
-    export(shelf, weights, Precision.FLOAT32)
+    export(models_dir, weights, Precision.FLOAT32)
     assert open_encoder(library, plain, 1).runtime == "ONNX Runtime, float32"
-    int8 = export(shelf, weights, Precision.INT8).spec
+    int8 = export(models_dir, weights, Precision.INT8).spec
     assert open_encoder(library, int8, 1).runtime == "ONNX Runtime, int8"
     assert open_encoder(library, HOG, 1).runtime == "scikit-image"
 
 
 def test_an_opened_encoder_is_the_one_that_was_asked_for(
-    library: EncoderLibrary, shelf: Path, weights: Path
+    library: EncoderLibrary, models_dir: Path, weights: Path
 ) -> None:
     small = write_package(
-        shelf, weights=weights, transform=ResNet50Transform.of_size(96), facts={"made": "small"}
+        models_dir,
+        weights=weights,
+        transform=ResNet50Transform.of_size(96),
+        facts={"made": "small"},
     )
     for spec in (small.spec, resolve_spec("resnet50", weights), HOG):
         assert open_encoder(library, spec, 1).spec == spec
@@ -184,9 +189,9 @@ def test_an_encoder_whose_files_are_elsewhere_is_missing(
 
 
 def test_an_export_knows_the_weights_that_it_was_made_of(
-    library: EncoderLibrary, shelf: Path, weights: Path
+    library: EncoderLibrary, models_dir: Path, weights: Path
 ) -> None:
-    int8 = export(shelf, weights, Precision.INT8)
+    int8 = export(models_dir, weights, Precision.INT8)
     found, package = library.weights_of(int8.spec)
     assert found.read_bytes() == b"weights"
     assert package == int8

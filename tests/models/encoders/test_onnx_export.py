@@ -16,17 +16,13 @@ from models.domain.types import Precision
 from models.encoders.encoder import Encoder, unit_rows
 from models.encoders.library import EncoderLibrary
 from models.encoders.onnx import BATCH, OnnxEncoder
-from models.encoders.onnx_export import export_float32, quantise
+from models.encoders.onnx_export import quantise
 from models.encoders.package import Package, write_package
 from models.encoders.preprocessing import to_pixels
 from models.encoders.resnet50 import ResNet50Encoder
 from models.encoders.runtimes import open_encoder
-from models.encoders.specs import ResNet50Transform
-from tests.support.networks import write_weights
+from tests.support.networks import SMALL
 from tests.support.pictures import picture
-
-# Small pictures make the same network quick.
-TRANSFORM = ResNet50Transform.of_size(64)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -41,18 +37,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("export")
 
 
-@pytest.fixture(scope="module")
-def weights(folder: Path) -> Path:
-    return write_weights(folder / "weights.safetensors")
-
-
-@pytest.fixture(scope="module")
-def float32(folder: Path, weights: Path) -> Path:
-    path = folder / "float32.onnx"
-    export_float32(weights, TRANSFORM, path)
-    return path
-
-
 def photos(*seeds: int) -> list[Image.Image]:
     return [picture(seed, (90 + 7 * seed, 120)) for seed in seeds]
 
@@ -60,7 +44,7 @@ def photos(*seeds: int) -> list[Image.Image]:
 def batches() -> Iterator[NDArray[np.float32]]:
     for start in (100, 104, 108):
         seeds = range(start, start + 4)
-        yield np.stack([to_pixels(photo, TRANSFORM) for photo in photos(*seeds)])
+        yield np.stack([to_pixels(photo, SMALL) for photo in photos(*seeds)])
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +58,7 @@ def packaged(folder: Path, weights: Path, network: Path, precision: Precision) -
     return write_package(
         folder / "models",
         weights=weights,
-        transform=TRANSFORM,
+        transform=SMALL,
         network=network,
         precision=precision,
         facts={},
@@ -92,14 +76,14 @@ def package(
 
 @pytest.fixture(scope="module")
 def encoder(folder: Path, package: Package) -> Encoder:
-    encoder = open_encoder(EncoderLibrary("hog", None, folder / "models"), package.spec, 2)
+    encoder = open_encoder(EncoderLibrary("hog", None, folder / "models"), package.spec, 1)
     assert isinstance(encoder, OnnxEncoder)
     return encoder
 
 
 def test_it_embeds_as_torch_does(encoder: Encoder, weights: Path, package: Package) -> None:
-    plain = write_package(package.folder.parent, weights=weights, transform=TRANSFORM, facts={})
-    reference = ResNet50Encoder(plain.spec, plain.weights, 2, TRANSFORM)
+    plain = write_package(package.folder.parent, weights=weights, transform=SMALL, facts={})
+    reference = ResNet50Encoder(plain.spec, plain.weights, 1, SMALL)
     shown = photos(*range(6))
     vectors = encoder.embed(shown)
     assert vectors.dtype == np.float32
@@ -132,7 +116,7 @@ def test_another_file_in_the_networks_place_is_refused(package: Package, tmp_pat
     other = tmp_path / "other.onnx"
     other.write_bytes(b"not what was packaged")
     assert package.network_sha256
-    encoder = OnnxEncoder(package.spec, other, package.network_sha256, TRANSFORM, 1)
+    encoder = OnnxEncoder(package.spec, other, package.network_sha256, SMALL, 1)
     with pytest.raises(WeightsRefused, match="hash"):
         encoder.load()
 
@@ -141,7 +125,7 @@ def test_another_file_in_the_networks_place_is_refused(package: Package, tmp_pat
 def test_what_is_no_network_is_refused(package: Package, tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.onnx"
     path.write_bytes(content)
-    encoder = OnnxEncoder(package.spec, path, sha256(content).hexdigest(), TRANSFORM, 1)
+    encoder = OnnxEncoder(package.spec, path, sha256(content).hexdigest(), SMALL, 1)
     with pytest.raises(WeightsRefused, match="not a network"):
         encoder.load()
 

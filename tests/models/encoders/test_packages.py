@@ -32,58 +32,62 @@ def network(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Path:
+def models_dir(tmp_path: Path) -> Path:
     return tmp_path / "models"
 
 
-def make(shelf: Path, weights: Path, **options: Any) -> Package:
+def make(models_dir: Path, weights: Path, **options: Any) -> Package:
     return write_package(
-        shelf, weights=weights, **{"transform": RESNET50_TRANSFORM, "facts": {}, **options}
+        models_dir, weights=weights, **{"transform": RESNET50_TRANSFORM, "facts": {}, **options}
     )
 
 
-def test_a_package_identifies_the_encoder_that_its_weights_do(shelf: Path, weights: Path) -> None:
-    package = make(shelf, weights, facts={"training": {"epochs": 3}})
+def test_a_package_identifies_the_encoder_that_its_weights_do(
+    models_dir: Path, weights: Path
+) -> None:
+    package = make(models_dir, weights, facts={"training": {"epochs": 3}})
     assert package.spec == resolve_spec("resnet50", weights)
-    assert package.folder == shelf / package.spec.label
+    assert package.folder == models_dir / package.spec.label
     assert package.weights.read_bytes() == b"weights"
     assert package.network is None
     assert package.facts == {"training": {"epochs": 3}}
     assert read_package(package.folder) == package
 
 
-def test_a_float32_network_is_the_same_encoder(shelf: Path, weights: Path, network: Path) -> None:
-    plain = make(shelf, weights)
-    exported = make(shelf, weights, network=network)
+def test_a_float32_network_is_the_same_encoder(
+    models_dir: Path, weights: Path, network: Path
+) -> None:
+    plain = make(models_dir, weights)
+    exported = make(models_dir, weights, network=network)
     assert exported.spec == plain.spec
     assert exported.network
     assert exported.network.read_bytes() == b"network"
 
 
-def test_an_int8_network_is_another_encoder(shelf: Path, weights: Path, network: Path) -> None:
-    plain = make(shelf, weights).spec
-    int8 = make(shelf, weights, network=network, precision=INT8).spec
+def test_an_int8_network_is_another_encoder(models_dir: Path, weights: Path, network: Path) -> None:
+    plain = make(models_dir, weights).spec
+    int8 = make(models_dir, weights, network=network, precision=INT8).spec
     network.unlink()
     network.write_bytes(b"calibrated with other photos")
-    other = make(shelf, weights, network=network, precision=INT8).spec
+    other = make(models_dir, weights, network=network, precision=INT8).spec
     assert len({plain.fingerprint, int8.fingerprint, other.fingerprint}) == 3
     assert int8.precision is INT8
     assert int8.label == f"resnet50-int8-{int8.fingerprint[:8]}"
 
 
-def test_another_transform_is_another_encoder(shelf: Path, weights: Path) -> None:
-    plain = make(shelf, weights)
-    small = make(shelf, weights, transform=ResNet50Transform.of_size(128))
+def test_another_transform_is_another_encoder(models_dir: Path, weights: Path) -> None:
+    plain = make(models_dir, weights)
+    small = make(models_dir, weights, transform=ResNet50Transform.of_size(128))
     assert small.spec != plain.spec
     assert read_package(small.folder).transform.crop == 128
 
 
 def test_a_package_written_again_keeps_its_head_and_network(
-    shelf: Path, weights: Path, network: Path
+    models_dir: Path, weights: Path, network: Path
 ) -> None:
-    folder = make(shelf, weights, network=network).folder
+    folder = make(models_dir, weights, network=network).folder
     (folder / "head.safetensors").write_bytes(b"head")
-    again = make(shelf, weights, facts={"new": True})
+    again = make(models_dir, weights, facts={"new": True})
     assert again.facts == {"new": True}
     assert again.network
     assert again.network.read_bytes() == b"network"
@@ -91,7 +95,7 @@ def test_a_package_written_again_keeps_its_head_and_network(
 
 
 def test_nothing_is_left_of_a_package_that_could_not_be_written(
-    shelf: Path, weights: Path, network: Path, monkeypatch: pytest.MonkeyPatch
+    models_dir: Path, weights: Path, network: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
         raise OSError("disk full")
@@ -99,28 +103,28 @@ def test_nothing_is_left_of_a_package_that_could_not_be_written(
     # The last step before the folder gets its name.
     monkeypatch.setattr("models.encoders.package.sync_folder", fail)
     with pytest.raises(OSError, match="disk full"):
-        make(shelf, weights, network=network)
-    assert list(shelf.iterdir()) == []
+        make(models_dir, weights, network=network)
+    assert list(models_dir.iterdir()) == []
 
 
-def test_weights_that_are_written_over_stay_as_they_were(shelf: Path, weights: Path) -> None:
-    package = make(shelf, weights)
+def test_weights_that_are_written_over_stay_as_they_were(models_dir: Path, weights: Path) -> None:
+    package = make(models_dir, weights)
     weights.write_bytes(b"others")
     assert verify_file(package.weights, package.weights_sha256).read_bytes() == b"weights"
 
 
 @pytest.mark.parametrize("name", ["best.pth (1)", ".hidden", "weights", "x" * 200])
-def test_any_name_of_weights_will_do(shelf: Path, weights: Path, name: str) -> None:
+def test_any_name_of_weights_will_do(models_dir: Path, weights: Path, name: str) -> None:
     named = weights.rename(weights.with_name(name))
-    assert make(shelf, named).weights.read_bytes() == b"weights"
+    assert make(models_dir, named).weights.read_bytes() == b"weights"
 
 
 def test_a_new_network_takes_the_place_of_the_old_one(
-    shelf: Path, weights: Path, network: Path
+    models_dir: Path, weights: Path, network: Path
 ) -> None:
-    before = make(shelf, weights, network=network)
+    before = make(models_dir, weights, network=network)
     network.write_bytes(b"exported anew")
-    after = make(shelf, weights, network=network)
+    after = make(models_dir, weights, network=network)
     assert after.network
     assert after.network.read_bytes() == b"exported anew"
     assert before.network != after.network
@@ -128,9 +132,9 @@ def test_a_new_network_takes_the_place_of_the_old_one(
 
 
 def test_killed_before_the_manifest_the_package_is_as_before(
-    shelf: Path, weights: Path, network: Path, monkeypatch: pytest.MonkeyPatch
+    models_dir: Path, weights: Path, network: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = make(shelf, weights, network=network)
+    before = make(models_dir, weights, network=network)
     network.write_bytes(b"exported anew")
     replace = Path.replace
 
@@ -142,7 +146,7 @@ def test_killed_before_the_manifest_the_package_is_as_before(
     with monkeypatch.context() as patched:
         patched.setattr(Path, "replace", killed)
         with pytest.raises(KeyboardInterrupt):
-            make(shelf, weights, network=network)
+            make(models_dir, weights, network=network)
     package = read_package(before.folder)
     assert package == before
     assert package.network
@@ -150,34 +154,34 @@ def test_killed_before_the_manifest_the_package_is_as_before(
     assert verify_file(package.network, package.network_sha256).read_bytes() == b"network"
 
 
-def test_a_damaged_package_can_be_written_again(shelf: Path, weights: Path) -> None:
-    package = make(shelf, weights)
+def test_a_damaged_package_can_be_written_again(models_dir: Path, weights: Path) -> None:
+    package = make(models_dir, weights)
     (package.folder / "manifest.json").write_text("{")
-    assert make(shelf, weights) == package
+    assert make(models_dir, weights) == package
 
 
-def test_what_a_killed_process_left_long_ago_is_removed(shelf: Path, weights: Path) -> None:
-    old, young = shelf / ".export-old", shelf / ".resnet50-young"
+def test_what_a_killed_process_left_long_ago_is_removed(models_dir: Path, weights: Path) -> None:
+    old, young = models_dir / ".export-old", models_dir / ".resnet50-young"
     for folder in (old, young):
         folder.mkdir(parents=True)
         (folder / "network.onnx").write_bytes(b"half")
     long_ago = time.time() - 2 * 86_400
     os.utime(old, (long_ago, long_ago))
-    make(shelf, weights)
+    make(models_dir, weights)
     assert (old.exists(), young.exists()) == (False, True)
 
 
-def test_files_must_be_there(shelf: Path, weights: Path, tmp_path: Path) -> None:
+def test_files_must_be_there(models_dir: Path, weights: Path, tmp_path: Path) -> None:
     with pytest.raises(WeightsMissing, match="is not a file"):
-        make(shelf, tmp_path / "absent")
+        make(models_dir, tmp_path / "absent")
     with pytest.raises(WeightsMissing, match="exported network"):
-        make(shelf, weights, precision=INT8)
+        make(models_dir, weights, precision=INT8)
     with pytest.raises(WeightsMissing, match="no model"):
-        read_package(shelf / "resnet50-00000000")
+        read_package(models_dir / "resnet50-00000000")
 
 
-def test_a_file_that_was_changed_is_refused(shelf: Path, weights: Path, network: Path) -> None:
-    package = make(shelf, weights, network=network)
+def test_a_file_that_was_changed_is_refused(models_dir: Path, weights: Path, network: Path) -> None:
+    package = make(models_dir, weights, network=network)
     assert package.network
     assert package.network_sha256
     assert verify_file(package.network, package.network_sha256) == package.network
@@ -219,9 +223,9 @@ def changed(*path: str, to: object) -> Callable[[Any], None]:
     ],
 )
 def test_a_manifest_that_was_changed_is_refused(
-    shelf: Path, weights: Path, change: Callable[[Any], None]
+    models_dir: Path, weights: Path, change: Callable[[Any], None]
 ) -> None:
-    path = make(shelf, weights).folder / "manifest.json"
+    path = make(models_dir, weights).folder / "manifest.json"
     manifest = json.loads(path.read_text())
     change(manifest)
     path.write_text(json.dumps(manifest))
@@ -230,8 +234,8 @@ def test_a_manifest_that_was_changed_is_refused(
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b"\xff\xfe", b"{" * 5000])
-def test_what_is_no_manifest_is_refused(shelf: Path, content: bytes) -> None:
-    (shelf / "x").mkdir(parents=True)
-    (shelf / "x" / "manifest.json").write_bytes(content)
+def test_what_is_no_manifest_is_refused(models_dir: Path, content: bytes) -> None:
+    (models_dir / "x").mkdir(parents=True)
+    (models_dir / "x" / "manifest.json").write_bytes(content)
     with pytest.raises(WeightsRefused, match="not a model's manifest"):
-        read_package(shelf / "x")
+        read_package(models_dir / "x")

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from models.encoders.preprocessing import to_pixels
 from models.encoders.specs import RESNET50_TRANSFORM, ResNet50Transform
 from models.encoders.torchvision_cpu import InterpolationMode, ResNet50_Weights
+from tests.support.paths import REPOSITORY
 from tests.support.pictures import picture
 
 SIZES = [(232, 232), (512, 384), (384, 512), (231, 512), (97, 41), (1, 300), (300, 1), (1, 1)]
@@ -58,6 +58,6 @@ def test_serving_an_exported_network_needs_no_torch(module: str) -> None:
         capture_output=True,
         text=True,
         check=True,
-        cwd=Path(__file__).parents[2],
+        cwd=REPOSITORY,
     )
     assert done.stdout == "False\n"

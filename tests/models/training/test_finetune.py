@@ -15,9 +15,8 @@ from models.training.data.split import Part
 from models.training.finetune import Epoch, FineTuning
 from models.training.recipe import Recipe
 from models.training.state import load_state
+from tests.support.paths import REPOSITORY
 from tests.support.training import RECIPE, TRANSFORM, catalogue, pixel_set, tuning
-
-REPOSITORY = Path(__file__).parents[3]
 
 
 def finish(folder: Path, recipe: Recipe = RECIPE) -> FineTuning:

@@ -1,15 +1,15 @@
 """Every command of the operations' page is run as it is written, but for the missing worker."""
 
 import re
-from pathlib import Path
 
 import pytest
 
 from models.domain.types import GenerationStatus
 from tests.support.index_commands import Catalogue, RunIndex
+from tests.support.paths import REPOSITORY
 from workers.generations.auto_reindex import FOLD_AT_LEAST, FOLD_AT_MOST, FOLD_SHARE
 
-PAGE = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
+PAGE = (REPOSITORY / "docs" / "operations.md").read_text()
 
 
 def commands() -> list[str]:
