@@ -1,9 +1,8 @@
 """Reads the bodies that a framework can't describe: multipart forms, and JSON in their place."""
 
-import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
@@ -84,7 +83,7 @@ async def read_photo_part(part: UploadFile, max_bytes: int) -> bytes:
 
 def validation_sentence(error: ValidationError) -> str:
     """The first complaint, as a sentence that names the field."""
-    first: dict[str, Any] = json.loads(error.json(include_url=False, include_input=False))[0]
+    first = error.errors(include_url=False, include_input=False)[0]
     field = ".".join(str(part) for part in first["loc"])
-    message = str(first["msg"])
+    message = first["msg"]
     return f"{field}: {message}" if field else message

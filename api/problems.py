@@ -2,7 +2,6 @@
 
 import logging
 from http import HTTPStatus
-from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -48,9 +47,12 @@ HEADERS_OF = {
     HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": str(RETRY_AFTER_S)},
 }
 
+Responses = dict[int | str, dict[str, object]]
+"""OpenAPI response objects of an operation, by status."""
+
 
 def problem(
-    status: int, code: str, detail: str, headers: dict[str, str] | None = None, **members: Any
+    status: int, code: str, detail: str, headers: dict[str, str] | None = None, **members: object
 ) -> JSONResponse:
     """A problem document; `code` is stable, `detail` is a sentence for a person."""
     phrase = HTTPStatus(status)
@@ -106,7 +108,7 @@ def handle_errors(app: FastAPI) -> None:
         )
 
 
-def responses(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+def responses(*statuses: HTTPStatus) -> Responses:
     """The error responses of a route, for its OpenAPI description."""
     return {
         status.value: {

@@ -2,8 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
 from uuid import uuid4
 
 from anyio import to_thread
@@ -77,13 +76,13 @@ def _ndjson_rows(text: str) -> Iterator[str]:
     return (line for line in io.StringIO(text, newline="\n") if line.strip())
 
 
-def _csv_rows(text: str) -> Iterator[dict[str, Any]]:
+def _csv_rows(text: str) -> Iterator[Mapping[str, object]]:
     for row in csv.DictReader(io.StringIO(text, newline="")):
-        listing: dict[str, Any] = {name: row[name] for name in LISTING_COLUMNS if row.get(name)}
+        listing = {name: row[name] for name in LISTING_COLUMNS if row.get(name)}
         yield {**listing, "photos": (row.get("photos") or "").split()}
 
 
-def _parse_rows(raw: Iterator[Any]) -> tuple[list[BatchRow], list[RowError]]:
+def _parse_rows(raw: Iterator[str | Mapping[str, object]]) -> tuple[list[BatchRow], list[RowError]]:
     rows: list[BatchRow] = []
     errors: list[RowError] = []
     number = 0

@@ -12,12 +12,11 @@ from api.jobs.responses import accepted_job
 from api.jobs.schemas import BatchJob, JobOut
 from api.listings import forms, service
 from api.listings.schemas import BatchRowIn, ListingAccepted, ListingIn, ListingOut, ListingPage
-from api.openapi import BODY_REFUSED, PHOTO, described_form
+from api.openapi import BODY_REFUSED, KEY_REFUSED, NO_SUCH, PHOTO, described_form
 from api.pagination import PageCursor, PageSize, next_cursor
-from api.problems import responses
 from models.domain.types import Scope
 
-router = APIRouter(prefix="/v1", tags=["listings"])
+router = APIRouter(prefix="/v1", tags=["listings"], responses=KEY_REFUSED)
 WRITE = [Depends(needs(Scope.WRITE))]
 READ = [Depends(needs(Scope.SEARCH))]
 
@@ -55,7 +54,7 @@ async def create(request: Request, response: Response, resources: ResourcesDep) 
     "/listings/{listing_id}",
     status_code=HTTPStatus.ACCEPTED,
     openapi_extra=_LISTING_FORM,
-    responses=BODY_REFUSED,
+    responses={**NO_SUCH, **BODY_REFUSED},
     dependencies=WRITE,
 )
 async def put(
@@ -88,7 +87,7 @@ def page(resources: ResourcesDep, cursor: PageCursor, limit: PageSize = 50) -> L
     return ListingPage(items=[ListingOut.of(view) for view in views], next_cursor=following)
 
 
-@router.get("/listings/{listing_id}", responses=responses(HTTPStatus.NOT_FOUND), dependencies=READ)
+@router.get("/listings/{listing_id}", responses=NO_SUCH, dependencies=READ)
 def read(listing_id: ListingId, resources: ResourcesDep) -> ListingOut:
     """A listing."""
     return ListingOut.of(service.read_listing(resources, listing_id))
@@ -97,7 +96,7 @@ def read(listing_id: ListingId, resources: ResourcesDep) -> ListingOut:
 @router.delete(
     "/listings/{listing_id}",
     status_code=HTTPStatus.NO_CONTENT,
-    responses=responses(HTTPStatus.NOT_FOUND),
+    responses=NO_SUCH,
     dependencies=WRITE,
 )
 def delete(listing_id: ListingId, resources: ResourcesDep) -> None:
