@@ -7,7 +7,6 @@ attempt, and only the owner of the current attempt can finish it.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, and_, case, exists, func, or_, select, update
@@ -430,7 +429,7 @@ def due_among(session: Session, job_ids: Sequence[UUID], now: datetime) -> list[
     ]
 
 
-def _update_owned(session: Session, owned: Claim, values: dict[str, Any]) -> None:
+def _update_owned(session: Session, owned: Claim, values: dict[str, object]) -> None:
     updated = session.execute(
         update(Job)
         .where(

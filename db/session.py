@@ -1,8 +1,8 @@
 """Engine and transactions. One `with` block is one transaction; only its end commits."""
 
+import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -29,7 +29,7 @@ def database_url(url: str) -> URL:
             raise SetupError(f"The database must be SQLite or PostgreSQL, not {other}.")
 
 
-def _connect_args(url: URL) -> dict[str, Any]:
+def _connect_args(url: URL) -> dict[str, object]:
     if url.get_backend_name() == "sqlite":
         # Connections move between threads of one pool, never two threads at once.
         return {"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000}
@@ -44,7 +44,7 @@ def _prepare_sqlite(engine: Engine) -> None:
     """
 
     @event.listens_for(engine, "connect")
-    def _pragmas(connection: Any, record: object) -> None:
+    def _pragmas(connection: sqlite3.Connection, record: object) -> None:
         del record
         connection.isolation_level = None
         for pragma in (

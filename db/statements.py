@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from sqlalchemy import Select, Table, insert, literal_column, select, table
+from sqlalchemy import Table, column, insert, select, table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import DeclarativeBase, Session
 
@@ -13,7 +13,7 @@ IN_LIMIT = 10_000
 # From about so many rows on, COPY into a table beside the real one is faster than its own costs.
 COPY_FROM_ROWS = 200
 
-Row = Mapping[str, Any]
+Row = Mapping[str, object]
 T = TypeVar("T")
 
 
@@ -78,9 +78,7 @@ def _insert(
     if in_bulk:
         columns = list(rows[0])
         incoming = _copy_aside(session, _table_of(model), rows)
-        source: Select[*tuple[Any, ...]] = select(*map(literal_column, columns)).select_from(
-            table(incoming)
-        )
+        source = select(table(incoming, *map(column, columns)))
         statement = statement.from_select(columns, source)
     if updating:
         changes = {name: statement.excluded[name] for name in updating}

@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -28,6 +27,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
+from models.domain.job_payloads import StoredJson
 from models.domain.types import (
     EncoderSpec,
     EncoderStatus,
@@ -91,7 +91,7 @@ class Base(DeclarativeBase):
     )
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads this class attribute
         datetime: UtcDateTime(),
-        dict[str, Any]: Json,
+        StoredJson: Json,
         list[str]: Json,
         UUID: Uuid(),
         JobType: enum_type(JobType),
@@ -224,7 +224,7 @@ class Encoder(Base):
     )
     created_at: Mapped[datetime]
     activated_at: Mapped[datetime | None]
-    comparison: Mapped[dict[str, Any] | None]
+    comparison: Mapped[StoredJson | None]
 
     @property
     def spec(self) -> EncoderSpec:
@@ -283,8 +283,8 @@ class Job(Base):
     type: Mapped[JobType]
     status: Mapped[JobStatus] = mapped_column(default=JobStatus.QUEUED)
     parent_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id"), index=True)
-    payload: Mapped[dict[str, Any]]
-    result: Mapped[dict[str, Any] | None]
+    payload: Mapped[StoredJson]
+    result: Mapped[StoredJson | None]
     error_code: Mapped[str | None] = mapped_column(String(64))
     error_detail: Mapped[str | None] = mapped_column(Text)
     total: Mapped[int] = mapped_column(default=0)

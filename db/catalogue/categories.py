@@ -1,7 +1,7 @@
 """The category tree. Each path has an integer for ever: it is what models learn."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TypedDict
 
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
@@ -13,6 +13,18 @@ CATEGORY_SEPARATOR = " / "
 
 # Any constant works; it only must not be used for another purpose in the same database.
 APPENDING_LOCK = 0x4D4C_4354
+
+
+class ExportedCategories(TypedDict):
+    """The category tree as JSON.
+
+    `ids` gives the integer of each path, `paths` the path of each integer, and `parents` the
+    integer of its parent, null at a root. JSON's keys are strings: so are those integers.
+    """
+
+    ids: dict[str, int]
+    paths: dict[str, str]
+    parents: dict[str, int | None]
 
 
 def ensure_categories(session: Session, paths: Iterable[str]) -> dict[str, int]:
@@ -46,7 +58,7 @@ def with_parents(paths: Iterable[str]) -> list[str]:
     return list(found)
 
 
-def _category(path: str, ids: Mapping[str, int]) -> dict[str, Any]:
+def _category(path: str, ids: Mapping[str, int]) -> dict[str, object]:
     parent, _, name = path.rpartition(CATEGORY_SEPARATOR)
     return {"id": ids[path], "path": path, "name": name, "parent_id": ids.get(parent)}
 
@@ -60,12 +72,8 @@ def category_ids(session: Session, paths: Iterable[str]) -> dict[str, int]:
     return found
 
 
-def export_categories(session: Session) -> dict[str, Any]:
-    """Every category there ever was, in order of its integer, as values that JSON can hold.
-
-    `ids` gives the integer of each path, `paths` the path of each integer, and `parents` the
-    integer of its parent, null at a root. JSON's keys are strings: so are those integers.
-    """
+def export_categories(session: Session) -> ExportedCategories:
+    """Every category there ever was, in order of its integer."""
     rows = session.execute(
         select(Category.id, Category.path, Category.parent_id).order_by(Category.id)
     ).all()

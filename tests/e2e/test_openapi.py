@@ -16,6 +16,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from schemathesis.checks import CheckFunction
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -44,8 +45,8 @@ MADE_UP: Final = settings(
 
 # A request that fits its schema may still be refused: that a file is no photo, a cursor none of
 # ours, or that two fields contradict each other, no JSON schema can say.
-NOT_CHECKED: Final = [positive_data_acceptance]
-CONFORMANCE: Final = [
+NOT_CHECKED: Final[list[CheckFunction]] = [positive_data_acceptance]
+CONFORMANCE: Final[list[CheckFunction]] = [
     status_code_conformance,
     content_type_conformance,
     response_schema_conformance,

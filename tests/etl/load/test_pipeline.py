@@ -28,6 +28,7 @@ from etl.clean.rejects import Tally
 from etl.load.pipeline import Stage
 from etl.load.sources import Workplace
 from models.domain.errors import InvalidFeed, NotFound
+from models.domain.job_payloads import EmbedPayload
 from models.domain.types import EncoderSpec, JobStatus
 from tests.support.embedding import embed_all
 from tests.support.feeds import (
@@ -41,6 +42,7 @@ from tests.support.feeds import (
     to_csv,
     write_feed,
 )
+from tests.support.payloads import payload_as
 from tests.support.pictures import jpeg
 from workers.queue.publisher import JobPublisher
 
@@ -79,9 +81,9 @@ def test_a_feed_becomes_listings_photos_and_embed_jobs(
         accepted = session.scalars(select(Job)).all()
         assert {job.id for job in accepted} == set(seeded.jobs)
         assert all(job.status is JobStatus.QUEUED for job in accepted)
-        assert all(job.total == len(job.payload["photo_ids"]) for job in accepted)
+        assert all(job.total == len(payload_as(job, EmbedPayload).photo_ids) for job in accepted)
         assert max(job.total for job in accepted) <= PHOTOS_PER_JOB
-        queued = [item for job in accepted for item in job.payload["photo_ids"]]
+        queued = [item for job in accepted for item in payload_as(job, EmbedPayload).photo_ids]
         assert sorted(queued) == sorted(session.scalars(select(Photo.id)))
         assert seeded.loaded.queued == len(queued) == 40
 
@@ -304,8 +306,8 @@ def test_a_killed_run_is_finished_by_the_next(
 
     assert contents(killed, "jobs") == contents(clean, "jobs")
     with killed.read() as session:
-        payloads = session.scalars(select(Job.payload)).all()
-        queued = [item for payload in payloads for item in payload["photo_ids"]]
+        accepted = session.scalars(select(Job)).all()
+        queued = [item for job in accepted for item in payload_as(job, EmbedPayload).photo_ids]
         assert sorted(queued) == sorted(session.scalars(select(Photo.id)))
         assert set(seeded.jobs) == set(session.scalars(select(Job.id)))
     clean.close()
