@@ -1,4 +1,4 @@
-"""How bodies, answers and errors are described in OpenAPI."""
+"""OpenAPI descriptions of bodies, responses and errors."""
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -34,7 +34,7 @@ MATCH_EXAMPLE: Final = {
     "photo": {"id": f"{7:064x}", "url": f"/v1/photos/{7:064x}"},
     "similarity": 0.981204,
 }
-"""A listing that was found."""
+"""An example of a listing that was found."""
 
 
 PHOTO: Final = {"type": "string", "format": "binary"}
@@ -49,7 +49,7 @@ def described_body(
     photos: Mapping[str, object] = ONE_PHOTO,
     examples: Mapping[str, object] = BY_LISTING,
 ) -> dict[str, object]:
-    """A form with `photos` and `options`, or JSON `body`, of which `examples` are given."""
+    """A request body: a form with `photos` and `options`, or JSON `body` with `examples`."""
     form = inlined(options) if options else {}
     fields = form.get("properties")
     properties = {**photos, **(fields if isinstance(fields, dict) else {})}
@@ -84,7 +84,7 @@ def _request_body(content: Mapping[str, object]) -> dict[str, object]:
 
 
 def inlined(model: type[BaseModel]) -> JsonObject:
-    """A model's JSON schema with its definitions where they are used: it stands in any document."""
+    """A model's JSON schema without references: definitions are inserted where they are used."""
     schema = model.model_json_schema()
     definitions: dict[str, JsonObject] = schema.pop("$defs", {})
 
@@ -102,10 +102,10 @@ def inlined(model: type[BaseModel]) -> JsonObject:
     return resolved_object(schema)
 
 
-def described_answer(
+def described_job(
     model: type[BaseModel], job_type: JobType, result: Mapping[str, object]
 ) -> Responses:
-    """A job that may have succeeded, with such a result then."""
+    """The response 200 of a job, with an example that has succeeded with this result."""
     example = {
         "id": "0b7e7a5c-7d0f-4c8b-9a55-0f4f6f3c2c11",
         "type": job_type,
@@ -127,7 +127,7 @@ def described_answer(
 
 
 def describe_problems(app: FastAPI) -> None:
-    """Put the problem document into OpenAPI once, where every error response refers to it."""
+    """Add the schema of problem documents, to which every error response refers."""
     describe = app.openapi
     (invalid,) = responses(HTTPStatus.UNPROCESSABLE_ENTITY).values()
 
@@ -135,7 +135,7 @@ def describe_problems(app: FastAPI) -> None:
         schema = describe()
         schemas = schema["components"]["schemas"]
         schemas["Problem"] = Problem.model_json_schema()
-        # FastAPI's own description of a failed validation, which `handle_errors` answers here.
+        # FastAPI's own description of a failed validation: `handle_errors` answers it differently.
         if schemas.pop("HTTPValidationError", None):
             del schemas["ValidationError"]
             for call in (call for path in schema["paths"].values() for call in path.values()):

@@ -1,4 +1,4 @@
-"""Every error as `application/problem+json` (RFC 9457), mapped in this one place."""
+"""Maps every error to a response `application/problem+json` (RFC 9457)."""
 
 import logging
 from http import HTTPStatus
@@ -54,7 +54,7 @@ Responses = dict[int | str, dict[str, object]]
 def problem(
     status: int, code: str, detail: str, headers: dict[str, str] | None = None, **members: object
 ) -> JSONResponse:
-    """A problem document; `code` is stable, `detail` is a sentence for a person."""
+    """A problem document; `code` is stable, `detail` is a sentence for people."""
     phrase = HTTPStatus(status)
     body = {
         "type": f"urn:marketlens:problem:{code}",
@@ -69,7 +69,7 @@ def problem(
 
 
 def problem_of(error: errors.MarketlensError) -> JSONResponse:
-    """The problem document of one of our own errors."""
+    """The problem document of one of the product's errors."""
     return problem(STATUS_OF[type(error)], error.code, str(error))
 
 

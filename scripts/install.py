@@ -1,4 +1,4 @@
-"""Makes `.venv` with everything installed. Standard library only: it runs before anything is."""
+"""Creates `.venv` with everything installed. Uses only the standard library: it runs first."""
 
 import hashlib
 import subprocess

@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Depends
 
-from api.auth import Credentials, needs
+from api.auth import Credentials, require_scope
 from api.deps import JobId, ResourcesDep
 from api.jobs.responses import JOBS_PATH
 from api.jobs.schemas import JobOut, JobPage, job_out
@@ -17,7 +17,7 @@ from models.domain.types import Scope
 router = APIRouter(
     prefix=JOBS_PATH,
     tags=["jobs"],
-    dependencies=[Depends(needs(Scope.WRITE))],
+    dependencies=[Depends(require_scope(Scope.WRITE))],
     responses=KEY_REFUSED,
 )
 

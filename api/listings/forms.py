@@ -19,7 +19,7 @@ MAX_PHOTOS = 12
 MAX_ROWS = 1_000
 MAX_LISTINGS_BYTES = 10_000_000
 MAX_FILES = 4_000
-# Those of a bulk row that a cell of CSV can hold as it is: all but its photos.
+# The fields of a bulk row that are one CSV cell each; photos are split by spaces.
 LISTING_COLUMNS = tuple(name for name in BatchRowIn.model_fields if name != "photos")
 
 
@@ -41,7 +41,7 @@ async def read_batch(request: Request, max_photo_bytes: int) -> Batch:
     """Rows from the part `listings` (NDJSON, or CSV with a header), and photos by part name."""
     async with read_form(request, max_files=MAX_FILES) as form:
         data, is_csv = await _listings_part(form)
-        # Thousands of rows take long enough to parse that nobody else should wait for it.
+        # Parsed in a thread: thousands of rows would block the event loop.
         rows, errors = await to_thread.run_sync(_rows_of, data, is_csv)
         photos = {
             name: await read_photo_part(item, max_photo_bytes)

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Request, Response
 
-from api.auth import needs
+from api.auth import require_scope
 from api.deps import ListingId, Resources, ResourcesDep
 from api.jobs.responses import accepted_job
 from api.jobs.schemas import BatchJob, JobOut
@@ -17,8 +17,8 @@ from api.pagination import PageCursor, PageSize, next_cursor
 from models.domain.types import Scope
 
 router = APIRouter(prefix="/v1", tags=["listings"], responses=KEY_REFUSED)
-WRITE = [Depends(needs(Scope.WRITE))]
-READ = [Depends(needs(Scope.SEARCH))]
+WRITE = [Depends(require_scope(Scope.WRITE))]
+READ = [Depends(require_scope(Scope.SEARCH))]
 
 _LISTING_FORM = described_form(
     {
@@ -74,8 +74,8 @@ async def put(
 )
 async def batch(request: Request, response: Response, resources: ResourcesDep) -> JobOut:
     """Store many listings at once. Rows with errors are listed in the job; the others go on."""
-    asked = await forms.read_batch(request, resources.max_upload_bytes)
-    job = await to_thread.run_sync(service.put_batch, resources, asked, limiter=resources.decoding)
+    stated = await forms.read_batch(request, resources.max_upload_bytes)
+    job = await to_thread.run_sync(service.put_batch, resources, stated, limiter=resources.decoding)
     return accepted_job(job, response)
 
 

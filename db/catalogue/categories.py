@@ -1,4 +1,4 @@
-"""The category tree. Each path has an integer for ever: it is what models learn."""
+"""The category tree. The integer of a path never changes: it is the class that models learn."""
 
 from collections.abc import Iterable, Mapping
 from typing import TypedDict
@@ -11,7 +11,7 @@ from db.tables import Category
 
 CATEGORY_SEPARATOR = " / "
 
-# Any constant works; it only must not be used for another purpose in the same database.
+# An arbitrary key; no other lock in the same database may use it.
 APPENDING_LOCK = 0x4D4C_4354
 
 
@@ -40,7 +40,7 @@ def ensure_categories(session: Session, paths: Iterable[str]) -> dict[str, int]:
         # One transaction at a time appends. SQLite has a single writer anyway.
         session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": APPENDING_LOCK})
         ids = category_ids(session, wanted)
-    # Not the database's own counter: it also counts what was rolled back.
+    # Not the database's sequence, which would leave gaps after rollbacks.
     last = session.scalar(select(func.max(Category.id))) or 0
     new = [path for path in wanted if path not in ids]
     ids |= {path: number for number, path in enumerate(new, start=last + 1)}
@@ -73,7 +73,7 @@ def category_ids(session: Session, paths: Iterable[str]) -> dict[str, int]:
 
 
 def export_categories(session: Session) -> ExportedCategories:
-    """Every category there ever was, in order of its integer."""
+    """Every category, in order of its integer."""
     rows = session.execute(
         select(Category.id, Category.path, Category.parent_id).order_by(Category.id)
     ).all()

@@ -84,7 +84,7 @@ def _compare_photos(
 ) -> None:
     # The rows come first: when a photo has one, its bytes are there.
     with machine.database.read() as session:
-        rows = audit.photos_under(session, prefix)
+        rows = audit.photos_with_prefix(session, prefix)
     shelf = machine.store.list_prefix(prefix, now)
     stored = shelf.digests
     notes.photos += len(rows)

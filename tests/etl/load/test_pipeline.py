@@ -21,7 +21,7 @@ from db.embed_jobs import PHOTOS_PER_JOB
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.tables import Base, Category, Job, Photo
-from db.vectors.embeddings import promised_photos
+from db.vectors.embeddings import photos_in_open_jobs
 from db.vectors.encoders import activate_encoder, adopt_encoder, follow_encoder, register_encoder
 from etl.clean.feed_tables import IMAGES, PRODUCTS
 from etl.clean.rejects import Tally
@@ -262,7 +262,7 @@ def test_what_an_encoder_lacks_is_queued_once_it_has_been_active(
 
     assert seeded.loaded.queued == 5
     with database.read() as session:
-        assert len(promised_photos(session)) == 5
+        assert len(photos_in_open_jobs(session)) == 5
 
 
 def test_photos_of_a_failed_job_are_queued_again(
