@@ -27,7 +27,7 @@ Options = TypeVar("Options")
 
 def force_option(what: str) -> OptionInfo:
     """`--force`, with the help text `what`: each command overrides something else by it."""
-    # typer.Option is typed to return Any, so that it can be the default of any parameter.
+    # typer.Option is untyped, so that it can be the default of every parameter.
     option: OptionInfo = typer.Option("--force", help=what)
     return option
 

@@ -32,7 +32,7 @@ def photos_with_prefix(session: Session, prefix: str) -> dict[str, bool]:
     return {row.sha256: row.id in shown for row in rows}
 
 
-def named(session: Session, hashes: Collection[str]) -> set[str]:
+def referenced(session: Session, hashes: Collection[str]) -> set[str]:
     """Those of the SHA-256 that a photo's row or some job refers to."""
     found: set[str] = set()
     for chunk in chunks(hashes):

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 def upsert(session: Session, table: type[DeclarativeBase]) -> sqlite.Insert | postgresql.Insert:
-    """An INSERT that can say ON CONFLICT in the session's dialect."""
+    """An INSERT of the session's dialect, which supports ON CONFLICT."""
     # Into the table, not the mapped class: for that, SQLAlchemy inserts rows one by one where their
     # null columns differ.
     target = _table_of(table)

@@ -116,7 +116,7 @@ class Category(Base):
 
 
 class Listing(Base):
-    """Something for sale. A deleted listing stays as a row, so that its id is never reused.
+    """An item for sale. The row of a deleted listing is kept, so that its id is never reused.
 
     `price_suspect` marks a joke price, `place` and `county` are the parts of `location`, degrees
     are WGS 84, `seller` is whatever names the seller where the listing comes from, and `feed` names

@@ -34,7 +34,7 @@ def find_redis_server() -> Path:
 
 
 def redis_command(server: Path, socket: Path) -> list[str]:
-    """The command line of a server on this socket, without persistence: the database has the jobs."""
+    """The command line of a server on this socket, not persistent: jobs are in the database."""
     return [
         str(server),
         *("--port", "0"),

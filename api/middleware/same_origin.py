@@ -1,4 +1,4 @@
-"""Same-origin check for a server on loopback that asks for no key."""
+"""Same-origin check for a server on loopback that needs no key."""
 
 from urllib.parse import urlsplit
 

@@ -61,7 +61,7 @@ def _accept_by_names(resources: Resources, query: SearchIn) -> Job:
 
 
 def _require(session: Session, example: Example) -> None:
-    """Raise NotFound unless there is such a listing, or a listing that shows such a photo."""
+    """Raise NotFound unless the listing exists, or a listing shows the photo."""
     if isinstance(example, UUID):
         get_listing(session, example)
     elif not is_public(session, example):

@@ -1,4 +1,4 @@
-"""Listings, their photos and their categories."""
+"""Listings: upserts, deletion and queries."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass

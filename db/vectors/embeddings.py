@@ -163,7 +163,7 @@ def photos_to_embed(session: Session, encoder_id: int | None) -> AbstractSet[int
 
     With None, those that no job will embed at all.
     """
-    # The jobs come second: the photos of one that is accepted in between are not queued twice.
+    # Jobs are read second, so that photos of a job accepted in between are not queued twice.
     missing = photos_lacking(session, encoder_id)
     return missing - photos_in_open_jobs(session, encoder_id)
 

@@ -114,7 +114,7 @@ def live(session: Session, encoder_id: int) -> Generation | None:
 
 
 def open_reindex(session: Session) -> Job | None:
-    """The reindex that is queued or running, if one is: there is one at a time."""
+    """The reindex that is queued or running, if any: at most one at a time."""
     return session.scalar(
         select(Job).where(Job.type == JobType.REINDEX, Job.status.in_(OPEN_STATUSES))
     )
