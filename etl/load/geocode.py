@@ -19,7 +19,7 @@ from geopy.exc import (
 from geopy.extra.rate_limiter import RateLimiter
 from geopy.geocoders import get_geocoder_for_service
 
-from db.catalogue.places import Coordinates, known_places, remember_places
+from db.catalogue.places import Coordinates, known_places, store_places
 from db.session import Database
 from models.domain.errors import SetupError, Unavailable
 
@@ -156,7 +156,7 @@ class Gazetteer:
             return {}
         self._failures_in_a_row = 0
         with self._database.write() as session:
-            remember_places(session, answer, self._clock())
+            store_places(session, answer, self._clock())
         return answer
 
 

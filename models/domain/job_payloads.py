@@ -5,7 +5,7 @@ that it serialises to. What earlier releases stored still parses.
 """
 
 import re
-from typing import Annotated, Any, ClassVar, Final, Self
+from typing import Annotated, ClassVar, Final, Self
 from uuid import UUID
 
 from pydantic import (
@@ -41,7 +41,7 @@ def example_of(text: str) -> Example:
     return text if is_sha256(text) else UUID(text)
 
 
-StoredJson = dict[str, Any]
+StoredJson = dict[str, object]
 """A JSON object, as the database stores it."""
 
 

@@ -59,13 +59,13 @@ def prune(
     The live one is kept first, then those that were live last. Raises Unavailable and OSError.
     """
     with database.write() as session:
-        generations.end_forsaken(session)
+        generations.end_orphaned(session)
         if encoder_ids is None:
             encoder_ids = [row.id for row in all_encoders(session)]
         forgotten = [
             generation_id
             for encoder_id in encoder_ids
-            for generation_id in generations.retire_beyond(session, encoder_id, keep)
+            for generation_id in generations.retire_surplus(session, encoder_id, keep)
         ]
     return Pruned(sorted(forgotten), sweep(database, generations_dir, store))
 
@@ -84,7 +84,7 @@ def would_prune(
         forgotten = [
             generation_id
             for row in all_encoders(session)
-            for generation_id in generations.beyond(session, row.id, keep)
+            for generation_id in generations.surplus(session, row.id, keep)
         ]
     unused = {*_unused(database, generations_dir), *_existing(generations_dir, forgotten)}
     ids = {found for folder in unused if (found := generation_in(folder)) is not None}

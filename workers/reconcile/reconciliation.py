@@ -84,7 +84,7 @@ def _compare_photos(
 ) -> None:
     # The rows come first: when a photo has one, its bytes are there.
     with machine.database.read() as session:
-        rows = audit.photos_under(session, prefix)
+        rows = audit.photos_with_prefix(session, prefix)
     shelf = machine.store.list_prefix(prefix, now)
     stored = shelf.digests
     notes.photos += len(rows)
@@ -121,8 +121,8 @@ def _orphans(
     take = machine.store.delete_old if delete else machine.store.is_old
     for chunk in chunks(sorted(digests)):
         with machine.database.read() as session:
-            named = audit.named(session, chunk)
-        yield from (digest for digest in chunk if digest not in named and take(digest, now))
+            referenced = audit.referenced(session, chunk)
+        yield from (digest for digest in chunk if digest not in referenced and take(digest, now))
 
 
 def _compare_embeddings(

@@ -21,13 +21,14 @@ from db.embed_jobs import PHOTOS_PER_JOB
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.tables import Base, Category, Job, Photo
-from db.vectors.embeddings import promised_photos
+from db.vectors.embeddings import photos_in_open_jobs
 from db.vectors.encoders import activate_encoder, adopt_encoder, follow_encoder, register_encoder
 from etl.clean.feed_tables import IMAGES, PRODUCTS
 from etl.clean.rejects import Tally
 from etl.load.pipeline import Stage
 from etl.load.sources import Workplace
 from models.domain.errors import InvalidFeed, NotFound
+from models.domain.job_payloads import EmbedPayload
 from models.domain.types import EncoderSpec, JobStatus
 from tests.support.embedding import embed_all
 from tests.support.feeds import (
@@ -41,6 +42,7 @@ from tests.support.feeds import (
     to_csv,
     write_feed,
 )
+from tests.support.payloads import payload_as
 from tests.support.pictures import jpeg
 from tests.support.seeding import RunSeed
 from workers.queue.publisher import JobPublisher
@@ -79,9 +81,9 @@ def test_a_feed_becomes_listings_photos_and_embed_jobs(
         accepted = session.scalars(select(Job)).all()
         assert {job.id for job in accepted} == set(seeded.jobs)
         assert all(job.status is JobStatus.QUEUED for job in accepted)
-        assert all(job.total == len(job.payload["photo_ids"]) for job in accepted)
+        assert all(job.total == len(payload_as(job, EmbedPayload).photo_ids) for job in accepted)
         assert max(job.total for job in accepted) <= PHOTOS_PER_JOB
-        queued = [item for job in accepted for item in job.payload["photo_ids"]]
+        queued = [item for job in accepted for item in payload_as(job, EmbedPayload).photo_ids]
         assert sorted(queued) == sorted(session.scalars(select(Photo.id)))
         assert seeded.loaded.queued == len(queued) == 40
 
@@ -260,7 +262,7 @@ def test_what_an_encoder_lacks_is_queued_once_it_has_been_active(
 
     assert seeded.loaded.queued == 5
     with database.read() as session:
-        assert len(promised_photos(session)) == 5
+        assert len(photos_in_open_jobs(session)) == 5
 
 
 def test_photos_of_a_failed_job_are_queued_again(
@@ -304,8 +306,8 @@ def test_a_killed_run_is_finished_by_the_next(
 
     assert contents(killed, "jobs") == contents(clean, "jobs")
     with killed.read() as session:
-        payloads = session.scalars(select(Job.payload)).all()
-        queued = [item for payload in payloads for item in payload["photo_ids"]]
+        accepted = session.scalars(select(Job)).all()
+        queued = [item for job in accepted for item in payload_as(job, EmbedPayload).photo_ids]
         assert sorted(queued) == sorted(session.scalars(select(Photo.id)))
         assert set(seeded.jobs) == set(session.scalars(select(Job.id)))
     clean.close()

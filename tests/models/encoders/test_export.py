@@ -60,7 +60,7 @@ def exported(monkeypatch: pytest.MonkeyPatch, weights: Path, float32: Path) -> P
     """The network that an export begins with, made once: it is the same file each time."""
 
     def copy(given: Path, transform: ResNet50Transform, target: Path) -> None:
-        assert (sha256_of(given), transform) == (file_sha256(weights), SMALL)
+        assert (sha256_of(given), transform) == (sha256_of(weights), SMALL)
         shutil.copyfile(float32, target)
 
     monkeypatch.setattr(export, "export_float32", copy)

@@ -13,8 +13,10 @@ from db import jobs
 from db.tables import Change, Embedding, Photo
 from db.vectors.embeddings import count_live, embedded, photos_to_embed
 from models.domain.errors import InvalidPhoto
+from models.domain.job_results import EmbedResult, SearchResult
 from models.domain.types import JobStatus, JobType
 from models.photos import standardise
+from tests.support.payloads import result_as
 from tests.support.pictures import grey, jpeg
 from tests.support.workers import WorkerHarness
 from workers.search.query_encoder import NOTHING_SEEN
@@ -63,8 +65,7 @@ def test_a_bad_photo_fails_alone(worker: WorkerHarness) -> None:
         session.execute(update(Photo).where(Photo.id == photo_ids[1]).values(sha256=broken))
     job = worker.embed(photo_ids)
     assert (job.status, job.done, job.failed) == (JobStatus.SUCCEEDED, 1, 3)
-    assert job.result
-    codes = [error["code"] for error in job.result["errors"]]
+    codes = [error.code for error in result_as(job, EmbedResult).errors]
     assert codes == ["not_found", "unsupported_photo", "invalid_photo"]
     with worker.database.read() as session:
         assert count_live(session, worker.encoder_id) == 1
@@ -93,7 +94,7 @@ def test_a_photo_with_nothing_in_it_is_told_every_time_and_remembered(
     assert (first.done, first.failed, first.result["embedded"]) == (1, 1, 1)
     assert (again.done, again.failed, again.result["embedded"]) == (1, 1, 0)
     assert first.result["errors"] == again.result["errors"]
-    assert first.result["errors"][0]["detail"] == NOTHING_SEEN
+    assert result_as(first, EmbedResult).errors[0].detail == NOTHING_SEEN
     with worker.database.read() as session:
         assert embedded(session, encoder_id, photo_ids) == set(photo_ids)
         assert photos_to_embed(session, encoder_id) == set()
@@ -123,8 +124,7 @@ def test_a_photo_with_nothing_in_it_is_in_no_index_and_no_query(worker: WorkerHa
         job = worker.do(JobType.SEARCH, {"listing_id": str(blank), "limit": 3})
         assert job.error_detail == NOTHING_SEEN
         job = worker.do(JobType.SEARCH, {"listing_id": str(both), "limit": 3})
-        assert job.result
-        assert [row["listing_id"] for row in job.result["results"]] == [str(other)]
+        assert [row.listing_id for row in result_as(job, SearchResult).results] == [other]
         built = worker.reindex()
         assert built.result, built.error_detail
         assert built.result["rows"] == 2
