@@ -68,7 +68,7 @@ COMMANDS: Final[Table] = {
     ),
     "train": At(
         "workers.commands.train:train",
-        "Train on listings' photos and categories. Killed and started again, it goes on.",
+        "Train on listings' photos and categories. A killed run goes on when it is started again.",
     ),
     "evaluate": At(
         "workers.commands.evaluate:evaluate",
@@ -79,7 +79,7 @@ COMMANDS: Final[Table] = {
         {
             "register": At(
                 "workers.commands.encoder.register:register",
-                "Make an encoder known, and keep its files among the models. Nothing is embedded "
+                "Register an encoder, and keep its files in the models folder. Nothing is embedded "
                 "yet.",
             ),
             "list": At(
@@ -97,7 +97,7 @@ COMMANDS: Final[Table] = {
             ),
             "retire": At(
                 "workers.commands.encoder.retire:retire",
-                "Keep an encoder up to date no more, and remove its indexes. Its vectors stay.",
+                "Stop keeping an encoder up to date, and remove its indexes. Its vectors stay.",
             ),
             "migrate": At(
                 "workers.commands.encoder.migrate:migrate",
@@ -106,7 +106,7 @@ COMMANDS: Final[Table] = {
             ),
             "export": At(
                 "workers.commands.encoder.export:export",
-                "Make a faster network of an encoder's, and compare the two; a worse one is "
+                "Export a faster network of an encoder, and compare the two; a worse one is "
                 "refused.",
                 extra="train",
             ),
@@ -117,19 +117,20 @@ COMMANDS: Final[Table] = {
         {
             "build": At(
                 "workers.commands.index.build:build",
-                "Build the next generation and search with it, unless it finds too little.",
+                "Build the next generation and make it live, unless its recall is too low.",
             ),
             "list": At(
                 "workers.commands.index.list:list_generations",
-                "Generations, newest first: how they were measured, and where their files are.",
+                "List generations, newest first: their measurements, and where their files are.",
             ),
             "show": At(
                 "workers.commands.index.list:show",
-                "All that is known of one generation, and why it is built as it is.",
+                "Show all that is known of one generation, and why its index was chosen.",
             ),
             "evaluate": At(
                 "workers.commands.index.evaluate:evaluate",
-                "Measure what searches find now, with every change since the generation was built.",
+                "Measure the recall of searches now, with every change since the generation was "
+                "built.",
             ),
             "activate": At(
                 "workers.commands.index.switch:activate",
@@ -141,18 +142,18 @@ COMMANDS: Final[Table] = {
             ),
             "prune": At(
                 "workers.commands.index.prune:prune",
-                "Remove old generations, and what killed builds left. What is in use goes the "
+                "Remove old generations, and files of killed builds. What is in use is removed "
                 "next time.",
             ),
             "plan": At(
                 "workers.commands.index.plan:plan",
-                "Tell which index a catalogue of some size would get, and why. Needs no database.",
+                "Show which index a catalogue of some size would get, and why. Needs no database.",
             ),
         },
     ),
     "duplicates": At(
         "workers.commands.duplicates:duplicates",
-        "Find listings that show the same photo, or the same thing, and whose they are.",
+        "Find listings that show the same photo or the same item, and count their sellers.",
     ),
 }
 

@@ -1,4 +1,4 @@
-"""`marketlens duplicates`: listings that show the same photo or the same thing, and whose."""
+"""`marketlens duplicates`: listings that show the same photo or the same item."""
 
 import csv
 import io
@@ -42,7 +42,7 @@ class DuplicatesOptions:
 
 @command_of(DuplicatesOptions)
 def duplicates(options: DuplicatesOptions) -> None:
-    """Find listings that show the same photo, or the same thing, and whose they are."""
+    """Find listings that show the same photo or the same item, and count their sellers."""
     settings, file = Settings(), options.csv_file
     store = store_of(settings)
     with database_of(settings) as database, Bars() as bars:

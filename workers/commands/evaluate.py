@@ -1,4 +1,4 @@
-"""`marketlens evaluate`: how well encoders find, side by side."""
+"""`marketlens evaluate`: the retrieval metrics of encoders, side by side."""
 
 import json
 from collections.abc import Callable, Sequence
