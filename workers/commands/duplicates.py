@@ -14,7 +14,7 @@ from rich.table import Table
 
 from command_line.opened import database_of, store_of
 from command_line.options import JsonReport, command_of
-from models.domain.durable_files import atomic_file
+from models.domain.durable_files import atomic_file, make_folder
 from models.domain.errors import SetupError
 from models.domain.types import Relation
 from progress import Bars
@@ -71,6 +71,7 @@ def _write(path: Path, found: Duplicates) -> None:
                 )
             )
     try:
+        make_folder(path.parent)
         with atomic_file(path) as file:
             file.write(text.getvalue().encode())
     except OSError as error:
