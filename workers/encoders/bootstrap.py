@@ -66,7 +66,7 @@ def force_configured_encoder(
 
 
 def keep_files(library: EncoderLibrary, spec: EncoderSpec, models_dir: Path) -> None:
-    """Keep an encoder's files in the models folder, where a change of the settings keeps them."""
+    """Copy an encoder's files into the models folder: the settings may change, and name others."""
     if spec.name == HOG:
         return
     weights, package = library.weights_of(spec)

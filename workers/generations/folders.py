@@ -23,7 +23,8 @@ def generation_in(folder: Path) -> int | None:
 def is_unused(folder: Path, statuses: Mapping[int, GenerationStatus]) -> bool:
     """Whether a folder belongs to a generation that is not kept; False for any other folder.
 
-    `statuses` must be read after the folder was listed: a row is committed before its folder.
+    A temporary folder is unused unless its generation is being built. `statuses` must be read after
+    the folder was listed: a row is committed before its folder.
     """
     if (generation_id := generation_in(folder)) is not None:
         return statuses.get(generation_id) not in KEPT

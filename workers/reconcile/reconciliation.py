@@ -126,13 +126,13 @@ def _is_damaged(store: PhotoStore, digest: str) -> bool:
 def _orphans(
     deployment: Deployment, digests: Collection[str], now: datetime, *, delete: bool
 ) -> Iterator[str]:
-    """Those of the photos that nothing references, and that are too old to be about to be."""
+    """Those of the photos that nothing references, and that are too old to be referenced soon."""
     # The age is checked last: `db.store.photo_store` says why that is safe.
-    is_orphan = deployment.store.delete_old if delete else deployment.store.is_old
+    is_old = deployment.store.delete_old if delete else deployment.store.is_old
     for chunk in chunks(sorted(digests)):
         with deployment.database.read() as session:
             named = audit.named(session, chunk)
-        yield from (digest for digest in chunk if digest not in named and is_orphan(digest, now))
+        yield from (digest for digest in chunk if digest not in named and is_old(digest, now))
 
 
 def _compare_embeddings(

@@ -128,6 +128,7 @@ def _as_json(job: Job, seconds: float) -> dict[str, object]:
 
 
 def _table(result: JobResult, seconds: float) -> Table:
+    """Raises TypeError for a result that is no reindex job's."""
     time = f"{seconds:.1f} s"
     match result:
         case BuiltIndex():
@@ -148,6 +149,6 @@ def _table(result: JobResult, seconds: float) -> Table:
                 "Removed": f"{result.removed:,}",
                 "Time": time,
             }
-            return facts("The index on the server is repaired", lines)
+            return facts("The index is repaired", lines)
         case _:
             raise TypeError(f"{type(result).__name__} is not the result of a reindex.")
