@@ -72,7 +72,7 @@ COMMANDS: Final[Table] = {
     ),
     "train": CommandRef(
         "workers.commands.train:train",
-        "Train on listings' photos and categories. Killed and started again, it goes on.",
+        "Train on listings' photos and categories. A killed run goes on when it is started again.",
     ),
     "evaluate": CommandRef(
         "workers.commands.evaluate:evaluate",
@@ -83,7 +83,7 @@ COMMANDS: Final[Table] = {
         {
             "register": CommandRef(
                 "workers.commands.encoder.register:register",
-                "Make an encoder known, and keep its files among the models. Nothing is embedded "
+                "Register an encoder, and keep its files in the models folder. Nothing is embedded "
                 "yet.",
             ),
             "list": CommandRef(
@@ -101,7 +101,7 @@ COMMANDS: Final[Table] = {
             ),
             "retire": CommandRef(
                 "workers.commands.encoder.retire:retire",
-                "Keep an encoder up to date no more, and remove its indexes. Its vectors stay.",
+                "Stop keeping an encoder up to date, and remove its indexes. Its vectors stay.",
             ),
             "migrate": CommandRef(
                 "workers.commands.encoder.migrate:migrate",
@@ -110,7 +110,7 @@ COMMANDS: Final[Table] = {
             ),
             "export": CommandRef(
                 "workers.commands.encoder.export:export",
-                "Make a faster network of an encoder's, and compare the two; a worse one is "
+                "Export a faster network of an encoder, and compare the two; a worse one is "
                 "refused.",
                 extra="train",
             ),
@@ -121,19 +121,20 @@ COMMANDS: Final[Table] = {
         {
             "build": CommandRef(
                 "workers.commands.index.build:build",
-                "Build the next generation and search with it, unless it finds too little.",
+                "Build the next generation and make it live, unless its recall is too low.",
             ),
             "list": CommandRef(
                 "workers.commands.index.list:list_generations",
-                "Generations, newest first: how they were measured, and where their files are.",
+                "List generations, newest first: their measurements, and where their files are.",
             ),
             "show": CommandRef(
                 "workers.commands.index.list:show",
-                "All that is known of one generation, and why it is built as it is.",
+                "Show all that is known of one generation, and why its index was chosen.",
             ),
             "evaluate": CommandRef(
                 "workers.commands.index.evaluate:evaluate",
-                "Measure what searches find now, with every change since the generation was built.",
+                "Measure the recall of searches now, with every change since the generation was "
+                "built.",
             ),
             "activate": CommandRef(
                 "workers.commands.index.switch:activate",
@@ -145,18 +146,18 @@ COMMANDS: Final[Table] = {
             ),
             "prune": CommandRef(
                 "workers.commands.index.prune:prune",
-                "Remove old generations, and what killed builds left. What is in use goes the "
+                "Remove old generations, and files of killed builds. What is in use is removed "
                 "next time.",
             ),
             "plan": CommandRef(
                 "workers.commands.index.plan:plan",
-                "Tell which index a catalogue of some size would get, and why. Needs no database.",
+                "Show which index a catalogue of some size would get, and why. Needs no database.",
             ),
         },
     ),
     "duplicates": CommandRef(
         "workers.commands.duplicates:duplicates",
-        "Find listings that show the same photo, or the same thing, and whose they are.",
+        "Find listings that show the same photo or the same item, and count their sellers.",
     ),
 }
 

@@ -28,7 +28,7 @@ from models.encoders.library import EncoderLibrary
 from ops.machine import Machine, Say, child_environment, machine_up
 from ops.processes import marketlens_command
 from settings import Settings
-from workers.encoders.bootstrap import impose_encoder, settle_encoder
+from workers.encoders.bootstrap import ensure_active_encoder, force_configured_encoder
 
 LISTINGS = 39
 SEED = 7
@@ -82,7 +82,7 @@ def choose_encoder(
     """
     with database.read() as session:
         is_demo = count_listings(session) == feed_size(session, feed)[0]
-    choose = impose_encoder if is_demo else settle_encoder
+    choose = force_configured_encoder if is_demo else ensure_active_encoder
     return choose(database, library, models_dir, now)
 
 

@@ -28,7 +28,11 @@ from ops.redis_server import (
     wait_for_redis,
 )
 from settings import Settings
-from workers.encoders.bootstrap import require_files, settle_encoder, wish
+from workers.encoders.bootstrap import (
+    encoder_mismatch_warning,
+    ensure_active_encoder,
+    require_files,
+)
 
 READY_TIMEOUT_S = 120
 WATCH_EVERY_S = 0.5
@@ -76,7 +80,7 @@ class Machine:
 
 @contextmanager
 def machine_up(
-    settings: Settings, say: Say, choose: ChooseEncoder = settle_encoder
+    settings: Settings, say: Say, choose: ChooseEncoder = ensure_active_encoder
 ) -> Iterator[Machine]:
     """Start everything; stop everything at the end. `choose` names the active encoder."""
     with _lock_data_dir(settings.data_dir):
@@ -115,7 +119,7 @@ def _prepare_database(settings: Settings, say: Say, choose: ChooseEncoder) -> No
         require_files(library, active, settings.models_dir)
         with database.write() as session:
             clear_consumption(session)
-    if wanted := wish(active, library, settings.encoder, settings.weights):
+    if wanted := encoder_mismatch_warning(active, library, settings.encoder, settings.weights):
         say(wanted)
 
 

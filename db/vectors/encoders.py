@@ -104,18 +104,18 @@ def previous_encoder(session: Session) -> Encoder | None:
     return max(before, key=lambda item: item[0])[1] if before else None
 
 
-def is_settled(session: Session) -> bool:
+def active_encoder_in_use(session: Session) -> bool:
     """Whether the choice is the database's: an encoder is active, and a photo has been embedded."""
     is_active = exists().where(Encoder.status == EncoderStatus.ACTIVE)
     return bool(session.scalar(select(is_active & exists(select(Embedding.photo_id)))))
 
 
-def adopt_encoder(session: Session, spec: EncoderSpec, now: datetime) -> Encoder:
+def activate_initial_encoder(session: Session, spec: EncoderSpec, now: datetime) -> Encoder:
     """Make this encoder the active one, unless one is and has made embeddings; gives the active."""
     _lock_encoders(session)
     encoder_id = register_encoder(session, spec, now)
     active = active_encoder(session)
-    if active is not None and (active.id == encoder_id or is_settled(session)):
+    if active is not None and (active.id == encoder_id or active_encoder_in_use(session)):
         return active
     if active is not None:
         active.status = EncoderStatus.REGISTERED

@@ -30,7 +30,7 @@ from models.domain.errors import ExitCode
 from progress import Bars
 from settings import Settings
 from workers.commands.job_executor import job_executor
-from workers.encoders.bootstrap import settle_encoder
+from workers.encoders.bootstrap import ensure_active_encoder
 from workers.queue.embed_jobs import EmbedJobs
 
 
@@ -83,7 +83,7 @@ def seed(options: SeedOptions) -> ExitCode:
     with Bars() as bars, PeakMemory() as peak, ExitStack() as stack:
         if not dry_run:
             # Before anything is fetched: raises WeightsError.
-            _settle_encoder(settings, bars)
+            _ensure_active_encoder(settings, bars)
         folder = stack.enter_context(
             local_feed(options.source, settings.data_dir / "feeds", bars, dry_run=dry_run)
         )
@@ -101,7 +101,7 @@ def seed(options: SeedOptions) -> ExitCode:
     )
 
 
-def _settle_encoder(settings: Settings, bars: Bars) -> None:
+def _ensure_active_encoder(settings: Settings, bars: Bars) -> None:
     library = library_of(settings)
     on_progress = partial(bars.show, "weights", in_bytes=True)
     if not database_exists(settings):
@@ -109,7 +109,7 @@ def _settle_encoder(settings: Settings, bars: Bars) -> None:
         library.configured(on_progress)
     upgrade(settings.sqlalchemy_url)
     with database_of(settings) as database:
-        settle_encoder(database, library, settings.models_dir, utc_now(), on_progress)
+        ensure_active_encoder(database, library, settings.models_dir, utc_now(), on_progress)
 
 
 def _seed(run: _Run) -> tuple[IntakeReport, Loaded, Outcome]:

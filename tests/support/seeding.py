@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from db.session import Database
 from db.store.photo_store import PhotoStore
-from db.vectors.encoders import adopt_encoder
+from db.vectors.encoders import activate_initial_encoder
 from etl.clean.rejects import Reject
 from etl.load.loader import Loaded, Loader, Rules
 from etl.load.pipeline import Locate, OnProgress, seed
@@ -65,7 +65,7 @@ def seeder(place: Workplace, publisher: JobPublisher, clock: Callable[[], dateti
         on_progress: OnProgress = lambda stage, done, total: None,  # noqa: ARG005 - shows nothing
     ) -> Seeded:
         with database.write() as session:
-            adopt_encoder(session, encoder, clock())
+            activate_initial_encoder(session, encoder, clock())
         executor = QueueExecutor(database, publisher, clock, print)
         embed_jobs = EmbedJobs(database, executor, clock=clock, new_id=uuid4)
         rules = Rules(feed, prune=pruning, force=force)

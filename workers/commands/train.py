@@ -1,4 +1,4 @@
-"""`marketlens train`: a category head for an encoder, or an encoder of one's own with its head."""
+"""`marketlens train`: a category head for an encoder, or a fine-tuned encoder with its head."""
 
 import json
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ from workers.commands.labelled_photos import labelled_photos
 from workers.encoders.install import install_encoder
 
 DEFAULTS = Recipe()
-# A head alone is trained by its seed, and by nothing else that a recipe says.
+# Of a recipe, a head alone uses only the seed.
 FINETUNE_ONLY = tuple(field.name for field in fields(Recipe) if field.name != "seed")
 
 
@@ -134,7 +134,7 @@ class TrainOptions:
 
 @command_of(TrainOptions)
 def train(options: TrainOptions) -> None:
-    """Train on listings' photos and categories. Killed and started again, it goes on."""
+    """Train on listings' photos and categories. A killed run goes on when it is started again."""
     recipe, settings = options.recipe(), Settings()
     photos = labelled_photos(options.data, options.level, settings)
     started = monotonic()
@@ -145,7 +145,7 @@ def train(options: TrainOptions) -> None:
     if options.json_report:
         typer.echo(json.dumps(figures))
     else:
-        _say_what_next(figures)
+        _print_next_steps(figures)
 
 
 def _train(
@@ -156,12 +156,12 @@ def _train(
         spec = library.configured(partial(bars.show, "weights", in_bytes=True))
     else:
         spec = install_encoder(library, options.encoder, settings.models_dir)
-    settled = asdict(recipe) if options.mode is Mode.FINETUNE else {"seed": recipe.seed}
+    hyperparameters = asdict(recipe) if options.mode is Mode.FINETUNE else {"seed": recipe.seed}
     asked = {
         "mode": options.mode,
         "level": options.level,
         "encoder": spec.fingerprint,
-        **settled,
+        **hyperparameters,
     }
     training = settings.data_dir / "training"
     digest = _digest({**asked, "photos": photos.digest})
@@ -185,7 +185,7 @@ def _train(
     return {"run": str(run.folder), **figures}
 
 
-def _digest(values: Mapping[str, Any]) -> str:
+def _digest(values: Mapping[str, object]) -> str:
     return sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
 
 
@@ -233,7 +233,7 @@ def _with_interval(estimate: Mapping[str, float], sign: str = "") -> str:
     return f"{value} ({low} to {high})"
 
 
-def _say_what_next(figures: Mapping[str, Any]) -> None:
+def _print_next_steps(figures: Mapping[str, Any]) -> None:
     label = figures["encoder"]
     if figures["mode"] == Mode.FINETUNE:
         typer.echo(

@@ -22,7 +22,12 @@ from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.tables import Base, Category, Job, Photo
 from db.vectors.embeddings import photos_in_open_jobs
-from db.vectors.encoders import activate_encoder, adopt_encoder, follow_encoder, register_encoder
+from db.vectors.encoders import (
+    activate_encoder,
+    activate_initial_encoder,
+    follow_encoder,
+    register_encoder,
+)
 from etl.clean.feed_tables import IMAGES, PRODUCTS
 from etl.clean.rejects import Tally
 from etl.load.pipeline import Stage
@@ -336,7 +341,7 @@ def test_a_refused_feed_leaves_the_database_as_it_was(
     tmp_path: Path, database: Database, run_seed: RunSeed, clock: Clock, encoder: EncoderSpec
 ) -> None:
     with database.write() as session:
-        adopt_encoder(session, encoder, clock())
+        activate_initial_encoder(session, encoder, clock())
     before = contents(database)
     folder = simple_feed(tmp_path / "feed", 1)
     (folder / IMAGES.name).write_bytes(to_csv([IMAGE_HEADER[:2]]))

@@ -19,7 +19,7 @@ from models.photos import standardise
 from tests.support.payloads import result_as
 from tests.support.pictures import grey, jpeg
 from tests.support.workers import WorkerHarness
-from workers.search.query_encoder import NOTHING_SEEN
+from workers.search.query_encoder import NOTHING_TO_COMPARE
 from workers.tasks import run_job
 
 
@@ -94,7 +94,7 @@ def test_a_photo_with_nothing_in_it_is_told_every_time_and_remembered(
     assert (first.done, first.failed, first.result["embedded"]) == (1, 1, 1)
     assert (again.done, again.failed, again.result["embedded"]) == (1, 1, 0)
     assert first.result["errors"] == again.result["errors"]
-    assert result_as(first, EmbedResult).errors[0].detail == NOTHING_SEEN
+    assert result_as(first, EmbedResult).errors[0].detail == NOTHING_TO_COMPARE
     with worker.database.read() as session:
         assert embedded(session, encoder_id, photo_ids) == set(photo_ids)
         assert photos_to_embed(session, encoder_id) == set()
@@ -120,9 +120,9 @@ def test_a_photo_with_nothing_in_it_is_in_no_index_and_no_query(worker: WorkerHa
     for _ in ("before a reindex", "after it"):
         assert worker.search(1) == [both, other]
         job = worker.do(JobType.SEARCH, {"photo": sha256, "limit": 3})
-        assert (job.error_code, job.error_detail) == (InvalidPhoto.code, NOTHING_SEEN)
+        assert (job.error_code, job.error_detail) == (InvalidPhoto.code, NOTHING_TO_COMPARE)
         job = worker.do(JobType.SEARCH, {"listing_id": str(blank), "limit": 3})
-        assert job.error_detail == NOTHING_SEEN
+        assert job.error_detail == NOTHING_TO_COMPARE
         job = worker.do(JobType.SEARCH, {"listing_id": str(both), "limit": 3})
         assert [row.listing_id for row in result_as(job, SearchResult).results] == [other]
         built = worker.reindex()
