@@ -152,6 +152,7 @@ def _do(runtime: Runtime, claim: Claim, tools: QueryTools | None) -> None:
                 database=database,
                 store=runtime.store,
                 encoders=encoders,
+                heartbeat=heartbeat,
                 clock=utc_now,
             )
         case ReindexPayload() as payload if config.index_url is not None:

@@ -117,6 +117,7 @@ def test_one_photo_has_one_embedding(
         database=database,
         store=store,
         encoders={encoder_id: encoder},
+        heartbeat=lambda *_: None,
         clock=now,
     )
     with database.read() as session:

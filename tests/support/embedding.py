@@ -64,5 +64,6 @@ def embed_for_real(database: Database, store: PhotoStore, encoder: Encoder, now:
             database=database,
             store=store,
             encoders={encoder_id: encoder},
+            heartbeat=lambda *_: None,
             clock=lambda: now,
         )

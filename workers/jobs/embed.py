@@ -60,6 +60,7 @@ def run_embed(
     database: Database,
     store: PhotoStore,
     encoders: dict[int, Encoder],
+    heartbeat: Callable[[int, int], None],
     clock: Callable[[], datetime],
 ) -> None:
     """Embed the photos by each encoder that lacks their vectors, and end the job.
@@ -75,7 +76,9 @@ def run_embed(
             for encoder_id in encoders
         }
         hashes = photo_hashes(session, set().union(*lacking.values()))
-    embedded = _embed_all(hashes, lacking, encoders, store)
+    # Nothing is done before it is stored; the beats between batches renew the lease alone.
+    beat = partial(heartbeat, 0, len(photo_ids))
+    embedded = _embed_all(hashes, lacking, encoders, store, beat)
     first = next(iter(embedded.vectors.values()))
     errors = embedded.unreadable + [
         _error(hashes[photo_id], InvalidPhoto(NOTHING_TO_COMPARE))
@@ -107,6 +110,7 @@ def _embed_all(
     lacking: dict[int, set[int]],
     encoders: dict[int, Encoder],
     store: PhotoStore,
+    beat: Callable[[], None],
 ) -> Embedded:
     """Read the photos, SHA-256 by id, in batches, and embed those that each encoder lacks."""
     embedded = Embedded({encoder_id: {} for encoder_id in encoders}, {}, [])
@@ -122,6 +126,7 @@ def _embed_all(
                     photos[photo_id], embedded.phashes[photo_id] = read
             for encoder_id, encoder in encoders.items():
                 embedded.vectors[encoder_id] |= _embed(encoder, photos, lacking[encoder_id])
+                beat()
     return embedded
 
 

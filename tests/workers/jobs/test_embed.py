@@ -19,6 +19,7 @@ from models.photos import standardise
 from tests.support.payloads import result_as
 from tests.support.pictures import grey, jpeg
 from tests.support.workers import WorkerHarness
+from workers.jobs.embed import BATCH_SIZE
 from workers.search.query_encoder import NOTHING_TO_COMPARE
 from workers.tasks import run_job
 
@@ -55,6 +56,27 @@ def test_delivered_twice_is_done_once(worker: WorkerHarness) -> None:
     run_job(worker.runtime, job_id)
     run_job(worker.runtime, job_id)
     assert worker.job(job_id).attempt == 1
+
+
+def test_the_lease_is_renewed_between_batches(
+    worker: WorkerHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.jobs.heartbeat.BEAT_EVERY_S", 0)
+    _, photo_ids = worker.list_photos(*map(jpeg, range(BATCH_SIZE + 1)))
+    job_id = worker.accept(JobType.EMBED, {"photo_ids": photo_ids})
+    leases, embed = [], worker.encoder.embed
+
+    def embed_noting_the_lease(photos: Sequence[Image.Image]) -> NDArray[np.float32]:
+        leases.append(worker.job(job_id).lease_expires_at)
+        return embed(photos)
+
+    monkeypatch.setattr(worker.encoder, "embed", embed_noting_the_lease)
+    run_job(worker.runtime, job_id)
+    first, second = leases
+    assert first is not None
+    assert second is not None
+    assert first < second
+    assert worker.job(job_id).done == len(photo_ids)
 
 
 def test_a_bad_photo_fails_alone(worker: WorkerHarness) -> None:
