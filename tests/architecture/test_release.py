@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = sorted(path.parent.name for path in ROOT.glob("*/__init__.py"))
-MODULES = ["command_line.py", "marketlens.py", "progress.py", "settings.py"]
+MODULES = ["marketlens.py", "progress.py", "settings.py"]
 COPIED = re.findall(r"^COPY (?!--)(.+) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
 VERSIONED = ["pyproject.toml", "docker-compose.yml", "CHANGELOG.md"]
 NO_CACHES = shutil.ignore_patterns("__pycache__")
