@@ -12,12 +12,11 @@ from fastapi.testclient import TestClient
 from db import jobs
 from db.session import Database
 from db.store.photo_store import PhotoStore
-from models.domain.job_payloads import EmbeddingPayload
+from models.domain.job_payloads import EmbeddingPayload, PredictionPayload, parse_payload
 from models.domain.types import Scope
 from models.photos import decode, standardise
 from tests.support.answering import Answerer
 from tests.support.http import UNKNOWN_ID, MakeClient, assert_problem, shape, submit_photo
-from tests.support.payloads import payload_as
 from tests.support.pictures import jpeg
 from tests.support.redis import empty, take_all
 from workers.queue.messages import Queue
@@ -44,7 +43,10 @@ def test_accepted_means_stored_though_no_broker_answers(
     with database.read() as session:
         (stored,) = jobs.recent(session, 10, None)
     assert str(stored.id) == job["id"]
-    assert store.get(payload_as(stored, EmbeddingPayload).photo) == standardise(jpeg(1)).data
+    payload = parse_payload(stored.type, stored.payload)
+    assert isinstance(payload, EmbeddingPayload | PredictionPayload)
+    assert payload.photo is not None
+    assert store.get(payload.photo) == standardise(jpeg(1)).data
     read = client.get(response.headers["location"])
     assert read.json() == job
     assert read.headers["retry-after"] == "1"
