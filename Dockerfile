@@ -6,8 +6,9 @@ ENV PATH=/opt/marketlens/bin:$PATH
 # The heavy layers first: they change only with the versions.
 RUN pip install --index-url https://download.pytorch.org/whl/cpu torch==2.13.* torchvision==0.28.*
 WORKDIR /src
-COPY pyproject.toml constraints.txt README.md command_line.py marketlens.py progress.py settings.py ./
+COPY pyproject.toml constraints.txt LICENSE README.md marketlens.py progress.py settings.py ./
 COPY api api
+COPY command_line command_line
 COPY db db
 COPY etl etl
 COPY models models

@@ -5,9 +5,12 @@ BIN := .venv/bin
 WORKERS ?= 2
 # ONCE=1 ends the demo after its search.
 ONCE ?=
+# What `make release` releases; DRY=1 changes nothing.
+VERSION ?=
+DRY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test faults soak bench lint types contracts pytest format lock clean
+.PHONY: help setup demo test faults soak fuzz bench lint types contracts pytest format deadcode lock release clean
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +28,9 @@ faults: setup ## Kill seeds at ten random moments, on both databases
 
 soak: setup ## Search for ten minutes while listings come, go and are indexed anew
 	MARKETLENS_TEST_SOAK_S=600 $(BIN)/pytest -s tests/e2e/test_soak.py
+
+fuzz: setup ## Call every operation of the API with 500 made-up requests, and check the answers
+	MARKETLENS_TEST_FUZZ=500 $(BIN)/pytest tests/e2e/test_openapi.py
 
 bench: setup ## Figures: photo cleaning, a feed of a million products, an index of a million photos
 	$(BIN)/python benchmarks/photo_cleaning.py
@@ -48,9 +54,16 @@ format: setup ## Format the code and mend what the linter can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/python scripts/settings_table.py
+	$(BIN)/python scripts/cli_reference.py
+
+deadcode: setup ## Code that nothing in the product uses
+	$(BIN)/vulture
 
 lock: setup ## Write the versions installed now to constraints.txt
 	$(PYTHON) scripts/lock.py
 
+release: setup ## Release VERSION=x.y.z after `make test` (DRY=1: only check that it can be)
+	@$(BIN)/python scripts/release.py $(VERSION) $(if $(DRY),--dry-run)
+
 clean: ## Remove .venv, caches and the data folder var/
-	rm -rf .venv var build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv var build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -13,9 +13,12 @@ DRAW_EVERY_S = 0.1
 
 
 class Bars:
-    """Named bars on one console. Use it as a context: they live until it ends."""
+    """Named bars on one console. Use it as a context: they live until it ends.
 
-    def __init__(self, console: Console) -> None:
+    By default they are drawn on standard error, so that standard output is the command's report.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
         self._drawn: dict[str, float] = {}
         self._progress = Progress(
             TextColumn("{task.description:<10}"),
@@ -23,7 +26,7 @@ class Bars:
             _Amount(),
             _Rate(),
             TimeRemainingColumn(compact=True, elapsed_when_finished=True),
-            console=console,
+            console=console or Console(stderr=True),
         )
 
     def __enter__(self) -> Self:

@@ -1,1 +1,1 @@
-"""The front desk: HTTP in, jobs out."""
+"""The HTTP API: validates requests, stores jobs, publishes their ids."""

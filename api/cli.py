@@ -1,38 +1,49 @@
 """`marketlens api`."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 import uvicorn
 
-from api.deps import is_loopback
+from api.auth import is_loopback
 from api.main import create_app
+from command_line.options import command_of
 from db.keys import count_keys
 from db.session import Database
-from models.domain.errors import SetupError
+from models.domain.errors import ExitCode, SetupError
 from settings import Settings
 
-app = typer.Typer()
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiOptions:
+    """The options of the command."""
+
+    host: Annotated[str | None, typer.Option(help="Address to bind to.")] = None
+    port: Annotated[int | None, typer.Option(help="Port to bind to.")] = None
 
 
-@app.command()
-def api(
-    host: Annotated[str | None, typer.Option(help="Address to bind to.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to bind to.")] = None,
-) -> None:
+@command_of(ApiOptions)
+def api(options: ApiOptions) -> ExitCode:
     """Serve the HTTP API and the page until stopped."""
     settings = Settings()
-    given = {"host": host or settings.host, "port": port or settings.port}
+    given = {"host": options.host or settings.host, "port": options.port or settings.port}
     settings = settings.model_copy(update=given)
     _refuse_open_door(settings)
-    uvicorn.run(
-        create_app(settings),
-        host=settings.host,
-        port=settings.port,
-        log_level=settings.log_level.lower(),
-        access_log=False,
-        server_header=False,
-    )
+    try:
+        uvicorn.run(
+            create_app(settings),
+            host=settings.host,
+            port=settings.port,
+            log_level=settings.log_level.lower(),
+            access_log=False,
+            server_header=False,
+        )
+    except SystemExit as refused:
+        # uvicorn has logged why: 1 is an address that it can't bind to, 3 an application that
+        # does not start.
+        return ExitCode.NOT_DONE if refused.code else ExitCode.DONE
+    return ExitCode.DONE
 
 
 def _refuse_open_door(settings: Settings) -> None:

@@ -3,7 +3,6 @@
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from http import HTTPStatus
 from pathlib import Path
 
 from anyio import CapacityLimiter
@@ -12,21 +11,21 @@ from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 
-from api.deps import Desk, is_loopback
-from api.errors import handle_errors, responses
-from api.limits import LimitBody, SafeHeaders
-from api.origin import OwnPagesOnly
-from api.routes import (
-    admin,
-    embeddings,
-    health,
-    jobs,
-    listings,
-    photos,
-    predictions,
-    searches,
-)
-from api.schemas import Problem
+from api.admin import routes as admin
+from api.auth import is_loopback
+from api.deps import Resources
+from api.embeddings import routes as embeddings
+from api.health import routes as health
+from api.jobs import routes as jobs
+from api.listings import routes as listings
+from api.middleware.body_limit import LimitBody
+from api.middleware.same_origin import SameOriginOnly
+from api.middleware.security_headers import SecurityHeaders
+from api.openapi import describe_problems
+from api.photos import routes as photos
+from api.predictions import routes as predictions
+from api.problems import handle_errors
+from api.searches import routes as searches
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from settings import Settings
@@ -38,7 +37,7 @@ WEB = Path(__file__).parent / "web"
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application, with the settings of this process unless others are given."""
     settings = settings or Settings()
-    desk = Desk(
+    resources = Resources(
         database=Database(settings.sqlalchemy_url),
         store=PhotoStore(settings.photo_store_url),
         publisher=JobPublisher(settings.broker_url),
@@ -51,8 +50,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         del app
         yield
-        desk.publisher.close()
-        desk.database.close()
+        resources.publisher.close()
+        resources.database.close()
 
     # FastAPI's own documentation page would load its script from a public CDN.
     app = FastAPIOffline(
@@ -63,18 +62,18 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version="1",
         lifespan=lifespan,
     )
-    app.state.desk = desk
+    app.state.resources = resources
     app.add_middleware(
         LimitBody, photo_bytes=settings.max_upload_bytes, bulk_bytes=settings.max_batch_bytes
     )
-    if desk.open_to_all:
-        app.add_middleware(OwnPagesOnly)
-    app.add_middleware(SafeHeaders)
+    if resources.open_to_all:
+        app.add_middleware(SameOriginOnly)
+    app.add_middleware(SecurityHeaders)
     handle_errors(app)
-    for route in (health, searches, embeddings, predictions, listings, photos, jobs, admin):
-        app.include_router(route.router)
+    for routes in (health, searches, embeddings, predictions, listings, photos, jobs, admin):
+        app.include_router(routes.router)
     _serve_page(app)
-    _describe_problems(app)
+    describe_problems(app)
     return app
 
 
@@ -84,23 +83,3 @@ def _serve_page(app: FastAPI) -> None:
     @app.get("/", include_in_schema=False)
     def page() -> FileResponse:
         return FileResponse(WEB / "index.html")
-
-
-def _describe_problems(app: FastAPI) -> None:
-    """Put the problem document into OpenAPI once, where every error response refers to it."""
-    describe = app.openapi
-    (invalid,) = responses(HTTPStatus.UNPROCESSABLE_ENTITY).values()
-
-    def described() -> dict[str, object]:
-        schema = describe()
-        schemas = schema["components"]["schemas"]
-        schemas["Problem"] = Problem.model_json_schema()
-        # FastAPI's own description of a failed validation, which `handle_errors` answers here.
-        if schemas.pop("HTTPValidationError", None):
-            del schemas["ValidationError"]
-            for call in (call for path in schema["paths"].values() for call in path.values()):
-                if "422" in call["responses"]:
-                    call["responses"]["422"] = invalid
-        return schema
-
-    app.openapi = described  # type: ignore[method-assign] # FastAPI's documented way to extend it

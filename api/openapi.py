@@ -1,14 +1,15 @@
-"""How questions about a photo and their answers are described in OpenAPI."""
+"""How bodies, answers and errors are described in OpenAPI."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
+from fastapi import FastAPI
 from pydantic import BaseModel
 
-from api.errors import responses
-from api.schemas import JobOut
-from api.submission import PHOTO_PART
+from api.forms import JSON_BODY, MULTIPART, PHOTO_PART
+from api.problems import responses
+from api.schemas import Problem
 from models.domain.types import JobStatus, JobType
 
 KEY_REFUSED: Final = responses(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
@@ -48,13 +49,25 @@ def described_body(
 ) -> dict[str, Any]:
     """A form with `photos` and `options`, or JSON `body`, of which `examples` are given."""
     properties = {**photos, **(inlined(options)["properties"] if options else {})}
-    form = {"type": "object", "required": [PHOTO_PART], "properties": properties}
-    content: dict[str, Any] = {"multipart/form-data": {"schema": form}}
+    described = described_form(properties, required=[PHOTO_PART])
     if body:
-        content["application/json"] = {
+        described["requestBody"]["content"][JSON_BODY] = {
             "schema": inlined(body),
             "examples": {name: {"value": value} for name, value in examples.items()},
         }
+    return described
+
+
+def described_form(
+    properties: Mapping[str, Any], required: Sequence[str] | None = None
+) -> dict[str, Any]:
+    """A multipart form with these parts; all are required unless `required` names fewer."""
+    schema = {
+        "type": "object",
+        "required": list(properties if required is None else required),
+        "properties": dict(properties),
+    }
+    content = {MULTIPART: {"schema": schema}}
     return {"requestBody": {"required": True, "content": content}}
 
 
@@ -76,11 +89,13 @@ def inlined(model: type[BaseModel]) -> dict[str, Any]:
     return described
 
 
-def described_answer(question: JobType, result: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
+def described_answer(
+    model: type[BaseModel], job_type: JobType, result: dict[str, Any]
+) -> dict[int | str, dict[str, Any]]:
     """A job that may have succeeded, with such a result then."""
     example = {
         "id": "0b7e7a5c-7d0f-4c8b-9a55-0f4f6f3c2c11",
-        "type": question,
+        "type": job_type,
         "status": JobStatus.SUCCEEDED,
         "progress": {"total": 1, "done": 1, "failed": 0},
         "attempt": 1,
@@ -91,8 +106,28 @@ def described_answer(question: JobType, result: dict[str, Any]) -> dict[int | st
         "result": result,
     }
     described = {
-        "model": JobOut,
+        "model": model,
         "description": "The job, with its result if it has succeeded.",
         "content": {"application/json": {"example": example}},
     }
     return {HTTPStatus.OK.value: described}
+
+
+def describe_problems(app: FastAPI) -> None:
+    """Put the problem document into OpenAPI once, where every error response refers to it."""
+    describe = app.openapi
+    (invalid,) = responses(HTTPStatus.UNPROCESSABLE_ENTITY).values()
+
+    def described() -> dict[str, object]:
+        schema = describe()
+        schemas = schema["components"]["schemas"]
+        schemas["Problem"] = Problem.model_json_schema()
+        # FastAPI's own description of a failed validation, which `handle_errors` answers here.
+        if schemas.pop("HTTPValidationError", None):
+            del schemas["ValidationError"]
+            for call in (call for path in schema["paths"].values() for call in path.values()):
+                if "422" in call["responses"]:
+                    call["responses"]["422"] = invalid
+        return schema
+
+    app.openapi = described  # type: ignore[method-assign] # FastAPI's documented way to extend it

@@ -36,6 +36,7 @@ from models.encoders.onnx_export import export_float32, quantise
 from models.encoders.package import write_package
 from models.encoders.preprocessing import to_pixels
 from models.encoders.resnet50 import ResNet50Encoder, build_network
+from models.encoders.runtimes import open_encoder
 from models.encoders.specs import RESNET50, RESNET50_TRANSFORM, resolve_spec
 from models.evaluation.fidelity import fidelity
 from models.photos import decode
@@ -133,7 +134,7 @@ def export(
             precision=precision,
             facts={},
         )
-        encoders.append(library.open(package.spec, threads))
+        encoders.append(open_encoder(library, package.spec, threads))
     eager = ResNet50Encoder(resolve_spec(RESNET50, weights), weights, threads)
     networks = {
         "torch_eager": eager_network(weights, threads),

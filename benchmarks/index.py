@@ -35,18 +35,20 @@ from benchmarks.features import DIMENSION, DrawnFeatures, Floats
 from benchmarks.index_filters import filtered
 from benchmarks.memory import Peak, anonymous_bytes, mapped_bytes
 from models.domain.types import EncoderSpec
-from models.index.build import build_generation
+from models.index.build import BuildOptions, build_generation
 from models.index.faiss_index import open_mapped, set_threads, write_index
 from models.index.generation import RECALL_DEPTH, Searchable, open_generation
 from models.index.manifest import MANIFEST_FILE
 from models.index.plan import plan_index, plan_of
-from models.index.recall import Question, measure, recall_at_k, top_scores, tune
+from models.index.recall import HeldOutQuery, measure, recall_at_k, top_scores, tune
 from models.index.rows import Rows
 from models.index.vector_index import VectorIndex
 
 T = TypeVar("T")
 
 SEED: Final = 0
+MEMORY_BYTES: Final = 4 * 2**30
+"""What the planned index may take, whatever the machine has: the figures are to be comparable."""
 THREADS: Final = 2
 SPEC: Final = EncoderSpec("drawn", DIMENSION, "0" * 64)
 FLAT_QUERIES: Final = 15
@@ -103,19 +105,19 @@ def main(
         target = Path(folder) / "generation"
         figures = alone(partial(build, target, rows, queries, recall_target))
         say(figures)
-        questions = asked(target)
-        figures |= alone(partial(serve, target, questions))
-        flat_ms = alone(partial(flat, target, questions))
+        held_out = asked(target)
+        figures |= alone(partial(serve, target, held_out))
+        flat_ms = alone(partial(flat, target, held_out))
         figures |= {"flat_p50_ms": flat_ms, "speedup_vs_flat": flat_ms / figures["p50_ms"]}
-        figures |= shared(target, questions)
-        figures["filters"] = alone(partial(with_filters, target, questions))
+        figures |= shared(target, held_out)
+        figures["filters"] = alone(partial(with_filters, target, held_out))
         say(figures)
         kinds = []
         if compare:
             lists = plan_index(rows, DIMENSION, recall_target=recall_target, memory_bytes=0).lists
             factories = [figures["factory"], *(kind.format(lists=lists) for kind in OTHERS)]
             for factory in factories:
-                trial = partial(tried, target, factory, questions, recall_target)
+                trial = partial(tried, target, factory, held_out, recall_target)
                 kinds.append(alone(trial))
                 screen.print(table(kinds))
     if figure:
@@ -160,7 +162,7 @@ def build(target: Path, rows: int, queries: int, recall_target: float) -> dict[s
             last_change=0,
             created_at=datetime.now(UTC),
             recall_target=recall_target,
-            seed=SEED,
+            options=BuildOptions(memory_bytes=MEMORY_BYTES, seed=SEED),
         ).manifest
     build_s = perf_counter() - started - drawing
     items = np.concatenate(kept)
@@ -178,29 +180,29 @@ def build(target: Path, rows: int, queries: int, recall_target: float) -> dict[s
     }
 
 
-def asked(target: Path) -> list[Question]:
+def asked(target: Path) -> list[HeldOutQuery]:
     """The queries, and what exact search finds for them."""
     vectors = np.load(target.with_name(QUERIES_FILE))
     rows = opened_rows(target)
     nobody = np.full(len(vectors), -1, np.int64)
     best = top_scores(vectors, nobody, rows, RECALL_DEPTH)
-    return [Question(vector, -1, scores) for vector, scores in zip(vectors, best, strict=True)]
+    return [HeldOutQuery(vector, -1, scores) for vector, scores in zip(vectors, best, strict=True)]
 
 
-def serve(target: Path, questions: Sequence[Question]) -> dict[str, Any]:
-    """Ask every question as a search worker does."""
+def serve(target: Path, queries: Sequence[HeldOutQuery]) -> dict[str, Any]:
+    """Answer every query as a search worker does."""
     set_threads(THREADS)
     before = anonymous_bytes()
     index = opened(target)
     found, seconds = [], []
-    for question in questions:
+    for query in queries:
         started = perf_counter()
-        matches = list(islice(index.matches(question.vector, expect=RECALL_DEPTH), RECALL_DEPTH))
+        matches = list(islice(index.matches(query.vector, expect=RECALL_DEPTH), RECALL_DEPTH))
         seconds.append(perf_counter() - started)
         found.append(np.array([match.similarity for match in matches], np.float32))
     p50, p95 = np.percentile(seconds, [50, 95]) * 1e3
     return {
-        "recall_at_10": recall_at_k([question.best for question in questions], found),
+        "recall_at_10": recall_at_k([query.best for query in queries], found),
         "p50_ms": float(p50),
         "p95_ms": float(p95),
         "private_bytes_per_vector": (anonymous_bytes() - before) / index.rows,
@@ -211,7 +213,7 @@ def serve(target: Path, questions: Sequence[Question]) -> dict[str, Any]:
     }
 
 
-def flat(target: Path, questions: Sequence[Question]) -> float:
+def flat(target: Path, queries: Sequence[HeldOutQuery]) -> float:
     """The median milliseconds of FAISS' exact float32 index over the same vectors."""
     set_threads(THREADS)
     index = faiss.IndexFlatIP(DIMENSION)
@@ -219,47 +221,49 @@ def flat(target: Path, questions: Sequence[Question]) -> float:
     for block in rows.blocks():
         index.add(block)
     seconds = []
-    for question in questions[:FLAT_QUERIES]:
+    for query in queries[:FLAT_QUERIES]:
         started = perf_counter()
-        index.search(question.vector[np.newaxis], RECALL_DEPTH)
+        index.search(query.vector[np.newaxis], RECALL_DEPTH)
         seconds.append(perf_counter() - started)
     return float(np.median(seconds)) * 1e3
 
 
-def with_filters(target: Path, questions: Sequence[Question]) -> list[dict[str, Any]]:
+def with_filters(target: Path, queries: Sequence[HeldOutQuery]) -> list[dict[str, Any]]:
     """Searches of which only some photos may be found."""
     set_threads(THREADS)
-    return filtered(opened(target), opened_rows(target), [each.vector for each in questions])
+    return filtered(opened(target), opened_rows(target), [each.vector for each in queries])
 
 
-def shared(target: Path, questions: Sequence[Question]) -> dict[str, Any]:
+def shared(target: Path, queries: Sequence[HeldOutQuery]) -> dict[str, Any]:
     """What the index takes in one process, and in several that serve it at the same time."""
     totals = []
     for processes in (1, PROCESSES):
         context = get_context("spawn")
         barrier = context.Manager().Barrier(processes)
         with ProcessPoolExecutor(processes, context) as pool:
-            work = [pool.submit(taken, target, questions, barrier) for _ in range(processes)]
+            work = [pool.submit(taken, target, queries, barrier) for _ in range(processes)]
             totals.append(sum(each.result() for each in work))
     one, several = totals
     return {"index_pss_mb": one / 1e6, f"pss_of_{PROCESSES}_to_1": several / one}
 
 
-def taken(target: Path, questions: Sequence[Question], barrier: Any) -> float:
+def taken(target: Path, queries: Sequence[HeldOutQuery], barrier: Any) -> float:
     """Serve, and give this process' share of the index: of its files, and what is its own."""
     set_threads(1)
     before = anonymous_bytes()
     index = opened(target)
-    for question in questions:
-        next(index.matches(question.vector, expect=RECALL_DEPTH))
+    for query in queries:
+        next(index.matches(query.vector, expect=RECALL_DEPTH))
     barrier.wait()
     share = mapped_bytes(target) + anonymous_bytes() - before
     barrier.wait()
     return share
 
 
-def tried(target: Path, factory: str, questions: Sequence[Question], recall_target: float) -> Kind:
-    """Build another kind of index of the same rows, tune it by half of the questions."""
+def tried(
+    target: Path, factory: str, queries: Sequence[HeldOutQuery], recall_target: float
+) -> Kind:
+    """Build another kind of index of the same rows, tune it by half of the queries."""
     set_threads(THREADS)
     rows, plan = opened_rows(target), plan_of(factory, DIMENSION)
     path = target.with_name("index.faiss")
@@ -268,19 +272,19 @@ def tried(target: Path, factory: str, questions: Sequence[Question], recall_targ
     write_index(path, plan, DIMENSION, partial(sampled, rows, order), rows.blocks())
     build_s = perf_counter() - started
     index = open_mapped(path)
-    tuned = tune(rows, index, plan, questions[::2], recall_target)
+    tuned = tune(rows, index, plan, queries[::2], recall_target)
     most = plan.most_effort(len(rows))
     searchable = Searchable(rows, index, False, tuned.effort, tuned.candidates, most)
     efforts = [effort for effort in (4, 8, 16, 32, 64, 128, 256, 512) if effort <= most] or [most]
-    points = [pointed(replace(searchable, effort=effort), questions[1::2]) for effort in efforts]
+    points = [pointed(replace(searchable, effort=effort), queries[1::2]) for effort in efforts]
     size = path.stat().st_size / len(rows)
     path.unlink()
-    return Kind(factory, build_s, size, pointed(searchable, questions[1::2]), points)
+    return Kind(factory, build_s, size, pointed(searchable, queries[1::2]), points)
 
 
-def pointed(searchable: Searchable, questions: Sequence[Question]) -> Point:
+def pointed(searchable: Searchable, queries: Sequence[HeldOutQuery]) -> Point:
     """How an index does that is searched in this way."""
-    measured = measure(searchable, questions)
+    measured = measure(searchable, queries)
     return Point(
         searchable.effort,
         searchable.candidates,

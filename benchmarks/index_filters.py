@@ -16,11 +16,9 @@ from models.index.generation import RECALL_DEPTH
 from models.index.rows import Rows
 from models.index.vector_index import VectorIndex
 from workers.search.retrieval import (
-    EXACT_UP_TO,
+    DEFAULT_THRESHOLDS,
     EXPECTED,
     EXPECTED_TO_FILTER,
-    OVERFETCH,
-    SELECT_UP_TO,
 )
 
 Floats = NDArray[np.float32]
@@ -81,11 +79,13 @@ def _found(
     ids: NDArray[np.int64],
     passing: NDArray[np.bool_],
 ) -> tuple[str, list[float]]:
-    if len(ids) <= EXACT_UP_TO:
+    if len(ids) <= DEFAULT_THRESHOLDS.exact_up_to:
         matches = index.among(query, ids)[:RECALL_DEPTH]
         return "compared", [match.similarity for match in matches]
-    if len(ids) > SELECT_UP_TO:
-        looked_at = islice(index.matches(query, expect=EXPECTED_TO_FILTER), OVERFETCH)
+    if len(ids) > DEFAULT_THRESHOLDS.select_up_to:
+        looked_at = islice(
+            index.matches(query, expect=EXPECTED_TO_FILTER), DEFAULT_THRESHOLDS.overfetch
+        )
         passed = (
             match.similarity
             for match in looked_at

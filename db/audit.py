@@ -1,6 +1,6 @@
 """What the database says about photos and generations, for comparing it with what is stored."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from sqlalchemy import Select, collate, func, select, true
 from sqlalchemy.orm import Session
@@ -8,7 +8,8 @@ from sqlalchemy.orm import Session
 from db.catalogue.listing_photos import is_shown
 from db.statements import chunks, is_postgresql
 from db.tables import Change, Embedding, Generation, Job, Listing, ListingPhoto, Photo
-from models.domain.types import GenerationStatus, JobType, ListingStatus
+from models.domain.job_payloads import PAYLOAD_TYPES, JobPayload
+from models.domain.types import GenerationStatus, ListingStatus
 
 
 def photos_under(session: Session, prefix: str) -> dict[str, bool]:
@@ -32,32 +33,36 @@ def photos_under(session: Session, prefix: str) -> dict[str, bool]:
 
 
 def named(session: Session, hashes: Collection[str]) -> set[str]:
-    """Those of the SHA-256 that are a listing's photo, or that a search was made with."""
-    # Earlier releases searched with a single photo, and their searches can be retried.
-    query_photo = Job.payload["photo"].as_string()
+    """Those of the SHA-256 that name a listing's photo, or one that some job names."""
     found: set[str] = set()
     for chunk in chunks(hashes):
         found.update(session.scalars(select(Photo.sha256).where(Photo.sha256.in_(chunk))))
-        searched = select(query_photo).where(Job.type == JobType.SEARCH, query_photo.in_(chunk))
-        found.update(session.scalars(searched))
-        for examples in ("positive", "negative"):
-            found.update(session.scalars(_among_examples(session, examples, chunk)))
+        for payload in PAYLOAD_TYPES.values():
+            for statement in _named_by_jobs(session, payload, chunk):
+                found.update(session.scalars(statement))
     return found
 
 
-def _among_examples(session: Session, examples: str, hashes: list[str]) -> Select[str]:
-    """Those of the SHA-256 that are in such a list of a search's payload."""
-    if is_postgresql(session):
-        listed = func.jsonb_array_elements_text(Job.payload[examples])
-    else:
-        listed = func.json_each(Job.payload, f"$.{examples}")
-    example = listed.table_valued("value", name="example")
-    return (
-        select(example.c.value)
-        .select_from(Job)
-        .join(example, true())
-        .where(Job.type == JobType.SEARCH, example.c.value.in_(hashes))
-    )
+def _named_by_jobs(
+    session: Session, payload: type[JobPayload], hashes: list[str]
+) -> Iterator[Select[str]]:
+    """Those of the SHA-256 that jobs with such payloads name, also ended ones: see `jobs.retry`."""
+    of_type = Job.type == payload.job_type
+    for name in payload.photo_fields:
+        photo = Job.payload[name].as_string()
+        yield select(photo).where(of_type, photo.in_(hashes))
+    for name in payload.photo_lists:
+        if is_postgresql(session):
+            listed = func.jsonb_array_elements_text(Job.payload[name])
+        else:
+            listed = func.json_each(Job.payload, f"$.{name}")
+        photo = listed.table_valued("value", name="photo").c.value
+        yield (
+            select(photo)
+            .select_from(Job)
+            .join(photo.table, true())
+            .where(of_type, photo.in_(hashes))
+        )
 
 
 def count_unshown(session: Session, encoder_id: int) -> int:

@@ -17,6 +17,8 @@ from sqlalchemy.orm import Session
 from db.statements import chunks
 from db.tables import Job
 from models.domain.errors import Conflict, NotFound, ReindexRunning
+from models.domain.job_payloads import BatchPayload, JobPayload, StoredJson, parse_payload
+from models.domain.job_results import BatchResult, JobResult, parse_result
 from models.domain.types import OPEN_STATUSES, JobStatus, JobType
 
 # The accepting process publishes right after its commit. It does not come back to say so, which
@@ -45,8 +47,13 @@ class Claim:
     type: JobType
     attempt: int
     tries: int
-    payload: dict[str, Any]
+    stored_payload: StoredJson
     created_at: datetime
+
+    @property
+    def payload(self) -> JobPayload:
+        """What is to be done. Raises UnreadableRecord where another release asked for it."""
+        return parse_payload(self.type, self.stored_payload)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +81,7 @@ class Progress:
 
 def accept(
     session: Session,
-    job_type: JobType,
-    payload: dict[str, Any],
+    payload: JobPayload,
     *,
     job_id: UUID,
     now: datetime,
@@ -88,9 +94,9 @@ def accept(
     """
     job = Job(
         id=job_id,
-        type=job_type,
+        type=payload.job_type,
         status=JobStatus.QUEUED,
-        payload=payload,
+        payload=payload.to_json(),
         parent_id=parent_id,
         total=total,
         created_at=now,
@@ -100,14 +106,14 @@ def accept(
     try:
         session.flush()
     except IntegrityError as error:
-        if job_type is JobType.REINDEX:
+        if job.type is JobType.REINDEX:
             raise ReindexRunning("A reindex is already queued or running.") from error
         raise
     return job
 
 
 def accept_batch(
-    session: Session, result: dict[str, Any], *, job_id: UUID, now: datetime, total: int
+    session: Session, result: BatchResult, *, job_id: UUID, now: datetime, total: int
 ) -> Job:
     """Store the parent of embed jobs; it ends with the last of them, at once when there are none.
 
@@ -117,8 +123,8 @@ def accept_batch(
         id=job_id,
         type=JobType.BATCH,
         status=JobStatus.QUEUED,
-        payload={},
-        result=result,
+        payload=BatchPayload().to_json(),
+        result=result.to_json(),
         total=total,
         created_at=now,
         publish_after=now,
@@ -252,11 +258,14 @@ def finish(
     owned: Claim,
     now: datetime,
     *,
-    result: dict[str, Any],
+    result: JobResult,
     done: int = 0,
     failed: int = 0,
+    total: int | None = None,
 ) -> None:
     """End the job with a result, in the transaction that stores its effect.
+
+    `total` is set where it was not known when the job was accepted.
 
     Raises ClaimLost when this attempt no longer owns the job; then nothing may be committed.
     """
@@ -265,9 +274,10 @@ def finish(
         owned,
         {
             "status": JobStatus.SUCCEEDED,
-            "result": result,
+            "result": result.to_json(),
             "done": done,
             "failed": failed,
+            "total": Job.total if total is None else total,
             "finished_at": now,
             "lease_expires_at": None,
         },
@@ -365,6 +375,14 @@ def get(session: Session, job_id: UUID) -> Job:
     if job is None:
         raise NotFound("There is no such job.")
     return job
+
+
+def result_of(job: Job) -> JobResult | None:
+    """What came of the job, if it has a result.
+
+    Raises UnreadableRecord where another release stored what this one can't read.
+    """
+    return None if job.result is None else parse_result(job.type, job.result)
 
 
 def recent(session: Session, limit: int, before: tuple[datetime, UUID] | None) -> Sequence[Job]:

@@ -1,1 +1,1 @@
-"""The science: photos, encoders, index. No database, no queue, no HTTP."""
+"""Photos, encoders, indexes, training, evaluation. No database, no queue, no HTTP."""

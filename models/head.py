@@ -1,6 +1,6 @@
-"""The layer that was stripped from the network, retrained: vectors in, categories out.
+"""The category head of an encoder: a calibrated linear classifier on its vectors.
 
-numpy and safetensors only, so that whoever predicts needs no torch.
+numpy and safetensors only, so that prediction needs no torch.
 """
 
 from dataclasses import dataclass
@@ -10,8 +10,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
+from models.domain.durable_files import atomic_file, make_folder
 from models.domain.errors import WeightsMissing, WeightsRefused
 from models.domain.types import EncoderSpec
 
@@ -42,9 +43,8 @@ class CategoryHead:
         return shares
 
     def save(self, path: Path) -> None:
-        """Write it to a file, whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.partial")
+        """Write it to a file, atomically; missing folders are made."""
+        make_folder(path.parent)
         tensors = {
             "weight": np.ascontiguousarray(self.weight),
             "bias": np.ascontiguousarray(self.bias),
@@ -52,8 +52,8 @@ class CategoryHead:
         }
         # Paths hold no line feeds: each is one line wherever it comes from.
         facts = {"categories": "\n".join(self.categories), "fingerprint": self.fingerprint}
-        save_file(tensors, partial, metadata=facts)
-        partial.replace(path)
+        with atomic_file(path) as file:
+            file.write(save(tensors, facts))
 
 
 def head_path(models_dir: Path, spec: EncoderSpec) -> Path:

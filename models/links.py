@@ -1,11 +1,11 @@
-"""What is linked with what, directly or through others. Numbers stand for the things."""
+"""Connected components of pairwise links, by union-find. Items are numbered from 0."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 
 class DisjointSets:
-    """Numbers from 0 to `size` - 1 in sets that are merged: a union-find forest."""
+    """Numbers from 0 to `size` - 1 in disjoint sets that can be merged: a union-find forest."""
 
     def __init__(self, size: int) -> None:
         self._parents = np.arange(size, dtype=np.int64)

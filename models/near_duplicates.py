@@ -1,4 +1,4 @@
-"""Which photos show the same: one and the same photo, or the same thing in another one.
+"""Near duplicates: copies of one photo, and different photos of the same item.
 
 A copy is told by its perceptual hash, and another photo of the same thing by its embedding, which
 has to be nearer than those of lookalikes are. How the numbers here were found is in

@@ -19,7 +19,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from models.domain.errors import InvalidPhoto, UnsupportedPhoto
 
-# Under Pillow's own limit of 89 million, so that this one always speaks first.
+# Under Pillow's own limit of 89 million, so that this limit always applies first.
 MAX_PIXELS: Final = 50_000_000
 # Encoders look at about 224 pixels; this leaves room for larger ones and for showing results.
 LONG_SIDE: Final = 512

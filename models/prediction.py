@@ -1,4 +1,4 @@
-"""What the listings nearest to a photo tell of it: its category, its price. Pure: no database."""
+"""Category and price of a photo, predicted from its nearest listings. Pure: no database."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ Chosen with ResNet-50 on 2,600 clothing photos in 17 categories, each left out w
 the similarities; their shares are off by 0.03, 0.06 and 0.06 (expected calibration error).
 """
 FEWEST_PRICES: Final = 4
-"""Fewer have no quartiles worth the name."""
+"""Quartiles of fewer prices are not reported."""
 
 _PENNY: Final = Decimal("0.01")
 
@@ -25,7 +25,7 @@ _PENNY: Final = Decimal("0.01")
 class Neighbour:
     """A listing near a photo; `similarity` is their cosine.
 
-    `price` is None where none is stated, and where nobody means the one that is.
+    `price` is None where none is stated, and where the one stated is a placeholder.
     """
 
     similarity: float

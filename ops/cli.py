@@ -3,31 +3,34 @@
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
 
+from command_line.options import command_of
 from ops.demo import run_demo
 from ops.machine import machine_up
 from settings import Settings
 
-app = typer.Typer()
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoOptions:
+    """The options of `demo`."""
+
+    once: Annotated[bool, typer.Option(help="End after the search, with a line of JSON.")] = False
 
 
-@app.command()
-def demo(
-    *,
-    once: Annotated[bool, typer.Option(help="End after the search, with a line of JSON.")] = False,
-) -> None:
+@command_of(DemoOptions)
+def demo(options: DemoOptions) -> None:
     """Draw a sample catalogue, start everything, search by a photo, and serve until Ctrl-C."""
     console = Console()
     with _interruptible(console):
-        run_demo(Settings(), console, once=once)
+        run_demo(Settings(), console, once=options.once)
 
 
-@app.command()
 def up() -> None:
     """Start a private Redis, the API, the workers and the relay, until Ctrl-C."""
     console = Console()

@@ -18,13 +18,14 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from command_line.opened import database_of, library_of
 from db.catalogue.listing_photos import count_photos
 from db.catalogue.listings import count_listings, feed_size
 from db.session import Database
 from db.tables import Encoder
 from models.domain.errors import SetupError, WeightsMissing
 from models.encoders.library import EncoderLibrary
-from ops.machine import Machine, Say, child_environment, library_of, machine_up
+from ops.machine import Machine, Say, child_environment, machine_up
 from ops.processes import marketlens_command
 from settings import Settings
 from workers.encoders.bootstrap import impose_encoder, settle_encoder
@@ -188,10 +189,8 @@ def run_demo(settings: Settings, console: Console, *, once: bool) -> None:
 
 
 def _summary(settings: Settings, found: Found, expected: str, recall: float) -> dict[str, object]:
-    database = Database(settings.sqlalchemy_url)
-    with database.read() as session:
+    with database_of(settings) as database, database.read() as session:
         listings, images = count_listings(session), count_photos(session)
-    database.close()
     return {
         "listings": listings,
         "images": images,

@@ -4,17 +4,20 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import httpx2
+from pydantic import SecretStr
 
+from command_line.opened import database_of, library_of
 from db.consumption import forget_consumption
 from db.migrate import upgrade
 from db.session import Database
 from db.tables import Encoder
+from models.domain.clock import utc_now
 from models.domain.errors import SetupError
 from models.encoders.library import EncoderLibrary
 from ops.processes import PROCESSES, Supervisor, free_port, marketlens_command
@@ -71,11 +74,6 @@ class Machine:
         raise SetupError(f"Not ready after {READY_TIMEOUT_S} s; see {self.supervisor.log_dir}.")
 
 
-def library_of(settings: Settings) -> EncoderLibrary:
-    """The encoders whose files this machine has."""
-    return EncoderLibrary(settings.encoder, settings.weights, settings.models_dir)
-
-
 @contextmanager
 def machine_up(
     settings: Settings, say: Say, choose: ChooseEncoder = settle_encoder
@@ -98,17 +96,22 @@ def machine_up(
 
 def child_environment(settings: Settings) -> dict[str, str]:
     """This process' environment, with every setting that was not left at its default."""
-    decided = settings.model_dump(mode="json", exclude_unset=True, exclude_none=True)
-    named = {f"MARKETLENS_{name.upper()}": str(value) for name, value in decided.items()}
+    decided = settings.model_dump(exclude_unset=True, exclude_none=True)
+    named = {f"MARKETLENS_{name.upper()}": _in_clear(value) for name, value in decided.items()}
     return {**os.environ, **named}
+
+
+def _in_clear(value: object) -> str:
+    # A secret's own text is asterisks.
+    return str(value.get_secret_value() if isinstance(value, SecretStr) else value)
 
 
 def _prepare_database(settings: Settings, say: Say, choose: ChooseEncoder) -> None:
     """Bring the schema up to date, and the encoder that is active, before anything is started."""
     upgrade(settings.sqlalchemy_url)
     library = library_of(settings)
-    with closing(Database(settings.sqlalchemy_url)) as database:
-        active = choose(database, library, settings.models_dir, datetime.now(UTC)).spec
+    with database_of(settings) as database:
+        active = choose(database, library, settings.models_dir, utc_now()).spec
         require_files(library, active, settings.models_dir)
         with database.write() as session:
             forget_consumption(session)

@@ -107,7 +107,8 @@ class Supervisor:
             if item.process.poll() is None:
                 continue
             if not item.not_before:
-                if item.process.returncode == ExitCode.REFUSED and _is_young(item):
+                # Not 1, with which Python ends on a traceback: that may be bad luck.
+                if item.process.returncode == ExitCode.NOT_DONE and _is_young(item):
                     raise SetupError(f"{name} does not start: {self._last_words(name)}")
                 item.not_before = time.monotonic() + _pause_s(item)
                 # The whole group: a worker's children must not outlive it.

@@ -12,6 +12,10 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 STAMP = VENV / ".installed"
 MINIMUM = (3, 11)
+# The first pip that installs dependency groups (PEP 735); the one that Python bundles may be older.
+PIP = "pip>=25.1"
+EXTRAS = "local,milvus,train"
+GROUP = "dev"
 
 # The default build of torch for Linux carries several GB for GPUs; this index has the CPU build.
 # Where it can't be reached, pip takes whatever build its own configuration leads to.
@@ -29,9 +33,14 @@ def main() -> None:
         return
     create_venv()
     print("Installing into .venv (a minute or two the first time) ...", flush=True)
+    pip(PIP)
     if not has_torch():
         pip(*cpu_index_options(), *TORCH)
-    pip("--editable", f"{ROOT}[dev]", "--constraint", str(ROOT / "constraints.txt"))
+    pip(
+        *("--editable", f"{ROOT}[{EXTRAS}]"),
+        *("--group", f"{ROOT / 'pyproject.toml'}:{GROUP}"),
+        *("--constraint", str(ROOT / "constraints.txt")),
+    )
     STAMP.write_text(wanted)
 
 

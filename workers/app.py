@@ -6,7 +6,6 @@ import signal
 import sys
 import traceback
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
 from multiprocessing import Value
 from typing import Any
 
@@ -14,49 +13,23 @@ from celery import Celery
 from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
 
 from db.session import Database
+from models.domain.clock import utc_now
 from models.domain.errors import ExitCode, MarketlensError, exit_code_of
-from settings import Settings
+from workers.config import WorkerConfig
 from workers.encoders.bootstrap import settle_encoder
-from workers.memory import usual_memory_bytes
 from workers.queue.broker import CONSUMER_TRANSPORT, create_celery
-from workers.queue.messages import Queue
-from workers.runtime import Runtime, WorkerConfig
+from workers.runtime import Runtime
 from workers.tasks import register_tasks
 
 log = logging.getLogger(__name__)
 
 
-def worker_config(settings: Settings, queue: Queue, concurrency: int) -> WorkerConfig:
-    """The values that one queue's worker needs."""
-    cores = len(os.sched_getaffinity(0))
-    return WorkerConfig(
-        queue=queue,
-        database_url=settings.sqlalchemy_url,
-        store_url=settings.photo_store_url,
-        generations_dir=settings.generations_dir,
-        models_dir=settings.models_dir,
-        encoder=settings.encoder,
-        weights=settings.weights,
-        # Each child's thread pools get their share: more threads than cores slow all down.
-        threads=settings.threads or max(1, cores // concurrency),
-        search_batch=settings.search_batch,
-        index_url=settings.index_url,
-        lease=timedelta(seconds=settings.lease_seconds),
-        max_attempts=settings.max_attempts,
-        recall_target=settings.recall_target,
-        index_memory_bytes=settings.index_memory_bytes or usual_memory_bytes(),
-        keep_generations=settings.keep_generations,
-    )
-
-
 class Worker:
     """One worker of one queue. `run` blocks until it is told to stop."""
 
-    def __init__(self, settings: Settings, queue: Queue, concurrency: int) -> None:
-        self._config = worker_config(settings, queue, concurrency)
-        self._concurrency = concurrency
-        self._log_level = settings.log_level
-        self._celery: Celery = create_celery(settings.broker_url, CONSUMER_TRANSPORT)
+    def __init__(self, config: WorkerConfig) -> None:
+        self._config = config
+        self._celery: Celery = create_celery(config.broker_url, CONSUMER_TRANSPORT)
         self._runtime: Runtime | None = None
         # Shared with the children, which are forked: one that can't start says so here.
         self._start_failed = Value("b", 0)
@@ -78,7 +51,7 @@ class Worker:
                 f"--queues={self._config.queue}",
                 f"--hostname={self._config.queue}-{os.getpid()}@%h",
                 "--pool=prefork",
-                f"--concurrency={self._concurrency}",
+                f"--concurrency={self._config.concurrency}",
                 "--without-gossip",
                 "--without-mingle",
             ]
@@ -89,11 +62,11 @@ class Worker:
         """Once, before the children start: of them each would download the weights."""
         config = self._config
         with closing(Database(config.database_url)) as database:
-            settle_encoder(database, config.library, config.models_dir, datetime.now(UTC))
+            settle_encoder(database, config.library, config.models_dir, utc_now())
 
     def _set_up_logging(self, **_: Any) -> None:
         logging.basicConfig(
-            level=self._log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+            level=self._config.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
         )
         # Two lines for every message taken, probes included, say nothing that ours do not.
         for name in ("celery.worker.strategy", "celery.app.trace"):

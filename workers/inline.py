@@ -1,18 +1,19 @@
 """Do jobs in this process, without a broker and without workers."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
-from uuid import UUID
 
-from workers.runtime import Runtime, WorkerConfig
+from workers.config import WorkerConfig
+from workers.queue.executors import RunJob
+from workers.runtime import Runtime
 from workers.tasks import run_job
 
 
 @contextmanager
-def hands(config: WorkerConfig) -> Generator[Callable[[UUID], None]]:
-    """A function that does one job of a queue, as that queue's worker does it.
+def inline_worker(config: WorkerConfig) -> Generator[RunJob]:
+    """What does one job of a queue, as that queue's worker does it.
 
-    Loads what that worker holds: the model, for the queue `embed`.
+    Loads what that worker holds: the encoder, for the queue `embed`.
     """
     runtime = Runtime.start(config)
     try:

@@ -13,15 +13,16 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from db.store.stored_files import StoredFiles
+from models.domain.clock import utc_now
+from models.domain.durable_files import PART_SUFFIX, atomic_file, make_folder, sync_folder
 from models.domain.errors import InvalidInput, NotFound, SetupError, Unavailable
 
 PREFIXES = tuple(f"{number:02x}" for number in range(256))
@@ -38,12 +39,11 @@ _LEFT_AFTER = timedelta(hours=1)
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _STORED = re.compile(r"/([0-9a-f]{2})/([0-9a-f]{2})/(\1\2[0-9a-f]{60})\.jpg$")
-_PART = ".part"
-_UNFINISHED = re.compile(r"/\.[^/]+\.part$")
+_UNFINISHED = re.compile(rf"/\.[^/]+{re.escape(PART_SUFFIX)}$")
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class PrefixListing:
     """What a store holds under one prefix: SHA-256 of photos, paths that killed writers left."""
 
     digests: set[str]
@@ -75,10 +75,13 @@ class PhotoStore:
         filesystem, path = self._locate(digest)
         try:
             if isinstance(filesystem, LocalFileSystem):
-                if not is_there:
-                    _write_durably(Path(path), data)
-                # Also when it was there: whoever is writing it may not have come so far.
-                _sync_folder(Path(path).parent)
+                if is_there:
+                    # Another writer may have renamed it, and not have flushed its name yet.
+                    sync_folder(Path(path).parent)
+                else:
+                    make_folder(Path(path).parent)
+                    with atomic_file(Path(path), concurrent=True) as file:
+                        file.write(data)
             elif not is_there:
                 # Object stores make a whole object visible at once, or none.
                 filesystem.pipe_file(path, data)
@@ -92,7 +95,7 @@ class PhotoStore:
         try:
             if isinstance(filesystem, LocalFileSystem):
                 os.utime(path)
-            elif datetime.now(UTC) - filesystem.modified(path) > _NEW_ENOUGH:
+            elif utc_now() - filesystem.modified(path) > _NEW_ENOUGH:
                 filesystem.pipe_file(path, filesystem.cat_file(path))
         except FileNotFoundError:
             return False
@@ -111,7 +114,7 @@ class PhotoStore:
             raise Unavailable("The photo store can't be read.") from error
         return data
 
-    def shelf(self, prefix: str, now: datetime) -> Shelf:
+    def list_prefix(self, prefix: str, now: datetime) -> PrefixListing:
         """What is there under one of the `PREFIXES`; files that are not the store's are left out.
 
         A 256th of the store is held in memory.
@@ -127,7 +130,7 @@ class PhotoStore:
                     leftovers.append(path)
         except OSError as error:
             raise Unavailable("The photo store can't be read.") from error
-        return Shelf(digests, leftovers)
+        return PrefixListing(digests, leftovers)
 
     def is_old(self, digest: str, now: datetime) -> bool:
         """Whether the photo is there, and nobody has put or asked for it within `GRACE`."""
@@ -160,7 +163,7 @@ class PhotoStore:
         self._remove(filesystem, path)
 
     def delete_leftover(self, path: str) -> None:
-        """Delete one of a shelf's leftovers; one that is not there is fine."""
+        """Delete a leftover that `list_prefix` found; one that is not there is fine."""
         filesystem, _ = fsspec.url_to_fs(self._url)
         self._remove(filesystem, path)
 
@@ -218,41 +221,11 @@ def _is_old(filesystem: fsspec.AbstractFileSystem, path: str, now: datetime) -> 
 
 def _delete_untouched(filesystem: LocalFileSystem, path: Path, now: datetime) -> bool:
     """Delete the file, unless a writer has made it look new since it was last looked at."""
-    aside = path.with_name(f".{path.stem}{_PART}")
+    aside = path.with_name(f".{path.stem}{PART_SUFFIX}")
     path.rename(aside)
     if _is_old(filesystem, str(aside), now):
         aside.unlink()
         return True
     aside.replace(path)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
     return False
-
-
-def _write_durably(path: Path, data: bytes) -> None:
-    """Write aside, flush to the disk, rename: the name never stands for half a file."""
-    _make_folder(path.parent)
-    with NamedTemporaryFile(dir=path.parent, prefix=".", suffix=_PART, delete=False) as file:
-        try:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-            Path(file.name).replace(path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
-
-
-def _make_folder(folder: Path) -> None:
-    """Make a folder and those above it; each new name is flushed where it stands."""
-    if not folder.is_dir():
-        _make_folder(folder.parent)
-        folder.mkdir(exist_ok=True)
-        _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

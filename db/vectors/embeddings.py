@@ -1,7 +1,8 @@
 """Embeddings of photos, by encoder. Needs numpy: the API never imports this module."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import AbstractContextManager
 from typing import NamedTuple
 from uuid import UUID
 
@@ -17,9 +18,10 @@ from db.statements import chunks, insert_missing
 from db.tables import Embedding, Job, Photo
 from db.vectors.changes import record_changes
 from db.vectors.encoders import established_encoders
+from models.domain.job_payloads import EmbedPayload
 from models.domain.types import OPEN_STATUSES, JobType
+from models.vectors import STORED_DTYPE, from_stored, to_stored
 
-AT_REST = np.dtype("<f2")
 BATCH_ROWS = 2_000
 
 _HAS_VECTOR = func.length(Embedding.vector) > 0
@@ -40,7 +42,7 @@ def add_embeddings(
         {
             "encoder_id": encoder_id,
             "photo_id": photo_id,
-            "vector": vector.astype(AT_REST).tobytes() if photo_id in seen else b"",
+            "vector": to_stored(vector).tobytes() if photo_id in seen else b"",
         }
         # In order, so that two jobs with photos in common never wait for each other.
         for photo_id, vector in sorted(vectors.items())
@@ -86,8 +88,25 @@ def live_vectors_of(session: Session, encoder_id: int, photo_ids: Sequence[int])
     return _unpack(rows)
 
 
-def live_vectors_after(session: Session, encoder_id: int, photo_id: int) -> Vectors:
-    """The next live vectors in order of photo id; none when there are no more."""
+def live_vectors(
+    transaction: Callable[[], AbstractContextManager[Session]], encoder_id: int
+) -> Iterator[Vectors]:
+    """Every live vector in order of photo id, `BATCH_ROWS` at a time.
+
+    Each batch is read in a transaction of its own, which has ended when the batch is given: however
+    long the caller takes, none stays open.
+    """
+    last = 0
+    while True:
+        with transaction() as session:
+            ids, vectors = _live_vectors_after(session, encoder_id, last)
+        if not len(ids):
+            return
+        last = int(ids[-1])
+        yield ids, vectors
+
+
+def _live_vectors_after(session: Session, encoder_id: int, photo_id: int) -> Vectors:
     rows = session.execute(
         select(Embedding.photo_id, Embedding.vector)
         .where(
@@ -175,7 +194,7 @@ class OpenEmbedJob(NamedTuple):
     """An embed job that has not ended; without an encoder's id, it is for all that are followed."""
 
     id: UUID
-    photo_ids: list[int]
+    photo_ids: tuple[int, ...]
     encoder_id: int | None
 
 
@@ -186,9 +205,9 @@ def open_embed_jobs(session: Session) -> Iterator[OpenEmbedJob]:
         .where(Job.type == JobType.EMBED, Job.status.in_(OPEN_STATUSES))
         .execution_options(yield_per=BATCH_ROWS)
     )
+    payloads = ((job_id, EmbedPayload.model_validate(stored)) for job_id, stored in rows)
     return (
-        OpenEmbedJob(job_id, payload["photo_ids"], payload.get("encoder_id"))
-        for job_id, payload in rows
+        OpenEmbedJob(job_id, payload.photo_ids, payload.encoder_id) for job_id, payload in payloads
     )
 
 
@@ -211,7 +230,5 @@ def _unpack(rows: Sequence[tuple[int, bytes]]) -> Vectors:
     if not rows:
         return np.empty(0, np.int64), np.empty((0, 0), np.float32)
     ids = np.array([photo_id for photo_id, _ in rows], np.int64)
-    packed = np.frombuffer(b"".join(vector for _, vector in rows), AT_REST)
-    vectors = packed.reshape(len(rows), -1).astype(np.float32)
-    # Rounding to float16 moved the lengths a little; the index is promised unit vectors.
-    return ids, vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    stored = np.frombuffer(b"".join(vector for _, vector in rows), STORED_DTYPE)
+    return ids, from_stored(stored.reshape(len(rows), -1))

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import TypedDict, Unpack
 from uuid import UUID
 
 from sqlalchemy import exists, func, select, update
@@ -27,7 +27,21 @@ def begin(session: Session, encoder_id: int, job_id: UUID, now: datetime) -> Gen
     return generation
 
 
-def activate(session: Session, generation_id: int, now: datetime, **measured: Any) -> Generation:
+class Measured(TypedDict, total=False):
+    """What a build has measured of a generation; see the columns of `Generation`."""
+
+    factory: str
+    rows: int
+    last_change: int
+    recall_at_10: float
+    p50_ms: float
+    bytes: int
+    manifest_sha256: str
+
+
+def activate(
+    session: Session, generation_id: int, now: datetime, **measured: Unpack[Measured]
+) -> Generation:
     """Make a built generation the live one of its encoder; the one before is kept, retired."""
     generation = get(session, generation_id)
     _lock(session, generation.encoder_id)

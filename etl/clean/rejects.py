@@ -9,7 +9,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Self
 
-from etl.load.aside import aside
+from models.domain.durable_files import part_path
 
 # Ids come from the feed and may be anything; a report needs enough of one to find the row.
 MAX_ID = 80
@@ -72,7 +72,9 @@ class Rejects:
         if self._path is None:
             return self
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        file = self._stack.enter_context(aside(self._path).open("w", encoding="utf-8", newline=""))
+        file = self._stack.enter_context(
+            part_path(self._path).open("w", encoding="utf-8", newline="")
+        )
         self._writer = csv.writer(file)
         self._writer.writerow(_COLUMNS)
         return self
@@ -80,13 +82,13 @@ class Rejects:
     def __exit__(self, *error: object) -> None:
         self._stack.close()
         if self._path is not None:
-            aside(self._path).unlink(missing_ok=True)
+            part_path(self._path).unlink(missing_ok=True)
 
     def finish(self) -> None:
         """All of them are written: give the file its name."""
         self._stack.close()
         if self._path is not None:
-            aside(self._path).replace(self._path)
+            part_path(self._path).replace(self._path)
 
     def add(self, rejects: Iterable[Reject]) -> None:
         """Write and count rejects."""

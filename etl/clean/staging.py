@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 from uuid import UUID
 
 import pandas as pd
@@ -18,29 +18,10 @@ import pyarrow.parquet as pq
 from db.catalogue.listings import ListingData
 from db.statements import chunks
 from etl.photos.prepare import FeedPhoto
+from models.cleaned_feed import PRODUCTS_FILE, PRODUCTS_SCHEMA, read_rows
 
-PRODUCTS_FILE = "products.parquet"
 KEYS_FILE = "keys.db"
 CACHE_KIB = 64 * 1024
-ROWS_AT_ONCE = 2_000
-
-PRODUCTS_SCHEMA = pa.schema(
-    [
-        ("id", pa.string()),
-        ("title", pa.string()),
-        ("description", pa.string()),
-        ("category", pa.string()),
-        ("price", pa.decimal128(14, 2)),
-        ("currency", pa.string()),
-        ("price_suspect", pa.bool_()),
-        ("location", pa.string()),
-        ("place", pa.string()),
-        ("county", pa.string()),
-        ("latitude", pa.float64()),
-        ("longitude", pa.float64()),
-        ("seller", pa.string()),
-    ]
-)
 
 _SCHEMA = f"""
     -- A scratch file, begun anew by each run: nothing in it needs to survive a crash.
@@ -180,15 +161,6 @@ def read_listings(path: Path) -> Iterator[ListingData]:
             longitude=row["longitude"],
             seller=row["seller"],
         )
-
-
-def read_rows(path: Path, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
-    """The rows of a Parquet file, all columns or these, a few at a time."""
-    with pq.ParquetFile(path) as file:
-        # Group by group: read in one go, pyarrow holds on to what it has read.
-        for group in range(file.num_row_groups):
-            for batch in file.iter_batches(ROWS_AT_ONCE, row_groups=[group], columns=columns):
-                yield from batch.to_pylist()
 
 
 def _packed(uuid: str) -> bytes:

@@ -3,40 +3,50 @@
 import json
 import os
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
-from typing import Any
+from typing import Annotated, Any
 
+import typer
+
+from command_line.options import DryRun, JsonReport, command_of
 from db.store.photo_store import PhotoStore
+from etl.commands.intake import Source, local_feed, tell, used_alone
 from etl.commands.peak_memory import PeakMemory
-from etl.commands.shared import local_feed, tell, used_alone
-from etl.load.aside import write_aside
-from etl.load.cleaned_feed import (
-    PHOTO_FOLDER,
-    REJECTS_FILE,
-    REPORT_FILE,
-    CleanedFolder,
-    CleanedWriter,
-)
-from etl.load.pipeline import Stage, seed
+from etl.load.cleaned_feed import CleanedFolder, CleanedWriter
+from etl.load.pipeline import Stage
+from etl.load.pipeline import seed as clean_feed
 from etl.load.sources import Workplace
 from etl.report import Cost, IntakeReport, as_json
-from models.domain.errors import InvalidFeed
+from models.cleaned_feed import PHOTO_FOLDER, REJECTS_FILE, REPORT_FILE
+from models.domain.durable_files import write_if_changed
+from models.domain.errors import ExitCode, InvalidFeed
 from progress import Bars
 from settings import Settings
 
 WORK_FOLDER = ".work"
 
 
-def run_clean(
-    source: str, out: Path, settings: Settings, bars: Bars, *, dry_run: bool, json_report: bool
-) -> bool:
-    """Clean a feed into a folder and tell of it; returns whether something is left to look at."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CleanOptions:
+    """The options of the command."""
+
+    source: Source
+    folder: Annotated[Path, typer.Argument(help="Where to write Parquet files and photos.")]
+    dry_run: DryRun = False
+    json_report: JsonReport = False
+
+
+@command_of(CleanOptions)
+def clean(options: CleanOptions) -> ExitCode:
+    """Clean a feed into a folder that `seed` takes in, here or on another machine."""
     started = monotonic()
-    with PeakMemory() as peak, ExitStack() as stack:
+    settings, out, dry_run = Settings(), options.folder, options.dry_run
+    with Bars() as bars, PeakMemory() as peak, ExitStack() as stack:
         folder = stack.enter_context(
-            local_feed(source, out / WORK_FOLDER / "feed", bars, dry_run=dry_run)
+            local_feed(options.source, out / WORK_FOLDER / "feed", bars, dry_run=dry_run)
         )
         if folder.resolve() == out.resolve():
             raise InvalidFeed("A feed can't be cleaned into its own folder.")
@@ -56,7 +66,7 @@ def run_clean(
             max_photo_bytes=settings.max_upload_bytes,
             processes=len(os.sched_getaffinity(0)),
         )
-        report = seed(
+        report = clean_feed(
             folder,
             CleanedWriter(into, work),
             place,
@@ -68,7 +78,7 @@ def run_clean(
         cost = Cost(monotonic() - started, peak.mb)
         values = _as_json(report, cost)
         if not dry_run:
-            write_aside(into / REPORT_FILE, json.dumps(values, indent=2) + "\n")
+            write_if_changed(into / REPORT_FILE, json.dumps(values, indent=2) + "\n")
     return tell(
         report,
         cost,
@@ -76,7 +86,7 @@ def run_clean(
         lines={},
         rejects=None if dry_run else out / REJECTS_FILE,
         problems=[],
-        json_report=values if json_report else None,
+        json_report=values if options.json_report else None,
     )
 
 

@@ -1,51 +1,58 @@
 """`marketlens seed`."""
 
 import os
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, closing
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
-from typing import Any
-from uuid import UUID, uuid4
+from typing import Annotated, Any
+from uuid import uuid4
 
-from sqlalchemy import make_url
+import typer
 
+from command_line.opened import database_exists, database_of, library_of, store_of
+from command_line.options import DryRun, Inline, JsonReport, command_of, force_option
 from db.migrate import upgrade
 from db.session import Database
-from db.store.photo_store import PhotoStore
+from etl.commands.intake import Source, local_feed, named, tell, used_alone
 from etl.commands.peak_memory import PeakMemory
-from etl.commands.shared import local_feed, named, tell, used_alone
+from etl.load.follow_up import Outcome, embed_and_index
 from etl.load.geocode import Gazetteer, Geocoder
 from etl.load.loader import Loaded, Loader, Rehearsal, Rules
-from etl.load.pipeline import Stage, seed
-from etl.load.run import Outcome, by_workers, embed_and_index, in_process
+from etl.load.pipeline import Stage
+from etl.load.pipeline import seed as take_in
 from etl.load.sources import Workplace
 from etl.report import Cost, IntakeReport, as_json
-from models.encoders.library import EncoderLibrary
+from models.domain.clock import utc_now
+from models.domain.errors import ExitCode
 from progress import Bars
 from settings import Settings
+from workers.commands.job_executor import job_executor
 from workers.encoders.bootstrap import settle_encoder
 from workers.queue.embed_jobs import EmbedJobs
-from workers.queue.messages import Queue
-from workers.queue.publisher import JobPublisher
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SeedOptions:
-    """The options of the command; see its help."""
+    """The options of the command."""
 
-    feed: str | None
-    prune: bool
-    force: bool
-    inline: bool
-    wait: bool
-    reindex: bool
-    dry_run: bool
-    json_report: bool
+    source: Source
+    feed: Annotated[
+        str | None, typer.Option(help="The feed's name, for --prune; that of its folder if none.")
+    ] = None
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Take out the feed's listings that it lists no more.")
+    ] = False
+    force: Annotated[
+        bool, force_option("Let go of most of the feed's listings or photos, if need be.")
+    ] = False
+    inline: Inline = False
+    wait: Annotated[bool, typer.Option(help="Wait until the photos are embedded.")] = True
+    reindex: Annotated[bool, typer.Option(help="Then build an index of them.")] = True
+    dry_run: DryRun = False
+    json_report: JsonReport = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,40 +72,44 @@ class _Run:
         return self.settings.data_dir / "reports" / f"{self.rules.feed}-rejects.csv"
 
 
-def run_seed(source: str, settings: Settings, bars: Bars, options: SeedOptions) -> bool:
-    """Take a feed in and tell of it; returns whether something is left to look at."""
+@command_of(SeedOptions)
+def seed(options: SeedOptions) -> ExitCode:
+    """Take in a marketplace's feed: clean it, store it, and queue its photos for embedding."""
+    if options.inline and not options.wait:
+        raise typer.BadParameter("--inline does the work here: it can't go with --no-wait.")
     started = monotonic()
-    rules = Rules(named(options.feed, source), prune=options.prune, force=options.force)
-    if not options.dry_run:
-        # Before anything is fetched: raises WeightsError.
-        _settle_encoder(settings, bars)
-    with PeakMemory() as peak, ExitStack() as stack:
+    settings, dry_run = Settings(), options.dry_run
+    rules = Rules(named(options.feed, options.source), prune=options.prune, force=options.force)
+    with Bars() as bars, PeakMemory() as peak, ExitStack() as stack:
+        if not dry_run:
+            # Before anything is fetched: raises WeightsError.
+            _settle_encoder(settings, bars)
         folder = stack.enter_context(
-            local_feed(source, settings.data_dir / "feeds", bars, dry_run=options.dry_run)
+            local_feed(options.source, settings.data_dir / "feeds", bars, dry_run=dry_run)
         )
         run = _Run(settings, options, bars, stack, folder, rules)
-        report, loaded, outcome = _rehearse(run) if options.dry_run else _seed(run)
+        report, loaded, outcome = _rehearse(run) if dry_run else _seed(run)
     cost = Cost(monotonic() - started, peak.mb)
     return tell(
         report,
         cost,
-        title="Would be seeded" if options.dry_run else "Seeded",
+        title="Would be seeded" if dry_run else "Seeded",
         lines=_lines(loaded, outcome),
-        rejects=None if options.dry_run else run.rejects,
+        rejects=None if dry_run else run.rejects,
         problems=loaded.problems + outcome.problems,
         json_report=_as_json(report, loaded, outcome, cost) if options.json_report else None,
     )
 
 
 def _settle_encoder(settings: Settings, bars: Bars) -> None:
-    library = EncoderLibrary(settings.encoder, settings.weights, settings.models_dir)
+    library = library_of(settings)
     on_progress = partial(bars.show, "weights", in_bytes=True)
-    if _makes_database(settings):
+    if not database_exists(settings):
         # Without an encoder, none is made.
         library.configured(on_progress)
     upgrade(settings.sqlalchemy_url)
-    with closing(Database(settings.sqlalchemy_url)) as database:
-        settle_encoder(database, library, settings.models_dir, _now(), on_progress)
+    with database_of(settings) as database:
+        settle_encoder(database, library, settings.models_dir, utc_now(), on_progress)
 
 
 def _seed(run: _Run) -> tuple[IntakeReport, Loaded, Outcome]:
@@ -107,30 +118,26 @@ def _seed(run: _Run) -> tuple[IntakeReport, Loaded, Outcome]:
         scratch=stack.enter_context(used_alone(settings.data_dir / "intake" / run.rules.feed)),
         ledger=settings.data_dir / "ledger.db",
         rejects=run.rejects,
-        store=PhotoStore(settings.photo_store_url),
+        store=store_of(settings),
         max_photo_bytes=settings.max_upload_bytes,
         processes=_processes(),
     )
-    database = stack.enter_context(closing(Database(settings.sqlalchemy_url)))
-    publisher = None
-    if not options.inline:
-        publisher = stack.enter_context(closing(JobPublisher(settings.broker_url)))
-    embed_jobs = EmbedJobs(database, publisher, clock=_now, new_id=uuid4)
-    loader = Loader(database, embed_jobs, run.rules, _now)
+    database = stack.enter_context(database_of(settings))
+    executor = stack.enter_context(
+        job_executor(database, settings, run.bars.say, inline=options.inline)
+    )
+    embed_jobs = EmbedJobs(database, executor, clock=utc_now, new_id=uuid4)
+    loader = Loader(database, embed_jobs, run.rules, utc_now)
     report = _take_in(run, database, loader, place)
-    if not (options.wait or options.inline):
+    if not options.wait:
         return report, loader.loaded, Outcome()
-    follow = by_workers(database, run.bars, _now)
-    if options.inline:
-        follow = in_process(database, run.bars, _now, partial(_hands, settings))
     outcome = embed_and_index(
         database,
-        publisher,
+        executor,
         list(embed_jobs.open),
-        follow=follow,
         reindex=options.reindex,
         bars=run.bars,
-        clock=_now,
+        clock=utc_now,
         new_id=uuid4,
     )
     return report, loader.loaded, outcome
@@ -154,24 +161,20 @@ def _rehearse(run: _Run) -> tuple[IntakeReport, Loaded, Outcome]:
 
 def _database_url(settings: Settings, scratch: Path) -> str:
     """The database to compare with: an empty one where a seed would make one."""
-    if not _makes_database(settings):
+    if database_exists(settings):
         return settings.sqlalchemy_url
     empty = f"sqlite:///{scratch / 'empty.db'}"
     upgrade(empty)
     return empty
 
 
-def _makes_database(settings: Settings) -> bool:
-    """Whether a seed would be the first to need the database, and make its file."""
-    url = make_url(settings.sqlalchemy_url)
-    return url.get_backend_name() == "sqlite" and not Path(url.database or "").exists()
-
-
 def _take_in(
     run: _Run, database: Database, sink: Loader | Rehearsal, place: Workplace
 ) -> IntakeReport:
-    gazetteer = Gazetteer(database, None if run.options.dry_run else _geocoder(run.settings), _now)
-    report = seed(
+    gazetteer = Gazetteer(
+        database, None if run.options.dry_run else _geocoder(run.settings), utc_now
+    )
+    report = take_in(
         run.folder,
         sink,
         place,
@@ -190,14 +193,6 @@ def _take_in(
     return report
 
 
-def _hands(settings: Settings, queue: Queue) -> AbstractContextManager[Callable[[UUID], None]]:
-    # Imported here: torch and faiss are for the process that computes, not for every seed.
-    from workers.app import worker_config  # noqa: PLC0415
-    from workers.inline import hands  # noqa: PLC0415
-
-    return hands(worker_config(settings, queue, concurrency=1))
-
-
 def _geocoder(settings: Settings) -> Geocoder | None:
     if settings.geocoder is None:
         return None
@@ -212,10 +207,6 @@ def _geocoder(settings: Settings) -> Geocoder | None:
 
 def _processes() -> int:
     return len(os.sched_getaffinity(0))
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _lines(loaded: Loaded, outcome: Outcome) -> dict[str, str]:

@@ -6,13 +6,12 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath, PureWindowsPath
 
+from models.cleaned_feed import REQUIRED_FILES as CLEANED_FILES
+from models.domain.durable_files import PART_SUFFIX
 from models.domain.errors import InvalidFeed
 
 PRODUCTS_FILE = "Products.csv"
-CLEANED_FILES = ("products.parquet", "images.parquet", "rejects.csv")
-"""A feed has the first, or as it was cleaned all the others."""
-
-PART_SUFFIX = ".part"
+"""A feed has this, or as it was cleaned all of `CLEANED_FILES`."""
 
 MAX_FILES = 5_000_000
 # What file systems allow, less the suffix of a part.

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import BinaryIO, Self
 
 from etl.fetch.checksum_files import SUMS_FILE, format_sums
-from etl.fetch.feed_files import PART_SUFFIX, FeedFile
-from etl.load.aside import write_aside
+from etl.fetch.feed_files import FeedFile
+from models.domain.durable_files import PART_SUFFIX, write_if_changed
 from models.domain.errors import Conflict
 
 RECORD_FILE = ".fetch.jsonl"
@@ -178,10 +178,10 @@ class Landing:
         """
         copies = [self._copies[file.name] for file in files]
         sums = {copy.name: copy.sha256 for copy in copies}
-        write_aside(self._folder / SUMS_FILE, format_sums(sums))
+        write_if_changed(self._folder / SUMS_FILE, format_sums(sums))
         if archive is not None:
             copies.append(_Copy(_UNPACKED, archive.size, archive.version, ""))
-        write_aside(self._folder / RECORD_FILE, "".join(map(_line, copies)))
+        write_if_changed(self._folder / RECORD_FILE, "".join(map(_line, copies)))
 
     def _part(self, name: str) -> Path:
         return self._folder / f"{name}{PART_SUFFIX}"

@@ -15,7 +15,7 @@ from etl.fetch.feed_files import FeedFile, feed_files, is_hidden
 from etl.fetch.landing import Landing, Part
 from etl.fetch.remote.local import LocalRemote
 from etl.fetch.remote.remote import BLOCK_BYTES, Remote
-from etl.fetch.urls import is_archive, scheme_of
+from etl.fetch.source_url import is_archive, scheme_of
 from models.domain.errors import InvalidFeed, SetupError, Unavailable
 from models.domain.urls import redact
 

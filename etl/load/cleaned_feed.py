@@ -1,6 +1,6 @@
-"""A cleaned feed: `products.parquet`, `images.parquet`, `rejects.csv`, and `photos/` as they rest.
+"""A cleaned feed (`models.cleaned_feed`) as a source of listings and photos, and as a sink.
 
-`marketlens clean` writes it, on whatever machine has the cores; `marketlens seed` takes it in.
+`marketlens clean` writes it, on whatever machine has the cores; `marketlens seed` loads it.
 """
 
 import csv
@@ -17,34 +17,25 @@ from db.statements import chunks
 from db.store.photo_store import PhotoStore
 from etl.clean.feed import TableRows
 from etl.clean.feed_tables import PRODUCTS
-from etl.clean.staging import PRODUCTS_FILE as STAGED_PRODUCTS
-from etl.clean.staging import PRODUCTS_SCHEMA, read_listings, read_rows
+from etl.clean.staging import read_listings
 from etl.clean.uuids import canonical_id, is_id
-from etl.load.aside import aside
 from etl.load.sink import IsListed
 from etl.photos.prepare import FeedPhoto, PreparedPhoto
-from models.domain.errors import InvalidFeed, NotFound
-
-PRODUCTS_FILE = "products.parquet"
-IMAGES_FILE = "images.parquet"
-REJECTS_FILE = "rejects.csv"
-REPORT_FILE = "report.json"
-PHOTO_FOLDER = "photos"
-
-# A photo that could not be used has a reason instead of a digest.
-IMAGES_SCHEMA = pa.schema(
-    [
-        ("id", pa.string()),
-        ("product_id", pa.string()),
-        ("sha256", pa.string()),
-        ("width", pa.int32()),
-        ("height", pa.int32()),
-        ("reason", pa.string()),
-    ]
+from models.cleaned_feed import (
+    IMAGES_FILE,
+    IMAGES_SCHEMA,
+    PHOTO_FOLDER,
+    PRODUCTS_FILE,
+    PRODUCTS_SCHEMA,
+    REJECTS_FILE,
+    count_rows,
+    images_schema,
+    is_complete,
+    photos_known,
+    read_rows,
 )
-
-PHOTOS_KEY = b"marketlens.photos"
-KNOWN, UNKNOWN = b"known", b"unknown"
+from models.domain.durable_files import part_path
+from models.domain.errors import NotFound
 
 
 class CleanedFolder:
@@ -60,28 +51,17 @@ class CleanedFolder:
 
     def exists(self) -> bool:
         """Whether there is one."""
-        return all(file.is_file() for file in (self._products, self._images, self._rejects))
+        return is_complete(self._folder)
 
     def has_photos(self) -> bool:
         """Whether anything is known of photos: the feed had a folder of them, and ours is here."""
-        metadata = pq.read_schema(self._images).metadata
-        return metadata.get(PHOTOS_KEY) == KNOWN and self._photos.is_dir()
+        return photos_known(self._folder) and self._photos.is_dir()
 
     def rows(self) -> TableRows:
         """How many rows it has. Raises InvalidFeed when it can't be read, or is another's."""
         return TableRows(
-            self._count(self._products, PRODUCTS_SCHEMA), self._count(self._images, IMAGES_SCHEMA)
+            count_rows(self._products, PRODUCTS_SCHEMA), count_rows(self._images, IMAGES_SCHEMA)
         )
-
-    def _count(self, path: Path, schema: pa.Schema) -> int:
-        try:
-            with pq.ParquetFile(path) as file:
-                if file.schema_arrow.equals(schema):
-                    rows: int = file.metadata.num_rows
-                    return rows
-        except (OSError, pa.ArrowException) as error:
-            raise InvalidFeed(f"{path} can't be read.") from error
-        raise InvalidFeed(f"{path} was not written by this release: clean the feed again.")
 
     def listings(self) -> Iterator[ListingData]:
         """The listings, in the feed's order."""
@@ -125,7 +105,7 @@ class CleanedWriter:
     """The sink that completes a cleaned folder out of the folder of a staging area."""
 
     def __init__(self, folder: Path, staging: Path) -> None:
-        self._staged = staging / STAGED_PRODUCTS
+        self._staged = staging / PRODUCTS_FILE
         self._products = folder / PRODUCTS_FILE
         self._images = folder / IMAGES_FILE
         self._photos = folder / PHOTO_FOLDER
@@ -135,9 +115,8 @@ class CleanedWriter:
         self._images.unlink(missing_ok=True)
         if images is not None:
             self._photos.mkdir(exist_ok=True)
-        known = KNOWN if images is not None else UNKNOWN
-        schema = IMAGES_SCHEMA.with_metadata({PHOTOS_KEY: known})
-        self._writer = pq.ParquetWriter(aside(self._images), schema)
+        schema = images_schema(photos_known=images is not None)
+        self._writer = pq.ParquetWriter(part_path(self._images), schema)
 
     def load(self, listings: Sequence[ListingData], photos: Sequence[PreparedPhoto] | None) -> None:
         """Write the photos; the listings are in the staging area's file already."""
@@ -160,4 +139,4 @@ class CleanedWriter:
         del is_listed
         self._writer.close()
         self._staged.replace(self._products)
-        aside(self._images).replace(self._images)
+        part_path(self._images).replace(self._images)

@@ -25,7 +25,7 @@ from db.catalogue.listings import (
 )
 from db.session import Database
 from db.tables import Job
-from etl.load.prune import count_gone, prune
+from etl.load.delisting import count_gone, prune
 from etl.load.sink import IsListed
 from etl.photos.prepare import PreparedPhoto
 from workers.queue.embed_jobs import EmbedJobs
@@ -151,7 +151,7 @@ class Loader:
         self.loaded.listings += _written(upserted, rearranged)
         self.loaded.categories += len(new_categories)
         self.loaded.photos += new_photos
-        self._embed_jobs.publish(accepted)
+        self._embed_jobs.submit(accepted)
         self.loaded.queued = self._embed_jobs.queued
 
     def end(self, is_listed: IsListed) -> None:

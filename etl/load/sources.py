@@ -11,10 +11,10 @@ from etl.clean.feed import OnProgress, TableRows, clean_tables, open_feed
 from etl.clean.feed_tables import PRODUCTS
 from etl.clean.rejects import Rejects
 from etl.clean.staging import Staging
-from etl.load.cleaned_feed import PRODUCTS_FILE as CLEANED_PRODUCTS
 from etl.load.cleaned_feed import CleanedFolder
 from etl.photos.ledger import Ledger
 from etl.photos.prepare import PreparedPhoto, prepare_photos
+from models.cleaned_feed import PRODUCTS_FILE as CLEANED_PRODUCTS
 from models.domain.errors import InvalidFeed
 
 

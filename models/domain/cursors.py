@@ -1,4 +1,4 @@
-"""Where the next page of a search starts, as text that means nothing to whoever carries it."""
+"""Where the next page of a search starts, as opaque text."""
 
 import binascii
 from base64 import b64decode, urlsafe_b64encode
@@ -11,7 +11,7 @@ from models.domain.types import ListingMatch
 
 MAX_PHOTO_ID: Final = 2**63 - 1
 MAX_CURSOR: Final = 400
-"""Characters; what is longer is none of ours."""
+"""In characters; longer text is refused."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The one exception tree. It knows no HTTP: `api.errors` maps each class to a status once.
+"""The one exception tree. It knows no HTTP: `api.problems` maps each class to a status once.
 
 MarketlensError
 ├── InvalidInput            what was given can't be used
@@ -17,12 +17,13 @@ MarketlensError
 ├── Unavailable             try again later
 ├── NothingIndexed          listings, but none embedded by this encoder
 ├── WeightsError            an encoder's weights
-│   ├── WeightsMissing      none to be had
+│   ├── WeightsMissing      none available
 │   ├── WeightsRefused      there, but damaged, foreign or unsafe
 │   └── FidelityTooLow      an exported network's vectors differ too much
 ├── GenerationError         an index generation
 │   ├── GenerationCorrupt   its files are not what its manifest says
 │   └── RecallTooLow        measured under its target
+├── UnreadableRecord        a stored record, written by a release that this one can't read
 └── SetupError              the machine or its settings lack something
 """
 
@@ -133,7 +134,7 @@ class WeightsError(MarketlensError):
 
 
 class WeightsMissing(WeightsError):
-    """No weights can be had."""
+    """No weights are available."""
 
     code = "weights_missing"
 
@@ -168,6 +169,12 @@ class RecallTooLow(GenerationError):
     code = "recall_too_low"
 
 
+class UnreadableRecord(MarketlensError):
+    """A stored record was written by another release, in a form that this one can't read."""
+
+    code = "unreadable_record"
+
+
 class SetupError(MarketlensError):
     """The machine or its settings lack something; the sentence says what to do."""
 
@@ -175,13 +182,21 @@ class SetupError(MarketlensError):
 
 
 class ExitCode(IntEnum):
-    """How a command ends that could not do its work."""
+    """How a command ends. One rule for all of them."""
 
-    REFUSED = 1
+    DONE = 0
+    LOOK_AT_IT = 1
+    """Done, but something is left to look at: rejected rows, problems, differences."""
+    NOT_DONE = 2
+    """Refused: wrong options, or a MarketlensError whose sentence says why."""
+    BROKEN = 70
+    """What sysexits.h calls EX_SOFTWARE: a defect, whose traceback is on standard error."""
     TRY_AGAIN = 75
-    """What sysexits.h calls EX_TEMPFAIL: the same command may work later."""
+    """What sysexits.h calls EX_TEMPFAIL: not done, but the same command may work later."""
+    INTERRUPTED = 130
+    """What a shell calls a command that Ctrl-C ended."""
 
 
-def exit_code_of(error: MarketlensError) -> ExitCode:
+def exit_code_of(error: Exception) -> ExitCode:
     """The exit code of a command that this error ended."""
-    return ExitCode.TRY_AGAIN if isinstance(error, Unavailable) else ExitCode.REFUSED
+    return ExitCode.TRY_AGAIN if isinstance(error, Unavailable) else ExitCode.NOT_DONE

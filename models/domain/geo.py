@@ -17,7 +17,7 @@ _POLE: Final = 90.0
 
 _MILLIMETRE: Final = 1e-6
 # About a centimetre, in radians: more than what rounding may move a point on a circle.
-_SLACK: Final = 1e-9
+_EPSILON: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +53,15 @@ def haversine_of(km: float) -> float:
 
 def box_around(latitude: float, longitude: float, km: float) -> Box:
     """The box about the circle of this radius; all longitudes where a pole is in the circle."""
-    angle = min(km / RADIUS_KM, pi) + _SLACK
+    angle = min(km / RADIUS_KM, pi) + _EPSILON
     south = latitude - degrees(angle)
     north = latitude + degrees(angle)
     if south <= -_POLE or north >= _POLE:
         return Box(max(south, -_POLE), min(north, _POLE), -180.0, 180.0)
     reach = degrees(asin(min(1.0, sin(angle) / cos(radians(latitude)))))
-    return Box(south, north, _turned(longitude - reach), _turned(longitude + reach))
+    return Box(south, north, _wrap_longitude(longitude - reach), _wrap_longitude(longitude + reach))
 
 
-def _turned(longitude: float) -> float:
+def _wrap_longitude(longitude: float) -> float:
     """The longitude between -180 and 180."""
     return (longitude + 180) % 360 - 180

@@ -1,4 +1,4 @@
-"""What an offer may say, and how its price and place are read. Standard library only."""
+"""Limits of an offer's fields, and how its price and place are read. Standard library only."""
 
 from decimal import Decimal
 from typing import Final

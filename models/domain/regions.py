@@ -1,7 +1,7 @@
 """A part of a photo, so that one thing in it can be searched for."""
 
-from dataclasses import asdict, dataclass
-from typing import Any, Final, Self
+from dataclasses import dataclass
+from typing import Final
 
 from PIL import Image
 
@@ -40,12 +40,3 @@ class Region:
     def crop(self, photo: Image.Image) -> Image.Image:
         """This part of the photo. Raises as `box` does."""
         return photo.crop(self.box(photo.width, photo.height))
-
-    def to_payload(self) -> dict[str, Any]:
-        """The region as values that JSON can hold."""
-        return asdict(self)
-
-    @classmethod
-    def from_payload(cls, payload: dict[str, Any]) -> Self:
-        """The region that `to_payload` gave."""
-        return cls(**payload)

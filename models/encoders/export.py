@@ -12,17 +12,17 @@ import onnxruntime
 from numpy.typing import NDArray
 from PIL import Image
 
+from models.domain.durable_files import sha256_of
 from models.domain.errors import FidelityTooLow, InvalidInput
 from models.domain.types import EncoderSpec, Precision
 from models.encoders.encoder import Encoder
 from models.encoders.library import EncoderLibrary
 from models.encoders.onnx import BATCH, OnnxEncoder
 from models.encoders.onnx_export import RECIPE, export_float32, quantise
-from models.encoders.package import Package, sweep, write_package
+from models.encoders.package import Package, remove_leftovers, write_package
 from models.encoders.preprocessing import to_pixels
 from models.encoders.resnet50 import ResNet50Encoder
 from models.encoders.specs import RESNET50_TRANSFORM, ResNet50Transform, resnet50_spec
-from models.encoders.weights import file_sha256
 from models.evaluation.fidelity import Fidelity, fidelity
 from models.head import find_head, head_path
 from models.labels import LabelledPhotos
@@ -45,6 +45,14 @@ SPEED_ROUNDS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
+class ExportOptions:
+    """How many photos calibrate an int8 network at most, and the seed by which they are drawn."""
+
+    calibration_photos: int = CALIBRATION_PHOTOS
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Export:
     """What came of an export: the package, how faithful it is, and its speed.
 
@@ -57,6 +65,25 @@ class Export:
     torch_speed: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """The float32 network that is exported. `spec` is that of these weights, not exported."""
+
+    spec: EncoderSpec
+    weights: Path
+    transform: ResNet50Transform
+    package: Package | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    """An exported network beside the one it was made of: fidelity, and photos a second of both."""
+
+    fidelity: Fidelity
+    torch_speed: float
+    speed: float
+
+
 def export_encoder(
     library: EncoderLibrary,
     reference: str,
@@ -64,68 +91,101 @@ def export_encoder(
     precision: Precision,
     photos: LabelledPhotos,
     *,
-    calibration_photos: int = CALIBRATION_PHOTOS,
-    seed: int = 0,
+    options: ExportOptions | None = None,
     threads: int,
     on_progress: OnProgress = lambda *_: None,
 ) -> Export:
     """Export an encoder's network, calibrated and compared on photos of the catalogue.
 
-    Photos that calibrate it are not compared. Its category head is taken along. Raises
-    `InvalidInput` when there are fewer than 32 photos, or hardly two listings, `FidelityTooLow`
-    when the vectors' mean cosine to the float32 ones is under 0.98 (for float32, any under 0.999),
-    and what `EncoderLibrary.find`, `weights_of` and `find_head` raise; then nothing is written.
+    Photos that calibrate it are not compared. Its category head is copied. Raises `InvalidInput`
+    when there are fewer than 32 photos, or hardly two listings, `FidelityTooLow` when the vectors'
+    mean cosine to the float32 ones is under 0.98 (for float32, any under 0.999), and what
+    `EncoderLibrary.find`, `weights_of` and `find_head` raise; then nothing is written.
     """
+    options = options or ExportOptions()
     if len(photos) < MIN_PHOTOS:
         raise InvalidInput(
             f"An export needs at least {MIN_PHOTOS} photos to calibrate and compare with; "
             f"there are {len(photos)}."
         )
-    weights, package = library.weights_of(library.find(reference))
-    transform = RESNET50_TRANSFORM if package is None else package.transform
-    calibration, compared = _parts(photos, precision, calibration_photos, seed)
+    source = _source(library, reference)
+    calibration, compared = _parts(photos, precision, options.calibration_photos, options.seed)
     if len(compared) < MIN_PHOTOS // 4:
         raise InvalidInput(f"Only {len(compared)} photos are of listings that did not calibrate.")
-    source = resnet50_spec(file_sha256(weights), transform)
-    head = find_head(models_dir, source)
+    head = find_head(models_dir, source.spec)
     models_dir.mkdir(parents=True, exist_ok=True)
-    sweep(models_dir)
+    remove_leftovers(models_dir)
     with TemporaryDirectory(dir=models_dir, prefix=".export-") as folder:
-        network = Path(folder) / "network.onnx"
-        export_float32(weights, transform, network)
+        batches = _batches(calibration, source.transform, on_progress)
+        network = _export_network(Path(folder), source, precision, batches)
+        exported = _opened(network, source.spec, precision, source.transform, threads)
+        comparison = _compare_with_source(source, exported, compared, threads, on_progress)
+        _refuse_unfaithful(comparison.fidelity, precision)
+        facts = _facts(source, comparison)
         if precision is Precision.INT8:
-            float32 = network.rename(network.with_name("float32.onnx"))
-            quantise(float32, _batches(calibration, transform, on_progress), network)
-        exported = _opened(network, source, precision, transform, threads)
-        original = ResNet50Encoder(source, weights, threads, transform)
-        close = _compare(original, exported, compared, on_progress)
-        _refuse_unfaithful(close, precision)
-        torch_speed, speed = _speeds([original, exported], compared)
-        facts: dict[str, Any] = {
-            **_lasting(package),
-            "fidelity": close.facts(),
-            "photos_per_s": {"torch": round(torch_speed, 1), "exported": round(speed, 1)},
-            "onnxruntime": onnxruntime.__version__,
-        }
-        if precision is Precision.INT8:
-            facts["calibration"] = {
-                "recipe": RECIPE,
-                "photos": len(calibration),
-                "seed": seed,
-                "digest": calibration.digest,
-            }
-        made = write_package(
+            facts["calibration"] = _calibration_facts(calibration, options.seed)
+        package = write_package(
             models_dir,
-            weights=weights,
-            transform=transform,
+            weights=source.weights,
+            transform=source.transform,
             network=network,
             precision=precision,
             facts=facts,
         )
-    if head is not None and made.spec != source:
+    if head is not None and package.spec != source.spec:
         # Trained on vectors that are the same but for rounding.
-        replace(head, fingerprint=made.spec.fingerprint).save(head_path(models_dir, made.spec))
-    return Export(made, close, speed, torch_speed)
+        replace(head, fingerprint=package.spec.fingerprint).save(
+            head_path(models_dir, package.spec)
+        )
+    return Export(package, comparison.fidelity, comparison.speed, comparison.torch_speed)
+
+
+def _source(library: EncoderLibrary, reference: str) -> _Source:
+    weights, package = library.weights_of(library.find(reference))
+    transform = RESNET50_TRANSFORM if package is None else package.transform
+    return _Source(resnet50_spec(sha256_of(weights), transform), weights, transform, package)
+
+
+def _export_network(
+    folder: Path, source: _Source, precision: Precision, calibration: Iterator[Floats]
+) -> Path:
+    """The ONNX file of the network in this precision, in `folder`."""
+    network = folder / "network.onnx"
+    export_float32(source.weights, source.transform, network)
+    if precision is Precision.INT8:
+        float32 = network.rename(network.with_name("float32.onnx"))
+        quantise(float32, calibration, network)
+    return network
+
+
+def _compare_with_source(
+    source: _Source,
+    exported: Encoder,
+    photos: LabelledPhotos,
+    threads: int,
+    on_progress: OnProgress,
+) -> _Comparison:
+    original = ResNet50Encoder(source.spec, source.weights, threads, source.transform)
+    close = _compare(original, exported, photos, on_progress)
+    torch_speed, speed = _speeds([original, exported], photos)
+    return _Comparison(close, torch_speed, speed)
+
+
+def _facts(source: _Source, comparison: _Comparison) -> dict[str, Any]:
+    """What the package's manifest says of how the network came about."""
+    return {
+        **_lasting(source.package),
+        "fidelity": comparison.fidelity.facts(),
+        "photos_per_s": {
+            "torch": round(comparison.torch_speed, 1),
+            "exported": round(comparison.speed, 1),
+        },
+        "onnxruntime": onnxruntime.__version__,
+    }
+
+
+def _calibration_facts(photos: LabelledPhotos, seed: int) -> dict[str, Any]:
+    return {"recipe": RECIPE, "photos": len(photos), "seed": seed, "digest": photos.digest}
 
 
 def _refuse_unfaithful(close: Fidelity, precision: Precision) -> None:
@@ -154,7 +214,7 @@ def _opened(
     """The exported network as an encoder, before it is packaged: loading proves what it is."""
     # Compared only: what identifies it for good, its package says.
     spec = replace(source, precision=precision)
-    return OnnxEncoder(spec, network, file_sha256(network), transform, threads)
+    return OnnxEncoder(spec, network, sha256_of(network), transform, threads)
 
 
 def _parts(

@@ -1,4 +1,4 @@
-"""Gradients and colours of the item in a photo: no weights, and the baseline to beat.
+"""Gradients and colours of the item in a photo: no weights; the baseline of other encoders.
 
 Dalal and Triggs, "Histograms of Oriented Gradients for Human Detection", CVPR 2005, by
 scikit-image, taken of the part of the photo that stands out from its border; with a small CIE Lab

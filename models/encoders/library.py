@@ -1,19 +1,39 @@
-"""The encoders whose files this machine has, and which of their runtimes is the fastest."""
+"""The encoders whose files this machine has. No runtime is imported: see `runtimes`."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from models.domain.durable_files import sha256_of
 from models.domain.errors import NotFound, WeightsMissing
 from models.domain.types import EncoderSpec, Precision
-from models.encoders.encoder import Encoder
-from models.encoders.package import MANIFEST_FILE, Package, proven, read_package_if_any
-from models.encoders.specs import HOG, RESNET50, RESNET50_TRANSFORM, resolve_spec
-from models.encoders.weights import IMAGENET1K_V2, ProgressCallback, file_sha256, locate_weights
+from models.encoders.package import MANIFEST_FILE, Package, read_package_if_any, verify_file
+from models.encoders.specs import (
+    HOG,
+    RESNET50,
+    RESNET50_TRANSFORM,
+    ResNet50Transform,
+    resolve_spec,
+)
+from models.encoders.weights import IMAGENET1K_V2, ProgressCallback, locate_weights
 
-# Runtimes are imported only when one of their encoders is opened: torch takes seconds and 200 MB,
-# and an exported network must work where there is no torch.
-# ruff: noqa: PLC0415
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """An exported network's file, and the SHA-256 (hex) that it has to have."""
+
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderFiles:
+    """What an encoder is opened from; no file has been verified. `network` is the exported one."""
+
+    weights: Path
+    transform: ResNet50Transform
+    network: Network | None = None
 
 
 class EncoderLibrary:
@@ -37,7 +57,7 @@ class EncoderLibrary:
         if self._name != RESNET50:
             return resolve_spec(self._name, None)
         weights = locate_weights(self._weights, self._models_dir, on_progress=on_progress)
-        sha256 = file_sha256(weights)
+        sha256 = sha256_of(weights)
         int8 = [
             package.spec
             for package in self._packages()
@@ -88,41 +108,29 @@ class EncoderLibrary:
         problem = "More than one encoder is" if found else "No encoder here is"
         raise NotFound(f"{problem} named {reference!r}; there are {known}.")
 
-    def open(self, spec: EncoderSpec, threads: int) -> Encoder:
-        """The encoder with its fastest runtime, not loaded yet; it may use so many threads.
-
-        Raises `WeightsMissing` when this machine has not the files.
-        """
+    def files_of(self, spec: EncoderSpec) -> EncoderFiles:
+        """The files of a ResNet-50. Raises `WeightsMissing` when this machine has not them."""
         package = self._package(spec)
-        if package is not None and package.network is not None and package.network_sha256:
-            from models.encoders.onnx import OnnxEncoder
-
-            return OnnxEncoder(
-                spec, package.network, package.network_sha256, package.transform, threads
-            )
-        if spec == resolve_spec(HOG, None):
-            from models.encoders.hog import HogEncoder
-
-            return HogEncoder(spec)
-        weights, transform = self._weights_of(spec), RESNET50_TRANSFORM
-        if package is not None:
-            weights, transform = package.weights, package.transform
-        if weights is None:
-            raise WeightsMissing(
-                f"The files of the encoder {spec.label} are not in {self._models_dir}."
-            )
-        from models.encoders.resnet50 import ResNet50Encoder
-
-        return ResNet50Encoder(spec, weights, threads, transform)
+        if package is None:
+            weights = self._weights_of(spec)
+            if weights is None:
+                raise WeightsMissing(
+                    f"The files of the encoder {spec.label} are not in {self._models_dir}."
+                )
+            return EncoderFiles(weights, RESNET50_TRANSFORM)
+        network = None
+        if package.network is not None and package.network_sha256 is not None:
+            network = Network(package.network, package.network_sha256)
+        return EncoderFiles(package.weights, package.transform, network)
 
     def weights_of(self, spec: EncoderSpec) -> tuple[Path, Package | None]:
         """The float32 weights that an encoder was made of, and its package if it has one.
 
-        The file has been proven to be that one. Raises `WeightsMissing` or `WeightsRefused`.
+        The file has been verified to be that one. Raises `WeightsMissing` or `WeightsRefused`.
         """
         package = self._package(spec)
         if package is not None:
-            return proven(package.weights, package.weights_sha256), package
+            return verify_file(package.weights, package.weights_sha256), package
         weights = self._weights_of(spec)
         if weights is None:
             raise WeightsMissing(f"The encoder {spec.label} has no weights here.")

@@ -13,7 +13,7 @@ from PIL import Image
 from models.domain.errors import WeightsRefused
 from models.domain.types import EncoderSpec
 from models.encoders.encoder import unit_rows
-from models.encoders.package import proven
+from models.encoders.package import verify_file
 from models.encoders.preprocessing import to_pixels
 from models.encoders.specs import ResNet50Transform
 
@@ -23,7 +23,7 @@ BATCH: Final = 8
 INPUT: Final = "pixels"
 OUTPUT: Final = "embedding"
 
-# Only what is broken is worth a line: the rest speaks of the graph's insides.
+# Errors only: warnings are about the graph's internals.
 _ERRORS_ONLY: Final = 3
 
 
@@ -81,7 +81,9 @@ class OnnxEncoder:
     def _loaded(self) -> Any:
         with self._lock:
             if self._session is None:
-                self._session = open_network(proven(self._network, self._sha256), self._threads)
+                self._session = open_network(
+                    verify_file(self._network, self._sha256), self._threads
+                )
             return self._session
 
 

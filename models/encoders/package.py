@@ -1,7 +1,7 @@
-"""A model in a folder: weights, exported network, transform, and the facts of how it came about.
+"""A model package: a folder of weights, exported network, transform, and provenance.
 
     <label>/
-        manifest.json          what identifies it, and the SHA-256 of weights and network
+        manifest.json          its identity, and the SHA-256 of weights and network
         weights                the float32 weights, as they were given
         network-1a2b3c4d.onnx  the network in the encoder's precision, once it was exported
         head.safetensors       the category head, once one was trained (see `models.head`)
@@ -22,18 +22,18 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from models.domain.durable_files import new_file, sha256_of, sync_folder
 from models.domain.errors import WeightsError, WeightsMissing, WeightsRefused
 from models.domain.types import EncoderSpec, Precision
 from models.encoders.specs import RESNET50, ResNet50Transform, resnet50_spec
-from models.encoders.weights import file_sha256
 
 MANIFEST_FILE: Final = "manifest.json"
 # Without a suffix: what kind of file it is, its first bytes tell.
 WEIGHTS_FILE: Final = "weights"
 FORMAT: Final = 1
 
-LEFT_BEHIND_AFTER_S: Final = 86_400
-"""A hidden folder among the models that is older than this is what a killed process left."""
+STALE_AFTER_S: Final = 86_400
+"""A hidden folder among the models that is older than this was left by a killed process."""
 
 Sha256 = Field(pattern="^[0-9a-f]{64}$")
 
@@ -76,7 +76,7 @@ class Package:
     """A model's folder, as its manifest describes it; no other file has been read yet.
 
     `network` is the exported network, None where there is none. The hashes say what the files
-    must be before they are loaded: see `proven`.
+    must be before they are loaded: see `verify_file`.
     """
 
     folder: Path
@@ -110,14 +110,14 @@ def write_package(
     is_int8 = precision is Precision.INT8
     if is_int8 and network is None:
         raise WeightsMissing("An int8 encoder is an exported network; there is none.")
-    weights_sha256 = file_sha256(weights)
-    network_sha256 = None if network is None else file_sha256(network)
+    weights_sha256 = sha256_of(weights)
+    network_sha256 = None if network is None else sha256_of(network)
     spec = resnet50_spec(weights_sha256, transform, network_sha256 if is_int8 else None)
     target = models_dir / spec.label
     if network is None and (kept := read_package_if_any(target)) is not None:
         network, network_sha256 = kept.network, kept.network_sha256
     models_dir.mkdir(parents=True, exist_ok=True)
-    sweep(models_dir)
+    remove_leftovers(models_dir)
     made = Path(tempfile.mkdtemp(dir=models_dir, prefix=f".{spec.label}."))
     try:
         made.chmod(0o755)
@@ -133,20 +133,20 @@ def write_package(
             and {"name": f"network-{network_sha256:.8}.onnx", "sha256": network_sha256},
             "facts": dict(facts),
         }
-        (made / MANIFEST_FILE).write_text(json.dumps(manifest, indent=2) + "\n")
-        _sync(made / MANIFEST_FILE)
-        _sync(made)
+        with new_file(made / MANIFEST_FILE) as made_manifest:
+            made_manifest.write((json.dumps(manifest, indent=2) + "\n").encode())
+        sync_folder(made)
         _put_in_place(made, target)
     finally:
         shutil.rmtree(made, ignore_errors=True)
     return read_package(target)
 
 
-def sweep(models_dir: Path) -> None:
+def remove_leftovers(models_dir: Path) -> None:
     """Remove what killed processes have left among the models."""
     for folder in models_dir.glob(".*/"):
         with suppress(OSError):
-            if time.time() - folder.stat().st_mtime > LEFT_BEHIND_AFTER_S:
+            if time.time() - folder.stat().st_mtime > STALE_AFTER_S:
                 shutil.rmtree(folder)
 
 
@@ -159,7 +159,7 @@ def read_package_if_any(folder: Path) -> Package | None:
 
 
 def read_package(folder: Path) -> Package:
-    """Read a model folder's manifest; its files are proven when they are opened.
+    """Read a model folder's manifest; its files are verified when they are opened.
 
     Raises `WeightsMissing` if there is none, and `WeightsRefused` if it is damaged, or is not
     what its own fingerprint says.
@@ -193,50 +193,41 @@ def read_package(folder: Path) -> Package:
     )
 
 
-def proven(path: Path, sha256: str) -> Path:
+def verify_file(path: Path, sha256: str) -> Path:
     """The file itself, after reading it whole to see that it is the one that was packaged.
 
     Raises `WeightsMissing` or `WeightsRefused`.
     """
     if not path.is_file():
         raise WeightsMissing(f"{path} is not there.")
-    if file_sha256(path) != sha256:
+    if sha256_of(path) != sha256:
         raise WeightsRefused(f"{path} is not the file that was packaged: its hash differs.")
     return path
 
 
 def _place(source: Path, target: Path, models_dir: Path) -> None:
-    """Put a file into a new folder: linked where it is ours already, else copied."""
-    # What somebody gave may be written over in place one day.
+    """Put a file into a new folder: hard-linked if it is in `models_dir` already, else copied."""
+    # A file from elsewhere may be overwritten in place later, and its link with it.
     if source.resolve().is_relative_to(models_dir.resolve()):
         with suppress(OSError):  # not every file system can
             os.link(source.resolve(), target)
             return
-    shutil.copyfile(source, target)
-    _sync(target)
+    with source.open("rb") as given, new_file(target) as copy:
+        shutil.copyfileobj(given, copy)
 
 
 def _put_in_place(made: Path, target: Path) -> None:
     """Make a folder the target, or its files the target's: the manifest last of all."""
     if not target.exists():
         made.replace(target)
-        _sync(target.parent)
+        sync_folder(target.parent)
         return
     files = sorted(made.iterdir(), key=lambda file: file.name == MANIFEST_FILE)
     new = {file.name for file in files}
     for file in files:
         # One of the same name is of the same content, but for the manifest.
         file.replace(target / file.name)
-    _sync(target)
+    sync_folder(target)
     for network in target.glob("network-*.onnx"):
         if network.name not in new:
             network.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    """Have a file's or a folder's content on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
+from models.domain.durable_files import sha256_of
 from models.domain.errors import WeightsRefused
 from models.domain.types import EncoderSpec
 from models.encoders.encoder import unit_rows
@@ -21,7 +22,6 @@ from models.encoders.preprocessing import to_pixels
 from models.encoders.specs import RESNET50_TRANSFORM, ResNet50Transform, resnet50_spec
 from models.encoders.state_dict import fit_state_dict, read_state_dict
 from models.encoders.torchvision_cpu import ResNet, resnet50
-from models.encoders.weights import file_sha256
 
 # Enough to keep the cores busy, and few enough for the activations to stay under a gigabyte.
 BATCH: Final = 16
@@ -82,7 +82,7 @@ class ResNet50Encoder:
         with self._lock:
             if self._network is None:
                 torch.set_num_threads(self._threads)
-                if resnet50_spec(file_sha256(self._weights), self._transform) != self._spec:
+                if resnet50_spec(sha256_of(self._weights), self._transform) != self._spec:
                     raise WeightsRefused(f"The weights in {self._weights} changed while in use.")
                 self._network = build_network(self._weights)
             return self._network

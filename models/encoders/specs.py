@@ -1,4 +1,4 @@
-"""What identifies each encoder, told without loading it: no torch and no numpy here.
+"""The identity of each encoder, known without loading it: no torch and no numpy here.
 
 Every number that shapes a vector stands in a transform below. The encoders take their numbers from
 there, and the fingerprint is made of the same object, so that neither can change without the other.
@@ -10,9 +10,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final, Self
 
+from models.domain.durable_files import sha256_of
 from models.domain.errors import SetupError, WeightsMissing
 from models.domain.types import EncoderSpec, Precision
-from models.encoders.weights import file_sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class HogTransform:
     border: int = 2
     """Width, in those pixels, of the border whose colours are taken for the background's."""
     border_step: int = 5
-    """Every how manieth border pixel is looked at."""
+    """Every so many border pixels, one is sampled."""
     contrast: float = 25.0
     """Lab distance from the background that fully counts as item."""
     spread: float = 0.8
@@ -108,7 +108,7 @@ def resolve_spec(name: str, weights: Path | None) -> EncoderSpec:
     if name == RESNET50:
         if weights is None or not weights.is_file():
             raise WeightsMissing(f"The encoder {name} needs a file of weights.")
-        return resnet50_spec(file_sha256(weights), RESNET50_TRANSFORM)
+        return resnet50_spec(sha256_of(weights), RESNET50_TRANSFORM)
     if name == HOG:
         dimension = HOG_TRANSFORM.gradient_dimension + HOG_TRANSFORM.colour_dimension
         return EncoderSpec(name, dimension, _fingerprint(name, HOG_VERSION, None, HOG_TRANSFORM))

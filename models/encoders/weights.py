@@ -1,8 +1,6 @@
 """Where an encoder's weights come from: a given file, or a download checked by its hash."""
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +9,14 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from models.domain.durable_files import atomic_file, make_folder, sha256_of
 from models.domain.errors import WeightsMissing, WeightsRefused
 
 # Called with the bytes received so far and the bytes there will be.
 ProgressCallback = Callable[[int, int], None]
 
 CHUNK_BYTES: Final = 1 << 20
-# Machines behind a firewall should hear soon that there is no way out.
+# Short, so that machines behind a firewall fail soon.
 TIMEOUT: Final = httpx2.Timeout(30.0, connect=3.0)
 ADVICE: Final = (
     "set MARKETLENS_WEIGHTS to a ResNet-50 file (safetensors or a state dict), "
@@ -27,7 +26,7 @@ ADVICE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class PublishedWeights:
-    """A file on the web that is known to the last bit: `sha256` in hex, `size` in bytes."""
+    """A file on the web whose content is known: `sha256` in hex, `size` in bytes."""
 
     url: str
     sha256: str
@@ -56,7 +55,7 @@ def locate_weights(
 ) -> Path:
     """Find weights: the file at `path` if given, else `published`, downloaded once to `models_dir`.
 
-    Raises `WeightsMissing` if the given file is not there or the download can't be had, and
+    Raises `WeightsMissing` if the given file is not there or can't be downloaded, and
     `WeightsRefused` if what was downloaded, now or earlier, is not the published file.
     """
     if path is not None:
@@ -66,33 +65,18 @@ def locate_weights(
     downloaded = models_dir / published.filename
     if not downloaded.is_file():
         _download(published, downloaded, on_progress)
-    elif file_sha256(downloaded) != published.sha256:
+    elif sha256_of(downloaded) != published.sha256:
         raise WeightsRefused(f"The weights in {downloaded} are damaged; remove that file.")
     return downloaded
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's content, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _download(
     published: PublishedWeights, target: Path, on_progress: ProgressCallback | None
 ) -> None:
-    """Download beside the target and rename, so that the target is whole or absent."""
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        partial = Path(name)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                _receive(published, file, on_progress)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
+        make_folder(target.parent)
+        with atomic_file(target, concurrent=True) as file:
+            _receive(published, file, on_progress)
     except httpx2.HTTPError as error:
         raise WeightsMissing(
             f"No weights: they can't be downloaded from {published.url} "

@@ -1,4 +1,4 @@
-"""Encoders side by side: the same searches with each, and how far their figures differ."""
+"""Comparison of encoders: the same searches with each, and the differences of their metrics."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparison:
-    """What searching the same photos with each encoder came to.
+    """The results of searching the same photos with each encoder.
 
     `searches` has one retrieval for each encoder, all of the same queries; `held_out` (v,) are the
     photos whose listing was searched. `queries_in` counts the queries of each category. `metrics`

@@ -1,4 +1,4 @@
-"""Which queries are worth a look: some drawn at random, and those that encoders differ in most."""
+"""Example queries: some drawn at random, and those in which encoders differ most."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from models.evaluation.compare import Comparison
 
-DRAWN: Final = 8
-DIFFERING: Final = 6
+RANDOM_QUERIES: Final = 8
+DIFFERING_QUERIES: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ def choose_examples(comparison: Comparison) -> list[Examples]:
     first, *others = comparison.searches
     queries = len(first.queries)
     rng = np.random.default_rng(comparison.seed)
-    drawn = np.sort(rng.choice(queries, min(DRAWN, queries), replace=False))
+    drawn = np.sort(rng.choice(queries, min(RANDOM_QUERIES, queries), replace=False))
     chosen = [Examples("Drawn at random", drawn.tolist())]
     for encoder, search in zip(comparison.encoders[1:], others, strict=True):
         gains = search.average_precision - first.average_precision
@@ -40,5 +40,5 @@ def choose_examples(comparison: Comparison) -> list[Examples]:
 
 
 def _largest(differences: NDArray[np.float64]) -> list[int]:
-    order = np.argsort(-differences, kind="stable")[:DIFFERING]
+    order = np.argsort(-differences, kind="stable")[:DIFFERING_QUERIES]
     return [int(row) for row in order if differences[row] > 0]

@@ -1,4 +1,4 @@
-"""How much an encoder's vectors change when its network is made smaller."""
+"""Fidelity of an exported network's vectors to those of the network it was made of."""
 
 from dataclasses import asdict, dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""How far a mean could be off by chance: the bootstrap, by listings.
+"""Confidence intervals of means: the bootstrap, clustered by listing.
 
 Photos of one listing succeed and fail together, so it is listings that are drawn, with replacement,
 and never photos. Davison and Hinkley, "Bootstrap Methods and their Application", 1997, sections

@@ -1,4 +1,4 @@
-"""What a search among labelled photos finds: exact, and in memory that does not grow with n x n.
+"""Retrieval metrics of exact search among labelled photos, in memory that does not grow with n x n.
 
 Photos of the query's own listing are never counted as found: they show the same item, often on the
 same background, and would say little about any other.
@@ -24,7 +24,7 @@ CELLS_AT_ONCE: Final = 4_000_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Retrieval:
-    """What searching each of `queries` (q,), positions of photos, came to.
+    """What searching each of `queries` (q,), positions of photos, found.
 
     The figures are float64 (q,), in [0, 1]. `neighbours` (q, 10) are positions of the nearest
     photos of other listings, nearest first, and -1 where there are no more.

@@ -1,1 +1,1 @@
-"""The vector index: generations, fresh side, tombstones."""
+"""The vector index: generations, fresh vectors, tombstones."""

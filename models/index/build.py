@@ -1,4 +1,4 @@
-"""Building a generation aside and publishing it in one step, and removing one."""
+"""Building a generation in a hidden folder, publishing it by one rename, and removing one."""
 
 import fcntl
 import os
@@ -7,19 +7,20 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from hashlib import sha256
 from itertools import takewhile
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from models.domain.durable_files import durable, make_folder, sha256_of, sync_folder
+from models.domain.durable_files import make_folder, new_file, sha256_of, sync_folder
 from models.domain.errors import Conflict, RecallTooLow
 from models.domain.types import EncoderSpec
 from models.index.faiss_index import open_mapped, set_threads, write_exact_index, write_index
@@ -35,21 +36,52 @@ from models.index.manifest import (
     data_files,
     to_json,
 )
-from models.index.plan import EXACT, IndexPlan, plan_index, plan_of
-from models.index.recall import MAX_QUERIES, Measurement, Question, Tuned, ask, measure, tune
+from models.index.plan import EXACT, IndexPlan, default_memory_bytes, plan_index, plan_of
+from models.index.recall import (
+    MAX_QUERIES,
+    HeldOutQuery,
+    Measurement,
+    OperatingPoint,
+    held_out_queries,
+    measure,
+    tune,
+)
 from models.index.rows import Rows, write_rows
 
-USUAL_MEMORY_BYTES = 4 * 2**30
 SAMPLE_BLOCK = 4_096
 BEAT_EVERY_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class BuiltGeneration:
-    """A published generation; record `manifest_sha256` to prove later that it is still the same."""
+    """A published generation; `manifest_sha256` is recorded to verify later that it is the same."""
 
     manifest: Manifest
     manifest_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """How a generation is built.
+
+    `factory` is a FAISS factory string instead of what `plan_index` chooses for that many rows in
+    `memory_bytes`. `seed` settles which rows train the index and measure it: the same input gives
+    the same files, but for the times in the manifest.
+    """
+
+    factory: str | None = None
+    memory_bytes: int = field(default_factory=default_memory_bytes)
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _MeasuredIndex:
+    """An index on the disk, how it is searched, and its measured recall and latency."""
+
+    plan: IndexPlan
+    rows: int
+    searchable: Searchable
+    measurement: Measurement
 
 
 def build_generation(
@@ -60,95 +92,56 @@ def build_generation(
     last_change: int,
     created_at: datetime,
     recall_target: float,
-    memory_bytes: int = USUAL_MEMORY_BYTES,
-    factory: str | None = None,
-    seed: int = 0,
+    options: BuildOptions | None = None,
     heartbeat: Callable[[int], None] = lambda _rows: None,
 ) -> BuiltGeneration:
     """Build the generation of all rows in `batches` in the new folder `target`.
 
     A batch is photo ids (n,) and their vectors (n, dimension) of unit length; ids ascend, over all
-    batches. `last_change` is the last change number that the rows reflect. `factory` is a FAISS
-    factory string instead of what `plan_index` chooses for that many rows in `memory_bytes`.
-    `seed` settles which rows train the index and measure it: the same input gives the same files,
-    but for the times in the manifest. `heartbeat` gets the number of rows read so far, then all of
-    them during each later step; what it raises stops the build.
+    batches. `last_change` is the last change number that the rows reflect. `heartbeat` gets the
+    number of rows read so far, then all of them during each later step; what it raises stops the
+    build.
 
-    The rows go straight to the disk: in memory is what the index learns from, and what it makes of
-    the rows. Whatever happens, `target` either does not exist or is whole and on the disk; what a
-    killed build left beside it is removed by the next build or `remove_generation` of the same
-    target. A generation without rows is a good one, of recall 1.
+    The rows go straight to the disk: in memory is what the index is trained on, and what it makes
+    of the rows. Whatever happens, `target` either does not exist or is whole and on the disk; what
+    a killed build left beside it is removed by the next build or `remove_generation` of the same
+    target. A generation without rows is valid, of recall 1.
 
     Raises Conflict if `target` exists, InvalidInput if a photo comes twice or its vector is not
     usable or FAISS knows no such factory, RecallTooLow if recall@10 is under `recall_target`
     however the index is searched, OSError if the disk is full.
     """
+    options = options or BuildOptions()
     if target.exists():
         raise Conflict(f"{target} exists; a generation is never written over.")
     make_folder(target.parent)
     _remove_leftovers(target)
-    aside = _sibling(target)
-    aside.mkdir()
+    folder = _sibling(target)
+    folder.mkdir()
     try:
-        rows = write_rows(aside / ROWS_FILE, batches, encoder.dimension, heartbeat)
+        rows = write_rows(folder / ROWS_FILE, batches, encoder.dimension, heartbeat)
         beat = partial(heartbeat, len(rows))
-        plan = (
-            plan_index(
-                len(rows),
-                encoder.dimension,
-                recall_target=recall_target,
-                memory_bytes=memory_bytes,
-            )
-            if factory is None or not len(rows)
-            else plan_of(factory, encoder.dimension)
-        )
-        with durable(aside / IDS_FILE) as file:
-            np.save(file, rows.ids, allow_pickle=False)
-        # By lot, who measures is told from the one end and who trains from the other.
-        order = np.random.default_rng(seed).permutation(len(rows))
-        _write_index(aside / INDEX_FILE, rows, plan, order[::-1], beat)
-        questions = ask(rows, order[:MAX_QUERIES], beat)
-        searchable, measured = _measured(
-            aside / INDEX_FILE, rows, plan, recall_target, questions, beat
-        )
-        if measured.recall_at_10 < recall_target:
-            raise RecallTooLow(
-                f"Recall@10 is {measured.recall_at_10:.3f} with {plan.factory}, under the target "
-                f"of {recall_target}, with {searchable.effort} of {searchable.most} lists read and "
-                f"{searchable.candidates} rows scored again. An index that looks at every row, "
-                f"{EXACT}, meets any target."
-            )
-        if plan.exact:
-            (aside / ROWS_FILE).unlink()  # the index holds them
-        names = sorted(data_files(plan.factory))
+        plan = _plan(len(rows), encoder.dimension, recall_target, options)
+        index = _index_rows(folder, rows, plan, recall_target, options.seed, beat)
         manifest = Manifest(
             format_version=FORMAT_VERSION,
             encoder=encoder.name,
             fingerprint=encoder.fingerprint,
             dimension=encoder.dimension,
             metric=METRIC,
-            factory=plan.factory,
-            why=plan.why,
-            rows=len(rows),
             last_change=last_change,
-            effort=searchable.effort,
-            candidates=searchable.candidates,
-            recall_at_10=measured.recall_at_10,
-            queries=measured.queries,
-            p50_ms=measured.p50_ms,
-            p95_ms=measured.p95_ms,
-            seed=seed,
-            bytes=sum((aside / name).stat().st_size for name in names),
+            seed=options.seed,
             created_at=created_at.isoformat(),
-            files=_hashed(aside, names, beat),
+            **_index_facts(index),
+            **_file_facts(folder, sorted(data_files(plan.factory)), beat),
         )
         raw = to_json(manifest)
-        with durable(aside / MANIFEST_FILE) as file:
+        with new_file(folder / MANIFEST_FILE) as file:
             file.write(raw)
         beat()
-        _publish(aside, target)
+        _publish(folder, target)
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
     return BuiltGeneration(manifest, sha256(raw).hexdigest())
 
 
@@ -183,6 +176,65 @@ def _take_away(folder: Path) -> bool:
     return True
 
 
+def _plan(rows: int, dimension: int, recall_target: float, options: BuildOptions) -> IndexPlan:
+    if options.factory is not None and rows:
+        return plan_of(options.factory, dimension)
+    return plan_index(
+        rows, dimension, recall_target=recall_target, memory_bytes=options.memory_bytes
+    )
+
+
+def _index_rows(
+    folder: Path,
+    rows: Rows,
+    plan: IndexPlan,
+    recall_target: float,
+    seed: int,
+    beat: Callable[[], None],
+) -> _MeasuredIndex:
+    """Write the index of the rows and their ids, tune and measure it. Raises RecallTooLow."""
+    with new_file(folder / IDS_FILE) as file:
+        np.save(file, rows.ids, allow_pickle=False)
+    # A random order: queries come from its beginning, training rows from its end.
+    order = np.random.default_rng(seed).permutation(len(rows))
+    _write_index(folder / INDEX_FILE, rows, plan, order[::-1], beat)
+    queries = held_out_queries(rows, order[:MAX_QUERIES], beat)
+    searchable, measured = _measured(folder / INDEX_FILE, rows, plan, recall_target, queries, beat)
+    if measured.recall_at_10 < recall_target:
+        raise RecallTooLow(
+            f"Recall@10 is {measured.recall_at_10:.3f} with {plan.factory}, under the target "
+            f"of {recall_target}, with {searchable.effort} of {searchable.most} lists read and "
+            f"{searchable.candidates} rows scored again. An index that looks at every row, "
+            f"{EXACT}, meets any target."
+        )
+    if plan.exact:
+        (folder / ROWS_FILE).unlink()  # the index holds them
+    return _MeasuredIndex(plan, len(rows), searchable, measured)
+
+
+def _index_facts(index: _MeasuredIndex) -> dict[str, Any]:
+    """The manifest's fields about the index: its kind, search parameters, recall, latency."""
+    return {
+        "factory": index.plan.factory,
+        "why": index.plan.why,
+        "rows": index.rows,
+        "effort": index.searchable.effort,
+        "candidates": index.searchable.candidates,
+        "recall_at_10": index.measurement.recall_at_10,
+        "queries": index.measurement.queries,
+        "p50_ms": index.measurement.p50_ms,
+        "p95_ms": index.measurement.p95_ms,
+    }
+
+
+def _file_facts(folder: Path, names: Sequence[str], beat: Callable[[], None]) -> dict[str, Any]:
+    """The manifest's fields about the files: their bytes in all, and their hashes."""
+    return {
+        "bytes": sum((folder / name).stat().st_size for name in names),
+        "files": _hashed(folder, names, beat),
+    }
+
+
 def _write_index(
     path: Path,
     rows: Rows,
@@ -191,11 +243,11 @@ def _write_index(
     beat: Callable[[], None],
 ) -> None:
     if plan.exact:
-        write_exact_index(path, rows.at_rest, beat)
+        write_exact_index(path, rows.stored, beat)
         return
 
     def sample(count: int) -> Iterator[NDArray[np.float32]]:
-        # Some of them, but in the order of the file: that is how a disk reads fast.
+        # A random sample, read in the order of the file: sequential reads are fast.
         positions = np.sort(order[:count])
         for start in range(0, len(positions), SAMPLE_BLOCK):
             yield rows.take(positions[start : start + SAMPLE_BLOCK])
@@ -203,18 +255,18 @@ def _write_index(
     _beating(
         beat,
         lambda going: write_index(
-            path, plan, rows.at_rest.shape[1], sample, takewhile(going, rows.blocks())
+            path, plan, rows.stored.shape[1], sample, takewhile(going, rows.blocks())
         ),
     )
 
 
 def _beating(beat: Callable[[], None], work: Callable[[Callable[[object], bool]], None]) -> None:
-    """Do `work` in a thread, beating meanwhile: training takes minutes and can't do so itself.
+    """Do `work` in a thread, calling `beat` meanwhile: training takes minutes without callbacks.
 
     `work` gets a function that says whether to go on; it is waited for whatever `beat` raises.
     """
     stop = Event()
-    # OpenMP counts threads for each thread anew.
+    # OpenMP's thread count is set for each calling thread.
     threads = faiss.omp_get_max_threads()
     with ThreadPoolExecutor(1, "index-build", set_threads, (threads,)) as executor:
         done = executor.submit(work, lambda _: not stop.is_set())
@@ -242,28 +294,28 @@ def _measured(
     rows: Rows,
     plan: IndexPlan,
     target: float,
-    questions: Sequence[Question],
+    queries: Sequence[HeldOutQuery],
     beat: Callable[[], None],
 ) -> tuple[Searchable, Measurement]:
     """The index as it will be served, mapped from its file: how it is searched, and how well.
 
-    It is tuned by some questions and measured by others: on its own, a choice looks too good.
+    It is tuned on some queries and measured on others, so that the recall is not biased.
     """
     index = open_mapped(path)
-    tuned = Tuned(0, 0, 1.0)
+    tuned = OperatingPoint(0, 0, 1.0)
     if not plan.exact:
-        tuned = tune(rows, index, plan, questions[::2], target, beat)
-        questions = questions[1::2]
+        tuned = tune(rows, index, plan, queries[::2], target, beat)
+        queries = queries[1::2]
     searchable = Searchable(
         rows, index, plan.exact, tuned.effort, tuned.candidates, plan.most_effort(len(rows))
     )
-    return searchable, measure(searchable, questions, beat)
+    return searchable, measure(searchable, queries, beat)
 
 
-def _publish(aside: Path, target: Path) -> None:
+def _publish(built: Path, target: Path) -> None:
     try:
-        sync_folder(aside)
-        aside.rename(target)
+        sync_folder(built)
+        built.rename(target)
     except OSError as error:
         if target.exists():  # another build of the same target took over
             raise Conflict(f"{target} exists; a generation is never written over.") from error
@@ -281,4 +333,4 @@ def _remove_leftovers(folder: Path) -> None:
     sibling = re.compile(rf"\.{re.escape(folder.name)}\.\d+-[0-9a-f]{{8}}")
     for path in folder.parent.glob(".*"):
         if sibling.fullmatch(path.name):
-            shutil.rmtree(path, ignore_errors=True)  # another may be at it
+            shutil.rmtree(path, ignore_errors=True)  # another process may be deleting it

@@ -1,4 +1,4 @@
-"""Prove that a generation's files are those that were built. Standard library only."""
+"""Verify that a generation's files are those that were built. Standard library only."""
 
 from hashlib import sha256
 from pathlib import Path
@@ -8,11 +8,11 @@ from models.domain.errors import GenerationCorrupt
 from models.index.manifest import MANIFEST_FILE, Manifest, from_json
 
 
-def prove(folder: Path, expected_manifest_sha256: str | None) -> Manifest:
+def verify_generation(folder: Path, expected_manifest_sha256: str | None) -> Manifest:
     """The manifest of the generation in `folder`, after hashing it and every file it names.
 
     With None for what the manifest's hash should be, only the files' agreement with their manifest
-    is proven, not where they come from. Reads every byte once. Raises GenerationCorrupt if a file
+    is verified, not where they come from. Reads every byte once. Raises GenerationCorrupt if a file
     is missing or is not what its hash says, and OSError if one can't be read.
     """
     manifest = _read_manifest(folder / MANIFEST_FILE, expected_manifest_sha256)

@@ -14,10 +14,10 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from models.domain.durable_files import durable
+from models.domain.durable_files import new_file
 from models.domain.errors import GenerationCorrupt, InvalidInput
 from models.index.plan import EXACT, PCA_TRAINING_ROWS, IndexPlan
-from models.index.vectors import AT_REST
+from models.vectors import STORED_DTYPE
 
 _faiss: Any = faiss
 
@@ -33,13 +33,13 @@ def set_threads(threads: int) -> None:
     faiss.omp_set_num_threads(threads)
 
 
-def write_exact_index(path: Path, at_rest: NDArray[np.float16], beat: Callable[[], None]) -> None:
+def write_exact_index(path: Path, stored: NDArray[np.float16], beat: Callable[[], None]) -> None:
     """Write the index that looks at every one of the rows (n, dimension), durably, to `path`.
 
     It holds them all in memory meanwhile. Raises OSError, with no promise about `path`.
     """
-    index: Any = faiss.index_factory(at_rest.shape[1], EXACT, faiss.METRIC_INNER_PRODUCT)
-    index.add_sa_codes(np.ascontiguousarray(at_rest).view(np.uint8))
+    index: Any = faiss.index_factory(stored.shape[1], EXACT, faiss.METRIC_INNER_PRODUCT)
+    index.add_sa_codes(np.ascontiguousarray(stored).view(np.uint8))
     beat()
     _write(index, path)
 
@@ -60,7 +60,7 @@ def write_index(
             index.add(block)
     except RuntimeError as error:
         raise InvalidInput(
-            f"FAISS can't build {plan.factory} of these rows: {_said(error)}"
+            f"FAISS can't build {plan.factory} of these rows: {_reason(error)}"
         ) from error
     _write(index, path)
 
@@ -83,7 +83,7 @@ def open_mapped(path: Path) -> faiss.Index:
     return index
 
 
-def rows_at_rest(index: faiss.Index) -> NDArray[np.float16]:
+def stored_rows(index: faiss.Index) -> NDArray[np.float16]:
     """The rows (n, dimension) that an exact index holds: not a copy, so keep the index.
 
     Raises GenerationCorrupt if it is of another kind.
@@ -92,7 +92,7 @@ def rows_at_rest(index: faiss.Index) -> NDArray[np.float16]:
     if not isinstance(exact, faiss.IndexScalarQuantizer) or exact.code_size != 2 * index.d:
         raise GenerationCorrupt("The index should hold vectors in half precision, and does not.")
     codes = _faiss.rev_swig_ptr(exact.codes.data(), int(index.ntotal) * exact.code_size)
-    rows: NDArray[np.float16] = codes.view(AT_REST).reshape(int(index.ntotal), int(index.d))
+    rows: NDArray[np.float16] = codes.view(STORED_DTYPE).reshape(int(index.ntotal), int(index.d))
     return rows
 
 
@@ -119,13 +119,13 @@ def nearest(
             query[np.newaxis], min(k, int(index.ntotal)), params=parameters
         )
     except RuntimeError as error:
-        raise InvalidInput(f"FAISS can't search this kind of index: {_said(error)}") from error
+        raise InvalidInput(f"FAISS can't search this kind of index: {_reason(error)}") from error
     found = positions[0] >= 0  # FAISS pads with -1 what it did not find
     return positions[0][found], scores[0][found]
 
 
 def _trained(index: faiss.Index, plan: IndexPlan, sample: Sample) -> faiss.Index:
-    """Teach the reduction by full vectors, and what comes behind it by reduced ones: those fit."""
+    """Train the reduction on full vectors, and the index behind it on reduced ones: those fit."""
     downcast: Any = _faiss.downcast_index(index)
     if not isinstance(downcast, _faiss.IndexPreTransform):
         if not index.is_trained:
@@ -176,12 +176,12 @@ def _behind(index: faiss.Index) -> Any:
     return downcast
 
 
-def _said(error: RuntimeError) -> str:
-    """What FAISS says, without where in its source code it says so."""
+def _reason(error: RuntimeError) -> str:
+    """FAISS' message without the place in its source code."""
     return str(error).rpartition(": ")[2]
 
 
 def _write(index: faiss.Index, path: Path) -> None:
     # FAISS' own file writer only prints that closing failed, and a full disk often shows there.
-    with durable(path) as file:
+    with new_file(path) as file:
         faiss.write_index(index, _faiss.PyCallbackIOWriter(file.write))

@@ -1,14 +1,14 @@
-"""The fresh side: rows newer than the generation, searched exactly."""
+"""Vectors newer than the generation, searched exactly."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.index.vectors import cosines
+from models.index.unit_vectors import cosines
 
 FIRST_CAPACITY = 64
 
 
-class FreshSide:
+class FreshVectors:
     """Photos' vectors in one contiguous matrix that grows by doubling."""
 
     def __init__(self, dimension: int) -> None:

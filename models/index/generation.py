@@ -1,4 +1,4 @@
-"""One immutable generation of the index: how it is opened, and what can be asked of it."""
+"""One immutable generation of the index: opening and searching it."""
 
 import fcntl
 import math
@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.domain.errors import GenerationCorrupt
-from models.index.checksums import prove
-from models.index.faiss_index import nearest, open_mapped, rows_at_rest
+from models.index.checksums import verify_generation
+from models.index.faiss_index import nearest, open_mapped, stored_rows
 from models.index.manifest import IDS_FILE, INDEX_FILE, MANIFEST_FILE, ROWS_FILE, Manifest
 from models.index.plan import plan_of
 from models.index.rows import Rows, map_rows
-from models.index.vectors import HALF_PRECISION, UNIT_TOLERANCE, cosines
+from models.index.unit_vectors import UNIT_TOLERANCE, cosines
+from models.vectors import HALF_PRECISION
 
 RECALL_DEPTH = 10
 """The matches that recall is measured by, and an index is tuned for."""
@@ -37,7 +38,7 @@ class Best(NamedTuple):
     floor: float
 
 
-NOTHING = Best(np.empty(0, np.int64), np.empty(0, np.float32), -math.inf)
+NO_ROWS = Best(np.empty(0, np.int64), np.empty(0, np.float32), -math.inf)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,7 +69,7 @@ class Searchable:
         """
         count = len(self.rows) if live_count is None else live_count
         if not count:
-            return NOTHING
+            return NO_ROWS
         if self.exact:
             return self._all_above(query, k, live, count)
         wanted = self.candidates + 2 * max(0, k - RECALL_DEPTH)
@@ -105,7 +106,7 @@ class Searchable:
             cosines(self.rows.take(positions[start : start + ROWS_AT_ONCE]), query)
             for start in range(0, len(positions), ROWS_AT_ONCE)
         ]
-        return self.rows.ids[positions], np.concatenate([NOTHING.cosines, *scores]), approximate
+        return self.rows.ids[positions], np.concatenate([NO_ROWS.cosines, *scores]), approximate
 
 
 class Hold:
@@ -139,16 +140,16 @@ class Generation:
 def open_generation(
     folder: Path, expected_manifest_sha256: str | None, *, fingerprint: str
 ) -> Generation:
-    """Open the generation in `folder`, after proving that it is the one that was built.
+    """Open the generation in `folder`, after verifying that it is the one that was built.
 
     `expected_manifest_sha256` is what `build_generation` returned; the manifest holds the hash of
     every other file, and FAISS sees none before its hash was checked. With None only the files'
-    agreement with their manifest is proven, not where they come from. Reads every byte once.
+    agreement with their manifest is verified, not where they come from. Reads every byte once.
     Raises GenerationCorrupt if a file is missing or is not what its hash says, or if the
     generation holds another encoder's vectors than `fingerprint`'s.
     """
     hold = _hold(folder)
-    manifest = prove(folder, expected_manifest_sha256)
+    manifest = verify_generation(folder, expected_manifest_sha256)
     if manifest.fingerprint != fingerprint:
         raise GenerationCorrupt(
             f"{folder} holds vectors of encoder {manifest.fingerprint[:8]}, not {fingerprint[:8]}."
@@ -186,7 +187,7 @@ def _hold(folder: Path) -> Hold:
 
 def _open_rows(folder: Path, index: faiss.Index, manifest: Manifest) -> NDArray[np.float16]:
     if manifest.exact:
-        return rows_at_rest(index)
+        return stored_rows(index)
     try:
         return map_rows(folder / ROWS_FILE, manifest.rows, manifest.dimension)
     except ValueError as error:

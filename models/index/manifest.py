@@ -1,4 +1,4 @@
-"""What an index generation says about itself."""
+"""The manifest of an index generation."""
 
 import json
 from dataclasses import asdict, dataclass, fields
@@ -19,15 +19,15 @@ ROWS_FILE = "vectors.f16"
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A generation's facts, all of them measured or given when it was built.
+    """A generation's facts, measured or given when it was built.
 
     `encoder` and `fingerprint` name the encoder whose vectors it holds, `dimension` their length.
     `factory` is FAISS' factory string, `why` the reason for it. `rows` photos are in it: those live
     after change number `last_change`. A search for ten reads `effort` lists and scores the best
     `candidates` of them again; both are 0 where it looks at every row. `recall_at_10` is what such
     searches find of what exact search does, for `queries` photos of the index that don't count for
-    themselves; `p50_ms` and `p95_ms` is how long one takes. `seed` settled what was drawn by lot.
-    `bytes` is the size of the data files, `files` the SHA-256 (hex) of each by its name.
+    themselves; `p50_ms` and `p95_ms` is how long one takes. `seed` drew the training rows and the
+    queries. `bytes` is the size of the data files, `files` the SHA-256 (hex) of each by its name.
     `created_at` is ISO 8601.
     """
 

@@ -13,13 +13,20 @@ from pymilvus import MilvusClient, MilvusException
 
 from models.domain.errors import InvalidInput, SetupError, Unavailable
 from models.domain.types import EncoderSpec, Match
-from models.index.milvus_schema import FLAT, NO_VECTOR, collection_of, ensure, position_of
-from models.index.photo_index import USUAL_MATCHES
-from models.index.vectors import as_kept, as_query, as_rows, cosines
+from models.index.milvus_schema import (
+    FLAT,
+    NO_VECTOR,
+    collection_of,
+    ensure_collections,
+    position_of,
+)
+from models.index.photo_index import DEFAULT_MATCHES
+from models.index.unit_vectors import as_query, as_rows, cosines
+from models.vectors import as_stored
 
 SCHEMES: Final = ("http", "https", "tcp")
 CONNECT_TIMEOUT_S: Final = 5.0
-# A batch on a busy server takes seconds; a server that takes longer is as good as gone.
+# A batch on a busy server takes seconds; a server that takes longer counts as unreachable.
 CALL_TIMEOUT_S: Final = 60.0
 
 MAX_MATCHES: Final = 16_384
@@ -29,10 +36,10 @@ MAX_MATCHES: Final = 16_384
 ROWS_PER_CALL: Final = 1_000
 IDS_PER_CALL: Final = 10_000
 
-# As many candidates a graph keeps in mind at least: fewer miss neighbours.
+# The least size of a graph search's candidate list: fewer miss neighbours.
 MIN_EF: Final = 256
 
-# Milvus sums products in an order of its own.
+# Milvus may sum products in another order.
 SCORE_TOLERANCE: Final = 1e-5
 
 _POSITION_ID: Final = 0
@@ -82,7 +89,7 @@ class MilvusIndex:
     def record(self, position: int) -> None:
         """Note that the collection reflects every change up to this number.
 
-        It is written after what it covers, so that whoever dies in between only causes a replay.
+        It is written after what it covers: a crash in between only causes a replay.
         """
         row = {"id": _POSITION_ID, "vector": NO_VECTOR, "change": position}
         self._call(self._client.upsert, position_of(self._collection), data=[row])
@@ -92,7 +99,7 @@ class MilvusIndex:
 
         Raises InvalidInput for unusable vectors, having changed nothing.
         """
-        vectors = as_kept(as_rows(ids, vectors, self._dimension))
+        vectors = as_stored(as_rows(ids, vectors, self._dimension))
         for start in range(0, len(ids), ROWS_PER_CALL):
             batch = slice(start, start + ROWS_PER_CALL)
             rows = [
@@ -107,8 +114,8 @@ class MilvusIndex:
             batch = ids[start : start + IDS_PER_CALL].tolist()
             self._call(self._client.delete, self._collection, ids=batch)
 
-    def settle(self) -> None:
-        """Have the server index what was written, which it does by itself in time: after a load."""
+    def flush(self) -> None:
+        """Flush written rows, so that the server indexes them now: after a load."""
         self._call(self._client.flush, self._collection)
 
     def ids(self) -> NDArray[np.int64]:
@@ -127,7 +134,7 @@ class MilvusIndex:
         return np.unique(np.concatenate(found))
 
     def matches(
-        self, query: NDArray[np.float32], *, expect: int = USUAL_MATCHES
+        self, query: NDArray[np.float32], *, expect: int = DEFAULT_MATCHES
     ) -> Iterator[Match]:
         """The `MAX_MATCHES` best photos, best first, equal ones by id; each looked for when asked.
 
@@ -141,7 +148,7 @@ class MilvusIndex:
         query: NDArray[np.float32],
         photo_ids: NDArray[np.int64],
         *,
-        expect: int = USUAL_MATCHES,
+        expect: int = DEFAULT_MATCHES,
     ) -> Iterator[Match]:
         """As `matches`, of these photos (n,) alone."""
         query = as_query(query, self._dimension)
@@ -156,7 +163,7 @@ class MilvusIndex:
         return list(_in_order(*self._scored(query, photo_ids)))
 
     def close(self) -> None:
-        """Let go of the server."""
+        """Close the connection."""
         self._client.close()
 
     def _fetched(
@@ -240,7 +247,7 @@ def open_milvus(url: str, encoder: EncoderSpec) -> MilvusIndex:
     collection = collection_of(encoder)
     with _failures_of(server):
         client = MilvusClient(url, timeout=CONNECT_TIMEOUT_S)
-        ensure(client, collection, encoder.dimension)
+        ensure_collections(client, collection, encoder.dimension)
         # Lite forgets at each start what was loaded.
         for name in (collection, position_of(collection)):
             client.load_collection(name, timeout=CALL_TIMEOUT_S)

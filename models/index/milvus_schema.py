@@ -26,8 +26,8 @@ def position_of(collection: str) -> str:
     return f"{collection}_position"
 
 
-def ensure(client: MilvusClient, collection: str, dimension: int) -> None:
-    """Make what is not there, also what a process that died while it did so has left out."""
+def ensure_collections(client: MilvusClient, collection: str, dimension: int) -> None:
+    """Make what is missing, including what a process that crashed while doing so did not make."""
     position = position_of(collection)
     if not client.has_collection(collection):
         # The position of a collection that was dropped would be wrong for the new one.

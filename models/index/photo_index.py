@@ -1,4 +1,4 @@
-"""What every index can be asked, whatever engine answers."""
+"""The interface of every index, whatever its engine."""
 
 from collections.abc import Iterator
 from typing import Protocol
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from models.domain.types import Match
 
-USUAL_MATCHES = 256
+DEFAULT_MATCHES = 256
 
 
 class PhotoIndex(Protocol):
@@ -30,7 +30,7 @@ class PhotoIndex(Protocol):
         ...
 
     def matches(
-        self, query: NDArray[np.float32], *, expect: int = USUAL_MATCHES
+        self, query: NDArray[np.float32], *, expect: int = DEFAULT_MATCHES
     ) -> Iterator[Match]:
         """All photos, looked for as they are asked for; `expect` is how many likely will be.
 
@@ -48,7 +48,7 @@ class PhotoIndex(Protocol):
         query: NDArray[np.float32],
         photo_ids: NDArray[np.int64],
         *,
-        expect: int = USUAL_MATCHES,
+        expect: int = DEFAULT_MATCHES,
     ) -> Iterator[Match]:
         """As `matches`, of the photos `photo_ids` (n,) alone."""
         ...

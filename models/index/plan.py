@@ -1,8 +1,9 @@
-"""Which index suits a catalogue: chosen from its size, explained in words. Pure, standard library.
+"""Which index suits a catalogue: chosen from its size, explained in words. Standard library only.
 
 The figures behind the choices are measured by `benchmarks.index`; docs/decisions/0015 has them.
 """
 
+import os
 import re
 from dataclasses import dataclass
 from math import log2, sqrt
@@ -19,6 +20,8 @@ MIN_LISTS: Final = 16
 TRAINING_ROWS_PER_LIST: Final = 40
 PCA_TRAINING_ROWS: Final = 32_768
 LIST_ENTRY_BYTES: Final = 8
+MEMORY_SHARE: Final = 4
+"""By default an index may take one part in so many of a machine's memory."""
 
 
 class Code(NamedTuple):
@@ -34,7 +37,7 @@ class Code(NamedTuple):
 
 
 CODES: Final = (Code(128, 8), Code(128, 4), Code(64, 4), Code(32, 4))
-"""The usual one first, then what fits into less memory."""
+"""The default first, then what fits into less memory."""
 HIGH_RECALL: Final = 0.97
 HIGH_RECALL_CODE: Final = Code(256, 8)
 
@@ -85,6 +88,11 @@ class IndexPlan:
     def training_rows(self) -> int:
         """How many rows are learnt from, if there are so many."""
         return max(PCA_TRAINING_ROWS, TRAINING_ROWS_PER_LIST * self.lists)
+
+
+def default_memory_bytes() -> int:
+    """What the parts of an index that most searches read may take: a quarter of the memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // MEMORY_SHARE
 
 
 def plan_index(rows: int, dimension: int, *, recall_target: float, memory_bytes: int) -> IndexPlan:

@@ -1,4 +1,4 @@
-"""How much an index loses against exact search, how long one search takes, how much effort pays."""
+"""Recall and latency of an index against exact search, and the choice of its search parameters."""
 
 import math
 import time
@@ -14,17 +14,17 @@ from models.index.faiss_index import nearest
 from models.index.generation import RECALL_DEPTH, Searchable
 from models.index.plan import IndexPlan
 from models.index.rows import Rows
-from models.index.vectors import cosines
+from models.index.unit_vectors import cosines
 
 MAX_QUERIES = 512
 # float32 sums of a few thousand products differ by about this much with the order of summation.
 TIE_TOLERANCE = 1e-6
 CANDIDATES = (20, 40, 80, 160, 320, 640)
 """How many rows to score again for ten that are wanted."""
-# What the tuning sees of recall is off by chance; so sure is it that the target will be met.
+# Measured recall has a sampling error: the target is met by this many standard errors.
 STANDARD_ERRORS = 2.0
-# Reading a vector costs about so much more than reading as many bytes of a list: it is alone.
-ALONE = 2.0
+# Reading one vector costs about this much more than as many bytes of a list, read in sequence.
+RANDOM_READ_COST = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +38,21 @@ class Measurement:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Question:
-    """A photo's vector (dimension,), and the cosines of the photos that are most like it."""
+class HeldOutQuery:
+    """A photo's vector (dimension,), and the exact cosines of its nearest neighbours, best first.
+
+    The photo itself is not among them.
+    """
 
     vector: NDArray[np.float32]
     photo_id: int
     best: NDArray[np.float32]
 
 
-def ask(
+def held_out_queries(
     rows: Rows, positions: NDArray[np.int64], beat: Callable[[], None] = lambda: None
-) -> list[Question]:
-    """Ask for what is like the rows at `positions` (n,), by exact search.
+) -> list[HeldOutQuery]:
+    """The rows at `positions` (n,) as queries, answered by exact search.
 
     A row does not count for itself: it is as if it were new. `beat` is called after each piece of
     work.
@@ -60,7 +63,7 @@ def ask(
     vectors = rows.take(positions)
     best = top_scores(vectors, positions, rows, depth, beat)
     return [
-        Question(vector, int(photo_id), scores)
+        HeldOutQuery(vector, int(photo_id), scores)
         for vector, photo_id, scores in zip(vectors, rows.ids[positions], best, strict=True)
     ]
 
@@ -103,24 +106,24 @@ def recall_at_k(
 
 
 def measure(
-    searchable: Searchable, questions: Sequence[Question], beat: Callable[[], None] = lambda: None
+    searchable: Searchable, queries: Sequence[HeldOutQuery], beat: Callable[[], None] = lambda: None
 ) -> Measurement:
-    """Search for the ten best of each question, as a search worker would, and compare."""
+    """Search for the ten nearest of each query, as a search worker would, and compare."""
     found, seconds = [], []
-    for question in questions:
+    for query in queries:
         start = time.perf_counter()
-        best = searchable.best(question.vector, len(question.best) + 1)
+        best = searchable.best(query.vector, len(query.best) + 1)
         seconds.append(time.perf_counter() - start)
-        others = best.cosines[best.ids != question.photo_id]
-        found.append(-np.sort(-others)[: len(question.best)])
+        others = best.cosines[best.ids != query.photo_id]
+        found.append(-np.sort(-others)[: len(query.best)])
         beat()
     p50, p95 = np.percentile(seconds, [50, 95]) * 1e3 if seconds else (0.0, 0.0)
-    recall = recall_at_k([question.best for question in questions], found)
-    return Measurement(recall, len(questions), float(p50), float(p95))
+    recall = recall_at_k([query.best for query in queries], found)
+    return Measurement(recall, len(queries), float(p50), float(p95))
 
 
-class Tuned(NamedTuple):
-    """How an index is searched for ten, and what that was seen to find."""
+class OperatingPoint(NamedTuple):
+    """Search parameters of an index for ten matches, and the recall measured with them."""
 
     effort: int
     candidates: int
@@ -131,32 +134,32 @@ def tune(
     rows: Rows,
     index: faiss.Index,
     plan: IndexPlan,
-    questions: Sequence[Question],
+    queries: Sequence[HeldOutQuery],
     target: float,
     beat: Callable[[], None] = lambda: None,
-) -> Tuned:
-    """The cheapest way to search with which recall surely meets `target`, or what finds the most.
+) -> OperatingPoint:
+    """The cheapest parameters with which recall meets `target`, else those with the best recall.
 
-    What is cheap is reckoned from bytes read, not timed, so that the same index is always searched
-    in the same way.
+    Costs are computed from bytes read, not timed, so that the same index always gets the same
+    parameters.
     """
     per_effort = plan.bytes_of_effort(len(rows))
-    per_candidate = ALONE * rows.at_rest.itemsize * rows.at_rest.shape[1]
+    per_candidate = RANDOM_READ_COST * rows.stored.itemsize * rows.stored.shape[1]
     most = plan.most_effort(len(rows))
-    best: Tuned | None = None
-    good: Tuned | None = None
+    best: OperatingPoint | None = None
+    good: OperatingPoint | None = None
     cost = math.inf
     for effort in _efforts(most):
         if effort * per_effort >= cost:
             break
-        for candidates, recall, error in _recalls(rows, index, questions, effort, beat):
-            tried = Tuned(effort, candidates, recall)
+        for candidates, recall, error in _recalls(rows, index, queries, effort, beat):
+            tried = OperatingPoint(effort, candidates, recall)
             if best is None or recall > best.recall_at_10:
                 best = tried
             price = effort * per_effort + candidates * per_candidate
             if recall - STANDARD_ERRORS * error >= target and price < cost:
                 good, cost = tried, price
-    return good or best or Tuned(most, max(CANDIDATES), 1.0)
+    return good or best or OperatingPoint(most, max(CANDIDATES), 1.0)
 
 
 def _efforts(most: int) -> Iterator[int]:
@@ -171,19 +174,17 @@ def _efforts(most: int) -> Iterator[int]:
 def _recalls(
     rows: Rows,
     index: faiss.Index,
-    questions: Sequence[Question],
+    queries: Sequence[HeldOutQuery],
     effort: int,
     beat: Callable[[], None],
 ) -> Iterator[tuple[int, float, float]]:
     """For each number of candidates: recall, and how far off that may be by chance."""
     shares = []
-    for question in questions:
-        positions, _ = nearest(index, question.vector, max(CANDIDATES) + 1, effort)
-        others = positions[rows.ids[positions] != question.photo_id]
-        scores = cosines(rows.take(others), question.vector)
-        shares.append(
-            [_hits(question.best, scores[:count]) / len(question.best) for count in CANDIDATES]
-        )
+    for query in queries:
+        positions, _ = nearest(index, query.vector, max(CANDIDATES) + 1, effort)
+        others = positions[rows.ids[positions] != query.photo_id]
+        scores = cosines(rows.take(others), query.vector)
+        shares.append([_hits(query.best, scores[:count]) / len(query.best) for count in CANDIDATES])
         beat()
     for count, of_each in zip(CANDIDATES, np.array(shares).T, strict=False):
         yield count, float(of_each.mean()), float(of_each.std() / math.sqrt(len(of_each)))

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.domain.durable_files import durable
+from models.domain.durable_files import new_file
 from models.domain.errors import InvalidInput
-from models.index.vectors import AT_REST, as_rows, from_rest
+from models.index.unit_vectors import as_rows
+from models.vectors import STORED_DTYPE, from_stored, to_stored
 
 BLOCK_BYTES = 32 * 2**20
 SYNC_BYTES = 256 * 2**20
@@ -18,15 +19,15 @@ SYNC_BYTES = 256 * 2**20
 class Rows:
     """Unit vectors that are read when they are asked for; position i is the row of photo ids[i].
 
-    `ids` (n,) int64 are ascending and unique, `at_rest` (n, dimension) float16, which may be the
+    `ids` (n,) int64 are ascending and unique, `stored` (n, dimension) float16, which may be the
     memory of an `owner` that would not know of it.
     """
 
     def __init__(
-        self, ids: NDArray[np.int64], at_rest: NDArray[np.float16], owner: object = None
+        self, ids: NDArray[np.int64], stored: NDArray[np.float16], owner: object = None
     ) -> None:
         self.ids = ids
-        self.at_rest = at_rest
+        self.stored = stored
         self._owner = owner
 
     def __len__(self) -> int:
@@ -34,13 +35,13 @@ class Rows:
 
     def take(self, positions: NDArray[np.integer]) -> NDArray[np.float32]:
         """The vectors at `positions`, in that order: a copy, (len(positions), dimension)."""
-        return from_rest(self.at_rest[positions])
+        return from_stored(self.stored[positions])
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """All vectors in order, in pieces of bounded size."""
-        step = max(1, BLOCK_BYTES // (4 * self.at_rest.shape[1]))
+        step = max(1, BLOCK_BYTES // (4 * self.stored.shape[1]))
         for start in range(0, len(self), step):
-            yield from_rest(self.at_rest[start : start + step])
+            yield from_stored(self.stored[start : start + step])
 
 
 def write_rows(
@@ -56,14 +57,14 @@ def write_rows(
     """
     arrived = [np.empty(0, np.int64)]
     rows, last, unsynced = 0, -1, 0
-    with durable(path) as file:
+    with new_file(path) as file:
         for ids, vectors in batches:
-            kept = as_rows(ids, vectors, dimension).astype(AT_REST)
+            stored = to_stored(as_rows(ids, vectors, dimension))
             out_of_order = np.flatnonzero(np.diff(ids, prepend=last) <= 0)
             if out_of_order.size:
                 raise InvalidInput(f"Photo {ids[out_of_order[0]]} comes twice or out of order.")
-            file.write(kept.data)
-            unsynced += kept.nbytes
+            file.write(stored.data)
+            unsynced += stored.nbytes
             if unsynced >= SYNC_BYTES:
                 # Now and then: all at the end would take longer than a heartbeat may.
                 os.fsync(file.fileno())
@@ -80,5 +81,5 @@ def map_rows(path: Path, rows: int, dimension: int) -> NDArray[np.float16]:
     Raises ValueError if the file is shorter than that.
     """
     if not rows:  # an empty file can't be mapped
-        return np.empty((0, dimension), AT_REST)
-    return np.memmap(path, dtype=AT_REST, mode="r", shape=(rows, dimension))
+        return np.empty((0, dimension), STORED_DTYPE)
+    return np.memmap(path, dtype=STORED_DTYPE, mode="r", shape=(rows, dimension))

@@ -1,4 +1,4 @@
-"""Which rows of a generation are no longer to be found."""
+"""The rows of a generation that were removed."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +8,7 @@ class Tombstones:
     """A set of rows out of `rows`, kept as the bitmap that FAISS' selectors read."""
 
     def __init__(self, rows: int) -> None:
-        self._gone = np.zeros(rows, np.bool_)
+        self._deleted = np.zeros(rows, np.bool_)
         self._live = self._packed()
         self._count = 0
 
@@ -22,21 +22,21 @@ class Tombstones:
 
     def among(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
         """Those of these rows that live."""
-        return rows[~self._gone[rows]]
+        return rows[~self._deleted[rows]]
 
-    def bury(self, rows: NDArray[np.intp]) -> None:
+    def add(self, rows: NDArray[np.intp]) -> None:
         """Make these rows unfindable; those that are already stay so."""
-        self._mark(rows, gone=True)
+        self._mark(rows, deleted=True)
 
-    def lift(self, rows: NDArray[np.intp]) -> None:
+    def discard(self, rows: NDArray[np.intp]) -> None:
         """Make these rows findable again; those that are already stay so."""
-        self._mark(rows, gone=False)
+        self._mark(rows, deleted=False)
 
-    def _mark(self, rows: NDArray[np.intp], *, gone: bool) -> None:
+    def _mark(self, rows: NDArray[np.intp], *, deleted: bool) -> None:
         if rows.size:
-            self._gone[rows] = gone
+            self._deleted[rows] = deleted
             self._live = self._packed()
-            self._count = int(np.count_nonzero(self._gone))
+            self._count = int(np.count_nonzero(self._deleted))
 
     def _packed(self) -> NDArray[np.uint8]:
-        return np.packbits(~self._gone, bitorder="little")
+        return np.packbits(~self._deleted, bitorder="little")

@@ -1,4 +1,4 @@
-"""The index as a worker searches it: a generation, what is newer, and what is gone."""
+"""The index as a worker searches it: a generation, fresh vectors, and tombstones."""
 
 import math
 from collections.abc import Iterator
@@ -9,26 +9,27 @@ from numpy.typing import NDArray
 
 from models.domain.errors import InvalidInput
 from models.domain.types import Match
-from models.index.fresh_vectors import FreshSide
-from models.index.generation import NOTHING, ROWS_AT_ONCE, Best, Generation
+from models.index.fresh_vectors import FreshVectors
+from models.index.generation import NO_ROWS, ROWS_AT_ONCE, Best, Generation
 from models.index.manifest import Manifest
-from models.index.photo_index import USUAL_MATCHES
+from models.index.photo_index import DEFAULT_MATCHES
 from models.index.tombstones import Tombstones
-from models.index.vectors import as_kept, as_query, as_rows, cosines
+from models.index.unit_vectors import as_query, as_rows, cosines
+from models.vectors import as_stored
 
 
 class VectorIndex:
     """Vectors of `dimension` numbers and unit length, one a photo, searched by cosine.
 
-    It mirrors the live photos of one encoder: a generation, an exact fresh side for photos newer
-    than it, tombstones for those of its photos that are gone. A photo is never in both sides.
+    It mirrors the live photos of one encoder: a generation, fresh vectors of photos newer than it,
+    tombstones for those of its photos that were removed. A photo is never in both.
     One a process, for one thread: nothing here may run beside `swap`, `upsert` or `remove`.
     """
 
     def __init__(self, dimension: int) -> None:
         self._dimension = dimension
         self._generation: Generation | None = None
-        self._fresh = FreshSide(dimension)
+        self._fresh = FreshVectors(dimension)
         self._tombstones = Tombstones(0)
 
     @property
@@ -48,7 +49,7 @@ class VectorIndex:
 
     @property
     def tombstone_count(self) -> int:
-        """Photos of the generation that are gone."""
+        """Photos of the generation that were removed."""
         return len(self._tombstones)
 
     @property
@@ -62,7 +63,7 @@ class VectorIndex:
         return self._generation is None or self._generation.manifest.exact
 
     def swap(self, generation: Generation | None) -> None:
-        """Serve `generation` from now on, with nothing fresh and nothing gone.
+        """Serve `generation` from now on, with no fresh vectors and no tombstones.
 
         Replay the changes after `last_change` before the next search.
         Raises InvalidInput if its vectors have another dimension.
@@ -82,10 +83,10 @@ class VectorIndex:
         A photo's vector never changes under one encoder, so one that is in the generation keeps
         that row. Raises InvalidInput for unusable vectors, having changed nothing.
         """
-        vectors = as_kept(as_rows(ids, vectors, self._dimension))
+        vectors = as_stored(as_rows(ids, vectors, self._dimension))
         if self._generation:
             rows, known = self._generation.locate(ids)
-            self._tombstones.lift(rows[known])
+            self._tombstones.discard(rows[known])
             ids, vectors = ids[~known], vectors[~known]
         self._fresh.upsert(ids, vectors)
 
@@ -93,7 +94,7 @@ class VectorIndex:
         """Make photos `ids` (n,) unfindable; those that are not there are ignored."""
         if self._generation:
             rows, known = self._generation.locate(ids)
-            self._tombstones.bury(rows[known])
+            self._tombstones.add(rows[known])
         self._fresh.remove(ids)
 
     def search(self, query: NDArray[np.float32], k: int) -> list[Match]:
@@ -103,7 +104,7 @@ class VectorIndex:
         return list(islice(self.matches(query, expect=k), k))
 
     def matches(
-        self, query: NDArray[np.float32], *, expect: int = USUAL_MATCHES
+        self, query: NDArray[np.float32], *, expect: int = DEFAULT_MATCHES
     ) -> Iterator[Match]:
         """All photos, best first, equal ones by id; each is looked for only when asked for.
 
@@ -121,7 +122,7 @@ class VectorIndex:
         query: NDArray[np.float32],
         photo_ids: NDArray[np.int64],
         *,
-        expect: int = USUAL_MATCHES,
+        expect: int = DEFAULT_MATCHES,
     ) -> Iterator[Match]:
         """As `matches`, of the photos `photo_ids` (n,) alone: the generation skips all others."""
         query = as_query(query, self._dimension)
@@ -170,7 +171,7 @@ class VectorIndex:
         )
 
     def _living(self, photo_ids: NDArray[np.int64]) -> NDArray[np.intp]:
-        """The positions of those of the photos that are in the generation and not gone."""
+        """The positions of those of the photos that are in the generation and not removed."""
         if not self._generation:
             return np.empty(0, np.intp)
         positions, known = self._generation.locate(photo_ids)
@@ -205,7 +206,7 @@ class VectorIndex:
         live_count: int,
     ) -> Best:
         if not self._generation:
-            return NOTHING
+            return NO_ROWS
         return self._generation.searchable.best(query, k, live, live_count)
 
 

@@ -1,1 +1,1 @@
-"""From what was found to what is shown, in order. Pure: no index, no database."""
+"""From matching photos to ranked listings. Pure: no index, no database."""

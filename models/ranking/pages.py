@@ -11,7 +11,7 @@ from models.domain.types import ListingMatch, Match
 # Listings have few photos, so that a little over the limit usually suffices in one look-up.
 PHOTOS_PER_LISTING: Final = 4
 # Nobody looks at so many, and each page looks at those of all pages before it.
-DEEPEST: Final = 10_000
+MAX_DEPTH: Final = 10_000
 
 
 class Catalogue(Protocol):
@@ -42,7 +42,7 @@ def best_listings(
     listings because some photos lead to none. None if `patience` photos did not lead to enough.
     """
     page = _Page(catalogue, exclude, after)
-    remaining = matches if after is None else page.behind(matches, after)
+    remaining = matches if after is None else page.after_previous_pages(matches, after)
     step, looked_at = limit * PHOTOS_PER_LISTING, 0
     while len(page.found) < limit:
         if patience is not None and looked_at >= patience:
@@ -50,7 +50,7 @@ def best_listings(
         batch = list(islice(remaining, step))
         if not batch:
             break
-        page.look_at(batch)
+        page.add(batch)
         looked_at += len(batch)
         step *= 2
     return page.found[:limit]
@@ -70,21 +70,23 @@ class _Page:
         if after is not None:
             self._known.add(after.listing_id)
 
-    def behind(self, matches: Iterator[Match], after: ListingMatch) -> Iterator[Match]:
+    def after_previous_pages(
+        self, matches: Iterator[Match], after: ListingMatch
+    ) -> Iterator[Match]:
         """The matches from the page before's last photo on; those before it are remembered.
 
-        Raises InvalidInput when they are more than `DEEPEST`.
+        Raises InvalidInput when they are more than `MAX_DEPTH`.
         """
         last = -after.similarity, after.photo_id
         for match in matches:
             if (-match.similarity, match.photo_id) < last:
                 self._passed.add(match.photo_id)
-                if len(self._passed) > DEEPEST:
-                    raise InvalidInput(f"No search goes on beyond {DEEPEST:,} photos.")
+                if len(self._passed) > MAX_DEPTH:
+                    raise InvalidInput(f"No search goes on beyond {MAX_DEPTH:,} photos.")
             else:
                 yield match
 
-    def look_at(self, batch: Sequence[Match]) -> None:
+    def add(self, batch: Sequence[Match]) -> None:
         """Add the listings that these photos, the next in order, lead to."""
         listings = self._catalogue.listings_of([match.photo_id for match in batch])
         new: list[ListingMatch] = []
@@ -93,9 +95,11 @@ class _Page:
                 if listing_id not in self._known:
                     self._known.add(listing_id)
                     new.append(ListingMatch(listing_id, match.photo_id, match.similarity))
-        self.found += new if self._after is None else self._unseen(new, self._after)
+        self.found += new if self._after is None else self._not_on_previous_pages(new, self._after)
 
-    def _unseen(self, new: list[ListingMatch], after: ListingMatch) -> Iterator[ListingMatch]:
+    def _not_on_previous_pages(
+        self, new: list[ListingMatch], after: ListingMatch
+    ) -> Iterator[ListingMatch]:
         """Those that no page before showed, by this or by another photo."""
         photos = self._catalogue.photos_of([match.listing_id for match in new])
         for match in new:

@@ -1,8 +1,8 @@
-"""Probabilities that mean what they say.
+"""Temperature scaling and expected calibration error.
 
 Guo et al., "On Calibration of Modern Neural Networks", ICML 2017: dividing all logits by one
-temperature, chosen on photos that nothing was learned from, changes no prediction and mends most
-of the overconfidence.
+temperature, chosen on held-out photos, changes no prediction and removes most of the
+overconfidence.
 """
 
 from math import exp, log
@@ -15,7 +15,7 @@ Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 
 BINS: Final = 15
-_HOTTEST: Final = 100.0
+_MAX_TEMPERATURE: Final = 100.0
 # Each step halves what is left of the range: far beyond what can matter.
 _STEPS: Final = 50
 
@@ -36,7 +36,7 @@ def fit_temperature(logits: Floats, targets: Integers) -> float:
     """
     wide = logits.astype(np.float64)
     reached = wide[np.arange(len(targets)), targets]
-    low, high = -log(_HOTTEST), log(_HOTTEST)
+    low, high = -log(_MAX_TEMPERATURE), log(_MAX_TEMPERATURE)
     for _ in range(_STEPS):
         middle = (low + high) / 2
         expected = (softmax(logits, exp(-middle)) * wide).sum(axis=1)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.domain.errors import SetupError
+from models.domain.durable_files import atomic_file
+from models.domain.optional_dependencies import requires_extra
 from models.photos import decode
 from models.training.data.split import Examples
-from models.training.files import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -101,15 +101,14 @@ def _figure(width: float, height: float) -> "Figure":
 
     Raises SetupError where matplotlib is not installed.
     """
-    try:
+    with requires_extra("train"):
+        # Imported here: serving machines have no matplotlib.
         from matplotlib.figure import Figure  # noqa: PLC0415
-    except ImportError as error:
-        raise SetupError("Pictures need matplotlib: install marketlens[train].") from error
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def _save(figure: "Figure", path: Path) -> None:
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=100)
-    with whole_file(path) as file:
+    with atomic_file(path) as file:
         file.write(picture.getbuffer())

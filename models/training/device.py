@@ -1,4 +1,4 @@
-"""What a network is trained on."""
+"""The device that a network is trained on."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""Fine-tuning: the last stages of a network learn categories, a little at a time.
+"""Fine-tuning the last stages of a network on categories.
 
 AdamW; rates that grow towards the head, warm up and fall as a cosine; smoothed labels; photos
 changed anew in each epoch. Everything random is a function of (seed, epoch, photo), so that a run
@@ -24,7 +24,7 @@ from models.training.data.arrays import OnProgress
 from models.training.data.augment import Augmentation, augment
 from models.training.data.pixels import PixelSet
 from models.training.losses import create_loss
-from models.training.network import FineTuned
+from models.training.network import FineTunedResNet
 from models.training.recipe import Recipe
 from models.training.state import load_state, save_state
 
@@ -40,7 +40,7 @@ Parts of photos, as they are learned from, show things larger than whole photos 
 larger makes up for it, and learning costs less. Touvron et al., "Fixing the train-test resolution
 discrepancy", NeurIPS 2019.
 """
-HELD_OUT_BATCH: Final = 64
+VALIDATION_BATCH: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class FineTuning:
 
     def __init__(
         self,
-        network: FineTuned,
+        network: FineTunedResNet,
         train: PixelSet,
         validation: PixelSet,
         recipe: Recipe,
@@ -100,7 +100,7 @@ class FineTuning:
     ) -> None:
         """Train to the end, and leave the network as it was after its best epoch.
 
-        `on_epoch` is told of each epoch once it is safe in the checkpoint. Raises `WeightsRefused`
+        `on_epoch` gets each epoch once it is in the checkpoint. Raises `WeightsRefused`
         for a damaged checkpoint, and `InvalidInput` if the rate is so great that it diverges.
         """
         if checkpoint.is_file():
@@ -109,10 +109,10 @@ class FineTuning:
             number = len(self.history)
             self.history.append(self._epoch(number, on_progress))
             if self.best == number:
-                self._best = _copies(self.network.learned())
+                self._best = _copies(self.network.trainable_parameters())
             self._save(checkpoint)
             on_epoch(number, self.history[-1])
-        _assign(self.network.learned(), self._best)
+        _assign(self.network.trainable_parameters(), self._best)
 
     def _has_ended(self) -> bool:
         done = len(self.history)
@@ -125,7 +125,9 @@ class FineTuning:
         losses, right = 0.0, 0
         batches = list(self._batches(number))
         for done, rows in enumerate(batches):
-            self._set_rates(number * len(batches) + done, self._recipe.epochs * len(batches))
+            self._set_learning_rates(
+                number * len(batches) + done, self._recipe.epochs * len(batches)
+            )
             photos = augment(
                 self._train.photos(rows).to(self._device),
                 rows,
@@ -134,21 +136,21 @@ class FineTuning:
                 epoch=number,
                 augmentation=Augmentation(),
             )
-            wanted = self._wanted(self._train, rows)
-            seen = self.network(self._normalised(photos))
-            loss = self._loss(seen, wanted)
+            targets = self._targets(self._train, rows)
+            output = self.network(self._normalised(photos))
+            loss = self._loss(output, targets)
             self._optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             self._optimiser.step()
             losses += loss.item()
-            right += int((seen.logits.argmax(dim=1) == wanted).sum())
+            right += int((output.logits.argmax(dim=1) == targets).sum())
             on_progress(number * len(batches) + done + 1, self._recipe.epochs * len(batches))
         if not isfinite(losses):
             raise InvalidInput("Training has diverged: a smaller learning rate (--lr) is needed.")
         return Epoch(
             losses / len(batches),
             right / sum(map(len, batches)),
-            *self.check(),
+            *self.validate(),
             monotonic() - started,
         )
 
@@ -159,29 +161,29 @@ class FineTuning:
         for start in range(0, len(order) - size + 1, size):
             yield order[start : start + size]
 
-    def _set_rates(self, step: int, steps: int) -> None:
+    def _set_learning_rates(self, step: int, steps: int) -> None:
         rising = max(1, round(steps * WARM_UP))
         if step < rising:
             share = (step + 1) / rising
         else:
             share = (1 + cos(pi * (step - rising) / (steps - rising))) / 2
         for group in self._optimiser.param_groups:
-            group["lr"] = group["greatest_rate"] * share
+            group["lr"] = group["max_lr"] * share
 
     @torch.no_grad()
-    def check(self) -> tuple[float, float]:
+    def validate(self) -> tuple[float, float]:
         """Loss and accuracy on the validation photos, seen as searches see photos."""
         loss, right = 0.0, 0
         transform = self._transform
         start = round((transform.resize - transform.crop) / 2)
         middle = slice(start, start + transform.crop)
-        for first in range(0, len(self._validation), HELD_OUT_BATCH):
-            rows = range(first, min(first + HELD_OUT_BATCH, len(self._validation)))
+        for first in range(0, len(self._validation), VALIDATION_BATCH):
+            rows = range(first, min(first + VALIDATION_BATCH, len(self._validation)))
             photos = self._validation.photos(rows)[:, :, middle, middle].to(self._device)
-            wanted = self._wanted(self._validation, rows)
+            targets = self._targets(self._validation, rows)
             logits = self.network(self._normalised(photos)).logits
-            loss += functional.cross_entropy(logits, wanted, reduction="sum").item()
-            right += int((logits.argmax(dim=1) == wanted).sum())
+            loss += functional.cross_entropy(logits, targets, reduction="sum").item()
+            right += int((logits.argmax(dim=1) == targets).sum())
         return loss / len(self._validation), right / len(self._validation)
 
     def _normalised(self, photos: Tensor) -> Tensor:
@@ -191,7 +193,7 @@ class FineTuning:
         )
         return ((photos - mean) / std).contiguous(memory_format=torch.channels_last)
 
-    def _wanted(self, pixels: PixelSet, rows: Sequence[int] | NDArray[np.int64]) -> Tensor:
+    def _targets(self, pixels: PixelSet, rows: Sequence[int] | NDArray[np.int64]) -> Tensor:
         return torch.from_numpy(pixels.targets[np.asarray(rows)]).to(self._device)
 
     def _save(self, checkpoint: Path) -> None:
@@ -202,7 +204,7 @@ class FineTuning:
         }
         save_state(
             checkpoint,
-            _prefixed("network", self.network.learned())
+            _prefixed("network", self.network.trainable_parameters())
             | _prefixed("best", self._best)
             | _prefixed("moments", moments),
             {"history": [asdict(epoch) for epoch in self.history]},
@@ -210,7 +212,7 @@ class FineTuning:
 
     def _restore(self, checkpoint: Path) -> None:
         tensors, facts = load_state(checkpoint)
-        _assign(self.network.learned(), _with_prefix("network", tensors))
+        _assign(self.network.trainable_parameters(), _with_prefix("network", tensors))
         self._best = _with_prefix("best", tensors)
         state: dict[int, dict[str, Tensor]] = {}
         for name, value in _with_prefix("moments", tensors).items():
@@ -221,11 +223,11 @@ class FineTuning:
         self.history = [Epoch(**epoch) for epoch in facts["history"]]
 
 
-def _parameter_groups(network: FineTuned, rate: float) -> list[dict[str, Any]]:
+def _parameter_groups(network: FineTunedResNet, rate: float) -> list[dict[str, Any]]:
     """The learned parameters by rate; only matrices decay, as scales and shifts have no need to."""
     stages = list(reversed(network.tuned))
     groups: list[dict[str, Any]] = [
-        {"params": [network.weight], "greatest_rate": rate, "weight_decay": 0.0}
+        {"params": [network.weight], "max_lr": rate, "weight_decay": 0.0}
     ]
     for distance, stage in enumerate(stages):
         for is_matrix in (True, False):
@@ -233,7 +235,7 @@ def _parameter_groups(network: FineTuned, rate: float) -> list[dict[str, Any]]:
             groups.append(
                 {
                     "params": chosen,
-                    "greatest_rate": rate * STAGE_DECAY**distance,
+                    "max_lr": rate * STAGE_DECAY**distance,
                     "weight_decay": WEIGHT_DECAY if is_matrix else 0.0,
                 }
             )

@@ -1,4 +1,4 @@
-"""What a network being fine-tuned is to make small."""
+"""The losses that fine-tuning minimises."""
 
 from collections.abc import Callable
 from typing import Final
@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from models.domain.errors import SetupError
-from models.training.network import Seen
+from models.domain.optional_dependencies import requires_extra
+from models.training.network import NetworkOutput
 from models.training.probe import class_weights
 from models.training.recipe import MetricLoss
 
@@ -18,7 +18,7 @@ SMOOTHING: Final = 0.1
 """The share of the wanted probability that is spread over all categories."""
 
 
-Loss = Callable[[Seen, Tensor], Tensor]
+Loss = Callable[[NetworkOutput, Tensor], Tensor]
 
 
 def create_loss(
@@ -28,7 +28,7 @@ def create_loss(
     metric_weight: float,
     device: torch.device,
 ) -> Loss:
-    """The loss of a batch (what was seen, the categories' numbers); rare categories count more.
+    """The loss of a batch (network output, category numbers); rare categories are weighted more.
 
     Cross-entropy with smoothed labels, and the metric loss, if any, times its weight. Raises
     `SetupError` where a metric loss is wanted and its package is not installed.
@@ -36,7 +36,7 @@ def create_loss(
     weights = torch.from_numpy(class_weights(targets, categories)).to(device)
     metric = None if metric_loss is MetricLoss.NONE else _metric(metric_loss)
 
-    def loss(seen: Seen, wanted: Tensor) -> Tensor:
+    def loss(seen: NetworkOutput, wanted: Tensor) -> Tensor:
         value = functional.cross_entropy(
             seen.logits, wanted, weight=weights, label_smoothing=SMOOTHING
         )
@@ -46,13 +46,9 @@ def create_loss(
 
 
 def _metric(metric_loss: MetricLoss) -> Callable[[Tensor, Tensor], Tensor]:
-    try:
-        # Imported here: it is asked for by few, and not installed where nobody trains.
+    with requires_extra("train"):
+        # Imported here: only metric losses need it, and serving machines don't have it.
         from pytorch_metric_learning import losses  # noqa: PLC0415
-    except ImportError as error:
-        raise SetupError(
-            "Metric losses need pytorch-metric-learning: install marketlens[train]."
-        ) from error
     if metric_loss is MetricLoss.SUPCON:
         return losses.SupConLoss(temperature=0.1)  # type: ignore[no-any-return]
     # As its authors set it.

@@ -1,4 +1,4 @@
-"""How good a category head is: on photos it was trained on, chosen by, and never saw."""
+"""Metrics of a category head on training, validation and test photos."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -54,15 +54,15 @@ def measure(candidate: Candidate, parts: Parts, seed: int) -> dict[str, Any]:
     count = len(head.categories)
     cells = test.targets * count + probabilities.argmax(axis=1)
     confusion = np.bincount(cells, minlength=count * count).reshape(count, count)
-    usual = np.bincount(parts[Part.TRAIN].targets).argmax()
+    majority = np.bincount(parts[Part.TRAIN].targets).argmax()
     return {
         "encoder": candidate.encoder.label,
         "accuracy": {
             "train": float(candidate.is_right(parts, Part.TRAIN).mean()),
             "validation": float(candidate.is_right(parts, Part.VALIDATION).mean()),
-            "test": asdict(_tested([candidate], parts, seed).of(0)),
+            "test": asdict(_test_accuracy([candidate], parts, seed).of(0)),
         },
-        "majority_accuracy": float((test.targets == usual).mean()),
+        "majority_accuracy": float((test.targets == majority).mean()),
         "calibration": {
             "temperature": head.temperature,
             "error_before": calibration_error(uncalibrated, test.targets),
@@ -81,12 +81,12 @@ def measure_gain(before: Candidate, after: Candidate, parts: Parts, seed: int) -
     above zero, even where the intervals of the two overlap.
     """
     return {
-        "accuracy": asdict(_tested([before, after], parts, seed).difference(1, 0)),
+        "accuracy": asdict(_test_accuracy([before, after], parts, seed).difference(1, 0)),
         "search": _search([before, after], parts, seed)[1],
     }
 
 
-def _tested(candidates: Sequence[Candidate], parts: Parts, seed: int) -> Means:
+def _test_accuracy(candidates: Sequence[Candidate], parts: Parts, seed: int) -> Means:
     listings = np.array(parts[Part.TEST].photos.listings)
     return cluster_means(
         np.stack([candidate.is_right(parts, Part.TEST) for candidate in candidates], axis=1),

@@ -1,4 +1,4 @@
-"""A network being fine-tuned: its first stages as they were, a cosine classifier on the last."""
+"""A network for fine-tuning: frozen first stages, trained last ones, and a cosine classifier."""
 
 from typing import Final, NamedTuple
 
@@ -12,14 +12,14 @@ STAGES: Final = 5
 """Stages of a ResNet: the stem, and four of residual blocks."""
 
 
-class Seen(NamedTuple):
-    """What a network makes of photos: unit vectors (n, dimension), logits (n, categories)."""
+class NetworkOutput(NamedTuple):
+    """A network's output: unit vectors (n, dimension), logits (n, categories)."""
 
     vectors: Tensor
     logits: Tensor
 
 
-class FineTuned(nn.Module):
+class FineTunedResNet(nn.Module):
     """A ResNet without its last layer, the last `stages` of which learn, and a category head.
 
     The head compares unit vectors with one unit vector a category; cosines times `scale` are the
@@ -48,19 +48,19 @@ class FineTuned(nn.Module):
         self._mixed = mixed
         self.eval()
 
-    def forward(self, pixels: Tensor) -> Seen:
-        """See normalised photos (n, 3, height, width)."""
+    def forward(self, pixels: Tensor) -> NetworkOutput:
+        """The output for normalised photos (n, 3, height, width)."""
         with torch.autocast(pixels.device.type, torch.bfloat16, enabled=self._mixed):
             with torch.no_grad():
                 maps = self.frozen(pixels)
             channels = self.tuned(maps)
         vectors = functional.normalize(channels.float().mean(dim=(2, 3)), dim=1)
-        return Seen(vectors, vectors @ self.head_weight().T)
+        return NetworkOutput(vectors, vectors @ self.head_weight().T)
 
     def head_weight(self) -> Tensor:
         """The head as a linear classifier on unit vectors, (categories, dimension)."""
         return self._scale * functional.normalize(self.weight, dim=1)
 
-    def learned(self) -> dict[str, Tensor]:
+    def trainable_parameters(self) -> dict[str, Tensor]:
         """Every tensor that training changes, by name; the tensors themselves."""
         return {name: value for name, value in self.named_parameters() if value.requires_grad}

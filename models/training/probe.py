@@ -1,4 +1,4 @@
-"""A linear probe: the last layer alone, trained on what a frozen network sees in photos.
+"""A linear probe: a classifier trained on the vectors of a frozen network.
 
 Kornblith et al., "Do Better ImageNet Models Transfer Better?", CVPR 2019, train it like this: with
 L-BFGS, its L2 penalty chosen on held-out photos.

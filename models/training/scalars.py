@@ -1,10 +1,10 @@
-"""Curves that can be watched while they grow, by `tensorboard --logdir`."""
+"""Scalars for TensorBoard, which shows them during training."""
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from models.domain.errors import SetupError
+from models.domain.optional_dependencies import requires_extra
 
 Log = Callable[[int, Mapping[str, float]], None]
 
@@ -12,10 +12,9 @@ Log = Callable[[int, Mapping[str, float]], None]
 @contextmanager
 def scalar_log(folder: Path) -> Generator[Log]:
     """Log values by name at each step. Raises SetupError where TensorBoard is not installed."""
-    try:
+    with requires_extra("train"):
+        # Imported here: serving machines have no TensorBoard.
         from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415
-    except ImportError as error:
-        raise SetupError("Logs need TensorBoard: install marketlens[train].") from error
     with SummaryWriter(str(folder)) as writer:
 
         def log(step: int, values: Mapping[str, float]) -> None:

@@ -1,6 +1,6 @@
-"""Tensors with what is to be known of them in one file, so that neither is ever without the other.
+"""A checkpoint: tensors and JSON metadata in one file.
 
-safetensors, with JSON in its header: nothing that is read back can be code.
+The format is safetensors, with the JSON in its header: reading it never runs code.
 """
 
 import json
@@ -12,17 +12,17 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from models.domain.durable_files import atomic_file
 from models.domain.errors import WeightsRefused
-from models.training.files import whole_file
 
 _FACTS = "facts"
 
 
 def save_state(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-    """Write them, durably, and whole or not at all."""
-    # The format knows no other order of memory.
+    """Write a checkpoint, durably and atomically."""
+    # safetensors stores contiguous tensors only.
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    with whole_file(path) as file:
+    with atomic_file(path) as file:
         file.write(save(plain, {_FACTS: json.dumps(facts)}))
 
 

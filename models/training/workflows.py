@@ -1,4 +1,4 @@
-"""What can be trained: a head for an encoder as it is, or a network of one's own with its head."""
+"""Training workflows: a linear probe on a frozen encoder, or a fine-tuned network and its head."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -11,19 +11,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from models.domain.durable_files import sha256_of
 from models.domain.types import EncoderSpec
 from models.encoders.encoder import Encoder
 from models.encoders.package import write_package
 from models.encoders.resnet50 import ResNet50Encoder, build_network
 from models.encoders.specs import ResNet50Transform, resnet50_spec
-from models.encoders.weights import file_sha256
 from models.head import CategoryHead, head_path
 from models.training.charts import draw_curves
 from models.training.data.split import Part
 from models.training.device import best_device, prefers_bfloat16
 from models.training.finetune import Epoch, FineTuning
 from models.training.measure import Candidate, calibrated, measure, measure_gain
-from models.training.network import FineTuned
+from models.training.network import FineTunedResNet
 from models.training.probe import LinearProbe, best_probe, train_probes
 from models.training.recipe import Recipe
 from models.training.runs import Run
@@ -38,17 +38,17 @@ CHECKPOINT: Final = "checkpoint.safetensors"
 WEIGHTS: Final = "weights.safetensors"
 
 LOGIT_SCALE: Final = 16.0
-"""What cosines are multiplied with: enough to be sure of a category, and not too sure."""
+"""Multiplies cosines to give logits: an inverse temperature."""
 
 
 def train_probe(run: Run, encoder: Encoder, models_dir: Path) -> dict[str, Any]:
-    """Train a head for an encoder as it is, keep it among the models, and give its figures."""
+    """Train a head for a frozen encoder, save it in its package, and give its metrics."""
     torch.set_num_threads(run.threads)
     started = monotonic()
     vectors = run.vectors(encoder)
     featured = monotonic()
     probes = _probes(run, vectors)
-    candidate = _probed(run, encoder.spec, vectors, best_probe(probes))
+    candidate = _probe_candidate(run, encoder.spec, vectors, best_probe(probes))
     seconds = {"features": featured - started, "training": monotonic() - featured}
     accuracies = [probe.accuracy for probe in probes]
     with scalar_log(run.folder / TENSORBOARD) as log:
@@ -67,20 +67,20 @@ def train_probe(run: Run, encoder: Encoder, models_dir: Path) -> dict[str, Any]:
 
 
 def fine_tune(run: Run, weights: Path, recipe: Recipe, models_dir: Path) -> dict[str, Any]:
-    """Train the last stages of a network of these weights; keep it as a package, with its head.
+    """Fine-tune the last stages of a network of these weights; write it as a package with its head.
 
-    Gives its figures beside those of a probe on the network as it was, seeing photos alike.
+    Gives its metrics beside those of a probe on the network before, at the same photo size.
     """
     torch.set_num_threads(run.threads)
     started = monotonic()
     transform = ResNet50Transform.of_size(recipe.size)
     plain = _encoder(run, weights, transform)
     vectors = run.vectors(plain)
-    before = _probed(run, plain.spec, vectors, best_probe(_probes(run, vectors)))
+    before = _probe_candidate(run, plain.spec, vectors, best_probe(_probes(run, vectors)))
     featured = monotonic()
-    tuning = _tune(run, weights, recipe, transform, _centres(run, vectors))
+    tuning = _train_network(run, weights, recipe, transform, _class_means(run, vectors))
     trained = monotonic()
-    after = _tuned(run, tuning.network, transform)
+    after = _trained_candidate(run, tuning.network, transform)
     figures = measure(after, run.parts, run.split.seed)
     figures |= {
         "probe": measure(before, run.parts, run.split.seed),
@@ -96,7 +96,7 @@ def fine_tune(run: Run, weights: Path, recipe: Recipe, models_dir: Path) -> dict
     facts = {
         "from": plain.spec.fingerprint,
         "photos": run.split.digest,
-        **run.asked,
+        **run.config,
         "accuracy": figures["accuracy"],
         "search": figures["search"],
     }
@@ -111,7 +111,7 @@ def fine_tune(run: Run, weights: Path, recipe: Recipe, models_dir: Path) -> dict
 
 
 def _encoder(run: Run, weights: Path, transform: ResNet50Transform) -> ResNet50Encoder:
-    spec = resnet50_spec(file_sha256(weights), transform)
+    spec = resnet50_spec(sha256_of(weights), transform)
     return ResNet50Encoder(spec, weights, run.threads, transform)
 
 
@@ -121,23 +121,25 @@ def _probes(run: Run, vectors: Vectors) -> list[LinearProbe]:
         run.parts[Part.TRAIN].targets,
         vectors[Part.VALIDATION],
         run.parts[Part.VALIDATION].targets,
-        partial(run.tell, "probes"),
+        partial(run.on_progress, "probes"),
     )
 
 
-def _probed(run: Run, spec: EncoderSpec, vectors: Vectors, probe: LinearProbe) -> Candidate:
+def _probe_candidate(
+    run: Run, spec: EncoderSpec, vectors: Vectors, probe: LinearProbe
+) -> Candidate:
     head = CategoryHead(run.split.categories, probe.weight, probe.bias, 1.0, spec.fingerprint)
     return calibrated(Candidate(spec, vectors, head), run.parts)
 
 
-def _centres(run: Run, vectors: Vectors) -> NDArray[np.float32]:
+def _class_means(run: Run, vectors: Vectors) -> NDArray[np.float32]:
     """The mean vector of each category, (categories, dimension): a first guess at a head."""
     targets = run.parts[Part.TRAIN].targets
     centres = [vectors[Part.TRAIN][targets == number] for number in range(run.categories)]
     return np.stack([vectors.mean(axis=0) for vectors in centres])
 
 
-def _tune(
+def _train_network(
     run: Run,
     weights: Path,
     recipe: Recipe,
@@ -148,7 +150,7 @@ def _tune(
     device = best_device()
     network = build_network(weights)
     tuning = FineTuning(
-        FineTuned(
+        FineTunedResNet(
             network,
             recipe.stages,
             torch.from_numpy(head),
@@ -165,18 +167,20 @@ def _tune(
 
         def on_epoch(number: int, epoch: Epoch) -> None:
             log(number, {name.replace("_", "/"): value for name, value in asdict(epoch).items()})
-            run.say(
+            run.on_message(
                 f"epoch {number + 1}: loss {epoch.loss:.3f}, accuracy {epoch.accuracy:.1%}, "
                 f"validation {epoch.validation_accuracy:.1%}, {epoch.seconds:.0f} s"
             )
 
-        tuning.run(run.folder / CHECKPOINT, on_epoch, partial(run.tell, "training"))
+        tuning.run(run.folder / CHECKPOINT, on_epoch, partial(run.on_progress, "training"))
     save_state(run.folder / WEIGHTS, network.state_dict(), {})
     _draw_history(run.folder / CURVES, tuning.history)
     return tuning
 
 
-def _tuned(run: Run, network: FineTuned, transform: ResNet50Transform) -> Candidate:
+def _trained_candidate(
+    run: Run, network: FineTunedResNet, transform: ResNet50Transform
+) -> Candidate:
     """The trained network as the encoder that it becomes, with its head."""
     encoder = _encoder(run, run.folder / WEIGHTS, transform)
     weight = network.head_weight().detach().cpu().numpy()

@@ -6,12 +6,23 @@ from fastapi.testclient import TestClient
 
 from db import jobs
 from db.session import Database
+from models.domain.job_results import DuplicatesResult
 from models.domain.types import JobType, Scope
 from tests.support.clock import Clock
 from tests.support.embedding import claim_queued
 from tests.support.http import assert_problem
 
 Key = Callable[..., dict[str, str]]
+
+NOTHING_FOUND = DuplicatesResult(
+    encoder="hog-1a2b3c4d",
+    generation=None,
+    exact=True,
+    photos=3,
+    unreadable=0,
+    clusters_total={},
+    clusters=(),
+)
 
 
 def test_only_admins_ask(client: TestClient, key: Key) -> None:
@@ -27,10 +38,10 @@ def test_they_are_a_job(client: TestClient, key: Key, database: Database, clock:
     assert (accepted.json()["type"], accepted.json()["status"]) == ("duplicates", "queued")
     with database.write() as session:
         (claim,) = claim_queued(session, JobType.DUPLICATES, clock())
-        jobs.finish(session, claim, clock(), result={"clusters": []}, done=3)
+        jobs.finish(session, claim, clock(), result=NOTHING_FOUND, done=3)
     read = client.get(accepted.headers["location"], headers=admin).json()
     assert (read["status"], read["result"], read["progress"]["done"]) == (
         "succeeded",
-        {"clusters": []},
+        NOTHING_FOUND.to_json(),
         3,
     )

@@ -2,11 +2,14 @@
 
 import re
 from collections.abc import Callable
+from uuid import UUID
 
 import pytest
 from fastapi.testclient import TestClient
 
-from models.domain.types import Scope
+from db import jobs
+from db.session import Database
+from models.domain.types import JobStatus, Scope
 from tests.support.http import UNKNOWN_ID, MakeClient, assert_problem, submit_photo
 
 Key = Callable[..., dict[str, str]]
@@ -143,3 +146,17 @@ def test_page_is_served_with_a_strict_policy(client: TestClient) -> None:
         page = client.get(path)
         assert page.status_code == 200
         assert "default-src 'none'" in page.headers["content-security-policy"]
+
+
+def test_a_result_that_another_release_stored_is_an_error_and_hides_no_other_job(
+    client: TestClient, database: Database
+) -> None:
+    readable, unreadable = (submit_photo(client, "search").json()["id"] for _ in range(2))
+    with database.write() as session:
+        job = jobs.get(session, UUID(unreadable))
+        job.status, job.result = JobStatus.SUCCEEDED, {"found": "in a form of the future"}
+    shown = client.get(f"/v1/jobs/{unreadable}").json()
+    assert (shown["status"], shown["result"]) == ("succeeded", None)
+    assert shown["error"]["code"] == "unreadable_record"
+    listed = client.get("/v1/jobs").json()["items"]
+    assert {job["id"] for job in listed} == {readable, unreadable}

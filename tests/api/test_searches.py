@@ -9,11 +9,12 @@ from uuid import uuid4
 import pytest
 from fastapi.testclient import TestClient
 
-from api import intake
+from api.photos import service as photos
 from db import jobs
 from db.session import Database
 from db.store.photo_store import PhotoStore
-from models.domain.types import JobStatus, JobType
+from models.domain.job_payloads import EmbedPayload
+from models.domain.types import JobStatus
 from models.photos import StandardPhoto, standardise
 from tests.support.clock import Clock
 from tests.support.http import UNKNOWN_ID, MakeClient, assert_problem, submit_photo
@@ -111,7 +112,7 @@ def test_unknown_search(client: TestClient, name: str) -> None:
 
 def test_other_jobs_are_no_searches(client: TestClient, database: Database, clock: Clock) -> None:
     with database.write() as session:
-        job = jobs.accept(session, JobType.EMBED, {}, job_id=uuid4(), now=clock())
+        job = jobs.accept(session, EmbedPayload(photo_ids=()), job_id=uuid4(), now=clock())
     assert_problem(client.get(f"/v1/searches/{job.id}"), 404, "not_found")
 
 
@@ -171,7 +172,7 @@ def test_few_photos_are_decoded_at_a_time(
             now -= 1
         return standardise(data)
 
-    monkeypatch.setattr(intake, "standardise", slow)
+    monkeypatch.setattr(photos, "standardise", slow)
     with ThreadPoolExecutor(cores + 6) as pool:
         answers = list(
             pool.map(lambda _: submit_photo(client, "search").status_code, range(cores + 6))

@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from api.errors import STATUS_OF
+from api.problems import STATUS_OF
 from models.domain import errors
 
 

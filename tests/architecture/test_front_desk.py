@@ -1,15 +1,6 @@
 """The API must stay light: a process of its own proves what it imports."""
 
-import subprocess
-import sys
-
-HEAVY = {"torch", "torchvision", "faiss", "pandas", "onnxruntime", "numpy", "skimage"}
-
-
-def modules_after(statement: str) -> set[str]:
-    code = f"{statement}; import sys; print(' '.join(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return set(done.stdout.split())
+from tests.support.imports import HEAVY, modules_after
 
 
 def test_importing_the_api_imports_nothing_heavy() -> None:

@@ -11,8 +11,10 @@ from db import jobs
 from db.jobs import Claim, ClaimLost
 from db.session import Database
 from models.domain.errors import Conflict, NotFound, ReindexRunning
+from models.domain.job_results import BatchResult
 from models.domain.types import JobStatus, JobType
 from tests.support.clock import Clock
+from tests.support.payloads import NOTHING_EMBEDDED, some_payload
 
 LEASE = timedelta(seconds=60)
 
@@ -21,7 +23,7 @@ def accept(
     database: Database, now: datetime, job_type: JobType = JobType.EMBED, **given: Any
 ) -> UUID:
     with database.write() as session:
-        return jobs.accept(session, job_type, {"n": 1}, job_id=uuid4(), now=now, **given).id
+        return jobs.accept(session, some_payload(job_type), job_id=uuid4(), now=now, **given).id
 
 
 def claim(database: Database, job_id: UUID, now: datetime) -> Claim:
@@ -37,19 +39,23 @@ def status(database: Database, job_id: UUID) -> JobStatus:
 
 
 def finish(session: Session, owned: Claim, clock: Clock, **given: Any) -> None:
-    jobs.finish(session, owned, clock(), result={"ok": True}, **given)
+    jobs.finish(session, owned, clock(), result=NOTHING_EMBEDDED, **given)
 
 
 def test_life_of_a_job(any_database: Database, clock: Clock) -> None:
     job_id = accept(any_database, clock(), total=3)
     assert status(any_database, job_id) is JobStatus.QUEUED
     owned = claim(any_database, job_id, clock())
-    assert (owned.attempt, owned.payload) == (1, {"n": 1})
+    assert (owned.attempt, owned.payload) == (1, some_payload(JobType.EMBED))
     with any_database.write() as session:
         finish(session, owned, clock, done=3)
     with any_database.read() as session:
         job = jobs.get(session, job_id)
-    assert (job.status, job.result, job.done) == (JobStatus.SUCCEEDED, {"ok": True}, 3)
+    assert (job.status, job.result, job.done) == (
+        JobStatus.SUCCEEDED,
+        NOTHING_EMBEDDED.to_json(),
+        3,
+    )
     assert job.finished_at == clock()
 
 
@@ -222,9 +228,12 @@ def test_one_reindex_at_a_time(any_database: Database, clock: Clock) -> None:
     accept(any_database, clock(), JobType.REINDEX)
 
 
+NO_ROWS = BatchResult(rows=0, accepted=0, listing_ids=(), errors=())
+
+
 def batch(database: Database, clock: Clock, photos: list[int]) -> tuple[UUID, list[UUID]]:
     with database.write() as session:
-        parent = jobs.accept_batch(session, {}, job_id=uuid4(), now=clock(), total=sum(photos))
+        parent = jobs.accept_batch(session, NO_ROWS, job_id=uuid4(), now=clock(), total=sum(photos))
     children = [accept(database, clock(), total=total, parent_id=parent.id) for total in photos]
     return parent.id, children
 

@@ -16,6 +16,7 @@ from db.tables import Base, Listing, Photo
 from db.vectors.encoders import all_encoders
 from models.domain.types import EncoderStatus, JobType, ListingStatus, Precision
 from tests.support.clock import Clock
+from tests.support.payloads import some_payload
 
 
 def url_of(database: Database) -> str:
@@ -101,7 +102,7 @@ def test_what_an_earlier_release_does_not_know_is_as_before_after_a_downgrade(
         delete_listing(session, gone.id, clock())
         ensure_photos(session, [PhotoData("a" * 64, 3, 4)], clock())
         for number, kind in enumerate([JobType.DUPLICATES, JobType.SEARCH]):
-            accept(session, kind, {}, job_id=UUID(int=number), now=clock())
+            accept(session, some_payload(kind), job_id=UUID(int=number), now=clock())
 
     command.downgrade(config, "0003")
     with any_database.read() as session:

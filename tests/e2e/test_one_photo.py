@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import numpy as np
 import pytest
@@ -16,6 +16,7 @@ from PIL import Image
 from api.main import create_app
 from db import jobs
 from db.catalogue.listing_photos import ensure_photos
+from db.jobs import Claim
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.vectors.embeddings import live_vectors_of, vector_of_hash
@@ -25,16 +26,18 @@ from models.domain.types import JobType
 from models.encoders.encoder import Encoder
 from models.encoders.library import EncoderLibrary
 from models.encoders.package import write_package
+from models.encoders.runtimes import open_encoder
 from models.encoders.specs import ResNet50Transform
 from models.labels import LabelledPhotos
 from models.photos import decode
 from models.training.data.features import features, unit_vectors
 from settings import Settings
-from tests.support.embedding import claim_queued
+from tests.support.embedding import claim_queued, embed_payload
 from tests.support.networks import write_weights
 from tests.support.pictures import jpeg, picture
 from workers.jobs.embed import run_embed
-from workers.search.query_encoder import QueryEncoder, Stopwatch
+from workers.search.query_encoder import QueryEncoder
+from workers.search.stopwatch import Stopwatch
 
 SIDEWAYS = 6
 
@@ -52,7 +55,7 @@ def encoder(tmp_path: Path) -> Encoder:
     package = write_package(
         tmp_path / "models", weights=weights, transform=ResNet50Transform.of_size(64), facts={}
     )
-    return EncoderLibrary("hog", None, tmp_path / "models").open(package.spec, 2)
+    return open_encoder(EncoderLibrary("hog", None, tmp_path / "models"), package.spec, 2)
 
 
 def as_a_camera_takes_it() -> bytes:
@@ -104,7 +107,14 @@ def test_one_photo_has_one_embedding(
         encoder_id = register_encoder(session, encoder.spec, now())
         (claim,) = claim_queued(session, JobType.EMBED, now())
         photo_id = ensure_photos(session, [from_feed], now())[from_feed.sha256]
-    run_embed(claim, database=database, store=store, encoders={encoder_id: encoder}, clock=now)
+    run_embed(
+        claim,
+        embed_payload(claim),
+        database=database,
+        store=store,
+        encoders={encoder_id: encoder},
+        clock=now,
+    )
     with database.read() as session:
         at_rest = vector_of_hash(session, encoder_id, question)
         in_the_index = live_vectors_of(session, encoder_id, [photo_id])[1][0]
@@ -112,7 +122,10 @@ def test_one_photo_has_one_embedding(
     alone = QueryEncoder(database, store, encoder, encoder_id + 1)
     together = QueryEncoder(database, store, encoder, encoder_id + 1)
     others = [store.put(data) for data in (jpeg(3), jpeg(4))]
-    together.prepare([{"photo": sha256} for sha256 in (others[0], question, others[1])])
+    together.prepare(
+        Claim(uuid4(), JobType.EMBEDDING, 1, 1, {"photo": sha256}, now())
+        for sha256 in (others[0], question, others[1])
+    )
     (searched,) = alone.vectors_of([question], Stopwatch(0))
     (searched_with_others,) = together.vectors_of([question], Stopwatch(0))
     photos = LabelledPhotos((question,), ("1",), ("Lamps",), store.get)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from marketlens import ROOM_OF
+from marketlens import COMMANDS
 from tests.support.machine import SeededMachine
 from tests.support.paths import REPOSITORY
 
@@ -47,7 +47,7 @@ def test_every_command_named_exists() -> None:
         )
     )
     assert {"up", "seed"} <= named
-    assert named <= set(ROOM_OF)
+    assert named <= set(COMMANDS)
 
 
 def test_every_make_target_named_exists() -> None:

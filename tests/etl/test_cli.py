@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from filelock import FileLock
 from sqlalchemy import func, select
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from db.migrate import upgrade
 from db.session import Database
 from db.tables import Embedding, Generation, Job, Listing
-from etl.cli import app
 from models.domain.types import GenerationStatus, JobStatus
+from tests.support.commands import invoke, last_line
 from tests.support.feeds import (
     PRODUCT_HEADER,
     image_row,
@@ -46,18 +46,11 @@ def run(data_dir: Path) -> Run:
     del data_dir
 
     def run(*arguments: str | Path, ends: int = 0) -> Result:
-        result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-        if result.exception and not isinstance(result.exception, SystemExit):
-            raise result.exception
+        result = invoke(*arguments)
         assert result.exit_code == ends, result.output
         return result
 
     return run
-
-
-def last_line(result: Result) -> dict[str, Any]:
-    report: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
-    return report
 
 
 def counts(data_dir: Path) -> tuple[int, int]:

@@ -37,10 +37,16 @@ def test_killed_is_started_again_at_once(supervisor: Supervisor) -> None:
 
 
 def test_a_refusal_ends_it_with_the_last_words(supervisor: Supervisor) -> None:
-    start(supervisor, f"print('No weights.'); raise SystemExit({ExitCode.REFUSED})")
+    start(supervisor, f"print('No weights.'); raise SystemExit({ExitCode.NOT_DONE})")
     supervisor.process_of("thing").wait()
     with pytest.raises(SetupError, match="thing does not start: No weights"):
         supervisor.restart_dead()
+
+
+def test_a_traceback_is_no_refusal(supervisor: Supervisor) -> None:
+    start(supervisor, "raise RuntimeError")
+    assert supervisor.process_of("thing").wait() == 1
+    assert supervisor.restart_dead() == ["thing"]
 
 
 def test_bad_luck_is_tried_again_with_growing_pauses(supervisor: Supervisor) -> None:

@@ -5,18 +5,20 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
 
 from db import jobs
 from db.jobs import Claim
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.vectors.encoders import register_encoder
+from models.domain.job_payloads import EmbeddingPayload, PredictionPayload, SearchPayload
+from models.domain.job_results import JobResult
 from models.domain.types import JobType
 from tests.support.embedding import claim_queued, embed_for_real
 from tests.support.encoder import ThumbnailEncoder
 from workers.indexes.live import LiveIndex
-from workers.jobs.answers import run_embedding, run_prediction
+from workers.jobs.embedding import run_embedding
+from workers.jobs.prediction import run_prediction
 from workers.jobs.search import run_search
 from workers.search.query_encoder import QueryEncoder
 
@@ -67,16 +69,24 @@ class Answerer:
             stop.set()
             thread.join()
 
-    def _result(self, claim: Claim) -> dict[str, Any]:
+    def _result(self, claim: Claim) -> JobResult:
         encoder = QueryEncoder(self._database, self._store, self.encoder, self._encoder_id)
-        if claim.type is JobType.EMBEDDING:
-            return run_embedding(claim, encoder=encoder, clock=now)
-        if claim.type is JobType.SEARCH:
+        payload = claim.payload
+        if isinstance(payload, EmbeddingPayload):
+            return run_embedding(claim, payload, encoder=encoder, clock=now)
+        if isinstance(payload, SearchPayload):
             return run_search(
-                claim, database=self._database, encoder=encoder, index=self._index, clock=now
+                claim,
+                payload,
+                database=self._database,
+                encoder=encoder,
+                index=self._index,
+                clock=now,
             )
+        assert isinstance(payload, PredictionPayload)
         return run_prediction(
             claim,
+            payload,
             database=self._database,
             store=self._store,
             encoder=encoder,

@@ -13,8 +13,10 @@ from db.store.photo_store import PhotoStore
 from db.tables import Job
 from db.vectors.embeddings import add_embeddings
 from db.vectors.encoders import adopt_encoder, register_encoder
+from models.domain.job_payloads import EmbedPayload
 from models.domain.types import EncoderSpec, JobStatus, JobType
 from models.encoders.encoder import Encoder
+from tests.support.payloads import NOTHING_EMBEDDED
 from workers.jobs.embed import run_embed
 
 LEASE = timedelta(minutes=1)
@@ -33,14 +35,20 @@ def known(session: Session, encoder: EncoderSpec, now: datetime) -> int:
     return register_encoder(session, encoder, now)
 
 
+def embed_payload(claim: Claim) -> EmbedPayload:
+    """What an embed job asks for."""
+    assert isinstance(claim.payload, EmbedPayload)
+    return claim.payload
+
+
 def embed_all(database: Database, encoder: EncoderSpec, now: datetime) -> None:
     """Do every queued embed job without a model; all photos get the same vector."""
     vector = np.full(encoder.dimension, encoder.dimension**-0.5, np.float32)
     with database.write() as session:
         encoder_id = known(session, encoder, now)
         for claim in claim_queued(session, JobType.EMBED, now):
-            photo_ids = claim.payload["photo_ids"]
-            jobs.finish(session, claim, now, result={}, done=len(photo_ids))
+            photo_ids = embed_payload(claim).photo_ids
+            jobs.finish(session, claim, now, result=NOTHING_EMBEDDED, done=len(photo_ids))
             add_embeddings(session, encoder_id, dict.fromkeys(photo_ids, vector))
 
 
@@ -52,6 +60,7 @@ def embed_for_real(database: Database, store: PhotoStore, encoder: Encoder, now:
     for claim in claims:
         run_embed(
             claim,
+            embed_payload(claim),
             database=database,
             store=store,
             encoders={encoder_id: encoder},

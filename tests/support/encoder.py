@@ -10,6 +10,7 @@ from PIL import Image
 from models.domain.types import EncoderSpec
 from models.encoders.encoder import Encoder, unit_rows
 from models.encoders.library import EncoderLibrary
+from models.encoders.runtimes import open_encoder
 from models.encoders.specs import resolve_spec
 
 SIDE = 4
@@ -18,7 +19,7 @@ SIDE = 4
 def create_encoder(name: str, weights: Path | None, threads: int) -> Encoder:
     """The encoder of this name with these weights, as nothing was exported; not loaded."""
     spec = resolve_spec(name, weights)
-    return EncoderLibrary(name, weights, Path("no models")).open(spec, threads)
+    return open_encoder(EncoderLibrary(name, weights, Path("no models")), spec, threads)
 
 
 class ThumbnailEncoder:

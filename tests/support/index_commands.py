@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -15,16 +14,13 @@ from db.session import Database
 from db.vectors import generations
 from db.vectors.embeddings import add_embeddings
 from db.vectors.encoders import active_encoder
+from models.domain.clock import utc_now
 from models.domain.types import EncoderSpec
 
 ELSEWHERE = EncoderSpec("resnet50", 16, "e" * 64)
 LISTINGS = 40
 
 RunIndex = Callable[..., Result]
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
 
 
 @dataclass
@@ -44,8 +40,8 @@ class Catalogue:
         with self.database.write() as session:
             active = active_encoder(session)
             assert active
-            upsert_listings(session, listings, now())
-            ids = ensure_photos(session, photos, now())
+            upsert_listings(session, listings, utc_now())
+            ids = ensure_photos(session, photos, utc_now())
             photo_ids = [ids[photo.sha256] for photo in photos]
             pairs = zip(listings, photo_ids, strict=True)
             set_photos(session, {listing.id: [photo_id] for listing, photo_id in pairs})

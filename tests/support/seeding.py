@@ -17,6 +17,7 @@ from etl.report import IntakeReport
 from models.domain.types import EncoderSpec
 from tests.support.feeds import read_rejects
 from workers.queue.embed_jobs import EmbedJobs
+from workers.queue.executors import QueueExecutor
 from workers.queue.publisher import JobPublisher
 
 ENCODER = EncoderSpec(name="hog", dimension=4, fingerprint="a" * 64)
@@ -65,7 +66,8 @@ def seeder(place: Workplace, publisher: JobPublisher, clock: Callable[[], dateti
     ) -> Seeded:
         with database.write() as session:
             adopt_encoder(session, encoder, clock())
-        embed_jobs = EmbedJobs(database, publisher, clock=clock, new_id=uuid4)
+        executor = QueueExecutor(database, publisher, clock, print)
+        embed_jobs = EmbedJobs(database, executor, clock=clock, new_id=uuid4)
         rules = Rules(feed, prune=pruning, force=force)
         loader = Loader(database, embed_jobs, rules, clock)
         report = seed(folder, loader, place, locate=locate, on_progress=on_progress)

@@ -17,7 +17,7 @@ from models.labels import LabelledPhotos
 from models.training.data.pixels import PixelSet, squares
 from models.training.data.split import Part, examples, split_photos
 from models.training.finetune import FineTuning
-from models.training.network import FineTuned
+from models.training.network import FineTunedResNet
 from models.training.recipe import MetricLoss, Recipe
 from models.training.state import save_state
 
@@ -63,10 +63,10 @@ def small_resnet(seed: int = 0) -> ResNet:
     return network.requires_grad_(False)
 
 
-def small_tuned(stages: int = 1, categories: int = len(COLOURS)) -> FineTuned:
+def small_tuned(stages: int = 1, categories: int = len(COLOURS)) -> FineTunedResNet:
     """The same, about to be fine-tuned, with a head of random directions."""
     weight = torch.randn(categories, 2048, generator=torch.Generator().manual_seed(1))
-    return FineTuned(small_resnet(), stages, weight, scale=16.0, mixed=False)
+    return FineTunedResNet(small_resnet(), stages, weight, scale=16.0, mixed=False)
 
 
 def pixel_set(part: Part, cache_folder: Path, side: int) -> PixelSet:
@@ -105,7 +105,9 @@ def main() -> None:
         lambda done, _total: _say(f"step {done}"),
     )
     history = [asdict(epoch) for epoch in run.history]
-    save_state(folder / "result.safetensors", run.network.learned(), {"history": history})
+    save_state(
+        folder / "result.safetensors", run.network.trainable_parameters(), {"history": history}
+    )
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from db.tables import Generation, Job
 from db.vectors import generations
 from db.vectors.encoders import activate_encoder, register_encoder
 from models.domain.errors import WeightsMissing
+from models.domain.job_payloads import parse_payload
 from models.domain.types import EncoderSpec, JobStatus, JobType
 from models.encoders.encoder import Encoder
 from models.photos import standardise
@@ -24,7 +25,7 @@ from tests.support.pictures import jpeg
 from tests.support.waiting import wait_until
 from workers.indexes.live import LiveIndex
 from workers.runtime import Runtime
-from workers.search.active_engine import Searcher
+from workers.search.active_engine import ActiveEngine
 from workers.tasks import run_job
 
 LEASE = timedelta(seconds=60)
@@ -56,19 +57,19 @@ class WorkerHarness:
         return self.runtime.database
 
     @property
-    def searcher(self) -> Searcher:
-        assert self.runtime.searcher
-        return self.runtime.searcher
+    def engine(self) -> ActiveEngine:
+        assert self.runtime.engine
+        return self.runtime.engine
 
     @property
     def index(self) -> LiveIndex:
-        index = self.searcher.side().index
+        index = self.engine.current().index
         assert isinstance(index, LiveIndex)
         return index
 
     @property
     def encoder_id(self) -> int:
-        return self.searcher.encoder_id
+        return self.engine.encoder_id
 
     def add_encoder(self, name: str) -> tuple[ThumbnailEncoder, int]:
         """Another encoder whose files are here, registered; and its id."""
@@ -81,7 +82,7 @@ class WorkerHarness:
         """Change to an encoder, and wait until this worker searches with it."""
         with self.database.write() as session:
             activate_encoder(session, encoder_id, self.now(), force=force)
-        wait_until(lambda: self.searcher.side().encoder_id == encoder_id)
+        wait_until(lambda: self.engine.current().encoder_id == encoder_id)
 
     def now(self) -> Any:
         return Clock()()
@@ -108,11 +109,11 @@ class WorkerHarness:
         with self.database.read() as session:
             return list(generations.all_generations(session, 100))
 
-    def accept(self, job_type: JobType, payload: dict[str, Any]) -> UUID:
+    def accept(self, job_type: JobType, stored: dict[str, Any]) -> UUID:
+        """Accept a job whose payload is stored so."""
+        payload = parse_payload(job_type, stored)
         with self.database.write() as session:
-            return jobs.accept(
-                session, job_type, payload, job_id=uuid4(), now=self.now(), total=1
-            ).id
+            return jobs.accept(session, payload, job_id=uuid4(), now=self.now(), total=1).id
 
     def claim(self, job_id: UUID) -> Claim:
         with self.database.write() as session:

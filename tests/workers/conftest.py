@@ -11,11 +11,12 @@ from db.vectors.encoders import adopt_encoder
 from tests.support.clock import Clock
 from tests.support.encoder import ThumbnailEncoder
 from tests.support.workers import LEASE, FakeLibrary, WorkerHarness
+from workers.config import IndexSettings, WorkerConfig
 from workers.encoders.loaded import OpenEncoders
 from workers.indexes.live import LiveIndex
 from workers.queue.messages import Queue
-from workers.runtime import Runtime, WorkerConfig
-from workers.search.active_engine import Searcher, Side
+from workers.runtime import Runtime
+from workers.search.active_engine import ActiveEngine, SearchEngine
 
 
 @pytest.fixture
@@ -28,9 +29,10 @@ def worker(tmp_path: Path, any_database: Database, store: PhotoStore) -> WorkerH
         active = adopt_encoder(session, encoder.spec, Clock()())
     config = WorkerConfig(
         queue=Queue.SEARCH,
+        concurrency=1,
+        broker_url="",
         database_url="",
         store_url="",
-        generations_dir=generations_dir,
         models_dir=tmp_path / "models",
         encoder=encoder.spec.name,
         weights=None,
@@ -39,15 +41,14 @@ def worker(tmp_path: Path, any_database: Database, store: PhotoStore) -> WorkerH
         index_url=None,
         lease=LEASE,
         max_attempts=3,
-        recall_target=0.95,
-        index_memory_bytes=2**30,
-        keep_generations=2,
+        index=IndexSettings(generations_dir, recall_target=0.95, memory_bytes=2**30, keep=2),
+        log_level="INFO",
     )
-    encoders = OpenEncoders(library, threads=1)
+    encoders = OpenEncoders(lambda spec: library.open(spec, threads=1))
 
-    def open_side(row: EncoderRow) -> Side:
+    def open_engine(row: EncoderRow) -> SearchEngine:
         index = LiveIndex(row.spec, row.id, generations_dir)
-        return Side(row.id, library.open(row.spec, threads=1), index, batch=1)
+        return SearchEngine(row.id, library.open(row.spec, threads=1), index, batch=1)
 
-    searcher = Searcher(database, open_side, open_side(active))
-    return WorkerHarness(Runtime(config, database, store, encoders, searcher), encoder, library)
+    engine = ActiveEngine(database, open_engine, open_engine(active))
+    return WorkerHarness(Runtime(config, database, store, encoders, engine), encoder, library)

@@ -10,6 +10,7 @@ from db import jobs
 from db.session import Database
 from models.domain.types import JobStatus, JobType
 from tests.support.clock import Clock
+from tests.support.payloads import some_payload
 from tests.support.redis import empty, take_all
 from tests.support.workers import LEASE
 from workers.queue.messages import Queue
@@ -27,7 +28,7 @@ def publisher(redis_url: str) -> Iterator[JobPublisher]:
 
 def accept(database: Database, clock: Clock, job_type: JobType = JobType.EMBED) -> UUID:
     with database.write() as session:
-        return jobs.accept(session, job_type, {}, job_id=uuid4(), now=clock()).id
+        return jobs.accept(session, some_payload(job_type), job_id=uuid4(), now=clock()).id
 
 
 def test_committed_but_never_published(

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -12,50 +12,50 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from db.session import Database
-from db.store.photo_store import PhotoStore
+from command_line.opened import database_of, store_of
+from command_line.options import JsonReport, command_of
+from models.domain.durable_files import atomic_file
 from models.domain.errors import SetupError
 from models.domain.types import Relation
-from models.training.files import whole_file
 from progress import Bars
 from settings import Settings
 from workers.indexes.open import Indexes
-from workers.jobs.duplicates import find_duplicates
 from workers.near_duplicates.clusters import Cluster, Duplicates
+from workers.near_duplicates.find import find_duplicates
 
 SHOWN = 20
 COLUMNS = ("cluster", "relation", "listing_id", "title", "seller", "status", "photo", "similarity")
 
 
-def duplicates(
-    *,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DuplicatesOptions:
+    """The options of the command."""
+
     csv_file: Annotated[
         Path | None,
         typer.Option(
             "--csv", dir_okay=False, help="Write all clusters to this file, one row a listing."
         ),
-    ] = None,
-    json_report: Annotated[
-        bool, typer.Option("--json", help="End with the report as one line of JSON.")
-    ] = False,
-) -> None:
+    ] = None
+    json_report: JsonReport = False
+
+
+@command_of(DuplicatesOptions)
+def duplicates(options: DuplicatesOptions) -> None:
     """Find listings that show the same photo, or the same thing, and whose they are."""
-    settings = Settings()
-    store = PhotoStore(settings.photo_store_url)
-    with (
-        closing(Database(settings.sqlalchemy_url)) as database,
-        Bars(Console(stderr=True)) as bars,
-    ):
+    settings, file = Settings(), options.csv_file
+    store = store_of(settings)
+    with database_of(settings) as database, Bars() as bars:
         indexes = Indexes(database, store, settings.generations_dir, settings.index_url)
         found = find_duplicates(database, store, indexes.open, bars.show)
-    if csv_file is not None:
-        _write(csv_file, found)
-    if json_report:
-        typer.echo(json.dumps(found.as_json()))
+    if file is not None:
+        _write(file, found)
+    if options.json_report:
+        typer.echo(json.dumps(found.to_result().to_json()))
     else:
         Console().print(_table(found))
-    if csv_file is not None:
-        typer.echo(f"{csv_file} has all {len(found.clusters):,} clusters.", err=True)
+    if file is not None:
+        typer.echo(f"{file} has all {len(found.clusters):,} clusters.", err=True)
 
 
 def _write(path: Path, found: Duplicates) -> None:
@@ -71,7 +71,7 @@ def _write(path: Path, found: Duplicates) -> None:
                 )
             )
     try:
-        with whole_file(path) as file:
+        with atomic_file(path) as file:
             file.write(text.getvalue().encode())
     except OSError as error:
         raise SetupError(f"The clusters can't be written to {path}.") from error

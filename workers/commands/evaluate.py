@@ -1,9 +1,8 @@
 """`marketlens evaluate`: how well encoders find, side by side."""
 
 import json
-import os
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -11,25 +10,29 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from db.session import Database
-from db.store.photo_store import PhotoStore
+from command_line.opened import library_of, threads_of
+from command_line.options import JsonReport, command_of
+from models.domain.durable_files import atomic_file
 from models.domain.errors import SetupError
 from models.domain.types import EncoderSpec
 from models.encoders.encoder import Encoder
 from models.encoders.library import EncoderLibrary
+from models.encoders.runtimes import open_encoder
 from models.evaluation.compare import compare, distinct_photos
 from models.evaluation.page import as_page
 from models.evaluation.summary import as_json, as_tables
 from models.labels import LabelledPhotos, Level
 from models.training.data.features import features, unit_vectors
 from models.training.data.split import Part, load_split
-from models.training.files import whole_file
 from progress import Bars
 from settings import Settings
-from workers.commands.labelled_photos import labelled_in_database, labelled_in_folder
+from workers.commands.labelled_photos import labelled_photos
 
 
-def evaluate(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluateOptions:
+    """The options of the command."""
+
     encoders: Annotated[
         list[str] | None,
         typer.Argument(
@@ -37,14 +40,13 @@ def evaluate(
             help="Labels or fingerprints, or how they begin; or files of ResNet-50 weights. "
             "The one that the settings ask for by default.",
         ),
-    ] = None,
-    *,
+    ] = None
     data: Annotated[
         Path | None, typer.Option(help="A folder that `clean` wrote; the database by default.")
-    ] = None,
+    ] = None
     level: Annotated[
         Level, typer.Option(help="How deep in the category tree a hit must agree.")
-    ] = Level.ROOT,
+    ] = Level.ROOT
     split: Annotated[
         Path | None,
         typer.Option(
@@ -52,24 +54,26 @@ def evaluate(
             dir_okay=False,
             help="A training's split.json: only its test listings, which it has not learned from.",
         ),
-    ] = None,
+    ] = None
     queries: Annotated[
         int | None, typer.Option(min=1, help="At most so many queries, drawn; all by default.")
-    ] = None,
+    ] = None
     html: Annotated[
         Path | None,
         typer.Option(dir_okay=False, help="Write a page of figures and queries to this file."),
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Draws queries and held-out views.")] = 0,
-    json_report: Annotated[
-        bool, typer.Option("--json", help="End with the report as one line of JSON.")
-    ] = False,
-) -> None:
+    ] = None
+    seed: Annotated[int, typer.Option(min=0, help="Draws queries and held-out views.")] = 0
+    json_report: JsonReport = False
+
+
+@command_of(EvaluateOptions)
+def evaluate(options: EvaluateOptions) -> None:
     """Measure how well encoders find photos of a query's category, and its own listing."""
-    settings = Settings()
-    with Bars(Console(stderr=True)) as bars:
-        opened = _open(encoders or [], settings, partial(bars.show, "download", in_bytes=True))
-        photos = distinct_photos(_photos(data, level, split, settings))
+    settings, html = Settings(), options.html
+    with Bars() as bars:
+        download = partial(bars.show, "download", in_bytes=True)
+        opened = _open(options.encoders or [], settings, download)
+        photos = distinct_photos(_photos(options, settings))
         cache = settings.data_dir / "features"
         vectors = {
             spec: unit_vectors(
@@ -80,14 +84,14 @@ def evaluate(
         comparison = compare(
             vectors,
             photos,
-            queries=queries,
-            seed=seed,
+            queries=options.queries,
+            seed=options.seed,
             on_progress=partial(bars.show, "searching"),
         )
         if html is not None:
             _write_page(html, as_page(comparison, photos))
-    if json_report:
-        typer.echo(json.dumps({"level": level.value, **as_json(comparison)}))
+    if options.json_report:
+        typer.echo(json.dumps({"level": options.level.value, **as_json(comparison)}))
     else:
         Console().print(as_tables(comparison))
     if html is not None:
@@ -98,12 +102,11 @@ def _open(
     references: Sequence[str], settings: Settings, on_progress: Callable[[int, int], None]
 ) -> dict[EncoderSpec, Encoder]:
     """The encoders, loaded. Raises NotFound and WeightsError."""
-    library = EncoderLibrary(settings.encoder, settings.weights, settings.models_dir)
-    threads = settings.threads or len(os.sched_getaffinity(0))
+    library, threads = library_of(settings), threads_of(settings)
     if references:
         found = [_find(reference, library, threads) for reference in references]
     else:
-        found = [library.open(library.configured(on_progress), threads)]
+        found = [open_encoder(library, library.configured(on_progress), threads)]
     opened = {encoder.spec: encoder for encoder in found}
     for encoder in opened.values():
         encoder.load()
@@ -112,26 +115,19 @@ def _open(
 
 def _find(reference: str, library: EncoderLibrary, threads: int) -> Encoder:
     library = library.holding(reference)
-    return library.open(library.find(reference), threads)
+    return open_encoder(library, library.find(reference), threads)
 
 
-def _photos(
-    folder: Path | None, level: Level, split: Path | None, settings: Settings
-) -> LabelledPhotos:
-    if folder is not None:
-        photos = labelled_in_folder(folder, level)
-    else:
-        with closing(Database(settings.sqlalchemy_url)) as database:
-            store = PhotoStore(settings.photo_store_url)
-            photos = labelled_in_database(database, store, level)
-    if split is None:
+def _photos(options: EvaluateOptions, settings: Settings) -> LabelledPhotos:
+    photos = labelled_photos(options.data, options.level, settings)
+    if options.split is None:
         return photos
-    return photos.take(load_split(split, photos).rows(photos, Part.TEST))
+    return photos.take(load_split(options.split, photos).rows(photos, Part.TEST))
 
 
 def _write_page(path: Path, page: str) -> None:
     try:
-        with whole_file(path) as file:
+        with atomic_file(path) as file:
             file.write(page.encode())
     except OSError as error:
         raise SetupError(f"The page can't be written to {path}.") from error

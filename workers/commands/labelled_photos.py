@@ -1,31 +1,28 @@
 """The catalogue, or a cleaned feed, as photos whose listings say what they show."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
+from command_line.opened import database_of, store_of
 from db.catalogue.categories import CATEGORY_SEPARATOR
 from db.catalogue.listings import recent_listings
 from db.session import Database
 from db.store.photo_store import PhotoStore
+from models.cleaned_feed import PHOTO_FOLDER, ListingPhotos, has_tables, read_listing_photos
 from models.domain.errors import InvalidFeed, InvalidInput
 from models.labels import LabelledPhotos, Level, categories_at
-
-# What `marketlens clean` writes; a reason stands in place of the hash of an unusable photo.
-PRODUCTS_FILE: Final = "products.parquet"
-IMAGES_FILE: Final = "images.parquet"
-PHOTO_FOLDER: Final = "photos"
+from settings import Settings
 
 LISTINGS_AT_ONCE: Final = 1_000
 
 
-class _Listing(NamedTuple):
-    id: str
-    category: str | None
-    photos: Sequence[str]
+def labelled_photos(folder: Path | None, level: Level, settings: Settings) -> LabelledPhotos:
+    """Those of a cleaned folder, or of the database. Raises what the one asked for raises."""
+    if folder is not None:
+        return labelled_in_folder(folder, level)
+    with database_of(settings) as database:
+        return labelled_in_database(database, store_of(settings), level)
 
 
 def labelled_in_database(database: Database, store: PhotoStore, level: Level) -> LabelledPhotos:
@@ -38,7 +35,7 @@ def labelled_in_database(database: Database, store: PhotoStore, level: Level) ->
 
 def is_cleaned_folder(folder: Path) -> bool:
     """Whether `marketlens clean` has written the folder."""
-    return (folder / PRODUCTS_FILE).is_file() and (folder / IMAGES_FILE).is_file()
+    return has_tables(folder)
 
 
 def labelled_in_folder(folder: Path, level: Level) -> LabelledPhotos:
@@ -49,11 +46,11 @@ def labelled_in_folder(folder: Path, level: Level) -> LabelledPhotos:
     if not is_cleaned_folder(folder):
         raise InvalidFeed(f"{folder} is not a cleaned feed: `marketlens clean` makes one.")
     store = PhotoStore(str(folder / PHOTO_FOLDER))
-    return _labelled(_listings_in_folder(folder), level, store.get, str(folder))
+    return _labelled(read_listing_photos(folder), level, store.get, str(folder))
 
 
 def _labelled(
-    listings: Iterable[_Listing], level: Level, fetch: Callable[[str], bytes], where: str
+    listings: Iterable[ListingPhotos], level: Level, fetch: Callable[[str], bytes], where: str
 ) -> LabelledPhotos:
     # In order of id, so that it does not matter where the listings were read.
     known = sorted(listings, key=lambda listing: listing.id)
@@ -70,26 +67,11 @@ def _labelled(
     return LabelledPhotos(hashes, ids, paths, fetch)
 
 
-def _listings_in_database(database: Database) -> Iterator[_Listing]:
+def _listings_in_database(database: Database) -> Iterator[ListingPhotos]:
     last = None
     with database.read() as session:
         while views := recent_listings(session, LISTINGS_AT_ONCE, last):
             for view in views:
-                yield _Listing(str(view.listing.id), view.category, view.photos)
+                yield ListingPhotos(str(view.listing.id), view.category, view.photos)
             last = (views[-1].listing.created_at, views[-1].listing.id)
             session.expunge_all()  # rows that were read would pile up
-
-
-def _listings_in_folder(folder: Path) -> Iterator[_Listing]:
-    try:
-        products = pq.read_table(folder / PRODUCTS_FILE, columns=["id", "category"]).to_pylist()
-        images = pq.read_table(folder / IMAGES_FILE, columns=["product_id", "sha256"]).to_pylist()
-    except (OSError, pa.ArrowException) as error:
-        raise InvalidFeed(f"{folder} can't be read as a cleaned feed: clean it again.") from error
-    photos: dict[str, list[str]] = {product["id"]: [] for product in products}
-    for image in images:
-        # A listing may show one photo twice; it has it once.
-        if image["sha256"] is not None and image["sha256"] not in photos[image["product_id"]]:
-            photos[image["product_id"]].append(image["sha256"])
-    for product in products:
-        yield _Listing(product["id"], product["category"], photos[product["id"]])

@@ -1,73 +1,93 @@
 """`marketlens reconcile`."""
 
 import json
-from contextlib import closing
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from typing import Annotated
 from uuid import uuid4
 
 import typer
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import make_url
 
+from command_line.opened import check_database_exists, database_of, store_of
+from command_line.options import DryRun, JsonReport, command_of, force_option
 from db.session import Database
-from db.store.photo_store import PhotoStore
-from models.domain.errors import Conflict, SetupError
+from models.domain.clock import utc_now
+from models.domain.errors import Conflict, ExitCode
 from models.domain.urls import redact
 from progress import Bars
 from settings import Settings
-from workers.generations.request import request_reindex
+from workers.commands.job_executor import job_executor
+from workers.generations.request import accept_reindex
 from workers.queue.embed_jobs import EmbedJobs
-from workers.queue.publisher import JobPublisher
-from workers.reconcile.compare import Machine, Repairs, reconcile
+from workers.queue.executors import JobExecutor
 from workers.reconcile.findings import EXPLANATIONS, Kind, Reconciliation, as_json
+from workers.reconcile.reconciliation import Machine, Repairs
+from workers.reconcile.reconciliation import reconcile as compare
 
 # A database that knows less of its store than this is more likely to be the wrong one.
 USUAL_SHARE = 0.5
 
 
-def run_reconcile(
-    settings: Settings, bars: Bars, *, repair: bool, force: bool, verify: bool, json_report: bool
-) -> bool:
-    """Compare, perhaps repair, and tell; returns whether differences are left.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconcileOptions:
+    """The options of the command."""
 
-    Raises Conflict, and repairs nothing, if that would delete most of the store, unless forced.
+    repair: Annotated[bool, typer.Option("--repair", help="Mend what can be mended.")] = False
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read every stored photo, to find damaged ones.")
+    ] = False
+    force: Annotated[bool, force_option("Repair even if that deletes most of the store.")] = False
+    dry_run: DryRun = False
+    json_report: JsonReport = False
+
+
+@command_of(ReconcileOptions)
+def reconcile(options: ReconcileOptions) -> ExitCode:
+    """Compare database, photo store and index: what is missing, orphaned or stale.
+
+    Nothing is changed without --repair; if that would delete most of the store, --force too.
     """
-    _check_there_is_one(settings)
+    settings = Settings()
+    check_database_exists(settings)
     with (
-        closing(Database(settings.sqlalchemy_url)) as database,
-        closing(JobPublisher(settings.broker_url)) as publisher,
+        Bars() as bars,
+        database_of(settings) as database,
+        job_executor(database, settings, bars.say, inline=False) as executor,
     ):
-
-        def queue_missing() -> None:
-            embed_jobs = EmbedJobs(database, publisher, clock=_now, new_id=uuid4)
-            embed_jobs.start()
-            embed_jobs.queue_missing()
-
-        repairs = Repairs(
-            queue_missing=queue_missing,
-            request_reindex=lambda: request_reindex(
-                database, publisher, job_id=uuid4(), now=_now()
-            ),
-        )
         machine = Machine(
             database=database,
-            store=PhotoStore(settings.photo_store_url),
+            store=store_of(settings),
             generations_dir=settings.generations_dir,
         )
-        compare = partial(reconcile, machine, now=_now(), verify=verify, on_progress=bars.show)
-        result = compare(repairs=None)
-        if repair:
-            if not force:
+        compared = partial(
+            compare, machine, now=utc_now(), verify=options.verify, on_progress=bars.show
+        )
+        result = compared(repairs=None)
+        if options.repair and not options.dry_run:
+            if not options.force:
                 _refuse_to_empty(result, settings.photo_store_url)
-            result = compare(repairs=repairs)
-    if json_report:
+            result = compared(repairs=_repairs(database, executor))
+    if options.json_report:
         typer.echo(json.dumps(as_json(result)))
     else:
         Console().print(_table(result))
-    return not result.consistent
+    return ExitCode.DONE if result.consistent else ExitCode.LOOK_AT_IT
+
+
+def _repairs(database: Database, executor: JobExecutor) -> Repairs:
+    def queue_missing() -> None:
+        embed_jobs = EmbedJobs(database, executor, clock=utc_now, new_id=uuid4)
+        embed_jobs.start()
+        embed_jobs.queue_missing()
+
+    return Repairs(
+        queue_missing=queue_missing,
+        request_reindex=lambda: executor.submit(
+            [accept_reindex(database, job_id=uuid4(), now=utc_now())]
+        ),
+    )
 
 
 def _refuse_to_empty(result: Reconciliation, store: str) -> None:
@@ -90,14 +110,3 @@ def _table(result: Reconciliation) -> Table:
     if not table.rows:
         table.add_row("0", "", "Database, photo store and index agree.")
     return table
-
-
-def _check_there_is_one(settings: Settings) -> None:
-    """Raise SetupError where SQLite would make an empty database to look into."""
-    url = make_url(settings.sqlalchemy_url)
-    if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
-        raise SetupError("There is no database yet: run `marketlens migrate`, or seed a feed.")
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

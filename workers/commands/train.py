@@ -1,11 +1,10 @@
 """`marketlens train`: a category head for an encoder, or an encoder of one's own with its head."""
 
 import json
-import os
 from collections.abc import Mapping
-from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from time import monotonic
@@ -15,17 +14,21 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from db.session import Database
-from db.store.photo_store import PhotoStore
-from models.encoders.library import EncoderLibrary
+from command_line.opened import library_of, threads_of
+from command_line.options import JsonReport, command_of
+from models.encoders.runtimes import open_encoder
 from models.labels import LabelledPhotos, Level
 from models.training.recipe import MetricLoss, Recipe
+from models.training.runs import open_run
+from models.training.workflows import fine_tune, train_probe
 from progress import Bars
 from settings import Settings
-from workers.commands.labelled_photos import labelled_in_database, labelled_in_folder
-from workers.encoders.bootstrap import take_in
+from workers.commands.labelled_photos import labelled_photos
+from workers.encoders.install import install_encoder
 
 DEFAULTS = Recipe()
+# A head alone is trained by its seed, and by nothing else that a recipe says.
+FINETUNE_ONLY = tuple(field.name for field in fields(Recipe) if field.name != "seed")
 
 
 class Mode(StrEnum):
@@ -35,25 +38,28 @@ class Mode(StrEnum):
     FINETUNE = "finetune"
 
 
-def train(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainOptions:
+    """The options of the command."""
+
     data: Annotated[
         Path | None,
         typer.Option(help="A folder that `marketlens clean` wrote; the database by default."),
-    ] = None,
+    ] = None
     level: Annotated[
         Level, typer.Option(help="Tell apart the roots of the category tree, or what is below.")
-    ] = Level.ROOT,
+    ] = Level.ROOT
     mode: Annotated[
         Mode,
         typer.Option(help="Train a head alone, or also the last stages of ResNet-50 under it."),
-    ] = Mode.PROBE,
+    ] = Mode.PROBE
     encoder: Annotated[
         str | None,
         typer.Option(
             help="Whose vectors, or whose weights to begin with: a label, a fingerprint or a file; "
             "the configured encoder by default."
         ),
-    ] = None,
+    ] = None
     stages: Annotated[
         int | None,
         typer.Option(
@@ -62,7 +68,7 @@ def train(
             help="finetune: how many of the last stages learn, 5 for all.",
             show_default=str(DEFAULTS.stages),
         ),
-    ] = None,
+    ] = None
     size: Annotated[
         int | None,
         typer.Option(
@@ -71,15 +77,15 @@ def train(
             help="finetune: the side, in pixels, of what the network sees.",
             show_default=str(DEFAULTS.size),
         ),
-    ] = None,
+    ] = None
     epochs: Annotated[
         int | None,
         typer.Option(min=1, help="finetune: how often at most.", show_default=str(DEFAULTS.epochs)),
-    ] = None,
+    ] = None
     batch: Annotated[
         int | None,
         typer.Option(min=2, help="finetune: photos a step.", show_default=str(DEFAULTS.batch)),
-    ] = None,
+    ] = None
     lr: Annotated[
         float | None,
         typer.Option(
@@ -87,20 +93,20 @@ def train(
             help="finetune: the last stage's greatest learning rate.",
             show_default=str(DEFAULTS.lr),
         ),
-    ] = None,
+    ] = None
     metric_loss: Annotated[
         MetricLoss | None,
         typer.Option(
             help="finetune: a loss that brings photos of one category together.",
             show_default=DEFAULTS.metric_loss.value,
         ),
-    ] = None,
+    ] = None
     metric_weight: Annotated[
         float | None,
         typer.Option(
             min=0, help="finetune: what that loss counts.", show_default=str(DEFAULTS.metric_weight)
         ),
-    ] = None,
+    ] = None
     patience: Annotated[
         int | None,
         typer.Option(
@@ -108,98 +114,75 @@ def train(
             help="finetune: end after so many epochs without a better one.",
             show_default=str(DEFAULTS.patience),
         ),
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="The same number gives the same result.")] = 0,
+    ] = None
+    seed: Annotated[int, typer.Option(min=0, help="The same number gives the same result.")] = 0
     out: Annotated[
         Path | None,
         typer.Option(help="The run's folder; one named by all the options by default."),
-    ] = None,
-    *,
-    json_report: Annotated[
-        bool, typer.Option("--json", help="End with the figures as one line of JSON.")
-    ] = False,
-) -> None:
+    ] = None
+    json_report: JsonReport = False
+
+    def recipe(self) -> Recipe:
+        """How to train. Raises BadParameter where a head alone leaves no choice."""
+        chosen = {name: getattr(self, name) for name in FINETUNE_ONLY}
+        given = {name: value for name, value in chosen.items() if value is not None}
+        if given and self.mode is Mode.PROBE:
+            options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+            raise typer.BadParameter(f"{options}: only for --mode finetune.")
+        return Recipe(**given, seed=self.seed)
+
+
+@command_of(TrainOptions)
+def train(options: TrainOptions) -> None:
     """Train on listings' photos and categories. Killed and started again, it goes on."""
-    chosen: dict[str, Any] = {
-        "stages": stages,
-        "size": size,
-        "epochs": epochs,
-        "batch": batch,
-        "lr": lr,
-        "metric_loss": metric_loss,
-        "metric_weight": metric_weight,
-        "patience": patience,
-    }
-    given = {name: value for name, value in chosen.items() if value is not None}
-    if given and mode is Mode.PROBE:
-        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise typer.BadParameter(f"{options}: only for --mode finetune.")
-    settings = Settings()
-    photos = _photos(data, settings, level)
+    recipe, settings = options.recipe(), Settings()
+    photos = labelled_photos(options.data, options.level, settings)
     started = monotonic()
-    with Bars(Console(stderr=True)) as bars:
-        figures = _train(
-            photos, settings, encoder, mode, level, Recipe(**given, seed=seed), out, bars
-        )
+    with Bars() as bars:
+        figures = _train(photos, options, recipe, settings, bars)
     figures["seconds"]["total"] = monotonic() - started
-    Console(stderr=json_report).print(_table(figures))
-    if json_report:
+    Console(stderr=options.json_report).print(_table(figures))
+    if options.json_report:
         typer.echo(json.dumps(figures))
     else:
         _say_what_next(figures)
 
 
-def _photos(data: Path | None, settings: Settings, level: Level) -> LabelledPhotos:
-    if data is not None:
-        return labelled_in_folder(data, level)
-    with closing(Database(settings.sqlalchemy_url)) as database:
-        return labelled_in_database(database, PhotoStore(settings.photo_store_url), level)
-
-
 def _train(
-    photos: LabelledPhotos,
-    settings: Settings,
-    reference: str | None,
-    mode: Mode,
-    level: Level,
-    recipe: Recipe,
-    out: Path | None,
-    bars: Bars,
+    photos: LabelledPhotos, options: TrainOptions, recipe: Recipe, settings: Settings, bars: Bars
 ) -> dict[str, Any]:
-    # Imported here: the help, and a mistake in the options, need not wait for torch.
-    from models.training.runs import open_run  # noqa: PLC0415
-    from models.training.workflows import fine_tune, train_probe  # noqa: PLC0415
-
-    library = EncoderLibrary(settings.encoder, settings.weights, settings.models_dir)
-    if reference is None:
-        spec = library.configured(
-            lambda done, total: bars.show("weights", done, total, in_bytes=True)
-        )
+    library, threads = library_of(settings), threads_of(settings)
+    if options.encoder is None:
+        spec = library.configured(partial(bars.show, "weights", in_bytes=True))
     else:
-        spec = take_in(library, reference, settings.models_dir)
-    settled = asdict(recipe) if mode is Mode.FINETUNE else {"seed": recipe.seed}
-    asked = {"mode": mode, "level": level, "encoder": spec.fingerprint, **settled}
+        spec = install_encoder(library, options.encoder, settings.models_dir)
+    settled = asdict(recipe) if options.mode is Mode.FINETUNE else {"seed": recipe.seed}
+    asked = {
+        "mode": options.mode,
+        "level": options.level,
+        "encoder": spec.fingerprint,
+        **settled,
+    }
     training = settings.data_dir / "training"
-    folder = out or training / f"{mode}-{level}-{_digest({**asked, 'photos': photos.digest})}"
-    threads = settings.threads or len(os.sched_getaffinity(0))
+    digest = _digest({**asked, "photos": photos.digest})
     with open_run(
-        folder,
+        options.out or training / f"{options.mode}-{options.level}-{digest}",
         training / "cache",
         photos,
         asked,
         threads=threads,
-        tell=bars.show,
-        say=bars.say,
+        on_progress=bars.show,
+        on_message=bars.say,
     ) as run:
         for path, listings in run.split.left_out.items():
             number = "1 listing is" if listings == 1 else f"{listings} listings are"
             bars.say(f"{path} is left out: {number} too few.")
-        if mode is Mode.PROBE:
-            figures = train_probe(run, library.open(spec, threads), settings.models_dir)
+        if options.mode is Mode.PROBE:
+            figures = train_probe(run, open_encoder(library, spec, threads), settings.models_dir)
         else:
             weights, _ = library.weights_of(spec)
             figures = fine_tune(run, weights, recipe, settings.models_dir)
-    return {"run": str(folder), **figures}
+    return {"run": str(run.folder), **figures}
 
 
 def _digest(values: Mapping[str, Any]) -> str:

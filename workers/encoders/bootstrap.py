@@ -65,19 +65,6 @@ def impose_encoder(
         return activate_encoder(session, encoder_id, now, force=True)
 
 
-def take_in(library: EncoderLibrary, reference: str, models_dir: Path) -> EncoderSpec:
-    """The encoder that somebody names, with its files kept; see `EncoderLibrary.find`.
-
-    It is loaded once, so that nothing relies on an encoder that can't be. Raises NotFound and
-    WeightsError.
-    """
-    library = library.holding(reference)
-    spec = library.find(reference)
-    library.open(spec, threads=1).load()
-    keep_files(library, spec, models_dir)
-    return spec
-
-
 def keep_files(library: EncoderLibrary, spec: EncoderSpec, models_dir: Path) -> None:
     """Have an encoder's files among the models, so that it outlives a change of the settings."""
     if spec.name == HOG:

@@ -1,8 +1,7 @@
 """The encoders that an embed worker holds, opened when a job first needs them."""
 
 import logging
-from collections.abc import Collection
-from typing import Any, Protocol
+from collections.abc import Callable, Collection
 
 from db.session import Database
 from db.tables import Encoder as EncoderRow
@@ -14,25 +13,21 @@ from models.encoders.encoder import Encoder
 log = logging.getLogger(__name__)
 
 
-class Library(Protocol):
-    """Where encoders come from; `models.encoders.library.EncoderLibrary` is one."""
-
-    def open(self, spec: EncoderSpec, threads: int) -> Encoder:
-        """The encoder, not loaded yet. Raises WeightsError if this machine lacks its files."""
+OpenEncoder = Callable[[EncoderSpec], Encoder]
+"""Gives an encoder, not loaded yet. Raises WeightsError if this machine lacks its files."""
 
 
 class OpenEncoders:
     """Loaded encoders by what identifies them."""
 
-    def __init__(self, library: Library, threads: int) -> None:
-        self._library = library
-        self._threads = threads
+    def __init__(self, open_encoder: OpenEncoder) -> None:
+        self._open = open_encoder
         self._held: dict[EncoderSpec, Encoder] = {}
 
     def get(self, spec: EncoderSpec) -> Encoder:
         """The encoder, loaded. Raises WeightsError."""
         if spec not in self._held:
-            encoder = self._library.open(spec, self._threads)
+            encoder = self._open(spec)
             encoder.load()
             log.info("opened %s, run by %s", spec.label, encoder.runtime)
             self._held[spec] = encoder
@@ -44,19 +39,19 @@ class OpenEncoders:
 
 
 def encoders_for(
-    payload: dict[str, Any], database: Database, encoders: OpenEncoders
+    encoder_id: int | None, database: Database, encoders: OpenEncoders
 ) -> dict[int, Encoder]:
-    """The encoders that an embed job is to use, by id: all that are followed, or the one it names.
+    """The encoders that an embed job uses, by id: the one it names, or all that are followed.
 
-    The first is the active one, or the one it names: without it nothing can be done, and
-    WeightsError is raised. Any other that can't be opened here is left out, so that what is only
-    kept up to date never stands in the way of what is searched with.
+    The first is the one it names, or the active one: WeightsError is raised if that can't be
+    opened. Any other that can't be opened here is left out, so that an encoder that is only kept up
+    to date never delays the one that is searched with.
     """
     with database.read() as session:
         followed = followed_encoders(session)
         wanted = followed
-        if "encoder_id" in payload:
-            wanted = [get_encoder(session, payload["encoder_id"])]
+        if encoder_id is not None:
+            wanted = [get_encoder(session, encoder_id)]
     encoders.keep({row.spec for row in [*followed, *wanted]})
     return _opened(wanted, encoders)
 

@@ -5,7 +5,7 @@ before is embedded, an index is built, and both are compared. Every step is in t
 at any moment and begun again, a migration goes on from there.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,9 +15,9 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from db import jobs
+from db.embed_jobs import PHOTOS_PER_JOB, accept_embed_jobs
 from db.id_set import IdSet
 from db.session import Database
-from db.statements import chunks
 from db.tables import Encoder, Generation, Job
 from db.vectors import generations
 from db.vectors.embeddings import (
@@ -29,10 +29,12 @@ from db.vectors.embeddings import (
 )
 from db.vectors.encoders import active_encoder, follow_encoder, get_encoder, register_encoder
 from models.domain.errors import Conflict, ReindexRunning
-from models.domain.types import EncoderSpec, JobStatus, JobType
+from models.domain.job_payloads import ReindexPayload
+from models.domain.types import EncoderSpec, JobStatus
 from workers.encoders.comparison import Comparison, compare
-from workers.queue.executors import Hands
-from workers.queue.messages import PHOTOS_PER_JOB, Queue
+from workers.generations.request import accept_reindex
+from workers.queue.executors import JobExecutor
+from workers.queue.messages import Queue
 
 # An index that lacks more of the photos is built anew: those are searched one by one, in memory.
 FRESH_SHARE = 0.1
@@ -58,19 +60,19 @@ class Migrated:
 
 
 class Migration:
-    """Brings one encoder to where searches can change to it; `hands` do the jobs that it takes."""
+    """Makes one encoder ready for searches to change to it; `executor` does the jobs it takes."""
 
     def __init__(
         self,
         database: Database,
-        hands: Hands,
+        executor: JobExecutor,
         *,
         clock: Callable[[], datetime],
         new_id: Callable[[], UUID],
         on_progress: OnProgress,
     ) -> None:
         self._database = database
-        self._hands = hands
+        self._executor = executor
         self._clock = clock
         self._new_id = new_id
         self._on_progress = on_progress
@@ -112,17 +114,17 @@ class Migration:
         self, encoder_id: int, photo_ids: Collection[int], begun: Sequence[OpenEmbedJob]
     ) -> None:
         """Only a few jobs are queued at a time: no new listing waits behind a whole catalogue."""
-        batches = chunks(photo_ids, PHOTOS_PER_JOB)
+        left = iter(photo_ids)
         total = len(photo_ids) + sum(len(job.photo_ids) for job in begun)
         done = 0
         still_open = [job.id for job in begun]
-        # One to be done, and one to go on with.
+        # One that is being done, and one that follows it.
         wanted = 2
         while True:
-            still_open += self._accept(encoder_id, islice(batches, wanted))
+            still_open += self._accept(encoder_id, list(islice(left, wanted * PHOTOS_PER_JOB)))
             if not still_open:
                 return
-            self._hands.wait(Queue.EMBED, still_open)
+            self._executor.step(Queue.EMBED, still_open)
             looked = self._look(still_open)
             ended = [job for job in looked if job.status.terminal]
             for job in ended:
@@ -132,27 +134,22 @@ class Migration:
                 done += job.total
             still_open = [job.id for job in looked if not job.status.terminal]
             waiting = sum(job.status is JobStatus.QUEUED for job in looked)
-            # Twice what the workers have just got through, or they would run dry between two looks.
+            # Twice what the workers have just done, or they would run dry between two looks.
             wanted = max(0, 1 + 2 * len(ended) - waiting)
             self._on_progress("embedding", done, total)
 
-    def _accept(self, encoder_id: int, batches: Iterable[list[int]]) -> list[UUID]:
-        chosen = list(batches)
-        if not chosen:
+    def _accept(self, encoder_id: int, photo_ids: list[int]) -> list[UUID]:
+        if not photo_ids:
             return []
         with self._database.write() as session:
-            accepted = [
-                jobs.accept(
-                    session,
-                    JobType.EMBED,
-                    {"photo_ids": photo_ids, "encoder_id": encoder_id},
-                    job_id=self._new_id(),
-                    now=self._clock(),
-                    total=len(photo_ids),
-                )
-                for photo_ids in chosen
-            ]
-        self._hands.take(accepted)
+            accepted = accept_embed_jobs(
+                session,
+                photo_ids,
+                now=self._clock(),
+                new_id=self._new_id,
+                encoder_id=encoder_id,
+            )
+        self._executor.submit(accepted)
         return [job.id for job in accepted]
 
     def _index(self, encoder_id: int) -> Generation:
@@ -164,31 +161,30 @@ class Migration:
                 job = generations.open_reindex(session)
             if live is not None and (live.rows or 0) >= photos * (1 - FRESH_SHARE):
                 return live
-            # There is one build at a time: somebody else's is waited for.
+            # There is one build at a time: one of somebody else's is waited for.
             ended = self._until_ended(job or self._request_index(encoder_id))
-            if ended.payload.get("encoder_id") == encoder_id:
+            if ReindexPayload.model_validate(ended.payload).encoder_id == encoder_id:
                 _refuse_failed(ended)
 
     def _request_index(self, encoder_id: int) -> Job:
-        payload = {"encoder_id": encoder_id}
+        payload = ReindexPayload(encoder_id=encoder_id)
         while True:
             try:
-                with self._database.write() as session:
-                    job = jobs.accept(
-                        session, JobType.REINDEX, payload, job_id=self._new_id(), now=self._clock()
-                    )
+                job = accept_reindex(
+                    self._database, job_id=self._new_id(), now=self._clock(), payload=payload
+                )
             except ReindexRunning:
                 with self._database.read() as session:
                     other = generations.open_reindex(session)
                 if other is not None:
                     return other
             else:
-                self._hands.take([job])
+                self._executor.submit([job])
                 return job
 
     def _until_ended(self, job: Job) -> Job:
         while not job.status.terminal:
-            self._hands.wait(Queue.INDEX, [job.id])
+            self._executor.step(Queue.INDEX, [job.id])
             (job,) = self._look([job.id])
             self._on_progress("index", job.done, max(job.total, job.done, 1))
         return job

@@ -12,7 +12,7 @@ from db.tables import Job
 from db.vectors import generations
 from db.vectors.encoders import active_encoder
 from models.domain.errors import ReindexRunning
-from models.domain.types import JobType
+from models.domain.job_payloads import ReindexPayload
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ def fold_if_due(
             return None
     try:
         with database.write() as session:
-            job = jobs.accept(session, JobType.REINDEX, {}, job_id=new_id(), now=clock())
+            job = jobs.accept(session, ReindexPayload(), job_id=new_id(), now=clock())
     except ReindexRunning:  # somebody else has just asked for one
         return None
     log.info("more than %s photos have changed since the index was built", fold_above(rows))

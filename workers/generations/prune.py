@@ -89,9 +89,24 @@ def would_prune(
     unused = {*_unused(database, generations_dir), *_existing(generations_dir, forgotten)}
     ids = {found for folder in unused if (found := generation_in(folder)) is not None}
     held = {number for number in ids if is_open(generations_dir / str(number))}
-    unpublished = {*_unused_published(database, store)}
+    unpublished = {*unused_published(database, store)}
     unpublished |= published_generations(store).intersection(forgotten)
     return Pruned(sorted(forgotten), Swept(sorted(ids - held), sorted(unpublished), sorted(held)))
+
+
+def unused_folders(database: Database, generations_dir: Path) -> list[Path]:
+    """The folders here that no row has use for and no process of this machine has open."""
+    # Looked at once more: what a build worked on is gone once its row is live.
+    folders = _unused(database, generations_dir)
+    return [folder for folder in folders if folder.exists() and not is_open(folder)]
+
+
+def unused_published(database: Database, store: PhotoStore) -> list[int]:
+    """The published generations that are not kept, by id. Raises Unavailable."""
+    published = published_generations(store)
+    with database.read() as session:
+        statuses = audit.generation_statuses(session)
+    return sorted(number for number in published if statuses.get(number) not in generations.KEPT)
 
 
 def _existing(generations_dir: Path, generation_ids: Collection[int]) -> list[Path]:
@@ -105,7 +120,7 @@ def sweep_folders(database: Database, generations_dir: Path) -> tuple[list[int],
         return [], []
     removed: list[int] = []
     held: list[int] = []
-    with _alone(generations_dir):
+    with _locked(generations_dir):
         for folder in _unused(database, generations_dir):
             generation_id = generation_in(folder)
             if generation_id is None:
@@ -119,7 +134,7 @@ def sweep_folders(database: Database, generations_dir: Path) -> tuple[list[int],
 
 
 @contextmanager
-def _alone(folder: Path) -> Generator[None]:
+def _locked(folder: Path) -> Generator[None]:
     """One process at a time: two would find each other's folders half deleted."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -138,14 +153,7 @@ def _unused(database: Database, generations_dir: Path) -> list[Path]:
 
 
 def _sweep_published(database: Database, store: PhotoStore) -> list[int]:
-    unused = _unused_published(database, store)
+    unused = unused_published(database, store)
     for generation_id in unused:
         unpublish_generation(store, generation_id)
     return unused
-
-
-def _unused_published(database: Database, store: PhotoStore) -> list[int]:
-    published = published_generations(store)
-    with database.read() as session:
-        statuses = audit.generation_statuses(session)
-    return sorted(number for number in published if statuses.get(number) not in generations.KEPT)

@@ -11,9 +11,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from db.store.photo_store import PhotoStore
-from models.domain.durable_files import durable, make_folder, sync_folder
+from models.domain.durable_files import make_folder, new_file, sync_folder
 from models.domain.errors import GenerationCorrupt, NotFound
-from models.index.checksums import prove
+from models.index.checksums import verify_generation
 from models.index.manifest import MANIFEST_FILE, Manifest, from_json
 
 PUBLISHED = "generations"
@@ -57,7 +57,7 @@ def published_generations(store: PhotoStore) -> set[int]:
 def published_manifest(
     store: PhotoStore, generation_id: int, manifest_sha256: str | None
 ) -> Manifest:
-    """The manifest of a published generation, proven by the hash that the database recorded.
+    """The manifest of a published generation, verified by the hash that the database recorded.
 
     Raises GenerationCorrupt if it is not published or is not the one, and Unavailable.
     """
@@ -69,8 +69,8 @@ def fetch_generation(
 ) -> None:
     """Have the generation's folder in `generations_dir`, if it is published and not there yet.
 
-    `manifest_sha256` is what the database recorded; every file is proven before the folder gets its
-    name. Processes of one machine take turns: all but the first find it there. Raises
+    `manifest_sha256` is what the database recorded; every file is verified before the folder gets
+    its name. Processes of one machine take turns: all but the first find it there. Raises
     GenerationCorrupt if it is not published or its files are not those that were built, and
     Unavailable; what was fetched so far is deleted then, or by the next fetch after a kill.
     """
@@ -86,7 +86,7 @@ def fetch_generation(
         aside.mkdir()
         try:
             _download(store, generation_id, manifest_sha256, aside)
-            prove(aside, manifest_sha256)
+            verify_generation(aside, manifest_sha256)
             sync_folder(aside)
             aside.rename(target)
             sync_folder(generations_dir)
@@ -111,11 +111,11 @@ def _download(
     raw = _manifest_bytes(store, generation_id, manifest_sha256)
     for name in from_json(raw).files:
         try:
-            with durable(folder / name) as file:
+            with new_file(folder / name) as file:
                 store.files.download(f"{_place_of(generation_id)}/{name}", file)
         except NotFound as error:
             raise GenerationCorrupt(f"{name} of generation {generation_id} is missing.") from error
-    with durable(folder / MANIFEST_FILE) as file:
+    with new_file(folder / MANIFEST_FILE) as file:
         file.write(raw)
 
 

@@ -1,15 +1,18 @@
 """Ask for the index to be built."""
 
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from db import jobs
 from db.session import Database
+from db.tables import Job
 from db.vectors.embeddings import count_live
 from db.vectors.encoders import active_encoder
 from db.vectors.generations import live
-from models.domain.types import JobType
-from workers.queue.publisher import JobPublisher
+from models.domain.job_payloads import ReindexPayload
+
+ACTIVE: Final = ReindexPayload()
 
 
 def lacks_generation(database: Database) -> bool:
@@ -21,12 +24,9 @@ def lacks_generation(database: Database) -> bool:
         return count_live(session, active.id) > 0
 
 
-def request_reindex(
-    database: Database, publisher: JobPublisher | None, *, job_id: UUID, now: datetime
-) -> UUID:
-    """Accept a reindex, and publish it if there is a queue. Raises ReindexRunning."""
+def accept_reindex(
+    database: Database, *, job_id: UUID, now: datetime, payload: ReindexPayload = ACTIVE
+) -> Job:
+    """Accept a reindex, of the active encoder's vectors by default. Raises ReindexRunning."""
     with database.write() as session:
-        job = jobs.accept(session, JobType.REINDEX, {}, job_id=job_id, now=now)
-    if publisher is not None:
-        publisher.publish([job])
-    return job.id
+        return jobs.accept(session, payload, job_id=job_id, now=now)

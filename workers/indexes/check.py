@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,13 +12,13 @@ from sqlalchemy.orm import Session
 
 from db.session import Database
 from db.statements import is_postgresql
-from db.vectors.embeddings import Vectors, live_vectors_after
+from db.vectors.embeddings import Vectors, live_vectors
 from models.domain.errors import Conflict
 from models.evaluation.intervals import Estimate, cluster_means
 from models.index.generation import RECALL_DEPTH, Generation
 from models.index.recall import recall_at_k
 from models.index.vector_index import VectorIndex
-from workers.indexes.live import replay
+from workers.indexes.replay import replay
 
 OnProgress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
@@ -110,13 +110,9 @@ def _reported(
     session: Session, encoder_id: int, what: str, total: int, on_progress: OnProgress
 ) -> Iterator[Vectors]:
     """Every live vector in order of photo id, in batches."""
-    done = after = 0
-    while True:
-        ids, vectors = live_vectors_after(session, encoder_id, after)
-        if not len(ids):
-            return
+    done = 0
+    for ids, vectors in live_vectors(lambda: nullcontext(session), encoder_id):
         yield ids, vectors
-        after = int(ids[-1])
         done += len(ids)
         on_progress(what, done, max(done, total))
 

@@ -5,48 +5,22 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from time import monotonic
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-import numpy as np
 from sqlalchemy.orm import Session
 
 from db.vectors import generations
-from db.vectors.changes import changes_after
-from db.vectors.embeddings import live_vectors_of
 from models.domain.errors import GenerationCorrupt
 from models.domain.types import EncoderSpec
 from models.index.generation import Generation, open_generation
-from models.index.photo_index import PhotoIndex
 from models.index.vector_index import VectorIndex
+from workers.indexes.replay import replay
 
 log = logging.getLogger(__name__)
 
-CHANGES_PER_READ = 2_000
 # Small generations are open by then, and the search that waits is answered with the new one.
 PATIENCE_S = 0.25
 RETRY_AFTER_S = 30.0
-
-
-class FollowingIndex(Protocol):
-    """An index that follows the database; `generation_id` names the generation it stands on."""
-
-    @property
-    def index(self) -> PhotoIndex:
-        """What is searched."""
-        ...
-
-    @property
-    def generation_id(self) -> int | None:
-        """The generation that is served, None where there is none."""
-        ...
-
-    def sync(self, session: Session) -> None:
-        """Have the next search see all that `session` sees."""
-        ...
-
-    def close(self) -> None:
-        """Let go of threads and connections."""
-        ...
 
 
 class Candidate(NamedTuple):
@@ -62,18 +36,6 @@ class Opened(NamedTuple):
     wanted: int | None
     id: int | None
     generation: Generation | None
-
-
-def replay(session: Session, index: VectorIndex, encoder_id: int, seen: int) -> int:
-    """Have `index` take in every change after number `seen`; gives the last one's."""
-    while True:
-        seen, photo_ids = changes_after(session, seen, CHANGES_PER_READ)
-        if not photo_ids:
-            return seen
-        ids, vectors = live_vectors_of(session, encoder_id, photo_ids)
-        index.remove(np.setdiff1d(np.array(photo_ids, np.int64), ids))
-        if len(ids):
-            index.upsert(ids, vectors)
 
 
 class LiveIndex:

@@ -1,4 +1,4 @@
-"""Which index searches are made with: one of this process' own, or one that all workers share."""
+"""Opens the index that searches are made with: one of this process' own, or a shared one."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,10 +6,12 @@ from pathlib import Path
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.tables import Encoder
+from models.domain.errors import SetupError
+from models.domain.optional_dependencies import requires_extra
 from workers.generations.prune import sweep_folders
 from workers.generations.publish import fetch_generation
-from workers.indexes.live import Candidate, FollowingIndex, LiveIndex
-from workers.optional_dependencies import tools_of
+from workers.indexes.following import FollowingIndex, SharedFollowingIndex
+from workers.indexes.live import Candidate, LiveIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +30,21 @@ class Indexes:
         where it does not answer.
         """
         if self.url is not None:
-            with tools_of("milvus"):
-                from workers.indexes.shared import open_shared  # noqa: PLC0415 - an extra
-            return open_shared(self.url, encoder.spec, self.database, encoder.id)
+            return self.open_shared(encoder)
         return LiveIndex(
             encoder.spec,
             encoder.id,
             self.generations_dir,
             self._fetch,
         )
+
+    def open_shared(self, encoder: Encoder) -> SharedFollowingIndex:
+        """The index of an encoder's vectors on the server. Raises as `open` does."""
+        if self.url is None:
+            raise SetupError("No server keeps the index: MARKETLENS_INDEX_URL is not set.")
+        with requires_extra("milvus"):
+            from workers.indexes.shared_index import open_shared  # noqa: PLC0415 - an optional dependency
+        return open_shared(self.url, encoder.spec, self.database, encoder.id)
 
     def _fetch(self, wanted: Candidate) -> None:
         """Have a generation here that another machine has built, and no more than are kept."""

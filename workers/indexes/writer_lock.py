@@ -1,4 +1,4 @@
-"""One writer at a time, where several workers keep one thing in step with the database."""
+"""A lock for the writers of an index that several workers share."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -12,17 +12,17 @@ from db.session import Database
 from models.domain.errors import Unavailable
 
 # Any constant works; it only must not be used for another purpose in the same database.
-TURNS_LOCK: Final = 0x4D4C_5455
+WRITER_LOCK: Final = 0x4D4C_5455
 MAX_WAIT_S = 30.0
 
 
 @contextmanager
-def turn(database: Database, encoder_id: int) -> Generator[Session]:
-    """A reading transaction that begins when every earlier turn for this encoder has ended.
+def writer_lock(database: Database, encoder_id: int) -> Generator[Session]:
+    """Hold the lock of this encoder's index; gives a reading transaction that began after.
 
-    So it sees at least what they saw. A turn ends with its process, whatever becomes of that:
-    PostgreSQL holds it by a lock of this transaction, SQLite, whose users are on one machine, by a
-    locked file beside the database. Raises Unavailable if others take longer than `MAX_WAIT_S`.
+    The transaction sees at least what every earlier holder saw. The lock ends with its process:
+    on PostgreSQL it is an advisory lock of the transaction, on SQLite, whose users are on one
+    machine, a locked file beside the database. Raises Unavailable after `MAX_WAIT_S`.
     """
     if database.engine.dialect.name == "postgresql":
         with database.read() as session:
@@ -41,5 +41,5 @@ def _wait_in_postgresql(session: Session, encoder_id: int) -> None:
     session.execute(text(f"SET LOCAL lock_timeout = {round(MAX_WAIT_S * 1000)}"))
     session.execute(
         text("SELECT pg_advisory_xact_lock(:key, :encoder_id)"),
-        {"key": TURNS_LOCK, "encoder_id": encoder_id},
+        {"key": WRITER_LOCK, "encoder_id": encoder_id},
     )

@@ -1,53 +1,14 @@
-"""Near duplicates in the catalogue: listings that show the same photo, or the same thing."""
+"""The duplicates job: listings that show the same photo or the same item, in clusters."""
 
-from collections.abc import Callable, Iterator
-from contextlib import closing
-from datetime import datetime, timedelta
-from functools import partial
-from itertools import islice
-from time import monotonic
-from typing import Final
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Callable
+from datetime import datetime
 
 from db import jobs
-from db.catalogue.perceptual_hashes import HashedPhotos, hashed_photos, photos_by_listing
-from db.consumption import record_consumption
 from db.jobs import Claim
 from db.session import Database
 from db.store.photo_store import PhotoStore
-from db.tables import Encoder
-from db.vectors.embeddings import Vectors, count_live, live_vectors_after, live_vectors_of
-from db.vectors.encoders import active_encoder
-from models.domain.errors import Conflict
-from models.domain.types import Match
-from models.index.photo_index import PhotoIndex
-from models.links import DisjointSets, Links
-from models.near_duplicates import (
-    COPY_SIMILARITY,
-    ITEM_SIMILARITY,
-    LOOKALIKES,
-    close_pairs,
-    item_similarity,
-)
-from workers.indexes.live import FollowingIndex
-from workers.near_duplicates.clusters import Duplicates, clusters_of
-from workers.near_duplicates.hashing import hash_photos
-from workers.queue.messages import Queue
-
-OnProgress = Callable[[str, int, int], None]
-"""Called with what is being done, how many photos it is done for, and how many there are."""
-
-OpenIndex = Callable[[Encoder], FollowingIndex]
-"""Opens the index of an encoder's vectors."""
-
-# 32 MB of vectors of 2,048 numbers.
-PAIRS_AT_ONCE: Final = 2_048
-# A photo's neighbours may all be copies of one another: no more than this are looked through.
-MOST_NEIGHBOURS: Final = 200
-USUAL_NEIGHBOURS: Final = 8
-BEAT_EVERY_S: Final = 1.0
+from workers.jobs.heartbeat import Heartbeat
+from workers.near_duplicates.find import OpenIndex, find_duplicates
 
 
 def run_duplicates(
@@ -56,163 +17,17 @@ def run_duplicates(
     database: Database,
     store: PhotoStore,
     open_index: OpenIndex,
-    lease: timedelta,
+    heartbeat: Heartbeat,
     clock: Callable[[], datetime],
 ) -> None:
     """Do a duplicates job, and end it with what was found. Raises as `find_duplicates` does."""
     progress: dict[str, tuple[int, int]] = {}
-    beaten_at = float("-inf")
 
     def on_progress(step: str, done: int, total: int) -> None:
-        nonlocal beaten_at
         progress[step] = done, total
-        if monotonic() - beaten_at < BEAT_EVERY_S:
-            return
-        beaten_at = monotonic()
-        all_done, all_total = map(sum, zip(*progress.values(), strict=True))
-        with database.write() as session:
-            jobs.heartbeat(session, claim, clock(), lease, done=all_done, total=all_total)
-            # Meanwhile this worker takes no probes, but the queue is being consumed all the same.
-            record_consumption(session, Queue.INDEX, clock(), None)
+        heartbeat(*map(sum, zip(*progress.values(), strict=True)))
 
     found = find_duplicates(database, store, open_index, on_progress)
     total = sum(total for _, total in progress.values())
     with database.write() as session:
-        jobs.heartbeat(session, claim, clock(), lease, done=total, total=total)
-        jobs.finish(session, claim, clock(), result=found.as_json(), done=total)
-
-
-def find_duplicates(
-    database: Database, store: PhotoStore, open_index: OpenIndex, on_progress: OnProgress
-) -> Duplicates:
-    """Compare all photos that listings show, by the active encoder.
-
-    Photos that have no perceptual hash yet are given one first. Raises Conflict where no encoder is
-    active, and whatever `on_progress` raises.
-    """
-    with database.read() as session:
-        encoder = active_encoder(session)
-    if encoder is None:
-        raise Conflict("There is no active encoder whose vectors could be compared.")
-    unreadable = hash_photos(database, store, partial(on_progress, "hashing"))
-    search = _Search(database, encoder.id)
-    search.link_copies(partial(on_progress, "copies"))
-    with closing(open_index(encoder)) as index:
-        with database.read() as session:
-            index.sync(session)
-        search.link_items(index.index, partial(on_progress, "items"))
-        generation, exact = index.generation_id, index.index.exact
-    return Duplicates(
-        encoder=encoder.spec.label,
-        generation=generation,
-        exact=exact,
-        photos=len(search.photos.ids),
-        unreadable=unreadable,
-        clusters=clusters_of(database, search.photos.ids, search.copies, search.items),
-    )
-
-
-class _Search:
-    """The photos of a catalogue, and how they are linked so far.
-
-    A million photos take some 60 bytes each, however many of them are alike: of those that are
-    linked already, no pair is kept or looked at again.
-    """
-
-    def __init__(self, database: Database, encoder_id: int) -> None:
-        self._database = database
-        self._encoder_id = encoder_id
-        with database.read() as session:
-            self.photos: HashedPhotos = hashed_photos(session)
-            self.copies = self._by_listing(photos_by_listing(session))
-        self.items = self.copies
-
-    def link_copies(self, on_progress: Callable[[int, int], None]) -> None:
-        """Link photos that are copies of one another."""
-        known = np.flatnonzero(self.photos.known)
-        for lower, upper in close_pairs(self.photos.hashes[known], on_progress):
-            for start in range(0, len(lower), PAIRS_AT_ONCE):
-                some = slice(start, start + PAIRS_AT_ONCE)
-                pairs = np.stack([known[lower[some]], known[upper[some]]], axis=1)
-                self._link_where_near(pairs)
-
-    def link_items(self, index: PhotoIndex, on_progress: Callable[[int, int], None]) -> None:
-        """Link photos that show the same thing, too. The copies must be linked."""
-        self.items = self.copies.copy()
-        roots = self.copies.sets.roots()
-        with self._database.read() as session:
-            total = count_live(session, self._encoder_id)
-        done = 0
-        for photo_ids, vectors in self._batches():
-            for photo_id, vector in zip(photo_ids.tolist(), vectors, strict=True):
-                position = self._position(photo_id)
-                if position is not None:
-                    matches = index.matches(vector, expect=USUAL_NEIGHBOURS)
-                    self._link_nearest(position, matches, roots)
-                done += 1
-                on_progress(done, max(done, total))
-
-    def _by_listing(self, listings: Iterator[list[int]]) -> Links:
-        sets = DisjointSets(len(self.photos.ids))
-        times_shown = np.zeros(len(self.photos.ids), np.int32)
-        for photo_ids in listings:
-            shown = [
-                position
-                for photo_id in photo_ids
-                if (position := self._position(photo_id)) is not None
-            ]
-            times_shown[shown] += 1
-            for position in shown[1:]:
-                sets.merge(shown[0], position)
-        # A photo that several listings show is a copy of itself.
-        return Links(sets, (times_shown > 1).astype(np.float32))
-
-    def _link_where_near(self, pairs: NDArray[np.intp]) -> None:
-        """Link those of the pairs (n, 2) of positions whose vectors are near."""
-        apart = [not self.copies.joined(one, other) for one, other in pairs.tolist()]
-        pairs = pairs[np.array(apart)]
-        wanted = self.photos.ids[np.unique(pairs)].tolist()
-        with self._database.read() as session:
-            found, vectors = live_vectors_of(session, self._encoder_id, wanted)
-        rows = {self._position(photo_id): row for row, photo_id in enumerate(found.tolist())}
-        for one, other in pairs.tolist():
-            if one in rows and other in rows:
-                similarity = float(vectors[rows[one]] @ vectors[rows[other]])
-                if similarity >= COPY_SIMILARITY:
-                    self.copies.add(one, other, similarity)
-
-    def _link_nearest(
-        self, position: int, matches: Iterator[Match], roots: NDArray[np.int64]
-    ) -> None:
-        """Link a photo to what shows the same thing, if there is any."""
-        nearest: dict[int, tuple[int, float]] = {}
-        for match in islice(matches, MOST_NEIGHBOURS):
-            if match.similarity < ITEM_SIMILARITY and not nearest:
-                return
-            other = self._position(match.photo_id)
-            if other is None or roots[other] == roots[position]:
-                continue
-            nearest.setdefault(int(roots[other]), (other, match.similarity))
-            if len(nearest) == LOOKALIKES:
-                break
-        enough = item_similarity([similarity for _, similarity in nearest.values()])
-        for other, similarity in nearest.values():
-            if similarity >= enough:
-                self.items.add(position, other, similarity)
-
-    def _batches(self) -> Iterator[Vectors]:
-        """Every live vector; each batch is a transaction of its own."""
-        after = 0
-        while True:
-            with self._database.read() as session:
-                ids, vectors = live_vectors_after(session, self._encoder_id, after)
-            if not len(ids):
-                return
-            after = int(ids[-1])
-            yield ids, vectors
-
-    def _position(self, photo_id: int) -> int | None:
-        """Where the photo stands; None if it came after the search had begun."""
-        position = int(np.searchsorted(self.photos.ids, photo_id))
-        known = position < len(self.photos.ids) and self.photos.ids[position] == photo_id
-        return position if known else None
+        jobs.finish(session, claim, clock(), result=found.to_result(), done=total, total=total)

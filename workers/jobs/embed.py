@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
 from itertools import islice
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +19,12 @@ from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.vectors.embeddings import add_embeddings, having_vector
 from models.domain.errors import InvalidInput, InvalidPhoto, MarketlensError, NotFound
+from models.domain.job_payloads import EmbedPayload
+from models.domain.job_results import EmbedResult, PhotoError
 from models.encoders.encoder import Encoder
 from models.near_duplicates import perceptual_hash
 from models.photos import decode
-
-NOTHING_SEEN = "The encoder finds nothing to compare in this photo."
+from workers.search.query_encoder import NOTHING_SEEN
 
 # A network keeps the cores busy: more decoders than this would only take them away from it.
 DECODERS: Final = 2
@@ -40,6 +41,7 @@ class Decoded(NamedTuple):
 
 def run_embed(
     claim: Claim,
+    payload: EmbedPayload,
     *,
     database: Database,
     store: PhotoStore,
@@ -51,7 +53,7 @@ def run_embed(
     A photo that can't be read, or in which the first encoder finds nothing, is an error of its own
     and does not fail the others.
     """
-    photo_ids: list[int] = claim.payload["photo_ids"]
+    photo_ids = payload.photo_ids
     with database.read() as session:
         # Where nothing was found before, it is looked for again: whoever asks is told so.
         lacking = {
@@ -59,7 +61,7 @@ def run_embed(
             for encoder_id in encoders
         }
         hashes = photo_hashes(session, set().union(*lacking.values()))
-    unreadable: list[dict[str, Any]] = []
+    unreadable: list[PhotoError] = []
     phashes: dict[int, int] = {}
     made: dict[int, dict[int, NDArray[np.float32]]] = {encoder_id: {} for encoder_id in encoders}
     with ThreadPoolExecutor(DECODERS, "decode") as pool:
@@ -91,7 +93,7 @@ def run_embed(
             session,
             claim,
             clock(),
-            result={"embedded": len(seen), "errors": errors},
+            result=EmbedResult(embedded=len(seen), errors=tuple(errors)),
             done=len(photo_ids) - len(errors),
             failed=len(errors),
         )
@@ -115,5 +117,5 @@ def _decoded(store: PhotoStore, sha256: str) -> Decoded | MarketlensError:
     return Decoded(photo, perceptual_hash(photo))
 
 
-def _error(sha256: str, error: MarketlensError) -> dict[str, Any]:
-    return {"photo": sha256, "code": error.code, "detail": str(error)}
+def _error(sha256: str, error: MarketlensError) -> PhotoError:
+    return PhotoError(photo=sha256, code=error.code, detail=str(error))

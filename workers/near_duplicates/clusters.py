@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from db.catalogue.perceptual_hashes import Offer, offers_showing
 from db.session import Database
+from models.domain.job_results import ClusteredListing, DuplicateCluster, DuplicatesResult
 from models.domain.types import Relation
 from models.links import Links
 
@@ -26,17 +27,17 @@ class Member(NamedTuple):
     offer: Offer
     similarity: float
 
-    def as_json(self) -> dict[str, Any]:
-        """It, as the HTTP contract shows it."""
+    def to_result(self) -> ClusteredListing:
+        """The listing, as a job's result has it."""
         offer = self.offer
-        return {
-            "listing_id": str(offer.listing_id),
-            "title": offer.title,
-            "seller": offer.seller,
-            "status": offer.status,
-            "photo": {"id": offer.sha256, "url": f"/v1/photos/{offer.sha256}"},
-            "similarity": round(self.similarity, 6),
-        }
+        return ClusteredListing(
+            listing_id=offer.listing_id,
+            title=offer.title,
+            seller=offer.seller,
+            status=offer.status,
+            photo=offer.sha256,
+            similarity=round(self.similarity, 6),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +56,14 @@ class Cluster:
         """How many sellers are named."""
         return len({member.offer.seller for member in self.members} - {None})
 
-    def as_json(self) -> dict[str, Any]:
-        """It, as the HTTP contract shows it: not with all listings, where there are many."""
-        return {
-            "relation": self.relation,
-            "sellers": self.sellers,
-            "listings_total": len(self.members),
-            "listings": [member.as_json() for member in self.members[:MOST_LISTINGS]],
-        }
+    def to_result(self) -> DuplicateCluster:
+        """The cluster, as a job's result has it: with its first `MOST_LISTINGS` listings."""
+        return DuplicateCluster(
+            relation=self.relation,
+            sellers=self.sellers,
+            listings_total=len(self.members),
+            listings=tuple(member.to_result() for member in self.members[:MOST_LISTINGS]),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,22 +82,22 @@ class Duplicates:
     unreadable: int
     clusters: list[Cluster]
 
-    def as_json(self) -> dict[str, Any]:
-        """It, as the HTTP contract shows it: not with all clusters, where there are many."""
+    def to_result(self) -> DuplicatesResult:
+        """What was found, as a job's result has it: the first `MOST_CLUSTERS` of each relation."""
         totals = self.totals()
-        return {
-            "encoder": self.encoder,
-            "generation": self.generation,
-            "exact": self.exact,
-            "photos": self.photos,
-            "unreadable": self.unreadable,
-            "clusters_total": {relation.value: totals[relation] for relation in Relation},
-            "clusters": [
-                cluster.as_json()
+        return DuplicatesResult(
+            encoder=self.encoder,
+            generation=self.generation,
+            exact=self.exact,
+            photos=self.photos,
+            unreadable=self.unreadable,
+            clusters_total={relation: totals[relation] for relation in Relation},
+            clusters=tuple(
+                cluster.to_result()
                 for relation in Relation
                 for cluster in islice(self._of(relation), MOST_CLUSTERS)
-            ],
-        }
+            ),
+        )
 
     def totals(self) -> Counter[Relation]:
         """How many clusters there are of each relation."""

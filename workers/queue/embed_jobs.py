@@ -1,4 +1,4 @@
-"""Have photos embedded: each by one job, whoever asks for it and how often."""
+"""Have photos embedded: no photo by two jobs, whoever asks for it and how often."""
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
@@ -6,16 +6,15 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from db import jobs
+from db.embed_jobs import PHOTOS_PER_JOB, accept_embed_jobs
 from db.id_set import IdSet
 from db.session import Database
 from db.statements import chunks
 from db.tables import Job
 from db.vectors.embeddings import embedded, open_embed_jobs, photos_to_queue
 from db.vectors.encoders import established_encoders
-from models.domain.types import JobType
-from workers.queue.messages import PHOTOS_PER_JOB
-from workers.queue.publisher import JobPublisher
+from models.domain.job_payloads import EmbedPayload
+from workers.queue.executors import JobExecutor
 
 JOBS_PER_TRANSACTION = 100
 
@@ -24,13 +23,13 @@ class EmbedJobs:
     """The open embed jobs, and new ones for photos that none of them will embed.
 
     `queued` counts the photos of new jobs; `open` are all jobs that were open at the start or came
-    since. Without a publisher, jobs are left to whoever looks for them in the database.
+    since.
     """
 
     def __init__(
         self,
         database: Database,
-        publisher: JobPublisher | None,
+        executor: JobExecutor,
         *,
         clock: Callable[[], datetime],
         new_id: Callable[[], UUID],
@@ -38,17 +37,16 @@ class EmbedJobs:
         self.queued = 0
         self.open: dict[UUID, None] = {}
         self._database = database
-        self._publisher = publisher
+        self._executor = executor
         self._clock = clock
         self._new_id = new_id
         self._promised = IdSet()
-        self._broker_answers = True
 
     def start(self) -> None:
         """Look up what earlier runs have left to be embedded."""
         with self._database.read() as session:
             for job in open_embed_jobs(session):
-                # One for a single encoder is of a migration, which sees to it itself.
+                # Those for a single encoder are of a migration, which waits for them itself.
                 if job.encoder_id is None:
                     self.open[job.id] = None
                     self._promised.update(job.photo_ids)
@@ -56,23 +54,20 @@ class EmbedJobs:
     def accept(self, session: Session, photo_ids: Iterable[int]) -> list[Job]:
         """Store jobs for those of the photos that an established encoder lacks and no job has.
 
-        They count when they are published, after the transaction has committed.
+        They count when they are submitted, after the transaction has committed.
         """
         unpromised = [photo_id for photo_id in photo_ids if photo_id not in self._promised]
         done = [embedded(session, row.id, unpromised) for row in established_encoders(session)]
         done_by_all = set.intersection(*done) if done else set()
         return self._accept(session, sorted(set(unpromised) - done_by_all))
 
-    def publish(self, accepted: Sequence[Job]) -> None:
-        """Tell the workers of jobs that are committed, and remember what they promise."""
-        # A broker that does not answer is asked no more: each time costs a timeout, and the relay
-        # publishes what is left.
-        if self._publisher is not None and self._broker_answers:
-            self._broker_answers = len(self._publisher.publish(accepted)) == len(accepted)
+    def submit(self, accepted: Sequence[Job]) -> None:
+        """Have jobs done that are committed, and remember what they promise."""
+        self._executor.submit(accepted)
         for job in accepted:
             self.open[job.id] = None
             self.queued += job.total
-            self._promised.update(job.payload["photo_ids"])
+            self._promised.update(EmbedPayload.model_validate(job.payload).photo_ids)
 
     def queue_missing(self) -> None:
         """Queue every other photo in the database that an established encoder has yet to embed.
@@ -84,17 +79,7 @@ class EmbedJobs:
         for batch in chunks(missing, JOBS_PER_TRANSACTION * PHOTOS_PER_JOB):
             with self._database.write() as session:
                 accepted = self._accept(session, batch)
-            self.publish(accepted)
+            self.submit(accepted)
 
     def _accept(self, session: Session, photo_ids: Iterable[int]) -> list[Job]:
-        return [
-            jobs.accept(
-                session,
-                JobType.EMBED,
-                {"photo_ids": chunk},
-                job_id=self._new_id(),
-                now=self._clock(),
-                total=len(chunk),
-            )
-            for chunk in chunks(photo_ids, PHOTOS_PER_JOB)
-        ]
+        return accept_embed_jobs(session, photo_ids, now=self._clock(), new_id=self._new_id)

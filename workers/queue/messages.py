@@ -27,13 +27,3 @@ RUN_JOB = "marketlens.run_job"
 
 PROBE = "marketlens.probe"
 """Task: note in the database that this queue is being consumed."""
-
-PHOTOS_PER_JOB = 32
-"""Photos in one embed job: enough to batch, few enough to lose little when a worker dies."""
-
-_SHA256_DIGITS = 64
-
-
-def is_photo(name: str) -> bool:
-    """Whether a thing that a job asks about is a photo, by its SHA-256, or a listing, by its id."""
-    return len(name) == _SHA256_DIGITS

@@ -1,4 +1,4 @@
-"""What one search worker searches with: the active encoder, and the index of its vectors."""
+"""What a search worker searches with: the active encoder and the index of its vectors."""
 
 import logging
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from db.session import Database
 from db.tables import Encoder as EncoderRow
 from db.vectors.encoders import active_encoder
 from models.encoders.encoder import Encoder
-from workers.indexes.live import FollowingIndex
+from workers.indexes.following import FollowingIndex
 
 log = logging.getLogger(__name__)
 
@@ -18,10 +18,10 @@ RETRY_AFTER_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
-    """An encoder and the index of its vectors. They come and go together, so they never mix.
+class SearchEngine:
+    """An encoder and the index of its vectors, always used together.
 
-    `batch` is how many photos it embeds at once when so many are waiting.
+    `batch` is how many photos it embeds at once when so many queries are waiting.
     """
 
     encoder_id: int
@@ -30,22 +30,25 @@ class Side:
     batch: int
 
 
-class Searcher:
-    """Holds one side, and changes to another when the database names another encoder.
+class ActiveEngine:
+    """Holds the engine of the active encoder, and changes it when another encoder becomes active.
 
-    `open_side` gives the side of an encoder, ready to search with, or raises. It takes seconds, and
-    is called in a thread of its own: searches go on meanwhile, with the encoder that was active,
-    which is still kept up to date. If it raises, they go on so, and it is tried again later.
+    `open_engine` opens the engine of an encoder, ready to search with, or raises. It takes seconds
+    and runs in a thread of its own: searches go on with the engine before, which is still kept up
+    to date. If it raises, they go on so, and it is tried again `RETRY_AFTER_S` seconds later.
     """
 
     def __init__(
-        self, database: Database, open_side: Callable[[EncoderRow], Side], first: Side
+        self,
+        database: Database,
+        open_engine: Callable[[EncoderRow], SearchEngine],
+        first: SearchEngine,
     ) -> None:
         self._database = database
-        self._open_side = open_side
+        self._open_engine = open_engine
         self._held = first
-        self._opener = ThreadPoolExecutor(1, "open-side")
-        self._opening: Future[Side] | None = None
+        self._opener = ThreadPoolExecutor(1, "open-engine")
+        self._opening: Future[SearchEngine] | None = None
         self._retry_at = 0.0
 
     @property
@@ -53,8 +56,8 @@ class Searcher:
         """The encoder that is held, which may not be the active one yet."""
         return self._held.encoder_id
 
-    def side(self) -> Side:
-        """The side to do a job with: all of that job, whatever becomes active meanwhile."""
+    def current(self) -> SearchEngine:
+        """The engine to do a whole job with, whatever becomes active meanwhile."""
         with self._database.read() as session:
             active = active_encoder(session)
         if active is not None:
@@ -67,9 +70,9 @@ class Searcher:
                 self._take(self._opening, active)
                 self._opening = None
         elif active.id != self._held.encoder_id and monotonic() >= self._retry_at:
-            self._opening = self._opener.submit(self._open_side, active)
+            self._opening = self._opener.submit(self._open_engine, active)
 
-    def _take(self, opened: Future[Side], active: EncoderRow) -> None:
+    def _take(self, opened: Future[SearchEngine], active: EncoderRow) -> None:
         error = opened.exception()
         if error is not None:
             self._retry_at = monotonic() + RETRY_AFTER_S

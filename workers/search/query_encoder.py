@@ -1,89 +1,40 @@
-"""What searches, embeddings and predictions ask about: photos, and their vectors."""
+"""The vectors of the photos that queries are made from."""
 
 import logging
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from itertools import chain, islice
-from time import perf_counter
-from typing import Any, Final, NamedTuple
-from uuid import UUID
+from itertools import islice
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from sqlalchemy.orm import Session
 
-from db.catalogue.listing_photos import photo_hashes
-from db.catalogue.listings import get_listing, views_of
+from db.jobs import Claim
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.vectors.embeddings import vector_of_hash
 from models.domain.errors import InvalidPhoto, MarketlensError
-from models.domain.regions import Region
-from models.domain.types import EncoderSpec, ListingMatch
+from models.domain.types import EncoderSpec
 from models.encoders.encoder import Encoder
 from models.photos import decode
 from models.ranking.relevance_feedback import fuse
-from workers.jobs.embed import NOTHING_SEEN
-from workers.queue.messages import is_photo
+from workers.search.query import Query, QueryPhoto, query_of
+from workers.search.stopwatch import Stopwatch
 
 log = logging.getLogger(__name__)
 
 Vector = NDArray[np.float32]
 
+NOTHING_SEEN: Final = "The encoder finds nothing to compare in this photo."
 MAX_PREPARED: Final = 32
-"""Photos embedded at once, ahead of the jobs that ask for them."""
-
-
-class Stopwatch:
-    """Milliseconds spent in each named part of a job."""
-
-    def __init__(self, queued_ms: float) -> None:
-        self.took_ms = {"queue": round(queued_ms, 1)}
-        self._total = self._lap = perf_counter()
-
-    def lap(self, part: str) -> None:
-        """Charge the time since the last lap to `part`."""
-        now = perf_counter()
-        self.took_ms[part] = round(self.took_ms.get(part, 0.0) + (now - self._lap) * 1e3, 1)
-        self._lap = now
-
-    def stop(self) -> dict[str, float]:
-        """The parts, with the total from acceptance to now."""
-        total = self.took_ms["queue"] + (perf_counter() - self._total) * 1e3
-        return {**self.took_ms, "total": round(total, 1)}
-
-
-class Sight(NamedTuple):
-    """A photo, by its SHA-256, or a part of it."""
-
-    sha256: str
-    region: Region | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What a job asks about: things that the answer is to be like, and things that it is not.
-
-    A thing is the photos of one listing, or one photo. `listings` are those that are named: they
-    are never found themselves.
-    """
-
-    positives: list[list[Sight]]
-    negatives: list[list[Sight]]
-    listings: set[UUID]
-
-    @property
-    def sights(self) -> list[Sight]:
-        """All that has to be seen, each once."""
-        return list(dict.fromkeys(chain(*self.positives, *self.negatives)))
+"""Photos embedded at once, before the jobs that ask for them are done one by one."""
 
 
 class QueryEncoder:
-    """The vectors of the photos that jobs ask about, by one encoder.
+    """The vectors of the photos that queries are made from, by one encoder.
 
-    What `prepare` has embedded for several jobs at once is there when each of them asks.
+    `prepare` embeds the photos of several jobs at once, and keeps their vectors for each of them.
     """
 
     def __init__(
@@ -93,46 +44,46 @@ class QueryEncoder:
         self._store = store
         self._encoder = encoder
         self._encoder_id = encoder_id
-        self._made: dict[Sight, Vector] = {}
+        self._made: dict[QueryPhoto, Vector] = {}
 
     @property
     def spec(self) -> EncoderSpec:
         """What identifies the encoder."""
         return self._encoder.spec
 
-    def prepare(self, payloads: Iterable[dict[str, Any]]) -> None:
-        """Embed what jobs with these payloads will ask for, together: that takes less time.
+    def prepare(self, claims: Iterable[Claim]) -> None:
+        """Embed the photos of several jobs together, which takes less time than one by one.
 
-        Whatever can't be done here is left to the job that asks for it, and is its own error.
+        A photo that can't be embedded here is left to the job that asks for it, which fails alone.
         """
-        asked: dict[Sight, None] = {}
-        for payload in payloads:
+        wanted: dict[QueryPhoto, None] = {}
+        for claim in claims:
             with suppress(MarketlensError):
-                asked |= dict.fromkeys(question_of(payload, self._database).sights)
-        # A question about a listing may have many photos, and all jobs wait for all of them.
-        asked = dict.fromkeys(islice(asked, MAX_PREPARED))
-        photos: dict[Sight, Image.Image] = {}
+                wanted |= dict.fromkeys(query_of(claim.payload, self._database).photos)
+        # A query by a listing may have many photos, and all jobs wait for all of them.
+        wanted = dict.fromkeys(islice(wanted, MAX_PREPARED))
+        decoded: dict[QueryPhoto, Image.Image] = {}
         try:
-            for sight, vector in self._stored(asked).items():
+            for photo, vector in self._stored(wanted).items():
                 with suppress(MarketlensError):
                     if vector is None:
-                        photos[sight] = self._look(sight)
-            self._embed(photos)
+                        decoded[photo] = self._decode(photo)
+            self._embed(decoded)
         except Exception:
-            log.exception("%s photos could not be embedded together", len(photos))
+            log.exception("%s photos could not be embedded together", len(decoded))
 
-    def queries_of(self, question: Question, watch: Stopwatch) -> NDArray[np.float32]:
-        """The unit vectors (n, dimension) that a question searches by.
+    def queries_of(self, query: Query, watch: Stopwatch) -> NDArray[np.float32]:
+        """The unit vectors (n, dimension) that a query searches by.
 
         See `models.ranking.relevance_feedback`. Photos in which the encoder finds nothing are left
         out. Raises InvalidPhoto when that is all of the positives, InvalidInput when positives and
         negatives cancel each other out, and what the store and `decode` raise.
         """
-        vectors = self._vectors(question.sights, watch)
-        positives = _seen(question.positives, vectors)
+        vectors = self._vectors(query.photos, watch)
+        positives = _seen(query.positives, vectors)
         if not positives:
             raise InvalidPhoto(NOTHING_SEEN)
-        return fuse(positives, _seen(question.negatives, vectors))
+        return fuse(positives, _seen(query.negatives, vectors))
 
     def vectors_of(self, hashes: list[str], watch: Stopwatch) -> list[Vector]:
         """A vector for each photo: the stored one where this encoder has seen the same bytes.
@@ -140,108 +91,49 @@ class QueryEncoder:
         Photos in which the encoder finds nothing are left out. Raises InvalidPhoto when that is
         all of them, and what the store and `decode` raise.
         """
-        found = self._vectors([Sight(sha256) for sha256 in hashes], watch)
+        found = self._vectors([QueryPhoto(sha256) for sha256 in hashes], watch)
         seen = [vector for vector in found.values() if vector.any()]
         if not seen:
             raise InvalidPhoto(NOTHING_SEEN)
         return seen
 
-    def _vectors(self, sights: Sequence[Sight], watch: Stopwatch) -> dict[Sight, Vector]:
-        stored = self._stored(sights)
+    def _vectors(self, photos: Sequence[QueryPhoto], watch: Stopwatch) -> dict[QueryPhoto, Vector]:
+        stored = self._stored(photos)
         new = {
-            sight: self._look(sight)
-            for sight, vector in stored.items()
-            if vector is None and sight not in self._made
+            photo: self._decode(photo)
+            for photo, vector in stored.items()
+            if vector is None and photo not in self._made
         }
         watch.lap("decode")
         self._embed(new)
         watch.lap("embed")
         return {
-            sight: self._made[sight] if vector is None else vector
-            for sight, vector in stored.items()
+            photo: self._made[photo] if vector is None else vector
+            for photo, vector in stored.items()
         }
 
-    def _stored(self, sights: Iterable[Sight]) -> dict[Sight, Vector | None]:
-        """What is known already. Of a part of a photo nothing is: that is another picture."""
+    def _stored(self, photos: Iterable[QueryPhoto]) -> dict[QueryPhoto, Vector | None]:
+        """The vectors that are stored; none of a part of a photo, which is another picture."""
         with self._database.read() as session:
             return {
-                sight: None
-                if sight.region
-                else vector_of_hash(session, self._encoder_id, sight.sha256)
-                for sight in sights
+                photo: None
+                if photo.region
+                else vector_of_hash(session, self._encoder_id, photo.sha256)
+                for photo in photos
             }
 
-    def _look(self, sight: Sight) -> Image.Image:
-        photo = decode(self._store.get(sight.sha256))
-        return sight.region.crop(photo) if sight.region else photo
+    def _decode(self, photo: QueryPhoto) -> Image.Image:
+        image = decode(self._store.get(photo.sha256))
+        return photo.region.crop(image) if photo.region else image
 
-    def _embed(self, photos: dict[Sight, Image.Image]) -> None:
+    def _embed(self, photos: dict[QueryPhoto, Image.Image]) -> None:
         vectors = self._encoder.embed(list(photos.values()))
         self._made |= zip(photos, vectors, strict=True)
 
 
-def question_of(payload: dict[str, Any], database: Database) -> Question:
-    """What a job with this payload asks about.
-
-    A payload that names a single `photo` or `listing_id` asks for what is like that. Raises
-    NotFound when there is no such listing.
-    """
-    positives = payload.get("positive") or [payload.get("photo") or payload["listing_id"]]
-    negatives = payload.get("negative", [])
-    region = Region.from_payload(payload["region"]) if payload.get("region") else None
-    with database.read() as session:
-        return Question(
-            [_thing(session, name, region) for name in positives],
-            [_thing(session, name) for name in negatives],
-            {UUID(name) for name in [*positives, *negatives] if not is_photo(name)},
-        )
-
-
-def _thing(session: Session, name: str, region: Region | None = None) -> list[Sight]:
-    if is_photo(name):
-        return [Sight(name, region)]
-    return [Sight(sha256) for sha256 in get_listing(session, UUID(name)).photos]
-
-
-def asked_about(payload: dict[str, Any], database: Database) -> tuple[set[UUID], list[str]]:
-    """The listing that must not find itself, if any, and the photos asked about.
-
-    Raises NotFound when there is no such listing.
-    """
-    question = question_of(payload, database)
-    return question.listings, [sight.sha256 for sight in question.sights]
-
-
 def _seen(
-    things: Iterable[Sequence[Sight]], vectors: dict[Sight, Vector]
+    examples: Iterable[Sequence[QueryPhoto]], vectors: dict[QueryPhoto, Vector]
 ) -> list[NDArray[np.float32]]:
-    """The vectors (m, dimension) of each thing in whose photos the encoder finds something."""
-    rows = ([vectors[sight] for sight in thing if vectors[sight].any()] for thing in things)
+    """The vectors (m, dimension) of each example in whose photos the encoder finds something."""
+    rows = ([vectors[photo] for photo in example if vectors[photo].any()] for example in examples)
     return [np.stack(found) for found in rows if found]
-
-
-def described(found: list[ListingMatch], database: Database) -> list[dict[str, Any]]:
-    """The listings found, as the HTTP contract shows them."""
-    with database.read() as session:
-        views = views_of(session, [match.listing_id for match in found])
-        hashes = photo_hashes(session, [match.photo_id for match in found])
-    results = []
-    for match in found:
-        view = views.get(match.listing_id)
-        if view is None:  # deleted a moment ago
-            continue
-        listing = view.listing
-        sha256 = hashes[match.photo_id]
-        results.append(
-            {
-                "listing_id": str(listing.id),
-                "title": listing.title,
-                "price": None if listing.price is None else str(listing.price),
-                "currency": listing.currency,
-                "category": view.category,
-                "location": listing.location,
-                "photo": {"id": sha256, "url": f"/v1/photos/{sha256}"},
-                "similarity": round(match.similarity, 6),
-            }
-        )
-    return results

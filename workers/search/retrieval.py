@@ -1,4 +1,4 @@
-"""How the listings that a search finds are looked for: the index, the filter, and how they meet."""
+"""How a search finds its listings: nearest photos from the index, filters from the database."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,25 +17,47 @@ from models.domain.filters import ListingFilter
 from models.domain.types import ListingMatch, Match
 from models.index.photo_index import PhotoIndex
 from models.ranking.pages import best_listings
-from workers.indexes.live import FollowingIndex
 
 Queries = Iterable[NDArray[np.float32]]
 """Unit vectors (dimension,): a photo is as similar as to the nearest of them."""
 
 ANY_ACTIVE: Final = ListingFilter()
 
-# Measured at a million photos: see docs/decisions/0015.
-EXACT_UP_TO: Final = 2_000
-"""Where a filter leaves no more photos than these, each is compared."""
-SELECT_UP_TO: Final = 50_000
-"""Where it leaves no more than these, the engine is told which may be found."""
-OVERFETCH: Final = 500
-"""Of more, so many of the nearest photos are looked at before the engine is told all the same."""
 EXPECTED: Final = 48
 EXPECTED_TO_FILTER: Final = 200
-"""Photos that a page of usual length looks at; the same for every page, see `PhotoIndex`."""
+"""Photos that a page of default length looks at; the same for every page, see `PhotoIndex`."""
 EVERYTHING: Final = 2**40
 """More photos than there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which listings are asked for: the first `limit` that pass, or those that come after one.
+
+    `excluded` listings are never found, `wanted` is the filter.
+    """
+
+    limit: int
+    after: ListingMatch | None = None
+    excluded: Collection[UUID] = ()
+    wanted: ListingFilter = ANY_ACTIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """At how many photos that pass a filter the way of searching changes.
+
+    Up to `exact_up_to` each is compared; up to `select_up_to` the index is given their ids. Of
+    more, `overfetch` of the nearest photos are filtered before the index is given the ids after
+    all. The values are measured at a million photos: see docs/decisions/0015.
+    """
+
+    exact_up_to: int = 2_000
+    select_up_to: int = 50_000
+    overfetch: int = 500
+
+
+DEFAULT_THRESHOLDS: Final = Thresholds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,67 +69,78 @@ class Retrieved:
     exact: bool
 
 
-def nearest_listings(
-    session: Session,
-    index: FollowingIndex,
-    vectors: Queries,
-    limit: int,
-    excluded: Collection[UUID],
-) -> list[ListingMatch]:
-    """The active listings nearest to any of the vectors, nearest first.
-
-    A listing is as near as its nearest photo is to the nearest of the vectors.
-    """
-    return retrieve(session, index.index, vectors, limit, excluded).listings
-
-
 def retrieve(
     session: Session,
     index: PhotoIndex,
     queries: Queries,
-    limit: int,
-    excluded: Collection[UUID] = (),
-    *,
-    wanted: ListingFilter = ANY_ACTIVE,
-    after: ListingMatch | None = None,
-    exact_up_to: int = EXACT_UP_TO,
-    select_up_to: int = SELECT_UP_TO,
-    overfetch: int = OVERFETCH,
+    page: Page,
+    thresholds: Thresholds = DEFAULT_THRESHOLDS,
 ) -> Retrieved:
-    """The first `limit` listings that pass, in the order of their places, or those behind `after`.
+    """The listings of a page, nearest first.
 
-    Few photos that pass are compared, each of them; of some more the index is told which they are.
-    Otherwise it gives photos best first and the database says which pass: mostly many do. When
-    `overfetch` of them did not lead to enough listings, it is told which pass all the same.
+    A listing is as near as its nearest photo is to the nearest of the queries. Few photos that pass
+    the filter are compared one by one; of more, the index is given their ids. Where most photos
+    pass, the index gives photos best first and the database says which pass; when `overfetch` of
+    them did not lead to enough listings, the index is given the ids after all.
     """
-    catalogue = _Catalogue(session, wanted)
-    if after is not None:
-        after = _as_it_is_now(index, queries, after)
+    after = page.after and _with_current_similarity(index, queries, page.after)
+    search = _Search(session, index, queries, replace(page, after=after))
+    if page.wanted.narrows:
+        passing = photos_passing(session, page.wanted, thresholds.select_up_to)
+        if passing is not None:
+            return search.among(passing, thresholds.exact_up_to)
+    found = search.filtered(thresholds.overfetch)
+    if found is None:
+        passing = photos_passing(session, page.wanted, EVERYTHING) or []
+        return search.among(passing, thresholds.exact_up_to)
+    return found
 
-    def page(matches: Iterator[Match], patience: int | None) -> list[ListingMatch] | None:
-        # One more than wanted, which tells whether another page follows.
+
+class _Search:
+    """One page, searched for in one index."""
+
+    def __init__(self, session: Session, index: PhotoIndex, queries: Queries, page: Page) -> None:
+        self._catalogue = _Catalogue(session, page.wanted)
+        self._index = index
+        self._queries = queries
+        self._page = page
+
+    def among(self, passing: Sequence[int], exact_up_to: int) -> Retrieved:
+        """Search among the photos that pass the filter."""
+        rows = np.array(passing, np.int64)
+        # An index that misses nothing is the faster one at comparing, too.
+        if len(rows) <= exact_up_to and not self._index.exact:
+            matches = _merged(self._queries, lambda query: self._index.among(query, rows))
+            return self._retrieved(self._listings(matches), exact=True)
+        only = partial(self._index.only, photo_ids=rows, expect=EXPECTED)
+        found = self._listings(_merged(self._queries, only))
+        return self._retrieved(found, exact=self._index.exact)
+
+    def filtered(self, overfetch: int) -> Retrieved | None:
+        """Search among all photos and filter; None if `overfetch` photos were not enough."""
+        expect = EXPECTED_TO_FILTER if self._page.wanted.narrows else EXPECTED
+        matches = _merged(self._queries, partial(self._index.matches, expect=expect))
+        found = self._listings(matches, overfetch)
+        return None if found is None else self._retrieved(found, exact=self._index.exact)
+
+    def _listings(
+        self, matches: Iterator[Match], patience: int | None = None
+    ) -> list[ListingMatch] | None:
+        page = self._page
         return best_listings(
-            matches, catalogue, limit + 1, exclude=excluded, after=after, patience=patience
+            matches,
+            self._catalogue,
+            # One more than wanted, which tells whether another page follows.
+            page.limit + 1,
+            exclude=page.excluded,
+            after=page.after,
+            patience=patience,
         )
 
-    def of(passing: Sequence[int]) -> Retrieved:
-        rows = np.array(passing, np.int64)
-        # An engine that misses nothing is the faster one at comparing, too.
-        if len(rows) <= exact_up_to and not index.exact:
-            found = page(_merged(queries, lambda query: index.among(query, rows)), None)
-            return _retrieved(found, limit, exact=True)
-        search = partial(index.only, photo_ids=rows, expect=EXPECTED)
-        return _retrieved(page(_merged(queries, search), None), limit, exact=index.exact)
-
-    if wanted.narrows:
-        some = photos_passing(session, wanted, select_up_to)
-        if some is not None:
-            return of(some)
-    expect = EXPECTED_TO_FILTER if wanted.narrows else EXPECTED
-    found = page(_merged(queries, partial(index.matches, expect=expect)), overfetch)
-    if found is None:
-        return of(photos_passing(session, wanted, EVERYTHING) or [])
-    return _retrieved(found, limit, exact=index.exact)
+    def _retrieved(self, found: list[ListingMatch] | None, *, exact: bool) -> Retrieved:
+        listings = found or []
+        limit = self._page.limit
+        return Retrieved(listings[:limit], len(listings) > limit, exact)
 
 
 class _Catalogue:
@@ -124,11 +157,13 @@ class _Catalogue:
         return photo_ids_shown(self._session, listing_ids)
 
 
-def _as_it_is_now(index: PhotoIndex, queries: Queries, after: ListingMatch) -> ListingMatch:
-    """The place of the page before's end, by the vectors that this page is searched with.
+def _with_current_similarity(
+    index: PhotoIndex, queries: Queries, after: ListingMatch
+) -> ListingMatch:
+    """The last listing of the page before, by the vectors that this page is searched with.
 
-    Embedding a photo again, with others, may move its vector by rounding; the photo that the page
-    ended with moves alike.
+    Embedding a query photo again in another batch may change its vector by rounding, and with it
+    every similarity.
     """
     photo = np.array([after.photo_id], np.int64)
     again = list(_merged(queries, lambda query: index.among(query, photo)))
@@ -145,8 +180,3 @@ def _merged(
         if match.photo_id not in seen:
             seen.add(match.photo_id)
             yield match
-
-
-def _retrieved(found: list[ListingMatch] | None, limit: int, *, exact: bool) -> Retrieved:
-    listings = found or []
-    return Retrieved(listings[:limit], len(listings) > limit, exact)

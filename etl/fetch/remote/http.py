@@ -19,7 +19,7 @@ from fsspec.implementations.http import HTTPFileSystem
 
 from etl.fetch.feed_files import FeedFile, safe_name
 from etl.fetch.remote.remote import BLOCK_BYTES, Remote
-from etl.fetch.urls import is_archive, split_url
+from etl.fetch.source_url import is_archive, split_url
 from models.domain.errors import InvalidFeed, MarketlensError, SetupError, Unavailable
 from models.domain.urls import redact
 

@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, 
 
 from etl.fetch.feed_files import FeedFile
 from etl.fetch.remote.remote import BLOCK_BYTES, Remote
-from etl.fetch.urls import split_url
+from etl.fetch.source_url import split_url
 from models.domain.errors import InvalidFeed, MarketlensError, SetupError
 
 CONNECT_SECONDS = 10

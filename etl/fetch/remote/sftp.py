@@ -15,7 +15,7 @@ import fsspec
 from sshfs import SSHFileSystem
 
 from etl.fetch.remote.remote import Remote
-from etl.fetch.urls import split_url
+from etl.fetch.source_url import split_url
 from models.domain.errors import InvalidFeed, MarketlensError, SetupError
 from models.domain.urls import redact
 

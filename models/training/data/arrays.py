@@ -1,4 +1,4 @@
-"""What was computed of each photo, on disk: computed once, whatever is killed meanwhile."""
+"""Arrays computed of photos, cached on disk in chunks, so that a kill costs one chunk."""
 
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
@@ -9,7 +9,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from models.training.files import whole_file
+from models.domain.durable_files import atomic_file
 
 Array = NDArray[Any]
 # Called with how many photos are done, and how many there are.
@@ -53,7 +53,7 @@ def photo_arrays(
         # Runs that want the same wait for each other, and share what each has done.
         with FileLock(folder / ".lock"):
             if not path.is_file():
-                with whole_file(path) as file:
+                with atomic_file(path) as file:
                     np.save(file, compute(chunk), allow_pickle=False)
         chunks.append(np.load(path, mmap_mode="r", allow_pickle=False))
         on_progress(start + len(chunk), len(wanted))

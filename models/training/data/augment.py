@@ -1,4 +1,4 @@
-"""Photos as a network sees them while it learns: cropped, mirrored, recoloured, partly erased.
+"""Data augmentation: photos cropped, mirrored, recoloured, partly erased.
 
 What happens to a photo is a pure function of (seed, epoch, position): nothing has to be kept for a
 run to be resumed, and batches may be made in any order.

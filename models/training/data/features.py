@@ -1,4 +1,4 @@
-"""What an encoder sees in photos, computed once and kept."""
+"""An encoder's vectors of photos, cached on disk."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +10,7 @@ from models.encoders.encoder import Encoder, unit_rows
 from models.labels import LabelledPhotos
 from models.photos import decode
 from models.training.data.arrays import Array, OnProgress, PhotoArrays, photo_arrays
+from models.vectors import to_stored
 
 
 def features(
@@ -23,9 +24,7 @@ def features(
     """
 
     def compute(hashes: Sequence[str]) -> Array:
-        return encoder.embed([decode(photos.bytes_of(digest)) for digest in hashes]).astype(
-            np.float16
-        )
+        return to_stored(encoder.embed([decode(photos.bytes_of(digest)) for digest in hashes]))
 
     return photo_arrays(cache / encoder.spec.fingerprint, photos.hashes, compute, on_progress)
 

@@ -1,4 +1,4 @@
-"""Photos made small enough to be at hand in every epoch."""
+"""Photos as small squares of pixels, cached on disk for training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
-"""Which photos are learned from, which choose between models, and which measure the one chosen.
+"""The split of photos into training, validation and test parts.
 
-Photos of one listing, of one seller, and of listings that share a photo always stand on the same
-side: else what is measured would in part be what was learned by heart.
+Photos of one listing, of one seller, and of listings that share a photo are always in the
+same part: otherwise the test would leak training photos.
 """
 
 import json
@@ -16,14 +16,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.domain.durable_files import write_json
 from models.domain.errors import Conflict, InvalidInput
 from models.labels import LabelledPhotos
-from models.training.files import write_json
 
 HELD_OUT_SHARE: Final = 0.15
 """Of each category's listings, for validation, and as many for the test."""
 
-LEAST_GROUPS: Final = 5
+MIN_GROUPS: Final = 5
 """A category with fewer independent groups of listings is left out: too little to measure."""
 
 
@@ -97,12 +97,12 @@ def split_photos(photos: LabelledPhotos, seed: int) -> Split:
     """
     by_category: dict[str, list[list[int]]] = defaultdict(list)
     for group in _independent_groups(photos):
-        by_category[_usual_category(photos, group)].append(group)
-    kept = {path for path, groups in by_category.items() if len(groups) >= LEAST_GROUPS}
+        by_category[_majority_category(photos, group)].append(group)
+    kept = {path for path, groups in by_category.items() if len(groups) >= MIN_GROUPS}
     if len(kept) < 2:  # noqa: PLR2004 - one of one is no choice
         raise InvalidInput(
             f"There is nothing to tell apart: {len(photos):,} photos, and {len(kept)} categories "
-            f"that at least {LEAST_GROUPS} independent listings are of."
+            f"that at least {MIN_GROUPS} independent listings are of."
         )
     listings: dict[Part, set[str]] = {part: set() for part in Part}
     for path in kept:
@@ -163,7 +163,7 @@ def _independent_groups(photos: LabelledPhotos) -> list[list[int]]:
     return list(groups.values())
 
 
-def _usual_category(photos: LabelledPhotos, group: Sequence[int]) -> str:
+def _majority_category(photos: LabelledPhotos, group: Sequence[int]) -> str:
     counts = Counter(photos.categories[row] for row in group)
     return min(counts, key=lambda path: (-counts[path], path))
 

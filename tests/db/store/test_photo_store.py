@@ -111,11 +111,11 @@ def age(ageing_store: PhotoStore) -> Age:
 
 
 def contents(store: PhotoStore) -> set[str]:
-    return {digest for prefix in PREFIXES for digest in store.shelf(prefix, NOW).digests}
+    return {digest for prefix in PREFIXES for digest in store.list_prefix(prefix, NOW).digests}
 
 
 def leftovers(store: PhotoStore, now: datetime = NOW) -> list[str]:
-    return [path for prefix in PREFIXES for path in store.shelf(prefix, now).leftovers]
+    return [path for prefix in PREFIXES for path in store.list_prefix(prefix, now).leftovers]
 
 
 def test_any_fsspec_store(any_store: PhotoStore) -> None:
@@ -136,11 +136,11 @@ def test_it_knows_what_it_has(any_store: PhotoStore) -> None:
 
 
 def test_shelves_hold_everything_once(any_store: PhotoStore) -> None:
-    assert any_store.shelf("00", NOW).digests == set()
+    assert any_store.list_prefix("00", NOW).digests == set()
     digests = {any_store.put(f"photo {number}".encode()) for number in range(30)}
     for prefix in sorted({digest[:2] for digest in digests} | {"00", "ff"}):
         expected = {digest for digest in digests if digest.startswith(prefix)}
-        assert any_store.shelf(prefix, NOW).digests == expected
+        assert any_store.list_prefix(prefix, NOW).digests == expected
 
 
 def test_there_is_a_shelf_for_every_photo(store: PhotoStore) -> None:
@@ -151,13 +151,13 @@ def test_there_is_a_shelf_for_every_photo(store: PhotoStore) -> None:
 def test_what_was_listed_is_not_remembered(s3_url: str, s3_port: int) -> None:
     store = PhotoStore(s3_url)
     digest = store.put(b"photo")
-    assert store.shelf(digest[:2], NOW).digests == {digest}
+    assert store.list_prefix(digest[:2], NOW).digests == {digest}
     by_another = s3_client(s3_port)
     bucket = s3_url.split("/")[2]
     (listed,) = by_another.list_objects_v2(Bucket=bucket)["Contents"]
     by_another.delete_object(Bucket=bucket, Key=listed["Key"])
     assert not store.has(digest)
-    assert store.shelf(digest[:2], NOW).digests == set()
+    assert store.list_prefix(digest[:2], NOW).digests == set()
 
 
 def test_files_of_others_are_left_out(store: PhotoStore, tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_an_unreadable_store_is_not_taken_for_an_empty_one(
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "00").symlink_to(tmp_path / "photos" / "00")
     with pytest.raises(Unavailable):
-        store.shelf("00", NOW)
+        store.list_prefix("00", NOW)
 
 
 def test_only_old_photos_are_deleted_as_such(ageing_store: PhotoStore, age: Age) -> None:

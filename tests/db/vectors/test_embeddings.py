@@ -11,12 +11,13 @@ from db import jobs
 from db.session import Database
 from db.statements import COPY_FROM_ROWS
 from db.tables import Change, Job
+from db.vectors import embeddings
 from db.vectors.embeddings import (
     add_embeddings,
     count_live,
     embedded,
     having_vector,
-    live_vectors_after,
+    live_vectors,
     live_vectors_of,
     open_embed_jobs,
     photos_to_embed,
@@ -24,7 +25,9 @@ from db.vectors.embeddings import (
     vector_of_hash,
 )
 from db.vectors.encoders import register_encoder
-from models.domain.types import EncoderSpec, JobType
+from models.domain.job_payloads import EmbedPayload, ReindexPayload
+from models.domain.types import EncoderSpec
+from models.vectors import as_stored
 from tests.support.catalogue import add_listing, numbered_photos, sha256
 from tests.support.clock import Clock
 
@@ -47,10 +50,24 @@ def add(database: Database, vectors: dict[int, NDArray[np.float32]], clock: Cloc
     return encoder_id
 
 
+@pytest.mark.parametrize("dimension", [48, 2048])
+def test_a_vector_is_read_as_an_index_reads_it(
+    database: Database, dimension: int, clock: Clock
+) -> None:
+    drawn = np.random.default_rng(0).normal(size=(60, dimension))
+    drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
+    vectors = drawn.astype(np.float32)
+    photo_ids = sorted(list_photos(database, 60, clock))
+    encoder_id = add(database, dict(zip(photo_ids, vectors, strict=True)), clock)
+    with database.read() as session:
+        ids, found = live_vectors_of(session, encoder_id, photo_ids)
+    assert np.array_equal(found[np.argsort(ids)], as_stored(vectors))
+
+
 def promise(database: Database, photo_ids: list[int], clock: Clock) -> Job:
     with database.write() as session:
-        payload = {"photo_ids": photo_ids}
-        return jobs.accept(session, JobType.EMBED, payload, job_id=uuid4(), now=clock())
+        payload = EmbedPayload(photo_ids=tuple(photo_ids))
+        return jobs.accept(session, payload, job_id=uuid4(), now=clock())
 
 
 def changes(database: Database) -> int:
@@ -75,7 +92,7 @@ def test_a_photo_with_nothing_in_it_is_embedded_and_has_no_vector(
         assert count_live(session, encoder_id) == 1
         for ids, vectors in (
             live_vectors_of(session, encoder_id, photo_ids),
-            live_vectors_after(session, encoder_id, 0),
+            *live_vectors(any_database.read, encoder_id),
         ):
             assert ids.tolist() == [seen]
             assert vectors.tolist() == [SEEN.tolist()]
@@ -86,13 +103,13 @@ def test_a_photo_with_nothing_in_it_is_embedded_and_has_no_vector(
 
 
 def test_the_next_vectors_come_after_photos_without_one(
-    any_database: Database, clock: Clock
+    any_database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, *blank, last = sorted(list_photos(any_database, 4, clock))
     encoder_id = add(any_database, {first: SEEN, last: SEEN} | dict.fromkeys(blank, NOTHING), clock)
-    with any_database.read() as session:
-        assert live_vectors_after(session, encoder_id, first)[0].tolist() == [last]
-        assert len(live_vectors_after(session, encoder_id, last)[0]) == 0
+    monkeypatch.setattr(embeddings, "BATCH_ROWS", 1)
+    batches = [ids.tolist() for ids, _ in live_vectors(any_database.read, encoder_id)]
+    assert batches == [[first], [last]]
 
 
 def test_what_is_to_be_embedded_is_neither_embedded_nor_promised(
@@ -104,10 +121,10 @@ def test_what_is_to_be_embedded_is_neither_embedded_nor_promised(
     ended = promise(any_database, [dropped], clock)
     with any_database.write() as session:
         jobs.cancel(session, ended.id, clock())
-        jobs.accept(session, JobType.REINDEX, {}, job_id=uuid4(), now=clock())
+        jobs.accept(session, ReindexPayload(), job_id=uuid4(), now=clock())
 
     with any_database.read() as session:
-        assert list(open_embed_jobs(session)) == [(job.id, [promised, done], None)]
+        assert list(open_embed_jobs(session)) == [(job.id, (promised, done), None)]
         assert set(promised_photos(session)) == {promised, done}
         assert photos_to_embed(session, encoder_id) == {dropped, missing}
         assert photos_to_embed(session, None) == {dropped, missing}

@@ -27,7 +27,8 @@ from db.vectors.encoders import (
     summarise_encoders,
 )
 from models.domain.errors import Conflict, NotFound
-from models.domain.types import EncoderSpec, EncoderStatus, JobType, Precision
+from models.domain.job_payloads import BatchPayload, ReindexPayload
+from models.domain.types import EncoderSpec, EncoderStatus, Precision
 from tests.support.catalogue import add_listing, numbered_photos
 from tests.support.clock import Clock
 
@@ -56,7 +57,7 @@ def index(database: Database, encoder_id: int) -> int:
     """A live generation, without any files."""
     now = Clock()()
     with database.write() as session:
-        job = jobs.accept(session, JobType.BATCH, {}, job_id=uuid4(), now=now)
+        job = jobs.accept(session, BatchPayload(), job_id=uuid4(), now=now)
         generation = generations.begin(session, encoder_id, job.id, now)
         return generations.activate(session, generation.id, now, rows=0).id
 
@@ -184,7 +185,7 @@ def test_what_is_active_or_being_indexed_can_not_be_retired(
     with pytest.raises(Conflict, match="is active"), database.write() as session:
         retire_encoder(session, first)
     with database.write() as session:
-        job = jobs.accept(session, JobType.REINDEX, {}, job_id=uuid4(), now=clock())
+        job = jobs.accept(session, ReindexPayload(), job_id=uuid4(), now=clock())
         generations.begin(session, second, job.id, clock())
     with pytest.raises(Conflict, match="being built"), database.write() as session:
         retire_encoder(session, second)

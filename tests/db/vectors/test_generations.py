@@ -11,8 +11,10 @@ from db.session import Database
 from db.vectors import generations
 from db.vectors.changes import last_change, record_changes
 from db.vectors.encoders import register_encoder
+from models.domain.job_payloads import BatchPayload, ReindexPayload
 from models.domain.types import EncoderSpec, GenerationStatus, JobType
 from tests.support.clock import Clock
+from tests.support.payloads import NOTHING_EMBEDDED, some_payload
 
 LEASE = timedelta(seconds=60)
 
@@ -27,10 +29,11 @@ def built(database: Database, encoder_id: int, clock: Clock) -> int:
     """A generation that has just become live, of every change so far."""
     clock.advance(seconds=1)
     with database.write() as session:
-        job = jobs.accept(session, JobType.BATCH, {}, job_id=uuid4(), now=clock())
+        job = jobs.accept(session, BatchPayload(), job_id=uuid4(), now=clock())
         row = generations.begin(session, encoder_id, job.id, clock())
-        facts = {"rows": 0, "last_change": last_change(session)}
-        return generations.activate(session, row.id, clock(), **facts).id
+        return generations.activate(
+            session, row.id, clock(), rows=0, last_change=last_change(session)
+        ).id
 
 
 def previous(database: Database, encoder_id: int) -> int | None:
@@ -78,7 +81,7 @@ def test_generations_of_one_moment_are_kept_by_their_number(
     any_database: Database, encoder_id: int, clock: Clock
 ) -> None:
     with any_database.write() as session:
-        job = jobs.accept(session, JobType.BATCH, {}, job_id=uuid4(), now=clock())
+        job = jobs.accept(session, BatchPayload(), job_id=uuid4(), now=clock())
         ids = [generations.begin(session, encoder_id, job.id, clock()).id for _ in range(4)]
         for generation_id in ids:
             generations.activate(session, generation_id, clock())
@@ -90,7 +93,7 @@ def test_a_build_is_forsaken_when_its_job_has_ended(
 ) -> None:
     def begun(job_type: JobType) -> tuple[int, UUID]:
         with any_database.write() as session:
-            job = jobs.accept(session, job_type, {}, job_id=uuid4(), now=clock())
+            job = jobs.accept(session, some_payload(job_type), job_id=uuid4(), now=clock())
             return generations.begin(session, encoder_id, job.id, clock()).id, job.id
 
     (going_on, _), (ended, job_id) = begun(JobType.REINDEX), begun(JobType.EMBED)
@@ -134,7 +137,7 @@ def test_a_reindex_that_came_to_nothing_is_remembered(
     any_database: Database, clock: Clock, how: str
 ) -> None:
     with any_database.write() as session:
-        job = jobs.accept(session, JobType.REINDEX, {}, job_id=uuid4(), now=clock())
+        job = jobs.accept(session, ReindexPayload(), job_id=uuid4(), now=clock())
     with any_database.write() as session:
         claim = jobs.claim(session, job.id, clock(), LEASE)
         assert claim
@@ -144,7 +147,7 @@ def test_a_reindex_that_came_to_nothing_is_remembered(
             case "cancelled":
                 jobs.cancel(session, job.id, clock())
             case "succeeded":
-                jobs.finish(session, claim, clock(), result={})
+                jobs.finish(session, claim, clock(), result=NOTHING_EMBEDDED)
     before = clock() - timedelta(seconds=1)
     with any_database.read() as session:
         expected = how in {"failed", "cancelled"}

@@ -17,6 +17,7 @@ from db.catalogue.listings import (
     views_of,
 )
 from db.catalogue.places import Coordinates
+from db.embed_jobs import PHOTOS_PER_JOB
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.tables import Base, Category, Job, Photo
@@ -42,7 +43,6 @@ from tests.support.feeds import (
 )
 from tests.support.pictures import jpeg
 from tests.support.seeding import RunSeed
-from workers.queue.messages import PHOTOS_PER_JOB
 from workers.queue.publisher import JobPublisher
 
 Clock = Callable[[], datetime]

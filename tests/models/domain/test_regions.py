@@ -39,8 +39,3 @@ def test_no_region_leaves_the_photo(
         return
     assert 0 <= left <= right - MIN_SIDE <= width - MIN_SIDE
     assert 0 <= upper <= lower - MIN_SIDE <= height - MIN_SIDE
-
-
-def test_payload_gives_the_same_region() -> None:
-    region = Region(0.1, 0.2, 0.3, 0.4)
-    assert Region.from_payload(region.to_payload()) == region

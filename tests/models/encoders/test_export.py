@@ -10,14 +10,14 @@ import onnx
 import pytest
 import torch
 
+from models.domain.durable_files import sha256_of
 from models.domain.errors import FidelityTooLow, InvalidInput
 from models.domain.types import Precision
 from models.encoders import export
-from models.encoders.export import export_encoder
+from models.encoders.export import ExportOptions, export_encoder
 from models.encoders.library import EncoderLibrary
 from models.encoders.package import read_package, write_package
 from models.encoders.specs import ResNet50Transform
-from models.encoders.weights import file_sha256
 from models.head import CategoryHead, find_head, head_path
 from models.labels import LabelledPhotos
 from tests.support.networks import SMALL
@@ -60,7 +60,7 @@ def exported(monkeypatch: pytest.MonkeyPatch, weights: Path, float32: Path) -> P
     """The network that an export begins with, made once: it is the same file each time."""
 
     def copy(given: Path, transform: ResNet50Transform, target: Path) -> None:
-        assert (file_sha256(given), transform) == (file_sha256(weights), SMALL)
+        assert (sha256_of(given), transform) == (sha256_of(weights), SMALL)
         shutil.copyfile(float32, target)
 
     monkeypatch.setattr(export, "export_float32", copy)
@@ -157,7 +157,7 @@ def test_photos_of_one_listing_or_two_compare_nothing(
             models_dir,
             Precision.INT8,
             replace(one_sided, listings=ids),
-            calibration_photos=1,
+            options=ExportOptions(calibration_photos=1),
             threads=1,
         )
 

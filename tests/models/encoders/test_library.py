@@ -8,6 +8,7 @@ from models.domain.errors import NotFound, WeightsMissing
 from models.domain.types import EncoderSpec, Precision
 from models.encoders.library import EncoderLibrary
 from models.encoders.package import Package, write_package
+from models.encoders.runtimes import open_encoder
 from models.encoders.specs import RESNET50_TRANSFORM, ResNet50Transform, resolve_spec
 from models.encoders.weights import IMAGENET1K_V2
 
@@ -99,7 +100,7 @@ def test_weights_serve_where_their_package_is_damaged(
 ) -> None:
     package = write_package(models_dir, weights=weights, transform=RESNET50_TRANSFORM, facts={})
     (package.folder / "manifest.json").write_text("{}")
-    assert library.open(package.spec, 1).runtime == "torch, float32"
+    assert open_encoder(library, package.spec, 1).runtime == "torch, float32"
     assert library.weights_of(package.spec) == (weights, None)
 
 
@@ -111,7 +112,7 @@ def test_downloaded_weights_are_known_beside_given_ones(
     downloaded.write_bytes(b"downloaded")
     spec = resolve_spec("resnet50", downloaded)
     assert spec in library.specs()
-    assert library.open(spec, 1).spec == spec
+    assert open_encoder(library, spec, 1).spec == spec
 
 
 def test_a_file_of_weights_is_held_by_a_library_of_its_own(
@@ -122,7 +123,7 @@ def test_a_file_of_weights_is_held_by_a_library_of_its_own(
     holding = library.holding(str(other))
     spec = holding.find(str(other))
     assert spec == resolve_spec("resnet50", other)
-    assert holding.open(spec, 1).spec == spec
+    assert open_encoder(holding, spec, 1).spec == spec
     assert library.holding("resnet50") is library
 
 
@@ -154,12 +155,12 @@ def test_the_exported_runtime_is_preferred(
     library: EncoderLibrary, models_dir: Path, weights: Path
 ) -> None:
     plain = resolve_spec("resnet50", weights)
-    assert library.open(plain, 1).runtime == "torch, float32"
+    assert open_encoder(library, plain, 1).runtime == "torch, float32"
     export(models_dir, weights, Precision.FLOAT32)
-    assert library.open(plain, 1).runtime == "ONNX Runtime, float32"
+    assert open_encoder(library, plain, 1).runtime == "ONNX Runtime, float32"
     int8 = export(models_dir, weights, Precision.INT8).spec
-    assert library.open(int8, 1).runtime == "ONNX Runtime, int8"
-    assert library.open(HOG, 1).runtime == "scikit-image"
+    assert open_encoder(library, int8, 1).runtime == "ONNX Runtime, int8"
+    assert open_encoder(library, HOG, 1).runtime == "scikit-image"
 
 
 def test_an_opened_encoder_is_the_one_that_was_asked_for(
@@ -172,7 +173,7 @@ def test_an_opened_encoder_is_the_one_that_was_asked_for(
         facts={"made": "small"},
     )
     for spec in (small.spec, resolve_spec("resnet50", weights), HOG):
-        assert library.open(spec, 1).spec == spec
+        assert open_encoder(library, spec, 1).spec == spec
     assert library.facts(small.spec) == {"made": "small"}
     assert library.facts(HOG) == {}
 
@@ -182,7 +183,7 @@ def test_an_encoder_whose_files_are_elsewhere_is_missing(
 ) -> None:
     int8 = export(tmp_path / "another machine", weights, Precision.INT8).spec
     with pytest.raises(WeightsMissing, match=int8.label):
-        library.open(int8, 1)
+        open_encoder(library, int8, 1)
     with pytest.raises(WeightsMissing, match="no weights"):
         library.weights_of(HOG)
 

@@ -20,6 +20,7 @@ from models.encoders.onnx_export import quantise
 from models.encoders.package import Package, write_package
 from models.encoders.preprocessing import to_pixels
 from models.encoders.resnet50 import ResNet50Encoder
+from models.encoders.runtimes import open_encoder
 from tests.support.networks import SMALL
 from tests.support.pictures import picture
 
@@ -75,7 +76,7 @@ def package(
 
 @pytest.fixture(scope="module")
 def encoder(folder: Path, package: Package) -> Encoder:
-    encoder = EncoderLibrary("hog", None, folder / "models").open(package.spec, 1)
+    encoder = open_encoder(EncoderLibrary("hog", None, folder / "models"), package.spec, 1)
     assert isinstance(encoder, OnnxEncoder)
     return encoder
 

@@ -11,7 +11,7 @@ import pytest
 
 from models.domain.errors import WeightsMissing, WeightsRefused
 from models.domain.types import Precision
-from models.encoders.package import Package, proven, read_package, write_package
+from models.encoders.package import Package, read_package, verify_file, write_package
 from models.encoders.specs import RESNET50_TRANSFORM, ResNet50Transform, resolve_spec
 
 INT8 = Precision.INT8
@@ -100,7 +100,8 @@ def test_nothing_is_left_of_a_package_that_could_not_be_written(
     def fail(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(Path, "write_text", fail)
+    # The last step before the folder gets its name.
+    monkeypatch.setattr("models.encoders.package.sync_folder", fail)
     with pytest.raises(OSError, match="disk full"):
         make(models_dir, weights, network=network)
     assert list(models_dir.iterdir()) == []
@@ -109,7 +110,7 @@ def test_nothing_is_left_of_a_package_that_could_not_be_written(
 def test_weights_that_are_written_over_stay_as_they_were(models_dir: Path, weights: Path) -> None:
     package = make(models_dir, weights)
     weights.write_bytes(b"others")
-    assert proven(package.weights, package.weights_sha256).read_bytes() == b"weights"
+    assert verify_file(package.weights, package.weights_sha256).read_bytes() == b"weights"
 
 
 @pytest.mark.parametrize("name", ["best.pth (1)", ".hidden", "weights", "x" * 200])
@@ -150,7 +151,7 @@ def test_killed_before_the_manifest_the_package_is_as_before(
     assert package == before
     assert package.network
     assert package.network_sha256
-    assert proven(package.network, package.network_sha256).read_bytes() == b"network"
+    assert verify_file(package.network, package.network_sha256).read_bytes() == b"network"
 
 
 def test_a_damaged_package_can_be_written_again(models_dir: Path, weights: Path) -> None:
@@ -183,13 +184,13 @@ def test_a_file_that_was_changed_is_refused(models_dir: Path, weights: Path, net
     package = make(models_dir, weights, network=network)
     assert package.network
     assert package.network_sha256
-    assert proven(package.network, package.network_sha256) == package.network
+    assert verify_file(package.network, package.network_sha256) == package.network
     package.network.write_bytes(b"netwOrk")
     with pytest.raises(WeightsRefused, match="hash"):
-        proven(package.network, package.network_sha256)
+        verify_file(package.network, package.network_sha256)
     package.network.unlink()
     with pytest.raises(WeightsMissing, match="is not there"):
-        proven(package.network, package.network_sha256)
+        verify_file(package.network, package.network_sha256)
 
 
 def changed(*path: str, to: object) -> Callable[[Any], None]:

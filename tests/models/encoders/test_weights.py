@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from models.domain.errors import WeightsError, WeightsMissing, WeightsRefused
-from models.encoders.weights import IMAGENET1K_V2, PublishedWeights, file_sha256, locate_weights
+from models.encoders.weights import IMAGENET1K_V2, PublishedWeights, locate_weights
 
 CONTENT = bytes(range(256)) * 9_000
 
@@ -168,12 +168,6 @@ def test_a_download_damaged_on_disk_is_refused(tmp_path: Path, mirror: Mirror) -
     path.write_bytes(CONTENT[:-1] + b"?")
     with pytest.raises(WeightsRefused, match=re.escape(str(path))):
         locate_weights(None, tmp_path, published=mirror.published)
-
-
-def test_file_sha256(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(CONTENT)
-    assert file_sha256(path) == hashlib.sha256(CONTENT).hexdigest()
 
 
 def test_the_published_weights_are_the_ones_torchvision_names() -> None:

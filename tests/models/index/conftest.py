@@ -8,9 +8,9 @@ import pytest
 from numpy.typing import NDArray
 
 from models.domain.types import EncoderSpec
-from models.index.build import BuiltGeneration, build_generation
+from models.index.build import BuildOptions, BuiltGeneration, build_generation
 from models.index.generation import Generation, open_generation
-from models.index.vectors import as_kept
+from models.vectors import as_stored
 from tests.support.generations import DIMENSION
 
 
@@ -26,7 +26,7 @@ def draw() -> Callable[[int], NDArray[np.float32]]:
     def draw_rows(count: int) -> NDArray[np.float32]:
         rows = np.random.default_rng(7).normal(size=(count, DIMENSION))
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-        return as_kept(rows.astype(np.float32))
+        return as_stored(rows.astype(np.float32))
 
     return draw_rows
 
@@ -46,7 +46,8 @@ def build(encoder: EncoderSpec) -> Callable[..., BuiltGeneration]:
             "recall_target": 1.0,
         }
         batches = ((every[i : i + 7], vectors[i : i + 7]) for i in range(0, len(every), 7))
-        return build_generation(target, batches, **(settings | options))
+        how = {name: options.pop(name) for name in ("factory", "seed") if name in options}
+        return build_generation(target, batches, options=BuildOptions(**how), **settings | options)
 
     return build_rows
 

@@ -208,7 +208,7 @@ def test_a_graph_is_not_called_exact(url: str, spec: EncoderSpec, draw: Draw) ->
 
     index = open_milvus(url, spec)
     index.upsert(IDS, draw(30))
-    index.settle()
+    index.flush()
 
     assert not index.exact
     assert found(index, draw(30)[3], 1) == [4]

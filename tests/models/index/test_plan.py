@@ -1,6 +1,7 @@
+import psutil
 import pytest
 
-from models.index.plan import EXACT, IndexPlan, plan_index, plan_of
+from models.index.plan import EXACT, IndexPlan, default_memory_bytes, plan_index, plan_of
 
 GIB = 2**30
 
@@ -16,13 +17,13 @@ def test_what_can_be_looked_at_whole_is(rows: int) -> None:
 
 
 def test_a_million_rows_are_found_by_short_codes_that_fit_the_memory() -> None:
-    usual = plan(1_000_000)
-    assert usual.factory == "PCA128,IVF8192,SQ8"
-    assert (usual.lists, usual.training_rows, usual.exact) == (8192, 40 * 8192, False)
+    default = plan(1_000_000)
+    assert default.factory == "PCA128,IVF8192,SQ8"
+    assert (default.lists, default.training_rows, default.exact) == (8192, 40 * 8192, False)
 
     small = plan(1_000_000, memory=100_000_000)
     assert small.factory == "PCA128,IVF8192,SQ4"
-    for chosen in (usual, small):
+    for chosen in (default, small):
         assert chosen.hot_bytes * 1_000_000 <= GIB
         assert chosen.disk_bytes > chosen.hot_bytes + 4096
 
@@ -57,3 +58,7 @@ def test_why_names_the_size_of_what_is_there_and_of_what_is_searched() -> None:
 )
 def test_the_most_effort_is_all_lists_or_the_whole_graph(factory: str, most: int) -> None:
     assert plan_of(factory, 2048).most_effort(5_000) == most
+
+
+def test_by_default_an_index_may_take_a_quarter_of_the_memory() -> None:
+    assert default_memory_bytes() == pytest.approx(psutil.virtual_memory().total / 4, rel=0.01)

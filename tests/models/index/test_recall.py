@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from models.index.faiss_index import open_mapped, write_index
 from models.index.generation import Generation, Searchable
 from models.index.plan import plan_of
-from models.index.recall import ask, measure, recall_at_k, top_scores, tune
+from models.index.recall import held_out_queries, measure, recall_at_k, top_scores, tune
 from models.index.rows import Rows
-from models.index.vectors import AT_REST
+from models.vectors import to_stored
 
 Draw = Callable[[int], NDArray[np.float32]]
 GenerationOf = Callable[..., Generation]
@@ -20,7 +20,7 @@ def float32(values: list[float] | list[list[float]]) -> NDArray[np.float32]:
 
 
 def kept(vectors: NDArray[np.float32]) -> Rows:
-    return Rows(np.arange(len(vectors), dtype=np.int64), vectors.astype(AT_REST))
+    return Rows(np.arange(len(vectors), dtype=np.int64), to_stored(vectors))
 
 
 def test_top_scores_leave_a_query_itself_out_whatever_the_blocks(
@@ -52,15 +52,15 @@ def test_a_row_tied_with_the_last_of_the_best_counts() -> None:
 
 def test_without_others_there_is_nothing_to_ask(draw: Draw) -> None:
     for few in (0, 1):
-        assert ask(kept(draw(few)), np.arange(few)) == []
+        assert held_out_queries(kept(draw(few)), np.arange(few)) == []
     assert recall_at_k([], []) == 1.0
 
 
 def test_an_exact_index_misses_nothing(generation_of: GenerationOf, draw: Draw) -> None:
     searchable = generation_of(range(500), draw(500)).searchable
-    questions = ask(searchable.rows, np.arange(0, 500, 5))
+    queries = held_out_queries(searchable.rows, np.arange(0, 500, 5))
 
-    measured = measure(searchable, questions)
+    measured = measure(searchable, queries)
 
     assert (measured.recall_at_10, measured.queries) == (1.0, 100)
     assert 0 < measured.p50_ms <= measured.p95_ms
@@ -71,9 +71,9 @@ def test_an_index_that_sees_half_of_the_rows_finds_half(
 ) -> None:
     vectors = draw(500)
     half = generation_of(range(0, 500, 2), vectors[::2]).searchable
-    questions = ask(kept(vectors), np.arange(200))
+    queries = held_out_queries(kept(vectors), np.arange(200))
 
-    assert measure(half, questions).recall_at_10 == pytest.approx(0.5, abs=0.1)
+    assert measure(half, queries).recall_at_10 == pytest.approx(0.5, abs=0.1)
 
 
 def test_tuning_finds_the_least_that_meets_the_target(
@@ -84,14 +84,14 @@ def test_tuning_finds_the_least_that_meets_the_target(
     write_index(
         path, plan, 16, lambda count: [rows.take(np.arange(min(count, 4_000)))], rows.blocks()
     )
-    index, questions = open_mapped(path), ask(rows, np.arange(0, 4_000, 20))
+    index, queries = open_mapped(path), held_out_queries(rows, np.arange(0, 4_000, 20))
 
-    tuned = tune(rows, index, plan, questions, 0.9)
+    tuned = tune(rows, index, plan, queries, 0.9)
 
     def recall(effort: int) -> float:
         searchable = Searchable(rows, index, False, effort, tuned.candidates, 64)
-        return measure(searchable, questions).recall_at_10
+        return measure(searchable, queries).recall_at_10
 
     assert recall(tuned.effort) >= 0.9 > recall(tuned.effort // 4)
-    assert tune(rows, index, plan, questions, 0.9) == tuned
-    assert tune(rows, index, plan, questions, 1.1).recall_at_10 == 1.0
+    assert tune(rows, index, plan, queries, 0.9) == tuned
+    assert tune(rows, index, plan, queries, 1.1).recall_at_10 == 1.0

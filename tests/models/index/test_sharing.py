@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from models.domain.types import EncoderSpec
-from models.index.build import build_generation
+from models.index.build import BuildOptions, build_generation
 from tests.support.generations import BUILT_AT
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/smaps")
@@ -56,7 +56,7 @@ def generation(tmp_path_factory: pytest.TempPathFactory) -> Path:
         last_change=0,
         created_at=BUILT_AT,
         recall_target=0.0,
-        factory="PCA128,IVF64,SQ8",
+        options=BuildOptions("PCA128,IVF64,SQ8"),
     )
     return folder
 

@@ -50,7 +50,7 @@ def test_killed_and_started_again_it_ends_as_an_unbroken_run(tmp_path: Path) -> 
     assert torch.tensor(without_seconds(broken)) == pytest.approx(
         torch.tensor(without_seconds(unbroken.history)), abs=1e-5
     )
-    for name, value in unbroken.network.learned().items():
+    for name, value in unbroken.network.trainable_parameters().items():
         torch.testing.assert_close(weights[name], value.detach(), atol=1e-5, rtol=1e-4)
 
 
@@ -69,7 +69,7 @@ def test_validation_photos_are_seen_as_encoders_see_them(tmp_path: Path) -> None
     with torch.no_grad():
         logits = run.network(torch.from_numpy(np.stack(pixels))).logits
     expected = torch.nn.functional.cross_entropy(logits, torch.from_numpy(validation.targets))
-    assert run.check()[0] == pytest.approx(expected.item(), rel=4e-3)
+    assert run.validate()[0] == pytest.approx(expected.item(), rel=4e-3)
 
 
 def test_another_seed_gives_another_result(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_the_network_is_left_as_after_its_best_epoch(tmp_path: Path) -> None:
     losses = [epoch.validation_loss for epoch in run.history]
     assert run.best < len(losses) - 1
     assert losses[run.best] == min(losses)
-    assert run.check()[0] == pytest.approx(losses[run.best], rel=1e-5)
+    assert run.validate()[0] == pytest.approx(losses[run.best], rel=1e-5)
 
 
 def test_it_ends_early_when_nothing_gets_better(tmp_path: Path) -> None:
@@ -98,8 +98,8 @@ def test_a_finished_run_is_not_trained_again(tmp_path: Path) -> None:
     first = finish(tmp_path)
     second = finish(tmp_path)
     assert second.history == first.history
-    for name, value in second.network.learned().items():
-        assert torch.equal(value, first.network.learned()[name])
+    for name, value in second.network.trainable_parameters().items():
+        assert torch.equal(value, first.network.trainable_parameters()[name])
 
 
 def test_too_great_a_rate_is_said_to_be(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from models.head import CategoryHead
-from models.training.network import FineTuned, Seen
+from models.training.network import FineTunedResNet, NetworkOutput
 from tests.support.training import small_resnet, small_tuned
 
 
@@ -11,10 +11,10 @@ def some_pixels() -> torch.Tensor:
     return torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
 
-def step(network: FineTuned) -> Seen:
+def step(network: FineTunedResNet) -> NetworkOutput:
     """Learn something."""
     optimiser = torch.optim.SGD(network.parameters(), lr=0.1)
-    seen: Seen = network(some_pixels())
+    seen: NetworkOutput = network(some_pixels())
     torch.nn.functional.cross_entropy(seen.logits, torch.tensor([0, 1, 2, 0])).backward()  # type: ignore[no-untyped-call]
     optimiser.step()
     return seen
@@ -28,7 +28,7 @@ def test_only_the_last_stages_and_the_head_learn(stages: int) -> None:
     changed = {
         name for name, value in network.state_dict().items() if not torch.equal(value, before[name])
     }
-    assert changed <= set(network.learned())
+    assert changed <= set(network.trainable_parameters())
     assert {name.split(".")[1] for name in changed if name.startswith("tuned.")} == {
         str(stage) for stage in range(stages)
     }
@@ -38,13 +38,13 @@ def test_only_the_last_stages_and_the_head_learn(stages: int) -> None:
 def test_what_is_learned_is_in_the_network_that_was_given() -> None:
     resnet = small_resnet()
     before = resnet.layer4[0].conv1.weight.clone()
-    step(FineTuned(resnet, 1, torch.rand(3, 2048), scale=16.0, mixed=False))
+    step(FineTunedResNet(resnet, 1, torch.rand(3, 2048), scale=16.0, mixed=False))
     assert not torch.equal(resnet.layer4[0].conv1.weight, before)
 
 
 def test_vectors_are_those_of_the_encoder() -> None:
     network = small_resnet()
-    seen = FineTuned(network, 2, torch.rand(3, 2048), scale=16.0, mixed=False)(some_pixels())
+    seen = FineTunedResNet(network, 2, torch.rand(3, 2048), scale=16.0, mixed=False)(some_pixels())
     channels = network(some_pixels())
     expected = channels / channels.norm(dim=1, keepdim=True)
     torch.testing.assert_close(seen.vectors, expected)
@@ -70,7 +70,7 @@ def test_the_head_alone_predicts_what_the_network_does() -> None:
 
 def test_bfloat16_is_nearly_the_same() -> None:
     exact = small_tuned()
-    mixed = FineTuned(small_resnet(), 1, exact.weight.detach(), scale=16.0, mixed=True)
+    mixed = FineTunedResNet(small_resnet(), 1, exact.weight.detach(), scale=16.0, mixed=True)
     cosines = (exact(some_pixels()).vectors * mixed(some_pixels()).vectors).sum(dim=1)
     assert cosines.min() > 0.995
     assert not torch.equal(exact(some_pixels()).vectors, mixed(some_pixels()).vectors)

@@ -24,8 +24,8 @@ def opened(
         photos or catalogue(),
         asked,
         threads=1,
-        tell=lambda _what, _done, _total: None,
-        say=lambda _sentence: None,
+        on_progress=lambda _what, _done, _total: None,
+        on_message=lambda _sentence: None,
     )
 
 

@@ -23,7 +23,7 @@ def test_it_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_one_takes_the_place_of_another_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    (tmp_path / ".state.partial").write_bytes(b"what a killed process left")
+    (tmp_path / ".state.part").write_bytes(b"what a killed process left")
     for number in range(2):
         save_state(tmp_path / "state", {"n": torch.tensor(number)}, {})
     assert load_state(tmp_path / "state")[0]["n"] == 1

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from db.session import Database
 from db.vectors.encoders import adopt_encoder
+from models.domain.clock import utc_now
 from models.domain.errors import MarketlensError
-from tests.support.index_commands import ELSEWHERE, LISTINGS, Catalogue, RunIndex, now
-from workers.commands.index import app
+from tests.support.commands import invoke
+from tests.support.index_commands import ELSEWHERE, LISTINGS, Catalogue, RunIndex
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def catalogue(
         monkeypatch.delenv(f"MARKETLENS_{name}", raising=False)
     database = Database(f"sqlite:///{folder / 'marketlens.db'}")
     with database.write() as session:
-        adopt_encoder(session, ELSEWHERE, now())
+        adopt_encoder(session, ELSEWHERE, utc_now())
     opened = Catalogue(folder, database, np.random.default_rng(0))
     opened.add(LISTINGS)
     yield opened
@@ -38,7 +39,7 @@ def run_index(catalogue: Catalogue) -> RunIndex:
     del catalogue
 
     def run(*arguments: str, raises: type[MarketlensError] | None = None) -> Result:
-        result = CliRunner().invoke(app, list(arguments))
+        result = invoke("index", *arguments)
         if raises is None:
             assert result.exit_code == 0, (result.output, result.exception)
         else:

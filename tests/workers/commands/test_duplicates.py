@@ -5,16 +5,14 @@ import json
 from pathlib import Path
 
 import pytest
-import typer
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from db.migrate import upgrade
-from etl.cli import app as intake
-from models.domain.errors import Conflict, SetupError
+from models.domain.errors import Conflict, MarketlensError, SetupError
 from settings import Settings
+from tests.support.commands import invoke
 from tests.support.feeds import image_row, product_row, write_feed
 from tests.support.pictures import jpeg
-from workers.commands.duplicates import duplicates
 
 
 @pytest.fixture
@@ -37,15 +35,14 @@ def seeded(data_dir: Path, tmp_path: Path) -> Path:
         {1: jpeg(1), 2: jpeg(1), 3: jpeg(2)},
     )
     for command in (["clean", feed, tmp_path / "clean"], ["seed", tmp_path / "clean", "--inline"]):
-        CliRunner().invoke(intake, [str(word) for word in command], catch_exceptions=False)
+        invoke(*command)
     return data_dir
 
 
 def run(*arguments: str | Path) -> Result:
-    app = typer.Typer()
-    app.command()(duplicates)
-    words = [str(argument) for argument in arguments]
-    result = CliRunner().invoke(app, words, catch_exceptions=False)
+    result = invoke("duplicates", *arguments)
+    if isinstance(result.exception, MarketlensError):
+        raise result.exception
     assert result.exit_code == 0, result.output
     return result
 

@@ -1,6 +1,5 @@
 """`marketlens encoder`, as a person runs it; hog is the one real encoder that needs no weights."""
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from uuid import uuid4
 import numpy as np
 import pytest
 from sqlalchemy import select
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from db import jobs
 from db.catalogue.listings import ListingData
@@ -21,14 +20,14 @@ from db.vectors import generations
 from db.vectors.embeddings import add_embeddings
 from db.vectors.encoders import adopt_encoder, all_encoders
 from models.domain.errors import Conflict, MarketlensError, NotFound, WeightsRefused
-from models.domain.types import EncoderSpec, GenerationStatus, JobType
+from models.domain.job_payloads import BatchPayload
+from models.domain.types import EncoderSpec, GenerationStatus
 from models.encoders.specs import resolve_spec
 from tests.support.catalogue import add_listing, stored_photos
 from tests.support.clock import Clock
+from tests.support.commands import invoke, last_line
 from tests.support.holding import holding_open
 from tests.support.pictures import jpeg
-from workers.commands import index
-from workers.commands.encoder import app
 from workers.encoders.comparison import Comparison
 
 HOG = resolve_spec("hog", None)
@@ -78,7 +77,7 @@ def fill(database: Database, store: PhotoStore) -> None:
             _, (photo_id,) = add_listing(session, photos, now, listing=listing)
             vector = rng.standard_normal(ELSEWHERE.dimension).astype(np.float32)
             add_embeddings(session, active.id, {photo_id: vector})
-        job = jobs.accept(session, JobType.BATCH, {}, job_id=uuid4(), now=now)
+        job = jobs.accept(session, BatchPayload(), job_id=uuid4(), now=now)
         generation = generations.begin(session, active.id, job.id, now)
         generations.activate(session, generation.id, now, rows=LISTINGS)
 
@@ -88,7 +87,7 @@ def run(install: Install) -> Run:
     del install
 
     def run(*arguments: str, raises: type[MarketlensError] | None = None) -> Result:
-        result = CliRunner().invoke(app, list(arguments))
+        result = invoke("encoder", *arguments)
         if raises is None:
             assert result.exit_code == 0, (result.output, result.exception)
         else:
@@ -96,11 +95,6 @@ def run(install: Install) -> Run:
         return result
 
     return run
-
-
-def last_line(result: Result) -> dict[str, Any]:
-    report: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
-    return report
 
 
 def test_there_and_back(install: Install, run: Run) -> None:
@@ -183,7 +177,7 @@ def test_an_index_that_is_open_is_removed_later(install: Install, run: Run) -> N
     with holding_open(folder):
         assert "still open" in run("retire", "hog").stdout
         assert folder.exists()
-    assert CliRunner().invoke(index.app, ["prune"]).exit_code == 0
+    assert invoke("index", "prune").exit_code == 0
     assert not folder.exists()
 
 

@@ -6,17 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from etl.cli import app as intake
-from models.domain.errors import Conflict, InvalidFeed, NotFound, SetupError
+from models.domain.errors import Conflict, InvalidFeed, MarketlensError, NotFound, SetupError
 from models.evaluation.compare import METRICS
 from models.labels import Level
 from models.training.data.split import Part, split_photos
+from tests.support.commands import invoke
 from tests.support.feeds import image_row, product_row, write_feed
 from tests.support.pictures import picture
-from workers.commands.evaluate import evaluate
 from workers.commands.labelled_photos import labelled_in_folder
 
 CATEGORIES = ("Garden / Pots", "Home / Lamps", "Home / <b>Chairs</b>")
@@ -53,19 +51,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for name in ("DATABASE_URL", "REDIS_URL", "STORE_URL", "WEIGHTS"):
             patch.delenv(f"MARKETLENS_{name}", raising=False)
         for command in (["clean", feed, base / "clean"], ["seed", base / "clean", "--no-wait"]):
-            CliRunner().invoke(intake, [str(word) for word in command], catch_exceptions=False)
+            invoke(*command)
         yield base / "clean"
 
 
 @pytest.fixture(scope="module")
 def run(folder: Path) -> Run:
     del folder
-    app = typer.Typer()
-    app.command()(evaluate)
 
     def run(*arguments: str | Path) -> Result:
-        words = [str(argument) for argument in arguments]
-        result = CliRunner().invoke(app, words, catch_exceptions=False)
+        result = invoke("evaluate", *arguments)
+        if isinstance(result.exception, MarketlensError):
+            raise result.exception
         assert result.exit_code == 0, result.output
         return result
 

@@ -5,15 +5,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from db import jobs
 from db.catalogue.listings import delete_listing
 from db.vectors.encoders import activate_encoder, register_encoder
+from models.domain.clock import utc_now
 from models.domain.errors import (
     Conflict,
     GenerationCorrupt,
@@ -21,57 +20,53 @@ from models.domain.errors import (
     RecallTooLow,
     ReindexRunning,
 )
-from models.domain.types import EncoderSpec, JobStatus, JobType
+from models.domain.job_payloads import ReindexPayload
+from models.domain.types import EncoderSpec, JobStatus
 from models.index.plan import EXACT
+from tests.support.commands import invoke, last_line
 from tests.support.holding import holding_open
-from tests.support.index_commands import ELSEWHERE, LISTINGS, Catalogue, RunIndex, now
-from workers.commands.index import app
-from workers.queue.executors import Workers
+from tests.support.index_commands import ELSEWHERE, LISTINGS, Catalogue, RunIndex
+from workers.queue.executors import QueueExecutor
 
 OTHER = EncoderSpec("other", 16, "0" * 64)
 
 
-def last_line(result: Result) -> dict[str, Any]:
-    report: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
-    return report
-
-
 def test_a_build_is_told_with_its_reason(catalogue: Catalogue, run_index: RunIndex) -> None:
-    report = last_line(run_index("build", "--here", "--json"))
+    report = last_line(run_index("build", "--inline", "--json"))
     assert (report["status"], report["generation"], report["rows"]) == ("succeeded", 1, LISTINGS)
     assert (report["factory"], report["recall_at_10"], report["error"]) == (EXACT, 1.0, None)
     assert report["p50_ms"] <= report["p95_ms"]
     assert f"{LISTINGS} vectors" in report["why"]
     assert report["bytes"] > 0
     assert catalogue.live() == 1
-    told = run_index("build", "--here").stdout
+    told = run_index("build", "--inline").stdout
     assert "Generation 2 is live" in told
 
 
 def test_what_was_asked_for_is_built(catalogue: Catalogue, run_index: RunIndex) -> None:
     catalogue.add(60)
-    report = last_line(run_index("build", "--here", "--factory", "IVF2,SQ8", "--json"))
+    report = last_line(run_index("build", "--inline", "--factory", "IVF2,SQ8", "--json"))
     assert report["factory"] == "IVF2,SQ8"
     assert report["effort"] >= 1
     assert report["candidates"] >= 10
     with catalogue.database.write() as session:
-        other = register_encoder(session, OTHER, now())
-    run_index("build", "--here", "--encoder", OTHER.label)
+        other = register_encoder(session, OTHER, utc_now())
+    run_index("build", "--inline", "--encoder", OTHER.label)
     rows = {row["generation"]: row for row in last_line(run_index("list", "--json"))["generations"]}
     assert (rows[2]["encoder"], rows[2]["rows"], rows[1]["status"]) == (OTHER.label, 0, "live")
     with catalogue.database.write() as session:
-        activate_encoder(session, other, now(), force=True)
+        activate_encoder(session, other, utc_now(), force=True)
     assert catalogue.live() == 2
 
 
 def test_a_build_that_finds_too_little_is_refused_and_told(
     catalogue: Catalogue, run_index: RunIndex
 ) -> None:
-    run_index("build", "--here")
+    run_index("build", "--inline")
     # More than the candidates that are scored again, by a code of two bits.
     catalogue.add(900)
     refused = run_index(
-        *("build", "--here", "--factory", "IVF1,PQ1x2", "--recall-target", "1", "--json"),
+        *("build", "--inline", "--factory", "IVF1,PQ1x2", "--recall-target", "1", "--json"),
         raises=RecallTooLow,
     )
     report = last_line(refused)
@@ -83,15 +78,23 @@ def test_a_build_that_finds_too_little_is_refused_and_told(
     assert (row["status"], row["error"], row["files_here"]) == ("refused", report["error"], False)
 
 
+def test_the_option_s_old_name_is_said_to_be_old(catalogue: Catalogue, run_index: RunIndex) -> None:
+    told = run_index("build", "--here", "--json")
+    assert told.stderr.splitlines()[0] == "--here is now called --inline."
+    assert last_line(told)["status"] == "succeeded"
+    assert catalogue.live() == 1
+    assert "--here" not in run_index("build", "--help").stdout
+
+
 def test_a_factory_that_makes_no_sense_is_a_failure(run_index: RunIndex) -> None:
-    failed = run_index("build", "--here", "--factory", "Nonsense", raises=Conflict)
+    failed = run_index("build", "--inline", "--factory", "Nonsense", raises=Conflict)
     assert "Nonsense" in str(failed.exception)
 
 
 def test_one_build_at_a_time(catalogue: Catalogue, run_index: RunIndex) -> None:
     with catalogue.database.write() as session:
-        jobs.accept(session, JobType.REINDEX, {}, job_id=uuid4(), now=now())
-    run_index("build", "--here", raises=ReindexRunning)
+        jobs.accept(session, ReindexPayload(), job_id=uuid4(), now=utc_now())
+    run_index("build", "--inline", raises=ReindexRunning)
 
 
 @pytest.mark.parametrize("here", [False, True])
@@ -102,9 +105,9 @@ def test_ctrl_c_leaves_the_build_to_its_worker_or_stops_it_here(
         raise KeyboardInterrupt
 
     monkeypatch.setenv("MARKETLENS_REDIS_URL", f"redis+socket://{catalogue.folder}/nobody.sock")
-    monkeypatch.setattr(Workers, "wait", pressed)
+    monkeypatch.setattr(QueueExecutor, "step", pressed)
     monkeypatch.setattr("workers.inline.run_job", pressed)
-    result = CliRunner().invoke(app, ["build", *["--here"] * here])
+    result = invoke("index", "build", *["--inline"] * here)
     assert result.exit_code == 130
     with catalogue.database.read() as session:
         (job,) = jobs.recent(session, 9, None)
@@ -115,9 +118,9 @@ def test_ctrl_c_leaves_the_build_to_its_worker_or_stops_it_here(
 
 
 def test_the_list_says_what_there_is_and_where(catalogue: Catalogue, run_index: RunIndex) -> None:
-    run_index("build", "--here")
+    run_index("build", "--inline")
     catalogue.add(2)
-    run_index("build", "--here")
+    run_index("build", "--inline")
     rows = last_line(run_index("list", "--json"))["generations"]
     assert [(row["generation"], row["status"], row["rows"]) for row in rows] == [
         (2, "live", LISTINGS + 2),
@@ -134,7 +137,7 @@ def test_the_list_says_what_there_is_and_where(catalogue: Catalogue, run_index: 
 def test_one_generation_is_shown_with_its_manifest(
     catalogue: Catalogue, run_index: RunIndex
 ) -> None:
-    built = last_line(run_index("build", "--here", "--json"))
+    built = last_line(run_index("build", "--inline", "--json"))
     row = last_line(run_index("show", "1", "--json"))
     assert row["manifest"]["why"] == row["why"] == built["why"]
     assert (row["job"], row["p95_ms"]) == (built["job"], built["p95_ms"])
@@ -150,10 +153,10 @@ def test_an_evaluation_counts_what_came_and_went_since(
     catalogue: Catalogue, run_index: RunIndex
 ) -> None:
     (gone, _) = catalogue.add(2)
-    run_index("build", "--here")
+    run_index("build", "--inline")
     catalogue.add(5)
     with catalogue.database.write() as session:
-        delete_listing(session, gone, now())
+        delete_listing(session, gone, utc_now())
     report = last_line(run_index("evaluate", "--against", "exact", "--json"))
     assert (report["generation"], report["against"], report["seed"]) == (1, "exact", 0)
     live = LISTINGS + 6
@@ -170,7 +173,7 @@ def test_an_evaluation_is_the_same_with_the_same_seed_and_sees_what_is_missed(
     catalogue: Catalogue, run_index: RunIndex
 ) -> None:
     catalogue.add(400)
-    run_index("build", "--here", "--factory", "IVF8,SQ8", "--recall-target", "0.2")
+    run_index("build", "--inline", "--factory", "IVF8,SQ8", "--recall-target", "0.2")
 
     def recall(*arguments: str) -> dict[str, float]:
         found: dict[str, float] = last_line(run_index("evaluate", "--json", *arguments))[
@@ -188,12 +191,12 @@ def test_only_what_is_whole_and_kept_is_evaluated(
     catalogue: Catalogue, run_index: RunIndex
 ) -> None:
     run_index("evaluate", raises=Conflict)
-    run_index("build", "--here")
+    run_index("build", "--inline")
     with (catalogue.generations_dir / "1" / "ids.npy").open("r+b") as file:
         file.write(b"?")
     run_index("evaluate", raises=GenerationCorrupt)
     for _ in range(2):
-        run_index("build", "--here")
+        run_index("build", "--inline")
     run_index("prune", "--keep", "2")
     assert "removed" in str(run_index("evaluate", "1", raises=Conflict).exception)
     run_index("evaluate", "9", raises=NotFound)
@@ -202,7 +205,7 @@ def test_only_what_is_whole_and_kept_is_evaluated(
 def test_there_and_back(catalogue: Catalogue, run_index: RunIndex) -> None:
     run_index("rollback", raises=Conflict)
     for _ in range(3):
-        run_index("build", "--here")
+        run_index("build", "--inline")
     assert "generation 2;" in run_index("rollback").stdout
     assert last_line(run_index("rollback", "--json")) == {"generation": 3, "status": "live"}
     run_index("activate", "1")
@@ -211,8 +214,8 @@ def test_there_and_back(catalogue: Catalogue, run_index: RunIndex) -> None:
     assert last_line(run_index("rollback", "--json"))["generation"] == 3
     run_index("activate", "9", raises=NotFound)
     with catalogue.database.write() as session:
-        other = register_encoder(session, OTHER, now())
-        activate_encoder(session, other, now(), force=True)
+        other = register_encoder(session, OTHER, utc_now())
+        activate_encoder(session, other, utc_now(), force=True)
     run_index("rollback", raises=Conflict)
     assert (
         last_line(run_index("rollback", "--encoder", ELSEWHERE.label, "--json"))["generation"] == 1
@@ -221,7 +224,7 @@ def test_there_and_back(catalogue: Catalogue, run_index: RunIndex) -> None:
 
 def test_pruning_keeps_so_many_and_what_is_open(catalogue: Catalogue, run_index: RunIndex) -> None:
     for _ in range(3):
-        run_index("build", "--here")
+        run_index("build", "--inline")
     (catalogue.generations_dir / "77").mkdir()
     (catalogue.generations_dir / "notes").mkdir()
     with holding_open(catalogue.generations_dir / "1"):
@@ -250,7 +253,7 @@ def test_what_is_built_is_published_where_others_see_it(
 ) -> None:
     monkeypatch.setenv("MARKETLENS_STORE_URL", f"memory://{uuid4()}/photos")
     for _ in range(2):
-        run_index("build", "--here")
+        run_index("build", "--inline")
     shutil.rmtree(catalogue.generations_dir / "2")
     (newest, _) = last_line(run_index("list", "--json"))["generations"]
     assert (newest["files_here"], newest["published"]) == (False, True)
@@ -262,12 +265,12 @@ def test_what_is_built_is_published_where_others_see_it(
 
 def test_a_plan_needs_no_database_and_no_faiss(tmp_path: Path) -> None:
     code = (
-        "import sys; from workers.commands.index import app;"
+        "import sys; from marketlens import app;"
         "app(standalone_mode=False); print('faiss' in sys.modules)"
     )
     done = subprocess.run(
         [
-            *(sys.executable, "-c", code, "plan", "--rows", "1000000", "--json"),
+            *(sys.executable, "-c", code, "index", "plan", "--rows", "1000000", "--json"),
             *("--memory", str(2**30), "--recall-target", "0.9"),
         ],
         env={"MARKETLENS_DATA_DIR": str(tmp_path), "PYTHONPATH": ":".join(sys.path)},

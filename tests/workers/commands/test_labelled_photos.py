@@ -5,15 +5,14 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from typer.testing import CliRunner
 
 from db.catalogue.listings import delete_listing
 from db.session import Database
 from db.store.photo_store import PhotoStore
-from etl.cli import app as intake
 from models.domain.errors import InvalidFeed, InvalidInput, NotFound
 from models.labels import Level
 from tests.support.clock import Clock
+from tests.support.commands import invoke
 from tests.support.feeds import image_row, listing_id, product_row, write_feed
 from tests.support.pictures import jpeg
 from workers.commands import labelled_photos as labelled
@@ -48,7 +47,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for name in ("DATABASE_URL", "REDIS_URL", "STORE_URL", "WEIGHTS"):
             patch.delenv(f"MARKETLENS_{name}", raising=False)
         for command in (["clean", feed, base / "clean"], ["seed", base / "clean", "--no-wait"]):
-            CliRunner().invoke(intake, [str(word) for word in command], catch_exceptions=False)
+            invoke(*command)
     return base
 
 

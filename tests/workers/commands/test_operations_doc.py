@@ -23,8 +23,8 @@ def test_every_command_works(catalogue: Catalogue, run_index: RunIndex) -> None:
     for command in commands():
         program, group, *arguments = command.split()
         assert (program, group) == ("marketlens", "index")
-        if arguments[0] == "build" and "--here" not in arguments:
-            arguments.append("--here")
+        if arguments[0] == "build" and "--inline" not in arguments:
+            arguments.append("--inline")
         run_index(*arguments)
 
 

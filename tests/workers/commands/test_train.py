@@ -9,11 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import typer
 from PIL import Image
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from etl.cli import app as intake
 from models.domain.errors import (
     Conflict,
     InvalidFeed,
@@ -23,14 +21,15 @@ from models.domain.errors import (
 )
 from models.domain.types import EncoderSpec
 from models.encoders.library import EncoderLibrary
+from models.encoders.runtimes import open_encoder
 from models.head import load_head
 from models.labels import Level
 from models.photos import decode
 from models.training.data.split import Part, load_split
+from tests.support.commands import invoke
 from tests.support.feeds import image_row, product_row, write_feed
 from tests.support.networks import write_weights
 from workers.commands.labelled_photos import labelled_in_folder
-from workers.commands.train import train
 
 COLOURS = {
     "Home / Lamps": (210, 60, 60),
@@ -60,8 +59,7 @@ def write_clean(folder: Path, categories: list[str]) -> Path:
         [image_row(number, number) for number in numbers],
         {number: photo(number) for number in numbers},
     )
-    words = ["clean", str(feed), str(folder / "clean")]
-    CliRunner().invoke(intake, words, catch_exceptions=False)
+    invoke("clean", feed, folder / "clean")
     return folder / "clean"
 
 
@@ -87,17 +85,15 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     for name in ("DATABASE_URL", "REDIS_URL", "STORE_URL", "WEIGHTS"):
         monkeypatch.delenv(f"MARKETLENS_{name}", raising=False)
     threads = torch.get_num_threads()
-    app = typer.Typer()
-    app.command()(train)
 
-    def invoke(*words: object, ends: int = 0) -> Result:
-        result = CliRunner().invoke(app, [str(word) for word in words])
+    def run(*words: object, ends: int = 0) -> Result:
+        result = invoke("train", *words)
         if isinstance(result.exception, MarketlensError):
             raise result.exception
         assert result.exit_code == ends, result.output
         return result
 
-    yield invoke
+    yield run
     torch.set_num_threads(threads)
 
 
@@ -113,7 +109,9 @@ def accuracy_by_hand(told: dict[str, Any], clean: Path, models_dir: Path) -> flo
     photos = labelled_in_folder(clean, Level(told["level"]))
     split = load_split(Path(told["run"]) / "split.json", photos)
     test = photos.take(split.rows(photos, Part.TEST))
-    vectors = library.open(spec, 1).embed([decode(test.read(row)) for row in range(len(test))])
+    vectors = open_encoder(library, spec, 1).embed(
+        [decode(test.read(row)) for row in range(len(test))]
+    )
     predicted = [head.categories[number] for number in head.probabilities(vectors).argmax(axis=1)]
     return float(
         np.mean([one == other for one, other in zip(predicted, test.categories, strict=True)])
@@ -152,8 +150,7 @@ def test_the_same_command_gives_the_same_figures(run: Run, clean: Path) -> None:
 
 
 def test_the_database_is_the_default(run: Run, clean: Path) -> None:
-    words = ["seed", str(clean), "--no-wait"]
-    CliRunner().invoke(intake, words, catch_exceptions=False)
+    invoke("seed", clean, "--no-wait")
     told, of_folder = last_line(run("--json")), last_line(run("--data", clean, "--json"))
     assert told["accuracy"] == of_folder["accuracy"]
     assert told["run"] == of_folder["run"]

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from db import jobs
+from db import embed_jobs, jobs
 from db.catalogue.listings import delete_listing
 from db.tables import Job
 from db.vectors import generations
@@ -16,9 +16,10 @@ from models.domain.errors import Conflict
 from models.domain.types import EncoderStatus, JobStatus, JobType
 from models.photos import standardise
 from tests.support.encoder import ThumbnailEncoder
+from tests.support.payloads import NOTHING_EMBEDDED
 from tests.support.pictures import jpeg
 from tests.support.workers import WorkerHarness
-from workers.encoders import migration as migrate
+from workers.encoders import migration
 from workers.encoders.migration import Migrated, Migration
 from workers.queue.messages import Queue
 from workers.queue.publisher import PublishableJob
@@ -40,11 +41,11 @@ class OneWorker:
     most_queued: int = 0
     queued: list[UUID] = field(default_factory=list)
 
-    def take(self, accepted: Sequence[PublishableJob]) -> None:
+    def submit(self, accepted: Sequence[PublishableJob]) -> None:
         self.queued += [job.id for job in accepted]
         self.most_queued = max(self.most_queued, len(self.queued))
 
-    def wait(self, queue: Queue, job_ids: Sequence[UUID]) -> None:
+    def step(self, queue: Queue, job_ids: Sequence[UUID]) -> None:
         del queue
         self.waits += 1
         if self.waits == self.killed_at:
@@ -62,10 +63,10 @@ class World:
     other_id: int
     shown: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
 
-    def migrate(self, hands: OneWorker | None = None) -> Migrated:
+    def migrate(self, executor: OneWorker | None = None) -> Migrated:
         migration = Migration(
             self.worker.database,
-            hands or OneWorker(self.worker),
+            executor or OneWorker(self.worker),
             clock=self.worker.now,
             new_id=uuid4,
             on_progress=lambda name, done, total: self.shown.setdefault(name, []).append(
@@ -91,7 +92,8 @@ class World:
 @pytest.fixture
 def world(worker: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> World:
     """Ten listings, embedded and indexed by the active encoder; and another encoder."""
-    monkeypatch.setattr(migrate, "PHOTOS_PER_JOB", 2)
+    for module in (migration, embed_jobs):
+        monkeypatch.setattr(module, "PHOTOS_PER_JOB", 2)
     for seed in range(10):
         worker.list_pictures(seed)
     worker.reindex()
@@ -143,7 +145,8 @@ def test_killed_at_any_moment_the_next_run_goes_on(world: World, killed_at: int)
 def test_only_a_few_jobs_are_queued_at_a_time(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(migrate, "PHOTOS_PER_JOB", 1)
+    for module in (migration, embed_jobs):
+        monkeypatch.setattr(module, "PHOTOS_PER_JOB", 1)
     hands = OneWorker(world.worker)
     world.migrate(hands)
     assert hands.waits == 11
@@ -153,11 +156,12 @@ def test_only_a_few_jobs_are_queued_at_a_time(
 def test_workers_that_are_many_do_not_run_dry(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(migrate, "PHOTOS_PER_JOB", 1)
+    for module in (migration, embed_jobs):
+        monkeypatch.setattr(module, "PHOTOS_PER_JOB", 1)
 
     class ManyWorkers(OneWorker):
-        def wait(self, queue: Queue, job_ids: Sequence[UUID]) -> None:
-            super().wait(queue, job_ids)
+        def step(self, queue: Queue, job_ids: Sequence[UUID]) -> None:
+            super().step(queue, job_ids)
             while self.queued:
                 run_job(self.worker.runtime, self.queued.pop(0))
 
@@ -175,7 +179,7 @@ def test_a_job_that_began_before_leaves_no_gap(world: World) -> None:
     world.migrate()
     assert world.lacking() == 0
     with worker.database.write() as session:
-        jobs.finish(session, early, worker.now(), result={})
+        jobs.finish(session, early, worker.now(), result=NOTHING_EMBEDDED)
         assert count_lacking(session, world.other_id, worker.encoder_id) == 0
 
 

@@ -15,6 +15,7 @@ from db.tables import Generation, Job
 from db.vectors import generations
 from db.vectors.changes import last_change, record_changes
 from db.vectors.encoders import activate_encoder, adopt_encoder, register_encoder
+from models.domain.job_payloads import BatchPayload
 from models.domain.types import EncoderSpec, JobType
 from tests.support.clock import Clock
 from tests.support.redis import empty, take_all
@@ -59,10 +60,11 @@ def build(database: Database, encoder_id: int, clock: Clock, rows: int = 0) -> G
     """A generation of all that has changed so far, live."""
     clock.advance(seconds=1)
     with database.write() as session:
-        job = jobs.accept(session, JobType.BATCH, {}, job_id=uuid4(), now=clock())
+        job = jobs.accept(session, BatchPayload(), job_id=uuid4(), now=clock())
         row = generations.begin(session, encoder_id, job.id, clock())
-        facts = {"rows": rows, "last_change": last_change(session)}
-        return generations.activate(session, row.id, clock(), **facts)
+        return generations.activate(
+            session, row.id, clock(), rows=rows, last_change=last_change(session)
+        )
 
 
 def fold(database: Database, clock: Clock) -> Job | None:

@@ -12,7 +12,8 @@ from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.vectors import generations
 from db.vectors.encoders import register_encoder
-from models.domain.types import EncoderSpec, GenerationStatus, JobType
+from models.domain.job_payloads import EmbedPayload
+from models.domain.types import EncoderSpec, GenerationStatus
 from tests.support.clock import Clock
 from workers.generations.prune import Pruned, Swept, prune, sweep, would_prune
 
@@ -39,7 +40,7 @@ def begin(database: Database, clock: Clock, spec: EncoderSpec = SPECS[0]) -> int
     clock.advance(seconds=1)
     with database.write() as session:
         encoder_id = register_encoder(session, spec, clock())
-        job = jobs.accept(session, JobType.EMBED, {}, job_id=uuid4(), now=clock())
+        job = jobs.accept(session, EmbedPayload(photo_ids=()), job_id=uuid4(), now=clock())
         return generations.begin(session, encoder_id, job.id, clock()).id
 
 

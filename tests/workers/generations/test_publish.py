@@ -18,8 +18,9 @@ from s3fs import S3FileSystem
 from db.store import stored_files
 from db.store.photo_store import PhotoStore
 from models.domain.errors import GenerationCorrupt, Unavailable
+from models.domain.job_payloads import ReindexPayload
 from models.domain.types import EncoderSpec, GenerationStatus, JobType
-from models.index.build import BuiltGeneration, build_generation
+from models.index.build import BuildOptions, BuiltGeneration, build_generation
 from models.index.generation import open_generation
 from tests.support.s3 import ACCESS_KEY, SECRET_KEY, s3_client, s3_server
 from tests.support.workers import LEASE, WorkerHarness
@@ -33,6 +34,7 @@ from workers.generations.publish import (
     unpublish_generation,
 )
 from workers.indexes.live import LiveIndex
+from workers.jobs.heartbeat import Heartbeat
 from workers.jobs.reindex import run_reindex
 
 SPEC = EncoderSpec("test", 16, "f" * 64)
@@ -84,7 +86,7 @@ def built(folder: Path) -> BuiltGeneration:
         last_change=0,
         created_at=datetime(2025, 1, 2, tzinfo=UTC),
         recall_target=0.01,
-        factory="IVF2,SQ8",
+        options=BuildOptions("IVF2,SQ8"),
     )
 
 
@@ -123,7 +125,7 @@ def test_photos_are_not_in_the_way(url: str, folder: Path, built: BuiltGeneratio
     store = PhotoStore(url)
     digest = store.put(b"photo")
     publish_generation(store, folder, 7)
-    shelved = store.shelf(digest[:2], datetime.now(UTC))
+    shelved = store.list_prefix(digest[:2], datetime.now(UTC))
     assert (shelved.digests, shelved.leftovers) == ({digest}, [])
     unpublish_generation(store, 7)
     assert store.get(digest) == b"photo"
@@ -287,17 +289,14 @@ def test_a_killed_fetch_is_begun_again(
 
 
 def reindex(worker: WorkerHarness, store: PhotoStore) -> int:
-    config = worker.runtime.config
     claim = worker.claim(worker.accept(JobType.REINDEX, {}))
     run_reindex(
         claim,
+        ReindexPayload(),
         database=worker.database,
         store=store,
-        generations_dir=config.generations_dir,
-        recall_target=config.recall_target,
-        memory_bytes=2**30,
-        keep=config.keep_generations,
-        lease=LEASE,
+        settings=worker.runtime.config.index,
+        heartbeat=Heartbeat(worker.database, claim, LEASE, worker.now),
         clock=worker.now,
     )
     return worker.generations()[0].id
@@ -358,7 +357,9 @@ def test_what_can_not_be_published_is_not_switched_to(
     assert (failed.status, live.status) == (GenerationStatus.FAILED, GenerationStatus.LIVE)
     assert live.id == first
     assert published_generations(store) == {first}
-    assert {path.name for path in worker.runtime.config.generations_dir.iterdir()} == {str(first)}
+    assert {path.name for path in worker.runtime.config.index.generations_dir.iterdir()} == {
+        str(first)
+    }
 
 
 def test_what_a_killed_build_published_is_swept(worker: WorkerHarness, folder: Path) -> None:

@@ -13,7 +13,7 @@ from workers.indexes.check import IndexCheck, check_index
 def live_generation(worker: WorkerHarness) -> Generation:
     result = worker.reindex().result
     assert result
-    folder = worker.runtime.config.generations_dir / str(result["generation"])
+    folder = worker.runtime.config.index.generations_dir / str(result["generation"])
     return open_generation(folder, None, fingerprint=worker.encoder.spec.fingerprint)
 
 

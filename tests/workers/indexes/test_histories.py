@@ -5,7 +5,6 @@ from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 from uuid import UUID, uuid4
 
 import numpy as np
@@ -26,12 +25,15 @@ from db.vectors.embeddings import add_embeddings
 from db.vectors.encoders import adopt_encoder
 from models.domain.errors import MarketlensError
 from models.domain.filters import ListingFilter
-from models.domain.types import EncoderSpec, JobType, ListingStatus
-from models.index.vectors import as_kept
+from models.domain.job_payloads import ReindexPayload
+from models.domain.types import EncoderSpec, ListingStatus
+from models.vectors import as_stored
 from tests.support.clock import Clock
+from workers.config import IndexSettings
 from workers.indexes.live import LiveIndex
+from workers.jobs.heartbeat import Heartbeat
 from workers.jobs.reindex import run_reindex
-from workers.search.retrieval import retrieve
+from workers.search.retrieval import Page, retrieve
 
 DIMENSION = 8
 SPEC = EncoderSpec("drawn", DIMENSION, "d" * 64)
@@ -49,7 +51,7 @@ listings = st.integers(0, 14)
 def drawn_vectors() -> NDArray[np.float32]:
     """Forty, of which every other is the one before again: ties are everywhere."""
     rows = np.repeat(np.random.default_rng(3).normal(size=(20, DIMENSION)), 2, axis=0)
-    return as_kept((rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32))
+    return as_stored((rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32))
 
 
 class History(RuleBasedStateMachine):
@@ -117,23 +119,19 @@ class History(RuleBasedStateMachine):
 
     @rule(factory=st.sampled_from([None, "IVF2,SQ8"]))
     def reindex(self, factory: str | None) -> None:
-        payload: dict[str, Any] = {} if factory is None else {"factory": factory}
+        payload = ReindexPayload(factory=factory)
         with self.database.write() as session:
-            job = jobs.accept(
-                session, JobType.REINDEX, payload, job_id=uuid4(), now=Clock()(), total=0
-            )
+            job = jobs.accept(session, payload, job_id=uuid4(), now=Clock()())
             claim = jobs.claim(session, job.id, Clock()(), LEASE)
         assert claim
         try:
             run_reindex(
                 claim,
+                payload,
                 database=self.database,
                 store=PhotoStore(f"{self.folder.name}/photos"),
-                generations_dir=self.generations_dir,
-                recall_target=0.9,
-                memory_bytes=2**30,
-                keep=3,
-                lease=LEASE,
+                settings=IndexSettings(self.generations_dir, 0.9, 2**30, 3),
+                heartbeat=Heartbeat(self.database, claim, LEASE, Clock()),
                 clock=Clock(),
             )
         except MarketlensError as error:  # too few rows for lists: refused, and no harm done
@@ -158,7 +156,7 @@ class History(RuleBasedStateMachine):
         query = self.vectors[photo]
         with self.database.read() as session:
             self.index.sync(session)
-            page = retrieve(session, self.index.index, [query], limit, wanted=wanted)
+            page = retrieve(session, self.index.index, [query], Page(limit, wanted=wanted))
         truth = self.brute_force(query, wanted)
         found = {match.listing_id: match.similarity for match in page.listings}
         assert len(found) == len(page.listings)

@@ -40,7 +40,10 @@ def test_searches_go_on_while_a_generation_is_opened(
             assert may_go.wait(10)
 
     index = LiveIndex(
-        indexed.encoder.spec, indexed.encoder_id, indexed.runtime.config.generations_dir, fetch
+        indexed.encoder.spec,
+        indexed.encoder_id,
+        indexed.runtime.config.index.generations_dir,
+        fetch,
     )
     sync(indexed, index)
     assert (index.generation_id, index.index.rows) == (1, 1)
@@ -83,7 +86,10 @@ def test_what_can_not_be_fetched_now_is_fetched_later(
                 raise Unavailable("The store does not answer.")
 
     index = LiveIndex(
-        indexed.encoder.spec, indexed.encoder_id, indexed.runtime.config.generations_dir, fetch
+        indexed.encoder.spec,
+        indexed.encoder_id,
+        indexed.runtime.config.index.generations_dir,
+        fetch,
     )
     sync(indexed, index)
     indexed.reindex()
@@ -110,7 +116,10 @@ def test_a_worker_does_not_start_without_what_it_should_serve(indexed: WorkerHar
         raise Unavailable(f"The store does not answer for {wanted.id}.")
 
     index = LiveIndex(
-        indexed.encoder.spec, indexed.encoder_id, indexed.runtime.config.generations_dir, fetch
+        indexed.encoder.spec,
+        indexed.encoder_id,
+        indexed.runtime.config.index.generations_dir,
+        fetch,
     )
     with pytest.raises(Unavailable):
         sync(indexed, index)

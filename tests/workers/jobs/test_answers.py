@@ -21,8 +21,8 @@ from models.near_duplicates import LOOKALIKES
 from models.photos import decode, standardise
 from tests.support.pictures import grey, jpeg, picture
 from tests.support.workers import WorkerHarness
-from workers.jobs.answers import NEIGHBOURS
-from workers.jobs.embed import NOTHING_SEEN
+from workers.jobs.prediction import NEIGHBOURS
+from workers.search.query_encoder import NOTHING_SEEN
 
 
 def stored_photo(worker: WorkerHarness, photo: bytes) -> str:

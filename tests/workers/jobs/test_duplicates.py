@@ -16,10 +16,13 @@ from models.domain.types import JobType
 from models.near_duplicates import LOOKALIKES, perceptual_hash
 from models.photos import decode, standardise
 from tests.support.pictures import grey, jpeg, picture
-from tests.support.workers import WorkerHarness
-from workers.jobs import duplicates
-from workers.jobs.duplicates import find_duplicates
+from tests.support.workers import LEASE, WorkerHarness
+from workers.jobs import heartbeat
+from workers.jobs.duplicates import run_duplicates
+from workers.jobs.heartbeat import Heartbeat
 from workers.near_duplicates import clusters
+from workers.near_duplicates import find as find_module
+from workers.near_duplicates.find import find_duplicates
 from workers.queue.messages import QUEUE_OF, Queue
 
 SIZE = (300, 240)
@@ -97,7 +100,7 @@ def test_a_listing_is_told_by_the_photo_that_links_it(worker: WorkerHarness) -> 
             "title": "A thing",
             "seller": seller,
             "status": "active",
-            "photo": {"id": sha256, "url": f"/v1/photos/{sha256}"},
+            "photo": sha256,
             "similarity": 1.0,
         }
         for listing_id, seller in sorted([(shared, "ann"), (other, None)])
@@ -109,7 +112,7 @@ def test_a_mirrored_copy_is_a_copy(worker: WorkerHarness, monkeypatch: pytest.Mo
     photo = picture(1, SIZE)
     both = {offer(worker, as_jpeg(photo)), offer(worker, as_jpeg(ImageOps.mirror(photo)))}
     # A network sees about the same in a mirror; a thumbnail does not.
-    monkeypatch.setattr(duplicates, "COPY_SIMILARITY", -1)
+    monkeypatch.setattr(find_module, "COPY_SIMILARITY", -1)
     assert told(find(worker)) == [("same_photo", both)]
 
 
@@ -234,7 +237,7 @@ def test_an_empty_catalogue_has_no_duplicates(worker: WorkerHarness) -> None:
 
 
 def test_a_cancelled_job_stops(worker: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(duplicates, "BEAT_EVERY_S", 0)
+    monkeypatch.setattr(heartbeat, "BEAT_EVERY_S", 0)
     offer(worker, jpeg(1, SIZE))
     job_id = worker.accept(JobType.DUPLICATES, {})
     claim = worker.claim(job_id)
@@ -242,12 +245,12 @@ def test_a_cancelled_job_stops(worker: WorkerHarness, monkeypatch: pytest.Monkey
         session.execute(update(Photo).values(phash=None))
         jobs.cancel(session, job_id, worker.now())
     with pytest.raises(ClaimLost):
-        duplicates.run_duplicates(
+        run_duplicates(
             claim,
             database=worker.database,
             store=worker.runtime.store,
             open_index=worker.runtime.indexes.open,
-            lease=worker.runtime.config.lease,
+            heartbeat=Heartbeat(worker.database, claim, LEASE, worker.now),
             clock=worker.now,
         )
     assert worker.job(job_id).result is None
@@ -267,16 +270,16 @@ def test_a_million_equal_photos_are_not_a_million_pairs_each(
 ) -> None:
     photos = [as_jpeg(picture(1, SIZE), quality) for quality in range(60, 84)]
     all_of_them = {offer(worker, photo) for photo in photos}
-    monkeypatch.setattr(duplicates, "PAIRS_AT_ONCE", 8)
+    monkeypatch.setattr(find_module, "PAIRS_AT_ONCE", 8)
     compared = 0
-    link = duplicates._Search._link_where_near
+    link = find_module._Search._link_where_near
 
     def counted(search: Any, pairs: Any) -> None:
         nonlocal compared
         compared += sum(not search.copies.joined(*pair) for pair in pairs.tolist())
         link(search, pairs)
 
-    monkeypatch.setattr(duplicates._Search, "_link_where_near", counted)
+    monkeypatch.setattr(find_module._Search, "_link_where_near", counted)
     found = find_duplicates(
         worker.database,
         worker.runtime.store,

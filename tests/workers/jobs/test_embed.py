@@ -17,7 +17,7 @@ from models.domain.types import JobStatus, JobType
 from models.photos import standardise
 from tests.support.pictures import grey, jpeg
 from tests.support.workers import WorkerHarness
-from workers.jobs.embed import NOTHING_SEEN
+from workers.search.query_encoder import NOTHING_SEEN
 from workers.tasks import run_job
 
 

@@ -20,7 +20,7 @@ from workers.tasks import run_job
 
 
 def folders(worker: WorkerHarness) -> set[str]:
-    return {path.name for path in worker.runtime.config.generations_dir.iterdir()}
+    return {path.name for path in worker.runtime.config.index.generations_dir.iterdir()}
 
 
 def test_generation_is_built_measured_and_served(worker: WorkerHarness) -> None:
@@ -86,7 +86,7 @@ def test_a_damaged_generation_is_refused_and_the_one_before_it_serves(
     second = worker.list_pictures(2)
     job = worker.reindex()
     assert job.result
-    flip_a_byte(worker.runtime.config.generations_dir / str(job.result["generation"]))
+    flip_a_byte(worker.runtime.config.index.generations_dir / str(job.result["generation"]))
     assert worker.search(2) == [second, first]
     assert worker.index.generation_id == older
 
@@ -98,10 +98,10 @@ def test_a_worker_that_starts_on_a_damaged_generation_takes_the_one_before(
     older, newer = worker.reindex().result, worker.reindex().result
     assert older
     assert newer
-    flip_a_byte(worker.runtime.config.generations_dir / str(newer["generation"]))
+    flip_a_byte(worker.runtime.config.index.generations_dir / str(newer["generation"]))
     config = worker.runtime.config
     spec = worker.encoder.spec
-    started = LiveIndex(spec, worker.encoder_id, config.generations_dir)
+    started = LiveIndex(spec, worker.encoder_id, config.index.generations_dir)
     with worker.database.read() as session:
         started.sync(session)
     assert started.generation_id == older["generation"]
@@ -154,7 +154,7 @@ def test_a_generation_that_is_open_elsewhere_is_removed_by_a_later_build(
     first = worker.reindex().result
     assert first
     name = str(first["generation"])
-    with holding_open(worker.runtime.config.generations_dir / name):
+    with holding_open(worker.runtime.config.index.generations_dir / name):
         for _ in range(2):
             assert worker.reindex().status is JobStatus.SUCCEEDED
         assert worker.generations()[-1].status is GenerationStatus.REMOVED
@@ -168,7 +168,7 @@ def test_what_a_killed_build_left_is_cleared(worker: WorkerHarness) -> None:
     job_id = worker.accept(JobType.REINDEX, {})
     with worker.database.write() as session:
         dead = generations.begin(session, worker.encoder_id, job_id, worker.now()).id
-    whole = worker.runtime.config.generations_dir / str(dead)
+    whole = worker.runtime.config.index.generations_dir / str(dead)
     whole.mkdir(parents=True)
     (whole / "index.faiss").write_bytes(b"built, but never switched to")
     make_half(whole)
@@ -239,13 +239,13 @@ def test_a_switch_whose_acknowledgement_is_lost_stays(
     worker: WorkerHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     listing_id = worker.list_pictures(1)
-    switch = reindex._switch
+    switch = reindex._make_live
 
     def committed_but_not_heard_of(*arguments: Any) -> None:
         switch(*arguments)
         raise Unavailable("The connection is gone.")
 
-    monkeypatch.setattr(reindex, "_switch", committed_but_not_heard_of)
+    monkeypatch.setattr(reindex, "_make_live", committed_but_not_heard_of)
     job = worker.reindex()
     assert job.status is JobStatus.SUCCEEDED
     assert worker.search(1) == [listing_id]

@@ -35,7 +35,7 @@ def calls(worker: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> list[int]:
         _, photo_ids = worker.list_photos(jpeg(seed))
         worker.embed(photo_ids)
     monkeypatch.setattr(worker.encoder, "embed", counted)
-    worker.searcher._held = replace(worker.searcher._held, batch=4)
+    worker.engine._held = replace(worker.engine._held, batch=4)
     return given
 
 
@@ -78,7 +78,7 @@ def test_each_gets_the_answer_that_it_would_have_got_alone(
     with worker.database.write() as session:
         for job_id in alone:
             jobs.retry(session, job_id, worker.now())
-    worker.searcher._held = replace(worker.searcher._held, batch=1)
+    worker.engine._held = replace(worker.engine._held, batch=1)
     for one, other in zip(together, alone, strict=True):
         run_job(worker.runtime, other)
         results = [worker.job(job_id).result for job_id in (one, other)]

@@ -1,19 +1,32 @@
 """Each photo is embedded by one job, whoever asks for it and how often."""
 
-from uuid import uuid4
+from collections.abc import Sequence
+from uuid import UUID, uuid4
 
+from db.embed_jobs import PHOTOS_PER_JOB
 from db.session import Database
 from db.tables import Job
 from tests.support.catalogue import add_listing, numbered_photos
 from tests.support.clock import Clock
 from workers.queue.embed_jobs import EmbedJobs
-from workers.queue.messages import PHOTOS_PER_JOB
+from workers.queue.messages import Queue
+from workers.queue.publisher import PublishableJob
+
+
+class Nobody:
+    """Leaves jobs to whoever finds them in the database."""
+
+    def submit(self, accepted: Sequence[PublishableJob]) -> None:
+        del accepted
+
+    def step(self, queue: Queue, job_ids: Sequence[UUID]) -> None:
+        raise AssertionError((queue, job_ids))
 
 
 def ask(database: Database, embed_jobs: EmbedJobs, photo_ids: list[int]) -> list[Job]:
     with database.write() as session:
         accepted = embed_jobs.accept(session, photo_ids)
-    embed_jobs.publish(accepted)
+    embed_jobs.submit(accepted)
     return accepted
 
 
@@ -21,7 +34,7 @@ def test_what_was_asked_for_is_not_queued_again(any_database: Database, clock: C
     photos = numbered_photos(*range(PHOTOS_PER_JOB + 3))
     with any_database.write() as session:
         _, (first, second, *others) = add_listing(session, photos, clock())
-    embed_jobs = EmbedJobs(any_database, None, clock=clock, new_id=uuid4)
+    embed_jobs = EmbedJobs(any_database, Nobody(), clock=clock, new_id=uuid4)
     embed_jobs.start()
 
     asked = [ask(any_database, embed_jobs, ids) for ids in ([first], [first, second, second])]
@@ -31,7 +44,7 @@ def test_what_was_asked_for_is_not_queued_again(any_database: Database, clock: C
 
     assert embed_jobs.queued == len(photos)
     assert len(embed_jobs.open) == 4
-    later = EmbedJobs(any_database, None, clock=clock, new_id=uuid4)
+    later = EmbedJobs(any_database, Nobody(), clock=clock, new_id=uuid4)
     later.start()
     later.queue_missing()
     assert (later.queued, set(later.open)) == (0, set(embed_jobs.open))

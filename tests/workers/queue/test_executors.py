@@ -1,77 +1,125 @@
-"""Jobs are handed to the queue's workers, and it is said when there are none."""
+"""Jobs are handed to the queue's workers, and a person is told when there are none."""
 
-from collections.abc import Iterator
-from uuid import uuid4
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from uuid import UUID, uuid4
 
 import pytest
 
 from db import jobs
 from db.consumption import record_consumption
 from db.session import Database
-from models.domain.types import JobType
+from models.domain.job_payloads import EmbedPayload
 from tests.support.clock import Clock
 from tests.support.redis import empty, take_all
-from workers.queue import executors as hands
-from workers.queue.executors import Workers
+from workers.queue import executors
+from workers.queue.executors import QueueExecutor
 from workers.queue.messages import Queue
-from workers.queue.publisher import JobPublisher
+from workers.queue.publisher import JobPublisher, PublishableJob
 
 
 @pytest.fixture
 def publisher(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[JobPublisher]:
-    monkeypatch.setattr(hands, "POLL_EVERY_S", 0)
+    monkeypatch.setattr(executors, "POLL_EVERY_S", 0)
     empty(redis_url)
     made = JobPublisher(redis_url)
     yield made
     made.close()
 
 
-def test_what_is_taken_is_in_the_queue(
+def test_what_is_submitted_is_in_the_queue(
     database: Database, clock: Clock, publisher: JobPublisher, redis_url: str
 ) -> None:
     with database.write() as session:
-        job = jobs.accept(session, JobType.EMBED, {}, job_id=uuid4(), now=clock())
-    Workers(database, publisher, clock, pytest.fail).take([job])
+        job = jobs.accept(session, EmbedPayload(photo_ids=()), job_id=uuid4(), now=clock())
+    QueueExecutor(database, publisher, clock, pytest.fail).submit([job])
     assert take_all(redis_url, Queue.EMBED) == [str(job.id)]
+
+
+def test_a_broker_that_does_not_answer_is_left_alone_for_a_while(
+    database: Database, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = 0.0
+    monkeypatch.setattr(executors, "monotonic", lambda: seconds)
+    publisher = JobPublisher(f"redis+socket://{tmp_path}/nobody.sock")
+    tried = 0
+    publish = publisher.publish
+
+    def counted(accepted: Sequence[PublishableJob]) -> list[UUID]:
+        nonlocal tried
+        tried += 1
+        return publish(accepted)
+
+    monkeypatch.setattr(publisher, "publish", counted)
+    with database.write() as session:
+        job = jobs.accept(session, EmbedPayload(photo_ids=()), job_id=uuid4(), now=clock())
+    executor = QueueExecutor(database, publisher, clock, pytest.fail)
+    for _ in range(3):
+        executor.submit([job])
+    assert tried == 1
+    seconds = executors.BROKER_PAUSE_S
+    executor.submit([job])
+    assert tried == 2
+    publisher.close()
+
+
+@pytest.mark.parametrize(("consumed", "told"), [(None, 1), ("embed", 0), ("index", 1)])
+def test_it_is_said_once_when_nobody_takes_the_work(
+    database: Database,
+    clock: Clock,
+    publisher: JobPublisher,
+    monkeypatch: pytest.MonkeyPatch,
+    consumed: str | None,
+    told: int,
+) -> None:
+    monkeypatch.setattr(executors, "UNATTENDED_AFTER_S", 0)
+    if consumed:
+        with database.write() as session:
+            record_consumption(session, consumed, clock(), None)
+    said: list[str] = []
+    executor = QueueExecutor(database, publisher, clock, said.append)
+    for _ in range(5):
+        executor.step(Queue.EMBED, [])
+    assert len(said) == told
 
 
 def test_it_is_said_once_of_each_queue_that_nobody_takes_from(
     database: Database, clock: Clock, publisher: JobPublisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
-    workers = Workers(database, publisher, clock, said.append)
+    executor = QueueExecutor(database, publisher, clock, said.append)
     with database.write() as session:
         record_consumption(session, Queue.INDEX, clock(), None)
     for _ in range(3):
-        workers.wait(Queue.EMBED, [])
-        workers.wait(Queue.INDEX, [])
+        executor.step(Queue.EMBED, [])
+        executor.step(Queue.INDEX, [])
     # They may only be starting.
     assert said == []
-    monkeypatch.setattr(hands, "PATIENCE_S", 0)
+    monkeypatch.setattr(executors, "UNATTENDED_AFTER_S", 0)
     for _ in range(3):
-        workers.wait(Queue.EMBED, [])
-        workers.wait(Queue.INDEX, [])
+        executor.step(Queue.EMBED, [])
+        executor.step(Queue.INDEX, [])
     assert len(said) == 1
     assert "No embed worker" in said[0]
     clock.advance(minutes=5)
     for _ in range(3):
-        workers.wait(Queue.INDEX, [])
+        executor.step(Queue.INDEX, [])
     assert len(said) == 2
 
 
-def test_a_worker_that_shows_up_again_is_given_time_again(
+def test_a_worker_that_is_seen_again_is_given_time_again(
     database: Database, clock: Clock, publisher: JobPublisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hands, "PATIENCE_S", 60)
+    monkeypatch.setattr(executors, "UNATTENDED_AFTER_S", 60)
     now = 0.0
-    monkeypatch.setattr(hands, "monotonic", lambda: now)
-    workers = Workers(database, publisher, clock, pytest.fail)
-    workers.wait(Queue.EMBED, [])
+    monkeypatch.setattr(executors, "monotonic", lambda: now)
+    executor = QueueExecutor(database, publisher, clock, pytest.fail)
+    executor.step(Queue.EMBED, [])
     with database.write() as session:
         record_consumption(session, Queue.EMBED, clock(), None)
-    workers.wait(Queue.EMBED, [])
+    executor.step(Queue.EMBED, [])
     now = 59.0
     clock.advance(minutes=5)
-    workers.wait(Queue.EMBED, [])
+    executor.step(Queue.EMBED, [])
     now = 61.0
-    workers.wait(Queue.EMBED, [])
+    executor.step(Queue.EMBED, [])

@@ -21,7 +21,7 @@ from db.catalogue.listings import (
     delete_listing,
 )
 from db.session import Database
-from db.store.photo_store import GRACE, PREFIXES, PhotoStore, Shelf
+from db.store.photo_store import GRACE, PREFIXES, PhotoStore, PrefixListing
 from db.tables import Generation
 from db.vectors import generations
 from db.vectors.embeddings import photos_to_queue
@@ -33,6 +33,14 @@ from db.vectors.encoders import (
     retire_encoder,
 )
 from models.domain.errors import ReindexRunning, Unavailable
+from models.domain.job_payloads import (
+    DuplicatesPayload,
+    EmbeddingPayload,
+    EmbedPayload,
+    PredictionPayload,
+    ReindexPayload,
+    SearchPayload,
+)
 from models.domain.types import EncoderSpec, GenerationStatus, JobType
 from tests.support.catalogue import add_listing
 from tests.support.embedding import LEASE, claim_queued, embed_all, embed_for_real
@@ -41,9 +49,10 @@ from tests.support.feeds import image_row, product_row, write_feed
 from tests.support.holding import holding_open
 from tests.support.pictures import grey, jpeg
 from tests.support.seeding import RunSeed
+from workers.config import IndexSettings
 from workers.generations.publish import publish_generation, published_generations
+from workers.jobs.heartbeat import Heartbeat
 from workers.jobs.reindex import run_reindex
-from workers.reconcile.compare import Machine, Repairs, reconcile
 from workers.reconcile.findings import (
     EXPLANATIONS,
     GOOD_TO_KNOW,
@@ -52,6 +61,7 @@ from workers.reconcile.findings import (
     Reconciliation,
     as_json,
 )
+from workers.reconcile.reconciliation import Machine, Repairs, reconcile
 
 ENCODER = EncoderSpec(name="hog", dimension=4, fingerprint="a" * 64)
 
@@ -111,13 +121,13 @@ class World:
         self.asked.append("embedding")
         with self.database.write() as session:
             adopt_encoder(session, self.encoder, self.now())
-            payload = {"photo_ids": list(photos_to_queue(session))}
-            jobs.accept(session, JobType.EMBED, payload, job_id=uuid4(), now=self.now())
+            payload = EmbedPayload(photo_ids=tuple(photos_to_queue(session)))
+            jobs.accept(session, payload, job_id=uuid4(), now=self.now())
 
     def request_reindex(self) -> None:
         self.asked.append("reindex")
         with self.database.write() as session:
-            jobs.accept(session, JobType.REINDEX, {}, job_id=uuid4(), now=self.now())
+            jobs.accept(session, ReindexPayload(), job_id=uuid4(), now=self.now())
 
     def work(self) -> None:
         """Do what is queued."""
@@ -127,13 +137,11 @@ class World:
         for claim in claims:
             run_reindex(
                 claim,
+                ReindexPayload(),
                 database=self.database,
                 store=self.store,
-                generations_dir=self.generations_dir,
-                recall_target=0.1,
-                memory_bytes=2**30,
-                keep=2,
-                lease=LEASE,
+                settings=IndexSettings(self.generations_dir, 0.1, 2**30, 2),
+                heartbeat=Heartbeat(self.database, claim, LEASE, self.now),
                 clock=self.now,
             )
 
@@ -149,7 +157,7 @@ class World:
         return self.folder / "photos" / digest[:2] / digest[2:4] / f"{digest}.jpg"
 
     def stored(self) -> set[str]:
-        shelves = (self.store.shelf(prefix, self.now()) for prefix in PREFIXES)
+        shelves = (self.store.list_prefix(prefix, self.now()) for prefix in PREFIXES)
         return {digest for shelf in shelves for digest in shelf.digests}
 
 
@@ -249,18 +257,28 @@ def test_a_photo_that_belongs_to_nothing_is_deleted_when_it_is_old(world: World)
     assert found(world.repair(later=later)) == {}
 
 
-def test_photos_with_a_row_or_a_search_are_not_orphans(world: World) -> None:
+def test_photos_with_a_row_or_a_job_are_not_orphans(world: World) -> None:
     world.unlist(world.list_photos(b"of a deleted listing"))
-    like, unlike, once = (world.store.put(data) for data in (b"like", b"unlike", b"once"))
-    listing = str(uuid4())
+    names = (b"like", b"unlike", b"once", b"embedded", b"predicted")
+    like, unlike, once, embedded, predicted = (world.store.put(data) for data in names)
+    listing = uuid4()
     with world.database.write() as session:
         for payload in (
-            {"positive": [listing, like], "negative": [unlike], "limit": 3},
-            {"positive": [listing], "limit": 3},
-            {"photo": once, "limit": 3},
+            SearchPayload(positive=(listing, like), negative=(unlike,), limit=3),
+            SearchPayload(positive=(listing,), limit=3),
+            EmbeddingPayload(photo=embedded),
+            PredictionPayload(photo=predicted, top=3),
+            PredictionPayload(listing_id=listing, top=3),
+            DuplicatesPayload(),
         ):
-            job = jobs.accept(session, JobType.SEARCH, payload, job_id=uuid4(), now=world.now())
-        jobs.cancel(session, job.id, world.now())
+            job = jobs.accept(session, payload, job_id=uuid4(), now=world.now())
+            # It can be retried.
+            jobs.cancel(session, job.id, world.now())
+        # As earlier releases stored a search.
+        job = jobs.accept(
+            session, SearchPayload(positive=(listing,), limit=3), job_id=uuid4(), now=world.now()
+        )
+        job.payload = {"photo": once, "limit": 3}
     before = world.stored()
     world.repair(later=timedelta(days=1000))
     assert world.stored() == before
@@ -269,8 +287,8 @@ def test_photos_with_a_row_or_a_search_are_not_orphans(world: World) -> None:
 class BusyStore(PhotoStore):
     """A store into which somebody puts a photo again whenever it has just been listed."""
 
-    def shelf(self, prefix: str, now: datetime) -> Shelf:
-        listed = super().shelf(prefix, now)
+    def list_prefix(self, prefix: str, now: datetime) -> PrefixListing:
+        listed = super().list_prefix(prefix, now)
         for digest in listed.digests:
             self.has(digest)
         return listed

@@ -13,7 +13,9 @@ from db.consumption import consumed_lately
 from db.tables import Consumption, Encoder, Generation, Job
 from db.vectors.embeddings import embedded
 from db.vectors.encoders import activate_encoder, follow_encoder, retire_encoder
+from models.domain.clock import utc_now
 from models.domain.errors import WeightsMissing
+from models.domain.job_payloads import SearchPayload
 from models.domain.types import EncoderSpec, JobStatus, JobType
 from models.photos import standardise
 from tests.support.encoder import ThumbnailEncoder
@@ -24,7 +26,7 @@ from workers.jobs.search import run_search
 from workers.queue.messages import Queue
 from workers.search import active_engine as searcher
 from workers.search.query_encoder import QueryEncoder
-from workers.tasks import now, run_job, show_up
+from workers.tasks import answer_probe, run_job
 
 
 def follow(worker: WorkerHarness, name: str = "other") -> tuple[ThumbnailEncoder, int]:
@@ -105,7 +107,7 @@ def test_a_machine_without_the_active_encoder_leaves_the_job_to_another(
     # However often it comes back here, it is not given up.
     for _ in range(2 * worker.runtime.config.max_attempts):
         assert job.status is JobStatus.QUEUED
-        assert job.publish_after > now()
+        assert job.publish_after > utc_now()
         run_job(worker.runtime, job.id)
         job = worker.job(job.id)
     worker.library.encoders[worker.encoder.spec] = encoder
@@ -217,7 +219,7 @@ def test_an_encoder_that_can_not_be_opened_is_tried_again_later(
             assert encoder_of(searched(worker)) == worker.encoder.spec.label
     assert tries == 1
     with worker.database.read() as session:
-        assert consumed_lately(session, now())[Queue.SEARCH] == worker.encoder.spec.label
+        assert consumed_lately(session, utc_now())[Queue.SEARCH] == worker.encoder.spec.label
     monkeypatch.setattr(searcher, "monotonic", lambda: float("inf"))
     wait_until(lambda: encoder_of(searched(worker)) == other.spec.label)
 
@@ -230,20 +232,24 @@ def test_a_search_that_has_begun_ends_with_the_encoder_it_began_with(worker: Wor
     worker.do(JobType.REINDEX, {"encoder_id": other_id})
     sha256 = worker.runtime.store.put(standardise(jpeg(1)).data)
     claim = worker.claim(worker.accept(JobType.SEARCH, {"photo": sha256, "limit": 3}))
-    side = worker.searcher.side()
+    engine = worker.engine.current()
 
     worker.activate(other_id)
+    encoder = QueryEncoder(worker.database, worker.runtime.store, engine.encoder, engine.encoder_id)
+    payload = claim.payload
+    assert isinstance(payload, SearchPayload)
     result = run_search(
         claim,
+        payload,
         database=worker.database,
-        encoder=QueryEncoder(worker.database, worker.runtime.store, side.encoder, side.encoder_id),
-        index=side.index,
+        encoder=encoder,
+        index=engine.index,
         clock=worker.now,
     )
 
-    assert result["encoder"] == worker.encoder.spec.label
-    assert result["generation"] == built["generation"]
-    assert result["results"][0]["listing_id"] == str(listing_id)
+    assert result.encoder == worker.encoder.spec.label
+    assert result.generation == built["generation"]
+    assert result.results[0].listing_id == listing_id
 
 
 def test_a_worker_changes_while_nobody_searches_and_says_so(worker: WorkerHarness) -> None:
@@ -252,7 +258,7 @@ def test_a_worker_changes_while_nobody_searches_and_says_so(worker: WorkerHarnes
     activate(worker, other_id)
 
     def seen_with() -> int | None:
-        show_up(worker.runtime, "search")
+        answer_probe(worker.runtime, "search")
         with worker.database.read() as session:
             return session.scalar(select(Consumption.encoder_id))
 

@@ -1,7 +1,7 @@
 """Index and filter together: the pages of a search against brute force over what passes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import chain
@@ -22,7 +22,7 @@ from models.domain.filters import ListingFilter
 from models.domain.types import ListingMatch, ListingStatus
 from models.ranking.relevance_feedback import fuse
 from tests.support.brute_force import BruteForceIndex
-from workers.search.retrieval import ANY_ACTIVE, Retrieved, retrieve
+from workers.search.retrieval import ANY_ACTIVE, Page, Retrieved, Thresholds, retrieve
 
 NOW = datetime(2030, 1, 2, tzinfo=UTC)
 DIMENSION = 3
@@ -65,8 +65,11 @@ class Stock:
             delete_listing(session, listing_id, NOW)
 
     def page(self, query: Vectors, limit: int, **options: object) -> Retrieved:
+        names = {field.name for field in fields(Thresholds)} & options.keys()
+        thresholds = Thresholds(**{name: options.pop(name) for name in names})  # type: ignore[arg-type]
+        page = Page(limit, **options)  # type: ignore[arg-type]
         with self.database.read() as session:
-            return retrieve(session, self.index, [query], limit, **options)  # type: ignore[arg-type]
+            return retrieve(session, self.index, [query], page, thresholds)
 
 
 def listing(number: int, **stated: object) -> ListingData:
@@ -181,7 +184,7 @@ def test_of_several_queries_the_nearest_counts(any_database: Database) -> None:
     vectors = [unit(1, 0.1, 0), unit(0, 1, 0), unit(0, 0, 1)]
     stock = Stock.of(any_database, vectors, {listing(number): [number] for number in (1, 2, 3)})
     with any_database.read() as session:
-        found = retrieve(session, stock.index, [unit(1, 0, 0), unit(0, 1, 0)], 3).listings
+        found = retrieve(session, stock.index, [unit(1, 0, 0), unit(0, 1, 0)], Page(3)).listings
     assert [match.listing_id.int for match in found] == [2, 1, 3]
     assert [round(match.similarity, 3) for match in found] == [1.0, 0.995, 0.0]
 
@@ -190,7 +193,7 @@ def test_equals_come_in_order_whichever_query_found_them(any_database: Database)
     vectors = [unit(0, 1, 0), unit(1, 0, 0)]
     stock = Stock.of(any_database, vectors, {listing(1): [1], listing(2): [2]})
     with any_database.read() as session:
-        found = retrieve(session, stock.index, [unit(1, 0, 0), unit(0, 1, 0)], 2).listings
+        found = retrieve(session, stock.index, [unit(1, 0, 0), unit(0, 1, 0)], Page(2)).listings
     assert [match.photo_id for match in found] == [1, 2]
 
 
@@ -198,7 +201,8 @@ def test_what_several_queries_find_is_looked_at_once(any_database: Database) -> 
     stock = Stock.of(any_database, fan(60), sellers(60))
     queries = [unit(1, 0, 0)] * 3
     with any_database.read() as session:
-        retrieve(session, stock.index, queries, 3, wanted=NOT_BOB, select_up_to=5, overfetch=45)
+        thresholds = Thresholds(select_up_to=5, overfetch=45)
+        retrieve(session, stock.index, queries, Page(3, wanted=NOT_BOB), thresholds)
     assert set(stock.index.asked) == {"matches"}
 
 
@@ -318,13 +322,8 @@ def test_all_pages_together_are_what_brute_force_finds(
                     session,
                     stock.index,
                     queries,
-                    limit,
-                    excluded,
-                    wanted=wanted,
-                    after=pages[-1][-1] if pages else None,
-                    exact_up_to=exact_up_to,
-                    select_up_to=select_up_to,
-                    overfetch=overfetch,
+                    Page(limit, pages[-1][-1] if pages else None, excluded, wanted),
+                    Thresholds(exact_up_to, select_up_to, overfetch),
                 )
             pages.append(page.listings)
             more = page.more

@@ -7,7 +7,7 @@ import pytest
 
 from models.domain.errors import Conflict, InvalidInput
 from models.labels import LabelledPhotos
-from models.training.data.split import LEAST_GROUPS, Part, Split, examples, load_split, split_photos
+from models.training.data.split import MIN_GROUPS, Part, Split, examples, load_split, split_photos
 from tests.support.training import catalogue
 
 Row = tuple[str, str, str, str | None]
@@ -78,7 +78,7 @@ def test_the_order_of_photos_does_not_matter(seed: int) -> None:
 
 
 def test_each_category_is_divided_70_15_15() -> None:
-    split = split_photos(labelled(many(200, "a") + many(40, "b") + many(LEAST_GROUPS, "c")), 0)
+    split = split_photos(labelled(many(200, "a") + many(40, "b") + many(MIN_GROUPS, "c")), 0)
     counts = {
         category: [sum(name.startswith(category) for name in split.listings[p]) for p in Part]
         for category in "abc"
@@ -107,10 +107,10 @@ def test_a_sellers_listings_stay_together() -> None:
 
 
 def test_a_category_of_too_few_listings_is_left_out() -> None:
-    rows = many(20, "a") + many(20, "b") + many(LEAST_GROUPS - 1, "few")
+    rows = many(20, "a") + many(20, "b") + many(MIN_GROUPS - 1, "few")
     split = split_photos(labelled(rows), 0)
     assert split.categories == ("a", "b")
-    assert split.left_out == {"few": LEAST_GROUPS - 1}
+    assert split.left_out == {"few": MIN_GROUPS - 1}
     assert not any(name.startswith("few") for ids in split.listings.values() for name in ids)
 
 
@@ -119,7 +119,7 @@ def test_listings_of_one_seller_do_not_make_a_category() -> None:
     assert split_photos(labelled(rows), 0).left_out == {"c": 20}
 
 
-@pytest.mark.parametrize("rows", [many(30), many(30) + many(LEAST_GROUPS - 1, "b")])
+@pytest.mark.parametrize("rows", [many(30), many(30) + many(MIN_GROUPS - 1, "b")])
 def test_one_category_is_nothing_to_learn(rows: list[Row]) -> None:
     with pytest.raises(InvalidInput, match="nothing to tell apart"):
         split_photos(labelled(rows), 0)

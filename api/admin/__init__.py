@@ -1,0 +1,1 @@
+"""Calls that need an admin key: index generations, encoders, duplicates."""

@@ -1,0 +1,63 @@
+"""Index generations and encoders as shown. Names and shapes are the HTTP contract."""
+
+from datetime import datetime
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from db.tables import Generation
+from db.vectors.encoders import EncoderSummary
+from models.domain.types import EncoderStatus, GenerationStatus
+
+
+class GenerationOut(BaseModel):
+    """One build of the index."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    status: GenerationStatus
+    factory: str | None
+    rows: int | None
+    last_change: int | None
+    recall_at_10: float | None
+    p50_ms: float | None
+    bytes: int | None
+    error: str | None
+    created_at: datetime
+    activated_at: datetime | None
+
+    @classmethod
+    def of(cls, generation: Generation) -> Self:
+        """The generation's row."""
+        return cls.model_validate(generation)
+
+
+class EncoderOut(BaseModel):
+    """An encoder, and what it is to the catalogue."""
+
+    label: str
+    fingerprint: str
+    dimension: int
+    status: EncoderStatus
+    embedded: int = Field(description="Shown photos that it has embedded.")
+    missing: int = Field(description="Shown photos that it has not.")
+    generation_id: int | None = Field(description="The index that is searched with it.")
+    created_at: datetime
+    activated_at: datetime | None
+
+    @classmethod
+    def of(cls, summary: EncoderSummary) -> Self:
+        """The encoder as it stands."""
+        row = summary.encoder
+        return cls(
+            label=row.spec.label,
+            fingerprint=row.fingerprint,
+            dimension=row.dimension,
+            status=row.status,
+            embedded=summary.embedded,
+            missing=summary.missing,
+            generation_id=summary.generation_id,
+            created_at=row.created_at,
+            activated_at=row.activated_at,
+        )

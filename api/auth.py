@@ -1,0 +1,56 @@
+"""API keys: `Authorization: Bearer <key>`, checked against the scope that a call needs."""
+
+from collections.abc import Callable
+from ipaddress import ip_address
+from typing import Annotated
+
+from fastapi import Depends
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from api.deps import Resources, ResourcesDep
+from db.keys import KeyHolder, find_key
+from models.domain.errors import Forbidden, Unauthenticated
+from models.domain.types import Scope
+
+_bearer = HTTPBearer(auto_error=False, description="A key made by `marketlens keys create`.")
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def needs(scope: Scope) -> Callable[[Resources, HTTPAuthorizationCredentials | None], None]:
+    """A dependency that lets only callers with this scope pass; admin keys always do."""
+
+    def check(resources: ResourcesDep, credentials: Credentials) -> None:
+        authorise(resources, credentials, scope)
+
+    return check
+
+
+def authorise(
+    resources: Resources, credentials: HTTPAuthorizationCredentials | None, scope: Scope
+) -> None:
+    """Let the caller pass, or raise Unauthenticated or Forbidden."""
+    if resources.open_to_all and scope is not Scope.ADMIN:
+        return
+    holder = _key_holder(resources, credentials)
+    if scope not in holder.scopes and Scope.ADMIN not in holder.scopes:
+        raise Forbidden(f"This key lacks the scope {scope}.")
+
+
+def _key_holder(
+    resources: Resources, credentials: HTTPAuthorizationCredentials | None
+) -> KeyHolder:
+    if credentials is None:
+        raise Unauthenticated("This call needs an API key: `Authorization: Bearer <key>`.")
+    with resources.database.read() as session:
+        holder = find_key(session, credentials.credentials)
+    if holder is None:
+        raise Unauthenticated("This API key is unknown or revoked.")
+    return holder

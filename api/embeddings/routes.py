@@ -1,0 +1,77 @@
+"""Embeddings: submit a photo, read its vector."""
+
+from http import HTTPStatus
+
+from anyio import to_thread
+from fastapi import APIRouter, Depends, Request, Response
+
+from api.auth import needs
+from api.deps import JobId, ResourcesDep
+from api.embeddings.service import accept_embedding
+from api.forms import PHOTO_PART, photo_bytes, read_form
+from api.jobs.responses import Prefer, awaited_job, current_job
+from api.jobs.schemas import EmbeddingJob, JobOut, job_out
+from api.jobs.service import cancel_job_of_type, read_job_of_type
+from api.openapi import BODY_REFUSED, KEY_REFUSED, NO_SUCH, described_answer, described_body
+from models.domain.types import JobType, Scope
+
+router = APIRouter(
+    prefix="/v1/embeddings",
+    tags=["embeddings"],
+    dependencies=[Depends(needs(Scope.SEARCH))],
+    responses=KEY_REFUSED,
+)
+
+_ANSWER = described_answer(
+    EmbeddingJob,
+    JobType.EMBEDDING,
+    {
+        "encoder": "resnet50-1a2b3c4d",
+        "fingerprint": "1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f708192a3b4c5d6e7f809",
+        "dimension": 4,
+        "embedding": [0.125, -0.5, 0.75, 0.414578],
+        "took_ms": {"queue": 4.1, "decode": 2.0, "embed": 61.3, "total": 68.2},
+    },
+)
+
+
+@router.post(
+    "",
+    status_code=HTTPStatus.ACCEPTED,
+    openapi_extra=described_body(),
+    responses={**_ANSWER, **BODY_REFUSED},
+    response_model=EmbeddingJob,
+)
+async def submit(
+    request: Request, response: Response, resources: ResourcesDep, prefer: Prefer = None
+) -> JobOut:
+    """Embed a photo.
+
+    The result's `embedding` has length 1: the dot product of two is their photos' similarity.
+    Compare only those of the same `fingerprint`. A photo that the catalogue knows gives the vector
+    that is stored there, which has been rounded to half precision.
+    """
+    async with read_form(request, max_files=1) as form:
+        photo = (await photo_bytes(form, PHOTO_PART, resources.max_upload_bytes))[0]
+    job = await to_thread.run_sync(accept_embedding, resources, photo, limiter=resources.decoding)
+    return await awaited_job(resources, job, response, router.prefix, prefer)
+
+
+@router.get(
+    "/{job_id}",
+    responses={**_ANSWER, **NO_SUCH},
+    response_model=EmbeddingJob,
+)
+def read(job_id: JobId, resources: ResourcesDep, response: Response) -> JobOut:
+    """An embedding's status, and the vector once it has succeeded."""
+    return current_job(read_job_of_type(resources, job_id, JobType.EMBEDDING), response)
+
+
+@router.delete(
+    "/{job_id}",
+    responses=NO_SUCH,
+    response_model=EmbeddingJob,
+)
+def cancel(job_id: JobId, resources: ResourcesDep) -> JobOut:
+    """Cancel an embedding that has not ended; one that has stays as it is."""
+    return job_out(cancel_job_of_type(resources, job_id, JobType.EMBEDDING))

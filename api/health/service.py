@@ -1,0 +1,28 @@
+"""Checks what a search needs: database, broker, a search worker."""
+
+from api.deps import Resources
+from api.health.schemas import Ready
+from db.consumption import consumed_lately
+from models.domain.errors import Unavailable
+from workers.queue.messages import Queue
+
+
+def check_readiness(resources: Resources) -> Ready:
+    """Whether a search would be done now; a database that can't be reached is no error here."""
+    consumed: dict[str, str | None] = {}
+    database = True
+    try:
+        with resources.database.read() as session:
+            consumed = consumed_lately(session, resources.now())
+    except Unavailable:
+        database = False
+    checks = {
+        "database": database,
+        "broker": resources.publisher.reachable(),
+        "search_worker": Queue.SEARCH in consumed,
+    }
+    return Ready(
+        status="ready" if all(checks.values()) else "not ready",
+        checks=checks,
+        encoder=consumed.get(Queue.SEARCH),
+    )

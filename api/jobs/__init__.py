@@ -1,0 +1,1 @@
+"""Jobs: how they are accepted, read, waited for, cancelled and retried."""

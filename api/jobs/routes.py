@@ -1,0 +1,42 @@
+"""Jobs: read, cancel, retry."""
+
+from http import HTTPStatus
+
+from fastapi import APIRouter, Depends
+
+from api.auth import Credentials, needs
+from api.deps import JobId, ResourcesDep
+from api.jobs.responses import JOBS_PATH
+from api.jobs.schemas import JobOut, JobPage, job_out
+from api.jobs.service import cancel_job, list_jobs, read_job, retry_job
+from api.pagination import PageCursor, PageSize, next_cursor
+from api.problems import responses
+from models.domain.types import Scope
+
+router = APIRouter(prefix=JOBS_PATH, tags=["jobs"], dependencies=[Depends(needs(Scope.WRITE))])
+
+
+@router.get("")
+def page(resources: ResourcesDep, cursor: PageCursor, limit: PageSize = 50) -> JobPage:
+    """Jobs, newest first."""
+    found = list_jobs(resources, limit, cursor)
+    following = next_cursor([(job.created_at, job.id) for job in found], limit)
+    return JobPage(items=[job_out(job) for job in found], next_cursor=following)
+
+
+@router.get("/{job_id}", responses=responses(HTTPStatus.NOT_FOUND))
+def read(job_id: JobId, resources: ResourcesDep) -> JobOut:
+    """A job: its status, progress, and its result or error once it has ended."""
+    return job_out(read_job(resources, job_id))
+
+
+@router.post("/{job_id}:cancel", responses=responses(HTTPStatus.NOT_FOUND))
+def cancel(job_id: JobId, resources: ResourcesDep, credentials: Credentials) -> JobOut:
+    """Cancel a job that has not ended; one that has stays as it is."""
+    return job_out(cancel_job(resources, job_id, credentials))
+
+
+@router.post("/{job_id}:retry", responses=responses(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
+def retry(job_id: JobId, resources: ResourcesDep, credentials: Credentials) -> JobOut:
+    """Queue a failed or cancelled job again."""
+    return job_out(retry_job(resources, job_id, credentials))

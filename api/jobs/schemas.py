@@ -1,0 +1,200 @@
+"""Jobs as shown, each type with its own result. Names and shapes are the HTTP contract."""
+
+import logging
+from datetime import datetime
+from typing import Annotated, Final, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, ValidationError
+
+from api.schemas import PhotoOut
+from db.tables import Job
+from models.domain.errors import UnreadableRecord
+from models.domain.job_results import (
+    BatchResult,
+    BuiltIndex,
+    ClusteredListing,
+    DuplicateCluster,
+    DuplicatesResult,
+    EmbeddingResult,
+    EmbedResult,
+    FoundListing,
+    LikelyDuplicate,
+    PredictionResult,
+    RepairedIndex,
+    SearchResult,
+)
+from models.domain.types import JobStatus, JobType
+
+log = logging.getLogger(__name__)
+
+UNREADABLE: Final = "The result was stored by another release, and can't be read by this one."
+
+
+def _with_url(photo: object) -> object:
+    return PhotoOut.of(photo) if isinstance(photo, str) else photo
+
+
+Photo = Annotated[PhotoOut, BeforeValidator(_with_url)]
+"""Results name photos by their SHA-256; callers are told where to read them, too."""
+
+
+class FoundListingOut(FoundListing):
+    """A listing that was found, by the photo of it that matches best."""
+
+    photo: Photo  # type: ignore[assignment] # on the wire it has a URL
+
+
+class SearchResultOut(SearchResult):
+    """The listings of one page, most similar first."""
+
+    results: tuple[FoundListingOut, ...]
+
+
+class LikelyDuplicateOut(LikelyDuplicate):
+    """A listing that shows the same photo or, likely, the same item."""
+
+    photo: Photo  # type: ignore[assignment] # on the wire it has a URL
+
+
+class PredictionResultOut(PredictionResult):
+    """What a photo or a listing likely shows and costs."""
+
+    duplicates: tuple[LikelyDuplicateOut, ...]
+
+
+class ClusteredListingOut(ClusteredListing):
+    """A listing in a cluster, by the photo that links it best."""
+
+    photo: Photo  # type: ignore[assignment] # on the wire it has a URL
+
+
+class DuplicateClusterOut(DuplicateCluster):
+    """Listings that show the same photo or item; of many, `listings` has the first."""
+
+    listings: tuple[ClusteredListingOut, ...]
+
+
+class DuplicatesResultOut(DuplicatesResult):
+    """Clusters of near duplicates in the catalogue; of many, `clusters` has the first."""
+
+    clusters: tuple[DuplicateClusterOut, ...]
+
+
+class Progress(BaseModel):
+    """How far a job is, in photos (in rows of the index for a reindex)."""
+
+    total: int
+    done: int
+    failed: int
+
+
+class JobError(BaseModel):
+    """Why a job failed."""
+
+    code: str
+    detail: str
+
+
+class _JobOut(BaseModel):
+    """What jobs of every type have in common."""
+
+    id: UUID
+    type: JobType
+    status: JobStatus
+    progress: Progress
+    attempt: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    error: JobError | None
+
+
+class SearchJob(_JobOut):
+    """A search."""
+
+    type: Literal[JobType.SEARCH]
+    result: SearchResultOut | None
+
+
+class EmbeddingJob(_JobOut):
+    """The embedding of a photo."""
+
+    type: Literal[JobType.EMBEDDING]
+    result: EmbeddingResult | None
+
+
+class PredictionJob(_JobOut):
+    """A prediction."""
+
+    type: Literal[JobType.PREDICTION]
+    result: PredictionResultOut | None
+
+
+class EmbedJob(_JobOut):
+    """The embedding of listings' photos, which makes them findable."""
+
+    type: Literal[JobType.EMBED]
+    result: EmbedResult | None
+
+
+class BatchJob(_JobOut):
+    """A bulk request; its result says from the start which rows were accepted."""
+
+    type: Literal[JobType.BATCH]
+    result: BatchResult | None
+
+
+class ReindexJob(_JobOut):
+    """A reindex."""
+
+    type: Literal[JobType.REINDEX]
+    result: BuiltIndex | RepairedIndex | None
+
+
+class DuplicatesJob(_JobOut):
+    """A search of the whole catalogue for near duplicates."""
+
+    type: Literal[JobType.DUPLICATES]
+    result: DuplicatesResultOut | None
+
+
+JobOut = Annotated[
+    SearchJob | EmbeddingJob | PredictionJob | EmbedJob | BatchJob | ReindexJob | DuplicatesJob,
+    Field(discriminator="type"),
+]
+"""A job; its `type` says what its `result` is."""
+
+_JOB_OUT: Final[TypeAdapter[JobOut]] = TypeAdapter(JobOut)
+
+
+def job_out(job: Job) -> JobOut:
+    """The job as it is now. A result that this release can't read is shown as an error."""
+    error = None
+    if job.error_code is not None:
+        error = JobError(code=job.error_code, detail=job.error_detail or "")
+    shown = {
+        "id": job.id,
+        "type": job.type,
+        "status": job.status,
+        "progress": Progress(total=job.total, done=job.done, failed=job.failed),
+        "attempt": job.attempt,
+        "created_at": job.created_at,
+        "started_at": job.started_at,
+        "finished_at": job.finished_at,
+        "error": error,
+        "result": job.result,
+    }
+    try:
+        return _JOB_OUT.validate_python(shown)
+    except ValidationError:
+        log.exception("job %s: its result can't be read by this release", job.id)
+        unreadable = JobError(code=UnreadableRecord.code, detail=UNREADABLE)
+        return _JOB_OUT.validate_python({**shown, "error": unreadable, "result": None})
+
+
+class JobPage(BaseModel):
+    """Jobs, newest first."""
+
+    items: list[JobOut]
+    next_cursor: str | None

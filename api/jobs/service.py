@@ -1,0 +1,81 @@
+"""Accepts, reads, cancels and retries jobs.
+
+Each function commits before it returns, so that an answer is never sent for what is not stored;
+ids are published after the commit.
+"""
+
+from collections.abc import Sequence
+from uuid import UUID, uuid4
+
+from api.auth import Credentials, authorise
+from api.deps import Resources
+from api.pagination import Position
+from db import jobs
+from db.tables import Job
+from models.domain.errors import NotFound
+from models.domain.job_payloads import JobPayload
+from models.domain.types import JobType, Scope
+
+ADMIN_JOBS = frozenset({JobType.REINDEX, JobType.DUPLICATES})
+
+
+def accept_and_publish(resources: Resources, payload: JobPayload, total: int = 0) -> Job:
+    """Store a job and publish its id; `total` is its photos. Raises ReindexRunning."""
+    with resources.database.write() as session:
+        job = jobs.accept(session, payload, job_id=uuid4(), now=resources.now(), total=total)
+    resources.publisher.publish([job])
+    return job
+
+
+def list_jobs(resources: Resources, limit: int, after: Position | None) -> Sequence[Job]:
+    """At most `limit` jobs, newest first, from the one after this position on."""
+    with resources.database.read() as session:
+        return jobs.recent(session, limit, after)
+
+
+def read_job(resources: Resources, job_id: UUID) -> Job:
+    """A job of any type. Raises NotFound."""
+    with resources.database.read() as session:
+        return jobs.get(session, job_id)
+
+
+def read_job_of_type(resources: Resources, job_id: UUID, job_type: JobType) -> Job:
+    """A job of this type. Raises NotFound."""
+    job = read_job(resources, job_id)
+    if job.type is not job_type:
+        raise NotFound(f"There is no such {job_type}.")
+    return job
+
+
+def cancel_job(resources: Resources, job_id: UUID, credentials: Credentials) -> Job:
+    """Cancel a job of any type; one that has ended stays as it is.
+
+    Raises NotFound, and Unauthenticated or Forbidden where the job is an admin's.
+    """
+    with resources.database.write() as session:
+        _check_key_for(resources, jobs.get(session, job_id), credentials)
+        return jobs.cancel(session, job_id, resources.now())
+
+
+def cancel_job_of_type(resources: Resources, job_id: UUID, job_type: JobType) -> Job:
+    """Cancel a job of this type; one that has ended stays as it is. Raises NotFound."""
+    read_job_of_type(resources, job_id, job_type)
+    with resources.database.write() as session:
+        return jobs.cancel(session, job_id, resources.now())
+
+
+def retry_job(resources: Resources, job_id: UUID, credentials: Credentials) -> Job:
+    """Queue a failed or cancelled job again.
+
+    Raises NotFound, Conflict, and Unauthenticated or Forbidden where the job is an admin's.
+    """
+    with resources.database.write() as session:
+        _check_key_for(resources, jobs.get(session, job_id), credentials)
+        job = jobs.retry(session, job_id, resources.now())
+    resources.publisher.publish([job])
+    return job
+
+
+def _check_key_for(resources: Resources, job: Job, credentials: Credentials) -> None:
+    if job.type in ADMIN_JOBS:
+        authorise(resources, credentials, Scope.ADMIN)

@@ -1,0 +1,1 @@
+"""Listings: create, replace, read, delete, in bulk."""

@@ -1,0 +1,116 @@
+"""Listings: create, read, delete, in bulk."""
+
+from http import HTTPStatus
+from uuid import UUID, uuid4
+
+from anyio import to_thread
+from fastapi import APIRouter, Depends, Request, Response
+
+from api.auth import needs
+from api.deps import ListingId, Resources, ResourcesDep
+from api.jobs.responses import accepted_job
+from api.jobs.schemas import BatchJob, JobOut
+from api.listings import forms, service
+from api.listings.schemas import BatchRowIn, ListingAccepted, ListingIn, ListingOut, ListingPage
+from api.openapi import BODY_REFUSED, PHOTO, described_form
+from api.pagination import PageCursor, PageSize, next_cursor
+from api.problems import responses
+from models.domain.types import Scope
+
+router = APIRouter(prefix="/v1", tags=["listings"])
+WRITE = [Depends(needs(Scope.WRITE))]
+READ = [Depends(needs(Scope.SEARCH))]
+
+_LISTING_FORM = described_form(
+    {
+        "listing": ListingIn.model_json_schema(),
+        "photos": {"type": "array", "items": PHOTO, "minItems": 1, "maxItems": forms.MAX_PHOTOS},
+    }
+)
+_BATCH_FORM = described_form(
+    {
+        "listings": {
+            "type": "string",
+            "format": "binary",
+            "description": "NDJSON (or `text/csv` with a header, photos separated by spaces), "
+            "one listing a line; each line as: " + ", ".join(BatchRowIn.model_fields),
+        }
+    }
+)
+
+
+@router.post(
+    "/listings",
+    status_code=HTTPStatus.ACCEPTED,
+    openapi_extra=_LISTING_FORM,
+    responses=BODY_REFUSED,
+    dependencies=WRITE,
+)
+async def create(request: Request, response: Response, resources: ResourcesDep) -> ListingAccepted:
+    """Store a listing with its photos; it can be found once its job has succeeded."""
+    return await _put(request, response, resources, uuid4())
+
+
+@router.put(
+    "/listings/{listing_id}",
+    status_code=HTTPStatus.ACCEPTED,
+    openapi_extra=_LISTING_FORM,
+    responses=BODY_REFUSED,
+    dependencies=WRITE,
+)
+async def put(
+    listing_id: ListingId, request: Request, response: Response, resources: ResourcesDep
+) -> ListingAccepted:
+    """Create a listing under the caller's id, or replace it and its photos."""
+    return await _put(request, response, resources, listing_id)
+
+
+@router.post(
+    "/listings:batch",
+    status_code=HTTPStatus.ACCEPTED,
+    openapi_extra=_BATCH_FORM,
+    responses=BODY_REFUSED,
+    dependencies=WRITE,
+    response_model=BatchJob,
+)
+async def batch(request: Request, response: Response, resources: ResourcesDep) -> JobOut:
+    """Store many listings at once. Rows with errors are listed in the job; the others go on."""
+    asked = await forms.read_batch(request, resources.max_upload_bytes)
+    job = await to_thread.run_sync(service.put_batch, resources, asked, limiter=resources.decoding)
+    return accepted_job(job, response)
+
+
+@router.get("/listings", dependencies=READ)
+def page(resources: ResourcesDep, cursor: PageCursor, limit: PageSize = 50) -> ListingPage:
+    """Listings, newest first."""
+    views = service.list_listings(resources, limit, cursor)
+    following = next_cursor([(view.listing.created_at, view.listing.id) for view in views], limit)
+    return ListingPage(items=[ListingOut.of(view) for view in views], next_cursor=following)
+
+
+@router.get("/listings/{listing_id}", responses=responses(HTTPStatus.NOT_FOUND), dependencies=READ)
+def read(listing_id: ListingId, resources: ResourcesDep) -> ListingOut:
+    """A listing."""
+    return ListingOut.of(service.read_listing(resources, listing_id))
+
+
+@router.delete(
+    "/listings/{listing_id}",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=responses(HTTPStatus.NOT_FOUND),
+    dependencies=WRITE,
+)
+def delete(listing_id: ListingId, resources: ResourcesDep) -> None:
+    """Remove a listing: the next search will not find it."""
+    service.delete_listing(resources, listing_id)
+
+
+async def _put(
+    request: Request, response: Response, resources: Resources, listing_id: UUID
+) -> ListingAccepted:
+    stated, photos = await forms.read_listing(request, resources.max_upload_bytes)
+    data = stated.to_data(listing_id)
+    job = await to_thread.run_sync(
+        service.put_listing, resources, data, photos, limiter=resources.decoding
+    )
+    return ListingAccepted(listing_id=listing_id, job=accepted_job(job, response))

@@ -1,0 +1,161 @@
+"""Listings as stated and shown. Names and shapes of the models are the HTTP contract."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Self
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from api.jobs.schemas import EmbedJob
+from api.schemas import CategoryPath, PhotoOut, Price, ShownStatus, Text
+from db.catalogue.listings import ListingData, ListingView
+from models.domain.job_results import RowError
+from models.domain.limits import MAX_DESCRIPTION, MAX_LOCATION, MAX_SELLER, MAX_TITLE
+from models.domain.types import ListingStatus
+
+
+class ListingIn(BaseModel):
+    """A listing as its seller states it."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "example": {
+                "title": "Red enamel kettle",
+                "category": "Appliances / Kettles",
+                "price": "12.50",
+                "currency": "GBP",
+                "location": "Leeds, West Yorkshire",
+                "latitude": 53.8,
+                "longitude": -1.55,
+                "seller": "sam-4711",
+            }
+        },
+    )
+
+    title: Annotated[Text, Field(min_length=1, max_length=MAX_TITLE)]
+    description: Annotated[Text, Field(max_length=MAX_DESCRIPTION)] = ""
+    category: CategoryPath | None = Field(
+        default=None, description="Path such as `Home & Garden / Lighting`."
+    )
+    price: Price | None = None
+    currency: str | None = Field(default=None, pattern="^[A-Z]{3}$", description="ISO 4217.")
+    location: Annotated[Text, Field(max_length=MAX_LOCATION)] | None = None
+    latitude: float | None = Field(default=None, ge=-90, le=90, description="Degrees of WGS 84.")
+    longitude: float | None = Field(
+        default=None, ge=-180, le=180, description="Degrees of WGS 84, east positive."
+    )
+    seller: Annotated[Text, Field(max_length=MAX_SELLER)] | None = Field(
+        default=None, description="The caller's name for who sells it."
+    )
+    status: ShownStatus = ListingStatus.ACTIVE
+
+    @model_validator(mode="after")
+    def _pairs_are_whole(self) -> Self:
+        if (self.price is None) != (self.currency is None):
+            raise ValueError("price and currency go together")
+        if (self.latitude is None) != (self.longitude is None):
+            raise ValueError("latitude and longitude go together")
+        return self
+
+    def to_data(self, listing_id: UUID) -> ListingData:
+        """The listing as the database takes it."""
+        return ListingData(
+            id=listing_id,
+            title=self.title,
+            description=self.description,
+            category=self.category or None,
+            price=None if self.price is None else self.price.quantize(Decimal("0.01")),
+            currency=self.currency,
+            location=self.location or None,
+            latitude=self.latitude,
+            longitude=self.longitude,
+            seller=self.seller or None,
+            status=self.status,
+        )
+
+
+class BatchRowIn(ListingIn):
+    """One row of a bulk request."""
+
+    id: UUID | None = Field(default=None, description="The caller's id; made here when absent.")
+    photos: list[Text] = Field(
+        min_length=1,
+        max_length=12,
+        description="Names of photo parts of the same request, or SHA-256 of stored photos.",
+    )
+
+
+class ListingOut(BaseModel):
+    """A listing."""
+
+    id: UUID
+    title: str
+    description: str
+    category: str | None
+    price: Decimal | None
+    currency: str | None
+    location: str | None
+    latitude: float | None
+    longitude: float | None
+    seller: str | None
+    status: ListingStatus
+    photos: list[PhotoOut]
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, view: ListingView) -> Self:
+        """The listing as shown."""
+        row = view.listing
+        return cls(
+            id=row.id,
+            title=row.title,
+            description=row.description,
+            category=view.category,
+            price=row.price,
+            currency=row.currency,
+            location=row.location,
+            latitude=row.latitude,
+            longitude=row.longitude,
+            seller=row.seller,
+            status=row.status,
+            photos=[PhotoOut.of(sha256) for sha256 in view.photos],
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+        )
+
+
+class ListingAccepted(BaseModel):
+    """A listing that was stored, and the job that makes it findable."""
+
+    listing_id: UUID
+    job: EmbedJob
+
+
+class ListingPage(BaseModel):
+    """Listings, newest first."""
+
+    items: list[ListingOut]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRow:
+    """One valid row of a bulk request; `photos` are part names or SHA-256 of stored photos."""
+
+    number: int
+    listing: ListingData
+    photos: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A bulk request: valid rows, photos by the name of their part, and rows already refused."""
+
+    rows: Sequence[BatchRow]
+    parts: Mapping[str, bytes]
+    refused: Sequence[RowError]

@@ -1,0 +1,159 @@
+"""Stores, reads and deletes listings; stored listings are embedded by jobs.
+
+Each function commits before it returns, so that an answer is never sent for what is not stored.
+"""
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID, uuid4
+
+from sqlalchemy.orm import Session
+
+from api.deps import Resources
+from api.listings.schemas import Batch, BatchRow
+from api.pagination import Position
+from api.photos.service import store_photo
+from db import jobs
+from db.catalogue import listings
+from db.catalogue.listing_photos import (
+    PhotoData,
+    ensure_photos,
+    set_photos,
+    stored_photos,
+)
+from db.catalogue.listings import ListingData, ListingView, upsert_listings
+from db.embed_jobs import accept_embed_jobs
+from db.tables import Job
+from models.domain.errors import InvalidInput, MarketlensError
+from models.domain.job_payloads import EmbedPayload, is_sha256
+from models.domain.job_results import BatchResult, RowError
+
+
+def list_listings(
+    resources: Resources, limit: int, after: Position | None
+) -> Sequence[ListingView]:
+    """At most `limit` listings, newest first, from the one after this position on."""
+    with resources.database.read() as session:
+        return listings.recent_listings(session, limit, after)
+
+
+def read_listing(resources: Resources, listing_id: UUID) -> ListingView:
+    """A listing. Raises NotFound."""
+    with resources.database.read() as session:
+        return listings.get_listing(session, listing_id)
+
+
+def delete_listing(resources: Resources, listing_id: UUID) -> None:
+    """Remove a listing. Raises NotFound."""
+    with resources.database.write() as session:
+        listings.delete_listing(session, listing_id, resources.now())
+
+
+def put_listing(resources: Resources, listing: ListingData, photos: Sequence[bytes]) -> Job:
+    """Store a listing with its photos, and accept the job that embeds them, as one."""
+    stored = [store_photo(resources, data) for data in photos]
+    with resources.database.write() as session:
+        now = resources.now()
+        upsert_listings(session, [listing], now)
+        ids = ensure_photos(session, stored, now)
+        photo_ids = [ids[photo.sha256] for photo in stored]
+        job = jobs.accept(
+            session,
+            EmbedPayload(photo_ids=tuple(photo_ids)),
+            job_id=uuid4(),
+            now=now,
+            total=len(photo_ids),
+        )
+        set_photos(session, {listing.id: photo_ids})
+    resources.publisher.publish([job])
+    return job
+
+
+def put_batch(resources: Resources, batch: Batch) -> Job:
+    """Store many listings and accept their embedding; a bad row is reported in the job, alone."""
+    photos, unusable = _store_parts(resources, batch)
+    errors = list(batch.refused)
+    with resources.database.write() as session:
+        known = {**stored_photos(session, _named_hashes(batch.rows)), **photos}
+        good: list[BatchRow] = []
+        seen: set[UUID] = set()
+        for row in batch.rows:
+            error = _row_error(row, known, unusable, seen)
+            if error:
+                errors.append(error)
+            else:
+                seen.add(row.listing.id)
+                good.append(row)
+        job, children = _accept_batch(resources, session, good, known, errors)
+    resources.publisher.publish(children)
+    return job
+
+
+def _accept_batch(
+    resources: Resources,
+    session: Session,
+    rows: Sequence[BatchRow],
+    photos: Mapping[str, PhotoData],
+    errors: Sequence[RowError],
+) -> tuple[Job, list[Job]]:
+    """The batch's job, and the embed jobs below it. Each row of the request is good or an error."""
+    now = resources.now()
+    upsert_listings(session, [row.listing for row in rows], now)
+    wanted = {photos[name].sha256: photos[name] for row in rows for name in row.photos}
+    ids = ensure_photos(session, list(wanted.values()), now)
+    by_listing = {row.listing.id: [ids[photos[name].sha256] for name in row.photos] for row in rows}
+    photo_ids = sorted(set(ids.values()))
+    batch = jobs.accept_batch(
+        session, _batch_result(rows, errors), job_id=uuid4(), now=now, total=len(photo_ids)
+    )
+    children = accept_embed_jobs(session, photo_ids, now=now, new_id=uuid4, parent_id=batch.id)
+    set_photos(session, by_listing)
+    return batch, children
+
+
+def _batch_result(rows: Sequence[BatchRow], errors: Sequence[RowError]) -> BatchResult:
+    """What a batch's job says from the start: which rows were accepted and which were not."""
+    return BatchResult(
+        rows=len(rows) + len(errors),
+        accepted=len(rows),
+        listing_ids=tuple(row.listing.id for row in rows),
+        errors=tuple(sorted(errors, key=lambda error: error.row)),
+    )
+
+
+def _store_parts(
+    resources: Resources, batch: Batch
+) -> tuple[dict[str, PhotoData], dict[str, InvalidInput]]:
+    """The photos that rows name, stored; and those that can't be used, with the reason."""
+    stored: dict[str, PhotoData] = {}
+    unusable: dict[str, InvalidInput] = {}
+    named = (name for row in batch.rows for name in row.photos if name in batch.parts)
+    for name in dict.fromkeys(named):
+        try:
+            stored[name] = store_photo(resources, batch.parts[name])
+        except InvalidInput as error:
+            unusable[name] = error
+    return stored, unusable
+
+
+def _named_hashes(rows: Sequence[BatchRow]) -> list[str]:
+    return [name for row in rows for name in row.photos if is_sha256(name)]
+
+
+def _row_error(
+    row: BatchRow,
+    known: Mapping[str, PhotoData],
+    unusable: Mapping[str, MarketlensError],
+    seen: set[UUID],
+) -> RowError | None:
+    if row.listing.id in seen:
+        return RowError(
+            row=row.number, code="duplicate_id", detail="A row before it has the same id."
+        )
+    for name in row.photos:
+        if name in unusable:
+            error = unusable[name]
+            return RowError(row=row.number, code=error.code, detail=f"{name!r}: {error}")
+        if name not in known:
+            detail = f"{name!r} is neither a part of this request nor a stored photo."
+            return RowError(row=row.number, code="unknown_photo", detail=detail)
+    return None

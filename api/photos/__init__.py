@@ -1,0 +1,1 @@
+"""Photos: storing what is uploaded, serving what listings show."""

@@ -1,0 +1,20 @@
+"""Stores uploaded photos, and serves those that listings show."""
+
+from api.deps import Resources
+from db.catalogue.listing_photos import PhotoData, is_public
+from models.domain.errors import NotFound
+from models.photos import standardise
+
+
+def store_photo(resources: Resources, data: bytes) -> PhotoData:
+    """Standardise a photo and store it, durably. Raises InvalidPhoto or UnsupportedPhoto."""
+    photo = standardise(data)
+    return PhotoData(resources.store.put(photo.data), photo.width, photo.height)
+
+
+def read_public_photo(resources: Resources, sha256: str) -> bytes:
+    """The JPEG of a photo that an active listing shows. Raises NotFound."""
+    with resources.database.read() as session:
+        if not is_public(session, sha256):
+            raise NotFound("There is no such photo.")
+    return resources.store.get(sha256)

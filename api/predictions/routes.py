@@ -1,0 +1,108 @@
+"""Predictions: submit a photo or a listing, read what it likely is and costs."""
+
+from http import HTTPStatus
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from api.auth import needs
+from api.deps import JobId, ResourcesDep
+from api.jobs.responses import Prefer, awaited_job, current_job
+from api.jobs.schemas import JobOut, PredictionJob, job_out
+from api.jobs.service import cancel_job_of_type, read_job_of_type
+from api.openapi import (
+    BODY_REFUSED,
+    KEY_REFUSED,
+    MATCH_EXAMPLE,
+    NO_SUCH,
+    described_answer,
+    described_body,
+)
+from api.predictions.forms import read_prediction
+from api.predictions.schemas import PredictionIn, PredictionOptions
+from api.predictions.service import accept_prediction
+from models.domain.types import JobType, Scope
+
+router = APIRouter(
+    prefix="/v1/predictions",
+    tags=["predictions"],
+    dependencies=[Depends(needs(Scope.SEARCH))],
+    responses=KEY_REFUSED,
+)
+
+_ANSWER = described_answer(
+    PredictionJob,
+    JobType.PREDICTION,
+    {
+        "encoder": "resnet50-1a2b3c4d",
+        "generation": 3,
+        "method": "head",
+        "calibrated": True,
+        "categories": [
+            {"category": "Appliances / Kettles", "probability": 0.91},
+            {"category": "Home & Garden / Kitchen", "probability": 0.06},
+        ],
+        "roots": [
+            {"category": "Appliances", "probability": 0.93},
+            {"category": "Home & Garden", "probability": 0.07},
+        ],
+        "price_band": {
+            "currency": "GBP",
+            "low": "8.00",
+            "median": "12.50",
+            "high": "20.00",
+            "listings": 18,
+        },
+        "duplicates": [{**MATCH_EXAMPLE, "relation": "same_photo"}],
+        "took_ms": {
+            "queue": 4.1,
+            "decode": 2.0,
+            "embed": 61.3,
+            "sync": 0.8,
+            "search": 1.9,
+            "predict": 3.2,
+            "total": 73.5,
+        },
+    },
+)
+
+
+@router.post(
+    "",
+    status_code=HTTPStatus.ACCEPTED,
+    openapi_extra=described_body(PredictionOptions, PredictionIn),
+    responses={**_ANSWER, **NO_SUCH, **BODY_REFUSED},
+    response_model=PredictionJob,
+)
+async def submit(
+    request: Request, response: Response, resources: ResourcesDep, prefer: Prefer = None
+) -> JobOut:
+    """Predict category and price of what a photo (multipart) or a listing (JSON) shows.
+
+    Categories, with the `roots` of their paths, come from a trained `head`, or from the nearest
+    listings where there is none. Price band and duplicates always come from these; a listing is
+    never its own neighbour. A duplicate's `relation` says whether it shows the `same_photo`, be it
+    compressed, scaled, marked or mirrored, or likely the `same_item` in another one.
+    """
+    asked = await read_prediction(request, resources.max_upload_bytes)
+    job = await accept_prediction(resources, asked)
+    return await awaited_job(resources, job, response, router.prefix, prefer)
+
+
+@router.get(
+    "/{job_id}",
+    responses={**_ANSWER, **NO_SUCH},
+    response_model=PredictionJob,
+)
+def read(job_id: JobId, resources: ResourcesDep, response: Response) -> JobOut:
+    """A prediction's status, and the prediction once it has succeeded."""
+    return current_job(read_job_of_type(resources, job_id, JobType.PREDICTION), response)
+
+
+@router.delete(
+    "/{job_id}",
+    responses=NO_SUCH,
+    response_model=PredictionJob,
+)
+def cancel(job_id: JobId, resources: ResourcesDep) -> JobOut:
+    """Cancel a prediction that has not ended; one that has stays as it is."""
+    return job_out(cancel_job_of_type(resources, job_id, JobType.PREDICTION))

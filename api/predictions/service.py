@@ -1,0 +1,32 @@
+"""Accepts predictions of what a photo or a listing shows."""
+
+from anyio import to_thread
+from fastapi.concurrency import run_in_threadpool
+
+from api.deps import Resources
+from api.jobs.service import accept_and_publish
+from api.photos.service import store_photo
+from api.predictions.schemas import PredictionByPhoto, PredictionIn
+from db.catalogue.listings import get_listing
+from db.tables import Job
+from models.domain.job_payloads import PredictionPayload
+
+
+async def accept_prediction(resources: Resources, asked: PredictionByPhoto | PredictionIn) -> Job:
+    """Accept a prediction. Raises InvalidPhoto, UnsupportedPhoto, or NotFound for a listing."""
+    if isinstance(asked, PredictionIn):
+        return await run_in_threadpool(_accept_by_listing, resources, asked)
+    return await to_thread.run_sync(_accept_by_photo, resources, asked, limiter=resources.decoding)
+
+
+def _accept_by_photo(resources: Resources, asked: PredictionByPhoto) -> Job:
+    stored = store_photo(resources, asked.photo)
+    payload = PredictionPayload.of(stored.sha256, asked.options.top)
+    return accept_and_publish(resources, payload, total=1)
+
+
+def _accept_by_listing(resources: Resources, asked: PredictionIn) -> Job:
+    with resources.database.read() as session:
+        get_listing(session, asked.listing_id)
+    payload = PredictionPayload.of(asked.listing_id, asked.top)
+    return accept_and_publish(resources, payload, total=1)

@@ -1,0 +1,118 @@
+"""Every error as `application/problem+json` (RFC 9457), mapped in this one place."""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from models.domain import errors
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = 5
+
+STATUS_OF: dict[type[errors.MarketlensError], HTTPStatus] = {
+    errors.MarketlensError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.InvalidPhoto: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.UnsupportedPhoto: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.UnsupportedBody: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.MalformedBody: HTTPStatus.BAD_REQUEST,
+    errors.InvalidFeed: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
+    errors.Forbidden: HTTPStatus.FORBIDDEN,
+    errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.Conflict: HTTPStatus.CONFLICT,
+    errors.ReindexRunning: HTTPStatus.CONFLICT,
+    errors.CursorExpired: HTTPStatus.GONE,
+    errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.NothingIndexed: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.WeightsError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.WeightsMissing: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.WeightsRefused: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.FidelityTooLow: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.GenerationError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.GenerationCorrupt: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.RecallTooLow: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.UnreadableRecord: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.SetupError: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+
+HEADERS_OF = {
+    HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
+    HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": str(RETRY_AFTER_S)},
+}
+
+
+def problem(
+    status: int, code: str, detail: str, headers: dict[str, str] | None = None, **members: Any
+) -> JSONResponse:
+    """A problem document; `code` is stable, `detail` is a sentence for a person."""
+    phrase = HTTPStatus(status)
+    body = {
+        "type": f"urn:marketlens:problem:{code}",
+        "title": phrase.phrase,
+        "status": int(status),
+        "code": code,
+        "detail": detail,
+        **members,
+    }
+    sent = {**HEADERS_OF.get(phrase, {}), **(headers or {})}
+    return JSONResponse(body, status_code=status, headers=sent, media_type=MEDIA_TYPE)
+
+
+def problem_of(error: errors.MarketlensError) -> JSONResponse:
+    """The problem document of one of our own errors."""
+    return problem(STATUS_OF[type(error)], error.code, str(error))
+
+
+def handle_errors(app: FastAPI) -> None:
+    """Answer every error of this application with a problem document."""
+
+    @app.exception_handler(errors.MarketlensError)
+    def _ours(request: Request, error: errors.MarketlensError) -> JSONResponse:
+        del request
+        return problem_of(error)
+
+    @app.exception_handler(RequestValidationError)
+    def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        del request
+        fields = [
+            {"field": ".".join(str(part) for part in item["loc"]), "detail": item["msg"]}
+            for item in error.errors()
+        ]
+        named = "; ".join(f"{item['field']}: {item['detail']}" for item in fields[:3])
+        return problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY, errors.InvalidInput.code, named, errors=fields
+        )
+
+    @app.exception_handler(HTTPException)
+    def _http(request: Request, error: HTTPException) -> JSONResponse:
+        del request
+        code = HTTPStatus(error.status_code).name.lower()
+        headers = dict(error.headers) if error.headers else None
+        return problem(error.status_code, code, str(error.detail), headers)
+
+    @app.exception_handler(Exception)
+    def _unexpected(request: Request, error: Exception) -> JSONResponse:
+        log.error("%s %s broke", request.method, request.url.path, exc_info=error)
+        return problem(
+            HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "Something broke; it has been logged."
+        )
+
+
+def responses(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """The error responses of a route, for its OpenAPI description."""
+    return {
+        status.value: {
+            "description": status.phrase,
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for status in statuses
+    }

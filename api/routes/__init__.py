@@ -1,1 +1,0 @@
-"""One module for each resource of the HTTP contract."""

@@ -1,0 +1,1 @@
+"""Searches by photos, by stored listings and photos, and their further pages."""

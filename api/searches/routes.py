@@ -1,0 +1,142 @@
+"""Searches: submit, poll, cancel."""
+
+from http import HTTPStatus
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from api.auth import needs
+from api.deps import ResourcesDep, SearchId
+from api.forms import PHOTO_PART
+from api.jobs.responses import Prefer, awaited_job, current_job
+from api.jobs.schemas import JobOut, SearchJob, job_out
+from api.jobs.service import cancel_job_of_type, read_job_of_type
+from api.openapi import (
+    BODY_REFUSED,
+    KEY_REFUSED,
+    MATCH_EXAMPLE,
+    NO_SUCH,
+    PHOTO,
+    described_answer,
+    described_body,
+)
+from api.problems import responses
+from api.searches.forms import NEGATIVE_PART, read_search
+from api.searches.schemas import MAX_EXAMPLES, SearchForm, SearchIn
+from api.searches.service import accept_search
+from models.domain.cursors import Cursor
+from models.domain.types import JobType, ListingMatch, Scope
+
+router = APIRouter(
+    prefix="/v1/searches",
+    tags=["searches"],
+    dependencies=[Depends(needs(Scope.SEARCH))],
+    responses=KEY_REFUSED,
+)
+
+_LISTING, _PHOTO = str(MATCH_EXAMPLE["listing_id"]), f"{7:064x}"
+_CURSOR = Cursor(
+    UUID("0b7e7a5c-7d0f-4c8b-9a55-0f4f6f3c2c11"),
+    f"{26:064x}",
+    ListingMatch(UUID(_LISTING), 7, 0.981204),
+).encode()
+
+_ANSWER = described_answer(
+    SearchJob,
+    JobType.SEARCH,
+    {
+        "generation": 3,
+        "encoder": "resnet50-1a2b3c4d",
+        "exact": True,
+        "took_ms": {
+            "queue": 4.1,
+            "decode": 2.0,
+            "embed": 61.3,
+            "sync": 0.8,
+            "search": 1.9,
+            "rank": 3.2,
+            "total": 73.5,
+        },
+        "results": [MATCH_EXAMPLE],
+        "next_cursor": _CURSOR,
+    },
+)
+
+_PHOTOS = {"type": "array", "items": PHOTO, "maxItems": MAX_EXAMPLES}
+_BODY = described_body(
+    SearchForm,
+    SearchIn,
+    photos={
+        PHOTO_PART: {
+            **_PHOTOS,
+            "minItems": 1,
+            "description": "Several are several examples; all together may be as large as one.",
+        },
+        NEGATIVE_PART: {**_PHOTOS, "description": "What the results are not to look like."},
+    },
+    examples={
+        "like a listing, near by": {
+            "listing_id": _LISTING,
+            "limit": 20,
+            "filter": {
+                "category": "Appliances",
+                "price_max": "25.00",
+                "currency": "GBP",
+                "near": {"lat": 53.8, "lon": -1.55, "km": 30},
+                "exclude_seller": "sam-4711",
+            },
+        },
+        "like two things, not like a third": {
+            "positive": [_LISTING, _PHOTO],
+            "negative": ["5d0c7d2e-7f0b-4a44-9a3e-6a0f2f2c9d11"],
+        },
+        "like a part of a photo": {
+            "positive": [_PHOTO],
+            "region": {"x": 0.25, "y": 0.1, "w": 0.5, "h": 0.6},
+        },
+        "the next page": {"cursor": _CURSOR},
+    },
+)
+
+
+@router.post(
+    "",
+    status_code=HTTPStatus.ACCEPTED,
+    openapi_extra=_BODY,
+    responses={**_ANSWER, **NO_SUCH, **BODY_REFUSED, **responses(HTTPStatus.GONE)},
+    response_model=SearchJob,
+)
+async def submit(
+    request: Request, response: Response, resources: ResourcesDep, prefer: Prefer = None
+) -> JobOut:
+    """Search by photos (multipart), or by what is stored, or on to the next page (JSON).
+
+    Each listing comes once, by its photo that matches best; active listings only, unless `filter`
+    says otherwise. One photo or listing is searched by as it is. Several, or with `negative` ones,
+    are averaged, less a fifth of the average of the negatives. A listing that is named is never
+    found. `exact` says that no better listing was missed. `next_cursor`, if there are more, leads
+    on from the last one, whatever was added or deleted meanwhile.
+    """
+    asked = await read_search(request, resources.max_upload_bytes)
+    job = await accept_search(resources, asked)
+    return await awaited_job(resources, job, response, router.prefix, prefer)
+
+
+@router.get(
+    "/{search_id}",
+    responses={**_ANSWER, **NO_SUCH},
+    response_model=SearchJob,
+)
+def read(search_id: SearchId, resources: ResourcesDep, response: Response) -> JobOut:
+    """A search's status, and its results once it has succeeded."""
+    return current_job(read_job_of_type(resources, search_id, JobType.SEARCH), response)
+
+
+@router.delete(
+    "/{search_id}",
+    responses=NO_SUCH,
+    response_model=SearchJob,
+)
+def cancel(search_id: SearchId, resources: ResourcesDep) -> JobOut:
+    """Cancel a search that has not ended; one that has stays as it is."""
+    return job_out(cancel_job_of_type(resources, search_id, JobType.SEARCH))

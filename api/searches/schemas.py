@@ -1,0 +1,183 @@
+"""What a search may ask for. Names and shapes of the models are the HTTP contract."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Self
+from uuid import UUID
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Json,
+    model_validator,
+)
+
+from api.schemas import MAX_LIMIT, CategoryPath, Price, ShownStatus, Text
+from models.domain.cursors import MAX_CURSOR
+from models.domain.filters import ListingFilter, Near
+from models.domain.job_payloads import example_of, is_sha256
+from models.domain.limits import MAX_SELLER
+from models.domain.regions import Region
+from models.domain.types import ListingStatus
+
+DEFAULT_LIMIT = 10
+MAX_EXAMPLES = 16
+# Half way around the earth: further away is nothing.
+MAX_KM = 20_040
+# Fractions that add up to one do not always in binary.
+ROUNDING = 1e-9
+
+
+def _as_list(stated: object) -> object:
+    """One value in the place of several."""
+    return [stated] if isinstance(stated, str) else stated
+
+
+def _example(name: str) -> str:
+    """The id of a listing or of a photo, in its usual spelling."""
+    try:
+        return str(example_of(name))
+    except ValueError:
+        raise ValueError("is neither the id of a listing nor of a photo") from None
+
+
+Example = Annotated[str, AfterValidator(_example)]
+
+
+class NearIn(BaseModel):
+    """A circle on the earth."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    lat: float = Field(ge=-90, le=90, allow_inf_nan=False, description="Degrees of WGS 84.")
+    lon: float = Field(ge=-180, le=180, allow_inf_nan=False, description="East positive.")
+    km: float = Field(gt=0, le=MAX_KM, allow_inf_nan=False, description="Its radius.")
+
+
+class FilterIn(BaseModel):
+    """What a listing must be to be found: all that is stated here. Bounds are inclusive."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    category: CategoryPath | None = Field(
+        default=None, description="Path such as `Home & Garden`; those below it count too."
+    )
+    price_min: Price | None = Field(default=None, description="Without a price, none passes.")
+    price_max: Price | None = None
+    currency: str | None = Field(default=None, pattern="^[A-Z]{3}$", description="ISO 4217.")
+    near: NearIn | None = Field(default=None, description="Without a place, none passes.")
+    exclude_seller: Annotated[Text, Field(max_length=MAX_SELLER)] | None = None
+    status: Annotated[list[ShownStatus], BeforeValidator(_as_list), Field(min_length=1)] = Field(
+        default=[ListingStatus.ACTIVE], description="One or several."
+    )
+
+    @model_validator(mode="after")
+    def _bounds_are_in_order(self) -> Self:
+        low, high = self.price_min, self.price_max
+        if low is not None and high is not None and low > high:
+            raise ValueError("price_min is over price_max")
+        return self
+
+    def to_filter(self) -> ListingFilter:
+        """The filter as the database takes it."""
+        return ListingFilter(
+            category=self.category or None,
+            price_min=self.price_min,
+            price_max=self.price_max,
+            currency=self.currency,
+            near=Near(self.near.lat, self.near.lon, self.near.km) if self.near else None,
+            exclude_seller=self.exclude_seller or None,
+            status=tuple(dict.fromkeys(self.status)),
+        )
+
+
+class RegionIn(BaseModel):
+    """A part of the upright photo, in fractions of its width and height from its top left."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    x: float = Field(ge=0, lt=1, allow_inf_nan=False)
+    y: float = Field(ge=0, lt=1, allow_inf_nan=False)
+    w: float = Field(gt=0, le=1, allow_inf_nan=False)
+    h: float = Field(gt=0, le=1, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _is_in_the_photo(self) -> Self:
+        if max(self.x + self.w, self.y + self.h) > 1 + ROUNDING:
+            raise ValueError("the region ends beyond the photo")
+        return self
+
+    def to_region(self) -> Region:
+        """The region as photos are cut by it."""
+        return Region(self.x, self.y, self.w, self.h)
+
+
+class SearchForm(BaseModel):
+    """What a search by photos may say beside them; `filter` and `region` as JSON."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: int = Field(
+        default=DEFAULT_LIMIT, ge=1, le=MAX_LIMIT, description="At most so many listings."
+    )
+    filter: Json[FilterIn] | None = None
+    region: Json[RegionIn] | None = Field(default=None, description="Of the only photo.")
+
+
+class SearchIn(BaseModel):
+    """A search by what is stored, or the next page of one: one of the first three fields."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    listing_id: UUID | None = Field(default=None, description="What looks like this listing.")
+    positive: Annotated[list[Example], Field(min_length=1)] | None = Field(
+        default=None, description="What looks like these: ids of listings, or of their photos."
+    )
+    cursor: Annotated[str, Field(max_length=MAX_CURSOR)] | None = Field(
+        default=None, description="`next_cursor` of a search; only `limit` may go with it."
+    )
+    negative: list[Example] = Field(
+        default=[], description=f"And not like these; at most {MAX_EXAMPLES} with `positive`."
+    )
+    region: RegionIn | None = Field(default=None, description="Of the only positive, a photo.")
+    filter: FilterIn | None = None
+    limit: int | None = Field(
+        default=None,
+        ge=1,
+        le=MAX_LIMIT,
+        description=f"At most so many listings; {DEFAULT_LIMIT}, or as many as the page before.",
+    )
+
+    @model_validator(mode="after")
+    def _asks_for_one_thing(self) -> Self:
+        ways = (self.listing_id, self.positive, self.cursor)
+        if sum(way is not None for way in ways) != 1:
+            raise ValueError("one of listing_id, positive and cursor is needed")
+        if self.cursor is not None and self.model_fields_set - {"cursor", "limit"}:
+            raise ValueError("nothing but limit goes with a cursor")
+        if self.positive is None and (self.negative or self.region):
+            raise ValueError("negative and region need positive")
+        return self
+
+    @model_validator(mode="after")
+    def _examples_fit(self) -> Self:
+        positive = self.positive or []
+        if len(positive) + len(self.negative) > MAX_EXAMPLES:
+            raise ValueError(f"at most {MAX_EXAMPLES} examples make one search")
+        if set(positive) & set(self.negative):
+            raise ValueError("what is positive can't be negative too")
+        if self.region and not (len(positive) == 1 and is_sha256(positive[0])):
+            raise ValueError("a region needs exactly one positive, a photo")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class SearchByPhotos:
+    """A search by photos that were sent along."""
+
+    positive: Sequence[bytes]
+    negative: Sequence[bytes]
+    options: SearchForm

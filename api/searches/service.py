@@ -1,0 +1,98 @@
+"""Accepts searches: checks what they name, stores their photos, builds the job's payload."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from anyio import to_thread
+from fastapi.concurrency import run_in_threadpool
+from sqlalchemy.orm import Session
+
+from api.deps import Resources
+from api.jobs.service import accept_and_publish, read_job_of_type
+from api.photos.service import store_photo
+from api.searches.schemas import DEFAULT_LIMIT, SearchByPhotos, SearchForm, SearchIn
+from db.catalogue.listing_photos import is_public, stored_photos
+from db.catalogue.listings import get_listing
+from db.tables import Job
+from db.vectors.encoders import active_encoder
+from models.domain.cursors import Cursor
+from models.domain.errors import CursorExpired, InvalidInput, NotFound
+from models.domain.job_payloads import Example, SearchPayload, example_of
+from models.domain.types import JobType
+
+
+async def accept_search(resources: Resources, asked: SearchByPhotos | SearchIn) -> Job:
+    """Accept a search. Raises InvalidInput, NotFound, or CursorExpired for a next page."""
+    if isinstance(asked, SearchByPhotos):
+        return await to_thread.run_sync(
+            _accept_by_photos, resources, asked, limiter=resources.decoding
+        )
+    accept = _accept_by_names if asked.cursor is None else _accept_next_page
+    return await run_in_threadpool(accept, resources, asked)
+
+
+def _accept_by_photos(resources: Resources, asked: SearchByPhotos) -> Job:
+    options = asked.options
+    if options.region and len(asked.positive) > 1:
+        raise InvalidInput("A region needs exactly one photo.")
+    positive = [store_photo(resources, data) for data in asked.positive]
+    if options.region:
+        options.region.to_region().box(positive[0].width, positive[0].height)
+    wanted = [photo.sha256 for photo in positive]
+    unwanted = [store_photo(resources, data).sha256 for data in asked.negative]
+    if set(wanted) & set(unwanted):
+        raise InvalidInput("What is positive can't be negative too.")
+    return _accept(resources, wanted, unwanted, options, options.limit)
+
+
+def _accept_by_names(resources: Resources, asked: SearchIn) -> Job:
+    positive = [example_of(name) for name in asked.positive or []]
+    if asked.listing_id is not None:
+        positive = [asked.listing_id]
+    negative = [example_of(name) for name in asked.negative]
+    with resources.database.read() as session:
+        for example in [*positive, *negative]:
+            _require(session, example)
+        if asked.region:
+            sha256 = str(positive[0])
+            photo = stored_photos(session, [sha256])[sha256]
+            asked.region.to_region().box(photo.width, photo.height)
+    return _accept(resources, positive, negative, asked, asked.limit or DEFAULT_LIMIT)
+
+
+def _require(session: Session, example: Example) -> None:
+    """Raise NotFound unless there is such a listing, or a listing that shows such a photo."""
+    if isinstance(example, UUID):
+        get_listing(session, example)
+    elif not is_public(session, example):
+        raise NotFound("There is no such photo.")
+
+
+def _accept(
+    resources: Resources,
+    positive: Sequence[Example],
+    negative: Sequence[Example],
+    asked: SearchForm | SearchIn,
+    limit: int,
+) -> Job:
+    """Accept a search by these examples, each of which counts once."""
+    payload = SearchPayload(
+        positive=tuple(dict.fromkeys(positive)),
+        negative=tuple(dict.fromkeys(negative)),
+        region=asked.region and asked.region.to_region(),
+        filter=asked.filter and asked.filter.to_filter(),
+        limit=limit,
+    )
+    return accept_and_publish(resources, payload, total=1)
+
+
+def _accept_next_page(resources: Resources, asked: SearchIn) -> Job:
+    cursor = Cursor.decode(asked.cursor or "")
+    job = read_job_of_type(resources, cursor.search_id, JobType.SEARCH)
+    with resources.database.read() as session:
+        active = active_encoder(session)
+    if active is not None and active.fingerprint != cursor.fingerprint:
+        raise CursorExpired("Searches are made with another encoder since: search again.")
+    before = SearchPayload.model_validate(job.payload)
+    changed = {"cursor": asked.cursor, "limit": asked.limit or before.limit}
+    return accept_and_publish(resources, before.model_copy(update=changed), total=1)

@@ -1,0 +1,1 @@
+"""What all commands share: their options, how they are found, how they end, what they open."""

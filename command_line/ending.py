@@ -1,0 +1,63 @@
+"""How a command ends: one rule for all of them, which `ExitCode` states."""
+
+import json
+import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from typer.core import TyperCommand
+from typer.exceptions import TyperException
+
+from models.domain.errors import ExitCode, MarketlensError, exit_code_of
+
+
+class AlreadyReported(Exception):
+    """The work ended in the error that this is raised from, and the command's report says so.
+
+    With --json that report stays the last line.
+    """
+
+
+@contextmanager
+def ending(*, json_report: bool) -> Generator[None]:
+    """End with a sentence on standard error, and an exit code, when the work can't be done.
+
+    With `json_report` the sentence is also one line of JSON, `{"error": …}`, on standard output.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        # Whoever reads the output has had enough of it (`| head`): typer ends quietly.
+        raise
+    except TyperException as error:
+        # Wrong options: typer shows them, and ends with 2.
+        _as_json(error.format_message(), json_report=json_report)
+        raise
+    except AlreadyReported as reported:
+        refusal = reported.__cause__
+        if not isinstance(refusal, MarketlensError):
+            raise
+        typer.echo(f"marketlens: {refusal}", err=True)
+        raise typer.Exit(exit_code_of(refusal)) from refusal
+    except (MarketlensError, OSError, sqlite3.Error) as error:
+        typer.echo(f"marketlens: {error}", err=True)
+        _as_json(str(error), json_report=json_report)
+        raise typer.Exit(exit_code_of(error)) from error
+
+
+class Command(TyperCommand):
+    """A command whose function returns how it ended: an ExitCode, or None when all is well."""
+
+    def invoke(self, ctx: Any) -> None:
+        """Run the function, and end with its exit code or with that of its error."""
+        with ending(json_report=bool(ctx.params.get("json_report"))):
+            ended: ExitCode | None = super().invoke(ctx)
+        if ended:
+            raise typer.Exit(ended)
+
+
+def _as_json(sentence: str, *, json_report: bool) -> None:
+    if json_report:
+        typer.echo(json.dumps({"error": sentence}))

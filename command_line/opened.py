@@ -1,0 +1,48 @@
+"""What commands open, from the settings."""
+
+import os
+from collections.abc import Generator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from sqlalchemy import make_url
+
+from db.session import Database
+from db.store.photo_store import PhotoStore
+from models.domain.errors import SetupError
+from models.encoders.library import EncoderLibrary
+from settings import Settings
+
+
+@contextmanager
+def database_of(settings: Settings) -> Generator[Database]:
+    """The database, closed in the end."""
+    with closing(Database(settings.sqlalchemy_url)) as database:
+        yield database
+
+
+def check_database_exists(settings: Settings) -> None:
+    """Raise SetupError where SQLite would make an empty database to look into."""
+    if not database_exists(settings):
+        raise SetupError("There is no database yet: run `marketlens migrate`, or seed a feed.")
+
+
+def database_exists(settings: Settings) -> bool:
+    """Whether there is a database; of one on a server it is taken for granted."""
+    url = make_url(settings.sqlalchemy_url)
+    return url.get_backend_name() != "sqlite" or Path(url.database or "").exists()
+
+
+def store_of(settings: Settings) -> PhotoStore:
+    """The photo store."""
+    return PhotoStore(settings.photo_store_url)
+
+
+def library_of(settings: Settings) -> EncoderLibrary:
+    """The encoders whose files this machine has."""
+    return EncoderLibrary(settings.encoder, settings.weights, settings.models_dir)
+
+
+def threads_of(settings: Settings) -> int:
+    """How many threads a process that computes alone may use: by default one for each core."""
+    return settings.threads or len(os.sched_getaffinity(0))

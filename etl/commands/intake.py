@@ -1,0 +1,116 @@
+"""What several commands need: a local copy of a feed, exclusive use of a folder, a report's end."""
+
+import json
+import re
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import typer
+from filelock import FileLock, Timeout
+from rich.console import Console
+
+from etl.fetch.source_url import feed_name, is_archive
+from etl.fetch.transfer import fetch
+from etl.report import Cost, IntakeReport, reasons, summary
+from models.domain.errors import Conflict, ExitCode, InvalidFeed
+from models.domain.urls import is_url
+from progress import Bars
+
+Source = Annotated[
+    str,
+    typer.Argument(
+        help="A feed: a folder, a zip or tar, or a URL of one (s3://, sftp://, http://, https://)."
+    ),
+]
+
+FEED_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
+
+
+def named(name: str | None, source: str) -> str:
+    """The feed's name: the one given, else its source's. Raises InvalidFeed.
+
+    It becomes part of file names.
+    """
+    if name is None:
+        return feed_name(source)
+    if not FEED_NAME.fullmatch(name):
+        raise InvalidFeed(
+            f"{name!r} can't be a feed's name: it has up to 100 letters, digits, spaces, dots, "
+            "hyphens and underscores, and begins with a letter or digit."
+        )
+    return name
+
+
+@contextmanager
+def local_feed(source: str, feeds: Path, bars: Bars, *, dry_run: bool) -> Generator[Path]:
+    """The folder of a feed: its own, or a copy under `feeds` (in a dry run, a passing one).
+
+    A copy is used alone until the end. Raises what `fetch` raises, and Conflict.
+    """
+    if not is_url(source) and not is_archive(source):
+        yield Path(source)
+    elif dry_run:
+        with TemporaryDirectory(prefix="marketlens-") as folder:
+            yield _copy(source, Path(folder), bars)
+    else:
+        # Not by name alone: what two sources have of one name must not be mixed.
+        place = source if is_url(source) else str(Path(source).absolute())
+        digest = sha256(place.encode()).hexdigest()[:12]
+        with used_alone(feeds / f"{feed_name(source)}-{digest}") as folder:
+            yield _copy(source, folder / "feed", bars)
+
+
+def _copy(source: str, folder: Path, bars: Bars) -> Path:
+    fetch(
+        source,
+        folder,
+        dry_run=False,
+        on_progress=lambda done, total: bars.show("fetching", done, total, in_bytes=True),
+    )
+    return folder
+
+
+@contextmanager
+def used_alone(folder: Path) -> Generator[Path]:
+    """A folder that no other run uses meanwhile; a killed run's lock does not outlive it.
+
+    Raises Conflict.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / "lock", timeout=0):
+            yield folder
+    except Timeout as error:
+        raise Conflict(f"Another run is using {folder}.") from error
+
+
+def tell(
+    report: IntakeReport,
+    cost: Cost,
+    *,
+    title: str,
+    lines: Mapping[str, str],
+    rejects: Path | None,
+    problems: list[str],
+    json_report: Mapping[str, Any] | None,
+) -> ExitCode:
+    """Print a report, as JSON if given so; returns how the command ends."""
+    for note in report.notes:
+        typer.echo(note, err=True)
+    if json_report is not None:
+        told = {"problems": problems, "notes": report.notes}
+        typer.echo(json.dumps({**json_report, **told}))
+    else:
+        console = Console()
+        console.print(summary(report, title, lines, cost))
+        if report.rejected:
+            console.print(reasons(report))
+            if rejects is not None:
+                typer.echo(f"Each rejected row is in {rejects}.")
+    for problem in problems:
+        typer.echo(problem, err=True)
+    return ExitCode.LOOK_AT_IT if problems or report.rejected else ExitCode.DONE

@@ -1,0 +1,131 @@
+"""The format of a cleaned feed, which `marketlens clean` writes. Needs pyarrow.
+
+A folder of `products.parquet`, `images.parquet`, `rejects.csv`, `report.json`, and `photos/`, a
+photo store of standardised photos. Products are in the feed's order, images in the order of their
+products.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from models.domain.errors import InvalidFeed
+
+PRODUCTS_FILE: Final = "products.parquet"
+IMAGES_FILE: Final = "images.parquet"
+REJECTS_FILE: Final = "rejects.csv"
+REPORT_FILE: Final = "report.json"
+PHOTO_FOLDER: Final = "photos"
+REQUIRED_FILES: Final = (PRODUCTS_FILE, IMAGES_FILE, REJECTS_FILE)
+"""A folder that has all of these is a cleaned feed."""
+
+PRODUCTS_SCHEMA: Final = pa.schema(
+    [
+        ("id", pa.string()),
+        ("title", pa.string()),
+        ("description", pa.string()),
+        ("category", pa.string()),
+        ("price", pa.decimal128(14, 2)),
+        ("currency", pa.string()),
+        ("price_suspect", pa.bool_()),
+        ("location", pa.string()),
+        ("place", pa.string()),
+        ("county", pa.string()),
+        ("latitude", pa.float64()),
+        ("longitude", pa.float64()),
+        ("seller", pa.string()),
+    ]
+)
+
+# A photo that could not be used has a reason instead of a SHA-256.
+IMAGES_SCHEMA: Final = pa.schema(
+    [
+        ("id", pa.string()),
+        ("product_id", pa.string()),
+        ("sha256", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("reason", pa.string()),
+    ]
+)
+
+_PHOTOS_KEY: Final = b"marketlens.photos"
+_KNOWN, _UNKNOWN = b"known", b"unknown"
+
+ROWS_AT_ONCE: Final = 2_000
+
+
+class ListingPhotos(NamedTuple):
+    """A listing's category path, if it has one, and the SHA-256 of its photos, in order."""
+
+    id: str
+    category: str | None
+    photos: Sequence[str]
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether the folder is a cleaned feed."""
+    return all((folder / name).is_file() for name in REQUIRED_FILES)
+
+
+def has_tables(folder: Path) -> bool:
+    """Whether the folder has what `read_listing_photos` reads, the rejects or not."""
+    return all((folder / name).is_file() for name in (PRODUCTS_FILE, IMAGES_FILE))
+
+
+def images_schema(*, photos_known: bool) -> pa.Schema:
+    """`IMAGES_SCHEMA` for a new file, which notes whether the feed came with its photos."""
+    return IMAGES_SCHEMA.with_metadata({_PHOTOS_KEY: _KNOWN if photos_known else _UNKNOWN})
+
+
+def photos_known(folder: Path) -> bool:
+    """Whether the feed came with its photos. Raises OSError and ArrowException."""
+    metadata = pq.read_schema(folder / IMAGES_FILE).metadata
+    return bool(metadata.get(_PHOTOS_KEY) == _KNOWN)
+
+
+def count_rows(path: Path, schema: pa.Schema) -> int:
+    """The number of a Parquet file's rows. Raises InvalidFeed if it has not this schema."""
+    try:
+        with pq.ParquetFile(path) as file:
+            if file.schema_arrow.equals(schema):
+                rows: int = file.metadata.num_rows
+                return rows
+    except (OSError, pa.ArrowException) as error:
+        raise InvalidFeed(f"{path} can't be read.") from error
+    raise InvalidFeed(f"{path} was not written by this release: clean the feed again.")
+
+
+def read_rows(path: Path, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
+    """The rows of a Parquet file, all columns or these, a few thousand in memory at a time.
+
+    Raises OSError, and ArrowException for a damaged file or a missing column.
+    """
+    with pq.ParquetFile(path) as file:
+        if missing := set(columns or ()) - set(file.schema_arrow.names):
+            raise pa.ArrowKeyError(f"{path} has no column {min(missing)}.")
+        # Group by group: read in one go, pyarrow holds on to what it has read.
+        for group in range(file.num_row_groups):
+            for batch in file.iter_batches(ROWS_AT_ONCE, row_groups=[group], columns=columns):
+                yield from batch.to_pylist()
+
+
+def read_listing_photos(folder: Path) -> Iterator[ListingPhotos]:
+    """The listings in the feed's order, with those of their photos that can be used, each once.
+
+    Raises InvalidFeed if the tables can't be read.
+    """
+    try:
+        products = list(read_rows(folder / PRODUCTS_FILE, ["id", "category"]))
+        images = list(read_rows(folder / IMAGES_FILE, ["product_id", "sha256"]))
+    except (OSError, pa.ArrowException) as error:
+        raise InvalidFeed(f"{folder} can't be read as a cleaned feed: clean it again.") from error
+    photos: dict[str, list[str]] = {product["id"]: [] for product in products}
+    for image in images:
+        if image["sha256"] is not None and image["sha256"] not in photos[image["product_id"]]:
+            photos[image["product_id"]].append(image["sha256"])
+    for product in products:
+        yield ListingPhotos(product["id"], product["category"], photos[product["id"]])

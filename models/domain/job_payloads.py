@@ -1,0 +1,195 @@
+"""What each type of job is asked to do: one frozen class a type.
+
+Whoever accepts a job builds its payload, whoever does it reads it, and the database stores the JSON
+that it serialises to. What earlier releases stored still parses.
+"""
+
+import re
+from typing import Annotated, Any, ClassVar, Final, Self
+from uuid import UUID
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from models.domain.errors import UnreadableRecord
+from models.domain.filters import ListingFilter
+from models.domain.regions import Region
+from models.domain.types import JobType
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+"""SHA-256 of a standardised photo, in lower-case hexadecimal."""
+
+Example = UUID | Sha256
+"""What a query is made from: the id of a listing, or the SHA-256 of a photo."""
+
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+
+def is_sha256(text: str) -> bool:
+    """Whether a text can be the SHA-256 of a photo."""
+    return _SHA256.fullmatch(text) is not None
+
+
+def example_of(text: str) -> Example:
+    """The photo or the listing that a text names. Raises ValueError if it can name neither."""
+    return text if is_sha256(text) else UUID(text)
+
+
+StoredJson = dict[str, Any]
+"""A JSON object, as the database stores it."""
+
+
+class JobPayload(BaseModel):
+    """What a job is asked to do.
+
+    `photo_fields` are the stored fields that hold the SHA-256 of a photo, `photo_lists` those that
+    hold several: the photo store keeps what they name, because a job can be retried.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    job_type: ClassVar[JobType]
+    photo_fields: ClassVar[tuple[str, ...]] = ()
+    photo_lists: ClassVar[tuple[str, ...]] = ()
+
+    def to_json(self) -> StoredJson:
+        """The payload as the database stores it; what is None is left out."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+class SearchPayload(JobPayload):
+    """Find the listings that look like the positives and not like the negatives.
+
+    `region` is a part of the only positive, a photo; `cursor` is where the next page of an earlier
+    search starts.
+    """
+
+    job_type = JobType.SEARCH
+    # Earlier releases stored a single `photo`.
+    photo_fields = ("photo",)
+    photo_lists = ("positive", "negative")
+
+    positive: Annotated[tuple[Example, ...], Field(min_length=1)]
+    negative: tuple[Example, ...] = ()
+    region: Region | None = None
+    filter: ListingFilter | None = None
+    limit: int
+    cursor: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_a_single_example(cls, stored: object) -> object:
+        """Read what earlier releases stored: a `photo` or a `listing_id` instead of `positive`."""
+        if not isinstance(stored, dict) or "positive" in stored:
+            return stored
+        rest = {name: value for name, value in stored.items() if name not in _SINGLE}
+        return {**rest, "positive": [stored[name] for name in _SINGLE if stored.get(name)]}
+
+
+_SINGLE: Final = ("photo", "listing_id")
+
+
+class EmbeddingPayload(JobPayload):
+    """Embed a photo, and give the vector."""
+
+    job_type = JobType.EMBEDDING
+    photo_fields = ("photo",)
+
+    photo: Sha256
+
+
+class PredictionPayload(JobPayload):
+    """Predict the `top` likeliest categories, and the price, of a photo or of a listing."""
+
+    job_type = JobType.PREDICTION
+    photo_fields = ("photo",)
+
+    photo: Sha256 | None = None
+    listing_id: UUID | None = None
+    top: int
+
+    @model_validator(mode="after")
+    def _is_about_one_thing(self) -> Self:
+        if (self.photo is None) == (self.listing_id is None):
+            raise ValueError("a prediction is of a photo or of a listing")
+        return self
+
+    @classmethod
+    def of(cls, example: Example, top: int) -> Self:
+        """A prediction of this photo or listing."""
+        if isinstance(example, UUID):
+            return cls(listing_id=example, top=top)
+        return cls(photo=example, top=top)
+
+    @property
+    def example(self) -> Example:
+        """The photo or the listing."""
+        example = self.photo or self.listing_id
+        if example is None:
+            raise ValueError("a prediction is of a photo or of a listing")
+        return example
+
+
+class EmbedPayload(JobPayload):
+    """Embed photos of listings, by id: by all encoders that are followed, or by one."""
+
+    job_type = JobType.EMBED
+
+    photo_ids: tuple[int, ...]
+    encoder_id: int | None = None
+
+
+class BatchPayload(JobPayload):
+    """The parent of embed jobs; it asks for nothing itself."""
+
+    job_type = JobType.BATCH
+
+
+class ReindexPayload(JobPayload):
+    """Build the index of the active encoder's vectors, or of another's.
+
+    `factory` is a FAISS factory string instead of the planned one, `recall_target` a recall@10
+    instead of the configured one.
+    """
+
+    job_type = JobType.REINDEX
+
+    encoder_id: int | None = None
+    factory: str | None = None
+    recall_target: float | None = None
+
+
+class DuplicatesPayload(JobPayload):
+    """Find listings that show the same photo or the same item."""
+
+    job_type = JobType.DUPLICATES
+
+
+PAYLOAD_TYPES: Final[dict[JobType, type[JobPayload]]] = {
+    payload.job_type: payload
+    for payload in (
+        SearchPayload,
+        EmbeddingPayload,
+        PredictionPayload,
+        EmbedPayload,
+        BatchPayload,
+        ReindexPayload,
+        DuplicatesPayload,
+    )
+}
+
+
+def parse_payload(job_type: JobType, stored: StoredJson) -> JobPayload:
+    """The payload of a job of this type. Raises UnreadableRecord for what no release has stored."""
+    try:
+        return PAYLOAD_TYPES[job_type].model_validate(stored)
+    except ValidationError as error:
+        raise UnreadableRecord(
+            f"This release can't read what the {job_type} job asks for: it was accepted by another."
+        ) from error

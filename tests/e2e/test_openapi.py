@@ -1,0 +1,186 @@
+"""The running server answers as its OpenAPI document says, whatever it is asked.
+
+`make fuzz` asks more: MARKETLENS_TEST_FUZZ is the number of requests to each operation.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import httpx2
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    positive_data_acceptance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from ops.machine import child_environment, machine_up
+from settings import Settings
+from tests.support.machine import TIMEOUT_S, marketlens
+from tests.support.pictures import jpeg
+
+pytestmark = pytest.mark.e2e
+
+MORE: Final = os.environ.get("MARKETLENS_TEST_FUZZ")
+REQUESTS: Final = int(MORE or 10)
+MADE_UP: Final = settings(
+    deadline=None,
+    # The same requests each time, but for a search of new ones.
+    derandomize=MORE is None,
+    database=None,
+    # Big forms are slow to make up and often do not fit; that says nothing about the server.
+    suppress_health_check=list(HealthCheck),
+)
+
+# A request that fits its schema may still be refused: that a file is no photo, a cursor none of
+# ours, or that two fields contradict each other, no JSON schema can say.
+NOT_CHECKED: Final = [positive_data_acceptance]
+CONFORMANCE: Final = [
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+
+Operation = schemathesis.APIOperation[Any, Any, Any, Any]
+Case = schemathesis.Case[Any]
+
+
+@dataclass(frozen=True)
+class Api:
+    """What a running machine says of itself, and the headers that let a caller do all of it."""
+
+    description: schemathesis.BaseSchema
+    headers: dict[str, str]
+
+    @property
+    def operations(self) -> list[Operation]:
+        read = []
+        for found in self.description.get_all_operations():
+            assert isinstance(found, Ok), found.err()
+            read.append(found.ok())
+        return read
+
+
+@pytest.fixture(scope="module")
+def api(sample: Path) -> Iterator[Api]:
+    """A machine of its own with the sample in it. It asks for a key, as it does off loopback."""
+    folder = Path(tempfile.mkdtemp(prefix="ml-"))
+    public = Settings(data_dir=folder, encoder="hog", host="0.0.0.0", port=8300)  # noqa: S104 - on purpose
+    environment = child_environment(public)
+    assert marketlens(environment, "migrate").returncode == 0
+    created = marketlens(environment, "keys", "create", "fuzz", "--scope", "admin")
+    assert created.returncode == 0, created.stderr
+    headers = {"Authorization": f"Bearer {created.stdout.strip()}"}
+    with machine_up(public, print) as machine:
+        machine.wait_until_ready()
+        seeded = marketlens(machine.environment, "seed", str(sample))
+        assert seeded.returncode == 0, seeded.stderr
+        description = schemathesis.openapi.from_url(
+            f"{machine.url}/openapi.json",
+            config=schemathesis.Config.from_dict(
+                {"generation": {"with-security-parameters": False}}
+            ),
+        )
+        with httpx2.Client(base_url=machine.url, headers=headers, timeout=TIMEOUT_S) as http:
+            put_into_paths(description, existing_ids(http))
+        yield Api(description, headers)
+    shutil.rmtree(folder)
+
+
+def existing_ids(http: httpx2.Client) -> dict[str, list[str]]:
+    """Ids of what the machine holds, by the beginning of the paths that lead there."""
+
+    def asked(path: str) -> str:
+        answer = http.post(path, files={"photo": jpeg(1)})
+        return str(answer.raise_for_status().json()["id"])
+
+    def listed(path: str) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = http.get(path).raise_for_status().json()["items"]
+        return items
+
+    ids = {path: [asked(path)] for path in ("/v1/searches", "/v1/embeddings", "/v1/predictions")}
+    listings = listed("/v1/listings")
+    # The first half is replaced and deleted, so the photos are those of the other half.
+    half = len(listings) // 2
+    ids["/v1/listings"] = [row["id"] for row in listings[:half]]
+    ids["/v1/photos"] = [photo["id"] for row in listings[half:] for photo in row["photos"]]
+    ids["/v1/jobs"] = [row["id"] for row in listed("/v1/jobs")]
+    return ids
+
+
+def put_into_paths(description: schemathesis.BaseSchema, ids: dict[str, list[str]]) -> None:
+    """Make every other path lead to something that exists: a made-up id never does."""
+
+    def flatmap_path_parameters(
+        context: schemathesis.HookContext, path_parameters: dict[str, Any] | None
+    ) -> st.SearchStrategy[dict[str, Any] | None]:
+        assert context.operation is not None
+        path = context.operation.path
+        existing = next((ids[prefix] for prefix in ids if path.startswith(prefix)), [])
+        made_up = st.just(path_parameters)
+        if not existing or not path_parameters:
+            return made_up
+        (name,) = path_parameters
+        return made_up | st.sampled_from(existing).map(lambda value: {name: value})
+
+    description.hook(flatmap_path_parameters)
+
+
+def undescribed(operation: Operation) -> set[int]:
+    """Statuses that an operation answers with, and that its description lacks until now."""
+    refused_keys = {401} if operation.tags in (["listings"], ["jobs"]) else set()
+    malformed_id = {404} if operation.label == "PUT /v1/listings/{listing_id}" else set()
+    return refused_keys | malformed_id
+
+
+def test_every_operation_answers_as_described(api: Api, subtests: pytest.Subtests) -> None:
+    """No 5xx; statuses, content types, headers and bodies as described; no way round a key."""
+    for operation in api.operations:
+        requests = [
+            operation.as_strategy(generation_mode=mode) for mode in schemathesis.GenerationMode
+        ]
+
+        @settings(MADE_UP, max_examples=REQUESTS)
+        @given(case=st.one_of(requests))
+        def check(case: Case) -> None:
+            response = case.call(headers=api.headers)
+            gap = response.status_code in undescribed(case.operation)
+            excluded = [*NOT_CHECKED, *(CONFORMANCE if gap else ())]
+            case.validate_response(response, headers=api.headers, excluded_checks=excluded)
+
+        with subtests.test(operation.label):
+            check()
+
+
+def test_an_unknown_key_is_refused_as_described(api: Api, subtests: pytest.Subtests) -> None:
+    protected = [item for item in api.operations if "security" in item.definition.raw]
+    assert len(protected) > len(api.operations) / 2
+    for operation in protected:
+
+        @settings(MADE_UP, max_examples=1)
+        @given(case=operation.as_strategy())
+        def check(case: Case) -> None:
+            response = case.call(headers={"Authorization": "Bearer unknown"})
+            assert response.status_code == 401
+            if 401 not in undescribed(case.operation):
+                case.validate_response(response, checks=CONFORMANCE)
+
+        with subtests.test(operation.label):
+            check()
+
+
+def test_what_is_undescribed_is_not_described_meanwhile(api: Api) -> None:
+    """Once the document names such a status, `undescribed` must let it be checked."""
+    for operation in api.operations:
+        named = operation.definition.raw["responses"]
+        assert not {str(status) for status in undescribed(operation)} & set(named), operation.label

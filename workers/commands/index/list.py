@@ -1,0 +1,73 @@
+"""`marketlens index list` and `marketlens index show`."""
+
+import json
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from command_line.opened import database_of, store_of
+from command_line.options import JsonReport, command_of
+from db import jobs
+from db.vectors import generations
+from db.vectors.encoders import all_encoders, get_encoder
+from settings import Settings
+from workers.commands.arguments import GenerationId
+from workers.commands.index.tables import (
+    generation_details,
+    generation_row,
+    generation_table,
+    generations_table,
+)
+from workers.generations.publish import published_generations
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListOptions:
+    """The options of `list`."""
+
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20
+    json_report: JsonReport = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShowOptions:
+    """The options of `show`."""
+
+    generation_id: GenerationId
+    json_report: JsonReport = False
+
+
+@command_of(ListOptions)
+def list_generations(options: ListOptions) -> None:
+    """Generations, newest first: how they were measured, and where their files are."""
+    settings = Settings()
+    published = published_generations(store_of(settings))
+    with database_of(settings) as database, database.read() as session:
+        encoders = {row.id: row for row in all_encoders(session)}
+        rows = [
+            generation_row(row, encoders[row.encoder_id], settings.generations_dir, published)
+            for row in generations.all_generations(session, options.limit)
+        ]
+    if options.json_report:
+        typer.echo(json.dumps({"generations": rows}))
+    else:
+        Console().print(generations_table(rows))
+
+
+@command_of(ShowOptions)
+def show(options: ShowOptions) -> None:
+    """All that is known of one generation, and why it is built as it is."""
+    settings = Settings()
+    published = published_generations(store_of(settings))
+    with database_of(settings) as database, database.read() as session:
+        row = generations.get(session, options.generation_id)
+        encoder = get_encoder(session, row.encoder_id)
+        job = jobs.get(session, row.job_id) if row.job_id else None
+    told = generation_row(row, encoder, settings.generations_dir, published)
+    told |= generation_details(job, settings.generations_dir / str(row.id))
+    if options.json_report:
+        typer.echo(json.dumps(told))
+    else:
+        Console().print(generation_table(told))

@@ -1,0 +1,32 @@
+"""Who does the jobs of a command: the queue's workers or, with `--inline`, this process."""
+
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, closing, contextmanager
+
+from db.session import Database
+from models.domain.clock import utc_now
+from settings import Settings
+from workers.config import worker_config
+from workers.queue.executors import InlineExecutor, JobExecutor, QueueExecutor, RunJob
+from workers.queue.messages import Queue
+from workers.queue.publisher import JobPublisher
+
+
+@contextmanager
+def job_executor(
+    database: Database, settings: Settings, say: Callable[[str], None], *, inline: bool
+) -> Generator[JobExecutor]:
+    """The executor of a command's jobs; `say` is called with what a person should know."""
+    if inline:
+
+        def open_worker(queue: Queue) -> AbstractContextManager[RunJob]:
+            # Imported here: torch and faiss are for the process that computes.
+            from workers.inline import inline_worker  # noqa: PLC0415
+
+            return inline_worker(worker_config(settings, queue))
+
+        with InlineExecutor(database, open_worker, utc_now) as executor:
+            yield executor
+    else:
+        with closing(JobPublisher(settings.broker_url)) as publisher:
+            yield QueueExecutor(database, publisher, utc_now, say)

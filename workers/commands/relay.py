@@ -1,0 +1,37 @@
+"""`marketlens relay`."""
+
+import logging
+import signal
+from threading import Event
+from types import FrameType
+
+from db.session import Database
+from models.domain.clock import utc_now
+from settings import Settings
+from workers.queue.publisher import JobPublisher
+from workers.relay import run_relay
+
+
+def relay() -> None:
+    """Publish accepted jobs that no worker got, until stopped."""
+    settings = Settings()
+    logging.basicConfig(
+        level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    stop = Event()
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        stop.set()
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+    run_relay(
+        Database(settings.sqlalchemy_url),
+        JobPublisher(settings.broker_url),
+        utc_now,
+        settings.max_attempts,
+        stop,
+        # On a server there is nothing to rebuild.
+        auto_reindex=settings.auto_reindex and settings.index_url is None,
+    )

@@ -1,0 +1,83 @@
+"""The values that workers need, taken out of the settings."""
+
+import os
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from models.encoders.library import EncoderLibrary
+from models.index.plan import default_memory_bytes
+from settings import Settings
+from workers.queue.messages import Queue
+
+
+@dataclass(frozen=True, slots=True)
+class IndexSettings:
+    """Where generations are built, and what is asked of them.
+
+    `recall_target` is the least recall@10, `memory_bytes` what the parts of an index that most
+    searches read may take, `keep` how many generations of an encoder are kept, the live one
+    included.
+    """
+
+    generations_dir: Path
+    recall_target: float
+    memory_bytes: int
+    keep: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerConfig:
+    """What the worker of one queue needs. `encoder` and `weights` are what the settings ask for.
+
+    `threads` are the compute threads of each of its `concurrency` processes.
+    """
+
+    queue: Queue
+    concurrency: int
+    broker_url: str
+    database_url: str
+    store_url: str
+    models_dir: Path
+    encoder: str
+    weights: Path | None
+    threads: int
+    search_batch: int | None
+    index: IndexSettings
+    index_url: str | None
+    lease: timedelta
+    max_attempts: int
+    log_level: str
+
+    @property
+    def library(self) -> EncoderLibrary:
+        """The encoders whose files this machine has."""
+        return EncoderLibrary(self.encoder, self.weights, self.models_dir)
+
+
+def worker_config(settings: Settings, queue: Queue, concurrency: int = 1) -> WorkerConfig:
+    """The values that the worker of a queue needs."""
+    cores = len(os.sched_getaffinity(0))
+    return WorkerConfig(
+        queue=queue,
+        concurrency=concurrency,
+        broker_url=settings.broker_url,
+        database_url=settings.sqlalchemy_url,
+        store_url=settings.photo_store_url,
+        models_dir=settings.models_dir,
+        encoder=settings.encoder,
+        weights=settings.weights,
+        # Each process' thread pools get their share: more threads than cores slow all down.
+        threads=settings.threads or max(1, cores // concurrency),
+        search_batch=settings.search_batch,
+        index=IndexSettings(
+            generations_dir=settings.generations_dir,
+            recall_target=settings.recall_target,
+            memory_bytes=settings.index_memory_bytes or default_memory_bytes(),
+            keep=settings.keep_generations,
+        ),
+        index_url=settings.index_url,
+        lease=timedelta(seconds=settings.lease_seconds),
+        max_attempts=settings.max_attempts,
+        log_level=settings.log_level,
+    )

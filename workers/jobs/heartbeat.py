@@ -1,0 +1,56 @@
+"""Keeps a claim while a long job runs, and shows how far it is."""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from time import monotonic
+from typing import Final
+
+from db import jobs
+from db.consumption import record_consumption
+from db.jobs import Claim
+from db.session import Database
+from models.domain.errors import Unavailable
+from workers.queue.messages import QUEUE_OF
+
+log = logging.getLogger(__name__)
+
+BEAT_EVERY_S: Final = 1.0
+
+
+class Heartbeat:
+    """Renews the lease of a claim, at most once a second however often it is called."""
+
+    def __init__(
+        self, database: Database, claim: Claim, lease: timedelta, clock: Callable[[], datetime]
+    ) -> None:
+        self._database = database
+        self._claim = claim
+        self._lease = lease
+        self._clock = clock
+        self._next_beat = float("-inf")
+
+    def __call__(self, done: int, total: int) -> None:
+        """Renew the lease and store the progress, if the last time was long enough ago.
+
+        Raises ClaimLost when another attempt owns the job. A database that can't be reached is only
+        logged: the lease outlives a few missed beats, and so may the job.
+        """
+        if monotonic() < self._next_beat:
+            return
+        self._next_beat = monotonic() + BEAT_EVERY_S
+        try:
+            with self._database.write() as session:
+                jobs.heartbeat(
+                    session,
+                    self._claim,
+                    self._clock(),
+                    self._lease,
+                    done=done,
+                    total=max(done, total),
+                )
+                # The worker takes no probes meanwhile, but its queue is being consumed.
+                queue = QUEUE_OF[self._claim.type]
+                record_consumption(session, queue, self._clock(), None)
+        except Unavailable as error:
+            log.warning("job %s goes on without a heartbeat: %s", self._claim.job_id, error)

@@ -1,0 +1,152 @@
+"""The prediction job: what a photo or a listing likely shows and costs, and its near duplicates."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from math import floor
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from db.catalogue.categories import CATEGORY_SEPARATOR
+from db.catalogue.listings import ListingView, views_of
+from db.jobs import Claim
+from db.session import Database
+from db.store.photo_store import PhotoStore
+from models.domain.errors import NothingIndexed
+from models.domain.job_payloads import PredictionPayload
+from models.domain.job_results import (
+    CategoryProbability,
+    FoundListing,
+    LikelyDuplicate,
+    PredictionResult,
+    PriceRange,
+)
+from models.domain.types import ListingMatch
+from models.head import CategoryHead
+from models.near_duplicates import COPY_SIMILARITY, HASH_BITS, hash_distance, relations
+from models.prediction import Neighbour, PriceBand, grouped, price_band, vote
+from workers.indexes.following import FollowingIndex
+from workers.near_duplicates.hashing import perceptual_hashes
+from workers.search.query import query_of
+from workers.search.query_encoder import QueryEncoder
+from workers.search.results import found_listings
+from workers.search.retrieval import Page, retrieve
+from workers.search.stopwatch import Stopwatch
+
+NEIGHBOURS: Final = 20
+"""How many of the nearest listings vote, and are looked at for prices and duplicates."""
+
+
+def run_prediction(
+    claim: Claim,
+    payload: PredictionPayload,
+    *,
+    database: Database,
+    store: PhotoStore,
+    encoder: QueryEncoder,
+    index: FollowingIndex,
+    head: CategoryHead | None,
+    clock: Callable[[], datetime],
+) -> PredictionResult:
+    """Do a prediction job and give its result.
+
+    `head` must be one for this encoder; without one the nearest listings vote. Raises InvalidPhoto
+    where the encoder finds nothing to compare, and NothingIndexed where there is neither a head nor
+    a listing to vote.
+    """
+    watch = Stopwatch((clock() - claim.created_at).total_seconds() * 1e3)
+    query = query_of(payload, database)
+    vectors = encoder.vectors_of(query.hashes, watch)
+    with database.read() as session:
+        index.sync(session)
+        watch.lap("sync")
+        page = Page(NEIGHBOURS, excluded=query.listings)
+        found = retrieve(session, index.index, vectors, page).listings
+        views = views_of(session, [match.listing_id for match in found])
+        watch.lap("search")
+    if head is None and not found:
+        raise NothingIndexed(
+            f"No listing has been embedded by {encoder.spec.label} yet that could vote."
+        )
+    neighbours = [
+        _neighbour(match, views[match.listing_id]) for match in found if match.listing_id in views
+    ]
+    shares = vote(neighbours) if head is None else _classified(head, vectors)
+    duplicates = _duplicates(query.hashes, found_listings(found, database), database, store)
+    watch.lap("predict")
+    return PredictionResult(
+        encoder=encoder.spec.label,
+        generation=index.generation_id,
+        method="neighbours" if head is None else "head",
+        calibrated=head is not None,
+        categories=_likeliest(shares, payload.top),
+        roots=_likeliest(grouped(shares, _root_of), payload.top),
+        price_band=_price_range(price_band(neighbours)),
+        duplicates=duplicates,
+        took_ms=watch.stop(),
+    )
+
+
+def _duplicates(
+    hashes: Sequence[str],
+    neighbours: Sequence[FoundListing],
+    database: Database,
+    store: PhotoStore,
+) -> tuple[LikelyDuplicate, ...]:
+    """Those of the neighbours, nearest first, that show the same photo or item.
+
+    `hashes` are the SHA-256 of the photos that the prediction is made from.
+    """
+    near = [found.photo for found in neighbours if found.similarity >= COPY_SIMILARITY]
+    phashes = perceptual_hashes(database, store, {*hashes, *near} if near else ())
+    queried = [phashes[sha256] for sha256 in hashes if sha256 in phashes]
+    distances = [
+        min((hash_distance(phashes[found.photo], one) for one in queried), default=HASH_BITS)
+        if found.photo in phashes
+        else HASH_BITS
+        for found in neighbours
+    ]
+    related = relations([found.similarity for found in neighbours], distances)
+    return tuple(
+        LikelyDuplicate(**found.model_dump(), relation=relation)
+        for found, relation in zip(neighbours, related, strict=True)
+        if relation is not None
+    )
+
+
+def _neighbour(match: ListingMatch, view: ListingView) -> Neighbour:
+    listing = view.listing
+    price = None if listing.price_suspect else listing.price
+    return Neighbour(match.similarity, view.category, price, listing.currency)
+
+
+def _classified(head: CategoryHead, vectors: list[NDArray[np.float32]]) -> dict[str, float]:
+    """The probability of each category: the mean over a listing's photos."""
+    means = head.probabilities(np.stack(vectors)).mean(axis=0)
+    return dict(zip(head.categories, means.tolist(), strict=True))
+
+
+def _root_of(category: str) -> str:
+    return category.partition(CATEGORY_SEPARATOR)[0]
+
+
+def _likeliest(shares: Mapping[str, float], top: int) -> tuple[CategoryProbability, ...]:
+    best = sorted(shares.items(), key=lambda share: (-share[1], share[0]))[:top]
+    # Rounded down, so that they never add up to more than 1.
+    return tuple(
+        CategoryProbability(category=name, probability=floor(share * 1e6) / 1e6)
+        for name, share in best
+    )
+
+
+def _price_range(band: PriceBand | None) -> PriceRange | None:
+    if band is None:
+        return None
+    return PriceRange(
+        currency=band.currency,
+        low=band.low,
+        median=band.median,
+        high=band.high,
+        listings=band.listings,
+    )
