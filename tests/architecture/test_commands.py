@@ -6,15 +6,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from importlib import import_module
-from pathlib import Path
 
 import pytest
 
 from command_line.lazy import CommandRef, Group, Table
 from marketlens import COMMANDS
 from tests.support.imports import HEAVY, modules_after
+from tests.support.paths import REPOSITORY
 
-ROOT = Path(__file__).parents[2]
 # The rooms, and what opens a database or reads files of encoders.
 ROOMS = {"api", "db", "etl", "ops", "sample", "settings", "sqlalchemy", "workers"}
 MOST_LINES, MOST_PARAMETERS = 60, 8
@@ -52,12 +51,12 @@ def test_a_list_of_commands_imports_none_of_them(words: list[str]) -> None:
 
 
 def test_the_reference_is_up_to_date() -> None:
-    check = [sys.executable, str(ROOT / "scripts" / "cli_reference.py"), "--check"]
+    check = [sys.executable, str(REPOSITORY / "scripts" / "cli_reference.py"), "--check"]
     assert subprocess.run(check, check=False, env={"COLUMNS": "40"}).returncode == 0
 
 
 def functions(module: str) -> Iterator[ast.FunctionDef]:
-    tree = ast.parse((ROOT / f"{module.replace('.', '/')}.py").read_text())
+    tree = ast.parse((REPOSITORY / f"{module.replace('.', '/')}.py").read_text())
     return (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
 
 

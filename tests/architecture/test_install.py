@@ -9,15 +9,16 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
+from tests.support.paths import REPOSITORY
+
+PYPROJECT: dict[str, Any] = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
 PROJECT: dict[str, Any] = PYPROJECT["project"]
 GROUPS: dict[str, list[str | dict[str, str]]] = PYPROJECT["dependency-groups"]
 
 
 @pytest.fixture(scope="module")
 def install() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("install", ROOT / "scripts" / "install.py")
+    spec = importlib.util.spec_from_file_location("install", REPOSITORY / "scripts" / "install.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -51,7 +52,7 @@ def test_torch_is_installed_in_the_versions_of_the_project(install: ModuleType) 
 
 
 def test_everything_that_setup_installs_has_a_tested_version(install: ModuleType) -> None:
-    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    lines = (REPOSITORY / "constraints.txt").read_text().splitlines()
     tested = {spelled(line) for line in lines if "==" in line}
     extras = PROJECT["optional-dependencies"].values()
     wanted = {spelled(item) for items in (PROJECT["dependencies"], *extras) for item in items}
@@ -64,8 +65,8 @@ def test_a_change_of_what_is_installed_is_seen(
 ) -> None:
     before = install.fingerprint()
     for name in ("pyproject.toml", "constraints.txt"):
-        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
-    monkeypatch.setattr(install, "ROOT", tmp_path)
+        (tmp_path / name).write_bytes((REPOSITORY / name).read_bytes())
+    monkeypatch.setattr(install, "REPOSITORY", tmp_path)
     assert install.fingerprint() == before
     with (tmp_path / "constraints.txt").open("a") as file:
         file.write("another==1\n")

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-PACKAGES = sorted(path.parent.name for path in ROOT.glob("*/__init__.py"))
+from tests.support.paths import REPOSITORY
+
+PACKAGES = sorted(path.parent.name for path in REPOSITORY.glob("*/__init__.py"))
 MODULES = ["marketlens.py", "progress.py", "settings.py"]
-COPIED = re.findall(r"^COPY (?!--)(.+) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+COPIED = re.findall(r"^COPY (?!--)(.+) \S+$", (REPOSITORY / "Dockerfile").read_text(), re.MULTILINE)
 VERSIONED = ["pyproject.toml", "docker-compose.yml", "CHANGELOG.md"]
 NO_CACHES = shutil.ignore_patterns("__pycache__")
 NEXT = "999.0.0"
@@ -31,11 +32,11 @@ def repository_at(folder: Path, *names: str) -> Path:
     for name in {"scripts/release.py", *VERSIONED, *names}:
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, target, ignore=NO_CACHES)
+        if (REPOSITORY / name).is_dir():
+            shutil.copytree(REPOSITORY / name, target, ignore=NO_CACHES)
         else:
-            shutil.copy(ROOT / name, target)
-    (folder / ".gitignore").write_text((ROOT / ".gitignore").read_text())
+            shutil.copy(REPOSITORY / name, target)
+    (folder / ".gitignore").write_text((REPOSITORY / ".gitignore").read_text())
     git(folder, "init", "--quiet", "--initial-branch", "main")
     for key, value in (("user.name", "Test"), ("user.email", "test@localhost")):
         git(folder, "config", key, value)
@@ -89,7 +90,7 @@ def test_a_release_sets_the_version(released: tuple[Path, str]) -> None:
 
 def test_a_release_dates_the_changelog(released: tuple[Path, str]) -> None:
     repository, _ = released
-    before = (ROOT / "CHANGELOG.md").read_text()
+    before = (REPOSITORY / "CHANGELOG.md").read_text()
     after = (repository / "CHANGELOG.md").read_text()
     heading = re.search(rf"^## Unreleased\n\n## {NEXT} - (\S+)\n", after, re.MULTILINE)
     assert heading
@@ -103,8 +104,8 @@ def test_a_wheel_of_what_the_image_copies_has_every_file_of_every_package(
     repository, _ = released
     (wheel,) = repository.glob(f"dist/marketlens-{NEXT}-*.whl")
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    files = [path for name in PACKAGES for path in (ROOT / name).rglob("*") if path.is_file()]
-    ours = {str(path.relative_to(ROOT)) for path in files if "__pycache__" not in path.parts}
+    files = [path for name in PACKAGES for path in (REPOSITORY / name).rglob("*") if path.is_file()]
+    ours = {str(path.relative_to(REPOSITORY)) for path in files if "__pycache__" not in path.parts}
     assert packed == ours | set(MODULES)
     assert {f"{name}/py.typed" for name in PACKAGES} <= packed
 
