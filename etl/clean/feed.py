@@ -70,7 +70,9 @@ def clean_tables(
         cleaned = without_repeats(cleaned, known, PRODUCTS.name)
         staging.add_products(cleaned.frame)
         rejected = _in_order(chunk.rejects + cleaned.rejects)
-        staging.mention(canonical_id(reject.id) for reject in rejected if is_id(reject.id))
+        staging.add_unusable_products(
+            canonical_id(reject.id) for reject in rejected if is_id(reject.id)
+        )
         rejects.add(rejected)
         products += chunk.rows
         on_progress(chunk.position, size)

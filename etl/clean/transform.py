@@ -5,10 +5,10 @@ values; which values it may have, the schema declares.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -40,7 +40,7 @@ Parser: TypeAlias = Callable[[str], object]
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """The rows that can be used, and those that can't."""
+    """The usable rows, and the rejected ones."""
 
     frame: pd.DataFrame
     rejects: list[Reject]
@@ -51,7 +51,7 @@ def clean_products(raw: pd.DataFrame) -> Cleaned:
 
     `id` the text of a UUID in lower case; `title` and `description` str; `category` a path or None;
     `price` Decimal and `currency` its ISO 4217 code, or both None; `price_suspect` bool, whether
-    nobody means that price; `location`, its `place` and its `county` str or None; `latitude` and
+    that is a placeholder; `location`, its `place` and its `county` str or None; `latitude` and
     `longitude` float, in degrees, or both None; `seller` str or None.
     """
     RAW_PRODUCTS.validate(raw)
@@ -189,6 +189,9 @@ def _parse(texts: pd.Series, parser: Parser, column: str, faults: list[Fault]) -
 
 
 def _without(cleaned: Cleaned, refused: pd.Series, file: str, field: str, reason: str) -> Cleaned:
-    rows: Iterable[tuple[Any, str]] = cleaned.frame.loc[refused, "id"].items()
-    rejects = [Reject(file, row, row_id, field, reason) for row, row_id in rows]
+    ids = cleaned.frame.loc[refused, "id"]
+    rejects = [
+        Reject(file, row, row_id, field, reason)
+        for row, row_id in zip(ids.index.tolist(), ids.tolist(), strict=True)
+    ]
     return Cleaned(cleaned.frame[~refused], cleaned.rejects + rejects)

@@ -256,7 +256,7 @@ class _Transfer:
         with self._landing.part(file) as part:
             self._fill_patiently(remote, file, part)
         # What came in pieces could be of two versions.
-        if (part.continued or file.size > BLOCK_BYTES) and not remote.is_still(file):
+        if (part.continued or file.size > BLOCK_BYTES) and not remote.is_unchanged(file):
             self._landing.discard(file)
             raise Unavailable(
                 f"{file.name} of {self._source} changed while it was read: fetch it once more."

@@ -97,7 +97,7 @@ def _raw(
                 listings=staging.listings(),
                 photos=photos,
                 has_photos=feed.photo_folder.is_dir(),
-                is_listed=staging.mentioned_products,
+                is_listed=staging.listed_products,
                 notes=feed.notes(),
             )
 
@@ -109,7 +109,7 @@ def _cleaned(cleaned: CleanedFolder, place: Workplace) -> Generator[Source]:
     notes = [] if has_photos else ["The cleaned feed has no photos: they are left as they are."]
     with Staging(place.scratch) as staging:
         for ids in cleaned.listed_ids():
-            staging.mention(ids)
+            staging.add_unusable_products(ids)
         yield Source(
             rows=rows,
             products=rows.products,
@@ -117,6 +117,6 @@ def _cleaned(cleaned: CleanedFolder, place: Workplace) -> Generator[Source]:
             listings=cleaned.listings(),
             photos=cleaned.photos(place.store),
             has_photos=has_photos,
-            is_listed=staging.mentioned_products,
+            is_listed=staging.listed_products,
             notes=notes,
         )

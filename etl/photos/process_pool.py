@@ -59,19 +59,19 @@ def run_in_order(
             waiting.append(job)
             if job.result is None:
                 pool.submit(job)
-            yield from _finished(waiting, pool, at_most=processes * AHEAD)
-        yield from _finished(waiting, pool, at_most=0)
+            yield from _finished(waiting, pool.collect, at_most=processes * AHEAD)
+        yield from _finished(waiting, pool.collect, at_most=0)
 
 
 def _finished(
-    waiting: deque[AnyJob], pool: "_Pool[Any, Result]", at_most: int
+    waiting: deque[AnyJob], collect: Callable[[], None], at_most: int
 ) -> Iterator[tuple[AnyJob, Result]]:
     """Take what is finished from the front; wait for it while more than `at_most` are waiting."""
     while waiting:
         if (result := waiting[0].result) is not None:
             yield waiting.popleft(), result
         elif len(waiting) > at_most:
-            pool.collect()
+            collect()
         else:
             return
 
@@ -158,8 +158,11 @@ class _Worker(Generic[Task, Result]):
         self._process.close()
 
 
-def _serve(function: Callable[[Task], Result], connection: "Connection[Any, Any]") -> None:
-    """What a process does: say that it has started, then answer tasks until nobody listens."""
+def _serve(
+    function: Callable[[Task], Result],
+    connection: "Connection[Result | MarketlensError | None, Task]",
+) -> None:
+    """The process' main loop: report the start, then answer tasks until the pipe is closed."""
     # An interrupt from the keyboard reaches all processes; this one ends when its parent does.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(EOFError, ConnectionError):

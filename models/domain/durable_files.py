@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkstemp
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
 
 PART_SUFFIX: Final = ".part"
 """Ends the name of every unfinished file."""
@@ -74,7 +74,7 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
         _sync(file)
 
 
-def write_json(path: Path, values: Mapping[str, Any]) -> None:
+def write_json(path: Path, values: Mapping[str, object]) -> None:
     """Write values as an `atomic_file`, indented, in UTF-8. Raises OSError."""
     with atomic_file(path) as file:
         file.write((json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode())
