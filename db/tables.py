@@ -118,8 +118,8 @@ class Category(Base):
 class Listing(Base):
     """Something for sale. A deleted listing stays as a row, so that its id is never reused.
 
-    `price_suspect` marks a joke price, `place` and `county` are the parts of `location`, degrees
-    are WGS 84, `seller` is whatever names the seller where the listing comes from, and `feed` names
+    `price_suspect` marks a placeholder price, `place` and `county` are the parts of `location`,
+    degrees are WGS 84, `seller` is whatever names the seller where the listing comes from, and `feed` names
     the feed that brought it, if one did.
     """
 

@@ -28,7 +28,7 @@ from etl.clean.schema import (
 )
 from etl.clean.text import clean_line, clean_text, clean_title
 from etl.clean.uuids import canonical_id
-from models.domain.limits import is_joke_price, split_location
+from models.domain.limits import is_placeholder_price, split_location
 
 # A slash parts names only beside a space: `TV/DVD` is one name.
 _CATEGORY_SLASH = re.compile(" /|/ ")
@@ -118,7 +118,7 @@ def _currency(text: str) -> str | None:
 
 def _is_suspect(text: str) -> bool:
     amount = _amount(text)
-    return amount is not None and is_joke_price(amount)
+    return amount is not None and is_placeholder_price(amount)
 
 
 # The columns of clean tables, in the order in which faults count: from which column of the feed

@@ -41,7 +41,7 @@ MISSING: Final = Refused("There is no such photo file.")
 UNREADABLE: Final = Refused("The photo file can't be read.")
 
 
-def look_at(path: Path, max_bytes: int) -> PhotoFile | Refused:
+def stat_photo(path: Path, max_bytes: int) -> PhotoFile | Refused:
     """What can be told of a photo's file without reading it."""
     try:
         status = path.stat()

@@ -12,13 +12,13 @@ from db.catalogue.listing_photos import PhotoData
 from db.statements import chunks
 from db.store.photo_store import PhotoStore
 from etl.photos.ledger import Ledger
-from etl.photos.photo_files import MISSING, Outcome, PhotoFile, Refused, keep_photo, look_at
+from etl.photos.photo_files import MISSING, Outcome, PhotoFile, Refused, keep_photo, stat_photo
 from etl.photos.process_pool import Job, run_in_order
 
 # How many photos are looked for at a time before the first of them is decoded.
 LOOKED_FOR_AT_ONCE: Final = 64
 
-DEADLY: Final[Outcome] = Refused("The photo can't be decoded: its decoder dies of it.")
+DECODER_CRASHED: Final[Outcome] = Refused("The photo can't be decoded: its decoder dies of it.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def prepare_photos(
     keep = partial(keep_photo, store=store, max_bytes=max_bytes)
     jobs = _jobs(photos, store, ledger, max_bytes)
     # Closed, so that the processes end when this generator is closed.
-    with closing(run_in_order(keep, jobs, processes, when_killed=DEADLY)) as done:
+    with closing(run_in_order(keep, jobs, processes, when_killed=DECODER_CRASHED)) as done:
         for job, outcome in done:
             if job.undecoded is not None and store is not None and ledger is not None:
                 ledger.record(job.undecoded, outcome)
@@ -85,7 +85,7 @@ def _jobs(
     is_folder, folder_of = lru_cache(os.path.isdir), os.path.dirname
     for batch in chunks(photos, LOOKED_FOR_AT_ONCE):
         found = [
-            look_at(photo.path, max_bytes) if is_folder(folder_of(photo.path)) else MISSING
+            stat_photo(photo.path, max_bytes) if is_folder(folder_of(photo.path)) else MISSING
             for photo in batch
         ]
         files = [file for file in found if isinstance(file, PhotoFile)]

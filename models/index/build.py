@@ -23,7 +23,7 @@ from models.domain.durable_files import make_folder, new_file, sha256_of, sync_f
 from models.domain.errors import Conflict, RecallTooLow
 from models.domain.types import EncoderSpec
 from models.index.faiss_index import open_mapped, set_threads, write_exact_index, write_index
-from models.index.generation import Searchable
+from models.index.generation import IndexSearcher
 from models.index.manifest import (
     FORMAT_VERSION,
     IDS_FILE,
@@ -77,7 +77,7 @@ class BuildOptions:
 class _MeasuredIndex:
     """An index on the disk, with its search parameters and its measured recall and latency."""
 
-    searchable: Searchable
+    searcher: IndexSearcher
     measurement: Measurement
 
 
@@ -131,8 +131,8 @@ def build_generation(
             why=plan.why,
             rows=len(rows),
             last_change=last_change,
-            effort=index.searchable.effort,
-            candidates=index.searchable.candidates,
+            effort=index.searcher.effort,
+            candidates=index.searcher.candidates,
             recall_at_10=index.measurement.recall_at_10,
             queries=index.measurement.queries,
             p50_ms=index.measurement.p50_ms,
@@ -206,17 +206,17 @@ def _index_rows(
     order = np.random.default_rng(seed).permutation(len(rows))
     _write_index(folder / INDEX_FILE, rows, plan, order[::-1], beat)
     queries = held_out_queries(rows, order[:MAX_QUERIES], beat)
-    searchable, measured = _measured(folder / INDEX_FILE, rows, plan, recall_target, queries, beat)
+    searcher, measured = _measured(folder / INDEX_FILE, rows, plan, recall_target, queries, beat)
     if measured.recall_at_10 < recall_target:
         raise RecallTooLow(
             f"Recall@10 is {measured.recall_at_10:.3f} with {plan.factory}, under the target "
-            f"of {recall_target}, with {searchable.effort} of {searchable.most} lists read and "
-            f"{searchable.candidates} rows scored again. An index that looks at every row, "
+            f"of {recall_target}, with {searcher.effort} of {searcher.most} lists read and "
+            f"{searcher.candidates} rows scored again. An index that looks at every row, "
             f"{EXACT}, meets any target."
         )
     if plan.exact:
         (folder / ROWS_FILE).unlink()  # the index holds them
-    return _MeasuredIndex(searchable, measured)
+    return _MeasuredIndex(searcher, measured)
 
 
 def _write_index(
@@ -283,7 +283,7 @@ def _measured(
     target: float,
     queries: Sequence[HeldOutQuery],
     beat: Callable[[], None],
-) -> tuple[Searchable, Measurement]:
+) -> tuple[IndexSearcher, Measurement]:
     """The index mapped from its file as for serving, tuned, and its measurement.
 
     It is tuned on some queries and measured on others, so that the recall is not biased.
@@ -293,10 +293,10 @@ def _measured(
     if not plan.exact:
         tuned = tune(rows, index, plan, queries[::2], target, beat)
         queries = queries[1::2]
-    searchable = Searchable(
+    searcher = IndexSearcher(
         rows, index, plan.exact, tuned.effort, tuned.candidates, plan.most_effort(len(rows))
     )
-    return searchable, measure(searchable, queries, beat)
+    return searcher, measure(searcher, queries, beat)
 
 
 def _publish(built: Path, target: Path) -> None:

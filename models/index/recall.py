@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.index.faiss_index import nearest
-from models.index.generation import RECALL_DEPTH, Searchable
+from models.index.generation import RECALL_DEPTH, IndexSearcher
 from models.index.plan import IndexPlan
 from models.index.rows import Rows
 from models.index.unit_vectors import cosines
@@ -106,13 +106,15 @@ def recall_at_k(
 
 
 def measure(
-    searchable: Searchable, queries: Sequence[HeldOutQuery], beat: Callable[[], None] = lambda: None
+    searcher: IndexSearcher,
+    queries: Sequence[HeldOutQuery],
+    beat: Callable[[], None] = lambda: None,
 ) -> Measurement:
     """Search for the ten nearest of each query, as a search worker would, and compare."""
     found, seconds = [], []
     for query in queries:
         start = time.perf_counter()
-        best = searchable.best(query.vector, len(query.best) + 1)
+        best = searcher.best(query.vector, len(query.best) + 1)
         seconds.append(time.perf_counter() - start)
         others = best.cosines[best.ids != query.photo_id]
         found.append(-np.sort(-others)[: len(query.best)])

@@ -207,7 +207,7 @@ class VectorIndex:
     ) -> Best:
         if not self._generation:
             return NO_ROWS
-        return self._generation.searchable.best(query, k, live, live_count)
+        return self._generation.searcher.best(query, k, live, live_count)
 
 
 def _merged(

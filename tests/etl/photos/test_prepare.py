@@ -13,7 +13,7 @@ import pytest
 from db.store.photo_store import PhotoStore
 from etl.photos import prepare as images
 from etl.photos.ledger import Ledger
-from etl.photos.photo_files import Outcome, PhotoFile, keep_photo, look_at
+from etl.photos.photo_files import Outcome, PhotoFile, keep_photo, stat_photo
 from etl.photos.prepare import LOOKED_FOR_AT_ONCE, FeedPhoto, PreparedPhoto, prepare_photos
 from etl.photos.process_pool import AHEAD
 from models.domain.errors import Unavailable
@@ -185,7 +185,7 @@ def test_without_a_store_nothing_is_written(
     tmp_path: Path, store: PhotoStore, ledger: Ledger
 ) -> None:
     photos = write_photos(tmp_path / "feed", 3)
-    files = [look_at(photo.path, LIMIT) for photo in photos]
+    files = [stat_photo(photo.path, LIMIT) for photo in photos]
     before = sorted(tmp_path.iterdir())
     tried = prepare(photos, None, ledger)
     assert sorted(tmp_path.iterdir()) == before
