@@ -119,8 +119,8 @@ class Listing(Base):
     """Something for sale. A deleted listing stays as a row, so that its id is never reused.
 
     `price_suspect` marks a placeholder price, `place` and `county` are the parts of `location`,
-    degrees are WGS 84, `seller` is whatever names the seller where the listing comes from, and `feed` names
-    the feed that brought it, if one did.
+    degrees are WGS 84, `seller` is the seller's name at the listing's source, and `feed` names the
+    feed that brought it, if one did.
     """
 
     __tablename__ = "listings"
