@@ -1,4 +1,4 @@
-"""Distances on the earth, taken for a sphere, and the degrees between which a circle lies.
+"""Great-circle distances on a spherical earth, and bounding boxes of circles.
 
 Standard library only. Degrees are WGS 84, distances kilometres along the surface. Haversines tell
 near points apart where the cosine of their angle can't (R. W. Sinnott, "Virtues of the Haversine",

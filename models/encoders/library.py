@@ -108,7 +108,7 @@ class EncoderLibrary:
         raise NotFound(f"{problem} named {reference!r}; there are {known}.")
 
     def files_of(self, spec: EncoderSpec) -> EncoderFiles:
-        """The files of a ResNet-50. Raises `WeightsMissing` when this machine has not them."""
+        """The files of a ResNet-50. Raises `WeightsMissing` if this machine does not have them."""
         package = self._package(spec)
         if package is None:
             weights = self._weights_of(spec)

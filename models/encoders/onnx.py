@@ -52,12 +52,12 @@ class OnnxEncoder:
 
     @property
     def spec(self) -> EncoderSpec:
-        """What identifies this encoder, known before it is loaded."""
+        """The identity of this encoder, known before it is loaded."""
         return self._spec
 
     @property
     def runtime(self) -> str:
-        """What runs the network."""
+        """The runtime of the network."""
         return f"ONNX Runtime, {self._spec.precision}"
 
     def load(self) -> None:
