@@ -24,7 +24,7 @@ class FeedFile:
 
     `name` is its path inside the feed, `path` what the source calls it. `size` is in bytes.
     `version` changes whenever the content does (an ETag, a modification time); it is empty where
-    the source tells nothing of the kind. `md5` is the content's, in hexadecimal, where it is known.
+    the source states none. `md5` is the content's, in hexadecimal, where it is known.
     """
 
     name: str
