@@ -118,9 +118,9 @@ class Category(Base):
 class Listing(Base):
     """An item for sale. The row of a deleted listing is kept, so that its id is never reused.
 
-    `price_suspect` marks a joke price, `place` and `county` are the parts of `location`, degrees
-    are WGS 84, `seller` is whatever names the seller where the listing comes from, and `feed` names
-    the feed that brought it, if one did.
+    `price_suspect` marks a placeholder price, `place` and `county` are the parts of `location`,
+    degrees are WGS 84, `seller` is the seller's name at the listing's source, and `feed` names the
+    feed that brought it, if one did.
     """
 
     __tablename__ = "listings"

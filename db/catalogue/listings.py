@@ -18,7 +18,7 @@ from db.statements import (
 from db.tables import Category, Listing, ListingPhoto, Photo
 from db.vectors.changes import record_changes
 from models.domain.errors import NotFound
-from models.domain.limits import is_joke_price, split_location
+from models.domain.limits import is_placeholder_price, split_location
 from models.domain.types import ListingStatus
 
 Columns = dict[str, object]
@@ -174,7 +174,7 @@ def _columns(item: ListingData, categories: Mapping[str, int], feed: str | None)
         "category_id": categories[item.category] if item.category else None,
         "price": item.price,
         "currency": item.currency,
-        "price_suspect": item.price is not None and is_joke_price(item.price),
+        "price_suspect": item.price is not None and is_placeholder_price(item.price),
         "location": item.location,
         "place": place,
         "county": county,

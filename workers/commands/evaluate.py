@@ -114,7 +114,7 @@ def _open(
 
 
 def _find(reference: str, library: EncoderLibrary, threads: int) -> Encoder:
-    library = library.holding(reference)
+    library = library.including(reference)
     return open_encoder(library, library.find(reference), threads)
 
 

@@ -13,7 +13,7 @@ def install_encoder(library: EncoderLibrary, reference: str, models_dir: Path) -
 
     Raises NotFound and WeightsError.
     """
-    library = library.holding(reference)
+    library = library.including(reference)
     spec = library.find(reference)
     open_encoder(library, spec, threads=1).load()
     keep_files(library, spec, models_dir)

@@ -31,7 +31,7 @@ from db.vectors.encoders import (
 from etl.clean.feed_tables import IMAGES, PRODUCTS
 from etl.clean.rejects import Tally
 from etl.load.pipeline import Stage
-from etl.load.sources import Workplace
+from etl.load.sources import IntakeContext
 from models.domain.errors import InvalidFeed, NotFound
 from models.domain.job_payloads import EmbedPayload
 from models.domain.types import EncoderSpec, JobStatus
@@ -94,7 +94,7 @@ def test_a_feed_becomes_listings_photos_and_embed_jobs(
 
 
 def test_every_fault_is_reported_and_nothing_else_is_lost(
-    tmp_path: Path, database: Database, run_seed: RunSeed, workplace: Workplace
+    tmp_path: Path, database: Database, run_seed: RunSeed, intake_context: IntakeContext
 ) -> None:
     folder = write_feed(
         tmp_path / "feed",
@@ -120,7 +120,7 @@ def test_every_fault_is_reported_and_nothing_else_is_lost(
         ],
         {1: jpeg(1), 2: b"no photo", 4: jpeg(4) + bytes(10_000), 7: jpeg(7)[:-2000]},
     )
-    place = replace(workplace, max_photo_bytes=len(jpeg(4)) + 5_000)
+    place = replace(intake_context, max_photo_bytes=len(jpeg(4)) + 5_000)
     seeded = run_seed(folder, database, place=place)
 
     found = [(reject.file, reject.row, reject.field) for reject in seeded.rejects]

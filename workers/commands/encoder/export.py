@@ -69,7 +69,7 @@ def export(options: ExportOptions) -> None:
     with database_of(settings) as database, Bars() as bars:
         photos = photos_of(options.calibrate, database, store_of(settings))
         exported = export_encoder(
-            library_of(settings).holding(reference),
+            library_of(settings).including(reference),
             reference,
             settings.models_dir,
             options.precision,
