@@ -39,7 +39,7 @@ from models.encoders.resnet50 import ResNet50Encoder, build_network
 from models.encoders.runtimes import open_encoder
 from models.encoders.specs import RESNET50, RESNET50_TRANSFORM, resolve_spec
 from models.evaluation.fidelity import fidelity
-from models.photos import decode
+from models.photo_decoding import decode
 from progress import Bars
 
 Floats = NDArray[np.float32]

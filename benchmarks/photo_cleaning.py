@@ -19,7 +19,7 @@ from PIL import ExifTags, Image, ImageDraw, ImageOps
 
 from models.encoders.resnet50 import ResNet50Encoder
 from models.encoders.specs import RESNET50, resolve_spec
-from models.photos import JPEG_QUALITY, LONG_SIDE, SUBSAMPLING, decode, standardise
+from models.photo_decoding import JPEG_QUALITY, LONG_SIDE, SUBSAMPLING, decode, standardise
 
 # The sizes and ways of being held of common 12 megapixel cameras, as EXIF numbers them.
 CAMERAS = (

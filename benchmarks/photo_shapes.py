@@ -27,7 +27,7 @@ from models.encoders.specs import RESNET50_DIMENSION, RESNET50_TRANSFORM
 from models.evaluation.intervals import cluster_means
 from models.evaluation.retrieval_metrics import Retrieval, retrieve
 from models.evaluation.summary import span
-from models.photos import decode, standardise
+from models.photo_decoding import decode, standardise
 
 Floats = NDArray[np.float32]
 Shape = Callable[[Image.Image], Image.Image]

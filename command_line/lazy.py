@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from command_line.ending import Command, ending
+from command_line.exit_codes import Command, ending
 from models.domain.optional_dependencies import requires_extra
 
 

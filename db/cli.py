@@ -9,7 +9,7 @@ import typer
 from command_line.options import command_of
 from db.consumption import consumed_lately
 from db.keys import create_key, revoke_keys
-from db.migrate import upgrade
+from db.schema_migration import upgrade
 from db.session import Database
 from models.domain.clock import utc_now
 from models.domain.errors import Unavailable

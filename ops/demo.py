@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from command_line.opened import database_of, library_of
+from command_line.resources import database_of, library_of
 from db.catalogue.listing_photos import count_photos
 from db.catalogue.listings import count_listings, feed_size
 from db.session import Database
@@ -28,7 +28,7 @@ from models.encoders.library import EncoderLibrary
 from ops.machine import Machine, Say, child_environment, machine_up
 from ops.processes import marketlens_command
 from settings import Settings
-from workers.encoders.bootstrap import ensure_active_encoder, force_configured_encoder
+from workers.encoders.active_encoder import ensure_active_encoder, force_configured_encoder
 
 LISTINGS = 39
 SEED = 7

@@ -12,9 +12,9 @@ from pathlib import Path
 import httpx2
 from pydantic import SecretStr
 
-from command_line.opened import database_of, library_of
+from command_line.resources import database_of, library_of
 from db.consumption import clear_consumption
-from db.migrate import upgrade
+from db.schema_migration import upgrade
 from db.session import Database
 from db.tables import Encoder
 from models.domain.clock import utc_now
@@ -28,7 +28,7 @@ from ops.redis_server import (
     wait_for_redis,
 )
 from settings import Settings
-from workers.encoders.bootstrap import (
+from workers.encoders.active_encoder import (
     encoder_mismatch_warning,
     ensure_active_encoder,
     require_files,
@@ -40,7 +40,7 @@ WATCH_EVERY_S = 0.5
 Say = Callable[[str], None]
 
 ChooseEncoder = Callable[[Database, EncoderLibrary, Path, datetime], Encoder]
-"""Chooses and returns the active encoder; see `workers.encoders.bootstrap`."""
+"""Chooses and returns the active encoder; see `workers.encoders.active_encoder`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from models.domain.errors import InvalidInput
-from sample.feed_tables import IMAGE_COLUMNS, PRODUCT_COLUMNS, write_table
+from sample.feed_writer import IMAGE_COLUMNS, PRODUCT_COLUMNS, write_table
 from sample.listing import Listing, draw_listing
 
 IMAGES = "images"

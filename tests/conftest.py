@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, create_engine, text
 
-from db.migrate import upgrade
+from db.schema_migration import upgrade
 from db.session import Database, database_url
 from db.store.photo_store import PhotoStore
 from tests.support.clock import Clock

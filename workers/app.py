@@ -15,7 +15,7 @@ from db.session import Database
 from models.domain.clock import utc_now
 from models.domain.errors import ExitCode, MarketlensError, exit_code_of
 from workers.config import WorkerConfig
-from workers.encoders.bootstrap import ensure_active_encoder
+from workers.encoders.active_encoder import ensure_active_encoder
 from workers.queue.broker import CONSUMER_TRANSPORT, create_celery
 from workers.runtime import Runtime
 from workers.tasks import register_tasks

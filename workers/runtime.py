@@ -14,7 +14,7 @@ from models.encoders.encoder import Encoder
 from models.encoders.runtimes import open_encoder
 from models.index.faiss_index import set_threads
 from workers.config import WorkerConfig
-from workers.encoders.bootstrap import encoder_mismatch_warning, ensure_active_encoder
+from workers.encoders.active_encoder import encoder_mismatch_warning, ensure_active_encoder
 from workers.encoders.loaded import OpenEncoders, encoders_for
 from workers.indexes.open import Indexes
 from workers.queue.messages import Queue

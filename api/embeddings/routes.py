@@ -9,7 +9,8 @@ from api.auth import require_scope
 from api.deps import JobId, ResourcesDep
 from api.embeddings.service import accept_embedding
 from api.forms import PHOTO_PART, photo_bytes, read_form
-from api.jobs.responses import Prefer, awaited_job, current_job
+from api.jobs.prefer_wait import Prefer, awaited_job
+from api.jobs.responses import current_job
 from api.jobs.schemas import EmbeddingJob, JobOut, job_out
 from api.jobs.service import cancel_job_of_type, read_job_of_type
 from api.openapi import BODY_REFUSED, KEY_REFUSED, NO_SUCH, described_body, described_job

@@ -1,25 +1,11 @@
-"""HTTP responses of jobs: `Location`, `Retry-After` and `Prefer: wait` (RFC 7240)."""
+"""HTTP responses of jobs: their `Location` and `Retry-After`."""
 
-import asyncio
-import re
-from http import HTTPStatus
-from time import monotonic
-from typing import Annotated
+from fastapi import Response
 
-from fastapi import Header, Response
-from fastapi.concurrency import run_in_threadpool
-
-from api.deps import Resources
 from api.jobs.schemas import JobOut, job_out
-from api.jobs.service import read_job_of_type
 from db.tables import Job
 
-MAX_WAIT_S = 30.0
-POLL_EVERY_S = 0.02
 JOBS_PATH = "/v1/jobs"
-_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*(\d{1,6})(?:$|[,;\s])")
-
-Prefer = Annotated[str | None, Header(description="`wait=N` holds the answer, N ≤ 30 s.")]
 
 
 def accepted_job(job: Job, response: Response) -> JobOut:
@@ -28,39 +14,8 @@ def accepted_job(job: Job, response: Response) -> JobOut:
     return job_out(job)
 
 
-async def awaited_job(
-    resources: Resources, job: Job, response: Response, path: str, prefer: str | None
-) -> JobOut:
-    """A job just accepted; with `Prefer: wait`, as it is once it has ended or the wait is over.
-
-    `path` is the collection of jobs of its type. Sets the response's status and headers.
-    """
-    response.headers["Location"] = f"{path}/{job.id}"
-    wait_s = _wanted_wait(prefer)
-    if wait_s:
-        response.headers["Preference-Applied"] = f"wait={wait_s:g}"
-        job = await _wait_for(resources, job, wait_s)
-    if job.status.terminal:
-        response.status_code = HTTPStatus.OK
-    return current_job(job, response)
-
-
 def current_job(job: Job, response: Response) -> JobOut:
     """A job as it is; sets `Retry-After` while it has not ended."""
     if not job.status.terminal:
         response.headers["Retry-After"] = "1"
     return job_out(job)
-
-
-def _wanted_wait(prefer: str | None) -> float:
-    """Seconds to hold the response; preferences that are not understood are ignored."""
-    found = _WAIT.search(prefer or "")
-    return min(float(found[1]), MAX_WAIT_S) if found else 0.0
-
-
-async def _wait_for(resources: Resources, job: Job, wait_s: float) -> Job:
-    deadline = monotonic() + wait_s
-    while not job.status.terminal and monotonic() < deadline:
-        await asyncio.sleep(POLL_EVERY_S)
-        job = await run_in_threadpool(read_job_of_type, resources, job.id, job.type)
-    return job

@@ -3,7 +3,7 @@
 from api.deps import Resources
 from db.catalogue.listing_photos import PhotoData, is_public
 from models.domain.errors import NotFound
-from models.photos import standardise
+from models.photo_decoding import standardise
 
 
 def store_photo(resources: Resources, data: bytes) -> PhotoData:

@@ -6,7 +6,8 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from api.auth import require_scope
 from api.deps import JobId, ResourcesDep
-from api.jobs.responses import Prefer, awaited_job, current_job
+from api.jobs.prefer_wait import Prefer, awaited_job
+from api.jobs.responses import current_job
 from api.jobs.schemas import JobOut, PredictionJob, job_out
 from api.jobs.service import cancel_job_of_type, read_job_of_type
 from api.openapi import (

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Depends, Request, Response
 from api.auth import require_scope
 from api.deps import ResourcesDep, SearchId
 from api.forms import PHOTO_PART
-from api.jobs.responses import Prefer, awaited_job, current_job
+from api.jobs.prefer_wait import Prefer, awaited_job
+from api.jobs.responses import current_job
 from api.jobs.schemas import JobOut, SearchJob, job_out
 from api.jobs.service import cancel_job_of_type, read_job_of_type
 from api.openapi import (

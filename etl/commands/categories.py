@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from command_line.opened import check_database_exists, database_of
 from command_line.options import DryRun, JsonReport, command_of
+from command_line.resources import check_database_exists, database_of
 from db.catalogue.categories import export_categories
 from models.domain.durable_files import write_if_changed
 from settings import Settings

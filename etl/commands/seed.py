@@ -12,9 +12,9 @@ from uuid import uuid4
 
 import typer
 
-from command_line.opened import database_exists, database_of, library_of, store_of
 from command_line.options import DryRun, Inline, JsonReport, command_of, force_option
-from db.migrate import upgrade
+from command_line.resources import database_exists, database_of, library_of, store_of
+from db.schema_migration import upgrade
 from db.session import Database
 from etl.commands.intake import Source, exclusive_folder, local_feed, named, print_report
 from etl.commands.peak_memory import PeakMemory
@@ -29,7 +29,7 @@ from models.domain.errors import ExitCode
 from progress import Bars
 from settings import Settings
 from workers.commands.job_executor import job_executor
-from workers.encoders.bootstrap import ensure_active_encoder
+from workers.encoders.active_encoder import ensure_active_encoder
 from workers.queue.embed_jobs import EmbedJobs
 
 

@@ -10,7 +10,7 @@ from typing import Self
 
 from etl.photos.photo_files import Kept, Outcome, PhotoFile, Refused
 from models.domain.errors import SetupError
-from models.photos import STANDARD_FORM
+from models.photo_decoding import STANDARD_FORM
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS files (

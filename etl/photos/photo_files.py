@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from db.store.photo_store import PhotoStore
 from models.domain.errors import InvalidInput
-from models.photos import standardise
+from models.photo_decoding import standardise
 
 
 class PhotoFile(NamedTuple):

@@ -26,7 +26,7 @@ from models.encoders.specs import RESNET50_TRANSFORM, ResNet50Transform, resnet5
 from models.evaluation.fidelity import Fidelity, fidelity
 from models.head import find_head, head_path
 from models.labels import LabelledPhotos
-from models.photos import decode
+from models.photo_decoding import decode
 
 Floats = NDArray[np.float32]
 # Called with what is being done, how much of it is done, and how much there is.

@@ -12,7 +12,7 @@ from models.evaluation.intervals import Estimate
 from models.evaluation.retrieval_metrics import Retrieval
 from models.evaluation.summary import TITLES, described, span
 from models.labels import LabelledPhotos
-from models.photos import decode
+from models.photo_decoding import decode
 
 # Shown at 80 pixels: sharp enough on dense screens, and a few kilobytes each.
 THUMBNAIL_SIDE: Final = 120
@@ -122,7 +122,7 @@ _EXAMPLES_NOTE: Final = "The nearest photos of other listings: ✓ of the query'
 def as_page(comparison: Comparison, photos: LabelledPhotos) -> str:
     """A comparison of these photos, as the text of a page.
 
-    Raises what `LabelledPhotos.read` and `models.photos.decode` do.
+    Raises what `LabelledPhotos.read` and `models.photo_decoding.decode` do.
     """
     body = "\n".join(
         [

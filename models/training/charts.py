@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from models.domain.durable_files import atomic_file
 from models.domain.optional_dependencies import requires_extra
-from models.photos import decode
+from models.photo_decoding import decode
 from models.training.data.split import Examples
 
 if TYPE_CHECKING:

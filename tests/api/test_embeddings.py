@@ -14,7 +14,7 @@ from db.session import Database
 from db.store.photo_store import PhotoStore
 from models.domain.job_payloads import EmbeddingPayload, PredictionPayload, parse_payload
 from models.domain.types import Scope
-from models.photos import decode, standardise
+from models.photo_decoding import decode, standardise
 from tests.support.answering import Answerer
 from tests.support.http import UNKNOWN_ID, MakeClient, assert_problem, shape, submit_photo
 from tests.support.pictures import jpeg

@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from models.photos import standardise
+from models.photo_decoding import standardise
 from tests.support.http import KETTLE, assert_problem, create_listing, listing_form, send_batch
 from tests.support.pictures import jpeg
 

@@ -17,7 +17,7 @@ from db.store.photo_store import PhotoStore
 from db.vectors.encoders import activate_encoder, register_encoder
 from models.domain.cursors import Cursor
 from models.domain.types import EncoderSpec, JobType, ListingMatch
-from models.photos import standardise
+from models.photo_decoding import standardise
 from tests.support.answering import Answerer
 from tests.support.clock import Clock
 from tests.support.http import KETTLE, assert_problem, listing_form, shape, submit_photo

@@ -15,7 +15,7 @@ from db.session import Database
 from db.store.photo_store import PhotoStore
 from models.domain.job_payloads import EmbedPayload, SearchPayload
 from models.domain.types import JobStatus
-from models.photos import StandardPhoto, standardise
+from models.photo_decoding import StandardPhoto, standardise
 from tests.support.clock import Clock
 from tests.support.http import UNKNOWN_ID, MakeClient, assert_problem, submit_photo
 from tests.support.payloads import payload_as

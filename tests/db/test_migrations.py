@@ -10,7 +10,7 @@ from sqlalchemy import inspect, select, text, update
 from db.catalogue.listing_photos import PhotoData, ensure_photos
 from db.catalogue.listings import ListingData, delete_listing, upsert_listings, views_of
 from db.jobs import accept
-from db.migrate import alembic_config, upgrade
+from db.schema_migration import alembic_config, upgrade
 from db.session import Database
 from db.tables import Base, Listing, Photo
 from db.vectors.encoders import all_encoders

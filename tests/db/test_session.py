@@ -8,7 +8,7 @@ from alembic import command
 from sqlalchemy import func, select, text
 
 from db.catalogue.categories import ensure_categories
-from db.migrate import alembic_config
+from db.schema_migration import alembic_config
 from db.session import Database
 from db.tables import Category
 from models.domain.errors import SetupError, Unavailable

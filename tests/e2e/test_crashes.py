@@ -11,7 +11,7 @@ import psutil
 import pytest
 from sqlalchemy import func, select
 
-from db.migrate import upgrade
+from db.schema_migration import upgrade
 from db.session import Database
 from db.tables import Embedding, Job, Photo
 from models.domain.errors import ExitCode

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from db.migrate import upgrade
+from db.schema_migration import upgrade
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.tables import Category, Job, Listing, ListingPhoto, Photo

@@ -30,7 +30,7 @@ from models.encoders.package import write_package
 from models.encoders.runtimes import open_encoder
 from models.encoders.specs import ResNet50Transform
 from models.labels import LabelledPhotos
-from models.photos import decode
+from models.photo_decoding import decode
 from models.training.data.features import features, unit_vectors
 from settings import Settings
 from tests.support.embedding import claim_queued, embed_payload

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from sample.article import Article, Kind, Stance
-from sample.feed_tables import write_table
+from sample.feed_writer import write_table
 from sample.wording import Words, words_for
 
 SPOTTED = Article(Image.new("RGBA", (1, 1)), "red spotted kettle", ("with a water gauge",))

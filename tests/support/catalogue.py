@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from db.catalogue.listing_photos import PhotoData, ensure_photos, set_photos
 from db.catalogue.listings import ListingData, upsert_listings
 from db.store.photo_store import PhotoStore
-from models.photos import standardise
+from models.photo_decoding import standardise
 from tests.support.clock import Clock
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from command_line.ending import AlreadyReported
+from command_line.exit_codes import AlreadyReported
 from command_line.lazy import CommandRef
 from command_line.options import DryRun, JsonReport, command_of, force_option
 from models.domain.errors import Conflict, ExitCode, NotFound, Unavailable

@@ -18,7 +18,7 @@ from models.domain.job_payloads import parse_payload
 from models.domain.job_results import SearchResult
 from models.domain.types import EncoderSpec, JobStatus, JobType
 from models.encoders.encoder import Encoder
-from models.photos import standardise
+from models.photo_decoding import standardise
 from tests.support.catalogue import add_listing, stored_photos
 from tests.support.clock import Clock
 from tests.support.encoder import ThumbnailEncoder

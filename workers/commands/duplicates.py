@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from command_line.opened import database_of, store_of
 from command_line.options import JsonReport, command_of
+from command_line.resources import database_of, store_of
 from models.domain.durable_files import atomic_file, make_folder
 from models.domain.errors import SetupError
 from models.domain.types import Relation

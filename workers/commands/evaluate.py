@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from command_line.opened import library_of, threads_of
 from command_line.options import JsonReport, command_of
+from command_line.resources import library_of, threads_of
 from models.domain.durable_files import atomic_file, make_folder
 from models.domain.errors import SetupError
 from models.domain.types import EncoderSpec

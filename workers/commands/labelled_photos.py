@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from command_line.opened import database_of, store_of
+from command_line.resources import database_of, store_of
 from db.catalogue.categories import CATEGORY_SEPARATOR
 from db.catalogue.listings import recent_listings
 from db.session import Database

@@ -10,8 +10,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from command_line.opened import check_database_exists, database_of, store_of
 from command_line.options import DryRun, JsonReport, command_of, force_option
+from command_line.resources import check_database_exists, database_of, store_of
 from db.session import Database
 from models.domain.clock import utc_now
 from models.domain.errors import Conflict, ExitCode

@@ -9,7 +9,7 @@ from db.session import Database
 from models.domain.clock import utc_now
 from settings import Settings
 from workers.queue.publisher import JobPublisher
-from workers.relay import run_relay
+from workers.queue.relay import run_relay
 
 
 def relay() -> None:

@@ -14,8 +14,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from command_line.opened import library_of, threads_of
 from command_line.options import JsonReport, command_of
+from command_line.resources import library_of, threads_of
 from models.encoders.runtimes import open_encoder
 from models.evaluation.intervals import Estimate
 from models.labels import LabelledPhotos, Level

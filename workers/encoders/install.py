@@ -5,7 +5,7 @@ from pathlib import Path
 from models.domain.types import EncoderSpec
 from models.encoders.library import EncoderLibrary
 from models.encoders.runtimes import open_encoder
-from workers.encoders.bootstrap import keep_files
+from workers.encoders.active_encoder import keep_files
 
 
 def install_encoder(library: EncoderLibrary, reference: str, models_dir: Path) -> EncoderSpec:

@@ -24,7 +24,7 @@ from models.domain.job_payloads import EmbedPayload
 from models.domain.job_results import EmbedResult, PhotoError
 from models.encoders.encoder import Encoder
 from models.near_duplicates import perceptual_hash
-from models.photos import decode
+from models.photo_decoding import decode
 from workers.search.query_encoder import NOTHING_TO_COMPARE
 
 # The network keeps the cores busy: more decoding threads would take them away from it.

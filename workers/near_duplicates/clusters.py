@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from db.catalogue.perceptual_hashes import Offer, offers_showing
 from db.session import Database
+from models.connected_components import Links
 from models.domain.job_results import ClusteredListing, DuplicateCluster, DuplicatesResult
 from models.domain.types import Relation
-from models.links import Links
 
 MAX_CLUSTERS: Final = 100
 MAX_LISTINGS: Final = 20

@@ -15,10 +15,10 @@ from db.store.photo_store import PhotoStore
 from db.tables import Encoder
 from db.vectors.embeddings import count_live, live_vectors, live_vectors_of
 from db.vectors.encoders import active_encoder
+from models.connected_components import DisjointSets, Links
 from models.domain.errors import Conflict
 from models.domain.types import Match
 from models.index.photo_index import PhotoIndex
-from models.links import DisjointSets, Links
 from models.near_duplicates import (
     COPY_SIMILARITY,
     ITEM_SIMILARITY,

@@ -15,7 +15,7 @@ from db.session import Database
 from db.store.photo_store import PhotoStore
 from models.domain.errors import InvalidInput, NotFound
 from models.near_duplicates import perceptual_hash
-from models.photos import decode
+from models.photo_decoding import decode
 from workers.jobs.embed import DECODER_THREADS
 
 PHOTOS_PER_BATCH: Final = 256

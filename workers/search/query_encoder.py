@@ -17,7 +17,7 @@ from db.vectors.embeddings import vector_of_hash
 from models.domain.errors import InvalidPhoto, MarketlensError
 from models.domain.types import EncoderSpec
 from models.encoders.encoder import Encoder
-from models.photos import decode
+from models.photo_decoding import decode
 from models.ranking.relevance_feedback import fuse
 from workers.search.query import Query, QueryPhoto, query_of
 from workers.search.stopwatch import Stopwatch

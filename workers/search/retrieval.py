@@ -16,7 +16,7 @@ from db.catalogue.listing_photos import photo_ids_shown
 from models.domain.filters import ListingFilter
 from models.domain.types import ListingMatch, Match
 from models.index.photo_index import PhotoIndex
-from models.ranking.pages import best_listings
+from models.ranking.listings import best_listings
 
 Queries = Iterable[NDArray[np.float32]]
 """Unit vectors (dimension,): a photo is as similar as to the nearest of them."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from models.encoders.encoder import Encoder, unit_rows
 from models.labels import LabelledPhotos
-from models.photos import decode
+from models.photo_decoding import decode
 from models.training.data.arrays import Array, OnProgress, PhotoArrays, photo_arrays
 from models.vectors import to_stored
 

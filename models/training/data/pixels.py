@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from models.labels import LabelledPhotos
-from models.photos import decode
+from models.photo_decoding import decode
 from models.training.data.arrays import Array, OnProgress, PhotoArrays, photo_arrays
 
 

@@ -10,7 +10,7 @@ from filelock import FileLock
 from sqlalchemy import func, select
 from typer.testing import Result
 
-from db.migrate import upgrade
+from db.schema_migration import upgrade
 from db.session import Database
 from db.tables import Embedding, Generation, Job, Listing
 from models.domain.types import GenerationStatus, JobStatus

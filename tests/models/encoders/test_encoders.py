@@ -22,7 +22,7 @@ from models.encoders.encoder import Encoder, unit_rows
 from models.encoders.resnet50 import BATCH, ResNet50Encoder
 from models.encoders.specs import RESNET50_TRANSFORM, resolve_spec
 from models.encoders.torchvision_cpu import ResNet50_Weights, resnet50
-from models.photos import decode, standardise
+from models.photo_decoding import decode, standardise
 from tests.support.encoder import create_encoder
 from tests.support.paths import REPOSITORY
 
@@ -222,7 +222,10 @@ def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("code", "absent"),
     [
-        ("import models.photos, models.encoders.weights", "numpy torch torchvision skimage"),
+        (
+            "import models.photo_decoding, models.encoders.weights",
+            "numpy torch torchvision skimage",
+        ),
         ("import models.encoders.specs", "numpy torch torchvision skimage"),
         ("import models.encoders.library", "torch torchvision skimage"),
         (

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from models.domain.errors import InvalidInput, WeightsRefused
 from models.encoders.preprocessing import to_pixels
-from models.photos import decode
+from models.photo_decoding import decode
 from models.training.data.split import Part
 from models.training.finetune import Epoch, FineTuning
 from models.training.recipe import Recipe

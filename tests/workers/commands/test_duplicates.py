@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from db.migrate import upgrade
+from db.schema_migration import upgrade
 from models.domain.errors import Conflict, MarketlensError, SetupError
 from settings import Settings
 from tests.support.commands import invoke

@@ -24,7 +24,7 @@ from models.encoders.library import EncoderLibrary
 from models.encoders.runtimes import open_encoder
 from models.head import load_head
 from models.labels import Level
-from models.photos import decode
+from models.photo_decoding import decode
 from models.training.data.split import Part, load_split
 from tests.support.commands import invoke
 from tests.support.feeds import image_row, product_row, write_feed

@@ -14,7 +14,7 @@ from db.vectors.embeddings import photos_lacking
 from db.vectors.encoders import activate_encoder, count_lacking, get_encoder
 from models.domain.errors import Conflict
 from models.domain.types import EncoderStatus, JobStatus, JobType
-from models.photos import standardise
+from models.photo_decoding import standardise
 from tests.support.encoder import ThumbnailEncoder
 from tests.support.payloads import NOTHING_EMBEDDED
 from tests.support.pictures import jpeg

@@ -29,7 +29,7 @@ from workers.generations.auto_reindex import (
 )
 from workers.queue.messages import Queue
 from workers.queue.publisher import JobPublisher
-from workers.relay import run_relay
+from workers.queue.relay import run_relay
 
 SPEC = EncoderSpec("hog", 4, "a" * 64)
 ENOUGH = 5

@@ -13,7 +13,7 @@ from sqlalchemy import update
 from db import jobs
 from db.tables import Job
 from models.domain.types import JobStatus, JobType
-from models.photos import standardise
+from models.photo_decoding import standardise
 from tests.support.pictures import grey, jpeg
 from tests.support.workers import LEASE, WorkerHarness
 from workers.search import query_encoder as query

@@ -14,7 +14,7 @@ from db.jobs import ClaimLost
 from db.tables import Photo
 from models.domain.types import JobType
 from models.near_duplicates import LOOKALIKES, perceptual_hash
-from models.photos import decode, standardise
+from models.photo_decoding import decode, standardise
 from tests.support.pictures import grey, jpeg, picture
 from tests.support.workers import LEASE, WorkerHarness
 from workers.jobs import heartbeat

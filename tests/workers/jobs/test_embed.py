@@ -15,7 +15,7 @@ from db.vectors.embeddings import count_live, embedded, photos_to_embed
 from models.domain.errors import InvalidPhoto
 from models.domain.job_results import EmbedResult, SearchResult
 from models.domain.types import JobStatus, JobType
-from models.photos import standardise
+from models.photo_decoding import standardise
 from tests.support.payloads import result_as
 from tests.support.pictures import grey, jpeg
 from tests.support.workers import WorkerHarness

@@ -18,7 +18,7 @@ from models.domain.errors import InvalidPhoto, NotFound, NothingIndexed
 from models.domain.types import JobType
 from models.head import CategoryHead, head_path
 from models.near_duplicates import LOOKALIKES
-from models.photos import decode, standardise
+from models.photo_decoding import decode, standardise
 from tests.support.pictures import grey, jpeg, picture
 from tests.support.workers import WorkerHarness
 from workers.jobs.prediction import NEIGHBOURS

@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 from db.catalogue.listings import ListingData, upsert_listings
 from models.domain.job_results import SearchResult
 from models.domain.types import JobStatus, JobType, ListingStatus
-from models.photos import standardise
+from models.photo_decoding import standardise
 from tests.support.payloads import result_as
 from tests.support.pictures import grey, jpeg, picture
 from tests.support.workers import WorkerHarness

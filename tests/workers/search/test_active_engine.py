@@ -18,7 +18,7 @@ from models.domain.errors import WeightsMissing
 from models.domain.job_payloads import SearchPayload
 from models.domain.job_results import SearchResult
 from models.domain.types import EncoderSpec, JobStatus, JobType
-from models.photos import standardise
+from models.photo_decoding import standardise
 from tests.support.encoder import ThumbnailEncoder
 from tests.support.payloads import result_as
 from tests.support.pictures import grey, jpeg

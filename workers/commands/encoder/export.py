@@ -10,8 +10,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from command_line.opened import database_of, library_of, store_of, threads_of
 from command_line.options import JsonReport, command_of
+from command_line.resources import database_of, library_of, store_of, threads_of
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from models.domain.errors import InvalidInput, InvalidPhoto
@@ -19,7 +19,7 @@ from models.domain.types import Precision
 from models.encoders.export import CALIBRATION_PHOTOS, Export, export_encoder
 from models.encoders.export import ExportOptions as Calibration
 from models.labels import LabelledPhotos, Level
-from models.photos import standardise
+from models.photo_decoding import standardise
 from progress import Bars
 from settings import Settings
 from workers.commands.labelled_photos import (

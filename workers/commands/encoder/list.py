@@ -8,8 +8,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from command_line.opened import database_of, library_of
 from command_line.options import JsonReport, command_of
+from command_line.resources import database_of, library_of
 from db.vectors.encoders import EncoderSummary, summarise_encoders
 from models.domain.types import EncoderSpec, EncoderStatus
 from settings import Settings

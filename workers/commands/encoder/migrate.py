@@ -10,9 +10,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from command_line.ending import AlreadyReported
-from command_line.opened import database_of, library_of
+from command_line.exit_codes import AlreadyReported
 from command_line.options import Inline, JsonReport, command_of, force_option
+from command_line.resources import database_of, library_of
 from db.session import Database
 from db.vectors.encoders import activate_encoder
 from models.domain.clock import utc_now

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import typer
 
-from command_line.opened import database_of, library_of
 from command_line.options import command_of
+from command_line.resources import database_of, library_of
 from db.vectors.encoders import register_encoder
 from models.domain.clock import utc_now
 from settings import Settings

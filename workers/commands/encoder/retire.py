@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import typer
 
-from command_line.opened import database_of, store_of
 from command_line.options import command_of
+from command_line.resources import database_of, store_of
 from db.vectors.encoders import encoder_named, retire_encoder
 from settings import Settings
 from workers.commands.arguments import RegisteredEncoder

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from command_line.opened import database_of
 from command_line.options import command_of, force_option
+from command_line.resources import database_of
 from db.vectors.encoders import activate_encoder, encoder_named, previous_encoder
 from models.domain.clock import utc_now
 from models.domain.errors import Conflict

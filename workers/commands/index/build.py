@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
-from command_line.ending import AlreadyReported
-from command_line.opened import database_of
+from command_line.exit_codes import AlreadyReported
 from command_line.options import Inline, JsonReport, command_of
+from command_line.resources import database_of
 from db import jobs
 from db.session import Database
 from db.tables import Job
@@ -26,7 +26,7 @@ from models.domain.types import JobStatus
 from progress import Bars
 from settings import Settings
 from workers.commands.arguments import OfEncoder, RecallTarget
-from workers.commands.index.tables import facts
+from workers.commands.index.generation_rows import facts
 from workers.commands.job_executor import job_executor
 from workers.generations.request import accept_reindex
 from workers.queue.executors import JobExecutor

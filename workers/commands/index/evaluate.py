@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 from sqlalchemy.orm import Session
 
-from command_line.opened import database_of, store_of
 from command_line.options import JsonReport, command_of
+from command_line.resources import database_of, store_of
 from db.tables import Generation
 from db.vectors import generations
 from db.vectors.encoders import get_encoder
@@ -20,7 +20,7 @@ from models.index.generation import open_generation
 from progress import Bars
 from settings import Settings
 from workers.commands.arguments import encoder_of_index
-from workers.commands.index.tables import facts
+from workers.commands.index.generation_rows import facts
 from workers.generations.publish import fetch_generation
 from workers.indexes.check import IndexCheck, check_index
 

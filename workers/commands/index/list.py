@@ -7,14 +7,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from command_line.opened import database_of, store_of
 from command_line.options import JsonReport, command_of
+from command_line.resources import database_of, store_of
 from db import jobs
 from db.vectors import generations
 from db.vectors.encoders import all_encoders, get_encoder
 from settings import Settings
 from workers.commands.arguments import GenerationId
-from workers.commands.index.tables import (
+from workers.commands.index.generation_rows import (
     generation_details,
     generation_row,
     generation_table,

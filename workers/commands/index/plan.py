@@ -12,7 +12,7 @@ from command_line.options import JsonReport, command_of
 from models.index.plan import default_memory_bytes, plan_index
 from settings import Settings
 from workers.commands.arguments import RecallTarget
-from workers.commands.index.tables import facts
+from workers.commands.index.generation_rows import facts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from command_line.opened import database_of, store_of
 from command_line.options import DryRun, JsonReport, command_of
+from command_line.resources import database_of, store_of
 from settings import Settings
-from workers.commands.index.tables import facts
+from workers.commands.index.generation_rows import facts
 from workers.generations import prune as pruning
 
 

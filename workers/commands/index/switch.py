@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import typer
 
-from command_line.opened import database_of
 from command_line.options import JsonReport, command_of
+from command_line.resources import database_of
 from db.tables import Generation
 from db.vectors import generations
 from models.domain.clock import utc_now

@@ -5,7 +5,7 @@ import pytest
 
 from models.domain.errors import NotFound
 from models.labels import LabelledPhotos
-from models.photos import decode
+from models.photo_decoding import decode
 from models.training.data.features import features, unit_vectors
 from models.training.data.pixels import PixelSet, squares
 from tests.support.encoder import ThumbnailEncoder

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from models.domain.errors import InvalidInput
 from models.domain.types import ListingMatch, Match
-from models.ranking.pages import best_listings
+from models.ranking.listings import best_listings
 
 A, B, C, D = (UUID(int=number) for number in range(4))
 

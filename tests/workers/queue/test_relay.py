@@ -15,7 +15,7 @@ from tests.support.redis import empty, take_all
 from tests.support.workers import LEASE
 from workers.queue.messages import Queue
 from workers.queue.publisher import JobPublisher
-from workers.relay import publish_due_jobs
+from workers.queue.relay import publish_due_jobs
 
 
 @pytest.fixture

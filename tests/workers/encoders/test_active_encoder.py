@@ -15,7 +15,7 @@ from models.domain.types import EncoderSpec
 from models.encoders.library import EncoderLibrary
 from models.encoders.specs import resolve_spec
 from tests.support.clock import Clock
-from workers.encoders.bootstrap import (
+from workers.encoders.active_encoder import (
     encoder_mismatch_warning,
     ensure_active_encoder,
     force_configured_encoder,
