@@ -5,7 +5,7 @@ BIN := .venv/bin
 WORKERS ?= 2
 # ONCE=1 ends the demo after its search.
 ONCE ?=
-# What `make release` releases; DRY=1 changes nothing.
+# The version for `make release`; DRY=1 changes nothing.
 VERSION ?=
 DRY ?=
 

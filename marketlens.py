@@ -1,112 +1,116 @@
-"""The front door: every command, and the module that is imported when it is called."""
+"""The command line's entry point: every command, and the function that it calls."""
 
 import sys
 from typing import Final
 
 import typer
 
-from command_line.lazy import At, Group, LazyGroup, Table
+from command_line.lazy import CommandRef, Group, LazyGroup, Table
 from models.domain.errors import ExitCode
 
 COMMANDS: Final[Table] = {
-    "demo": At(
+    "demo": CommandRef(
         "ops.cli:demo",
         "Draw a sample catalogue, start everything, search by a photo, and serve until Ctrl-C.",
     ),
-    "up": At(
+    "up": CommandRef(
         "ops.cli:up", "Start a private Redis, the API, the workers and the relay, until Ctrl-C."
     ),
-    "sample": At(
+    "sample": CommandRef(
         "sample.cli:sample",
         "Draw a catalogue of made-up products with photos, as a feed to try things with.",
     ),
-    "fetch": At(
+    "fetch": CommandRef(
         "etl.commands.fetch:fetch",
         "Copy a feed from wherever it is. Run again, it goes on, and fetches only what is new.",
     ),
-    "clean": At(
+    "clean": CommandRef(
         "etl.commands.clean:clean",
         "Clean a feed into a folder that `seed` takes in, here or on another machine.",
     ),
-    "seed": At(
+    "seed": CommandRef(
         "etl.commands.seed:seed",
         "Take in a marketplace's feed: clean it, store it, and queue its photos for embedding.",
     ),
     "categories": Group(
         "The integers of categories.",
         {
-            "export": At(
+            "export": CommandRef(
                 "etl.commands.categories:export",
                 "Write the categories' integers as JSON: a dictionary both ways.",
             )
         },
     ),
-    "reconcile": At(
+    "reconcile": CommandRef(
         "workers.commands.reconcile:reconcile",
         "Compare database, photo store and index: what is missing, orphaned or stale.",
     ),
-    "migrate": At(
+    "migrate": CommandRef(
         "db.cli:migrate",
         "Bring the database to this release's schema, creating it if need be.",
     ),
     "keys": Group(
         "Make and revoke API keys.",
         {
-            "create": At("db.cli:create", "Make a key and print it. It is shown this once."),
-            "revoke": At("db.cli:revoke", "Revoke every key of this name, at once."),
+            "create": CommandRef(
+                "db.cli:create", "Make a key and print it. It is shown this once."
+            ),
+            "revoke": CommandRef("db.cli:revoke", "Revoke every key of this name, at once."),
         },
     ),
-    "health": At(
+    "health": CommandRef(
         "db.cli:health",
         "Exit with 0 if the database answers and the queue is being consumed: for health checks.",
     ),
-    "api": At("api.cli:api", "Serve the HTTP API and the page until stopped."),
-    "worker": At("workers.commands.worker:worker", "Do the jobs of one queue until stopped."),
-    "relay": At(
+    "api": CommandRef("api.cli:api", "Serve the HTTP API and the page until stopped."),
+    "worker": CommandRef(
+        "workers.commands.worker:worker", "Do the jobs of one queue until stopped."
+    ),
+    "relay": CommandRef(
         "workers.commands.relay:relay",
         "Publish accepted jobs that no worker got, until stopped.",
     ),
-    "train": At(
+    "train": CommandRef(
         "workers.commands.train:train",
-        "Train on listings' photos and categories. Killed and started again, it goes on.",
+        "Train on listings' photos and categories. A killed run goes on when it is started again.",
     ),
-    "evaluate": At(
+    "evaluate": CommandRef(
         "workers.commands.evaluate:evaluate",
         "Measure how well encoders find photos of a query's category, and its own listing.",
     ),
     "encoder": Group(
         "The encoders, and which one searches are made with.",
         {
-            "register": At(
+            "register": CommandRef(
                 "workers.commands.encoder.register:register",
-                "Make an encoder known, and keep its files among the models. Nothing is embedded "
+                "Register an encoder, and keep its files in the models folder. Nothing is embedded "
                 "yet.",
             ),
-            "list": At(
+            "list": CommandRef(
                 "workers.commands.encoder.list:list_encoders",
                 "Every encoder that is known or can be opened here, and how much it has embedded.",
             ),
-            "activate": At(
+            "activate": CommandRef(
                 "workers.commands.encoder.switch:activate",
                 "Search with an encoder that is up to date, from the next search on.",
             ),
-            "rollback": At(
+            "rollback": CommandRef(
                 "workers.commands.encoder.switch:rollback",
                 "Search with the encoder that was active before: it has been kept up to date "
                 "since.",
             ),
-            "retire": At(
+            "retire": CommandRef(
                 "workers.commands.encoder.retire:retire",
-                "Keep an encoder up to date no more, and remove its indexes. Its vectors stay.",
+                "Stop keeping an encoder up to date, and remove its indexes. Its vectors stay.",
             ),
-            "migrate": At(
+            "migrate": CommandRef(
                 "workers.commands.encoder.migrate:migrate",
                 "Change to another encoder while searches go on: embed, index, compare, then "
                 "activate.",
             ),
-            "export": At(
+            "export": CommandRef(
                 "workers.commands.encoder.export:export",
-                "Make a faster network of an encoder's, and compare the two; a worse one is "
+                "Export a faster network of an encoder, and compare the two; a worse one is "
                 "refused.",
                 extra="train",
             ),
@@ -115,59 +119,60 @@ COMMANDS: Final[Table] = {
     "index": Group(
         "The generations of the index, and which one searches are made with.",
         {
-            "build": At(
+            "build": CommandRef(
                 "workers.commands.index.build:build",
-                "Build the next generation and search with it, unless it finds too little.",
+                "Build the next generation and make it live, unless its recall is too low.",
             ),
-            "list": At(
+            "list": CommandRef(
                 "workers.commands.index.list:list_generations",
-                "Generations, newest first: how they were measured, and where their files are.",
+                "List generations, newest first: their measurements, and where their files are.",
             ),
-            "show": At(
+            "show": CommandRef(
                 "workers.commands.index.list:show",
-                "All that is known of one generation, and why it is built as it is.",
+                "Show all that is known of one generation, and why its index was chosen.",
             ),
-            "evaluate": At(
+            "evaluate": CommandRef(
                 "workers.commands.index.evaluate:evaluate",
-                "Measure what searches find now, with every change since the generation was built.",
+                "Measure the recall of searches now, with every change since the generation was "
+                "built.",
             ),
-            "activate": At(
+            "activate": CommandRef(
                 "workers.commands.index.switch:activate",
                 "Search with a generation that is kept, from the next search on.",
             ),
-            "rollback": At(
+            "rollback": CommandRef(
                 "workers.commands.index.switch:rollback",
                 "Search with the generation that was live before.",
             ),
-            "prune": At(
+            "prune": CommandRef(
                 "workers.commands.index.prune:prune",
-                "Remove old generations, and what killed builds left. What is in use goes the "
+                "Remove old generations, and files of killed builds. What is in use is removed "
                 "next time.",
             ),
-            "plan": At(
+            "plan": CommandRef(
                 "workers.commands.index.plan:plan",
-                "Tell which index a catalogue of some size would get, and why. Needs no database.",
+                "Show which index a catalogue of some size would get, and why. Needs no database.",
             ),
         },
     ),
-    "duplicates": At(
+    "duplicates": CommandRef(
         "workers.commands.duplicates:duplicates",
-        "Find listings that show the same photo, or the same thing, and whose they are.",
+        "Find listings that show the same photo or the same item, and count their sellers.",
     ),
 }
 
 
-class FrontDoor(LazyGroup):
-    """All commands, in the order in which they are met."""
+class RootGroup(LazyGroup):
+    """All commands, in the order in which help lists them."""
 
     table = COMMANDS
 
 
-app = typer.Typer(cls=FrontDoor, no_args_is_help=True, pretty_exceptions_show_locals=False)
+app = typer.Typer(cls=RootGroup, no_args_is_help=True, pretty_exceptions_show_locals=False)
 
 
 @app.callback()
-def front_door() -> None:
+def root() -> None:
     """Find the listings whose photos look like a photo, and rank them for a buyer."""
 
 
@@ -175,7 +180,7 @@ def main() -> None:
     """Run the command line, and end as `ExitCode` says."""
     try:
         app()
-    except Exception:  # noqa: BLE001 - a defect, which Python would end with 1: "done"
+    except Exception:  # noqa: BLE001 - a defect; Python would exit with 1, which means "done"
         sys.excepthook(*sys.exc_info())
         sys.exit(ExitCode.BROKEN)
 

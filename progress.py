@@ -1,4 +1,4 @@
-"""Progress bars, one for each thing that is counted."""
+"""Named progress bars on one console."""
 
 from time import monotonic
 from typing import Self
@@ -8,12 +8,12 @@ from rich.filesize import decimal
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-# Drawing costs more than most of what is counted.
+# Drawing takes longer than most of the steps that are counted.
 DRAW_EVERY_S = 0.1
 
 
 class Bars:
-    """Named bars on one console. Use it as a context: they live until it ends.
+    """Named bars on one console. A context manager: drawing stops when it exits.
 
     By default they are drawn on standard error, so that standard output is the command's report.
     """
@@ -33,7 +33,7 @@ class Bars:
         return self
 
     def __exit__(self, *error: object) -> None:
-        # With nothing shown there is nothing to end: it would only print an empty line.
+        # Stopping without a bar would print an empty line.
         if self._progress.tasks:
             self._progress.stop()
 

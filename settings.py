@@ -1,4 +1,4 @@
-"""The one Settings object. Read only where a process starts; everything else takes values."""
+"""The settings. Read only where a process starts; everything else takes values."""
 
 import os
 import tempfile

@@ -24,8 +24,8 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def needs(scope: Scope) -> Callable[[Resources, HTTPAuthorizationCredentials | None], None]:
-    """A dependency that lets only callers with this scope pass; admin keys always do."""
+def require_scope(scope: Scope) -> Callable[[Resources, HTTPAuthorizationCredentials | None], None]:
+    """A dependency that requires a key with this scope; admin keys have every scope."""
 
     def check(resources: ResourcesDep, credentials: Credentials) -> None:
         authorise(resources, credentials, scope)
@@ -36,8 +36,8 @@ def needs(scope: Scope) -> Callable[[Resources, HTTPAuthorizationCredentials | N
 def authorise(
     resources: Resources, credentials: HTTPAuthorizationCredentials | None, scope: Scope
 ) -> None:
-    """Let the caller pass, or raise Unauthenticated or Forbidden."""
-    if resources.open_to_all and scope is not Scope.ADMIN:
+    """Check the caller's key for the scope. Raises Unauthenticated or Forbidden."""
+    if resources.allow_anonymous and scope is not Scope.ADMIN:
         return
     holder = _key_holder(resources, credentials)
     if scope not in holder.scopes and Scope.ADMIN not in holder.scopes:

@@ -29,7 +29,7 @@ def api(options: ApiOptions) -> ExitCode:
     settings = Settings()
     given = {"host": options.host or settings.host, "port": options.port or settings.port}
     settings = settings.model_copy(update=given)
-    _refuse_open_door(settings)
+    _require_key_off_loopback(settings)
     try:
         uvicorn.run(
             create_app(settings),
@@ -40,13 +40,13 @@ def api(options: ApiOptions) -> ExitCode:
             server_header=False,
         )
     except SystemExit as refused:
-        # uvicorn has logged why: 1 is an address that it can't bind to, 3 an application that
-        # does not start.
+        # uvicorn has logged the reason: 1 is an address that it can't bind to, 3 an application
+        # that does not start.
         return ExitCode.NOT_DONE if refused.code else ExitCode.DONE
     return ExitCode.DONE
 
 
-def _refuse_open_door(settings: Settings) -> None:
+def _require_key_off_loopback(settings: Settings) -> None:
     if is_loopback(settings.host):
         return
     database = Database(settings.sqlalchemy_url)

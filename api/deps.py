@@ -1,4 +1,4 @@
-"""What routes ask for: the application's resources, and ids from the path."""
+"""Dependencies of routes: the application's resources, and ids from the path."""
 
 import re
 from dataclasses import dataclass
@@ -27,9 +27,9 @@ class Resources:
     publisher: JobPublisher
     max_upload_bytes: int
     decoding: CapacityLimiter
-    """Photos are decoded by so many threads at a time: each may need hundreds of megabytes."""
-    open_to_all: bool
-    """Only admin calls need a key; set only where nobody else can reach the port."""
+    """Limits the threads that decode photos: each may need hundreds of megabytes."""
+    allow_anonymous: bool
+    """Whether calls other than admin calls need no key; only on loopback."""
 
     @staticmethod
     def now() -> datetime:
@@ -45,8 +45,8 @@ def _resources(request: Request) -> Resources:
 ResourcesDep = Annotated[Resources, Depends(_resources)]
 
 
-def _parsed(value: str, what: str) -> UUID:
-    # An id that can't be one is unknown like any other, not a mistake in the request's form.
+def _parse_id(value: str, what: str) -> UUID:
+    # A malformed id is answered like an unknown one, with 404 rather than 422.
     try:
         return UUID(value)
     except ValueError:
@@ -54,15 +54,15 @@ def _parsed(value: str, what: str) -> UUID:
 
 
 def _job_id(job_id: Annotated[str, Path(description="Id of a job.")]) -> UUID:
-    return _parsed(job_id, "job")
+    return _parse_id(job_id, "job")
 
 
 def _search_id(search_id: Annotated[str, Path(description="Id of a search.")]) -> UUID:
-    return _parsed(search_id, "search")
+    return _parse_id(search_id, "search")
 
 
 def _listing_id(listing_id: Annotated[str, Path(description="Id of a listing.")]) -> UUID:
-    return _parsed(listing_id, "listing")
+    return _parse_id(listing_id, "listing")
 
 
 def _photo_id(sha256: Annotated[str, Path(description="SHA-256 of a photo.")]) -> str:

@@ -1,9 +1,8 @@
-"""Reads the bodies that a framework can't describe: multipart forms, and JSON in their place."""
+"""Reads bodies that FastAPI can't declare: multipart forms, or JSON instead of them."""
 
-import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
@@ -47,7 +46,7 @@ async def read_json(request: Request, model: type[Model]) -> Model:
 
 
 def parsed_json(text: str | bytes, model: type[Model]) -> Model:
-    """A model from JSON. Raises MalformedBody when it is none, else InvalidInput."""
+    """A model from JSON. Raises MalformedBody if it is not JSON, and InvalidInput."""
     try:
         return model.model_validate_json(text)
     except ValidationError as error:
@@ -67,7 +66,7 @@ def parsed_fields(fields: Mapping[str, object], model: type[Model]) -> Model:
 async def photo_bytes(
     form: FormData, name: str, max_bytes: int, *, required: bool = True
 ) -> list[bytes]:
-    """The photos in all parts of this name. Raises InvalidInput when there has to be one."""
+    """The photos in all parts of this name. Raises InvalidInput if `required` and there is none."""
     parts = [part for part in form.getlist(name) if isinstance(part, UploadFile)]
     if required and not parts:
         raise InvalidInput(f"The form needs a file in its part {name!r}.")
@@ -83,8 +82,8 @@ async def read_photo_part(part: UploadFile, max_bytes: int) -> bytes:
 
 
 def validation_sentence(error: ValidationError) -> str:
-    """The first complaint, as a sentence that names the field."""
-    first: dict[str, Any] = json.loads(error.json(include_url=False, include_input=False))[0]
+    """The first error, as a sentence that names the field."""
+    first = error.errors(include_url=False, include_input=False)[0]
     field = ".".join(str(part) for part in first["loc"])
-    message = str(first["msg"])
+    message = first["msg"]
     return f"{field}: {message}" if field else message

@@ -1,4 +1,4 @@
-"""Makes the application. Importing this starts nothing and imports nothing heavy."""
+"""Creates the application. Importing this opens nothing and imports nothing heavy."""
 
 import os
 from collections.abc import AsyncIterator
@@ -43,7 +43,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         publisher=JobPublisher(settings.broker_url),
         max_upload_bytes=settings.max_upload_bytes,
         decoding=CapacityLimiter(len(os.sched_getaffinity(0))),
-        open_to_all=is_loopback(settings.host),
+        allow_anonymous=is_loopback(settings.host),
     )
 
     @asynccontextmanager
@@ -53,7 +53,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         resources.publisher.close()
         resources.database.close()
 
-    # FastAPI's own documentation page would load its script from a public CDN.
+    # FastAPI's own documentation page loads its script from a public CDN.
     app = FastAPIOffline(
         redoc_url=None,
         favicon_url="/static/favicon.svg",
@@ -66,7 +66,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(
         LimitBody, photo_bytes=settings.max_upload_bytes, bulk_bytes=settings.max_batch_bytes
     )
-    if resources.open_to_all:
+    if resources.allow_anonymous:
         app.add_middleware(SameOriginOnly)
     app.add_middleware(SecurityHeaders)
     handle_errors(app)

@@ -1,16 +1,18 @@
-"""How bodies, answers and errors are described in OpenAPI."""
+"""OpenAPI descriptions of bodies, responses and errors."""
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 from fastapi import FastAPI
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 
 from api.forms import JSON_BODY, MULTIPART, PHOTO_PART
-from api.problems import responses
+from api.problems import Responses, responses
 from api.schemas import Problem
 from models.domain.types import JobStatus, JobType
+
+JsonObject = dict[str, JsonValue]
 
 KEY_REFUSED: Final = responses(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 NO_SUCH: Final = responses(HTTPStatus.NOT_FOUND)
@@ -32,7 +34,7 @@ MATCH_EXAMPLE: Final = {
     "photo": {"id": f"{7:064x}", "url": f"/v1/photos/{7:064x}"},
     "similarity": 0.981204,
 }
-"""A listing that was found."""
+"""An example of a listing that was found."""
 
 
 PHOTO: Final = {"type": "string", "format": "binary"}
@@ -44,55 +46,66 @@ def described_body(
     options: type[BaseModel] | None = None,
     body: type[BaseModel] | None = None,
     *,
-    photos: Mapping[str, Any] = ONE_PHOTO,
-    examples: Mapping[str, Any] = BY_LISTING,
-) -> dict[str, Any]:
-    """A form with `photos` and `options`, or JSON `body`, of which `examples` are given."""
-    properties = {**photos, **(inlined(options)["properties"] if options else {})}
-    described = described_form(properties, required=[PHOTO_PART])
+    photos: Mapping[str, object] = ONE_PHOTO,
+    examples: Mapping[str, object] = BY_LISTING,
+) -> dict[str, object]:
+    """A request body: a form with `photos` and `options`, or JSON `body` with `examples`."""
+    form = inlined(options) if options else {}
+    fields = form.get("properties")
+    properties = {**photos, **(fields if isinstance(fields, dict) else {})}
+    content = {MULTIPART: _form_schema(properties, [PHOTO_PART], closed=_is_closed(form))}
     if body:
-        described["requestBody"]["content"][JSON_BODY] = {
+        content[JSON_BODY] = {
             "schema": inlined(body),
             "examples": {name: {"value": value} for name, value in examples.items()},
         }
-    return described
+    return _request_body(content)
 
 
-def described_form(
-    properties: Mapping[str, Any], required: Sequence[str] | None = None
-) -> dict[str, Any]:
-    """A multipart form with these parts; all are required unless `required` names fewer."""
-    schema = {
-        "type": "object",
-        "required": list(properties if required is None else required),
-        "properties": dict(properties),
-    }
-    content = {MULTIPART: {"schema": schema}}
+def described_form(properties: Mapping[str, object]) -> dict[str, object]:
+    """A multipart form with these parts, all of them required."""
+    return _request_body({MULTIPART: _form_schema(properties, list(properties), closed=False)})
+
+
+def _form_schema(
+    properties: Mapping[str, object], required: Sequence[str], *, closed: bool
+) -> dict[str, object]:
+    """The media type of a form; one that is `closed` refuses parts with other names."""
+    schema = {"type": "object", "required": required, "properties": properties}
+    return {"schema": schema | ({"additionalProperties": False} if closed else {})}
+
+
+def _is_closed(schema: Mapping[str, object]) -> bool:
+    return schema.get("additionalProperties") is False
+
+
+def _request_body(content: Mapping[str, object]) -> dict[str, object]:
     return {"requestBody": {"required": True, "content": content}}
 
 
-def inlined(model: type[BaseModel]) -> dict[str, Any]:
-    """A model's JSON schema with its definitions where they are used: it stands in any document."""
+def inlined(model: type[BaseModel]) -> JsonObject:
+    """A model's JSON schema without references: definitions are inserted where they are used."""
     schema = model.model_json_schema()
-    definitions = schema.pop("$defs", {})
+    definitions: dict[str, JsonObject] = schema.pop("$defs", {})
 
-    def resolved(part: Any) -> Any:
+    def resolved(part: JsonValue) -> JsonValue:
         if isinstance(part, list):
             return [resolved(item) for item in part]
-        if not isinstance(part, dict):
-            return part
-        if "$ref" in part:
-            part = definitions[part["$ref"].rpartition("/")[2]] | part
+        return resolved_object(part) if isinstance(part, dict) else part
+
+    def resolved_object(part: JsonObject) -> JsonObject:
+        reference = part.get("$ref")
+        if isinstance(reference, str):
+            part = definitions[reference.rpartition("/")[2]] | part
         return {name: resolved(value) for name, value in part.items() if name != "$ref"}
 
-    described: dict[str, Any] = resolved(schema)
-    return described
+    return resolved_object(schema)
 
 
-def described_answer(
-    model: type[BaseModel], job_type: JobType, result: dict[str, Any]
-) -> dict[int | str, dict[str, Any]]:
-    """A job that may have succeeded, with such a result then."""
+def described_job(
+    model: type[BaseModel], job_type: JobType, result: Mapping[str, object]
+) -> Responses:
+    """The response 200 of a job, with an example that has succeeded with this result."""
     example = {
         "id": "0b7e7a5c-7d0f-4c8b-9a55-0f4f6f3c2c11",
         "type": job_type,
@@ -114,7 +127,7 @@ def described_answer(
 
 
 def describe_problems(app: FastAPI) -> None:
-    """Put the problem document into OpenAPI once, where every error response refers to it."""
+    """Add the schema of problem documents, to which every error response refers."""
     describe = app.openapi
     (invalid,) = responses(HTTPStatus.UNPROCESSABLE_ENTITY).values()
 
@@ -122,7 +135,7 @@ def describe_problems(app: FastAPI) -> None:
         schema = describe()
         schemas = schema["components"]["schemas"]
         schemas["Problem"] = Problem.model_json_schema()
-        # FastAPI's own description of a failed validation, which `handle_errors` answers here.
+        # FastAPI's own description of a failed validation: `handle_errors` answers it differently.
         if schemas.pop("HTTPValidationError", None):
             del schemas["ValidationError"]
             for call in (call for path in schema["paths"].values() for call in path.values()):

@@ -16,7 +16,7 @@ Position = tuple[datetime, UUID]
 
 
 def encode_cursor(position: Position) -> str:
-    """An opaque cursor that stands for the last row of a page."""
+    """An opaque cursor of the last row of a page."""
     created_at, row_id = position
     return base64.urlsafe_b64encode(f"{created_at.isoformat()}|{row_id}".encode()).decode()
 
@@ -26,7 +26,7 @@ def next_cursor(positions: Sequence[Position], limit: int) -> str | None:
     return encode_cursor(positions[-1]) if len(positions) == limit else None
 
 
-def _decoded(
+def _decode_cursor(
     cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.")] = None,
 ) -> Position | None:
     if cursor is None:
@@ -42,5 +42,5 @@ def _decoded(
     return position
 
 
-PageCursor = Annotated[Position | None, Depends(_decoded)]
+PageCursor = Annotated[Position | None, Depends(_decode_cursor)]
 PageSize = Annotated[int, Query(ge=1, le=200)]

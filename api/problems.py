@@ -1,8 +1,7 @@
-"""Every error as `application/problem+json` (RFC 9457), mapped in this one place."""
+"""Maps every error to a response `application/problem+json` (RFC 9457)."""
 
 import logging
 from http import HTTPStatus
-from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -49,11 +48,14 @@ HEADERS_OF = {
     HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": str(RETRY_AFTER_S)},
 }
 
+Responses = dict[int | str, dict[str, object]]
+"""OpenAPI response objects of an operation, by status."""
+
 
 def problem(
-    status: int, code: str, detail: str, headers: dict[str, str] | None = None, **members: Any
+    status: int, code: str, detail: str, headers: dict[str, str] | None = None, **members: object
 ) -> JSONResponse:
-    """A problem document; `code` is stable, `detail` is a sentence for a person."""
+    """A problem document; `code` is stable, `detail` is a sentence for people."""
     phrase = HTTPStatus(status)
     body = {
         "type": f"urn:marketlens:problem:{code}",
@@ -68,7 +70,7 @@ def problem(
 
 
 def problem_of(error: errors.MarketlensError) -> JSONResponse:
-    """The problem document of one of our own errors."""
+    """The problem document of one of the product's errors."""
     return problem(STATUS_OF[type(error)], error.code, str(error))
 
 
@@ -107,7 +109,7 @@ def handle_errors(app: FastAPI) -> None:
         )
 
 
-def responses(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+def responses(*statuses: HTTPStatus) -> Responses:
     """The error responses of a route, for its OpenAPI description."""
     return {
         status.value: {

@@ -1,4 +1,4 @@
-"""What the wire formats of several features share. Names and shapes are the HTTP contract."""
+"""Schemas that several features share. Names and shapes are the HTTP contract."""
 
 from decimal import Decimal
 from typing import Annotated, Literal, Self
@@ -14,7 +14,7 @@ MAX_LIMIT = 100
 
 
 def _storable(text: str) -> str:
-    """Refuse what PostgreSQL can't keep and nobody means to write."""
+    """Refuse NUL characters, which PostgreSQL can't store."""
     if "\x00" in text:
         raise ValueError("must not contain NUL characters")
     return text

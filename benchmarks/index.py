@@ -37,7 +37,7 @@ from benchmarks.memory import Peak, anonymous_bytes, mapped_bytes
 from models.domain.types import EncoderSpec
 from models.index.build import BuildOptions, build_generation
 from models.index.faiss_index import open_mapped, set_threads, write_index
-from models.index.generation import RECALL_DEPTH, Searchable, open_generation
+from models.index.generation import RECALL_DEPTH, IndexSearcher, open_generation
 from models.index.manifest import MANIFEST_FILE
 from models.index.plan import plan_index, plan_of
 from models.index.recall import HeldOutQuery, measure, recall_at_k, top_scores, tune
@@ -274,20 +274,20 @@ def tried(
     index = open_mapped(path)
     tuned = tune(rows, index, plan, queries[::2], recall_target)
     most = plan.most_effort(len(rows))
-    searchable = Searchable(rows, index, False, tuned.effort, tuned.candidates, most)
+    searcher = IndexSearcher(rows, index, False, tuned.effort, tuned.candidates, most)
     efforts = [effort for effort in (4, 8, 16, 32, 64, 128, 256, 512) if effort <= most] or [most]
-    points = [pointed(replace(searchable, effort=effort), queries[1::2]) for effort in efforts]
+    points = [pointed(replace(searcher, effort=effort), queries[1::2]) for effort in efforts]
     size = path.stat().st_size / len(rows)
     path.unlink()
-    return Kind(factory, build_s, size, pointed(searchable, queries[1::2]), points)
+    return Kind(factory, build_s, size, pointed(searcher, queries[1::2]), points)
 
 
-def pointed(searchable: Searchable, queries: Sequence[HeldOutQuery]) -> Point:
+def pointed(searcher: IndexSearcher, queries: Sequence[HeldOutQuery]) -> Point:
     """How an index does that is searched in this way."""
-    measured = measure(searchable, queries)
+    measured = measure(searcher, queries)
     return Point(
-        searchable.effort,
-        searchable.candidates,
+        searcher.effort,
+        searcher.candidates,
         measured.recall_at_10,
         measured.p50_ms,
         measured.p95_ms,

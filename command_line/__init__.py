@@ -1,1 +1,1 @@
-"""What all commands share: their options, how they are found, how they end, what they open."""
+"""What all commands share: options, lazy imports, exit codes, opened resources."""

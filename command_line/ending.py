@@ -1,4 +1,4 @@
-"""How a command ends: one rule for all of them, which `ExitCode` states."""
+"""How commands end: errors become sentences and exit codes, as `ExitCode` states."""
 
 import json
 import sqlite3
@@ -14,7 +14,7 @@ from models.domain.errors import ExitCode, MarketlensError, exit_code_of
 
 
 class AlreadyReported(Exception):
-    """The work ended in the error that this is raised from, and the command's report says so.
+    """Raised from the error that ended the work, when the command has already reported it.
 
     With --json that report stays the last line.
     """
@@ -29,10 +29,10 @@ def ending(*, json_report: bool) -> Generator[None]:
     try:
         yield
     except BrokenPipeError:
-        # Whoever reads the output has had enough of it (`| head`): typer ends quietly.
+        # The reader of the output has closed it (`| head`): typer ends without a message.
         raise
     except TyperException as error:
-        # Wrong options: typer shows them, and ends with 2.
+        # Usage errors: typer prints them, and ends with 2.
         _as_json(error.format_message(), json_report=json_report)
         raise
     except AlreadyReported as reported:

@@ -1,7 +1,6 @@
-"""Commands that are imported when they are called.
+"""Commands whose modules are imported when they are called.
 
-A list of commands then costs nothing: the API must not carry pandas, and nobody who asks for help
-should wait for torch.
+Listing commands imports none of them: the API must not load pandas, nor `--help` wait for torch.
 """
 
 from collections.abc import Mapping
@@ -17,10 +16,10 @@ from models.domain.optional_dependencies import requires_extra
 
 
 @dataclass(frozen=True, slots=True)
-class At:
-    """Where a command is, and what a list of commands says of it."""
+class CommandRef:
+    """A command's function, and how it is shown in a list of commands."""
 
-    place: str
+    target: str
     """Its function, as `module:name`."""
     help: str
     """The first line of the function's docstring; a test compares the two."""
@@ -33,50 +32,52 @@ class Group:
     """A command that has commands."""
 
     help: str
-    commands: Mapping[str, At]
+    commands: Mapping[str, CommandRef]
 
 
-Table = Mapping[str, At | Group]
+Table = Mapping[str, CommandRef | Group]
 
 
-class Deferred(TyperCommand):
-    """Stands for a command until it is called."""
+class LazyCommand(TyperCommand):
+    """A placeholder of a command, which is imported when it is called."""
 
-    def __init__(self, name: str, at: At) -> None:
+    def __init__(self, name: str, at: CommandRef) -> None:
         super().__init__(name, short_help=at.help)
         self._at = at
 
     def load(self) -> Command:
         """The command itself. Raises SetupError where its module needs an extra that is missing."""
-        module, _, function = self._at.place.partition(":")
+        module, _, function = self._at.target.partition(":")
         with requires_extra(self._at.extra):
             callback = getattr(import_module(module), function)
         app = typer.Typer(add_completion=False)
         app.command(name=self.name, cls=Command)(callback)
         command = typer.main.get_command(app)
         if not isinstance(command, Command):
-            raise TypeError(f"{self._at.place} is no command")
+            raise TypeError(f"{self._at.target} is no command")
         return command
 
-    def make_context(self, info_name: Any, args: Any, parent: Any = None, **extra: Any) -> Any:
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any
+    ) -> Any:
         """The context of the command itself, by which it is run, completed and described."""
-        # Until it is loaded, and its options are understood, this is all that is known of --json.
+        # Before the command is loaded its options can't be parsed: --json is looked for as it is.
         with ending(json_report="--json" in args):
             return self.load().make_context(info_name, args, parent, **extra)
 
 
 class LazyGroup(TyperGroup):
-    """A group of deferred commands; a subclass, or whoever makes one, gives it its table."""
+    """A group of lazy commands; the table is a class attribute or an argument."""
 
     table: ClassVar[Table] = {}
 
     def __init__(self, *, table: Table | None = None, **attributes: Any) -> None:
         commands = self.table if table is None else table
-        attributes["commands"] = {name: _stand_in(name, entry) for name, entry in commands.items()}
+        attributes["commands"] = {name: _lazy(name, entry) for name, entry in commands.items()}
         super().__init__(**attributes)
 
 
-def _stand_in(name: str, entry: At | Group) -> TyperCommand | TyperGroup:
-    if isinstance(entry, At):
-        return Deferred(name, entry)
+def _lazy(name: str, entry: CommandRef | Group) -> TyperCommand | TyperGroup:
+    if isinstance(entry, CommandRef):
+        return LazyCommand(name, entry)
     return LazyGroup(name=name, help=entry.help, table=entry.commands, no_args_is_help=True)

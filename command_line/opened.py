@@ -1,4 +1,4 @@
-"""What commands open, from the settings."""
+"""Resources that commands open, as the settings state."""
 
 import os
 from collections.abc import Generator
@@ -16,19 +16,19 @@ from settings import Settings
 
 @contextmanager
 def database_of(settings: Settings) -> Generator[Database]:
-    """The database, closed in the end."""
+    """The database, closed at the end."""
     with closing(Database(settings.sqlalchemy_url)) as database:
         yield database
 
 
 def check_database_exists(settings: Settings) -> None:
-    """Raise SetupError where SQLite would make an empty database to look into."""
+    """Raise SetupError where SQLite would create an empty database."""
     if not database_exists(settings):
         raise SetupError("There is no database yet: run `marketlens migrate`, or seed a feed.")
 
 
 def database_exists(settings: Settings) -> bool:
-    """Whether there is a database; of one on a server it is taken for granted."""
+    """Whether there is a database; always true of one on a server."""
     url = make_url(settings.sqlalchemy_url)
     return url.get_backend_name() != "sqlite" or Path(url.database or "").exists()
 
@@ -44,5 +44,5 @@ def library_of(settings: Settings) -> EncoderLibrary:
 
 
 def threads_of(settings: Settings) -> int:
-    """How many threads a process that computes alone may use: by default one for each core."""
+    """Compute threads of a command that runs alone: by default one for each core."""
     return settings.threads or len(os.sched_getaffinity(0))

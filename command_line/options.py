@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import MISSING, fields
 from functools import wraps
 from inspect import Parameter, Signature
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, TypeVar, get_type_hints
 
 import typer
 from typer.models import OptionInfo
@@ -26,8 +26,8 @@ Options = TypeVar("Options")
 
 
 def force_option(what: str) -> OptionInfo:
-    """`--force`; `what` says what it lets through, which no two commands have in common."""
-    # typer's functions are typed as what they make of a parameter, to be usable as its default.
+    """`--force`, with the help text `what`: each command overrides something else by it."""
+    # typer.Option is untyped, so that it can be the default of every parameter.
     option: OptionInfo = typer.Option("--force", help=what)
     return option
 
@@ -35,7 +35,7 @@ def force_option(what: str) -> OptionInfo:
 def command_of(
     options: type[Options],
 ) -> Callable[[Callable[[Options], ExitCode | None]], Callable[..., ExitCode | None]]:
-    """Let typer read a command's options off a dataclass: a field is an option or an argument.
+    """Declare a command's options by a dataclass: each field is an option or an argument.
 
     The fields are annotated as typer's parameters are; the function gets one `options`.
     """
@@ -52,7 +52,7 @@ def command_of(
 
     def decorate(function: Callable[[Options], ExitCode | None]) -> Callable[..., ExitCode | None]:
         @wraps(function)
-        def command(**values: Any) -> ExitCode | None:
+        def command(**values: object) -> ExitCode | None:
             return function(options(**values))
 
         command.__signature__ = Signature(parameters)  # type: ignore[attr-defined]  # read by typer

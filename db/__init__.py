@@ -1,1 +1,1 @@
-"""The memory: tables, sessions, queries, jobs, photos, migrations."""
+"""The database and the photo store: tables, sessions, queries, jobs, migrations."""

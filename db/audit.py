@@ -1,4 +1,4 @@
-"""What the database says about photos and generations, for comparing it with what is stored."""
+"""Queries of photos and generations, for comparing the database with the photo store and index."""
 
 from collections.abc import Collection, Iterator
 
@@ -12,14 +12,14 @@ from models.domain.job_payloads import PAYLOAD_TYPES, JobPayload
 from models.domain.types import GenerationStatus, ListingStatus
 
 
-def photos_under(session: Session, prefix: str) -> dict[str, bool]:
-    """The SHA-256 of the photos that begin so, and whether a listing shows each."""
-    # Compared byte by byte, as SQLite does: a language's rules may put "aa" after "z".
+def photos_with_prefix(session: Session, prefix: str) -> dict[str, bool]:
+    """The SHA-256 of the photos with this prefix, and whether a listing shows each."""
+    # Compared byte by byte, as in SQLite: in some collations "aa" sorts after "z".
     sha256 = collate(Photo.sha256, "C") if is_postgresql(session) else Photo.sha256
     rows = session.execute(
         select(Photo.id, Photo.sha256).where(sha256 >= prefix, sha256 < prefix + "g")
     ).all()
-    # Asked in a second step: planners may find it cheaper to look at every listing in the first.
+    # A second query: in a join, planners may choose to scan every listing.
     shown: set[int] = set()
     for chunk in chunks(row.id for row in rows):
         shown.update(
@@ -32,8 +32,8 @@ def photos_under(session: Session, prefix: str) -> dict[str, bool]:
     return {row.sha256: row.id in shown for row in rows}
 
 
-def named(session: Session, hashes: Collection[str]) -> set[str]:
-    """Those of the SHA-256 that name a listing's photo, or one that some job names."""
+def referenced(session: Session, hashes: Collection[str]) -> set[str]:
+    """Those of the SHA-256 that a photo's row or some job refers to."""
     found: set[str] = set()
     for chunk in chunks(hashes):
         found.update(session.scalars(select(Photo.sha256).where(Photo.sha256.in_(chunk))))
@@ -46,7 +46,7 @@ def named(session: Session, hashes: Collection[str]) -> set[str]:
 def _named_by_jobs(
     session: Session, payload: type[JobPayload], hashes: list[str]
 ) -> Iterator[Select[str]]:
-    """Those of the SHA-256 that jobs with such payloads name, also ended ones: see `jobs.retry`."""
+    """Those of the SHA-256 that jobs of this type refer to, also ended ones: see `jobs.retry`."""
     of_type = Job.type == payload.job_type
     for name in payload.photo_fields:
         photo = Job.payload[name].as_string()
@@ -81,5 +81,5 @@ def count_changes_after(session: Session, number: int) -> int:
 
 
 def generation_statuses(session: Session) -> dict[int, GenerationStatus]:
-    """The state of every generation there ever was, by id."""
+    """The status of every generation, by id; rows of removed ones remain."""
     return dict(session.execute(select(Generation.id, Generation.status)).all())

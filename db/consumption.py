@@ -1,4 +1,4 @@
-"""When each queue was last consumed: a proof that a worker takes work, not only that it runs."""
+"""When each queue was last consumed: shows that a worker takes messages, not only that it runs."""
 
 from datetime import datetime, timedelta
 
@@ -8,28 +8,27 @@ from sqlalchemy.orm import Session
 from db.statements import upsert
 from db.tables import Consumption, Encoder
 
-# Probes are sent every few seconds; three lost in a row mean that nobody consumes.
+# Probes are sent every few seconds; three lost in a row mean that the queue has no consumer.
 FRESH_FOR = timedelta(seconds=30)
 
-
-# The relay consumes no queue, but shows in the same way that it is at work.
+# The relay consumes no queue, but records its liveness in the same table.
 RELAY = "relay"
 
 
 def record_consumption(session: Session, queue: str, now: datetime, encoder_id: int | None) -> None:
-    """Note that a message was just taken from a queue, and with which encoder it is searched."""
+    """Record that a message was just taken from a queue, and the consumer's encoder."""
     values = {"seen_at": now, "encoder_id": encoder_id}
     statement = upsert(session, Consumption).values(queue=queue, **values)
     session.execute(statement.on_conflict_do_update(index_elements=["queue"], set_=values))
 
 
-def forget_consumption(session: Session) -> None:
-    """Forget what was seen before a restart, so that it can't pass for the present."""
+def clear_consumption(session: Session) -> None:
+    """Delete what was recorded before a restart, so that it is not taken for current."""
     session.execute(delete(Consumption))
 
 
 def consumed_lately(session: Session, now: datetime) -> dict[str, str | None]:
-    """The queues being consumed, and the label of the encoder that is searched with."""
+    """The queues that are being consumed, and the label of each consumer's encoder."""
     rows = session.execute(
         select(Consumption.queue, Encoder)
         .outerjoin(Encoder, Encoder.id == Consumption.encoder_id)

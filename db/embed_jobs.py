@@ -13,7 +13,7 @@ from db.tables import Job
 from models.domain.job_payloads import EmbedPayload
 
 PHOTOS_PER_JOB: Final = 32
-"""Photos in one embed job: enough to batch, few enough to lose little when a worker dies."""
+"""Photos in one embed job: enough for batching, few enough to lose little when a worker dies."""
 
 
 def accept_embed_jobs(

@@ -5,7 +5,7 @@ from collections.abc import Set as AbstractSet
 
 
 class IdSet(AbstractSet[int]):
-    """Row ids, one bit each: they are dense. Gives them in order."""
+    """Row ids as a bitmap, as they are dense. Iterates in ascending order."""
 
     def __init__(self, ids: Iterable[int] = ()) -> None:
         self._bits = bytearray()
@@ -27,7 +27,7 @@ class IdSet(AbstractSet[int]):
         return int.from_bytes(self._bits).bit_count()
 
     def update(self, ids: Iterable[int]) -> None:
-        """Add these."""
+        """Add these ids."""
         for number in ids:
             byte, bit = divmod(number, 8)
             if byte >= len(self._bits):

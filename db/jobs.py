@@ -7,7 +7,6 @@ attempt, and only the owner of the current attempt can finish it.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, and_, case, exists, func, or_, select, update
@@ -21,26 +20,26 @@ from models.domain.job_payloads import BatchPayload, JobPayload, StoredJson, par
 from models.domain.job_results import BatchResult, JobResult, parse_result
 from models.domain.types import OPEN_STATUSES, JobStatus, JobType
 
-# The accepting process publishes right after its commit. It does not come back to say so, which
-# would cost a second write for each job: the relay publishes again what is unclaimed by then.
+# The accepting process publishes right after its commit, and does not record that it has, which
+# would cost a second write for each job: the relay publishes what is still unclaimed after this.
 PUBLISH_GRACE = timedelta(seconds=5)
 # A job that nobody claimed is published again after this long, then after twice as long, ...
 REPUBLISH_FIRST = timedelta(seconds=15)
 REPUBLISH_DOUBLINGS = 5
-# Long enough that a worker which can't do a job does not take it again at once from one that can.
+# Long enough that a worker that can't do a job does not claim it again before one that can.
 HANDED_BACK_FOR = timedelta(seconds=10)
 
 
 class ClaimLost(Exception):
-    """This attempt is no longer the job's owner; whatever it did must be rolled back."""
+    """This attempt no longer owns the job; its transaction must be rolled back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
     """One worker's ownership of one attempt at a job.
 
-    `attempt` never repeats in a job's life: it tells owners apart. `tries` counts the attempts
-    since the job was accepted, or last retried by somebody: they are what is limited.
+    `attempt` is unique within a job and identifies the owner. `tries` counts the attempts since the
+    job was accepted or last retried by a caller: the limit on attempts applies to them.
     """
 
     job_id: UUID
@@ -52,13 +51,13 @@ class Claim:
 
     @property
     def payload(self) -> JobPayload:
-        """What is to be done. Raises UnreadableRecord where another release asked for it."""
+        """The typed payload. Raises UnreadableRecord where another release stored it."""
         return parse_payload(self.type, self.stored_payload)
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far jobs are: `total`, `done` and `failed` count what they work on, such as photos.
+    """Progress of jobs: `total`, `done` and `failed` count their items, such as photos.
 
     `open_jobs` have not ended; `unsuccessful_jobs` have failed or were cancelled.
     """
@@ -88,9 +87,9 @@ def accept(
     total: int = 0,
     parent_id: UUID | None = None,
 ) -> Job:
-    """Store a new job. It will be done once this transaction has committed.
+    """Store a new job. It is published after this transaction has committed.
 
-    Raises ReindexRunning when a reindex is asked for while one is open.
+    Raises ReindexRunning for a reindex while another one is open.
     """
     job = Job(
         id=job_id,
@@ -117,7 +116,7 @@ def accept_batch(
 ) -> Job:
     """Store the parent of embed jobs; it ends with the last of them, at once when there are none.
 
-    `result` says from the start which rows were taken and which were not.
+    `result` states from the start which rows were accepted and which were not.
     """
     job = Job(
         id=job_id,
@@ -139,7 +138,7 @@ def accept_batch(
 
 
 def mark_published(session: Session, job_ids: Sequence[UUID], now: datetime) -> None:
-    """Note that messages for these jobs are with the broker, and when to doubt that."""
+    """Record that messages for these jobs were published, and when to publish them again."""
     doublings = case(
         (Job.published > REPUBLISH_DOUBLINGS, REPUBLISH_DOUBLINGS), else_=Job.published
     )
@@ -153,7 +152,7 @@ def mark_published(session: Session, job_ids: Sequence[UUID], now: datetime) -> 
 
 
 def due_for_publishing(session: Session, now: datetime, limit: int) -> Sequence[Job]:
-    """Queued jobs that were never published, or so long ago that their message may be lost."""
+    """Queued jobs that are due to be published: not yet, or so long ago that it may be lost."""
     return session.scalars(
         select(Job)
         .where(Job.status == JobStatus.QUEUED, Job.publish_after <= now, Job.type != JobType.BATCH)
@@ -163,15 +162,15 @@ def due_for_publishing(session: Session, now: datetime, limit: int) -> Sequence[
 
 
 def any_expired(session: Session, now: datetime) -> bool:
-    """Whether some job's owner has let its lease run out."""
+    """Whether the lease of some running job has expired."""
     expired = exists().where(Job.status == JobStatus.RUNNING, Job.lease_expires_at < now)
     return bool(session.scalar(select(expired)))
 
 
 def release_expired(session: Session, now: datetime, max_attempts: int) -> int:
-    """Queue again the jobs whose owner let its lease run out, or fail them after enough attempts.
+    """Requeue the jobs whose lease has expired, or fail them after `max_attempts`.
 
-    Returns how many jobs were touched.
+    Returns how many jobs were changed.
     """
     expired = session.scalars(
         select(Job)
@@ -191,9 +190,9 @@ def release_expired(session: Session, now: datetime, max_attempts: int) -> int:
 
 
 def claim(session: Session, job_id: UUID, now: datetime, lease: timedelta) -> Claim | None:
-    """Become the owner of the job's next attempt; None when it is not to be had.
+    """Claim the job's next attempt.
 
-    Not to be had: unknown, ended, or owned by another attempt whose lease still runs.
+    None when the job is unknown, has ended, or is owned by an attempt whose lease has not expired.
     """
     row = session.execute(
         update(Job)
@@ -227,9 +226,9 @@ def claim_waiting(
     *,
     limit: int,
 ) -> list[Claim]:
-    """Become the owner of up to `limit` jobs of these types that wait, the oldest first.
+    """Claim up to `limit` queued jobs of these types, the oldest first, to do them as one batch.
 
-    Only of jobs that were never tried: one that ended its worker must not end others with it.
+    Only jobs that were never attempted: one that has crashed its worker must not fail the batch.
     """
     if not limit:
         return []
@@ -238,7 +237,7 @@ def claim_waiting(
         .where(Job.status == JobStatus.QUEUED, Job.type.in_(job_types), Job.attempt == 0)
         .order_by(Job.created_at, Job.id)
         .limit(limit)
-        # Never waiting for another worker, which may be waiting for this one.
+        # Without waiting for rows that another worker has locked, against deadlocks.
         .with_for_update(skip_locked=True)
     ).all()
     claims = [claim(session, job_id, now, lease) for job_id in waiting]
@@ -286,7 +285,7 @@ def finish(
 
 
 def fail(session: Session, owned: Claim, now: datetime, *, code: str, detail: str) -> None:
-    """End the job with an error that another attempt would meet again."""
+    """End the job with an error that a retry would meet again."""
     _update_owned(
         session,
         owned,
@@ -305,7 +304,7 @@ def fail(session: Session, owned: Claim, now: datetime, *, code: str, detail: st
 def retry_later(
     session: Session, owned: Claim, now: datetime, *, max_attempts: int, reason: str
 ) -> None:
-    """Give the attempt up after an error that may pass; the job is queued again, or fails."""
+    """End the attempt after a transient error; the job is queued again, or fails at the limit."""
     if owned.tries >= max_attempts:
         detail = f"Given up after {owned.tries} attempts; the last one failed: {reason}"
         fail(session, owned, now, code="attempts_exhausted", detail=detail)
@@ -322,7 +321,7 @@ def retry_later(
 
 
 def hand_back(session: Session, owned: Claim, now: datetime) -> None:
-    """Give the attempt up because another worker may be able to; it does not count as a try."""
+    """End the attempt without counting it as a try: this worker can't do the job, another may."""
     _update_owned(
         session,
         owned,
@@ -337,7 +336,7 @@ def hand_back(session: Session, owned: Claim, now: datetime) -> None:
 
 def cancel(session: Session, job_id: UUID, now: datetime) -> Job:
     """End an open job without a result; a job that has ended stays as it is."""
-    # Children before parents, as a finishing child locks them: the other order could deadlock.
+    # Locked in the order in which a finishing child locks: the other order could deadlock.
     children = session.scalars(_open_children(job_id)).all()
     job = _locked(session, job_id)
     if job.status in OPEN_STATUSES:
@@ -355,7 +354,7 @@ def retry(session: Session, job_id: UUID, now: datetime) -> Job:
         raise Conflict(f"A job that is {job.status} can't be retried.")
     if job.type is JobType.BATCH:
         raise Conflict("A batch can't be retried as a whole: retry its embed jobs.")
-    # The attempt itself never goes back: a worker of an earlier one could pass for its owner.
+    # `attempt` is never reset: it identifies the owner, and must not repeat.
     job.attempts_before = job.attempt
     job.done = job.failed = 0
     job.error_code = job.error_detail = job.finished_at = job.started_at = None
@@ -378,7 +377,7 @@ def get(session: Session, job_id: UUID) -> Job:
 
 
 def result_of(job: Job) -> JobResult | None:
-    """What came of the job, if it has a result.
+    """The typed result of the job, if it has one.
 
     Raises UnreadableRecord where another release stored what this one can't read.
     """
@@ -397,7 +396,7 @@ def recent(session: Session, limit: int, before: tuple[datetime, UUID] | None) -
 
 
 def progress_of(session: Session, job_ids: Sequence[UUID]) -> Progress:
-    """How far these jobs are together."""
+    """The summed progress of these jobs."""
     total = Progress()
     for chunk in chunks(job_ids):
         row = session.execute(
@@ -414,7 +413,7 @@ def progress_of(session: Session, job_ids: Sequence[UUID]) -> Progress:
 
 
 def due_among(session: Session, job_ids: Sequence[UUID], now: datetime) -> list[UUID]:
-    """Those of the jobs that have not ended and need not wait for another attempt, oldest first."""
+    """Those of the jobs that are open and not waiting for a later attempt, oldest first."""
     return [
         job_id
         for chunk in chunks(job_ids)
@@ -430,7 +429,7 @@ def due_among(session: Session, job_ids: Sequence[UUID], now: datetime) -> list[
     ]
 
 
-def _update_owned(session: Session, owned: Claim, values: dict[str, Any]) -> None:
+def _update_owned(session: Session, owned: Claim, values: dict[str, object]) -> None:
     updated = session.execute(
         update(Job)
         .where(
@@ -466,7 +465,7 @@ def _requeue(job: Job, now: datetime) -> None:
 
 
 def _reopen(parent: Job) -> None:
-    """Let a batch whose child is tried again end anew with it."""
+    """Reopen a batch whose child is retried, so that it ends again with that child."""
     parent.status = JobStatus.RUNNING
     parent.failed = 0
     parent.error_code = parent.error_detail = parent.finished_at = None
@@ -479,10 +478,10 @@ def _open_children(job_id: UUID) -> Select[Job]:
 
 
 def _advance_parent(session: Session, job: Job, now: datetime) -> None:
-    """Carry a child's progress to its parent, and end the parent with its last child."""
+    """Add a child's progress to its parent, and end the parent with its last child."""
     if job.parent_id is None:
         return
-    # The lock comes first: two children that end together must count one after the other.
+    # Locked before counting: children that end at the same time are counted one after the other.
     parent = _locked(session, job.parent_id)
     session.flush()
     done, still_open = session.execute(

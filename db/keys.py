@@ -1,4 +1,4 @@
-"""API keys: made here, kept as hashes, checked by hash."""
+"""API keys: created here, stored as hashes, checked by hash."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ PREFIX = "mk_"
 
 @dataclass(frozen=True, slots=True)
 class KeyHolder:
-    """Who a request comes from."""
+    """The holder of an API key, and its scopes."""
 
     name: str
     scopes: frozenset[Scope]
 
 
 def create_key(session: Session, name: str, scopes: Collection[Scope], now: datetime) -> str:
-    """A new key. It is returned this once; only its hash is stored."""
+    """A new key. It can't be read again: only its hash is stored."""
     key = PREFIX + token_urlsafe(32)
     session.add(ApiKey(name=name, sha256=_digest(key), scopes=sorted(scopes), created_at=now))
     session.flush()

@@ -17,7 +17,7 @@ def upgrade(url: str) -> None:
 
 
 def alembic_config(url: str) -> Config:
-    """Alembic's configuration for this database; it needs no file, so it works installed."""
+    """Alembic's configuration for this database; without a file, so that it works installed."""
     config = Config()
     config.set_main_option("script_location", "db:migrations")
     # Alembic reads this through ConfigParser, for which a percent sign is special.

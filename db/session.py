@@ -1,8 +1,8 @@
 """Engine and transactions. One `with` block is one transaction; only its end commits."""
 
+import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -29,22 +29,23 @@ def database_url(url: str) -> URL:
             raise SetupError(f"The database must be SQLite or PostgreSQL, not {other}.")
 
 
-def _connect_args(url: URL) -> dict[str, Any]:
+def _connect_args(url: URL) -> dict[str, object]:
     if url.get_backend_name() == "sqlite":
-        # Connections move between threads of one pool, never two threads at once.
+        # A pooled connection is used by several threads, but never by two at the same time.
         return {"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000}
     return {"connect_timeout": CONNECT_TIMEOUT_S}
 
 
 def _prepare_sqlite(engine: Engine) -> None:
-    """Durable commits, enforced foreign keys, our own BEGIN, and the one function it lacks.
+    """Durable commits, enforced foreign keys, explicit BEGIN, and the function `haversine`.
 
-    The driver's implicit BEGIN starts as a reader and fails with BUSY, timeout or not, when it
-    later turns writer after another one has written: a writer must say so at the start.
+    The driver's implicit BEGIN is deferred: a transaction that reads first and writes later fails
+    with BUSY, whatever the timeout, if another one has written meanwhile. Writers therefore begin
+    with IMMEDIATE.
     """
 
     @event.listens_for(engine, "connect")
-    def _pragmas(connection: Any, record: object) -> None:
+    def _pragmas(connection: sqlite3.Connection, record: object) -> None:
         del record
         connection.isolation_level = None
         for pragma in (
@@ -63,7 +64,7 @@ def _prepare_sqlite(engine: Engine) -> None:
 
 
 def _haversine(*degrees: float | None) -> float | None:
-    """Of a place that isn't known there is none, as SQL has it."""
+    """The haversine, or NULL if an argument is NULL, as SQL functions return."""
     latitude, longitude, to_latitude, to_longitude = degrees
     if latitude is None or longitude is None or to_latitude is None or to_longitude is None:
         return None
@@ -71,7 +72,7 @@ def _haversine(*degrees: float | None) -> float | None:
 
 
 def _lacks_schema(error: Exception) -> bool:
-    """Whether a statement named a table or column that is not there, as each driver says it."""
+    """Whether a statement named a missing table or column, judged by each driver's message."""
     cause = str(getattr(error, "orig", ""))
     if "does not exist" in cause:
         return 'relation "' in cause or "column " in cause
@@ -98,7 +99,7 @@ class Database:
 
     @contextmanager
     def write(self) -> Generator[Session]:
-        """A transaction that commits when the block ends, and not when it raises."""
+        """A transaction that commits when the block ends, and rolls back when it raises."""
         with self._session(self._writer) as session:
             yield session
             number_changes(session)

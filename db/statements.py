@@ -1,26 +1,26 @@
-"""Statements that SQLite and PostgreSQL spell alike but SQLAlchemy keeps apart."""
+"""Upserts and bulk inserts for both SQLite and PostgreSQL."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from sqlalchemy import Select, Table, insert, literal_column, select, table
+from sqlalchemy import Table, column, insert, select, table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import DeclarativeBase, Session
 
 # SQLite allows 32,766 bound values in a statement and PostgreSQL 65,535.
 IN_LIMIT = 10_000
-# From about so many rows on, COPY into a table beside the real one is faster than its own costs.
+# From about this many rows on, COPY through a temporary table is faster than INSERT.
 COPY_FROM_ROWS = 200
 
-Row = Mapping[str, Any]
+Row = Mapping[str, object]
 T = TypeVar("T")
 
 
 def upsert(session: Session, table: type[DeclarativeBase]) -> sqlite.Insert | postgresql.Insert:
-    """An INSERT that can say ON CONFLICT in the session's dialect."""
-    # Into the table, not the class: of that, SQLAlchemy would insert rows one by one whose columns
-    # are not null alike.
+    """An INSERT of the session's dialect, which supports ON CONFLICT."""
+    # Into the table, not the mapped class: for that, SQLAlchemy inserts rows one by one where their
+    # null columns differ.
     target = _table_of(table)
     return postgresql.insert(target) if is_postgresql(session) else sqlite.insert(target)
 
@@ -53,7 +53,7 @@ def insert_or_update(
 
 
 def is_postgresql(session: Session) -> bool:
-    """Whether the session speaks to PostgreSQL; else it is SQLite."""
+    """Whether the session is on PostgreSQL; else it is on SQLite."""
     return session.get_bind().dialect.name == "postgresql"
 
 
@@ -77,10 +77,8 @@ def _insert(
     in_bulk = is_postgresql(session) and len(rows) >= COPY_FROM_ROWS
     if in_bulk:
         columns = list(rows[0])
-        incoming = _copy_aside(session, _table_of(model), rows)
-        source: Select[*tuple[Any, ...]] = select(*map(literal_column, columns)).select_from(
-            table(incoming)
-        )
+        incoming = _copy_to_temporary_table(session, _table_of(model), rows)
+        source = select(table(incoming, *map(column, columns)))
         statement = statement.from_select(columns, source)
     if updating:
         changes = {name: statement.excluded[name] for name in updating}
@@ -94,8 +92,8 @@ def _insert(
         session.execute(statement, list(rows))
 
 
-def _copy_aside(session: Session, target: Table, rows: Sequence[Row]) -> str:
-    """COPY knows no ON CONFLICT: fill a temporary table of the same columns, and give its name."""
+def _copy_to_temporary_table(session: Session, target: Table, rows: Sequence[Row]) -> str:
+    """Fill a temporary table of the same columns, as COPY has no ON CONFLICT; returns its name."""
     name = f"incoming_{target.name}"
     columns = ", ".join(rows[0])
     # The names are those of our own tables and columns.
@@ -110,7 +108,7 @@ def _copy_aside(session: Session, target: Table, rows: Sequence[Row]) -> str:
 def _copy(session: Session, described_by: Table, rows: Sequence[Row], into: str) -> None:
     connection = session.connection()
     columns = list(rows[0])
-    # COPY goes past SQLAlchemy: values are brought into the database's types here.
+    # COPY bypasses SQLAlchemy: values are converted to the database's types here.
     converters = [
         described_by.c[name]
         .type.dialect_impl(connection.dialect)

@@ -1,9 +1,8 @@
-"""The schema. Everything durable but photo bytes and index files is a row here."""
+"""The schema. All durable data is rows of it, except photo bytes and index files."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -28,6 +27,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
+from models.domain.job_payloads import StoredJson
 from models.domain.types import (
     EncoderSpec,
     EncoderStatus,
@@ -40,7 +40,7 @@ from models.domain.types import (
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A moment in UTC, aware on the way in and out; SQLite itself keeps no time zone."""
+    """A time in UTC, timezone-aware in Python; SQLite itself stores no time zone."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -55,7 +55,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Give the zone back where the database dropped it."""
+        """Attach UTC where the database has dropped the time zone."""
         del dialect
         if value is None:
             return None
@@ -91,7 +91,7 @@ class Base(DeclarativeBase):
     )
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads this class attribute
         datetime: UtcDateTime(),
-        dict[str, Any]: Json,
+        StoredJson: Json,
         list[str]: Json,
         UUID: Uuid(),
         JobType: enum_type(JobType),
@@ -104,7 +104,7 @@ class Base(DeclarativeBase):
 
 
 class Category(Base):
-    """A node of the category tree. `id` is the integer that models learn; it never changes."""
+    """A node of the category tree. `id` is the class that models learn; it never changes."""
 
     __tablename__ = "categories"
     __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012 - SQLAlchemy reads this
@@ -116,17 +116,17 @@ class Category(Base):
 
 
 class Listing(Base):
-    """Something for sale. A deleted listing stays as a row, so that its id is never reused.
+    """An item for sale. The row of a deleted listing is kept, so that its id is never reused.
 
-    `price_suspect` marks a joke price, `place` and `county` are the parts of `location`, degrees
-    are WGS 84, `seller` is whatever names the seller where the listing comes from, and `feed` names
-    the feed that brought it, if one did.
+    `price_suspect` marks a placeholder price, `place` and `county` are the parts of `location`,
+    degrees are WGS 84, `seller` is the seller's name at the listing's source, and `feed` names the
+    feed that brought it, if one did.
     """
 
     __tablename__ = "listings"
     __table_args__ = (
         Index(None, "created_at", "id"),
-        # Filters are answered from these alone: rows are wide, and lie in no order that helps.
+        # Covering indexes for filters: rows are wide, and not clustered by any filtered column.
         Index(
             "ix_listings_filter_category",
             *("status", "category_id", "price", "currency", "latitude", "longitude"),
@@ -156,7 +156,7 @@ class Listing(Base):
 
 
 class Place(Base):
-    """What a geocoder said of a place's name; without degrees where it knew no such place."""
+    """A cached geocoder result for a place's name; without degrees where it found no such place."""
 
     __tablename__ = "places"
 
@@ -184,7 +184,7 @@ class Photo(Base):
 
 
 class ListingPhoto(Base):
-    """A photo of a listing, in the seller's order; the same photo may serve several listings."""
+    """A photo of a listing, in the seller's order; several listings may have the same photo."""
 
     __tablename__ = "listing_photos"
 
@@ -194,15 +194,15 @@ class ListingPhoto(Base):
 
 
 class Encoder(Base):
-    """An encoder, and what it is to the catalogue.
+    """An encoder, and its status in the catalogue.
 
     `activated_at` is when it was last made the active one, unless it was retired since;
-    `comparison` is what its last migration measured it at, beside the one that was active then.
+    `comparison` holds what its last migration measured, against the one that was active then.
     """
 
     __tablename__ = "encoders"
     __table_args__ = (
-        # One answer to "which encoder?", held by the database and not by good manners.
+        # At most one active encoder, enforced by the database.
         Index(
             "uq_encoders_active",
             "status",
@@ -224,7 +224,7 @@ class Encoder(Base):
     )
     created_at: Mapped[datetime]
     activated_at: Mapped[datetime | None]
-    comparison: Mapped[dict[str, Any] | None]
+    comparison: Mapped[StoredJson | None]
 
     @property
     def spec(self) -> EncoderSpec:
@@ -233,10 +233,10 @@ class Encoder(Base):
 
 
 class Embedding(Base):
-    """A photo as one encoder sees it: an L2-normalised vector, little-endian float16.
+    """A photo's embedding by one encoder: an L2-normalised vector, little-endian float16.
 
-    An empty vector says that the encoder finds nothing to compare in the photo: it is done, but
-    nothing can be found by it. Never updated: the same photo and encoder give the same vector.
+    An empty vector means that the encoder found nothing to embed in the photo: it is not embedded
+    again, and never found. Never updated: the same photo and encoder give the same vector.
     """
 
     __tablename__ = "embeddings"
@@ -247,11 +247,11 @@ class Embedding(Base):
 
 
 class Change(Base):
-    """ "Look at this photo again": the feed that index workers follow.
+    """An entry of the change feed that index workers follow.
 
     `number` grows in commit order (see `db.vectors.changes`). A row says that a photo's
-    embedding or its listings changed, not how: readers look the truth up, so that reading twice
-    does no harm.
+    embedding or its listings changed, not how: readers look up the current state, so that reading
+    a change twice is harmless.
     """
 
     __tablename__ = "changes"
@@ -262,14 +262,14 @@ class Change(Base):
 
 
 class Job(Base):
-    """A piece of work that was promised. The broker only carries its id; this row is the truth."""
+    """An accepted job. The broker only carries its id; this row is authoritative."""
 
     __tablename__ = "jobs"
     __table_args__ = (
         Index(None, "status", "publish_after"),
         Index(None, "status", "type", "created_at"),
         Index(None, "created_at", "id"),
-        # One build at a time, held by the database and not by good manners.
+        # At most one open reindex, enforced by the database.
         Index(
             "uq_jobs_open_reindex",
             "type",
@@ -283,8 +283,8 @@ class Job(Base):
     type: Mapped[JobType]
     status: Mapped[JobStatus] = mapped_column(default=JobStatus.QUEUED)
     parent_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id"), index=True)
-    payload: Mapped[dict[str, Any]]
-    result: Mapped[dict[str, Any] | None]
+    payload: Mapped[StoredJson]
+    result: Mapped[StoredJson | None]
     error_code: Mapped[str | None] = mapped_column(String(64))
     error_detail: Mapped[str | None] = mapped_column(Text)
     total: Mapped[int] = mapped_column(default=0)
@@ -332,7 +332,7 @@ class Generation(Base):
 
 
 class ApiKey(Base):
-    """Who may call the API. Only the key's SHA-256 is kept: keys are random, not chosen."""
+    """An API key. Only its SHA-256 is stored, without a salt: keys are random, not chosen."""
 
     __tablename__ = "api_keys"
 
@@ -345,7 +345,7 @@ class ApiKey(Base):
 
 
 class Consumption(Base):
-    """When a queue was last seen being consumed, and with which encoder."""
+    """When a queue was last consumed, and with which encoder."""
 
     __tablename__ = "consumption"
 

@@ -1,9 +1,8 @@
-"""What an intake did, for people and for programs."""
+"""The report of an intake, as a table and as JSON."""
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
@@ -23,9 +22,9 @@ class CategoryCount:
 
 @dataclass(frozen=True, slots=True)
 class IntakeReport:
-    """What became of a feed's rows.
+    """How many of a feed's rows were read, accepted and rejected.
 
-    `reasons` counts rejected rows by file, field and reason; `notes` are sentences for people.
+    `reasons` counts rejected rows by file, field and reason; `notes` are sentences.
     """
 
     products: Tally
@@ -42,13 +41,13 @@ class IntakeReport:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a run took: seconds, and the most memory that it and its processes had, in MB."""
+    """A run's duration in seconds, and the peak memory of it and its processes, in MB."""
 
     seconds: float
     peak_mb: float
 
 
-def as_json(report: IntakeReport, written: dict[str, int], cost: Cost) -> dict[str, Any]:
+def as_json(report: IntakeReport, written: dict[str, int], cost: Cost) -> dict[str, object]:
     """The report as plain values."""
     return {
         "products": asdict(report.products),
@@ -65,7 +64,7 @@ def as_json(report: IntakeReport, written: dict[str, int], cost: Cost) -> dict[s
 
 
 def summary(report: IntakeReport, title: str, lines: Mapping[str, str], cost: Cost) -> Table:
-    """The report as a table, with lines of the command's own."""
+    """The report as a table, with additional lines."""
     table = Table(title=title, title_justify="left", show_header=False)
     table.add_row("Products", _tally(report.products))
     table.add_row("Photos", _tally(report.photos))

@@ -6,8 +6,9 @@ products.
 """
 
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -58,6 +59,51 @@ _KNOWN, _UNKNOWN = b"known", b"unknown"
 ROWS_AT_ONCE: Final = 2_000
 
 
+class ProductRow(NamedTuple):
+    """A row of `PRODUCTS_FILE`, with the columns that a listing is made from."""
+
+    id: str
+    title: str
+    description: str
+    category: str | None
+    price: Decimal | None
+    currency: str | None
+    location: str | None
+    latitude: float | None
+    longitude: float | None
+    seller: str | None
+
+
+class ProductId(NamedTuple):
+    """The id of a row of `PRODUCTS_FILE`."""
+
+    id: str
+
+
+class ImageRow(NamedTuple):
+    """A row of `IMAGES_FILE`: a photo's SHA-256 and size in pixels, or the reason for none."""
+
+    id: str
+    product_id: str
+    sha256: str | None
+    width: int | None
+    height: int | None
+    reason: str | None
+
+
+class _Category(NamedTuple):
+    id: str
+    category: str | None
+
+
+class _Photo(NamedTuple):
+    product_id: str
+    sha256: str | None
+
+
+Row = TypeVar("Row", ProductRow, ProductId, ImageRow, _Category, _Photo)
+
+
 class ListingPhotos(NamedTuple):
     """A listing's category path, if it has one, and the SHA-256 of its photos, in order."""
 
@@ -72,7 +118,7 @@ def is_complete(folder: Path) -> bool:
 
 
 def has_tables(folder: Path) -> bool:
-    """Whether the folder has what `read_listing_photos` reads, the rejects or not."""
+    """Whether the folder has the tables that `read_listing_photos` reads."""
     return all((folder / name).is_file() for name in (PRODUCTS_FILE, IMAGES_FILE))
 
 
@@ -99,33 +145,36 @@ def count_rows(path: Path, schema: pa.Schema) -> int:
     raise InvalidFeed(f"{path} was not written by this release: clean the feed again.")
 
 
-def read_rows(path: Path, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
-    """The rows of a Parquet file, all columns or these, a few thousand in memory at a time.
+def read_rows(path: Path, row_type: type[Row]) -> Iterator[Row]:
+    """The rows of a Parquet file, a few thousand in memory at a time.
 
-    Raises OSError, and ArrowException for a damaged file or a missing column.
+    Reads only the columns that `row_type` has fields for. Raises OSError, and ArrowException for a
+    damaged file or a missing column.
     """
+    columns = list(row_type._fields)
     with pq.ParquetFile(path) as file:
-        if missing := set(columns or ()) - set(file.schema_arrow.names):
+        if missing := set(columns) - set(file.schema_arrow.names):
             raise pa.ArrowKeyError(f"{path} has no column {min(missing)}.")
-        # Group by group: read in one go, pyarrow holds on to what it has read.
+        # Row group by row group: in a single iteration, pyarrow keeps all that it has read.
         for group in range(file.num_row_groups):
             for batch in file.iter_batches(ROWS_AT_ONCE, row_groups=[group], columns=columns):
-                yield from batch.to_pylist()
+                values = (batch.column(name).to_pylist() for name in columns)
+                yield from map(row_type._make, zip(*values, strict=True))
 
 
 def read_listing_photos(folder: Path) -> Iterator[ListingPhotos]:
-    """The listings in the feed's order, with those of their photos that can be used, each once.
+    """The listings in the feed's order, with the SHA-256 of their usable photos, without repeats.
 
     Raises InvalidFeed if the tables can't be read.
     """
     try:
-        products = list(read_rows(folder / PRODUCTS_FILE, ["id", "category"]))
-        images = list(read_rows(folder / IMAGES_FILE, ["product_id", "sha256"]))
+        products = list(read_rows(folder / PRODUCTS_FILE, _Category))
+        images = list(read_rows(folder / IMAGES_FILE, _Photo))
     except (OSError, pa.ArrowException) as error:
         raise InvalidFeed(f"{folder} can't be read as a cleaned feed: clean it again.") from error
-    photos: dict[str, list[str]] = {product["id"]: [] for product in products}
+    photos: dict[str, list[str]] = {product.id: [] for product in products}
     for image in images:
-        if image["sha256"] is not None and image["sha256"] not in photos[image["product_id"]]:
-            photos[image["product_id"]].append(image["sha256"])
+        if image.sha256 is not None and image.sha256 not in photos[image.product_id]:
+            photos[image.product_id].append(image.sha256)
     for product in products:
-        yield ListingPhotos(product["id"], product["category"], photos[product["id"]])
+        yield ListingPhotos(product.id, product.category, photos[product.id])

@@ -1,4 +1,4 @@
-"""Photos whose listings say what they show: what a classifier learns from, and is measured on."""
+"""Photos labelled with their listings' categories, for training and evaluation."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ from models.domain.errors import NotFound
 
 
 class Level(StrEnum):
-    """How deep in the category tree categories are told apart."""
+    """The depth in the category tree at which categories are distinguished."""
 
     ROOT = "root"
     SUB = "sub"
@@ -17,11 +17,11 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledPhotos:
-    """Photos of listings, one row for each photo of each listing; bytes are read when asked for.
+    """Photos of listings, one row for each photo of each listing; bytes are read on demand.
 
     `hashes` are the photos' SHA-256 (hex), `listings` the ids of the listings, `categories` the
-    paths of what is told apart. `sellers` says whose listing each is where that is known: None
-    else. `fetch` gives the bytes under a SHA-256.
+    category paths. `sellers` names each listing's seller, None where it is unknown. `fetch`
+    returns the bytes of a SHA-256.
     """
 
     hashes: tuple[str, ...]
@@ -56,7 +56,7 @@ class LabelledPhotos:
 
     @property
     def digest(self) -> str:
-        """SHA-256 (hex) of all rows, whatever their order: equal for equal data only."""
+        """SHA-256 (hex) of all rows, independent of their order."""
         sellers = self.sellers or (None,) * len(self)
         rows = sorted(
             repr(row)

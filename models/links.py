@@ -11,13 +11,13 @@ class DisjointSets:
         self._parents = np.arange(size, dtype=np.int64)
 
     def copy(self) -> "DisjointSets":
-        """The same sets, to be merged further without these."""
+        """An independent copy."""
         other = DisjointSets(0)
         other._parents = self._parents.copy()
         return other
 
     def find(self, number: int) -> int:
-        """The number that stands for the set of this one: its least."""
+        """The representative of the number's set: its least number."""
         parents = self._parents
         while (parent := int(parents[number])) != number:
             parents[number] = parents[parent]
@@ -25,12 +25,12 @@ class DisjointSets:
         return number
 
     def merge(self, one: int, other: int) -> None:
-        """Make the sets of these two one."""
+        """Merge the sets of these two numbers."""
         low, high = sorted((self.find(one), self.find(other)))
         self._parents[high] = low
 
     def roots(self) -> NDArray[np.int64]:
-        """For each number, the one that stands for its set (size,)."""
+        """The representative of each number's set (size,)."""
         while True:
             above = self._parents[self._parents]
             if np.array_equal(above, self._parents):
@@ -39,9 +39,9 @@ class DisjointSets:
 
 
 class Links:
-    """Things from 0 to n - 1 in sets of those that are linked.
+    """Connected components of the items from 0 to n - 1.
 
-    `similarities` (n,) float32 are those of each thing's best link, and 0 without one.
+    `similarities` (n,) float32 are those of each item's best link, and 0 without one.
     """
 
     def __init__(self, sets: DisjointSets, similarities: NDArray[np.float32]) -> None:
@@ -49,21 +49,21 @@ class Links:
         self.similarities = similarities
 
     def copy(self) -> "Links":
-        """The same links, to be added to without these."""
+        """An independent copy."""
         return Links(self.sets.copy(), self.similarities.copy())
 
     def joined(self, one: int, other: int) -> bool:
-        """Whether links lead from one to the other."""
+        """Whether two items are in one component."""
         return self.sets.find(one) == self.sets.find(other)
 
     def add(self, one: int, other: int, similarity: float) -> None:
-        """Link two things."""
+        """Link two items."""
         self.sets.merge(one, other)
-        for thing in (one, other):
-            self.similarities[thing] = max(self.similarities[thing], similarity)
+        for item in (one, other):
+            self.similarities[item] = max(self.similarities[item], similarity)
 
     def groups(self) -> list[NDArray[np.intp]]:
-        """The things of each set that have a link, in order; the sets by their least number."""
+        """The linked items of each component, in order; components by their least item."""
         linked = np.flatnonzero(self.similarities)
         roots = self.sets.roots()[linked]
         order = np.argsort(roots, kind="stable")

@@ -1,7 +1,7 @@
 """Near duplicates: copies of one photo, and different photos of the same item.
 
-A copy is told by its perceptual hash, and another photo of the same thing by its embedding, which
-has to be nearer than those of lookalikes are. How the numbers here were found is in
+Copies are detected by a perceptual hash, other photos of the same item by their embeddings, which
+have to be nearer than those of lookalikes. The thresholds are derived in
 docs/decisions/0017-near-duplicates.md.
 """
 
@@ -17,23 +17,23 @@ from models.domain.types import Relation
 
 HASH_BITS: Final = 64
 COPY_DISTANCE: Final = 8
-"""Bits in which the hashes of a photo and its copy differ at most."""
+"""The maximum Hamming distance between the hashes of a photo and its copy."""
 COPY_SIMILARITY: Final = 0.8
-"""The least cosine of a photo and its copy: hashes of photos that differ may be near by chance."""
+"""The minimum cosine of a photo and its copy: hashes of different photos may be near by chance."""
 ITEM_SIMILARITY: Final = 0.9
-"""The least cosine of two photos of one thing."""
+"""The minimum cosine of two photos of one item."""
 LOOKALIKES: Final = 5
-"""How many listings a photo is compared with, to see what counts as near where it lies."""
+"""The number of nearest listings that estimate the local density around a photo."""
 ITEM_RATIO: Final = 0.3
-"""The share of the way to the last of them that another photo of the same thing is away at most."""
+"""The maximum distance of a photo of the same item, as a share of that of the last lookalike."""
 
 _SIDE: Final = 16
 _BAND: Final = slice(6, 14)
 _ALL_BITS: Final = 2**HASH_BITS - 1
-# A mirrored photo has all waves with an odd number of half periods across it upside down.
+# Mirroring a photo flips the sign of the horizontal frequencies with an odd number of half periods.
 _MIRRORED: Final = 0x5555_5555_5555_5555
 
-# As much as a core keeps in its cache.
+# A block fits in a core's cache.
 _BLOCK_ROWS: Final = 64
 _BLOCK_COLUMNS: Final = 8_192
 
@@ -45,14 +45,14 @@ def perceptual_hash(photo: Image.Image) -> int:
     """A hash of 64 bits, as a signed integer, that is nearly the same for copies of a photo.
 
     The signs of medium frequencies: those of 6 to 13 half periods across the photo, in both
-    directions. The lowest ones, of the usual hash, only tell that something stands in the middle.
+    directions. The lowest ones, of the usual pHash, mostly show that an object is centred.
     """
     bits = imagehash.phash(photo, hash_size=_SIDE).hash[_BAND, _BAND]
     return int.from_bytes(np.packbits(bits).tobytes(), signed=True)
 
 
 def hash_distance(one: int, other: int) -> int:
-    """In how many of 64 bits two hashes differ, or one and that of the other's mirror image."""
+    """The Hamming distance of two 64-bit hashes, or of one and the other's mirror image if less."""
     differing = one ^ other
     mirrored = differing ^ _MIRRORED
     return min((differing & _ALL_BITS).bit_count(), (mirrored & _ALL_BITS).bit_count())
@@ -64,11 +64,11 @@ def is_copy(similarity: float, distance: int) -> bool:
 
 
 def item_similarity(similarities: Sequence[float]) -> float:
-    """The cosine from which on a photo's neighbours show the same thing as it does.
+    """The minimum cosine at which a photo's neighbours show the same item.
 
     `similarities` are those of the nearest other listings that have no copy of the photo, one each
-    and nearest first. Where fewer than `LOOKALIKES` are known nothing can be told, and the cosine
-    is infinite.
+    and nearest first. With fewer than `LOOKALIKES` no decision is possible, and the cosine is
+    infinite.
 
     This is the ratio test of Lowe (2004, section 7.1): what is as near as many others are is a
     lookalike, however near that is.
@@ -79,7 +79,7 @@ def item_similarity(similarities: Sequence[float]) -> float:
 
 
 def relations(similarities: Sequence[float], distances: Sequence[int]) -> list[Relation | None]:
-    """What a photo's neighbours are to it: one a listing, nearest first; None is a lookalike."""
+    """The relation of each neighbour, one a listing, nearest first; None is a lookalike."""
     pairs = list(zip(similarities, distances, strict=True))
     enough = item_similarity([near for near, distance in pairs if not is_copy(near, distance)])
     return [
@@ -115,7 +115,7 @@ def close_pairs(
 
 
 def _unmirrored_half(hashes: Hashes) -> NDArray[np.uint32]:
-    """The 32 bits of each hash that a mirror leaves as they are."""
+    """The 32 bits of each hash that mirroring does not change."""
     kept = hashes.view(np.uint8).reshape(-1, 8) & ~np.uint8(_MIRRORED & 0xFF)
     halves: NDArray[np.uint32] = (kept[:, ::2] | kept[:, 1::2] >> 1).view(np.uint32)
     return halves[:, 0]

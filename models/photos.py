@@ -1,6 +1,6 @@
-"""Bytes to photos: what is accepted, how it is decoded, and the one form in which it is kept.
+"""Validation, decoding and standardisation of photos.
 
-Pillow and the standard library only: the API imports this module and must stay light.
+Pillow and the standard library only, because the API imports this module.
 """
 
 import io
@@ -19,17 +19,17 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from models.domain.errors import InvalidPhoto, UnsupportedPhoto
 
-# Under Pillow's own limit of 89 million, so that this limit always applies first.
+# Under Pillow's own limit of 89 million, so that this one applies first.
 MAX_PIXELS: Final = 50_000_000
-# Encoders look at about 224 pixels; this leaves room for larger ones and for showing results.
+# Encoders use about 224 pixels; this leaves room for larger inputs and for displaying results.
 LONG_SIDE: Final = 512
 JPEG_QUALITY: Final = 90
 SUBSAMPLING: Final = "4:2:0"
 
 STANDARD_FORM: Final = f"1/{LONG_SIDE}/{JPEG_QUALITY}/{SUBSAMPLING}"
-"""Names the form in which photos are kept, for whoever remembers what became of a file.
+"""Identifies the standard form, for caches of photo outcomes.
 
-Raise its first number when `standardise` comes to give other bytes, or to refuse other files.
+Raise its first number when `standardise` gives other bytes or refuses other files.
 """
 
 # A JPEG is decoded at no less than this share of the size it is wanted in. 12 megapixels are 4,000
@@ -41,8 +41,8 @@ ENOUGH_OF_A_SIDE: Final = 15 / 16
 # has, so without a limit a file of 400 kB keeps the decoder busy for half a minute.
 MAX_JPEG_SCANS: Final = 100
 
-# What Pillow's parsers raise on damaged files: seen while feeding them a million of those, or said
-# in their source. `Warning` is for when warnings are errors.
+# Exceptions of Pillow's parsers on damaged files, found by fuzzing and in their source. `Warning`
+# is for runs in which warnings are errors.
 _PILLOW_ERRORS: Final = (
     OSError,
     SyntaxError,
@@ -88,11 +88,11 @@ class StandardPhoto:
 
 
 def standardise(data: bytes, *, max_pixels: int = MAX_PIXELS) -> StandardPhoto:
-    """Bring a photo into the form in which all photos are kept.
+    """Convert a photo to the standard form in which all photos are stored.
 
     The long side is at most `LONG_SIDE` pixels; smaller photos keep their size. Catalogue photos
-    and query photos both pass through here, so that the same file gives the same bytes, the same
-    hash and the same embedding. Raises as `decode` does.
+    and query photos are both standardised, so that the same file gives the same bytes, hash and
+    embedding. Raises as `decode` does.
     """
     photo = _decode(data, max_pixels, LONG_SIDE)
     buffer = io.BytesIO()
@@ -112,7 +112,7 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
 
 
 def _decode(data: bytes, max_pixels: int, long_side: int | None) -> Image.Image:
-    """Decode, and bring the long side down to this length if one is given."""
+    """Decode, and reduce the long side to this length if one is given."""
     parser = _parser_for(data)
     if parser is JpegImageFile:
         _refuse_many_scans(data)
@@ -124,7 +124,7 @@ def _decode(data: bytes, max_pixels: int, long_side: int | None) -> Image.Image:
         size = _fitted(image.size, long_side)
         region = _decode_coarsely(image, size)
         image.load()
-        # Turned last, when there is little left to turn.
+        # Rotated last, when the photo is small.
         photo = _turn_upright(_resized(_flatten(image), size, region), _orientation(image))
     except Image.DecompressionBombError as error:
         raise InvalidPhoto(f"The photo has more than {max_pixels:,} pixels.") from error
@@ -168,7 +168,7 @@ def _refuse_large(image: Image.Image, max_pixels: int) -> None:
 
 
 def _fitted(size: tuple[int, int], long_side: int | None) -> tuple[int, int]:
-    """The size of the photo when its long side is at most this."""
+    """The size with the long side reduced to at most this length."""
     if long_side is None or max(size) <= long_side:
         return size
     width, height = (round(side * long_side / max(size)) or 1 for side in size)
@@ -176,10 +176,10 @@ def _fitted(size: tuple[int, int], long_side: int | None) -> tuple[int, int]:
 
 
 def _decode_coarsely(image: ImageFile, size: tuple[int, int]) -> Box | None:
-    """Let a JPEG's decoder halve the photo up to three times on the way to a smaller size.
+    """Let a JPEG's decoder halve the photo up to three times towards a smaller size.
 
-    Gives the part of the pixels that is the photo: where its sides can't be halved evenly, the
-    last column and row lie partly outside.
+    Returns the box of the photo in the decoded pixels: if its sides can't be halved evenly, the
+    last column and row are partly outside.
     """
     if not isinstance(image, JpegImageFile) or image.size == size:
         return None
@@ -191,12 +191,12 @@ def _decode_coarsely(image: ImageFile, size: tuple[int, int]) -> Box | None:
 def _resized(photo: Image.Image, size: tuple[int, int], region: Box | None) -> Image.Image:
     if photo.size == size:
         return photo
-    # A gap of three can't be told from resampling every pixel.
+    # With a reducing gap of three the result is indistinguishable from full resampling.
     return photo.resize(size, Image.Resampling.LANCZOS, box=region, reducing_gap=3.0)
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF's number for how the camera was held, 1 (upright) if it can't be told."""
+    """The EXIF orientation, 1 (upright) if it is unknown."""
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
     except _PILLOW_ERRORS:  # damaged EXIF data does not spoil the pixels
@@ -211,7 +211,7 @@ def _turn_upright(image: Image.Image, orientation: int) -> Image.Image:
 
 
 def _flatten(image: Image.Image) -> Image.Image:
-    """Any mode to a new RGB image."""
+    """Convert an image of any mode to RGB, on white."""
     if image.mode == "P" and image.palette is None:
         raise SyntaxError("palette promised but missing")  # Pillow itself only asserts it
     if image.mode.startswith("I"):

@@ -36,7 +36,7 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class PriceBand:
-    """The quartiles of so many listings' prices."""
+    """The quartiles of the prices of `listings` listings."""
 
     currency: str
     low: Decimal
@@ -46,10 +46,10 @@ class PriceBand:
 
 
 def vote(neighbours: Iterable[Neighbour]) -> dict[str, float]:
-    """Each category's share of the votes, all together 1; none where no neighbour has a category.
+    """Each category's share of the votes, which add up to 1; empty if no neighbour has a category.
 
-    A neighbour's vote grows exponentially with its similarity, so that one that is clearly the
-    nearest outweighs many that are merely near.
+    A neighbour's vote grows exponentially with its similarity, so that a much nearer one outweighs
+    many others.
     """
     voters = [(item.category, item.similarity) for item in neighbours if item.category is not None]
     if not voters:
@@ -69,7 +69,7 @@ def grouped(probabilities: Mapping[str, float], group_of: Callable[[str], str]) 
 def price_band(neighbours: Sequence[Neighbour]) -> PriceBand | None:
     """The quartiles of the neighbours' prices in the currency that most of them state.
 
-    Of currencies stated equally often it is the one met first. None if fewer than `FEWEST_PRICES`
+    Of equally frequent currencies the first one counts. None if fewer than `FEWEST_PRICES`
     neighbours state a price in it.
     """
     priced = [

@@ -1,1 +1,1 @@
-"""The switchboard: starts and stops the processes of one machine."""
+"""Starts, supervises and stops the processes of one machine."""

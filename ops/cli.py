@@ -43,7 +43,7 @@ def up() -> None:
 
 @contextmanager
 def _interruptible(console: Console) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM both end the block in order."""
+    """Exit the block cleanly on Ctrl-C and on SIGTERM."""
 
     def interrupt(number: int, frame: FrameType | None) -> NoReturn:
         del number, frame

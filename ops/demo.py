@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import httpx2
 from rich.console import Console
@@ -24,11 +23,12 @@ from db.catalogue.listings import count_listings, feed_size
 from db.session import Database
 from db.tables import Encoder
 from models.domain.errors import SetupError, WeightsMissing
+from models.domain.job_results import SearchResult
 from models.encoders.library import EncoderLibrary
 from ops.machine import Machine, Say, child_environment, machine_up
 from ops.processes import marketlens_command
 from settings import Settings
-from workers.encoders.bootstrap import impose_encoder, settle_encoder
+from workers.encoders.bootstrap import ensure_active_encoder, force_configured_encoder
 
 LISTINGS = 39
 SEED = 7
@@ -40,7 +40,7 @@ HELD_S = 30
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """A view of a listing that was kept out of the catalogue, to search with."""
+    """A photo of a listing that is not in the catalogue, to search with."""
 
     listing_id: str
     path: Path
@@ -48,20 +48,20 @@ class HeldOut:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A search that was done: its job's result, and how long the caller waited."""
+    """A search's result, and its duration as the caller measured it."""
 
-    result: dict[str, Any]
+    result: SearchResult
     took_ms: float
 
     @property
     def top1(self) -> str | None:
         """The first listing found."""
-        results = self.result["results"]
-        return results[0]["listing_id"] if results else None
+        results = self.result.results
+        return str(results[0].listing_id) if results else None
 
 
-def with_an_encoder(settings: Settings, say: Say) -> Settings:
-    """The settings, with the weight-free encoder if there are no weights: for the demo alone."""
+def with_available_encoder(settings: Settings, say: Say) -> Settings:
+    """The settings, with the encoder `hog` where there are no weights; only for the demo."""
     try:
         library_of(settings).configured()
     except WeightsMissing as error:
@@ -76,20 +76,20 @@ def with_an_encoder(settings: Settings, say: Say) -> Settings:
 def choose_encoder(
     feed: str, database: Database, library: EncoderLibrary, models_dir: Path, now: datetime
 ) -> Encoder:
-    """The encoder that the settings ask for, at once, if all listings are the demo's feed's.
+    """Activate the settings' encoder at once if all listings are of the demo's feed.
 
-    To whom it is no demo, only `encoder migrate` changes what searches are made with.
+    With other listings, only `encoder migrate` changes the active encoder.
     """
     with database.read() as session:
         is_demo = count_listings(session) == feed_size(session, feed)[0]
-    choose = impose_encoder if is_demo else settle_encoder
+    choose = force_configured_encoder if is_demo else ensure_active_encoder
     return choose(database, library, models_dir, now)
 
 
 @contextmanager
 def demo_machine(settings: Settings, console: Console) -> Iterator[tuple[Machine, Path]]:
-    """The machine of the demo, with the sample catalogue drawn, seeded and searchable."""
-    settings = with_an_encoder(settings, console.print)
+    """A running machine with the sample catalogue seeded and searchable."""
+    settings = with_available_encoder(settings, console.print)
     sample = settings.data_dir / f"sample-{LISTINGS}-{SEED}"
     environment = child_environment(settings)
     if not sample.exists():
@@ -103,7 +103,7 @@ def demo_machine(settings: Settings, console: Console) -> Iterator[tuple[Machine
 
 
 def _run(environment: dict[str, str], *arguments: str) -> None:
-    """Run one of our commands as a user would, its progress bars in this terminal."""
+    """Run a command in a process of its own, with its progress bars in this terminal."""
     done = subprocess.run(  # noqa: S603 - the command is our own
         marketlens_command(*arguments), env=environment, check=False
     )
@@ -114,14 +114,14 @@ def _run(environment: dict[str, str], *arguments: str) -> None:
 def held_out_views(sample: Path) -> list[HeldOut]:
     """The held-out view of every listing of a sample, in the catalogue's order."""
     with (sample / "Products.csv").open(newline="\n", encoding="utf-8") as file:
-        # The feed leaves bare carriage returns in its text, which the csv module takes for ends.
+        # The csv module takes bare carriage returns in the feed's text for line ends.
         rows = csv.DictReader(line.replace("\r", " ") for line in file)
         ids = [row["id"] for row in rows]
     return [HeldOut(listing_id, sample / "held_out" / f"{listing_id}.jpg") for listing_id in ids]
 
 
 def search(client: httpx2.Client, photo: Path, held_s: int = 0) -> Found:
-    """Submit a photo, and poll until its search has ended; the server may hold the answer."""
+    """Submit a photo and poll until its search has ended; the server may hold it `held_s`."""
     started = time.perf_counter()
     files = {"photo": (photo.name, photo.read_bytes(), "image/jpeg")}
     response = client.post("/v1/searches", files=files, headers={"Prefer": f"wait={held_s}"})
@@ -135,7 +135,8 @@ def search(client: httpx2.Client, photo: Path, held_s: int = 0) -> Found:
         job = client.get(place).raise_for_status().json()
     if job["status"] != "succeeded":
         raise SetupError(f"The search {job['status']}: {job['error']}.")
-    return Found(job["result"], round((time.perf_counter() - started) * 1e3, 1))
+    result = SearchResult.model_validate(job["result"])
+    return Found(result, round((time.perf_counter() - started) * 1e3, 1))
 
 
 def recall_at_1(client: httpx2.Client, views: list[HeldOut], console: Console) -> float:
@@ -154,7 +155,7 @@ def recall_at_1(client: httpx2.Client, views: list[HeldOut], console: Console) -
 
 def result_table(found: Found, expected: str) -> Table:
     """The results of a search as a table; the listing that was searched for is marked."""
-    encoder = found.result["encoder"]
+    encoder = found.result.encoder
     title = f"Listings that look like the photo (encoder {encoder})"
     if encoder.startswith("hog"):
         title += "\nhog needs no weights and is a baseline: ResNet-50 finds more"
@@ -163,10 +164,10 @@ def result_table(found: Found, expected: str) -> Table:
     table.add_column("title")
     table.add_column("price", justify="right")
     table.add_column("category")
-    for row in found.result["results"][:RESULTS_SHOWN]:
-        mark = "[green]✔[/green] " if row["listing_id"] == expected else "  "
-        price = "-" if row["price"] is None else f"{row['price']} {row['currency']}"
-        table.add_row(f"{row['similarity']:.3f}", mark + row["title"], price, row["category"])
+    for row in found.result.results[:RESULTS_SHOWN]:
+        mark = "[green]✔[/green] " if str(row.listing_id) == expected else "  "
+        price = "-" if row.price is None else f"{row.price} {row.currency}"
+        table.add_row(f"{row.similarity:.3f}", mark + row.title, price, row.category)
     return table
 
 
@@ -194,10 +195,10 @@ def _summary(settings: Settings, found: Found, expected: str, recall: float) -> 
     return {
         "listings": listings,
         "images": images,
-        "generation": found.result["generation"],
-        "encoder": found.result["encoder"],
+        "generation": found.result.generation,
+        "encoder": found.result.encoder,
         "search_ms": found.took_ms,
-        "results": len(found.result["results"]),
+        "results": len(found.result.results),
         "top1": found.top1,
         "expected": expected,
         "recall_at_1": round(recall, 4),

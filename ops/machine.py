@@ -1,4 +1,4 @@
-"""One machine, up: database migrated, Redis, API, workers and relay running and ready."""
+"""Starts all processes of one machine: migrates the database, then Redis, API, workers, relay."""
 
 import fcntl
 import os
@@ -13,7 +13,7 @@ import httpx2
 from pydantic import SecretStr
 
 from command_line.opened import database_of, library_of
-from db.consumption import forget_consumption
+from db.consumption import clear_consumption
 from db.migrate import upgrade
 from db.session import Database
 from db.tables import Encoder
@@ -28,7 +28,11 @@ from ops.redis_server import (
     wait_for_redis,
 )
 from settings import Settings
-from workers.encoders.bootstrap import require_files, settle_encoder, wish
+from workers.encoders.bootstrap import (
+    encoder_mismatch_warning,
+    ensure_active_encoder,
+    require_files,
+)
 
 READY_TIMEOUT_S = 120
 WATCH_EVERY_S = 0.5
@@ -36,7 +40,7 @@ WATCH_EVERY_S = 0.5
 Say = Callable[[str], None]
 
 ChooseEncoder = Callable[[Database, EncoderLibrary, Path, datetime], Encoder]
-"""Gives the encoder that is active from now on; see `workers.encoders.bootstrap`."""
+"""Chooses and returns the active encoder; see `workers.encoders.bootstrap`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +54,12 @@ class Machine:
     say: Say
 
     def watch(self) -> None:
-        """Restart what has died, and say so."""
+        """Restart processes that have ended, and report it."""
         for name in self.supervisor.restart_dead():
             self.say(f"{name} ended unexpectedly and was started again.")
 
     def serve(self) -> None:
-        """Keep the machine up until interrupted."""
+        """Supervise the processes until interrupted."""
         while True:
             self.watch()
             time.sleep(WATCH_EVERY_S)
@@ -76,10 +80,10 @@ class Machine:
 
 @contextmanager
 def machine_up(
-    settings: Settings, say: Say, choose: ChooseEncoder = settle_encoder
+    settings: Settings, say: Say, choose: ChooseEncoder = ensure_active_encoder
 ) -> Iterator[Machine]:
     """Start everything; stop everything at the end. `choose` names the active encoder."""
-    with _only_one(settings.data_dir):
+    with _lock_data_dir(settings.data_dir):
         _prepare_database(settings, say, choose)
         port = free_port(settings.host, settings.port)
         if port != settings.port:
@@ -95,7 +99,7 @@ def machine_up(
 
 
 def child_environment(settings: Settings) -> dict[str, str]:
-    """This process' environment, with every setting that was not left at its default."""
+    """This process' environment, with a variable for every setting that is set."""
     decided = settings.model_dump(exclude_unset=True, exclude_none=True)
     named = {f"MARKETLENS_{name.upper()}": _in_clear(value) for name, value in decided.items()}
     return {**os.environ, **named}
@@ -107,15 +111,15 @@ def _in_clear(value: object) -> str:
 
 
 def _prepare_database(settings: Settings, say: Say, choose: ChooseEncoder) -> None:
-    """Bring the schema up to date, and the encoder that is active, before anything is started."""
+    """Migrate the schema and choose the active encoder, before any process is started."""
     upgrade(settings.sqlalchemy_url)
     library = library_of(settings)
     with database_of(settings) as database:
         active = choose(database, library, settings.models_dir, utc_now()).spec
         require_files(library, active, settings.models_dir)
         with database.write() as session:
-            forget_consumption(session)
-    if wanted := wish(active, library, settings.encoder, settings.weights):
+            clear_consumption(session)
+    if wanted := encoder_mismatch_warning(active, library, settings.encoder, settings.weights):
         say(wanted)
 
 
@@ -126,8 +130,8 @@ def _start_redis(supervisor: Supervisor, socket: Path) -> None:
 
 
 @contextmanager
-def _only_one(data_dir: Path) -> Iterator[None]:
-    """Hold the data folder: two machines on one private Redis would fight over its socket."""
+def _lock_data_dir(data_dir: Path) -> Iterator[None]:
+    """Lock the data folder: two machines must not use the same Redis socket."""
     data_dir.mkdir(parents=True, exist_ok=True)
     with (data_dir / "up.lock").open("w") as lock:
         try:

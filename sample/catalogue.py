@@ -37,12 +37,12 @@ def draw_catalogue(
     seed: int,
     on_progress: Callable[[int], None] | None = None,
 ) -> CatalogueSummary:
-    """Draws `listings` listings into the folder `target`, which appears only when all is done.
+    """Draws `listings` listings into the folder `target`, which appears only when it is complete.
 
     It holds `Products.csv`, `Images.csv`, `images/<image id>.jpg` and `held_out/<listing id>.jpg`,
     one photo of each listing's item that is not in the feed. The same `listings` and `seed` give
     the same bytes with the same library versions, and a listing does not depend on how many there
-    are. `on_progress` is told after each listing how many are drawn.
+    are. `on_progress` is called with the number drawn after each listing.
 
     Raises:
         InvalidInput: there is nothing to draw, or the target holds something already.

@@ -54,7 +54,7 @@ def _price(kind: Kind, rng: Random) -> str:
     if rng.random() < _UNPRICED:
         return "N/A"
     low, high = kind.price
-    # Cheap items are common and dear ones rare: even in the logarithm.
+    # Log-uniform: cheap items are common, expensive ones rare.
     pounds = low * (high / low) ** rng.random()
     step = next(step for limit, step in _STEPS if pounds < limit)
     asked = max(low, round(pounds / step) * step)

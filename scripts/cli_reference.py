@@ -10,7 +10,7 @@ import typer
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from command_line.lazy import Deferred  # noqa: E402 - found beside this folder, not installed
+from command_line.lazy import LazyCommand  # noqa: E402 - found beside this folder, not installed
 from marketlens import app  # noqa: E402 - the same
 
 PAGE = ROOT / "docs" / "cli.md"
@@ -37,7 +37,7 @@ With `--json` the last line of standard output is one object: the report, or `{"
 def leaves(command: Any, context: typer.Context) -> Iterator[tuple[Any, typer.Context]]:
     """Every command that is no group, imported, with its context."""
     for name, child in getattr(command, "commands", {}).items():
-        loaded = child.load() if isinstance(child, Deferred) else child
+        loaded = child.load() if isinstance(child, LazyCommand) else child
         yield from leaves(loaded, typer.Context(loaded, info_name=name, parent=context))
     if not hasattr(command, "commands"):
         yield command, context

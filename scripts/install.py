@@ -1,4 +1,4 @@
-"""Makes `.venv` with everything installed. Standard library only: it runs before anything is."""
+"""Creates `.venv` with everything installed. Uses only the standard library: it runs first."""
 
 import hashlib
 import subprocess
@@ -92,7 +92,7 @@ def cpu_index_options() -> list[str]:
 def pip(*arguments: str) -> None:
     """Run the environment's pip; end with its exit code if it fails."""
     command = [str(VENV / "bin" / "python"), "-m", "pip", "install", *arguments]
-    # A person wants to see it move; a log only wants to know what went wrong.
+    # A terminal shows progress; a log only needs errors.
     quiet = [] if sys.stdout.isatty() else ["--quiet"]
     done = subprocess.run([*command, "--disable-pip-version-check", *quiet], check=False)
     if done.returncode:

@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def parsed(text: str) -> Version:
-    """Three numbers; raises ValueError, which argparse tells, for anything else."""
+    """Three numbers; raises ValueError, which argparse reports, for anything else."""
     if not re.fullmatch(r"\d+\.\d+\.\d+", text):
         raise ValueError(text)
     major, minor, patch = map(int, text.split("."))
@@ -117,7 +117,7 @@ v{name} is committed and tagged; the wheel and the sdist are in dist/. To publis
 
 
 def git(*arguments: str) -> str:
-    """What git says; ends with its exit code if it fails, after its own message."""
+    """The output of git; ends with its exit code if it fails, after its own message."""
     command = ["git", "-C", str(ROOT), *arguments]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:

@@ -1,1 +1,1 @@
-"""The hands: Celery workers that embed, search and build the index."""
+"""Celery workers that embed photos, answer searches and build the index."""

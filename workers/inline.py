@@ -1,4 +1,4 @@
-"""Do jobs in this process, without a broker and without workers."""
+"""Runs jobs in this process, without a broker and without workers."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from workers.tasks import run_job
 
 @contextmanager
 def inline_worker(config: WorkerConfig) -> Generator[RunJob]:
-    """What does one job of a queue, as that queue's worker does it.
+    """A function that runs one job of a queue, as that queue's worker would.
 
     Loads what that worker holds: the encoder, for the queue `embed`.
     """

@@ -14,7 +14,7 @@ from models.encoders.encoder import Encoder
 from models.encoders.runtimes import open_encoder
 from models.index.faiss_index import set_threads
 from workers.config import WorkerConfig
-from workers.encoders.bootstrap import settle_encoder, wish
+from workers.encoders.bootstrap import encoder_mismatch_warning, ensure_active_encoder
 from workers.encoders.loaded import OpenEncoders, encoders_for
 from workers.indexes.open import Indexes
 from workers.queue.messages import Queue
@@ -35,7 +35,7 @@ class Runtime:
 
     @property
     def indexes(self) -> Indexes:
-        """Opens what encoders' vectors are searched in."""
+        """Opens the indexes of encoders' vectors."""
         config = self.config
         return Indexes(self.database, self.store, config.index.generations_dir, config.index_url)
 
@@ -43,7 +43,7 @@ class Runtime:
     def start(cls, config: WorkerConfig) -> "Runtime":
         """Connect, and open what searches need. Takes seconds and hundreds of megabytes."""
         database = Database(config.database_url)
-        active = settle_encoder(database, config.library, config.models_dir, utc_now())
+        active = ensure_active_encoder(database, config.library, config.models_dir, utc_now())
         # One search scans faster on one thread than on many that other processes interrupt.
         set_threads(1 if config.queue is Queue.SEARCH else config.threads)
         encoders = OpenEncoders(partial(_open_encoder, config))
@@ -54,7 +54,9 @@ class Runtime:
             engine = _active_engine(config, database, indexes, active)
         label = active.spec.label
         log.info("ready: queue %s, encoder %s, %s threads", config.queue, label, config.threads)
-        if wanted := wish(active.spec, config.library, config.encoder, config.weights):
+        if wanted := encoder_mismatch_warning(
+            active.spec, config.library, config.encoder, config.weights
+        ):
             log.warning(wanted)
         return cls(config, database, store, encoders, engine)
 
@@ -73,7 +75,7 @@ def _active_engine(
     config: WorkerConfig, database: Database, indexes: Indexes, active: EncoderRow
 ) -> ActiveEngine:
     def open_engine(row: EncoderRow) -> SearchEngine:
-        # No encoder but the engine's is held: two are in memory only while they change.
+        # Only the engine keeps its encoder: two are in memory only while the active one changes.
         encoder = OpenEncoders(partial(_open_encoder, config)).get(row.spec)
         index = indexes.open(row)
         with database.read() as session:

@@ -1,4 +1,4 @@
-"""The tasks: they claim a job, call the function that does it, and record how it ended."""
+"""The Celery tasks: they claim a job, call the function that runs it, and record how it ended."""
 
 import logging
 from collections.abc import Callable
@@ -50,7 +50,7 @@ class NotOnThisMachine(Exception):
 
 
 class QueryTools(NamedTuple):
-    """What queries are answered with: those claimed together share one engine."""
+    """The engine and encoder of queries: those claimed together share them."""
 
     engine: SearchEngine
     encoder: QueryEncoder
@@ -69,7 +69,7 @@ def register_tasks(celery: Celery, runtime: Callable[[], Runtime]) -> None:
 
 
 def answer_probe(runtime: Runtime, queue: str) -> None:
-    """Record that this process takes what is in the queue."""
+    """Record that this process consumes the queue."""
     if runtime.engine:
         # Also while nobody searches: new generations are opened, and old ones released.
         engine = runtime.engine.current()
@@ -80,9 +80,9 @@ def answer_probe(runtime: Runtime, queue: str) -> None:
 
 
 def run_job(runtime: Runtime, job_id: UUID) -> None:
-    """Do a job if it is still to be done; every outcome but a lost database is recorded.
+    """Run a job if it is still due; every outcome is recorded, unless the database is lost.
 
-    Other queries that wait are done with it where that is faster.
+    Other waiting queries are run with it where that is faster.
     """
     engine = runtime.engine.current() if runtime.engine else None
     claims = _claim(runtime, job_id, engine)
@@ -106,7 +106,7 @@ def _claim(runtime: Runtime, job_id: UUID, engine: SearchEngine | None) -> list[
         first = jobs.claim(session, job_id, utc_now(), config.lease)
         if first is None:
             return []
-        # One that was tried before may have ended its worker: it is tried alone.
+        # A job that was attempted before may have killed its worker: it is run alone.
         if engine is None or first.type not in QUERIES or first.attempt > 1:
             return [first]
         others = engine.batch - 1
@@ -152,6 +152,7 @@ def _do(runtime: Runtime, claim: Claim, tools: QueryTools | None) -> None:
                 database=database,
                 store=runtime.store,
                 encoders=encoders,
+                heartbeat=heartbeat,
                 clock=utc_now,
             )
         case ReindexPayload() as payload if config.index_url is not None:

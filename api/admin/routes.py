@@ -13,7 +13,7 @@ from api.admin.service import (
     list_encoders,
     list_generations,
 )
-from api.auth import needs
+from api.auth import require_scope
 from api.deps import ResourcesDep
 from api.jobs.responses import accepted_job
 from api.jobs.schemas import DuplicatesJob, JobOut, ReindexJob
@@ -26,7 +26,7 @@ GenerationId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 router = APIRouter(
     prefix="/v1/admin",
     tags=["admin"],
-    dependencies=[Depends(needs(Scope.ADMIN))],
+    dependencies=[Depends(require_scope(Scope.ADMIN))],
     responses=KEY_REFUSED,
 )
 

@@ -5,24 +5,24 @@ from http import HTTPStatus
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Request, Response
 
-from api.auth import needs
+from api.auth import require_scope
 from api.deps import JobId, ResourcesDep
 from api.embeddings.service import accept_embedding
 from api.forms import PHOTO_PART, photo_bytes, read_form
 from api.jobs.responses import Prefer, awaited_job, current_job
 from api.jobs.schemas import EmbeddingJob, JobOut, job_out
 from api.jobs.service import cancel_job_of_type, read_job_of_type
-from api.openapi import BODY_REFUSED, KEY_REFUSED, NO_SUCH, described_answer, described_body
+from api.openapi import BODY_REFUSED, KEY_REFUSED, NO_SUCH, described_body, described_job
 from models.domain.types import JobType, Scope
 
 router = APIRouter(
     prefix="/v1/embeddings",
     tags=["embeddings"],
-    dependencies=[Depends(needs(Scope.SEARCH))],
+    dependencies=[Depends(require_scope(Scope.SEARCH))],
     responses=KEY_REFUSED,
 )
 
-_ANSWER = described_answer(
+_JOB = described_job(
     EmbeddingJob,
     JobType.EMBEDDING,
     {
@@ -39,7 +39,7 @@ _ANSWER = described_answer(
     "",
     status_code=HTTPStatus.ACCEPTED,
     openapi_extra=described_body(),
-    responses={**_ANSWER, **BODY_REFUSED},
+    responses={**_JOB, **BODY_REFUSED},
     response_model=EmbeddingJob,
 )
 async def submit(
@@ -59,7 +59,7 @@ async def submit(
 
 @router.get(
     "/{job_id}",
-    responses={**_ANSWER, **NO_SUCH},
+    responses={**_JOB, **NO_SUCH},
     response_model=EmbeddingJob,
 )
 def read(job_id: JobId, resources: ResourcesDep, response: Response) -> JobOut:

@@ -1,4 +1,4 @@
-"""Whether the process is alive, and whether a search would be done."""
+"""Liveness and readiness probes."""
 
 from fastapi import APIRouter, Response, status
 

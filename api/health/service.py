@@ -1,4 +1,4 @@
-"""Checks what a search needs: database, broker, a search worker."""
+"""Checks the readiness for searches: database, broker, a search worker."""
 
 from api.deps import Resources
 from api.health.schemas import Ready
@@ -8,7 +8,7 @@ from workers.queue.messages import Queue
 
 
 def check_readiness(resources: Resources) -> Ready:
-    """Whether a search would be done now; a database that can't be reached is no error here."""
+    """Whether a search would be done now; an unreachable database is reported, not raised."""
     consumed: dict[str, str | None] = {}
     database = True
     try:

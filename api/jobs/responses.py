@@ -1,4 +1,4 @@
-"""How a job is answered over HTTP: where it is read, when to ask again, `Prefer: wait`."""
+"""HTTP responses of jobs: `Location`, `Retry-After` and `Prefer: wait` (RFC 7240)."""
 
 import asyncio
 import re
@@ -31,9 +31,9 @@ def accepted_job(job: Job, response: Response) -> JobOut:
 async def awaited_job(
     resources: Resources, job: Job, response: Response, path: str, prefer: str | None
 ) -> JobOut:
-    """A job just accepted, or, where the caller prefers to wait, as it is after that.
+    """A job just accepted; with `Prefer: wait`, as it is once it has ended or the wait is over.
 
-    `path` is where jobs of its type are read. Sets the response's status and headers.
+    `path` is the collection of jobs of its type. Sets the response's status and headers.
     """
     response.headers["Location"] = f"{path}/{job.id}"
     wait_s = _wanted_wait(prefer)
@@ -53,7 +53,7 @@ def current_job(job: Job, response: Response) -> JobOut:
 
 
 def _wanted_wait(prefer: str | None) -> float:
-    """Seconds to hold the answer (RFC 7240); preferences that are not understood are ignored."""
+    """Seconds to hold the response; preferences that are not understood are ignored."""
     found = _WAIT.search(prefer or "")
     return min(float(found[1]), MAX_WAIT_S) if found else 0.0
 

@@ -4,16 +4,22 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Depends
 
-from api.auth import Credentials, needs
+from api.auth import Credentials, require_scope
 from api.deps import JobId, ResourcesDep
 from api.jobs.responses import JOBS_PATH
 from api.jobs.schemas import JobOut, JobPage, job_out
 from api.jobs.service import cancel_job, list_jobs, read_job, retry_job
+from api.openapi import KEY_REFUSED, NO_SUCH
 from api.pagination import PageCursor, PageSize, next_cursor
 from api.problems import responses
 from models.domain.types import Scope
 
-router = APIRouter(prefix=JOBS_PATH, tags=["jobs"], dependencies=[Depends(needs(Scope.WRITE))])
+router = APIRouter(
+    prefix=JOBS_PATH,
+    tags=["jobs"],
+    dependencies=[Depends(require_scope(Scope.WRITE))],
+    responses=KEY_REFUSED,
+)
 
 
 @router.get("")
@@ -24,13 +30,13 @@ def page(resources: ResourcesDep, cursor: PageCursor, limit: PageSize = 50) -> J
     return JobPage(items=[job_out(job) for job in found], next_cursor=following)
 
 
-@router.get("/{job_id}", responses=responses(HTTPStatus.NOT_FOUND))
+@router.get("/{job_id}", responses=NO_SUCH)
 def read(job_id: JobId, resources: ResourcesDep) -> JobOut:
     """A job: its status, progress, and its result or error once it has ended."""
     return job_out(read_job(resources, job_id))
 
 
-@router.post("/{job_id}:cancel", responses=responses(HTTPStatus.NOT_FOUND))
+@router.post("/{job_id}:cancel", responses=NO_SUCH)
 def cancel(job_id: JobId, resources: ResourcesDep, credentials: Credentials) -> JobOut:
     """Cancel a job that has not ended; one that has stays as it is."""
     return job_out(cancel_job(resources, job_id, credentials))

@@ -36,7 +36,7 @@ def _with_url(photo: object) -> object:
 
 
 Photo = Annotated[PhotoOut, BeforeValidator(_with_url)]
-"""Results name photos by their SHA-256; callers are told where to read them, too."""
+"""A photo of a result: stored as its SHA-256, shown with its URL."""
 
 
 class FoundListingOut(FoundListing):

@@ -1,6 +1,6 @@
 """Accepts, reads, cancels and retries jobs.
 
-Each function commits before it returns, so that an answer is never sent for what is not stored;
+Each function commits before it returns, so that no response is sent for what is not stored;
 ids are published after the commit.
 """
 

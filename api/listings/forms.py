@@ -2,8 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
 from uuid import uuid4
 
 from anyio import to_thread
@@ -20,7 +19,7 @@ MAX_PHOTOS = 12
 MAX_ROWS = 1_000
 MAX_LISTINGS_BYTES = 10_000_000
 MAX_FILES = 4_000
-# Those of a bulk row that a cell of CSV can hold as it is: all but its photos.
+# The fields of a bulk row that are one CSV cell each; photos are split by spaces.
 LISTING_COLUMNS = tuple(name for name in BatchRowIn.model_fields if name != "photos")
 
 
@@ -42,7 +41,7 @@ async def read_batch(request: Request, max_photo_bytes: int) -> Batch:
     """Rows from the part `listings` (NDJSON, or CSV with a header), and photos by part name."""
     async with read_form(request, max_files=MAX_FILES) as form:
         data, is_csv = await _listings_part(form)
-        # Thousands of rows take long enough to parse that nobody else should wait for it.
+        # Parsed in a thread: thousands of rows would block the event loop.
         rows, errors = await to_thread.run_sync(_rows_of, data, is_csv)
         photos = {
             name: await read_photo_part(item, max_photo_bytes)
@@ -77,13 +76,13 @@ def _ndjson_rows(text: str) -> Iterator[str]:
     return (line for line in io.StringIO(text, newline="\n") if line.strip())
 
 
-def _csv_rows(text: str) -> Iterator[dict[str, Any]]:
+def _csv_rows(text: str) -> Iterator[Mapping[str, object]]:
     for row in csv.DictReader(io.StringIO(text, newline="")):
-        listing: dict[str, Any] = {name: row[name] for name in LISTING_COLUMNS if row.get(name)}
+        listing = {name: row[name] for name in LISTING_COLUMNS if row.get(name)}
         yield {**listing, "photos": (row.get("photos") or "").split()}
 
 
-def _parse_rows(raw: Iterator[Any]) -> tuple[list[BatchRow], list[RowError]]:
+def _parse_rows(raw: Iterator[str | Mapping[str, object]]) -> tuple[list[BatchRow], list[RowError]]:
     rows: list[BatchRow] = []
     errors: list[RowError] = []
     number = 0

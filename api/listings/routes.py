@@ -6,20 +6,19 @@ from uuid import UUID, uuid4
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Request, Response
 
-from api.auth import needs
+from api.auth import require_scope
 from api.deps import ListingId, Resources, ResourcesDep
 from api.jobs.responses import accepted_job
 from api.jobs.schemas import BatchJob, JobOut
 from api.listings import forms, service
 from api.listings.schemas import BatchRowIn, ListingAccepted, ListingIn, ListingOut, ListingPage
-from api.openapi import BODY_REFUSED, PHOTO, described_form
+from api.openapi import BODY_REFUSED, KEY_REFUSED, NO_SUCH, PHOTO, described_form
 from api.pagination import PageCursor, PageSize, next_cursor
-from api.problems import responses
 from models.domain.types import Scope
 
-router = APIRouter(prefix="/v1", tags=["listings"])
-WRITE = [Depends(needs(Scope.WRITE))]
-READ = [Depends(needs(Scope.SEARCH))]
+router = APIRouter(prefix="/v1", tags=["listings"], responses=KEY_REFUSED)
+WRITE = [Depends(require_scope(Scope.WRITE))]
+READ = [Depends(require_scope(Scope.SEARCH))]
 
 _LISTING_FORM = described_form(
     {
@@ -55,7 +54,7 @@ async def create(request: Request, response: Response, resources: ResourcesDep) 
     "/listings/{listing_id}",
     status_code=HTTPStatus.ACCEPTED,
     openapi_extra=_LISTING_FORM,
-    responses=BODY_REFUSED,
+    responses={**NO_SUCH, **BODY_REFUSED},
     dependencies=WRITE,
 )
 async def put(
@@ -75,8 +74,8 @@ async def put(
 )
 async def batch(request: Request, response: Response, resources: ResourcesDep) -> JobOut:
     """Store many listings at once. Rows with errors are listed in the job; the others go on."""
-    asked = await forms.read_batch(request, resources.max_upload_bytes)
-    job = await to_thread.run_sync(service.put_batch, resources, asked, limiter=resources.decoding)
+    stated = await forms.read_batch(request, resources.max_upload_bytes)
+    job = await to_thread.run_sync(service.put_batch, resources, stated, limiter=resources.decoding)
     return accepted_job(job, response)
 
 
@@ -88,7 +87,7 @@ def page(resources: ResourcesDep, cursor: PageCursor, limit: PageSize = 50) -> L
     return ListingPage(items=[ListingOut.of(view) for view in views], next_cursor=following)
 
 
-@router.get("/listings/{listing_id}", responses=responses(HTTPStatus.NOT_FOUND), dependencies=READ)
+@router.get("/listings/{listing_id}", responses=NO_SUCH, dependencies=READ)
 def read(listing_id: ListingId, resources: ResourcesDep) -> ListingOut:
     """A listing."""
     return ListingOut.of(service.read_listing(resources, listing_id))
@@ -97,7 +96,7 @@ def read(listing_id: ListingId, resources: ResourcesDep) -> ListingOut:
 @router.delete(
     "/listings/{listing_id}",
     status_code=HTTPStatus.NO_CONTENT,
-    responses=responses(HTTPStatus.NOT_FOUND),
+    responses=NO_SUCH,
     dependencies=WRITE,
 )
 def delete(listing_id: ListingId, resources: ResourcesDep) -> None:

@@ -1,6 +1,6 @@
 """Stores, reads and deletes listings; stored listings are embedded by jobs.
 
-Each function commits before it returns, so that an answer is never sent for what is not stored.
+Each function commits before it returns, so that no response is sent for what is not stored.
 """
 
 from collections.abc import Mapping, Sequence
@@ -49,7 +49,7 @@ def delete_listing(resources: Resources, listing_id: UUID) -> None:
 
 
 def put_listing(resources: Resources, listing: ListingData, photos: Sequence[bytes]) -> Job:
-    """Store a listing with its photos, and accept the job that embeds them, as one."""
+    """Store a listing with its photos and accept the job that embeds them, in one transaction."""
     stored = [store_photo(resources, data) for data in photos]
     with resources.database.write() as session:
         now = resources.now()
@@ -69,12 +69,12 @@ def put_listing(resources: Resources, listing: ListingData, photos: Sequence[byt
 
 
 def put_batch(resources: Resources, batch: Batch) -> Job:
-    """Store many listings and accept their embedding; a bad row is reported in the job, alone."""
+    """Store many listings and accept their embedding; invalid rows are only reported in the job."""
     photos, unusable = _store_parts(resources, batch)
     errors = list(batch.refused)
     with resources.database.write() as session:
         known = {**stored_photos(session, _named_hashes(batch.rows)), **photos}
-        good: list[BatchRow] = []
+        valid: list[BatchRow] = []
         seen: set[UUID] = set()
         for row in batch.rows:
             error = _row_error(row, known, unusable, seen)
@@ -82,8 +82,8 @@ def put_batch(resources: Resources, batch: Batch) -> Job:
                 errors.append(error)
             else:
                 seen.add(row.listing.id)
-                good.append(row)
-        job, children = _accept_batch(resources, session, good, known, errors)
+                valid.append(row)
+        job, children = _accept_batch(resources, session, valid, known, errors)
     resources.publisher.publish(children)
     return job
 
@@ -95,7 +95,7 @@ def _accept_batch(
     photos: Mapping[str, PhotoData],
     errors: Sequence[RowError],
 ) -> tuple[Job, list[Job]]:
-    """The batch's job, and the embed jobs below it. Each row of the request is good or an error."""
+    """The batch's job and its child jobs. Each row of the request is in `rows` or in `errors`."""
     now = resources.now()
     upsert_listings(session, [row.listing for row in rows], now)
     wanted = {photos[name].sha256: photos[name] for row in rows for name in row.photos}
@@ -111,7 +111,7 @@ def _accept_batch(
 
 
 def _batch_result(rows: Sequence[BatchRow], errors: Sequence[RowError]) -> BatchResult:
-    """What a batch's job says from the start: which rows were accepted and which were not."""
+    """The result that a batch's job has from the start: accepted rows and errors."""
     return BatchResult(
         rows=len(rows) + len(errors),
         accepted=len(rows),
@@ -123,7 +123,7 @@ def _batch_result(rows: Sequence[BatchRow], errors: Sequence[RowError]) -> Batch
 def _store_parts(
     resources: Resources, batch: Batch
 ) -> tuple[dict[str, PhotoData], dict[str, InvalidInput]]:
-    """The photos that rows name, stored; and those that can't be used, with the reason."""
+    """Store the photos that rows name; returns them, and the errors of others, by part name."""
     stored: dict[str, PhotoData] = {}
     unusable: dict[str, InvalidInput] = {}
     named = (name for row in batch.rows for name in row.photos if name in batch.parts)

@@ -1,4 +1,4 @@
-"""Limits the bytes of a request body, as plain ASGI: a body that is refused is not read on."""
+"""Limits the bytes of a request body, as plain ASGI: the rest of a refused body is not read."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,7 +18,7 @@ class LimitBody:
         self._bulk_bytes = bulk_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, counting what it sends."""
+        """Pass the request on, counting the bytes of its body."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -56,7 +56,7 @@ class LimitBody:
 
 async def _refuse(error: TooLarge, scope: Scope, receive: Receive, send: Send) -> None:
     response = problem_of(error)
-    # What is left of the body is not read, so the connection can't be used again.
+    # The rest of the body is not read, so the connection can't be reused.
     response.headers["Connection"] = "close"
     await response(scope, receive, send)
 

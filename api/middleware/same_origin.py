@@ -1,4 +1,4 @@
-"""Same-origin check for a server on loopback that asks for no key."""
+"""Same-origin check for a server on loopback that needs no key."""
 
 from urllib.parse import urlsplit
 
@@ -11,10 +11,10 @@ from models.domain.errors import Forbidden
 
 
 class SameOriginOnly:
-    """Refuses requests that a foreign page made a browser on this machine send.
+    """Refuses requests that pages of other origins make a browser on this machine send.
 
-    A browser states the page's origin with whatever could change something, and a name that was
-    rebound to this machine still stands in `Host`. Programs send neither of the two wrongly.
+    Browsers send `Origin` with all unsafe requests, and after DNS rebinding `Host` still has the
+    foreign name. Other clients send no `Origin`, and a loopback `Host`.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -2,17 +2,17 @@
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# Nothing from other origins, and nothing inline; an answer that is no page needs no exception.
+# Nothing from other origins, and nothing inline; sent with responses of every kind.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-# Except here: the API reference starts its script from within the page.
+# The API reference has an inline script.
 PATH_WITHOUT_POLICY = "/docs"
 
 
 class SecurityHeaders:
-    """Headers on every response: nothing foreign, no sniffing, no framing, no referrer."""
+    """Adds headers to every response: no foreign content, no sniffing, no framing, no referrer."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

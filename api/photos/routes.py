@@ -19,6 +19,6 @@ router = APIRouter(prefix="/v1/photos", tags=["photos"])
 def read(sha256: PhotoId, resources: ResourcesDep) -> Response:
     """A photo that an active listing shows; what a buyer searched with is nobody else's."""
     data = read_public_photo(resources, sha256)
-    # Not for ever, though the bytes never change: a deleted listing's photos are to vanish.
+    # Five minutes, though the bytes never change: photos of deleted listings must disappear.
     headers = {"Cache-Control": "public, max-age=300"}
     return Response(data, media_type="image/jpeg", headers=headers)

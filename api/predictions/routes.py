@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from api.auth import needs
+from api.auth import require_scope
 from api.deps import JobId, ResourcesDep
 from api.jobs.responses import Prefer, awaited_job, current_job
 from api.jobs.schemas import JobOut, PredictionJob, job_out
@@ -14,8 +14,8 @@ from api.openapi import (
     KEY_REFUSED,
     MATCH_EXAMPLE,
     NO_SUCH,
-    described_answer,
     described_body,
+    described_job,
 )
 from api.predictions.forms import read_prediction
 from api.predictions.schemas import PredictionIn, PredictionOptions
@@ -25,11 +25,11 @@ from models.domain.types import JobType, Scope
 router = APIRouter(
     prefix="/v1/predictions",
     tags=["predictions"],
-    dependencies=[Depends(needs(Scope.SEARCH))],
+    dependencies=[Depends(require_scope(Scope.SEARCH))],
     responses=KEY_REFUSED,
 )
 
-_ANSWER = described_answer(
+_JOB = described_job(
     PredictionJob,
     JobType.PREDICTION,
     {
@@ -70,7 +70,7 @@ _ANSWER = described_answer(
     "",
     status_code=HTTPStatus.ACCEPTED,
     openapi_extra=described_body(PredictionOptions, PredictionIn),
-    responses={**_ANSWER, **NO_SUCH, **BODY_REFUSED},
+    responses={**_JOB, **NO_SUCH, **BODY_REFUSED},
     response_model=PredictionJob,
 )
 async def submit(
@@ -83,14 +83,14 @@ async def submit(
     never its own neighbour. A duplicate's `relation` says whether it shows the `same_photo`, be it
     compressed, scaled, marked or mirrored, or likely the `same_item` in another one.
     """
-    asked = await read_prediction(request, resources.max_upload_bytes)
-    job = await accept_prediction(resources, asked)
+    query = await read_prediction(request, resources.max_upload_bytes)
+    job = await accept_prediction(resources, query)
     return await awaited_job(resources, job, response, router.prefix, prefer)
 
 
 @router.get(
     "/{job_id}",
-    responses={**_ANSWER, **NO_SUCH},
+    responses={**_JOB, **NO_SUCH},
     response_model=PredictionJob,
 )
 def read(job_id: JobId, resources: ResourcesDep, response: Response) -> JobOut:

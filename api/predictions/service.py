@@ -12,21 +12,21 @@ from db.tables import Job
 from models.domain.job_payloads import PredictionPayload
 
 
-async def accept_prediction(resources: Resources, asked: PredictionByPhoto | PredictionIn) -> Job:
+async def accept_prediction(resources: Resources, query: PredictionByPhoto | PredictionIn) -> Job:
     """Accept a prediction. Raises InvalidPhoto, UnsupportedPhoto, or NotFound for a listing."""
-    if isinstance(asked, PredictionIn):
-        return await run_in_threadpool(_accept_by_listing, resources, asked)
-    return await to_thread.run_sync(_accept_by_photo, resources, asked, limiter=resources.decoding)
+    if isinstance(query, PredictionIn):
+        return await run_in_threadpool(_accept_by_listing, resources, query)
+    return await to_thread.run_sync(_accept_by_photo, resources, query, limiter=resources.decoding)
 
 
-def _accept_by_photo(resources: Resources, asked: PredictionByPhoto) -> Job:
-    stored = store_photo(resources, asked.photo)
-    payload = PredictionPayload.of(stored.sha256, asked.options.top)
+def _accept_by_photo(resources: Resources, query: PredictionByPhoto) -> Job:
+    stored = store_photo(resources, query.photo)
+    payload = PredictionPayload.of(stored.sha256, query.options.top)
     return accept_and_publish(resources, payload, total=1)
 
 
-def _accept_by_listing(resources: Resources, asked: PredictionIn) -> Job:
+def _accept_by_listing(resources: Resources, query: PredictionIn) -> Job:
     with resources.database.read() as session:
-        get_listing(session, asked.listing_id)
-    payload = PredictionPayload.of(asked.listing_id, asked.top)
+        get_listing(session, query.listing_id)
+    payload = PredictionPayload.of(query.listing_id, query.top)
     return accept_and_publish(resources, payload, total=1)

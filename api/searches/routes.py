@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from api.auth import needs
+from api.auth import require_scope
 from api.deps import ResourcesDep, SearchId
 from api.forms import PHOTO_PART
 from api.jobs.responses import Prefer, awaited_job, current_job
@@ -17,8 +17,8 @@ from api.openapi import (
     MATCH_EXAMPLE,
     NO_SUCH,
     PHOTO,
-    described_answer,
     described_body,
+    described_job,
 )
 from api.problems import responses
 from api.searches.forms import NEGATIVE_PART, read_search
@@ -30,7 +30,7 @@ from models.domain.types import JobType, ListingMatch, Scope
 router = APIRouter(
     prefix="/v1/searches",
     tags=["searches"],
-    dependencies=[Depends(needs(Scope.SEARCH))],
+    dependencies=[Depends(require_scope(Scope.SEARCH))],
     responses=KEY_REFUSED,
 )
 
@@ -41,7 +41,7 @@ _CURSOR = Cursor(
     ListingMatch(UUID(_LISTING), 7, 0.981204),
 ).encode()
 
-_ANSWER = described_answer(
+_JOB = described_job(
     SearchJob,
     JobType.SEARCH,
     {
@@ -103,7 +103,7 @@ _BODY = described_body(
     "",
     status_code=HTTPStatus.ACCEPTED,
     openapi_extra=_BODY,
-    responses={**_ANSWER, **NO_SUCH, **BODY_REFUSED, **responses(HTTPStatus.GONE)},
+    responses={**_JOB, **NO_SUCH, **BODY_REFUSED, **responses(HTTPStatus.GONE)},
     response_model=SearchJob,
 )
 async def submit(
@@ -117,14 +117,14 @@ async def submit(
     found. `exact` says that no better listing was missed. `next_cursor`, if there are more, leads
     on from the last one, whatever was added or deleted meanwhile.
     """
-    asked = await read_search(request, resources.max_upload_bytes)
-    job = await accept_search(resources, asked)
+    query = await read_search(request, resources.max_upload_bytes)
+    job = await accept_search(resources, query)
     return await awaited_job(resources, job, response, router.prefix, prefer)
 
 
 @router.get(
     "/{search_id}",
-    responses={**_ANSWER, **NO_SUCH},
+    responses={**_JOB, **NO_SUCH},
     response_model=SearchJob,
 )
 def read(search_id: SearchId, resources: ResourcesDep, response: Response) -> JobOut:

@@ -25,19 +25,19 @@ from models.domain.types import ListingStatus
 
 DEFAULT_LIMIT = 10
 MAX_EXAMPLES = 16
-# Half way around the earth: further away is nothing.
+# Half the circumference of the earth.
 MAX_KM = 20_040
-# Fractions that add up to one do not always in binary.
+# Tolerance for floating-point sums of fractions.
 ROUNDING = 1e-9
 
 
 def _as_list(stated: object) -> object:
-    """One value in the place of several."""
+    """A single value as a list of one."""
     return [stated] if isinstance(stated, str) else stated
 
 
 def _example(name: str) -> str:
-    """The id of a listing or of a photo, in its usual spelling."""
+    """The id of a listing or of a photo, in its canonical form."""
     try:
         return str(example_of(name))
     except ValueError:
@@ -152,7 +152,7 @@ class SearchIn(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _asks_for_one_thing(self) -> Self:
+    def _has_one_query(self) -> Self:
         ways = (self.listing_id, self.positive, self.cursor)
         if sum(way is not None for way in ways) != 1:
             raise ValueError("one of listing_id, positive and cursor is needed")

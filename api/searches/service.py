@@ -21,47 +21,47 @@ from models.domain.job_payloads import Example, SearchPayload, example_of
 from models.domain.types import JobType
 
 
-async def accept_search(resources: Resources, asked: SearchByPhotos | SearchIn) -> Job:
+async def accept_search(resources: Resources, query: SearchByPhotos | SearchIn) -> Job:
     """Accept a search. Raises InvalidInput, NotFound, or CursorExpired for a next page."""
-    if isinstance(asked, SearchByPhotos):
+    if isinstance(query, SearchByPhotos):
         return await to_thread.run_sync(
-            _accept_by_photos, resources, asked, limiter=resources.decoding
+            _accept_by_photos, resources, query, limiter=resources.decoding
         )
-    accept = _accept_by_names if asked.cursor is None else _accept_next_page
-    return await run_in_threadpool(accept, resources, asked)
+    accept = _accept_by_names if query.cursor is None else _accept_next_page
+    return await run_in_threadpool(accept, resources, query)
 
 
-def _accept_by_photos(resources: Resources, asked: SearchByPhotos) -> Job:
-    options = asked.options
-    if options.region and len(asked.positive) > 1:
+def _accept_by_photos(resources: Resources, query: SearchByPhotos) -> Job:
+    options = query.options
+    if options.region and len(query.positive) > 1:
         raise InvalidInput("A region needs exactly one photo.")
-    positive = [store_photo(resources, data) for data in asked.positive]
+    positive = [store_photo(resources, data) for data in query.positive]
     if options.region:
         options.region.to_region().box(positive[0].width, positive[0].height)
     wanted = [photo.sha256 for photo in positive]
-    unwanted = [store_photo(resources, data).sha256 for data in asked.negative]
+    unwanted = [store_photo(resources, data).sha256 for data in query.negative]
     if set(wanted) & set(unwanted):
         raise InvalidInput("What is positive can't be negative too.")
     return _accept(resources, wanted, unwanted, options, options.limit)
 
 
-def _accept_by_names(resources: Resources, asked: SearchIn) -> Job:
-    positive = [example_of(name) for name in asked.positive or []]
-    if asked.listing_id is not None:
-        positive = [asked.listing_id]
-    negative = [example_of(name) for name in asked.negative]
+def _accept_by_names(resources: Resources, query: SearchIn) -> Job:
+    positive = [example_of(name) for name in query.positive or []]
+    if query.listing_id is not None:
+        positive = [query.listing_id]
+    negative = [example_of(name) for name in query.negative]
     with resources.database.read() as session:
         for example in [*positive, *negative]:
             _require(session, example)
-        if asked.region:
+        if query.region:
             sha256 = str(positive[0])
             photo = stored_photos(session, [sha256])[sha256]
-            asked.region.to_region().box(photo.width, photo.height)
-    return _accept(resources, positive, negative, asked, asked.limit or DEFAULT_LIMIT)
+            query.region.to_region().box(photo.width, photo.height)
+    return _accept(resources, positive, negative, query, query.limit or DEFAULT_LIMIT)
 
 
 def _require(session: Session, example: Example) -> None:
-    """Raise NotFound unless there is such a listing, or a listing that shows such a photo."""
+    """Raise NotFound unless the listing exists, or a listing shows the photo."""
     if isinstance(example, UUID):
         get_listing(session, example)
     elif not is_public(session, example):
@@ -72,27 +72,27 @@ def _accept(
     resources: Resources,
     positive: Sequence[Example],
     negative: Sequence[Example],
-    asked: SearchForm | SearchIn,
+    query: SearchForm | SearchIn,
     limit: int,
 ) -> Job:
-    """Accept a search by these examples, each of which counts once."""
+    """Accept a search by these examples, without repeated ones."""
     payload = SearchPayload(
         positive=tuple(dict.fromkeys(positive)),
         negative=tuple(dict.fromkeys(negative)),
-        region=asked.region and asked.region.to_region(),
-        filter=asked.filter and asked.filter.to_filter(),
+        region=query.region and query.region.to_region(),
+        filter=query.filter and query.filter.to_filter(),
         limit=limit,
     )
     return accept_and_publish(resources, payload, total=1)
 
 
-def _accept_next_page(resources: Resources, asked: SearchIn) -> Job:
-    cursor = Cursor.decode(asked.cursor or "")
+def _accept_next_page(resources: Resources, query: SearchIn) -> Job:
+    cursor = Cursor.decode(query.cursor or "")
     job = read_job_of_type(resources, cursor.search_id, JobType.SEARCH)
     with resources.database.read() as session:
         active = active_encoder(session)
     if active is not None and active.fingerprint != cursor.fingerprint:
         raise CursorExpired("Searches are made with another encoder since: search again.")
     before = SearchPayload.model_validate(job.payload)
-    changed = {"cursor": asked.cursor, "limit": asked.limit or before.limit}
+    changed = {"cursor": query.cursor, "limit": query.limit or before.limit}
     return accept_and_publish(resources, before.model_copy(update=changed), total=1)

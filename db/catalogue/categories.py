@@ -1,7 +1,7 @@
-"""The category tree. Each path has an integer for ever: it is what models learn."""
+"""The category tree. The integer of a path never changes: it is the class that models learn."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TypedDict
 
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
@@ -11,8 +11,20 @@ from db.tables import Category
 
 CATEGORY_SEPARATOR = " / "
 
-# Any constant works; it only must not be used for another purpose in the same database.
+# An arbitrary key; no other lock in the same database may use it.
 APPENDING_LOCK = 0x4D4C_4354
+
+
+class ExportedCategories(TypedDict):
+    """The category tree as JSON.
+
+    `ids` gives the integer of each path, `paths` the path of each integer, and `parents` the
+    integer of its parent, null at a root. JSON's keys are strings: so are those integers.
+    """
+
+    ids: dict[str, int]
+    paths: dict[str, str]
+    parents: dict[str, int | None]
 
 
 def ensure_categories(session: Session, paths: Iterable[str]) -> dict[str, int]:
@@ -28,7 +40,7 @@ def ensure_categories(session: Session, paths: Iterable[str]) -> dict[str, int]:
         # One transaction at a time appends. SQLite has a single writer anyway.
         session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": APPENDING_LOCK})
         ids = category_ids(session, wanted)
-    # Not the database's own counter: it also counts what was rolled back.
+    # Not the database's sequence, which would leave gaps after rollbacks.
     last = session.scalar(select(func.max(Category.id))) or 0
     new = [path for path in wanted if path not in ids]
     ids |= {path: number for number, path in enumerate(new, start=last + 1)}
@@ -46,7 +58,7 @@ def with_parents(paths: Iterable[str]) -> list[str]:
     return list(found)
 
 
-def _category(path: str, ids: Mapping[str, int]) -> dict[str, Any]:
+def _category(path: str, ids: Mapping[str, int]) -> dict[str, object]:
     parent, _, name = path.rpartition(CATEGORY_SEPARATOR)
     return {"id": ids[path], "path": path, "name": name, "parent_id": ids.get(parent)}
 
@@ -60,12 +72,8 @@ def category_ids(session: Session, paths: Iterable[str]) -> dict[str, int]:
     return found
 
 
-def export_categories(session: Session) -> dict[str, Any]:
-    """Every category there ever was, in order of its integer, as values that JSON can hold.
-
-    `ids` gives the integer of each path, `paths` the path of each integer, and `parents` the
-    integer of its parent, null at a root. JSON's keys are strings: so are those integers.
-    """
+def export_categories(session: Session) -> ExportedCategories:
+    """Every category, in order of its integer."""
     rows = session.execute(
         select(Category.id, Category.path, Category.parent_id).order_by(Category.id)
     ).all()

@@ -1,7 +1,7 @@
-"""Which listings pass a filter, and which photos they show. Read anew at each search.
+"""Which listings pass a filter, and which photos they show. Queried for each search.
 
-Nothing about a listing but whether it is there is in the index, so that a new price or a sale
-counts from the next search on.
+The index holds no attributes of listings, so that a new price or a sale counts from the next search
+on.
 """
 
 from collections.abc import Collection, Iterator
@@ -24,15 +24,15 @@ TINY_DEGREES = 1e-12
 
 
 def photos_passing(session: Session, wanted: ListingFilter, limit: int) -> list[int] | None:
-    """The photos shown by listings that pass, in order of id; None when they are over `limit`.
+    """The photos shown by listings that pass, in order of id; None when there are over `limit`.
 
-    Of listings that share a photo, each counts. No more than the limit is read.
+    A photo counts once for each listing that shows it. At most `limit` + 1 rows are read.
     """
     shown = session.scalars(
         select(ListingPhoto.photo_id)
         .join(Listing, Listing.id == ListingPhoto.listing_id)
         .where(*_conditions(session, wanted))
-        # Neither distinct nor in order: for that, all that pass would have to be read first.
+        # Neither DISTINCT nor ORDER BY: both would read all that pass first.
         .limit(limit + 1)
     ).all()
     return None if len(shown) > limit else sorted(set(shown))
@@ -42,8 +42,8 @@ def listings_showing(
     session: Session, photo_ids: Collection[int], wanted: ListingFilter = ACTIVE
 ) -> dict[int, list[UUID]]:
     """The listings that pass and show each photo, in order of id."""
-    # An outer join begins with the photos. Else SQLite, which has no statistics, may take a status
-    # for rare, and look for the photos in each of a million listings.
+    # An outer join, so that SQLite starts with the photos. Without statistics it may otherwise take
+    # a status for selective, and scan all listings that have it.
     passes = and_(Listing.id == ListingPhoto.listing_id, *_conditions(session, wanted))
     found: dict[int, list[UUID]] = {}
     for chunk in chunks(photo_ids):
@@ -60,7 +60,7 @@ def listings_showing(
 
 
 def _conditions(session: Session, wanted: ListingFilter) -> Iterator[ColumnElement[bool]]:
-    """What a listing must be, in SQL: all of these."""
+    """The filter's conditions in SQL; all must hold."""
     yield Listing.status.in_(wanted.status)
     if wanted.category is not None:
         yield Listing.category_id.in_(_categories_under(session, wanted.category))
@@ -79,14 +79,14 @@ def _conditions(session: Session, wanted: ListingFilter) -> Iterator[ColumnEleme
 
 def _categories_under(session: Session, path: str) -> list[int]:
     """The integers of a category and of all below it; none when it is unknown."""
-    # Not LIKE, which SQLite matches in any case of letters.
+    # Not LIKE, which ignores case in SQLite.
     below = path + CATEGORY_SEPARATOR
     is_below = func.substr(Category.path, 1, len(below)) == below
     return list(session.scalars(select(Category.id).where(or_(Category.path == path, is_below))))
 
 
 def _is_in_box(near: Near) -> ColumnElement[bool]:
-    """What indexes can tell of being near; all that is near is in the box, and some more."""
+    """The bounding box, which an index can check; it contains the circle."""
     box = box_around(near.latitude, near.longitude, near.km)
     beyond_west = Listing.longitude >= box.west
     short_of_east = Listing.longitude <= box.east
@@ -109,5 +109,5 @@ def _haversine(session: Session, near: Near) -> ColumnElement[float]:
 def _half_angle(
     degrees: InstrumentedAttribute[float | None], others: float
 ) -> ColumnElement[float]:
-    # PostgreSQL takes it for an error when the square of a tiny number is zero.
+    # PostgreSQL raises an underflow error when the square of a tiny number is zero.
     return func.radians(func.greatest(func.abs(degrees - others), TINY_DEGREES) * 0.5)

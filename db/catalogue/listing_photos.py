@@ -1,4 +1,4 @@
-"""Photos of listings: which a listing shows, and which listings show a photo."""
+"""Photos of listings: which photos a listing shows, and which listings show a photo."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class PhotoData:
 
 def ensure_photos(session: Session, photos: Collection[PhotoData], now: datetime) -> dict[str, int]:
     """The id of every photo by its SHA-256, adding those not known yet."""
-    # Looked up before inserting: an insert that finds its row there still uses up an id.
+    # Looked up before inserting: an insert that conflicts still consumes an id of the sequence.
     known = _photo_ids(session, [photo.sha256 for photo in photos])
     new = sorted(
         (photo for photo in photos if photo.sha256 not in known), key=lambda photo: photo.sha256
@@ -48,7 +48,7 @@ def _photo_ids(session: Session, hashes: Collection[str]) -> dict[str, int]:
 
 
 def stored_photos(session: Session, hashes: Iterable[str]) -> dict[str, PhotoData]:
-    """Those of the photos that some listing has had, by SHA-256."""
+    """Those of the photos that have a row, by SHA-256."""
     return {
         photo.sha256: PhotoData(photo.sha256, photo.width, photo.height)
         for chunk in chunks(hashes)
@@ -59,9 +59,9 @@ def stored_photos(session: Session, hashes: Iterable[str]) -> dict[str, PhotoDat
 def set_photos(
     session: Session, photos: Mapping[UUID, Sequence[int]], *, keep: Collection[UUID] = ()
 ) -> set[UUID]:
-    """Make these the listings' photos, in order; returns the listings that this changes.
+    """Set the listings' photos, in this order; returns the listings that this changes.
 
-    Those listings that are in `keep` keep the photos they have, behind these.
+    Listings in `keep` also keep the photos they have, after these.
     """
     before = photo_ids_shown(session, photos)
     changed: dict[UUID, list[int]] = {}
@@ -178,7 +178,7 @@ def photos_of(session: Session, listing_ids: Collection[UUID]) -> list[int]:
 
 
 def is_shown(photo_id: InstrumentedAttribute[int]) -> ColumnElement[bool]:
-    """The condition that a listing shows this photo, whether it is for sale still or not."""
+    """The condition that a listing shows this photo, whether it is still for sale or not."""
     return exists().where(
         ListingPhoto.photo_id == photo_id,
         Listing.id == ListingPhoto.listing_id,

@@ -1,10 +1,9 @@
-"""Listings, their photos and their categories."""
+"""Listings: upserts, deletion and queries."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, Select, and_, func, or_, select, update
@@ -19,10 +18,13 @@ from db.statements import (
 from db.tables import Category, Listing, ListingPhoto, Photo
 from db.vectors.changes import record_changes
 from models.domain.errors import NotFound
-from models.domain.limits import is_joke_price, split_location
+from models.domain.limits import is_placeholder_price, split_location
 from models.domain.types import ListingStatus
 
-Columns = dict[str, Any]
+Columns = dict[str, object]
+"""Values of a row of `listings`, by column."""
+
+StoredRow = Row[*tuple[object, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class ListingView:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """How many listings a write created, changed and left as they were."""
+    """How many listings a write created, changed and left unchanged."""
 
     created: int = 0
     updated: int = 0
@@ -73,7 +75,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Upserted:
-    """Which listings a write created, changed and left as they were."""
+    """Which listings a write created, changed and left unchanged."""
 
     created: set[UUID]
     updated: set[UUID]
@@ -88,28 +90,29 @@ class Upserted:
 def upsert_listings(
     session: Session, listings: Sequence[ListingData], now: datetime, *, feed: str | None = None
 ) -> Upserted:
-    """Create or update listings by id; a deleted one comes back.
+    """Create or update listings by id; a deleted one is restored.
 
-    A listing that is already as stated is not touched. Ids must be unique within a call. `feed`
-    names the feed that states them; without one, they stay with the feed they are of.
+    A listing that is already as stated is not written. Ids must be unique within a call. `feed`
+    names the feed that brings them; without one, the stored feed of each is kept.
     """
-    # In order of appearance, not of a set: the same feed gives the same integers.
+    # A dictionary keeps their order: the same feed always gives the same integers.
     stated = dict.fromkeys(item.category for item in listings if item.category)
     categories = ensure_categories(session, stated)
-    rows, existing = _beside_stored(session, listings, categories, feed, lock=True)
+    rows, existing = _rows_and_stored(session, listings, categories, feed, lock=True)
     changed = _changed(rows, existing)
     if changed:
+        changed_rows = [rows[listing_id] for listing_id in changed]
         insert_or_update(
             session,
             Listing,
-            [row | {"created_at": now, "updated_at": now} for row in changed],
+            [row | {"created_at": now, "updated_at": now} for row in changed_rows],
             key=["id"],
-            # Also right when somebody else has just inserted one of them.
-            updating=[*(name for name in changed[0] if name != "id"), "updated_at"],
+            # Also right when another transaction has just inserted one of them.
+            updating=[*(name for name in changed_rows[0] if name != "id"), "updated_at"],
         )
-    revived = [row.id for row in existing.values() if row.status is ListingStatus.DELETED]
+    revived = [id_ for id_, row in existing.items() if row.status is ListingStatus.DELETED]
     record_changes(session, photos_of(session, revived))
-    return _sorted_out(rows, existing, changed)
+    return _upserted(rows, existing, changed)
 
 
 def compare_listings(
@@ -117,28 +120,29 @@ def compare_listings(
 ) -> Upserted:
     """What `upsert_listings` would write. Changes nothing."""
     stated = dict.fromkeys(item.category for item in listings if item.category)
-    # Zero is no category's integer: a listing of a category that is yet to be made is changed.
+    # No category has the integer 0: a listing of a category that does not exist yet is changed.
     categories = dict.fromkeys(stated, 0) | category_ids(session, stated)
-    rows, existing = _beside_stored(session, listings, categories, feed, lock=False)
-    return _sorted_out(rows, existing, _changed(rows, existing))
+    rows, existing = _rows_and_stored(session, listings, categories, feed, lock=False)
+    return _upserted(rows, existing, _changed(rows, existing))
 
 
-def _beside_stored(
+def _rows_and_stored(
     session: Session,
     listings: Sequence[ListingData],
     categories: Mapping[str, int],
     feed: str | None,
     *,
     lock: bool,
-) -> tuple[list[Columns], dict[UUID, Row[*tuple[Any, ...]]]]:
+) -> tuple[dict[UUID, Columns], dict[UUID, StoredRow]]:
     """The rows of these listings, and the same columns of those that are stored, by id."""
-    # In order of id here and of hash in `ensure_photos`: writers that meet never cross.
-    rows = [_columns(item, categories, feed) for item in sorted(listings, key=lambda one: one.id)]
-    existing: dict[UUID, Row[*tuple[Any, ...]]] = {}
+    # Rows are locked in order of id here and of hash in `ensure_photos`, against deadlocks.
+    ordered = sorted(listings, key=lambda item: item.id)
+    rows = {item.id: _columns(item, categories, feed) for item in ordered}
+    existing: dict[UUID, StoredRow] = {}
     for chunk in chunks(rows):
         statement = (
-            select(*(getattr(Listing, name) for name in chunk[0]))
-            .where(Listing.id.in_([row["id"] for row in chunk]))
+            select(*(getattr(Listing, name) for name in rows[chunk[0]]))
+            .where(Listing.id.in_(chunk))
             .order_by(Listing.id)
         )
         found = session.execute(statement.with_for_update() if lock else statement)
@@ -146,33 +150,31 @@ def _beside_stored(
     return rows, existing
 
 
-def _changed(
-    rows: Sequence[Columns], existing: Mapping[UUID, Row[*tuple[Any, ...]]]
-) -> list[Columns]:
-    return [row for row in rows if existing.get(row["id"]) != tuple(row.values())]
+def _changed(rows: Mapping[UUID, Columns], existing: Mapping[UUID, StoredRow]) -> list[UUID]:
+    return [id_ for id_, row in rows.items() if existing.get(id_) != tuple(row.values())]
 
 
-def _sorted_out(
-    rows: Sequence[Columns], existing: Mapping[UUID, Any], changed: Sequence[Columns]
+def _upserted(
+    rows: Mapping[UUID, Columns], existing: Mapping[UUID, StoredRow], changed: Collection[UUID]
 ) -> Upserted:
-    written = {row["id"] for row in changed}
+    written = set(changed)
     return Upserted(
         created=written - existing.keys(),
         updated=written & existing.keys(),
-        unchanged={row["id"] for row in rows} - written,
+        unchanged=rows.keys() - written,
     )
 
 
 def _columns(item: ListingData, categories: Mapping[str, int], feed: str | None) -> Columns:
     place, county = split_location(item.location)
-    columns = {
+    columns: Columns = {
         "id": item.id,
         "title": item.title,
         "description": item.description,
         "category_id": categories[item.category] if item.category else None,
         "price": item.price,
         "currency": item.currency,
-        "price_suspect": item.price is not None and is_joke_price(item.price),
+        "price_suspect": item.price is not None and is_placeholder_price(item.price),
         "location": item.location,
         "place": place,
         "county": county,
@@ -185,20 +187,20 @@ def _columns(item: ListingData, categories: Mapping[str, int], feed: str | None)
 
 
 def delete_listing(session: Session, listing_id: UUID, now: datetime) -> None:
-    """Take a listing out: the next search will not find it. Raises NotFound."""
+    """Mark a listing as deleted; the next search does not find it. Raises NotFound."""
     if not delete_listings(session, [listing_id], now):
         raise NotFound("There is no such listing.")
 
 
 def delete_listings(session: Session, listing_ids: Sequence[UUID], now: datetime) -> int:
-    """Take out those of the listings that are there; returns how many were."""
+    """Mark those of the listings that exist as deleted; returns how many."""
     deleted = [
         listing_id
         for chunk in chunks(listing_ids)
         for listing_id in session.scalars(
             select(Listing.id)
             .where(Listing.id.in_(chunk), Listing.status != ListingStatus.DELETED)
-            # Locked in the order in which `upsert_listings` locks: an update takes any order.
+            # Locked in the order of `upsert_listings`; a plain UPDATE locks in any order.
             .order_by(Listing.id)
             .with_for_update()
         )

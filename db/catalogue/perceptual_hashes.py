@@ -1,4 +1,4 @@
-"""What near duplicates are told by: photos' perceptual hashes, and the listings that show them.
+"""Perceptual hashes of photos, and the listings that show them: the input of duplicate search.
 
 Needs numpy: the API never imports this module.
 """
@@ -50,7 +50,7 @@ def set_phashes(session: Session, phashes: Mapping[int, int]) -> None:
         .where(Photo.id == bindparam("photo"), Photo.phash.is_(None))
         .values(phash=bindparam("made"))
     )
-    # In order, so that two jobs with photos in common never wait for each other.
+    # In order of id, so that two jobs with photos in common do not deadlock.
     rows = [{"photo": photo_id, "made": phash} for photo_id, phash in sorted(phashes.items())]
     if rows:
         session.execute(statement, rows)
@@ -102,7 +102,7 @@ def hashed_photos(session: Session) -> HashedPhotos:
 
 
 def photos_by_listing(session: Session) -> Iterator[list[int]]:
-    """The ids of the photos of each listing, read as they are asked for."""
+    """The ids of the photos of each listing, read lazily."""
     rows = session.execute(
         select(ListingPhoto.listing_id, ListingPhoto.photo_id)
         .join(Listing, Listing.id == ListingPhoto.listing_id)

@@ -1,4 +1,4 @@
-"""Where places are: what geocoders have said of them, kept so that each is asked about once."""
+"""Coordinates of places: geocoders' results, cached so that each name is looked up once."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -19,7 +19,7 @@ class Coordinates(NamedTuple):
 
 
 def known_places(session: Session, names: Iterable[str]) -> dict[str, Coordinates | None]:
-    """Those of the names that were looked up; None where there was no such place."""
+    """The results for those of the names that were looked up; None where no place was found."""
     return {
         place.name: _coordinates(place)
         for chunk in chunks(names)
@@ -27,10 +27,8 @@ def known_places(session: Session, names: Iterable[str]) -> dict[str, Coordinate
     }
 
 
-def remember_places(
-    session: Session, found: Mapping[str, Coordinates | None], now: datetime
-) -> None:
-    """Keep what was found of each name; None is kept too, and an earlier answer replaced."""
+def store_places(session: Session, found: Mapping[str, Coordinates | None], now: datetime) -> None:
+    """Store the result for each name, also None; an earlier result is replaced."""
     rows = [
         {
             "name": name,

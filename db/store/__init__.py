@@ -1,1 +1,1 @@
-"""The photo store, and files that are kept beside the photos."""
+"""The photo store, and other files stored at the same URL."""

@@ -1,4 +1,4 @@
-"""Whole files in the photo store that are no photos, such as the index as it is published."""
+"""Files in the photo store that are no photos, such as published index generations."""
 
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
@@ -14,7 +14,7 @@ PART_BYTES = 16 * 2**20
 
 
 class StoredFiles:
-    """Files at an fsspec URL, of any size: a few parts of one are in memory at a time.
+    """Files at an fsspec URL, of any size: a few parts of a file are in memory at a time.
 
     A `name` is a path below the URL, its parts separated by slashes. Every method raises
     Unavailable when the store can't be reached.
@@ -25,16 +25,16 @@ class StoredFiles:
 
     @property
     def is_elsewhere(self) -> bool:
-        """Whether this is more than a folder of this machine, so that other machines see it."""
+        """Whether the files are not in a local folder, so that other machines can read them."""
         filesystem, _ = fsspec.url_to_fs(self._url)
         return not isinstance(filesystem, LocalFileSystem)
 
-    def upload(self, path: Path, name: str, beat: Callable[[], None] = lambda: None) -> None:
-        """Store a file's bytes, over what was there; `beat` is called after each part."""
+    def upload(self, path: Path, name: str, on_part: Callable[[], None] = lambda: None) -> None:
+        """Store a file, replacing an earlier one; `on_part` is called after each part."""
         filesystem, target = self._locate(name)
         try:
             with path.open("rb") as source, _open(filesystem, target, "wb") as stored:
-                _copy(source, stored, beat)
+                _copy(source, stored, on_part)
         except OSError as error:
             raise Unavailable(f"{name} can't be put into the photo store.") from error
 
@@ -50,7 +50,7 @@ class StoredFiles:
             raise Unavailable(f"{name} can't be fetched from the photo store.") from error
 
     def write(self, name: str, data: bytes) -> None:
-        """Store a few bytes, over what was there: all at once."""
+        """Store a small file in one write, replacing an earlier one."""
         filesystem, path = self._locate(name)
         try:
             filesystem.pipe_file(path, data)
@@ -58,7 +58,7 @@ class StoredFiles:
             raise Unavailable(f"{name} can't be put into the photo store.") from error
 
     def read(self, name: str) -> bytes:
-        """A stored file's bytes; it has to be a small one. Raises NotFound."""
+        """The bytes of a small stored file. Raises NotFound."""
         filesystem, path = self._locate(name)
         try:
             data: bytes = filesystem.cat_file(path)
@@ -69,9 +69,9 @@ class StoredFiles:
         return data
 
     def names_in(self, name: str) -> set[str]:
-        """What stands right below a folder; nothing where there is no such folder."""
+        """The names directly below a folder; none where there is no such folder."""
         filesystem, folder = self._locate(name)
-        # What others wrote or deleted would stay unseen.
+        # fsspec caches listings: changes by others would not be seen.
         filesystem.invalidate_cache()
         try:
             paths = filesystem.ls(folder, detail=False)
@@ -82,7 +82,7 @@ class StoredFiles:
         return {PurePosixPath(path).name for path in paths}
 
     def delete(self, name: str) -> None:
-        """Delete a file, or a folder with all that is in it; one that is not there is fine."""
+        """Delete a file, or a folder with its contents; one that does not exist is no error."""
         filesystem, path = self._locate(name)
         filesystem.invalidate_cache()
         try:
@@ -98,12 +98,12 @@ class StoredFiles:
 
 
 def _open(filesystem: fsspec.AbstractFileSystem, path: str, mode: str) -> BinaryIO:
-    # What is read once and in order needs no cache.
+    # No read-ahead cache: files are read once and sequentially.
     stored: BinaryIO = filesystem.open(path, mode, block_size=PART_BYTES, cache_type="none")
     return stored
 
 
-def _copy(source: BinaryIO, target: BinaryIO, beat: Callable[[], None]) -> None:
+def _copy(source: BinaryIO, target: BinaryIO, on_part: Callable[[], None]) -> None:
     while part := source.read(PART_BYTES):
         target.write(part)
-        beat()
+        on_part()

@@ -1,7 +1,7 @@
 """The change feed: numbered in commit order, so that a reader never skips a change.
 
-A sequence alone does not do that on PostgreSQL: a lower number can commit after a higher one was
-read, and a reader that remembers the highest number it saw would never look back.
+A sequence alone does not ensure that on PostgreSQL: a lower number can commit after a higher one
+was read, and a reader that continues after the highest number it has read would skip it.
 """
 
 from collections.abc import Iterable
@@ -12,25 +12,24 @@ from sqlalchemy.orm import Session
 from db.statements import is_postgresql
 from db.tables import Change
 
-# Any constant works; it only must not be used for another purpose in the same database.
+# An arbitrary key; no other lock in the same database may use it.
 NUMBERING_LOCK = 0x4D4C_4348
 
-
-# Where a session keeps the photos of its changes until it commits.
+# Key in `session.info` of the photos that are changed in this transaction.
 _PENDING = "changed_photos"
 
 
 def record_changes(session: Session, photo_ids: Iterable[int]) -> None:
-    """Ask the index to look at these photos again, once this transaction has committed."""
+    """Add these photos to the change feed when this transaction commits."""
     session.info.setdefault(_PENDING, set()).update(photo_ids)
 
 
 def number_changes(session: Session) -> None:
-    """Write what was recorded. The transaction's boundary calls it, as its last statement.
+    """Insert the recorded changes; called as the last statement of a transaction.
 
-    On PostgreSQL the numbering is held by an advisory lock until this transaction ends, so that
-    numbers become visible in order; taken any earlier, the lock would be held while the transaction
-    waits for others, which may wait for the lock. On SQLite there is only one writer anyway.
+    On PostgreSQL an advisory lock is held until the transaction ends, so that numbers become
+    visible in order. It is taken last: held while the transaction waits for other locks, it could
+    deadlock. SQLite has a single writer anyway.
     """
     rows = [{"photo_id": photo_id} for photo_id in sorted(session.info.pop(_PENDING, ()))]
     if not rows:

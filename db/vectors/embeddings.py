@@ -32,10 +32,10 @@ Vectors = tuple[NDArray[np.int64], NDArray[np.float32]]
 def add_embeddings(
     session: Session, encoder_id: int, vectors: Mapping[int, NDArray[np.float32]]
 ) -> None:
-    """Store vectors by photo id; one already stored stays. The index will look at these photos.
+    """Store vectors by photo id, keeping those already stored, and record the photos as changed.
 
-    Zeros, for a photo in which the encoder finds nothing, are stored as an empty vector, and are
-    nothing to the index.
+    A vector of zeros, for a photo in which the encoder finds nothing, is stored as an empty vector
+    and recorded as no change.
     """
     seen = {photo_id for photo_id, vector in vectors.items() if vector.any()}
     rows = [
@@ -44,7 +44,7 @@ def add_embeddings(
             "photo_id": photo_id,
             "vector": to_stored(vector).tobytes() if photo_id in seen else b"",
         }
-        # In order, so that two jobs with photos in common never wait for each other.
+        # In order of id, so that two jobs with photos in common do not deadlock.
         for photo_id, vector in sorted(vectors.items())
     ]
     insert_missing(session, Embedding, rows, key=["encoder_id", "photo_id"])
@@ -57,7 +57,7 @@ def embedded(session: Session, encoder_id: int, photo_ids: Collection[int]) -> s
 
 
 def having_vector(session: Session, encoder_id: int, photo_ids: Collection[int]) -> set[int]:
-    """Those of the photos of which this encoder has made a vector."""
+    """Those of the photos that have a vector of this encoder that is not empty."""
     return _embedded(session, encoder_id, photo_ids, _HAS_VECTOR)
 
 
@@ -93,8 +93,8 @@ def live_vectors(
 ) -> Iterator[Vectors]:
     """Every live vector in order of photo id, `BATCH_ROWS` at a time.
 
-    Each batch is read in a transaction of its own, which has ended when the batch is given: however
-    long the caller takes, none stays open.
+    Each batch is read in its own transaction, which ends before the batch is yielded: none stays
+    open while the caller works.
     """
     last = 0
     while True:
@@ -163,9 +163,9 @@ def photos_to_embed(session: Session, encoder_id: int | None) -> AbstractSet[int
 
     With None, those that no job will embed at all.
     """
-    # The jobs come second: the photos of one that is accepted in between are not queued twice.
+    # Jobs are read second, so that photos of a job accepted in between are not queued twice.
     missing = photos_lacking(session, encoder_id)
-    return missing - promised_photos(session, encoder_id)
+    return missing - photos_in_open_jobs(session, encoder_id)
 
 
 def photos_to_queue(session: Session) -> IdSet:
@@ -180,8 +180,8 @@ def photos_to_queue(session: Session) -> IdSet:
     return photo_ids
 
 
-def promised_photos(session: Session, encoder_id: int | None = None) -> IdSet:
-    """The photos that open jobs will embed by every encoder, and by this one in particular."""
+def photos_in_open_jobs(session: Session, encoder_id: int | None = None) -> IdSet:
+    """The photos of open jobs that embed by every followed encoder, or by this one."""
     return IdSet(
         photo_id
         for job in open_embed_jobs(session)
@@ -199,7 +199,7 @@ class OpenEmbedJob(NamedTuple):
 
 
 def open_embed_jobs(session: Session) -> Iterator[OpenEmbedJob]:
-    """The open embed jobs, read as they are asked for."""
+    """The open embed jobs, read lazily."""
     rows = session.execute(
         select(Job.id, Job.payload)
         .where(Job.type == JobType.EMBED, Job.status.in_(OPEN_STATUSES))

@@ -1,4 +1,4 @@
-"""The encoders that are known here: what is searched with, and what is kept up to date.
+"""Registered encoders: which one is active, and which ones every photo is embedded by.
 
 Needs no numpy: the API may import this module.
 """
@@ -16,8 +16,8 @@ from db.tables import Embedding, Encoder, Generation
 from models.domain.errors import Conflict, NotFound
 from models.domain.types import EncoderSpec, EncoderStatus, GenerationStatus
 
-# Any constant works; it only must not be used for another purpose in the same database.
-CHOOSING_LOCK = 0x4D4C_454E
+# An arbitrary key; no other lock in the same database may use it.
+ENCODERS_LOCK = 0x4D4C_454E
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def all_encoders(session: Session) -> Sequence[Encoder]:
 
 
 def active_encoder(session: Session) -> Encoder | None:
-    """The encoder that searches are made with; None until the first process has chosen one."""
+    """The encoder that searches use; None until the first process has chosen one."""
     return session.scalar(_with_status(EncoderStatus.ACTIVE))
 
 
@@ -86,16 +86,16 @@ def followed_encoders(session: Session) -> list[Encoder]:
 
 
 def established_encoders(session: Session) -> list[Encoder]:
-    """The active encoder, and those before it that are still followed: what they lack is a fault.
+    """The active encoder and the formerly active ones that are followed: they should lack no photo.
 
-    What an encoder lacks that was never active is its migration's, which has it embedded bit by
-    bit: a whole catalogue at once would keep new listings waiting.
+    An encoder that was never active is left to its migration, which queues the missing photos in
+    small batches: a whole catalogue at once would delay new listings.
     """
     return [row for row in followed_encoders(session) if row.activated_at is not None]
 
 
 def previous_encoder(session: Session) -> Encoder | None:
-    """The encoder that was active before, if it has been kept up to date since."""
+    """The encoder that was active before, if it is still followed."""
     before = [
         (row.activated_at, row)
         for row in established_encoders(session)
@@ -104,29 +104,29 @@ def previous_encoder(session: Session) -> Encoder | None:
     return max(before, key=lambda item: item[0])[1] if before else None
 
 
-def is_settled(session: Session) -> bool:
+def active_encoder_in_use(session: Session) -> bool:
     """Whether the choice is the database's: an encoder is active, and a photo has been embedded."""
     is_active = exists().where(Encoder.status == EncoderStatus.ACTIVE)
     return bool(session.scalar(select(is_active & exists(select(Embedding.photo_id)))))
 
 
-def adopt_encoder(session: Session, spec: EncoderSpec, now: datetime) -> Encoder:
+def activate_initial_encoder(session: Session, spec: EncoderSpec, now: datetime) -> Encoder:
     """Make this encoder the active one, unless one is and has made embeddings; gives the active."""
-    _choose(session)
+    _lock_encoders(session)
     encoder_id = register_encoder(session, spec, now)
     active = active_encoder(session)
-    if active is not None and (active.id == encoder_id or is_settled(session)):
+    if active is not None and (active.id == encoder_id or active_encoder_in_use(session)):
         return active
     if active is not None:
         active.status = EncoderStatus.REGISTERED
-        active.activated_at = None  # nothing was ever found with it
+        active.activated_at = None  # no search has used it
         session.flush()
     return _make_active(session, encoder_id, now)
 
 
 def follow_encoder(session: Session, encoder_id: int) -> Encoder:
-    """From this commit on, have every new photo embedded by this encoder too. Raises NotFound."""
-    _choose(session)
+    """Embed every new photo by this encoder too, from this commit on. Raises NotFound."""
+    _lock_encoders(session)
     encoder = get_encoder(session, encoder_id)
     if encoder.status is not EncoderStatus.ACTIVE:
         encoder.status = EncoderStatus.FOLLOWED
@@ -137,12 +137,12 @@ def follow_encoder(session: Session, encoder_id: int) -> Encoder:
 def activate_encoder(
     session: Session, encoder_id: int, now: datetime, *, force: bool = False
 ) -> Encoder:
-    """Make searches with this encoder, from this commit on; the one before stays up to date.
+    """Use this encoder for searches, from this commit on; the one before stays followed.
 
-    Raises NotFound, and, unless forced, Conflict when it lacks photos that can be found now, or
-    has no live generation.
+    Raises NotFound, and, unless forced, Conflict when it lacks photos that the active one has
+    embedded, or has no live generation.
     """
-    _choose(session)
+    _lock_encoders(session)
     encoder = get_encoder(session, encoder_id)
     active = active_encoder(session)
     if encoder is active:
@@ -151,17 +151,17 @@ def activate_encoder(
         _refuse_incomplete(session, encoder, active)
     if active is not None:
         active.status = EncoderStatus.FOLLOWED
-        # Not together with the other's: for a moment there would be two.
+        # Flushed first: the unique index allows one active encoder at a time.
         session.flush()
     return _make_active(session, encoder_id, now)
 
 
 def retire_encoder(session: Session, encoder_id: int) -> Encoder:
-    """Keep this encoder up to date no more.
+    """Stop embedding new photos by this encoder. Its vectors are kept.
 
-    Its vectors stay. Raises NotFound, and Conflict if it is the active one or is being indexed.
+    Raises NotFound, and Conflict if it is the active one or an index of it is being built.
     """
-    _choose(session)
+    _lock_encoders(session)
     encoder = get_encoder(session, encoder_id)
     label = encoder.spec.label
     if encoder.status is EncoderStatus.ACTIVE:
@@ -169,14 +169,14 @@ def retire_encoder(session: Session, encoder_id: int) -> Encoder:
     if _has_generation(session, encoder_id, GenerationStatus.BUILDING):
         raise Conflict(f"An index of {label} is being built: retire it when that has ended.")
     encoder.status = EncoderStatus.RETIRED
-    # If it comes back, it has gaps as one that was never active.
+    # If it is followed again, it lacks photos like one that was never active.
     encoder.activated_at = None
     session.flush()
     return encoder
 
 
 def summarise_encoders(session: Session) -> list[EncoderSummary]:
-    """Every encoder, with what is there of it."""
+    """Every encoder, with its counts and its live generation."""
     shown = count_photos(session)
     return [
         EncoderSummary(
@@ -206,11 +206,11 @@ def count_lacking(session: Session, encoder_id: int, other_id: int) -> int:
     return session.scalars(statement).one()
 
 
-def _choose(session: Session) -> None:
-    """One transaction at a time decides what encoders are. SQLite has a single writer anyway."""
+def _lock_encoders(session: Session) -> None:
+    """Serialise changes of encoders' statuses. SQLite has a single writer anyway."""
     if is_postgresql(session):
-        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": CHOOSING_LOCK})
-    # What was read before may have been decided anew by whoever held the lock.
+        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ENCODERS_LOCK})
+    # What was read before may have been changed by the transaction that held the lock.
     session.flush()
     session.expire_all()
 
@@ -225,7 +225,7 @@ def _make_active(session: Session, encoder_id: int, now: datetime) -> Encoder:
 
 def _refuse_incomplete(session: Session, encoder: Encoder, active: Encoder | None) -> None:
     label = encoder.spec.label
-    # Photos that the active one has not embedded either can't be found now: nothing is lost.
+    # Photos that the active one has not embedded either can't be found now, so they do not count.
     lacking = 0 if active is None else count_lacking(session, encoder.id, active.id)
     if lacking:
         raise Conflict(

@@ -1,4 +1,4 @@
-"""Index generations: which were built, which is live."""
+"""Index generations and their statuses."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,11 +14,11 @@ from models.domain.types import OPEN_STATUSES, GenerationStatus, JobStatus, JobT
 
 USABLE = (GenerationStatus.LIVE, GenerationStatus.RETIRED)
 KEPT = frozenset({*USABLE, GenerationStatus.BUILDING})
-"""Generations whose files somebody may still need."""
+"""Statuses of generations whose files may still be needed."""
 
 
 def begin(session: Session, encoder_id: int, job_id: UUID, now: datetime) -> Generation:
-    """A new generation, in building."""
+    """A new generation, with the status `building`."""
     generation = Generation(
         encoder_id=encoder_id, job_id=job_id, status=GenerationStatus.BUILDING, created_at=now
     )
@@ -72,7 +72,7 @@ def switch_to(session: Session, generation_id: int, now: datetime) -> Generation
 
 
 def end(session: Session, generation_id: int, status: GenerationStatus, error: str) -> bool:
-    """Note a build that did not become live; False, changing nothing, when it did or had ended."""
+    """End a build that did not become live; False, without a change, if it is not building."""
     ended = session.execute(
         update(Generation)
         .where(Generation.id == generation_id, Generation.status == GenerationStatus.BUILDING)
@@ -83,25 +83,25 @@ def end(session: Session, generation_id: int, status: GenerationStatus, error: s
 
 
 def abandoned(session: Session) -> Sequence[Generation]:
-    """Builds that were begun and never ended; with one build at a time, all are of dead workers."""
+    """Generations that are still building; with one build at a time, all are of dead workers."""
     return session.scalars(
         select(Generation).where(Generation.status == GenerationStatus.BUILDING)
     ).all()
 
 
-def end_forsaken(session: Session) -> list[int]:
-    """Note the builds that nobody goes on with, because their job has ended; gives their ids."""
+def end_orphaned(session: Session) -> list[int]:
+    """End the builds whose job has ended; returns their ids."""
     job_is_open = exists().where(Job.id == Generation.job_id, Job.status.in_(OPEN_STATUSES))
-    forsaken = list(
+    orphaned = list(
         session.scalars(
             select(Generation.id).where(
                 Generation.status == GenerationStatus.BUILDING, ~job_is_open
             )
         )
     )
-    for generation_id in forsaken:
+    for generation_id in orphaned:
         end(session, generation_id, GenerationStatus.FAILED, "its job ended before it did")
-    return forsaken
+    return orphaned
 
 
 def live(session: Session, encoder_id: int) -> Generation | None:
@@ -114,7 +114,7 @@ def live(session: Session, encoder_id: int) -> Generation | None:
 
 
 def open_reindex(session: Session) -> Job | None:
-    """The reindex that is queued or running, if one is: there is one at a time."""
+    """The reindex that is queued or running, if any: at most one at a time."""
     return session.scalar(
         select(Job).where(Job.type == JobType.REINDEX, Job.status.in_(OPEN_STATUSES))
     )
@@ -131,27 +131,28 @@ def usable(session: Session, encoder_id: int) -> Sequence[Generation]:
 
 
 def previous(session: Session, encoder_id: int) -> Generation | None:
-    """The generation that was live before, if it is kept: a rollback returns to it."""
+    """The generation that was live before, if it is kept: a rollback activates it."""
     rows = usable(session, encoder_id)
     return next((row for row in rows if row.status is GenerationStatus.RETIRED), None)
 
 
-def beyond(session: Session, encoder_id: int, keep: int) -> list[int]:
+def surplus(session: Session, encoder_id: int, keep: int) -> list[int]:
     """The ids of all but the `keep` usable generations that were live last."""
     return [row.id for row in usable(session, encoder_id)[keep:]]
 
 
-def retire_beyond(session: Session, encoder_id: int, keep: int) -> list[int]:
-    """Forget all but the `keep` usable generations that were live last; gives the others' ids.
+def retire_surplus(session: Session, encoder_id: int, keep: int) -> list[int]:
+    """Mark all but the `keep` usable generations that were live last as removed; returns their ids.
 
-    From this commit on nobody opens them, so that their files can go when those who have are done.
+    From this commit on no process opens them: their files can be deleted once those that have them
+    open are done.
     """
     _lock(session, encoder_id)
-    surplus = beyond(session, encoder_id, keep)
+    removed = surplus(session, encoder_id, keep)
     session.execute(
-        update(Generation).where(Generation.id.in_(surplus)).values(status=GenerationStatus.REMOVED)
+        update(Generation).where(Generation.id.in_(removed)).values(status=GenerationStatus.REMOVED)
     )
-    return surplus
+    return removed
 
 
 def newest(session: Session, encoder_id: int) -> Generation | None:
@@ -179,7 +180,7 @@ def reindex_failed_since(session: Session, moment: datetime) -> bool:
 
 
 def _lock(session: Session, encoder_id: int) -> None:
-    """Switch, roll back and prune one after the other, each seeing what the one before did."""
+    """Serialise switching, rollback and pruning of an encoder's generations."""
     session.get(Encoder, encoder_id, with_for_update=True)
 
 

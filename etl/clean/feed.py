@@ -20,14 +20,14 @@ OnProgress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class RawFeed:
-    """A feed as it was written: two tables, opened, and the folder of its photos."""
+    """A raw feed: its two open tables, and the folder of its photos."""
 
     products: Table
     images: Table
     photo_folder: Path
 
     def notes(self) -> list[str]:
-        """What a person should know of it, in sentences."""
+        """Notes for the report, in sentences."""
         notes = [
             f"{name}: the columns {', '.join(table.ignored)} are ignored."
             for name, table in ((PRODUCTS.name, self.products), (IMAGES.name, self.images))
@@ -60,7 +60,7 @@ def open_feed(folder: Path) -> RawFeed:
 def clean_tables(
     feed: RawFeed, staging: Staging, rejects: Rejects, on_progress: OnProgress
 ) -> TableRows:
-    """Bring every row of both tables into `staging` or `rejects`. Progress counts bytes."""
+    """Clean both tables: every row goes to `staging` or `rejects`. Progress counts bytes."""
     size = feed.products.size + feed.images.size
     on_progress(0, size)
     products = images = 0
@@ -70,7 +70,9 @@ def clean_tables(
         cleaned = without_repeats(cleaned, known, PRODUCTS.name)
         staging.add_products(cleaned.frame)
         rejected = _in_order(chunk.rejects + cleaned.rejects)
-        staging.mention(canonical_id(reject.id) for reject in rejected if is_id(reject.id))
+        staging.add_unusable_products(
+            canonical_id(reject.id) for reject in rejected if is_id(reject.id)
+        )
         rejects.add(rejected)
         products += chunk.rows
         on_progress(chunk.position, size)

@@ -1,4 +1,4 @@
-"""A feed's two tables, read in chunks of rows: text in every cell, exactly as it was written."""
+"""A feed's two tables, read in chunks of rows, every cell as unchanged text."""
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
@@ -187,7 +187,7 @@ def _positions(header: Sequence[str], spec: TableSpec) -> dict[str, int]:
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """What goes wrong with the file is the feed's fault."""
+    """Raises InvalidFeed for a file that can't be read."""
     try:
         yield
     except FileNotFoundError as error:

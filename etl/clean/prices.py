@@ -15,13 +15,13 @@ CURRENCIES = frozenset({
 # fmt: on
 """The ISO 4217 codes that a price may be in."""
 
-# What people and programs write where there is no price; "poa" is "price on application".
+# Spellings of a missing price; "poa" is "price on application".
 NO_PRICE = frozenset({"", "-", "n/a", "na", "nan", "none", "null", "poa"})
 
 _SYMBOLS = {"£": "GBP", "€": "EUR", "$": "USD"}
 _CURRENCY = "|".join([*map(re.escape, _SYMBOLS), *sorted(map(str.lower, CURRENCIES))])
-# Three digits behind a separator are thousands, one or two are pence: whoever writes `1.250` for a
-# price does not mean a pound and a quarter of one. Neither can be the other's separator.
+# Three digits after a separator are thousands, one or two are pence: `1.250` is not a pound and a
+# quarter. The two separators have to differ.
 _PRICE = re.compile(
     rf"""
     (?P<minus>[-\u2212]?) \s? (?P<before>{_CURRENCY})? \s? (?P<minus_inside>[-\u2212]?)
@@ -45,7 +45,7 @@ def parse_price(line: str) -> Price | None:
     """The price in a clean line of text; None when there is none, which is not the same as free.
 
     Takes `£1,250.00`, `€1.250,00`, `1 250 EUR`, `£5 ono`, `Free`, `N/A`. Raises ValueError with
-    the reason when the text is not a price. An amount may be negative, or larger than sense.
+    the reason when the text is not a price. An amount may be negative or implausibly large.
     """
     stated = line.casefold()
     if stated in NO_PRICE:

@@ -1,14 +1,13 @@
 """Read records from a file of CSV in which only a line feed ends a line.
 
-A bare carriage return is a line break inside a field. pandas' reader can be told so, but fills up
-records that are too short, after which they can't be told from whole ones; the standard library's
-counts fields, but takes a carriage return for the end of a record. So it is handed on as a vertical
-tab, which means the same.
+A bare carriage return is a line break inside a field. pandas' reader supports that, but pads short
+records, so that they can't be detected; the standard library's reader treats a carriage return as
+the end of a record. So carriage returns are replaced by vertical tabs.
 
-A tool that has rewritten line ends makes several lines of a record whose text has line breaks
-outside quotes. Such pieces are put together again: a record begins where its id is a UUID, and goes
-on through lines that begin no other until its fields add up to the header's. A line break in the
-last column can't be told from the damage of another record: the lines behind it are rejected.
+A tool that has rewritten line ends splits a record whose text has unquoted line breaks into several
+lines. They are joined again: a record begins where its id is a UUID, and continues through lines
+that begin no other until it has as many fields as the header. A line break in the last column is
+ambiguous: the lines after it are rejected.
 """
 
 import codecs
@@ -23,8 +22,8 @@ from etl.clean.uuids import is_id
 
 LINE_BREAK = "\v"
 
-# Without an end, one quote can make a record of a whole file, and a file that is no table is one
-# line: memory would fill up, and each line would be read again for every line before it.
+# Limits of a record: an unclosed quote could extend it over the whole file, which would fill the
+# memory and take quadratic time.
 MAX_LINES = 1_000
 MAX_CHARACTERS = 1 << 20
 
@@ -43,7 +42,7 @@ class Record(NamedTuple):
 
     @property
     def place(self) -> str:
-        """Where it is in the file, for a person."""
+        """Its line numbers as text, for messages."""
         if self.first == self.last:
             return f"line {self.first}"
         return f"lines {self.first} to {self.last}"
@@ -91,10 +90,10 @@ def read_header(file: TextIO) -> list[str]:
 
 
 def read_records(file: TextIO, width: int, id_position: int) -> Iterator[Record]:
-    """The records behind the header, which has `width` fields and the id at `id_position`.
+    """The records after the header, which has `width` fields and the id at `id_position`.
 
-    A record that is no CSV, or has more or fewer fields, is at fault by itself: an unclosed quote
-    does not take the lines after it along.
+    A record that is no CSV, or has more or fewer fields, has a `fault`, which does not affect the
+    lines after it.
     """
     lines = _Lines(file)
     reader = csv.reader(lines, strict=True)
@@ -133,10 +132,9 @@ def _is_blank(fields: Sequence[str]) -> bool:
 def _stitch(
     first: Sequence[str], reader: Iterator[list[str]], width: int, id_position: int
 ) -> list[str]:
-    """The record that begins with these fields; none when the lines behind don't complete it.
+    """The record that begins with these fields; empty if the next lines don't complete it.
 
-    However many records are damaged, a line is looked at twice at most: nothing is looked for
-    behind the beginning of the next record.
+    A line is read twice at most, because the search ends at the beginning of the next record.
     """
     if not begins_record(first, id_position):
         return []
@@ -158,7 +156,7 @@ def _stitch(
 
 
 class _Lines(Iterator[str]):
-    """The lines of a file; those that a broken record took beyond its first can be given back.
+    """The lines of a file; a broken record can give back all but its first.
 
     `first` and `last` are the numbers of the lines taken for the current record.
     """
@@ -183,18 +181,18 @@ class _Lines(Iterator[str]):
         return line
 
     def begin_record(self) -> None:
-        """The lines taken so far are done with."""
+        """Start the next record after the lines read so far."""
         self.first += len(self._taken)
         self._taken.clear()
         self._size = 0
 
     def give_back(self) -> None:
-        """All lines of the current record but its first will be taken again."""
+        """Return all lines of the current record but its first, to be read again."""
         self._returned.extendleft(reversed(self._taken[1:]))
         del self._taken[1:]
 
     def _read(self) -> str:
-        """The next line; of one that is too long, as much as shows that it is."""
+        """The next line, truncated just beyond the limit."""
         line = self._file.readline(MAX_CHARACTERS + 1)
         if not line:
             raise StopIteration

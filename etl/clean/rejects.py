@@ -1,4 +1,4 @@
-"""What a feed's rows can be refused for, kept so that nothing is lost silently."""
+"""The rejected rows of a feed, with reasons."""
 
 import csv
 from collections import Counter
@@ -17,7 +17,7 @@ MAX_ID = 80
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """One row that was not taken in.
+    """A rejected row.
 
     `row` counts the rows of `file` from its header, which is row 1. `id` is as the feed spells it,
     shortened, and empty where the row could not be read. `field` is empty when the row as a whole
@@ -57,10 +57,10 @@ class Tally:
 
 
 class Rejects:
-    """Rejects on their way into a CSV file, counted by reason; memory does not grow with them.
+    """Writes rejects to a CSV file and counts them by reason, in bounded memory.
 
-    A context. The file appears under its name, replacing an earlier one, with `finish`; without a
-    path they are only counted.
+    A context manager. `finish` gives the file its name, replacing an earlier one; without a path
+    rejects are only counted.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -85,7 +85,7 @@ class Rejects:
             part_path(self._path).unlink(missing_ok=True)
 
     def finish(self) -> None:
-        """All of them are written: give the file its name."""
+        """Complete the file and give it its name."""
         self._stack.close()
         if self._path is not None:
             part_path(self._path).replace(self._path)
@@ -103,5 +103,5 @@ class Rejects:
 
 
 def shorten(raw_id: str) -> str:
-    """An id as a reject carries it."""
+    """An id shortened for a reject."""
     return raw_id.strip()[:MAX_ID]

@@ -1,4 +1,4 @@
-"""What a feed's tables hold, declared: text as it is read, and values as they are cleaned."""
+"""Schemas of a feed's tables: as text, before cleaning, and as values, after it."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -22,7 +22,7 @@ from models.domain.limits import (
 
 MAX_PRICE_DIGITS = 12
 PRICE_DECIMALS = 2
-"""Digits before and behind the decimal point that the database holds."""
+"""Digits before and after the decimal point that the database holds."""
 
 
 class Fault(NamedTuple):

@@ -1,7 +1,7 @@
-"""A feed's clean rows on disk, between its tables and whatever takes them in.
+"""A staging area: a feed's clean rows on disk, before they are loaded.
 
-Two tables of any size and order become listings and their photos in the feed's order, in memory
-that does not grow with the feed: what must be known of every row lies in SQLite.
+It turns two tables of any size and order into listings and their photos in the feed's order, in
+bounded memory: the keys of all rows are in SQLite.
 """
 
 import sqlite3
@@ -18,13 +18,13 @@ import pyarrow.parquet as pq
 from db.catalogue.listings import ListingData
 from db.statements import chunks
 from etl.photos.prepare import FeedPhoto
-from models.cleaned_feed import PRODUCTS_FILE, PRODUCTS_SCHEMA, read_rows
+from models.cleaned_feed import PRODUCTS_FILE, PRODUCTS_SCHEMA, ProductRow, read_rows
 
 KEYS_FILE = "keys.db"
 CACHE_KIB = 64 * 1024
 
 _SCHEMA = f"""
-    -- A scratch file, begun anew by each run: nothing in it needs to survive a crash.
+    -- A scratch file, created anew by each run: nothing in it needs to survive a crash.
     PRAGMA journal_mode = OFF;
     PRAGMA synchronous = OFF;
     PRAGMA cache_size = -{CACHE_KIB};
@@ -38,9 +38,9 @@ _SCHEMA = f"""
 
 
 class Staging:
-    """The clean rows of one feed, collected in a folder; a context, empty at its beginning.
+    """The clean rows of one feed in a folder; a context manager, empty at first.
 
-    Products come first, then images: each chunk without repeats, images without orphans.
+    Products are added first, then images: each chunk without repeats, images without orphans.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -80,8 +80,8 @@ class Staging:
             zip(map(_packed, products["id"]), positions, strict=True),
         )
 
-    def mention(self, product_ids: Iterable[str]) -> None:
-        """Remember products that the feed lists although they can't be used."""
+    def add_unusable_products(self, product_ids: Iterable[str]) -> None:
+        """Record products that the feed lists but that can't be used."""
         self._keys.executemany(
             "INSERT OR IGNORE INTO products VALUES (?, NULL)",
             ((_packed(product_id),) for product_id in product_ids),
@@ -113,7 +113,7 @@ class Staging:
         """Those of the ids that are of added products."""
         return self._known("products WHERE position IS NOT NULL AND", ids)
 
-    def mentioned_products(self, ids: Iterable[str]) -> set[str]:
+    def listed_products(self, ids: Iterable[str]) -> set[str]:
         """Those of the ids that the feed lists, whether they can be used or not."""
         return self._known("products WHERE", ids)
 
@@ -148,18 +148,18 @@ class Staging:
 
 def read_listings(path: Path) -> Iterator[ListingData]:
     """The listings in a Parquet file of clean products, a few at a time."""
-    for row in read_rows(path):
+    for row in read_rows(path, ProductRow):
         yield ListingData(
-            id=UUID(row["id"]),
-            title=row["title"],
-            description=row["description"],
-            category=row["category"],
-            price=row["price"],
-            currency=row["currency"],
-            location=row["location"],
-            latitude=row["latitude"],
-            longitude=row["longitude"],
-            seller=row["seller"],
+            id=UUID(row.id),
+            title=row.title,
+            description=row.description,
+            category=row.category,
+            price=row.price,
+            currency=row.currency,
+            location=row.location,
+            latitude=row.latitude,
+            longitude=row.longitude,
+            seller=row.seller,
         )
 
 

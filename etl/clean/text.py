@@ -1,4 +1,4 @@
-"""Text as people typed it, made plain: one spelling, one kind of space, nothing invisible.
+"""Normalisation of text: one Unicode form, one kind of space, no invisible characters.
 
 Built on `str`'s own methods, which are fast and agree with each other on what a space and what a
 line break is. Cleaning what is clean changes nothing.

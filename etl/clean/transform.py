@@ -5,10 +5,10 @@ values; which values it may have, the schema declares.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -28,7 +28,7 @@ from etl.clean.schema import (
 )
 from etl.clean.text import clean_line, clean_text, clean_title
 from etl.clean.uuids import canonical_id
-from models.domain.limits import is_joke_price, split_location
+from models.domain.limits import is_placeholder_price, split_location
 
 # A slash parts names only beside a space: `TV/DVD` is one name.
 _CATEGORY_SLASH = re.compile(" /|/ ")
@@ -40,7 +40,7 @@ Parser: TypeAlias = Callable[[str], object]
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """The rows that can be used, and those that can't."""
+    """The usable rows, and the rejected ones."""
 
     frame: pd.DataFrame
     rejects: list[Reject]
@@ -51,7 +51,7 @@ def clean_products(raw: pd.DataFrame) -> Cleaned:
 
     `id` the text of a UUID in lower case; `title` and `description` str; `category` a path or None;
     `price` Decimal and `currency` its ISO 4217 code, or both None; `price_suspect` bool, whether
-    nobody means that price; `location`, its `place` and its `county` str or None; `latitude` and
+    that is a placeholder; `location`, its `place` and its `county` str or None; `latitude` and
     `longitude` float, in degrees, or both None; `seller` str or None.
     """
     RAW_PRODUCTS.validate(raw)
@@ -118,7 +118,7 @@ def _currency(text: str) -> str | None:
 
 def _is_suspect(text: str) -> bool:
     amount = _amount(text)
-    return amount is not None and is_joke_price(amount)
+    return amount is not None and is_placeholder_price(amount)
 
 
 # The columns of clean tables, in the order in which faults count: from which column of the feed
@@ -189,6 +189,9 @@ def _parse(texts: pd.Series, parser: Parser, column: str, faults: list[Fault]) -
 
 
 def _without(cleaned: Cleaned, refused: pd.Series, file: str, field: str, reason: str) -> Cleaned:
-    rows: Iterable[tuple[Any, str]] = cleaned.frame.loc[refused, "id"].items()
-    rejects = [Reject(file, row, row_id, field, reason) for row, row_id in rows]
+    ids = cleaned.frame.loc[refused, "id"]
+    rejects = [
+        Reject(file, row, row_id, field, reason)
+        for row, row_id in zip(ids.index.tolist(), ids.tolist(), strict=True)
+    ]
     return Cleaned(cleaned.frame[~refused], cleaned.rejects + rejects)

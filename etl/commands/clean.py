@@ -7,18 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from command_line.options import DryRun, JsonReport, command_of
 from db.store.photo_store import PhotoStore
-from etl.commands.intake import Source, local_feed, tell, used_alone
+from etl.commands.intake import Source, exclusive_folder, local_feed, print_report
 from etl.commands.peak_memory import PeakMemory
 from etl.load.cleaned_feed import CleanedFolder, CleanedWriter
-from etl.load.pipeline import Stage
-from etl.load.pipeline import seed as clean_feed
-from etl.load.sources import Workplace
+from etl.load.pipeline import Stage, run_intake
+from etl.load.sources import IntakeContext
 from etl.report import Cost, IntakeReport, as_json
 from models.cleaned_feed import PHOTO_FOLDER, REJECTS_FILE, REPORT_FILE
 from models.domain.durable_files import write_if_changed
@@ -52,13 +51,13 @@ def clean(options: CleanOptions) -> ExitCode:
             raise InvalidFeed("A feed can't be cleaned into its own folder.")
         if CleanedFolder(folder).exists():
             raise InvalidFeed(f"{folder} holds a feed that is clean already.")
-        # A dry run cleans as well, but into a folder that passes.
+        # A dry run cleans as well, but into a temporary folder.
         if dry_run:
             into = Path(stack.enter_context(TemporaryDirectory(prefix="marketlens-")))
         else:
             into = out
-        work = stack.enter_context(used_alone(into / WORK_FOLDER))
-        place = Workplace(
+        work = stack.enter_context(exclusive_folder(into / WORK_FOLDER))
+        context = IntakeContext(
             scratch=work,
             ledger=work / "photos.db",
             rejects=into / REJECTS_FILE,
@@ -66,10 +65,10 @@ def clean(options: CleanOptions) -> ExitCode:
             max_photo_bytes=settings.max_upload_bytes,
             processes=len(os.sched_getaffinity(0)),
         )
-        report = clean_feed(
+        report = run_intake(
             folder,
             CleanedWriter(into, work),
-            place,
+            context,
             locate=dict.fromkeys,
             on_progress=lambda stage, done, total: bars.show(
                 stage, done, total, in_bytes=stage is Stage.TABLES
@@ -79,7 +78,7 @@ def clean(options: CleanOptions) -> ExitCode:
         values = _as_json(report, cost)
         if not dry_run:
             write_if_changed(into / REPORT_FILE, json.dumps(values, indent=2) + "\n")
-    return tell(
+    return print_report(
         report,
         cost,
         title="Would be cleaned" if dry_run else "Cleaned",
@@ -90,7 +89,7 @@ def clean(options: CleanOptions) -> ExitCode:
     )
 
 
-def _as_json(report: IntakeReport, cost: Cost) -> dict[str, Any]:
+def _as_json(report: IntakeReport, cost: Cost) -> dict[str, object]:
     written = {
         "listings": report.products.accepted,
         "photos": report.photos.accepted,

@@ -1,4 +1,4 @@
-"""What several commands need: a local copy of a feed, exclusive use of a folder, a report's end."""
+"""Shared by the intake's commands: a local copy of a feed, folder locks, and the report."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from filelock import FileLock, Timeout
@@ -47,9 +47,9 @@ def named(name: str | None, source: str) -> str:
 
 @contextmanager
 def local_feed(source: str, feeds: Path, bars: Bars, *, dry_run: bool) -> Generator[Path]:
-    """The folder of a feed: its own, or a copy under `feeds` (in a dry run, a passing one).
+    """The folder of a feed: its own, or a copy under `feeds` (in a dry run, a temporary one).
 
-    A copy is used alone until the end. Raises what `fetch` raises, and Conflict.
+    A copy is locked until the end. Raises what `fetch` raises, and Conflict.
     """
     if not is_url(source) and not is_archive(source):
         yield Path(source)
@@ -57,10 +57,10 @@ def local_feed(source: str, feeds: Path, bars: Bars, *, dry_run: bool) -> Genera
         with TemporaryDirectory(prefix="marketlens-") as folder:
             yield _copy(source, Path(folder), bars)
     else:
-        # Not by name alone: what two sources have of one name must not be mixed.
+        # With a digest: two sources of the same name must not share a folder.
         place = source if is_url(source) else str(Path(source).absolute())
         digest = sha256(place.encode()).hexdigest()[:12]
-        with used_alone(feeds / f"{feed_name(source)}-{digest}") as folder:
+        with exclusive_folder(feeds / f"{feed_name(source)}-{digest}") as folder:
             yield _copy(source, folder / "feed", bars)
 
 
@@ -75,8 +75,8 @@ def _copy(source: str, folder: Path, bars: Bars) -> Path:
 
 
 @contextmanager
-def used_alone(folder: Path) -> Generator[Path]:
-    """A folder that no other run uses meanwhile; a killed run's lock does not outlive it.
+def exclusive_folder(folder: Path) -> Generator[Path]:
+    """A folder locked against other runs; a killed run releases its lock.
 
     Raises Conflict.
     """
@@ -88,7 +88,7 @@ def used_alone(folder: Path) -> Generator[Path]:
         raise Conflict(f"Another run is using {folder}.") from error
 
 
-def tell(
+def print_report(
     report: IntakeReport,
     cost: Cost,
     *,
@@ -96,14 +96,13 @@ def tell(
     lines: Mapping[str, str],
     rejects: Path | None,
     problems: list[str],
-    json_report: Mapping[str, Any] | None,
+    json_report: Mapping[str, object] | None,
 ) -> ExitCode:
-    """Print a report, as JSON if given so; returns how the command ends."""
+    """Print a report, as JSON if `json_report` is given; returns the command's exit code."""
     for note in report.notes:
         typer.echo(note, err=True)
     if json_report is not None:
-        told = {"problems": problems, "notes": report.notes}
-        typer.echo(json.dumps({**json_report, **told}))
+        typer.echo(json.dumps({**json_report, "problems": problems, "notes": report.notes}))
     else:
         console = Console()
         console.print(summary(report, title, lines, cost))

@@ -1,4 +1,4 @@
-"""How much memory a run has had at most, its processes included."""
+"""The peak memory of a run and its child processes."""
 
 import resource
 import sys
@@ -14,10 +14,10 @@ _UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 class PeakMemory:
-    """Watches while it is open. `mb` is the most that this process has had, and its children.
+    """A context manager that samples memory. `mb` is the peak of this process and its children.
 
-    Children are looked at twice a second: what the system says of those that have ended counts the
-    memory of this process in them, too.
+    Children are sampled twice a second, because the system's maximum for ended children includes
+    the memory of this process, too.
     """
 
     def __init__(self) -> None:
@@ -40,10 +40,10 @@ class PeakMemory:
         return (own + self._children) / 1e6
 
     def _watch(self) -> None:
-        # Not by multiprocessing: asking it about children takes their end away from who waits.
+        # Not by multiprocessing: `active_children` would reap children that others wait for.
         process = psutil.Process()
         while not self._closed.wait(LOOK_EVERY_S):
-            # A process may end while it is looked at.
+            # A process may end while it is sampled.
             with suppress(psutil.Error):
                 held = sum(child.memory_info().rss for child in process.children())
                 self._children = max(self._children, held)

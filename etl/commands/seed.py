@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import uuid4
 
 import typer
@@ -16,21 +16,20 @@ from command_line.opened import database_exists, database_of, library_of, store_
 from command_line.options import DryRun, Inline, JsonReport, command_of, force_option
 from db.migrate import upgrade
 from db.session import Database
-from etl.commands.intake import Source, local_feed, named, tell, used_alone
+from etl.commands.intake import Source, exclusive_folder, local_feed, named, print_report
 from etl.commands.peak_memory import PeakMemory
 from etl.load.follow_up import Outcome, embed_and_index
 from etl.load.geocode import Gazetteer, Geocoder
-from etl.load.loader import Loaded, Loader, Rehearsal, Rules
-from etl.load.pipeline import Stage
-from etl.load.pipeline import seed as take_in
-from etl.load.sources import Workplace
+from etl.load.loader import DryRunLoader, Loaded, Loader, LoadOptions
+from etl.load.pipeline import Stage, run_intake
+from etl.load.sources import IntakeContext
 from etl.report import Cost, IntakeReport, as_json
 from models.domain.clock import utc_now
 from models.domain.errors import ExitCode
 from progress import Bars
 from settings import Settings
 from workers.commands.job_executor import job_executor
-from workers.encoders.bootstrap import settle_encoder
+from workers.encoders.bootstrap import ensure_active_encoder
 from workers.queue.embed_jobs import EmbedJobs
 
 
@@ -57,19 +56,19 @@ class SeedOptions:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """One run, with what it has opened."""
+    """The state of one run of the command."""
 
     settings: Settings
     options: SeedOptions
     bars: Bars
     stack: ExitStack
     folder: Path
-    rules: Rules
+    load_options: LoadOptions
 
     @property
     def rejects(self) -> Path:
         """Where rejected rows are listed."""
-        return self.settings.data_dir / "reports" / f"{self.rules.feed}-rejects.csv"
+        return self.settings.data_dir / "reports" / f"{self.load_options.feed}-rejects.csv"
 
 
 @command_of(SeedOptions)
@@ -79,18 +78,20 @@ def seed(options: SeedOptions) -> ExitCode:
         raise typer.BadParameter("--inline does the work here: it can't go with --no-wait.")
     started = monotonic()
     settings, dry_run = Settings(), options.dry_run
-    rules = Rules(named(options.feed, options.source), prune=options.prune, force=options.force)
+    load_options = LoadOptions(
+        named(options.feed, options.source), prune=options.prune, force=options.force
+    )
     with Bars() as bars, PeakMemory() as peak, ExitStack() as stack:
         if not dry_run:
             # Before anything is fetched: raises WeightsError.
-            _settle_encoder(settings, bars)
+            _ensure_active_encoder(settings, bars)
         folder = stack.enter_context(
             local_feed(options.source, settings.data_dir / "feeds", bars, dry_run=dry_run)
         )
-        run = _Run(settings, options, bars, stack, folder, rules)
-        report, loaded, outcome = _rehearse(run) if dry_run else _seed(run)
+        run = _Run(settings, options, bars, stack, folder, load_options)
+        report, loaded, outcome = _dry_run(run) if dry_run else _seed(run)
     cost = Cost(monotonic() - started, peak.mb)
-    return tell(
+    return print_report(
         report,
         cost,
         title="Would be seeded" if dry_run else "Seeded",
@@ -101,21 +102,23 @@ def seed(options: SeedOptions) -> ExitCode:
     )
 
 
-def _settle_encoder(settings: Settings, bars: Bars) -> None:
+def _ensure_active_encoder(settings: Settings, bars: Bars) -> None:
     library = library_of(settings)
     on_progress = partial(bars.show, "weights", in_bytes=True)
     if not database_exists(settings):
-        # Without an encoder, none is made.
+        # A missing encoder fails here, before a database is created.
         library.configured(on_progress)
     upgrade(settings.sqlalchemy_url)
     with database_of(settings) as database:
-        settle_encoder(database, library, settings.models_dir, utc_now(), on_progress)
+        ensure_active_encoder(database, library, settings.models_dir, utc_now(), on_progress)
 
 
 def _seed(run: _Run) -> tuple[IntakeReport, Loaded, Outcome]:
     settings, options, stack = run.settings, run.options, run.stack
-    place = Workplace(
-        scratch=stack.enter_context(used_alone(settings.data_dir / "intake" / run.rules.feed)),
+    context = IntakeContext(
+        scratch=stack.enter_context(
+            exclusive_folder(settings.data_dir / "intake" / run.load_options.feed)
+        ),
         ledger=settings.data_dir / "ledger.db",
         rejects=run.rejects,
         store=store_of(settings),
@@ -127,8 +130,8 @@ def _seed(run: _Run) -> tuple[IntakeReport, Loaded, Outcome]:
         job_executor(database, settings, run.bars.say, inline=options.inline)
     )
     embed_jobs = EmbedJobs(database, executor, clock=utc_now, new_id=uuid4)
-    loader = Loader(database, embed_jobs, run.rules, utc_now)
-    report = _take_in(run, database, loader, place)
+    loader = Loader(database, embed_jobs, run.load_options, utc_now)
+    report = _run_intake(run, database, loader, context)
     if not options.wait:
         return report, loader.loaded, Outcome()
     outcome = embed_and_index(
@@ -143,9 +146,9 @@ def _seed(run: _Run) -> tuple[IntakeReport, Loaded, Outcome]:
     return report, loader.loaded, outcome
 
 
-def _rehearse(run: _Run) -> tuple[IntakeReport, Loaded, Outcome]:
+def _dry_run(run: _Run) -> tuple[IntakeReport, Loaded, Outcome]:
     scratch = Path(run.stack.enter_context(TemporaryDirectory(prefix="marketlens-")))
-    place = Workplace(
+    context = IntakeContext(
         scratch=scratch,
         ledger=scratch / "photos.db",
         rejects=None,
@@ -155,12 +158,12 @@ def _rehearse(run: _Run) -> tuple[IntakeReport, Loaded, Outcome]:
     )
     url = _database_url(run.settings, scratch)
     database = run.stack.enter_context(closing(Database(url)))
-    rehearsal = Rehearsal(database, run.rules)
-    return _take_in(run, database, rehearsal, place), rehearsal.loaded, Outcome()
+    loader = DryRunLoader(database, run.load_options)
+    return _run_intake(run, database, loader, context), loader.loaded, Outcome()
 
 
 def _database_url(settings: Settings, scratch: Path) -> str:
-    """The database to compare with: an empty one where a seed would make one."""
+    """The database to compare with; a temporary empty one if there is none yet."""
     if database_exists(settings):
         return settings.sqlalchemy_url
     empty = f"sqlite:///{scratch / 'empty.db'}"
@@ -168,16 +171,16 @@ def _database_url(settings: Settings, scratch: Path) -> str:
     return empty
 
 
-def _take_in(
-    run: _Run, database: Database, sink: Loader | Rehearsal, place: Workplace
+def _run_intake(
+    run: _Run, database: Database, sink: Loader | DryRunLoader, context: IntakeContext
 ) -> IntakeReport:
     gazetteer = Gazetteer(
         database, None if run.options.dry_run else _geocoder(run.settings), utc_now
     )
-    report = take_in(
+    report = run_intake(
         run.folder,
         sink,
-        place,
+        context,
         locate=partial(
             gazetteer.locate, on_progress=lambda done, total: run.bars.show("places", done, total)
         ),
@@ -218,7 +221,9 @@ def _lines(loaded: Loaded, outcome: Outcome) -> dict[str, str]:
     }
 
 
-def _as_json(report: IntakeReport, loaded: Loaded, outcome: Outcome, cost: Cost) -> dict[str, Any]:
+def _as_json(
+    report: IntakeReport, loaded: Loaded, outcome: Outcome, cost: Cost
+) -> dict[str, object]:
     listings = loaded.listings
     written = {
         "listings": listings.created + listings.updated + loaded.pruned,

@@ -1,8 +1,7 @@
-"""Read a feed out of a zip or tar archive that nobody vouches for.
+"""Read a feed from an untrusted zip or tar archive.
 
-An archive is looked through before anything of it is used: it may hold regular files and folders
-only, so many of them, and unpack to so much. Names are checked where
-all are, in `etl.fetch.feed_files`.
+An archive is checked completely before any of it is used: it may hold regular files and folders
+only, and their number and total size are limited. Names are checked in `etl.fetch.feed_files`.
 """
 
 import gzip
@@ -23,7 +22,7 @@ from models.domain.errors import InvalidFeed
 
 BLOCK_BYTES = 2**20
 
-# A tar's headers are read whole: no honest one is near this.
+# A tar's headers are read at once; valid ones are far smaller than this.
 MAX_HEADER_BYTES = 16 * 2**20
 
 _ZIP_MAGIC = b"PK"
@@ -45,9 +44,10 @@ _FAULTS = (
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What an archive may unpack to: files, bytes, and bytes for each byte of its own.
+    """Limits of the extracted files: their number, total bytes, and the expansion ratio.
 
-    Text compresses twentyfold, photos hardly, a bomb a thousandfold; `slack` bytes are free.
+    Text compresses twentyfold, photos hardly, a decompression bomb a thousandfold; `slack` bytes
+    are always allowed.
     """
 
     files: int = MAX_FILES
@@ -56,7 +56,7 @@ class Limits:
     slack: int = 64 * 2**20
 
     def budget(self, archive_bytes: int) -> int:
-        """What an archive of this size may unpack to, in bytes."""
+        """The maximum extracted bytes of an archive of this size."""
         return min(self.bytes, self.slack + self.expansion * archive_bytes)
 
 
@@ -146,7 +146,7 @@ def _open_zip_members(path: Path, wanted: Collection[str]) -> Iterator[tuple[str
 
 
 class _TarStream(io.BufferedReader):
-    """What a tar is read from. Its headers say how long they are: here that is bounded."""
+    """The stream of a tar, which bounds the length of headers."""
 
     last = b""
 
@@ -171,7 +171,7 @@ def _open_tar(path: Path) -> Iterator[tuple[tarfile.TarFile, _TarStream]]:
 
 def _each(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     while (member := tar.next()) is not None:
-        # It remembers all it saw, which is a lot for a million files; the stubs forgot this list.
+        # TarFile keeps all members in this list, which the stubs lack: too many for a large feed.
         tar.members.clear()  # type: ignore[attr-defined]
         yield member
 
@@ -181,13 +181,13 @@ def _tar_members(path: Path, source: str, budget: int) -> Iterator[tuple[str, st
         for member in _each(tar):
             if member.isdir():
                 continue
-            # A negative size would lead the reader back to where it was.
+            # A negative size would move the reader backwards.
             if not member.isreg() or member.size < 0:
                 raise _irregular(source, member.name)
             yield member.name, member.name, member.size
         if stream.last != _END_OF_TAR:
             raise InvalidFeed(f"{source} is cut short: it has no end.")
-        # Only at its end does a compressed stream prove to be whole.
+        # The checksum of a compressed stream is verified at its end only.
         while stream.read(BLOCK_BYTES):
             if stream.tell() > budget:
                 raise _bomb(source, budget)

@@ -1,4 +1,4 @@
-"""The files of a feed, wherever it lies: what is known of them, and what they may be called."""
+"""The files of a feed: their metadata, and the validation of their names."""
 
 import os
 import unicodedata
@@ -11,7 +11,7 @@ from models.domain.durable_files import PART_SUFFIX
 from models.domain.errors import InvalidFeed
 
 PRODUCTS_FILE = "Products.csv"
-"""A feed has this, or as it was cleaned all of `CLEANED_FILES`."""
+"""In every raw feed; a cleaned one has all of `CLEANED_FILES`."""
 
 MAX_FILES = 5_000_000
 # What file systems allow, less the suffix of a part.
@@ -24,7 +24,7 @@ class FeedFile:
 
     `name` is its path inside the feed, `path` what the source calls it. `size` is in bytes.
     `version` changes whenever the content does (an ETag, a modification time); it is empty where
-    the source tells nothing of the kind. `md5` is the content's, in hexadecimal, where it is known.
+    the source states none. `md5` is the content's, in hexadecimal, where it is known.
     """
 
     name: str
@@ -63,8 +63,7 @@ def feed_files(files: Iterable[FeedFile], source: str) -> list[FeedFile]:
 
     Hidden files and unfinished ones (`*.part`) are not. When all that is left lies in one top
     folder, that is the feed's. Raises InvalidFeed for names that are unsafe, twice there or at once
-    a file's and a folder's, for too many files, and for what is no feed: neither as it was written
-    nor as it was cleaned.
+    a file's and a folder's, for too many files, and for what is neither a raw nor a cleaned feed.
     """
     found: dict[str, FeedFile] = {}
     for count, file in enumerate(files):

@@ -20,8 +20,8 @@ def scheme_of(source: str) -> str:
 def split_url(url: str) -> SplitResult:
     """The parts of a URL. Raises InvalidFeed when it is none, or holds a password.
 
-    A password in a URL is seen by whoever lists the processes, and stays in the shell's history:
-    it is refused, so that nobody forms the habit.
+    A password in a URL is visible in the list of processes and in the shell's history, so it is
+    refused.
     """
     try:
         parts = urlsplit(url)

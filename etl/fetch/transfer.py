@@ -1,4 +1,4 @@
-"""Copy a feed from wherever it lies into a local folder: resumable, verified, many at once."""
+"""Copy a feed from a source into a local folder: resumable, verified, several files at once."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -11,18 +11,18 @@ from typing import NoReturn
 
 from etl.fetch.archives import Limits, contents, members
 from etl.fetch.checksum_files import MAX_SUMS_BYTES, SUMS_FILE, parse_sums
+from etl.fetch.download_folder import DownloadFolder, PartialFile
 from etl.fetch.feed_files import FeedFile, feed_files, is_hidden
-from etl.fetch.landing import Landing, Part
 from etl.fetch.remote.local import LocalRemote
 from etl.fetch.remote.remote import BLOCK_BYTES, Remote
 from etl.fetch.source_url import is_archive, scheme_of
 from models.domain.errors import InvalidFeed, SetupError, Unavailable
 from models.domain.urls import redact
 
-# The time of a small file is nearly all latency: so many are under way at a time.
+# Concurrent files: the time of a small file is nearly all latency.
 AT_ONCE = 16
 
-# Seconds before each new attempt at a file, as long as it brings nothing.
+# Seconds before each retry of a file that made no progress.
 WAITS = (0.5, 1, 2, 4)
 
 ARCHIVE_FILE = ".archive"
@@ -32,8 +32,7 @@ OnProgress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What a fetch did, or would do: how many files the feed has, how many of them it copied, how
-    many were here already, and the bytes it read from the source.
+    """What a fetch did, or would do: the files found, copied and unchanged, and the bytes read.
 
     An archive that was not yet copied counts as one file in a dry run.
     """
@@ -49,31 +48,31 @@ def fetch(url: str, folder: Path, *, dry_run: bool, on_progress: OnProgress) -> 
 
     `url` names a folder, or a .zip, .tar, .tar.gz or .tgz archive: a path, `file://`, `s3://`,
     `sftp://` or `http(s)://`. Credentials come from the environment, the ssh agent and the user's
-    own files, never from the URL. Files that are here and unchanged at the source are not read, and
-    one that was begun goes on where it stopped, unless it changed meanwhile. Lengths are verified,
-    MD5 where the source knows it, and SHA-256 where the feed has a SHA256SUMS; the folder gets a
-    SHA256SUMS of all files. Files that are no longer at the source stay.
+    own files, never from the URL. Files that were copied and have not changed at the source are
+    skipped, and partial ones are resumed unless the source has changed. Lengths are verified, MD5
+    where the source states it, and SHA-256 where the feed has a SHA256SUMS; a SHA256SUMS of all
+    files is written to the folder. Files that are no longer at the source are kept.
 
-    `on_progress` is told bytes done and bytes in all, now and then from another thread; an archive
-    counts twice, copied and then unpacked. A dry run writes nothing.
+    `on_progress` is called with bytes done and bytes in total, from any thread; an archive counts
+    twice, for the copy and the extraction. A dry run writes nothing.
 
-    Raises InvalidFeed for what is not there, is no feed or fails verification; Unavailable when the
-    source can't be reached; SetupError when credentials, the host's key or the local folder are in
-    the way; Conflict when another fetch is at work on the folder. No error holds a secret.
+    Raises InvalidFeed for what does not exist, is no feed or fails verification; Unavailable when
+    the source can't be reached; SetupError for problems with credentials, the host's key or the
+    local folder; Conflict when another fetch into the folder is running. No error shows a secret.
     """
     remote = open_remote(url)
     _check_apart(remote, folder)
     copy = _fetch_archive if is_archive(url) else _fetch_folder
     try:
-        with Landing(folder, read_only=dry_run) as landing:
-            return copy(remote, landing, dry_run=dry_run, on_progress=on_progress)
+        with DownloadFolder(folder, read_only=dry_run) as target:
+            return copy(remote, target, dry_run=dry_run, on_progress=on_progress)
     except OSError as error:
         raise SetupError(f"{folder} can't be written: {error.strerror or error}.") from error
 
 
 def open_remote(url: str) -> Remote:
     """The source at a URL or a path, not yet connected. Raises InvalidFeed."""
-    # Each protocol's library takes its time to import: only the one in use is.
+    # Protocol libraries are slow to import: only the one in use is imported.
     match scheme_of(url):
         case "file":
             return LocalRemote(url)
@@ -103,55 +102,57 @@ def _check_apart(remote: Remote, folder: Path) -> None:
 
 
 def _fetch_folder(
-    remote: Remote, landing: Landing, *, dry_run: bool, on_progress: OnProgress
+    remote: Remote, target: DownloadFolder, *, dry_run: bool, on_progress: OnProgress
 ) -> Fetched:
     files = feed_files(remote.files(), remote.shown)
     files, sums = _split_sums(files, remote.shown, partial(remote.blocks, offset=0))
-    todo = _missing(files, landing, sums)
-    planned = sum(file.size - landing.waiting(file) for file in todo)
+    todo = _missing(files, target, sums)
+    planned = sum(file.size - target.resumable_bytes(file) for file in todo)
     if not dry_run:
-        transfer = _Transfer(landing, remote.shown, sums, _Progress(on_progress, todo, landing))
+        transfer = _Transfer(target, remote.shown, sums, _Progress(on_progress, todo, target))
         transfer.run(partial(transfer.copy, remote), todo)
-        landing.finish(files)
+        target.finish(files)
     return Fetched(len(files), len(todo), len(files) - len(todo), planned)
 
 
 def _fetch_archive(
-    remote: Remote, landing: Landing, *, dry_run: bool, on_progress: OnProgress
+    remote: Remote, target: DownloadFolder, *, dry_run: bool, on_progress: OnProgress
 ) -> Fetched:
     archive = remote.archive(ARCHIVE_FILE)
-    if count := landing.unpacked(archive):
+    if count := target.unpacked(archive):
         if not dry_run:
-            landing.remove(archive)
+            target.remove(archive)
         return Fetched(count, 0, count, 0)
-    read = 0 if landing.sha256(archive) else archive.size - landing.waiting(archive)
+    read = 0 if target.sha256(archive) else archive.size - target.resumable_bytes(archive)
     if dry_run:
         return Fetched(1, 1, 0, read)
     if isinstance(remote, LocalRemote):
         path = Path(remote.root)
     else:
-        path = landing.path(archive)
-        _download(remote, archive, landing, on_progress)
+        path = target.path(archive)
+        _download(remote, archive, target, on_progress)
     try:
-        files, copied = _unpack(path, archive, remote.shown, landing, on_progress)
+        files, copied = _unpack(path, archive, remote.shown, target, on_progress)
     except InvalidFeed:
-        landing.remove(archive)
+        target.remove(archive)
         raise
-    landing.finish(files, archive)
-    landing.remove(archive)
+    target.finish(files, archive)
+    target.remove(archive)
     return Fetched(len(files), copied, len(files) - copied, read)
 
 
-def _download(remote: Remote, archive: FeedFile, landing: Landing, on_progress: OnProgress) -> None:
-    todo = _missing([archive], landing, {})
-    transfer = _Transfer(landing, remote.shown, {}, _Progress(on_progress, todo, landing))
+def _download(
+    remote: Remote, archive: FeedFile, target: DownloadFolder, on_progress: OnProgress
+) -> None:
+    todo = _missing([archive], target, {})
+    transfer = _Transfer(target, remote.shown, {}, _Progress(on_progress, todo, target))
     transfer.run(partial(transfer.copy, remote), todo)
 
 
 def _unpack(
-    path: Path, archive: FeedFile, source: str, landing: Landing, on_progress: OnProgress
+    path: Path, archive: FeedFile, source: str, target: DownloadFolder, on_progress: OnProgress
 ) -> tuple[list[FeedFile], int]:
-    """The archive's files, all here by then, and how many of them had to be copied."""
+    """Extract the archive; returns its files, and how many of them were not there yet."""
     files = feed_files(members(path, source, archive.version, Limits()), source)
 
     def content(file: FeedFile) -> Iterator[bytes]:
@@ -159,10 +160,10 @@ def _unpack(
             yield from blocks
 
     files, sums = _split_sums(files, source, content)
-    todo = _missing(files, landing, sums)
-    transfer = _Transfer(landing, source, sums, _Progress(on_progress, todo, landing))
+    todo = _missing(files, target, sums)
+    transfer = _Transfer(target, source, sums, _Progress(on_progress, todo, target))
     for file, blocks in contents(path, source, todo):
-        with landing.part(file) as part:
+        with target.part(file) as part:
             transfer.fill(file, part, _after(blocks, part.size))
         transfer.accept(file, part)
     return files, len(todo)
@@ -171,7 +172,7 @@ def _unpack(
 def _split_sums(
     files: list[FeedFile], source: str, content: Callable[[FeedFile], Iterable[bytes]]
 ) -> tuple[list[FeedFile], dict[str, str]]:
-    """The files but SHA256SUMS, and the sums that it holds."""
+    """The files except SHA256SUMS, and its parsed content."""
     sums_file = next((file for file in files if file.name == SUMS_FILE), None)
     if sums_file is None:
         return files, {}
@@ -185,11 +186,11 @@ def _split_sums(
     return [file for file in files if file is not sums_file], sums
 
 
-def _missing(files: list[FeedFile], landing: Landing, sums: dict[str, str]) -> list[FeedFile]:
-    """Those that are not here, whole and as the sums want them."""
+def _missing(files: list[FeedFile], target: DownloadFolder, sums: dict[str, str]) -> list[FeedFile]:
+    """The files that are not complete in the target, or not with the expected SHA-256."""
     missing = []
     for file in files:
-        digest = landing.sha256(file)
+        digest = target.sha256(file)
         if not digest or sums.get(file.name, digest) != digest:
             missing.append(file)
     return missing
@@ -205,33 +206,35 @@ def _after(blocks: Iterator[bytes], offset: int) -> Iterator[bytes]:
 class _Progress:
     """Counts the bytes of these files, from any thread."""
 
-    def __init__(self, tell: OnProgress, files: list[FeedFile], landing: Landing) -> None:
-        self._tell = tell
+    def __init__(
+        self, on_progress: OnProgress, files: list[FeedFile], target: DownloadFolder
+    ) -> None:
+        self._on_progress = on_progress
         self._total = sum(file.size for file in files)
-        self._done = sum(landing.waiting(file) for file in files)
+        self._done = sum(target.resumable_bytes(file) for file in files)
         self._lock = Lock()
 
     def add(self, count: int) -> None:
         with self._lock:
-            # What had to be read again is no progress.
+            # Bytes that are read again must not count twice.
             self._done = min(self._done + count, self._total)
-            self._tell(self._done, self._total)
+            self._on_progress(self._done, self._total)
 
 
 class _Transfer:
-    """Copies files into the landing, each verified before it gets its name."""
+    """Copies files into the folder, each verified before it gets its name."""
 
     def __init__(
-        self, landing: Landing, source: str, sums: dict[str, str], progress: _Progress
+        self, target: DownloadFolder, source: str, sums: dict[str, str], progress: _Progress
     ) -> None:
-        self._landing = landing
+        self._target = target
         self._source = source
         self._sums = sums
         self._progress = progress
         self._stopped = Event()
 
     def run(self, work: Callable[[FeedFile], None], files: list[FeedFile]) -> None:
-        """Do this work on each file, several at a time; the first failure ends all."""
+        """Process the files concurrently; the first failure stops all."""
         queue = deque(files)
 
         def take() -> None:
@@ -248,16 +251,16 @@ class _Transfer:
                 for worker in as_completed(workers):
                     worker.result()
             finally:
-                # Leaving the pool waits for the others, which a single block may keep busy.
+                # Leaving the pool joins the others, which stop at their next block.
                 self._stopped.set()
 
     def copy(self, remote: Remote, file: FeedFile) -> None:
         """Copy a file of the source."""
-        with self._landing.part(file) as part:
-            self._fill_patiently(remote, file, part)
-        # What came in pieces could be of two versions.
-        if (part.continued or file.size > BLOCK_BYTES) and not remote.is_still(file):
-            self._landing.discard(file)
+        with self._target.part(file) as part:
+            self._fill_with_retries(remote, file, part)
+        # Several reads may have mixed two versions of the file.
+        if (part.continued or file.size > BLOCK_BYTES) and not remote.is_unchanged(file):
+            self._target.discard(file)
             raise Unavailable(
                 f"{file.name} of {self._source} changed while it was read: fetch it once more."
             )
@@ -265,8 +268,8 @@ class _Transfer:
             self._refuse(file, "its MD5 is not the one that the source knows")
         self.accept(file, part)
 
-    def fill(self, file: FeedFile, part: Part, blocks: Iterator[bytes]) -> None:
-        """Complete the file's part. Raises Unavailable when the blocks end too early."""
+    def fill(self, file: FeedFile, part: PartialFile, blocks: Iterator[bytes]) -> None:
+        """Append blocks to the partial file. Raises Unavailable when they end too early."""
         for block in blocks:
             if self._stopped.is_set():
                 raise Unavailable("The fetch was stopped.")
@@ -279,16 +282,17 @@ class _Transfer:
                 f"{file.name} of {self._source} broke off at {part.size:,} of {file.size:,} bytes."
             )
 
-    def accept(self, file: FeedFile, part: Part) -> None:
-        """Verify a filled part and give it its name. Raises InvalidFeed, and the part is gone."""
+    def accept(self, file: FeedFile, part: PartialFile) -> None:
+        """Verify a complete partial file and rename it. If it is damaged, removes it and raises
+        InvalidFeed."""
         digest = part.sha256.hexdigest()
         if part.size > file.size:
             self._refuse(file, f"it is longer than its {file.size:,} bytes")
         if self._sums.get(file.name, digest) != digest:
             self._refuse(file, f"its SHA-256 is not the one in {SUMS_FILE}")
-        self._landing.keep(file, digest)
+        self._target.commit(file, digest)
 
-    def _fill_patiently(self, remote: Remote, file: FeedFile, part: Part) -> None:
+    def _fill_with_retries(self, remote: Remote, file: FeedFile, part: PartialFile) -> None:
         failures = 0
         while part.size < file.size:
             before = part.size
@@ -299,10 +303,10 @@ class _Transfer:
                 if failures > len(WAITS) or self._stopped.wait(WAITS[max(failures - 1, 0)]):
                     raise
                 if file.version:
-                    part.go_on()
+                    part.mark_continued()
                 else:
-                    part.start_over()
+                    part.restart()
 
     def _refuse(self, file: FeedFile, reason: str) -> NoReturn:
-        self._landing.discard(file)
+        self._target.discard(file)
         raise InvalidFeed(f"{file.name} of {self._source} is damaged: {reason}.")

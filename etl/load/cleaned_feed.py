@@ -1,6 +1,6 @@
 """A cleaned feed (`models.cleaned_feed`) as a source of listings and photos, and as a sink.
 
-`marketlens clean` writes it, on whatever machine has the cores; `marketlens seed` loads it.
+`marketlens clean` writes it, possibly on another machine; `marketlens seed` loads it.
 """
 
 import csv
@@ -28,6 +28,8 @@ from models.cleaned_feed import (
     PRODUCTS_FILE,
     PRODUCTS_SCHEMA,
     REJECTS_FILE,
+    ImageRow,
+    ProductId,
     count_rows,
     images_schema,
     is_complete,
@@ -39,7 +41,7 @@ from models.domain.errors import NotFound
 
 
 class CleanedFolder:
-    """The cleaned feed in a folder, to read."""
+    """Reads the cleaned feed in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -54,11 +56,11 @@ class CleanedFolder:
         return is_complete(self._folder)
 
     def has_photos(self) -> bool:
-        """Whether anything is known of photos: the feed had a folder of them, and ours is here."""
+        """Whether photos are known: the feed had a photo folder, and its clean copy is here."""
         return photos_known(self._folder) and self._photos.is_dir()
 
     def rows(self) -> TableRows:
-        """How many rows it has. Raises InvalidFeed when it can't be read, or is another's."""
+        """Its row counts. Raises InvalidFeed when it can't be read or has another schema."""
         return TableRows(
             count_rows(self._products, PRODUCTS_SCHEMA), count_rows(self._images, IMAGES_SCHEMA)
         )
@@ -69,8 +71,8 @@ class CleanedFolder:
 
     def listed_ids(self) -> Iterator[list[str]]:
         """The ids of all products that the feed listed, those of rejected rows included."""
-        for rows in chunks(read_rows(self._products, ["id"])):
-            yield [row["id"] for row in rows]
+        for rows in chunks(read_rows(self._products, ProductId)):
+            yield [row.id for row in rows]
         with self._rejects.open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
                 if row["file"] == PRODUCTS.name and is_id(row["id"]):
@@ -79,14 +81,14 @@ class CleanedFolder:
     def photos(self, store: PhotoStore | None) -> Iterator[PreparedPhoto]:
         """The photos in the order of `listings`, copied into the store if there is one.
 
-        They are as photos rest, and stay so: standardising them again would cost quality.
+        They are standardised already: encoding them again would cost quality.
         """
-        for row, image in enumerate(read_rows(self._images), start=2):
-            source = FeedPhoto(row, image["id"], image["product_id"], self._folder)
-            if image["sha256"] is None:
-                yield PreparedPhoto(source, None, image["reason"])
+        for row, image in enumerate(read_rows(self._images, ImageRow), start=2):
+            source = FeedPhoto(row, image.id, image.product_id, self._folder)
+            if image.sha256 is None or image.width is None or image.height is None:
+                yield PreparedPhoto(source, None, image.reason or "")
             else:
-                photo = PhotoData(image["sha256"], image["width"], image["height"])
+                photo = PhotoData(image.sha256, image.width, image.height)
                 yield self._copy(source, photo, store)
 
     def _copy(self, source: FeedPhoto, photo: PhotoData, store: PhotoStore | None) -> PreparedPhoto:
@@ -102,7 +104,7 @@ class CleanedFolder:
 
 
 class CleanedWriter:
-    """The sink that completes a cleaned folder out of the folder of a staging area."""
+    """The sink that writes a cleaned folder from the folder of a staging area."""
 
     def __init__(self, folder: Path, staging: Path) -> None:
         self._staged = staging / PRODUCTS_FILE
@@ -111,7 +113,7 @@ class CleanedWriter:
         self._photos = folder / PHOTO_FOLDER
 
     def start(self, images: int | None) -> None:
-        """Begin anew: until the end, the folder is no clean feed."""
+        """Start again: the folder is not a cleaned feed until `end`."""
         self._images.unlink(missing_ok=True)
         if images is not None:
             self._photos.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""Take out the listings that a feed once brought and lists no more."""
+"""Prune the listings of a feed that it no longer lists."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -15,14 +15,14 @@ LISTINGS_AT_ONCE = 2_000
 
 
 def count_gone(database: Database, feed: str, is_listed: IsListed) -> int:
-    """How many of the feed's listings it lists no more. One whose row can't be used is listed."""
+    """The number of its listings that the feed no longer lists; unusable rows count as listed."""
     return sum(len(gone) for gone in _gone(database, feed, is_listed))
 
 
 def prune(
     database: Database, feed: str, is_listed: IsListed, *, clock: Callable[[], datetime]
 ) -> int:
-    """Take out the feed's listings that it lists no more; returns how many there were."""
+    """Delete the listings that the feed no longer lists; returns their number."""
     pruned = 0
     for gone in _gone(database, feed, is_listed):
         with database.write() as session:

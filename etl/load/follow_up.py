@@ -1,4 +1,4 @@
-"""What follows a load: its photos are embedded, and an index is built of them."""
+"""After a load: embed its photos and build an index of them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from workers.queue.messages import Queue
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of it. `embedded` counts photos; `problems` are sentences, if there are any."""
+    """The result: `embedded` counts photos, `problems` are sentences."""
 
     embedded: int = 0
     problems: list[str] = field(default_factory=list)
@@ -33,7 +33,7 @@ def embed_and_index(
     clock: Callable[[], datetime],
     new_id: Callable[[], UUID],
 ) -> Outcome:
-    """Have the embed jobs done; then have an index built, if there is anything new for one."""
+    """Run the embed jobs; then build an index, if there are new photos or there is none yet."""
     embedding = run_to_end(executor, database, Queue.EMBED, embed_jobs, _shown(bars, "embedding"))
     problems = _embedding_problems(embedding)
     if reindex and (embedding.done or lacks_generation(database)):

@@ -1,10 +1,9 @@
-"""Where a feed's places are: out of the database, and from a geocoding service for new ones."""
+"""Coordinates of a feed's places: from the database, or from a geocoding service for new ones."""
 
 import inspect
 import logging
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any
 from urllib.parse import urlsplit
 
 from geopy.adapters import URLLibAdapter
@@ -18,8 +17,9 @@ from geopy.exc import (
 )
 from geopy.extra.rate_limiter import RateLimiter
 from geopy.geocoders import get_geocoder_for_service
+from geopy.geocoders.base import Geocoder as GeopyGeocoder
 
-from db.catalogue.places import Coordinates, known_places, remember_places
+from db.catalogue.places import Coordinates, known_places, store_places
 from db.session import Database
 from models.domain.errors import SetupError, Unavailable
 
@@ -29,26 +29,26 @@ log = logging.getLogger(__name__)
 DELAY_S = 1.0
 TIMEOUT_S = 10.0
 RETRIES = 2
-# A service that answers for so many names in a row with an error is taken to be down.
+# After so many failures in a row the service is considered to be down.
 FAILURES_IN_A_ROW = 3
 
-# Asking again would not help, and be rude where the quota is used up.
+# Errors that a retry can't fix.
 _FINAL_ERRORS = (
     GeocoderQueryError,
     GeocoderQuotaExceeded,
     GeocoderAuthenticationFailure,
     GeocoderInsufficientPrivileges,
 )
-# What geopy's services call the one credential that most of them want.
+# The parameter names that geopy's services use for their credential.
 _KEY_ARGUMENTS = ("api_key", "apikey", "subscription_key", "username")
 
 
 class Geocoder:
     """Asks a geocoding service where a place is, at most once every `delay_s` seconds.
 
-    `service` is its name in geopy, `url` a server of one's own that speaks the same language, and
-    `api_key` the credential of a service that wants one. Raises SetupError when geopy knows no such
-    service, or it wants something else.
+    `service` is its name in geopy, `url` another server of the same API, and `api_key` the
+    credential of a service that needs one. Raises SetupError when geopy has no such service, or it
+    needs other parameters.
     """
 
     def __init__(
@@ -61,10 +61,10 @@ class Geocoder:
         delay_s: float = DELAY_S,
         timeout_s: float = TIMEOUT_S,
     ) -> None:
-        # geopy writes whole URLs into its log, and services take their key in the URL.
+        # geopy logs whole URLs, which contain the API key.
         logging.getLogger("geopy").disabled = True
         self._service = service
-        self._client = _client(service, url, api_key, user_agent=user_agent, timeout=timeout_s)
+        self._client = _client(service, url, api_key, user_agent, timeout_s)
         self._ask_slowly = RateLimiter(
             self._ask,
             min_delay_seconds=delay_s,
@@ -79,8 +79,8 @@ class Geocoder:
             found: Coordinates | None = self._ask_slowly(name)
         except Unavailable:
             raise
-        except Exception as error:  # noqa: BLE001 - geopy reads any answer as if it were right
-            # Without its cause: what a service answers may repeat the URL, and with it the key.
+        except Exception as error:  # noqa: BLE001 - geopy does not validate answers
+            # Without its cause: an answer may repeat the URL, which contains the key.
             raise self._failure(error) from None
         return found
 
@@ -98,9 +98,9 @@ class Geocoder:
 class Gazetteer:
     """Finds places by name: in the database, else by asking the geocoder, if there is one.
 
-    Each answer is kept at once, so that no name is asked about twice. A geocoder that keeps failing
-    is asked no more. `failed` counts the names that it gave no answer for, or that it should have
-    been asked about by then: they are nowhere in this run, and asked about in the next.
+    Each answer is stored at once, so that no name is looked up twice. A geocoder that fails
+    repeatedly is not called again. `failed` counts the names without an answer: they have no
+    coordinates in this run, and are looked up again in the next.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class Gazetteer:
     def _look_up(
         self, geocoder: Callable[[str], Coordinates | None], name: str
     ) -> dict[str, Coordinates | None]:
-        """The answer to one name, kept for good; nothing where there was none."""
+        """The stored answer for one name; empty if the geocoder failed."""
         if self._failures_in_a_row == FAILURES_IN_A_ROW:
             self._unanswered.add(name)
             return {}
@@ -156,18 +156,20 @@ class Gazetteer:
             return {}
         self._failures_in_a_row = 0
         with self._database.write() as session:
-            remember_places(session, answer, self._clock())
+            store_places(session, answer, self._clock())
         return answer
 
 
-def _client(service: str, url: str | None, api_key: str | None, **options: Any) -> Any:
+def _client(
+    service: str, url: str | None, api_key: str | None, user_agent: str, timeout_s: float
+) -> GeopyGeocoder:
     """geopy's client of a service. Raises SetupError."""
     try:
         make = get_geocoder_for_service(service)
     except GeocoderNotFound as error:
         raise SetupError(f"geopy knows no geocoder {service!r}.") from error
     parameters = inspect.signature(make).parameters
-    given: dict[str, Any] = {}
+    given: dict[str, str] = {}
     if url:
         parts = urlsplit(url)
         given |= {"scheme": parts.scheme, "domain": parts.netloc + parts.path}
@@ -185,6 +187,8 @@ def _client(service: str, url: str | None, api_key: str | None, **options: Any) 
         raise SetupError(f"The geocoder {service} needs its {' and '.join(missing)}.")
     try:
         # geopy's adapter for `requests` repeats failed requests by itself, and faster than allowed.
-        return make(**given, **options, adapter_factory=URLLibAdapter)
+        return make(
+            **given, user_agent=user_agent, timeout=timeout_s, adapter_factory=URLLibAdapter
+        )
     except ConfigurationError as error:
         raise SetupError(f"The geocoder {service} can't be used so: {error}") from error

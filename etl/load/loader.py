@@ -1,4 +1,4 @@
-"""Put clean listings and their photos into the database, with the jobs that will embed them."""
+"""Load clean listings and their photos into the database, and queue the embedding of photos."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,7 +30,7 @@ from etl.load.sink import IsListed
 from etl.photos.prepare import PreparedPhoto
 from workers.queue.embed_jobs import EmbedJobs
 
-# A feed that has lost more than this has more likely been cut short than sold out.
+# A feed that lost more than this share is more likely truncated than sold out.
 USUAL_LOSS = 0.5
 
 
@@ -38,9 +38,8 @@ USUAL_LOSS = 0.5
 class Loaded:
     """What a load has written, or would write.
 
-    `listings` counts one whose photos changed as updated. `categories` and `photos` count new rows,
-    `pruned` listings that were taken out, `queued` photos that are to be embedded. `problems` are
-    sentences.
+    A listing whose photos changed counts as updated. `categories` and `photos` count new rows,
+    `pruned` removed listings, `queued` photos that are to be embedded. `problems` are sentences.
     """
 
     listings: Written = field(default_factory=Written)
@@ -52,8 +51,8 @@ class Loaded:
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """Which feed is loaded, and what may be taken away: listings, and most of what there is."""
+class LoadOptions:
+    """The feed's name; whether to prune its missing listings, and even if that is most of them."""
 
     feed: str
     prune: bool = False
@@ -61,11 +60,11 @@ class Rules:
 
 
 class _LossGuard:
-    """Decides by a feed's size before the load how much of it may be gone after."""
+    """Refuses an implausible loss of a feed's listings or photos, by its size before the load."""
 
-    def __init__(self, database: Database, rules: Rules, loaded: Loaded) -> None:
+    def __init__(self, database: Database, options: LoadOptions, loaded: Loaded) -> None:
         self._database = database
-        self._rules = rules
+        self._options = options
         self._loaded = loaded
         self._listings = 0
         self.photos_stay = False
@@ -73,8 +72,8 @@ class _LossGuard:
     def start(self, images: int | None) -> None:
         """Measure the feed before it is loaded."""
         with self._database.read() as session:
-            self._listings, photos = feed_size(session, self._rules.feed)
-        if images is not None and self._unbelievable(photos - images, photos):
+            self._listings, photos = feed_size(session, self._options.feed)
+        if images is not None and self._implausible(photos - images, photos):
             self.photos_stay = True
             self._loaded.problems.append(
                 f"The feed lists {images:,} images, its listings have {photos:,} photos. Photos "
@@ -82,11 +81,11 @@ class _LossGuard:
             )
 
     def may_prune(self, is_listed: IsListed) -> bool:
-        """Whether to take listings out; that there would be too many is noted as a problem."""
-        if not self._rules.prune:
+        """Whether to prune listings; an implausible number of them is reported as a problem."""
+        if not self._options.prune:
             return False
-        gone = count_gone(self._database, self._rules.feed, is_listed)
-        if self._unbelievable(gone, self._listings):
+        gone = count_gone(self._database, self._options.feed, is_listed)
+        if self._implausible(gone, self._listings):
             self._loaded.problems.append(
                 f"{gone:,} of {self._listings:,} listings are not in the feed any more. None was "
                 "taken out: if that is right, prune again with --force."
@@ -94,29 +93,29 @@ class _LossGuard:
             return False
         return gone > 0
 
-    def _unbelievable(self, lost: int, of: int) -> bool:
-        return lost > of * USUAL_LOSS and not self._rules.force
+    def _implausible(self, lost: int, of: int) -> bool:
+        return lost > of * USUAL_LOSS and not self._options.force
 
 
 class Loader:
-    """Writes a feed, a transaction at a time. What is already as the feed says is not written."""
+    """Writes a feed in one transaction a batch. Unchanged rows are not written."""
 
     def __init__(
         self,
         database: Database,
         embed_jobs: EmbedJobs,
-        rules: Rules,
+        options: LoadOptions,
         clock: Callable[[], datetime],
     ) -> None:
         self.loaded = Loaded()
         self._database = database
         self._embed_jobs = embed_jobs
-        self._rules = rules
+        self._options = options
         self._clock = clock
-        self._guard = _LossGuard(database, rules, self.loaded)
+        self._guard = _LossGuard(database, options, self.loaded)
 
     def start(self, images: int | None) -> None:
-        """Look up what the feed has been, and what earlier runs have left to be embedded."""
+        """Look up the feed's size, and the photos that earlier runs left to be embedded."""
         self._guard.start(images)
         self._embed_jobs.start()
 
@@ -133,7 +132,7 @@ class Loader:
         rearranged: set[UUID] = set()
         with self._database.write() as session:
             new_categories = _unknown_categories(session, listings)
-            upserted = upsert_listings(session, listings, now, feed=self._rules.feed)
+            upserted = upsert_listings(session, listings, now, feed=self._options.feed)
             if photos is not None and not self._guard.photos_stay:
                 shown = _Shown(listings, photos)
                 known = stored_photos(session, shown.distinct)
@@ -155,36 +154,36 @@ class Loader:
         self.loaded.queued = self._embed_jobs.queued
 
     def end(self, is_listed: IsListed) -> None:
-        """Queue what else is to be embedded; take out what the feed lists no more, if asked to."""
+        """Queue remaining photos; prune listings that the feed no longer lists, if requested."""
         self._embed_jobs.queue_missing()
         self.loaded.queued = self._embed_jobs.queued
         if self._guard.may_prune(is_listed):
             self.loaded.pruned = prune(
-                self._database, self._rules.feed, is_listed, clock=self._clock
+                self._database, self._options.feed, is_listed, clock=self._clock
             )
 
 
-class Rehearsal:
+class DryRunLoader:
     """Counts what a `Loader` would write. Reads only."""
 
-    def __init__(self, database: Database, rules: Rules) -> None:
+    def __init__(self, database: Database, options: LoadOptions) -> None:
         self.loaded = Loaded()
         self._database = database
-        self._rules = rules
-        self._guard = _LossGuard(database, rules, self.loaded)
+        self._options = options
+        self._guard = _LossGuard(database, options, self.loaded)
         self._categories: set[str] = set()
-        # Digests and not their text: a first seed of a million photos is rehearsed, too.
+        # Binary digests, to save memory: a first seed may have a million photos.
         self._photos: set[bytes] = set()
 
     def start(self, images: int | None) -> None:
-        """Look up what the feed has been."""
+        """Look up the feed's size."""
         self._guard.start(images)
 
     def load(self, listings: Sequence[ListingData], photos: Sequence[PreparedPhoto] | None) -> None:
         """Compare listings and photos with the database."""
         rearranged: set[UUID] = set()
         with self._database.read() as session:
-            compared = compare_listings(session, listings, feed=self._rules.feed)
+            compared = compare_listings(session, listings, feed=self._options.feed)
             self._categories |= _unknown_categories(session, listings)
             if photos is not None and not self._guard.photos_stay:
                 shown = _Shown(listings, photos)
@@ -196,15 +195,15 @@ class Rehearsal:
         self.loaded.photos = self.loaded.queued = len(self._photos)
 
     def end(self, is_listed: IsListed) -> None:
-        """Count what would be taken out."""
+        """Count the listings that would be pruned."""
         if self._guard.may_prune(is_listed):
-            self.loaded.pruned = count_gone(self._database, self._rules.feed, is_listed)
+            self.loaded.pruned = count_gone(self._database, self._options.feed, is_listed)
 
 
 class _Shown:
     """The usable photos of a batch of listings, also of those that have none.
 
-    `in_doubt` are the listings of which a photo can't be used now, which may pass.
+    `in_doubt` are the listings with a photo that can't be used now, which may be temporary.
     """
 
     def __init__(self, listings: Sequence[ListingData], photos: Sequence[PreparedPhoto]) -> None:

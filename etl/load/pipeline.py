@@ -1,4 +1,4 @@
-"""The whole intake: from a source to a sink. Running it again finishes what was begun."""
+"""The whole intake: from a source to a sink. Running it again resumes an interrupted one."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -13,13 +13,13 @@ from db.catalogue.places import Coordinates
 from etl.clean.feed_tables import IMAGES, PRODUCTS
 from etl.clean.rejects import Reject, Rejects, Tally
 from etl.load.sink import Sink
-from etl.load.sources import Source, Workplace, open_source
+from etl.load.sources import IntakeContext, Source, open_source
 from etl.photos.prepare import PreparedPhoto
 from etl.report import CategoryCount, IntakeReport
 from models.domain.errors import InvalidFeed
 
-# A batch ends with whichever is reached first. Photos are what takes time: few of them, so that
-# the first are being embedded while the last are still being cleaned.
+# A batch ends with whichever is reached first. Few photos, as they take most of the time: the first
+# are embedded while the last are still being cleaned.
 LISTINGS_PER_BATCH = 2_000
 PHOTOS_PER_BATCH = 256
 
@@ -27,7 +27,7 @@ Item = TypeVar("Item")
 
 
 class Stage(StrEnum):
-    """What an intake is busy with: `tables` counts bytes, the others rows."""
+    """A stage of the intake, for progress: `tables` counts bytes, the others rows."""
 
     TABLES = "tables"
     PHOTOS = "photos"
@@ -38,25 +38,24 @@ OnProgress = Callable[[Stage, int, int], None]
 """Called with a stage, how much of it is done, and how much there is to do."""
 
 Locate = Callable[[Collection[str]], Mapping[str, Coordinates | None]]
-"""Where places are, by their names; None where that is not known."""
+"""Coordinates of places by name; None where they are not known."""
 
 
-def seed(
-    folder: Path, sink: Sink, place: Workplace, *, locate: Locate, on_progress: OnProgress
+def run_intake(
+    folder: Path, sink: Sink, context: IntakeContext, *, locate: Locate, on_progress: OnProgress
 ) -> IntakeReport:
-    """Take in the feed in this folder, cleaned already or not.
+    """Load the feed in this folder, raw or cleaned, into the sink.
 
-    Raises InvalidFeed when a table can't be read, before anything is taken in. A row or a photo
-    that can't be used is rejected by itself. What a killed run had taken in stays; the next run
-    goes on from there.
+    Raises InvalidFeed when a table can't be read, before anything is loaded. A row or a photo that
+    can't be used is rejected by itself. The batches of a killed run remain; the next run resumes.
     """
     photos_accepted = 0
     categories: set[str] = set()
     with (
-        Rejects(place.rejects) as rejects,
-        open_source(folder, place, rejects, partial(on_progress, Stage.TABLES)) as source,
+        Rejects(context.rejects) as rejects,
+        open_source(folder, context, rejects, partial(on_progress, Stage.TABLES)) as source,
     ):
-        # A photo folder that is not there says nothing of photos: it may not have been copied.
+        # Without a photo folder, photos are unknown and not gone: it may not have been copied.
         sink.start(source.images if source.has_photos else None)
         for listings, photos in _batches(source, on_progress):
             refused = [_reject(photo) for photo in photos if photo.data is None]
@@ -64,7 +63,7 @@ def seed(
             sink.load(_located(listings, locate), photos if source.has_photos else None)
             photos_accepted += len(photos) - len(refused)
             categories.update(with_parents(item.category for item in listings if item.category))
-        # Before the sink's end: whoever reads a cleaned folder relies on its rejects.
+        # Before the sink's end: a complete cleaned folder has its rejects.
         rejects.finish()
         sink.end(source.is_listed)
     return IntakeReport(
@@ -97,7 +96,7 @@ def _batches(
     if batch:
         yield batch, photos
     if coming is not None:
-        # Only a cleaned folder that somebody has put together of two can come to this.
+        # Happens only in a cleaned folder that was put together from two.
         raise InvalidFeed("There are photos of products that are not there.")
 
 
@@ -110,7 +109,7 @@ def _counted(
 
 
 def _located(listings: Sequence[ListingData], locate: Locate) -> list[ListingData]:
-    """The listings, with the degrees of their places where the feed has none."""
+    """The listings, with coordinates of their places where the feed has none."""
     names = {item.location for item in listings if item.location and item.latitude is None}
     known = locate(names)
     return [

@@ -1,4 +1,4 @@
-"""What takes a feed in."""
+"""The interface that a feed is loaded into."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
@@ -11,16 +11,16 @@ IsListed = Callable[[Iterable[str]], set[str]]
 
 
 class Sink(Protocol):
-    """Takes a feed in, batch by batch."""
+    """Loads a feed, batch by batch."""
 
     def start(self, images: int | None) -> None:
-        """The tables were read: listings will come, with so many images if any are known of."""
+        """Called when the tables were read; `images` is None if photos are unknown."""
 
     def load(self, listings: Sequence[ListingData], photos: Sequence[PreparedPhoto] | None) -> None:
-        """Take listings in with these photos, among which may be some that can't be used.
+        """Load listings with these photos, some of which may be unusable.
 
         Without `photos`, those that the listings have stay.
         """
 
     def end(self, is_listed: IsListed) -> None:
-        """All listings were taken in."""
+        """Called when all listings were loaded."""

@@ -1,4 +1,4 @@
-"""Where listings and photos come from: a feed as it was written, or one that was cleaned before."""
+"""The sources of listings and photos: a raw feed, or a cleaned one."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -19,11 +19,11 @@ from models.domain.errors import InvalidFeed
 
 
 @dataclass(frozen=True, slots=True)
-class Workplace:
-    """Where an intake keeps things, and what it may use.
+class IntakeContext:
+    """The files and resources of an intake.
 
-    `scratch` is a folder of its own, `ledger` a file that remembers what became of each photo,
-    `rejects` the file in which they are listed. Without a store, photos are tried but not kept.
+    `scratch` is a folder for its exclusive use, `ledger` the cache of photo outcomes, `rejects` the
+    file that lists rejected rows. Without a store, photos are checked but not stored.
     """
 
     scratch: Path
@@ -38,8 +38,9 @@ class Workplace:
 class Source:
     """Clean listings, and their photos in the order of the listings.
 
-    `rows` were read; `products` and `images` of them are to come. Without `has_photos`, nothing is
-    known about photos. `is_listed` tells which of some ids the feed lists, usable or not.
+    `rows` counts the rows read, `products` and `images` the usable ones. Without `has_photos`,
+    nothing is known about photos. `is_listed` returns those of some ids that the feed lists, usable
+    or not.
     """
 
     rows: TableRows
@@ -54,7 +55,7 @@ class Source:
 
 @contextmanager
 def open_source(
-    folder: Path, place: Workplace, rejects: Rejects, on_progress: OnProgress
+    folder: Path, context: IntakeContext, rejects: Rejects, on_progress: OnProgress
 ) -> Generator[Source]:
     """The source in this folder, its tables cleaned. Raises InvalidFeed."""
     cleaned = CleanedFolder(folder)
@@ -64,7 +65,9 @@ def open_source(
             f"Move {PRODUCTS.name} or {CLEANED_PRODUCTS} out of it."
         )
     opened = (
-        _cleaned(cleaned, place) if cleaned.exists() else _raw(folder, place, rejects, on_progress)
+        _cleaned(cleaned, context)
+        if cleaned.exists()
+        else _raw(folder, context, rejects, on_progress)
     )
     with opened as source:
         yield source
@@ -72,21 +75,21 @@ def open_source(
 
 @contextmanager
 def _raw(
-    folder: Path, place: Workplace, rejects: Rejects, on_progress: OnProgress
+    folder: Path, context: IntakeContext, rejects: Rejects, on_progress: OnProgress
 ) -> Generator[Source]:
     feed = open_feed(folder)
-    with Staging(place.scratch) as staging:
+    with Staging(context.scratch) as staging:
         rows = clean_tables(feed, staging, rejects, on_progress)
         with (
-            Ledger(place.ledger) as ledger,
-            # Closed, so that its processes end with this block, whatever happens.
+            Ledger(context.ledger) as ledger,
+            # Closed, so that its processes end with this block.
             closing(
                 prepare_photos(
                     staging.photos(feed.photo_folder),
-                    place.store,
+                    context.store,
                     ledger,
-                    max_bytes=place.max_photo_bytes,
-                    processes=place.processes,
+                    max_bytes=context.max_photo_bytes,
+                    processes=context.processes,
                 )
             ) as photos,
         ):
@@ -97,26 +100,26 @@ def _raw(
                 listings=staging.listings(),
                 photos=photos,
                 has_photos=feed.photo_folder.is_dir(),
-                is_listed=staging.mentioned_products,
+                is_listed=staging.listed_products,
                 notes=feed.notes(),
             )
 
 
 @contextmanager
-def _cleaned(cleaned: CleanedFolder, place: Workplace) -> Generator[Source]:
+def _cleaned(cleaned: CleanedFolder, context: IntakeContext) -> Generator[Source]:
     rows = cleaned.rows()
     has_photos = cleaned.has_photos()
     notes = [] if has_photos else ["The cleaned feed has no photos: they are left as they are."]
-    with Staging(place.scratch) as staging:
+    with Staging(context.scratch) as staging:
         for ids in cleaned.listed_ids():
-            staging.mention(ids)
+            staging.add_unusable_products(ids)
         yield Source(
             rows=rows,
             products=rows.products,
             images=rows.images,
             listings=cleaned.listings(),
-            photos=cleaned.photos(place.store),
+            photos=cleaned.photos(context.store),
             has_photos=has_photos,
-            is_listed=staging.mentioned_products,
+            is_listed=staging.listed_products,
             notes=notes,
         )

@@ -1,4 +1,4 @@
-"""What became of each photo file, so that no run decodes what an earlier one has decoded."""
+"""A cache of photo files' outcomes, so that no file is decoded twice."""
 
 import os
 import sqlite3
@@ -32,11 +32,11 @@ _RECORD = "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 class Ledger:
-    """A file that remembers the outcome of photo files as they were; open while in a `with`.
+    """An SQLite file of the outcomes of photo files; a context manager.
 
-    An outcome counts for a file of the same path, size and time, and for the same standard form.
-    It is a cache: without it, or without its last entries, photos are decoded once more. So it is
-    not flushed to the disk at each entry, and may be deleted whenever no run has it open.
+    An outcome is valid for the same path, size, modification time and standard form. If entries
+    are lost, photos are decoded again, so the file is not flushed at each entry, and may be deleted
+    while no run has it open.
     Every method raises SetupError when the file can't be used.
     """
 
@@ -64,7 +64,7 @@ class Ledger:
         self._opened.close()
 
     def lookup(self, files: Iterable[PhotoFile]) -> dict[PhotoFile, Outcome]:
-        """What became of those of the files that are known as they are now."""
+        """The recorded outcomes of those of the files that have not changed."""
         found: dict[PhotoFile, Outcome] = {}
         with self._explained():
             for file in files:
@@ -74,7 +74,7 @@ class Ledger:
         return found
 
     def record(self, file: PhotoFile, outcome: Outcome) -> None:
-        """Remember what became of a file, unless it is a refusal that need not last."""
+        """Record a file's outcome, unless it is a refusal that may be temporary."""
         if isinstance(outcome, Refused) and not outcome.lasting:
             return
         with self._explained():
@@ -92,7 +92,7 @@ class Ledger:
 
 
 def _key(file: PhotoFile) -> tuple[bytes, int, int, str]:
-    # Not every path is text, but each is bytes.
+    # A path need not be valid text.
     return os.fsencode(file.path), file.size, file.mtime_ns, STANDARD_FORM
 
 

@@ -1,4 +1,4 @@
-"""A photo file, and what becomes of it. Light on imports: this runs in processes of its own."""
+"""A photo file and its outcome. Few imports, as it runs in separate processes."""
 
 import stat
 from dataclasses import dataclass
@@ -41,15 +41,15 @@ MISSING: Final = Refused("There is no such photo file.")
 UNREADABLE: Final = Refused("The photo file can't be read.")
 
 
-def look_at(path: Path, max_bytes: int) -> PhotoFile | Refused:
-    """What can be told of a photo's file without reading it."""
+def stat_photo(path: Path, max_bytes: int) -> PhotoFile | Refused:
+    """The file's metadata, or why it can't be used, without reading it."""
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return MISSING
     except OSError:
         return UNREADABLE
-    # Opening a pipe or a device by the name of a photo could wait for ever.
+    # Opening a pipe or a device could block forever.
     if not stat.S_ISREG(status.st_mode):
         return MISSING
     if status.st_size > max_bytes:

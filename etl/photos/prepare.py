@@ -1,4 +1,4 @@
-"""Photos of a feed: read, brought into the standard form and stored, by several processes."""
+"""Prepare photos of a feed: read, standardise and store them in several processes."""
 
 import os
 from collections.abc import Generator, Iterable, Iterator
@@ -12,13 +12,13 @@ from db.catalogue.listing_photos import PhotoData
 from db.statements import chunks
 from db.store.photo_store import PhotoStore
 from etl.photos.ledger import Ledger
-from etl.photos.photo_files import MISSING, Outcome, PhotoFile, Refused, keep_photo, look_at
+from etl.photos.photo_files import MISSING, Outcome, PhotoFile, Refused, keep_photo, stat_photo
 from etl.photos.process_pool import Job, run_in_order
 
-# How many photos are looked for at a time before the first of them is decoded.
-LOOKED_FOR_AT_ONCE: Final = 64
+# The batch size of file look-ups before decoding.
+LOOKUP_BATCH: Final = 64
 
-DEADLY: Final[Outcome] = Refused("The photo can't be decoded: its decoder dies of it.")
+DECODER_CRASHED: Final[Outcome] = Refused("The photo can't be decoded: its decoder dies of it.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class FeedPhoto:
 
 @dataclass(frozen=True, slots=True)
 class PreparedPhoto:
-    """A photo that is stored; or, where it can't be used, the reason instead of `data`."""
+    """A stored photo; or, if it can't be used, the reason instead of `data`."""
 
     source: FeedPhoto
     data: PhotoData | None
@@ -45,7 +45,7 @@ class PreparedPhoto:
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class _PhotoJob(Job[str, Outcome]):
-    """A photo, by the path of its file; `undecoded` is that file when nothing tells its outcome."""
+    """A photo, by the path of its file; `undecoded` is that file if its outcome is unknown."""
 
     source: FeedPhoto
     undecoded: PhotoFile | None = None
@@ -61,15 +61,15 @@ def prepare_photos(
 ) -> Generator[PreparedPhoto]:
     """Prepare photos in parallel and yield them in their order. Memory stays bounded.
 
-    Without a store nothing is written. What the ledger knows is not decoded again as long as the
-    store has it, and what is decoded is recorded there. A photo that can't be used has its reason
-    and is no error. Raises Unavailable when the store can't be used, and SetupError when the
-    ledger can't or processes can't be started.
+    Without a store nothing is written. Photos in the ledger are not decoded again while the store
+    has them, and new outcomes are recorded there. An unusable photo has a reason and is no error.
+    Raises Unavailable when the store can't be used, and SetupError when the ledger can't or
+    processes can't be started.
     """
     keep = partial(keep_photo, store=store, max_bytes=max_bytes)
     jobs = _jobs(photos, store, ledger, max_bytes)
     # Closed, so that the processes end when this generator is closed.
-    with closing(run_in_order(keep, jobs, processes, when_killed=DEADLY)) as done:
+    with closing(run_in_order(keep, jobs, processes, when_killed=DECODER_CRASHED)) as done:
         for job, outcome in done:
             if job.undecoded is not None and store is not None and ledger is not None:
                 ledger.record(job.undecoded, outcome)
@@ -79,13 +79,13 @@ def prepare_photos(
 def _jobs(
     photos: Iterable[FeedPhoto], store: PhotoStore | None, ledger: Ledger | None, max_bytes: int
 ) -> Iterator[_PhotoJob]:
-    """The photos as jobs, with their outcome where it can be told without decoding."""
-    # A feed may name a million photos and come without their folder: asking about each would take
-    # minutes where the disk is far away, and making a Path of its folder seconds.
+    """The photos as jobs, with their outcome where it is known without decoding."""
+    # A feed may list a million photos without their folder: a stat of each would take minutes on a
+    # network disk, and making a Path of each folder seconds.
     is_folder, folder_of = lru_cache(os.path.isdir), os.path.dirname
-    for batch in chunks(photos, LOOKED_FOR_AT_ONCE):
+    for batch in chunks(photos, LOOKUP_BATCH):
         found = [
-            look_at(photo.path, max_bytes) if is_folder(folder_of(photo.path)) else MISSING
+            stat_photo(photo.path, max_bytes) if is_folder(folder_of(photo.path)) else MISSING
             for photo in batch
         ]
         files = [file for file in found if isinstance(file, PhotoFile)]
@@ -100,7 +100,7 @@ def _jobs(
 
 
 def _holds(outcome: Outcome, store: PhotoStore | None) -> bool:
-    """Whether what was recorded is still so: a store may have lost the photo."""
+    """Whether a recorded outcome is still valid: the store may have lost the photo."""
     return isinstance(outcome, Refused) or store is None or store.has(outcome.sha256)
 
 

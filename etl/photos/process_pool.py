@@ -1,6 +1,6 @@
-"""A function called in processes of its own, so that a task that kills one spoils no other.
+"""A process pool in which a task that kills its process does not affect other tasks.
 
-Light on imports: a process imports this module and the function's, and nothing else of ours.
+Few imports: a process imports this module and the function's only.
 """
 
 import signal
@@ -18,11 +18,11 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 AHEAD: Final = 32
-"""Tasks that wait in each process' pipe, so that neither a slow one nor a pause of this process
-leaves the others idle."""
+"""Tasks queued in each process' pipe, so that neither a slow task nor a pause of this process
+leaves processes idle."""
 
 GRACE_S: Final = 5.0
-"""A process ends after the task it is at, and is killed after this time."""
+"""A process ends after its current task, and is killed after this time."""
 
 # A fork would copy the locks that other threads hold at that moment, never to be released.
 _SPAWN: Final = get_context("spawn")
@@ -46,12 +46,12 @@ def run_in_order(
     *,
     when_killed: Result,
 ) -> Generator[tuple[AnyJob, Result]]:
-    """Each job with the result of its task, in order; one that has a result already costs nothing.
+    """Each job with the result of its task, in order; a job that already has a result is not run.
 
     `function`, tasks and results are pickled. A task during which its process dies gets
-    `when_killed`. An error of ours that `function` raises is raised here; any other ends its
-    process. Processes start when there is work for them, and end with this generator or, if this
-    process is killed, after the task they are at. Raises SetupError when they can't be started.
+    `when_killed`. A MarketlensError of `function` is raised here; any other error ends its
+    process. Processes start on demand, and end with this generator or, if this process is killed,
+    after their current task. Raises SetupError when they can't be started.
     """
     waiting: deque[AnyJob] = deque()
     with closing(_Pool(function, processes, when_killed)) as pool:
@@ -59,19 +59,19 @@ def run_in_order(
             waiting.append(job)
             if job.result is None:
                 pool.submit(job)
-            yield from _finished(waiting, pool, at_most=processes * AHEAD)
-        yield from _finished(waiting, pool, at_most=0)
+            yield from _finished(waiting, pool.collect, at_most=processes * AHEAD)
+        yield from _finished(waiting, pool.collect, at_most=0)
 
 
 def _finished(
-    waiting: deque[AnyJob], pool: "_Pool[Any, Result]", at_most: int
+    waiting: deque[AnyJob], collect: Callable[[], None], at_most: int
 ) -> Iterator[tuple[AnyJob, Result]]:
-    """Take what is finished from the front; wait for it while more than `at_most` are waiting."""
+    """Yield finished jobs from the front; wait while more than `at_most` are pending."""
     while waiting:
         if (result := waiting[0].result) is not None:
             yield waiting.popleft(), result
         elif len(waiting) > at_most:
-            pool.collect()
+            collect()
         else:
             return
 
@@ -84,7 +84,7 @@ class _Pool(Generic[Task, Result]):
         self._workers: list[_Worker[Task, Result]] = []
 
     def submit(self, job: Job[Task, Result]) -> None:
-        """Hand the job to another process as long as there may be more, else to the least busy."""
+        """Send the job to a new process if there may be more, else to the least busy one."""
         if len(self._workers) < self._size:
             worker = _Worker(self._function)
             self._workers.append(worker)
@@ -93,7 +93,7 @@ class _Pool(Generic[Task, Result]):
         worker.send(job)
 
     def collect(self) -> None:
-        """Wait for results, and take in all there are."""
+        """Wait for results, and receive all that are ready."""
         ready = wait([worker.connection for worker in self._workers])
         for worker in [worker for worker in self._workers if worker.connection in ready]:
             try:
@@ -120,7 +120,7 @@ class _Pool(Generic[Task, Result]):
 
 
 class _Worker(Generic[Task, Result]):
-    """A process, this end of the pipe to it, and the jobs that it has yet to answer, in order."""
+    """A process, the parent's end of its pipe, and its pending jobs in order."""
 
     def __init__(self, function: Callable[[Task], Result]) -> None:
         self.connection, theirs = _SPAWN.Pipe()
@@ -128,7 +128,7 @@ class _Worker(Generic[Task, Result]):
         self.started = False
         self._process = _SPAWN.Process(target=_serve, args=(function, theirs), daemon=True)
         self._process.start()
-        # Open here as well, it would hide that the process has died.
+        # If it were open here as well, the end of the process would go unnoticed.
         theirs.close()
 
     def send(self, job: Job[Task, Result]) -> None:
@@ -138,7 +138,7 @@ class _Worker(Generic[Task, Result]):
             self.connection.send(job.task)
 
     def receive(self) -> None:
-        """Take in every answer there is. Raises EOFError or ConnectionError at the process' end."""
+        """Receive all ready answers. Raises EOFError or ConnectionError when the process ends."""
         while self.connection.poll():
             answer = self.connection.recv()
             if not self.started:
@@ -149,7 +149,7 @@ class _Worker(Generic[Task, Result]):
                 self.jobs.popleft().result = answer
 
     def close(self) -> None:
-        """End the process: without a pipe to answer into it does not go on."""
+        """End the process, by closing its pipe."""
         self.connection.close()
         self._process.join(GRACE_S)
         if self._process.is_alive():
@@ -158,8 +158,11 @@ class _Worker(Generic[Task, Result]):
         self._process.close()
 
 
-def _serve(function: Callable[[Task], Result], connection: "Connection[Any, Any]") -> None:
-    """What a process does: say that it has started, then answer tasks until nobody listens."""
+def _serve(
+    function: Callable[[Task], Result],
+    connection: "Connection[Result | MarketlensError | None, Task]",
+) -> None:
+    """The process' main loop: report the start, then answer tasks until the pipe is closed."""
     # An interrupt from the keyboard reaches all processes; this one ends when its parent does.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(EOFError, ConnectionError):

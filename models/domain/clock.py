@@ -1,4 +1,4 @@
-"""The time. What needs it takes it, or a function that tells it, as an argument."""
+"""The current time. Functions take it, or a clock, as an argument."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""Where the next page of a search starts, as opaque text."""
+"""Pagination cursors of searches, as opaque text."""
 
 import binascii
 from base64 import b64decode, urlsafe_b64encode
@@ -16,9 +16,9 @@ MAX_CURSOR: Final = 400
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """The place of a page's last listing: the next page holds what comes behind it.
+    """The sort key of a page's last listing: the next page starts after it.
 
-    A place and no count: what is added or deleted meanwhile moves nothing from page to page.
+    A key and not an offset, so that insertions and deletions shift no listing between pages.
     `fingerprint` is that of the encoder that made the similarities.
     """
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkstemp
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
 
 PART_SUFFIX: Final = ".part"
 """Ends the name of every unfinished file."""
@@ -37,12 +37,12 @@ def atomic_file(
 ) -> Iterator[BinaryIO]:
     """Write a file beside `path`, which takes its name when the block ends without an exception.
 
-    The folder must exist. After an exception `path` is as it was, and the unfinished file removed.
-    What a killed process left at `part_path(path)` is overwritten by the next writer, of which
-    there may be only one at a time. With `concurrent`, each writer has a name of its own,
-    `.*.part`, and the file is readable by its owner only; somebody else has to sweep what a killed
-    process left. Unless `durable` is false, the file and its name are on the disk when the block
-    ends. Raises OSError.
+    The folder must exist. After an exception `path` is unchanged, and the unfinished file removed.
+    A killed process' leftover at `part_path(path)` is overwritten by the next writer; there may be
+    only one writer at a time. With `concurrent`, each writer has a unique temporary name,
+    `.*.part`, and the file is readable by its owner only; leftovers of killed processes have to be
+    swept. Unless `durable` is false, the file and its name are on the disk when the block ends.
+    Raises OSError.
     """
     if concurrent:
         descriptor, name = mkstemp(PART_SUFFIX, f".{path.name}.", path.parent)
@@ -74,7 +74,7 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
         _sync(file)
 
 
-def write_json(path: Path, values: Mapping[str, Any]) -> None:
+def write_json(path: Path, values: Mapping[str, object]) -> None:
     """Write values as an `atomic_file`, indented, in UTF-8. Raises OSError."""
     with atomic_file(path) as file:
         file.write((json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode())

@@ -92,13 +92,13 @@ class Forbidden(MarketlensError):
 
 
 class NotFound(MarketlensError):
-    """There is no such thing."""
+    """There is no such resource."""
 
     code = "not_found"
 
 
 class Conflict(MarketlensError):
-    """The thing is not in the state that this needs."""
+    """The resource is not in the required state."""
 
     code = "conflict"
 
@@ -110,7 +110,7 @@ class ReindexRunning(Conflict):
 
 
 class CursorExpired(MarketlensError):
-    """The pages before were found in a way that can't be gone on with; search again."""
+    """A cursor of a search that can't be continued; search again."""
 
     code = "cursor_expired"
 

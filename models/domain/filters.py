@@ -17,11 +17,11 @@ class Near:
 
 @dataclass(frozen=True, slots=True)
 class ListingFilter:
-    """What a listing must be to be found; as it stands without arguments, it must be active.
+    """The conditions of a search; by default a listing must be active.
 
     `category` is a path such as `Bottoms / Trousers`: the categories below it count too. A listing
-    without a price passes no bound of prices, and one without degrees is near nothing; one without
-    a seller is not by `exclude_seller`. Bounds are inclusive.
+    without a price fails every price bound, one without coordinates every `near`; one without a
+    seller passes `exclude_seller`. Bounds are inclusive.
     """
 
     category: str | None = None
@@ -34,5 +34,5 @@ class ListingFilter:
 
     @property
     def narrows(self) -> bool:
-        """Whether some active listings may not pass."""
+        """Whether it may exclude active listings."""
         return ListingStatus.ACTIVE not in self.status or self != ListingFilter(status=self.status)

@@ -1,9 +1,9 @@
-"""Distances on the earth, taken for a sphere, and the degrees between which a circle lies.
+"""Great-circle distances on a spherical earth, and bounding boxes of circles.
 
-Standard library only. Degrees are WGS 84, distances kilometres along the surface. Haversines tell
-near points apart where the cosine of their angle can't (R. W. Sinnott, "Virtues of the Haversine",
-Sky and Telescope 68, 1984); the box about a circle is J. P. Matuschek's, "Finding Points Within a
-Distance of a Latitude/Longitude Using Bounding Coordinates".
+Standard library only. Degrees are WGS 84, distances kilometres along the surface. For near points
+the haversine is numerically stable where the cosine of their angle is not (R. W. Sinnott, "Virtues
+of the Haversine", Sky and Telescope 68, 1984). The box about a circle is J. P. Matuschek's, "Finding
+Points Within a Distance of a Latitude/Longitude Using Bounding Coordinates".
 """
 
 from dataclasses import dataclass

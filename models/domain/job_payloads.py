@@ -1,11 +1,11 @@
-"""What each type of job is asked to do: one frozen class a type.
+"""The payload of each type of job: one frozen class a type.
 
-Whoever accepts a job builds its payload, whoever does it reads it, and the database stores the JSON
-that it serialises to. What earlier releases stored still parses.
+The payload is built when a job is accepted, stored as JSON, and read by the worker. Payloads of
+earlier releases still parse.
 """
 
 import re
-from typing import Annotated, Any, ClassVar, Final, Self
+from typing import Annotated, ClassVar, Final, Self
 from uuid import UUID
 
 from pydantic import (
@@ -41,12 +41,12 @@ def example_of(text: str) -> Example:
     return text if is_sha256(text) else UUID(text)
 
 
-StoredJson = dict[str, Any]
+StoredJson = dict[str, object]
 """A JSON object, as the database stores it."""
 
 
 class JobPayload(BaseModel):
-    """What a job is asked to do.
+    """The input of a job.
 
     `photo_fields` are the stored fields that hold the SHA-256 of a photo, `photo_lists` those that
     hold several: the photo store keeps what they name, because a job can be retried.

@@ -1,7 +1,7 @@
-"""What comes of each type of job: one frozen class a type.
+"""The result of each type of job: one frozen class a type.
 
-Whoever does a job builds its result, and the database stores the JSON that it serialises to. What
-earlier releases stored still parses. Photos are named by their SHA-256: URLs are made by the API.
+A worker builds a job's result, and the database stores the JSON that it serialises to. Results of
+earlier releases still parse. Photos are named by their SHA-256: URLs are made by the API.
 """
 
 from decimal import Decimal
@@ -28,13 +28,13 @@ Milliseconds = dict[str, float]
 
 
 class Part(BaseModel):
-    """A part of a result. What other releases have stored beside its fields is left out."""
+    """A part of a result. Unknown fields of other releases are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class JobResult(Part):
-    """What came of a job."""
+    """The result of a job."""
 
     job_type: ClassVar[JobType]
 
@@ -44,7 +44,7 @@ class JobResult(Part):
 
 
 class FoundListing(Part):
-    """A listing that was found, as it was then; `photo` is the one of its photos that matches best.
+    """A listing at the time of the search; `photo` is the one of its photos that matches best.
 
     `similarity` is the cosine, in [-1, 1].
     """
@@ -62,8 +62,8 @@ class FoundListing(Part):
 class SearchResult(JobResult):
     """A page of listings, most similar first.
 
-    `generation` is that of the index, None where there is none. `exact` says whether no better
-    listing can have been missed.
+    `generation` is that of the index, None if there is none. `exact` says whether the search was
+    exhaustive.
     """
 
     job_type = JobType.SEARCH
@@ -153,7 +153,7 @@ class RowError(Part):
 
 
 class BatchResult(JobResult):
-    """Which rows of a bulk request were accepted; known as soon as the job is."""
+    """Which rows of a bulk request were accepted; set when the job is accepted."""
 
     job_type = JobType.BATCH
 
@@ -164,7 +164,7 @@ class BatchResult(JobResult):
 
 
 class ReindexResult(JobResult):
-    """What came of a reindex."""
+    """The result of a reindex."""
 
     job_type = JobType.REINDEX
 

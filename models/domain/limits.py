@@ -1,4 +1,4 @@
-"""Limits of an offer's fields, and how its price and place are read. Standard library only."""
+"""Limits of a listing's fields, and how its price and place are read. Standard library only."""
 
 from decimal import Decimal
 from typing import Final
@@ -14,24 +14,24 @@ MAX_CATEGORY_PATH: Final = 1_000
 MAX_CATEGORY_DEPTH: Final = 10
 """Names in a path; the two above are in characters."""
 
-JOKE_FROM: Final = Decimal(1_000_000)
-JOKE_DIGITS: Final = 5
+PLACEHOLDER_FROM: Final = Decimal(1_000_000)
+PLACEHOLDER_DIGITS: Final = 5
 
 
-def is_joke_price(amount: Decimal) -> bool:
-    """Whether nobody means this price, so that ranking and price bands had better ignore it.
+def is_placeholder_price(amount: Decimal) -> bool:
+    """Whether a price is a placeholder, which ranking and price bands should ignore.
 
-    - A million and more: what a marketplace of used goods offers does not cost that.
-    - Digits counted up from one, 12345 or 123456: typed because the form asks for a number.
-    - One digit held down, 11111 or 99999.
+    - A million or more, implausible for used goods.
+    - Consecutive digits from one: 12345, 123456.
+    - A repeated digit: 11111, 99999.
 
-    Pence do not count, and fewer than five digits never do: 1,234 and 9,999 are real prices.
+    Pence are ignored. At least five digits are needed: 1,234 and 9,999 are real prices.
     """
-    if amount >= JOKE_FROM:
+    if amount >= PLACEHOLDER_FROM:
         return True
     digits = str(int(amount))
     typed = "123456789".startswith(digits) or len(set(digits)) == 1
-    return len(digits) >= JOKE_DIGITS and typed
+    return len(digits) >= PLACEHOLDER_DIGITS and typed
 
 
 def split_location(location: str | None) -> tuple[str | None, str | None]:

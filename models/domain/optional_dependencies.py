@@ -1,4 +1,4 @@
-"""Packages that only the extras of an installation bring."""
+"""Imports of packages that are installed with an extra only."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -8,9 +8,9 @@ from models.domain.errors import SetupError
 
 @contextmanager
 def requires_extra(extra: str | None) -> Generator[None]:
-    """Run imports of what an extra brings. Raises SetupError naming what is not installed.
+    """Import packages of an extra. Raises SetupError that names the missing package.
 
-    Without an extra, a module that is missing is a defect, and raised as it is.
+    With None, a missing module is a defect, and the ModuleNotFoundError is raised unchanged.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""The words every room shares: states, kinds and small frozen values. Standard library only."""
+"""Types shared by all packages: states, kinds and small frozen values. Standard library only."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,7 +18,7 @@ class JobType(StrEnum):
 
 
 class JobStatus(StrEnum):
-    """Where a job is in its life. Everything but `queued` and `running` is terminal."""
+    """The state of a job. All but `queued` and `running` are terminal."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -48,7 +48,7 @@ class ListingStatus(StrEnum):
 
 
 class GenerationStatus(StrEnum):
-    """Where an index generation is in its life."""
+    """The state of an index generation."""
 
     BUILDING = "building"
     LIVE = "live"
@@ -59,18 +59,18 @@ class GenerationStatus(StrEnum):
 
 
 class Precision(StrEnum):
-    """What an encoder computes in."""
+    """The number format an encoder computes in."""
 
     FLOAT32 = "float32"
     INT8 = "int8"
 
 
 class EncoderStatus(StrEnum):
-    """What an encoder is to the catalogue. At most one is `active`.
+    """The role of an encoder in the catalogue. At most one is `active`.
 
-    `registered`: known, no more. `followed`: every photo is embedded by it as by the active one,
-    so that searches can change to it at any time. `active`: searches are made with it. `retired`:
-    let go of, and kept up to date no more.
+    `registered`: known only. `followed`: every photo is embedded by it as by the active one, so
+    that searches can change to it at any time. `active`: used by searches. `retired`: no longer
+    used or kept up to date.
     """
 
     REGISTERED = "registered"

@@ -1,4 +1,4 @@
-"""URLs as people give them. What is secret in one is never shown."""
+"""URLs as given by users, with secrets redacted for display."""
 
 import re
 

@@ -9,7 +9,7 @@ from models.encoders.encoder import Encoder
 
 SIZES: Final = (1, 2, 4, 8)
 ROUNDS: Final = 2
-# Waiting for others is worth it from here on: less is within what measuring so briefly can tell.
+# The minimum speed-up for a larger batch: less is within the noise of so short a measurement.
 WORTH: Final = 1.1
 
 PHOTO_SIZE: Final = (320, 320)

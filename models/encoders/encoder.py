@@ -1,4 +1,4 @@
-"""What every encoder is: photos in, unit vectors out."""
+"""The interface of encoders: photos to unit vectors."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -18,12 +18,12 @@ class Encoder(Protocol):
 
     @property
     def spec(self) -> EncoderSpec:
-        """What identifies this encoder, known before it is loaded."""
+        """The identity of this encoder, known before it is loaded."""
         ...
 
     @property
     def runtime(self) -> str:
-        """What computes the vectors, for people."""
+        """The name of the runtime, for display."""
         ...
 
     def load(self) -> None:

@@ -1,11 +1,11 @@
-"""An encoder exported: its network made smaller or faster, compared, and refused if it is worse."""
+"""Export of an encoder's network to ONNX, refused if its vectors are not faithful."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import onnxruntime
@@ -54,7 +54,7 @@ class ExportOptions:
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """What came of an export: the package, how faithful it is, and its speed.
+    """The result of an export: the package, its fidelity, and its speed.
 
     Speeds are in photos a second, from decoded photos to vectors.
     """
@@ -67,7 +67,7 @@ class Export:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """The float32 network that is exported. `spec` is that of these weights, not exported."""
+    """The float32 network that is exported; `spec` identifies it before the export."""
 
     spec: EncoderSpec
     weights: Path
@@ -77,7 +77,7 @@ class _Source:
 
 @dataclass(frozen=True, slots=True)
 class _Comparison:
-    """An exported network beside the one it was made of: fidelity, and photos a second of both."""
+    """An exported network compared with its source: fidelity, and photos a second of both."""
 
     fidelity: Fidelity
     torch_speed: float
@@ -133,7 +133,7 @@ def export_encoder(
             facts=facts,
         )
     if head is not None and package.spec != source.spec:
-        # Trained on vectors that are the same but for rounding.
+        # The head was trained on vectors that differ only by rounding.
         replace(head, fingerprint=package.spec.fingerprint).save(
             head_path(models_dir, package.spec)
         )
@@ -166,15 +166,15 @@ def _compare_with_source(
     on_progress: OnProgress,
 ) -> _Comparison:
     original = ResNet50Encoder(source.spec, source.weights, threads, source.transform)
-    close = _compare(original, exported, photos, on_progress)
+    compared = _compare(original, exported, photos, on_progress)
     torch_speed, speed = _speeds([original, exported], photos)
-    return _Comparison(close, torch_speed, speed)
+    return _Comparison(compared, torch_speed, speed)
 
 
-def _facts(source: _Source, comparison: _Comparison) -> dict[str, Any]:
-    """What the package's manifest says of how the network came about."""
+def _facts(source: _Source, comparison: _Comparison) -> dict[str, object]:
+    """The provenance of the network, for the package's manifest."""
     return {
-        **_lasting(source.package),
+        **_inherited_facts(source.package),
         "fidelity": comparison.fidelity.facts(),
         "photos_per_s": {
             "torch": round(comparison.torch_speed, 1),
@@ -184,22 +184,22 @@ def _facts(source: _Source, comparison: _Comparison) -> dict[str, Any]:
     }
 
 
-def _calibration_facts(photos: LabelledPhotos, seed: int) -> dict[str, Any]:
+def _calibration_facts(photos: LabelledPhotos, seed: int) -> dict[str, object]:
     return {"recipe": RECIPE, "photos": len(photos), "seed": seed, "digest": photos.digest}
 
 
-def _refuse_unfaithful(close: Fidelity, precision: Precision) -> None:
+def _refuse_unfaithful(measured: Fidelity, precision: Precision) -> None:
     refusal = None
-    if precision is Precision.INT8 and close.cosine_mean < MIN_MEAN_COSINE:
-        refusal = f"a mean cosine of {close.cosine_mean:.3f} to the float32 ones"
-    if precision is Precision.FLOAT32 and close.cosine_min < MIN_COSINE_FLOAT32:
-        refusal = f"a cosine of {close.cosine_min:.4f} to torch's for some photo"
+    if precision is Precision.INT8 and measured.cosine_mean < MIN_MEAN_COSINE:
+        refusal = f"a mean cosine of {measured.cosine_mean:.3f} to the float32 ones"
+    if precision is Precision.FLOAT32 and measured.cosine_min < MIN_COSINE_FLOAT32:
+        refusal = f"a cosine of {measured.cosine_min:.4f} to torch's for some photo"
     if refusal:
         raise FidelityTooLow(f"The exported network's vectors have {refusal}: nothing was written.")
 
 
-def _lasting(package: Package | None) -> dict[str, Any]:
-    """What is true of a network whatever it is exported to."""
+def _inherited_facts(package: Package | None) -> dict[str, object]:
+    """The facts of a package that remain true of every export of it."""
     facts = {} if package is None else package.facts
     return {name: facts[name] for name in ("training",) if name in facts}
 
@@ -211,8 +211,8 @@ def _opened(
     transform: ResNet50Transform,
     threads: int,
 ) -> OnnxEncoder:
-    """The exported network as an encoder, before it is packaged: loading proves what it is."""
-    # Compared only: what identifies it for good, its package says.
+    """The exported network as an encoder, before it is packaged."""
+    # A provisional spec, for the comparison only; the package has the final one.
     spec = replace(source, precision=precision)
     return OnnxEncoder(spec, network, sha256_of(network), transform, threads)
 
@@ -220,7 +220,7 @@ def _opened(
 def _parts(
     photos: LabelledPhotos, precision: Precision, wanted: int, seed: int
 ) -> tuple[LabelledPhotos, LabelledPhotos]:
-    """Photos to calibrate with, and others to compare by, of other listings."""
+    """Photos for the calibration, and photos of other listings for the comparison."""
     shuffled = np.random.default_rng(seed).permutation(sorted(set(photos.listings)))
     place = {listing: number for number, listing in enumerate(shuffled.tolist())}
     order = sorted(range(len(photos)), key=lambda row: (place[photos.listings[row]], row))
@@ -267,7 +267,7 @@ def _numbered(names: Sequence[str]) -> NDArray[np.int64]:
 
 
 def _speeds(encoders: Sequence[Encoder], photos: LabelledPhotos) -> list[float]:
-    """Photos a second of each: the best of rounds in which they take turns."""
+    """Photos a second of each encoder: the best of several alternating rounds."""
     batch = _decoded(photos, range(min(BATCH, len(photos))))
     best = [float("inf")] * len(encoders)
     for _ in range(SPEED_ROUNDS):

@@ -2,7 +2,7 @@
 
 Dalal and Triggs, "Histograms of Oriented Gradients for Human Detection", CVPR 2005, by
 scikit-image, taken of the part of the photo that stands out from its border; with a small CIE Lab
-thumbnail of that part. What the numbers mean is said in `models.encoders.specs.HogTransform`.
+thumbnail of that part. The parameters are documented in `models.encoders.specs.HogTransform`.
 """
 
 from collections.abc import Sequence
@@ -28,23 +28,23 @@ REDUCING_GAP = 3.0
 
 
 class HogEncoder:
-    """Embeds photos by their gradients and colours; nothing is learned and nothing loaded."""
+    """Embeds photos by their gradients and colours, without learned weights."""
 
     def __init__(self, spec: EncoderSpec) -> None:
         self._spec = spec
 
     @property
     def spec(self) -> EncoderSpec:
-        """What identifies this encoder."""
+        """The identity of this encoder."""
         return self._spec
 
     @property
     def runtime(self) -> str:
-        """What computes it."""
+        """The library that computes it."""
         return "scikit-image"
 
     def load(self) -> None:
-        """There is nothing to load."""
+        """Do nothing."""
 
     def embed(self, photos: Sequence[Image.Image]) -> NDArray[np.float32]:
         """Embed upright RGB photos; see `Encoder.embed`."""
@@ -82,7 +82,7 @@ def _describe(photo: Image.Image) -> Floats:
 
 
 def _salience(lab: Floats) -> Floats:
-    """How much each pixel of a square Lab picture looks like the item, in [0, 1]."""
+    """The salience of each pixel of a square Lab picture, in [0, 1]."""
     edge = T.border
     border = np.concatenate(
         [strip.reshape(-1, 3) for strip in (lab[:edge], lab[-edge:], lab[:, :edge], lab[:, -edge:])]
@@ -128,7 +128,7 @@ def _gradients(photo: Image.Image, box: Box) -> Floats:
 
 
 def _colours(lab: Floats, salience: Floats, box: Box) -> Floats:
-    """A Lab thumbnail of the item in which the background is nothing."""
+    """A Lab thumbnail of the item with the background masked out."""
     left, top, right, bottom = box.scaled(*lab.shape[:2])
     part = np.s_[top:bottom, left:right]
     item = (lab[part] - MID_GREY) * salience[part][:, :, None]

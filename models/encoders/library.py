@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from models.domain.durable_files import sha256_of
 from models.domain.errors import NotFound, WeightsMissing
@@ -21,7 +20,7 @@ from models.encoders.weights import IMAGENET1K_V2, ProgressCallback, locate_weig
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """An exported network's file, and the SHA-256 (hex) that it has to have."""
+    """An exported network's file, and its expected SHA-256 (hex)."""
 
     path: Path
     sha256: str
@@ -29,7 +28,7 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class EncoderFiles:
-    """What an encoder is opened from; no file has been verified. `network` is the exported one."""
+    """The files of an encoder, not yet verified. `network` is the exported one."""
 
     weights: Path
     transform: ResNet50Transform
@@ -70,15 +69,15 @@ class EncoderLibrary:
     def specs(self) -> list[EncoderSpec]:
         """Every encoder that can be opened here: packages, given or downloaded weights, `hog`.
 
-        A package that can't be read is none.
+        Packages that can't be read are skipped.
         """
         known = {package.spec: None for package in self._packages()}
         for weights in self._bare_weights():
             known[resolve_spec(RESNET50, weights)] = None
         return [*known, resolve_spec(HOG, None)]
 
-    def holding(self, reference: str) -> "EncoderLibrary":
-        """This library, or, if somebody names a file of weights, one that has those."""
+    def including(self, reference: str) -> "EncoderLibrary":
+        """This library; if the reference is a file of weights, one that includes them."""
         weights = Path(reference)
         if weights.is_file():
             return EncoderLibrary(RESNET50, weights, self._models_dir)
@@ -87,8 +86,8 @@ class EncoderLibrary:
     def find(self, reference: str) -> EncoderSpec:
         """The encoder of this label, name, fingerprint, or beginning of one; or of a weights file.
 
-        What `holding(reference)` finds, it can open. Raises NotFound when there is none, or more
-        than one.
+        The library that `including(reference)` returns can open it. Raises NotFound when there is
+        none, or more than one.
         """
         if reference == self._name:
             return self.configured()
@@ -109,7 +108,7 @@ class EncoderLibrary:
         raise NotFound(f"{problem} named {reference!r}; there are {known}.")
 
     def files_of(self, spec: EncoderSpec) -> EncoderFiles:
-        """The files of a ResNet-50. Raises `WeightsMissing` when this machine has not them."""
+        """The files of a ResNet-50. Raises `WeightsMissing` if this machine does not have them."""
         package = self._package(spec)
         if package is None:
             weights = self._weights_of(spec)
@@ -136,8 +135,8 @@ class EncoderLibrary:
             raise WeightsMissing(f"The encoder {spec.label} has no weights here.")
         return weights, None
 
-    def facts(self, spec: EncoderSpec) -> Mapping[str, Any]:
-        """What is known of how an encoder came about: its calibration, fidelity, training."""
+    def facts(self, spec: EncoderSpec) -> Mapping[str, object]:
+        """An encoder's provenance: its calibration, fidelity and training."""
         package = self._package(spec)
         return {} if package is None else package.facts
 
@@ -146,7 +145,7 @@ class EncoderLibrary:
         return package if package is not None and package.spec == spec else None
 
     def _packages(self) -> list[Package]:
-        """All readable packages, the oldest first; a damaged one is none."""
+        """All readable packages, the oldest first; damaged ones are skipped."""
         manifests = self._models_dir.glob(f"[!.]*/{MANIFEST_FILE}")
         by_age = sorted(manifests, key=lambda path: (path.stat().st_mtime_ns, path))
         found = [read_package_if_any(manifest.parent) for manifest in by_age]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import onnxruntime
@@ -48,23 +48,22 @@ class OnnxEncoder:
         self._transform = transform
         self._threads = threads
         self._lock = Lock()
-        self._session: Any = None
+        self._session: onnxruntime.InferenceSession | None = None
 
     @property
     def spec(self) -> EncoderSpec:
-        """What identifies this encoder, known before it is loaded."""
+        """The identity of this encoder, known before it is loaded."""
         return self._spec
 
     @property
     def runtime(self) -> str:
-        """What runs the network."""
+        """The runtime of the network."""
         return f"ONNX Runtime, {self._spec.precision}"
 
     def load(self) -> None:
         """Read the network, once.
 
-        Raises `WeightsMissing` or `WeightsRefused` if the file is not there, or not the one that
-        was packaged.
+        Raises `WeightsMissing` if the file is not there, `WeightsRefused` if its hash differs.
         """
         self._loaded()
 
@@ -78,7 +77,7 @@ class OnnxEncoder:
             vectors[start : start + BATCH] = session.run([OUTPUT], {INPUT: pixels})[0]
         return unit_rows(vectors)
 
-    def _loaded(self) -> Any:
+    def _loaded(self) -> onnxruntime.InferenceSession:
         with self._lock:
             if self._session is None:
                 self._session = open_network(
@@ -87,13 +86,13 @@ class OnnxEncoder:
             return self._session
 
 
-def open_network(network: Path, threads: int) -> Any:
+def open_network(network: Path, threads: int) -> onnxruntime.InferenceSession:
     """An ONNX Runtime session on the CPU. Raises `WeightsRefused` if it is not a network."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _ERRORS_ONLY
-    # Threads that spin between two calls take the cores from decoding, and from everyone else.
+    # Threads that spin between two calls would compete with photo decoding for the cores.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])

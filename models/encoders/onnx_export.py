@@ -1,15 +1,15 @@
 """ResNet-50 from torch to ONNX, and from float32 to int8.
 
 Quantisation is static: the range of every activation is found beforehand, on photos of the
-catalogue. Weights are int8 per output channel, activations uint8 per tensor. What was tried, and
-why it is done so, is in decision 0012.
+catalogue. Weights are int8 per output channel, activations uint8 per tensor. Decision 0012 compares
+the alternatives.
 """
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import onnx
@@ -28,10 +28,10 @@ from models.encoders.onnx import INPUT, OUTPUT
 from models.encoders.resnet50 import build_network
 from models.encoders.specs import ResNet50Transform
 
-# Raise it when the same weights and photos come to give another int8 network.
+# Raise it when a change of code makes another int8 network of the same weights and photos.
 RECIPE: Final = 1
-# Of the 53 convolutions, the first loses by far the most to int8: three colours make all there is.
-# It is a thirtieth of the work.
+# Of the 53 convolutions, the first loses by far the most to int8, as its input has three channels
+# only. It is a thirtieth of the operations.
 FLOAT32_CONVOLUTIONS: Final = 1
 
 
@@ -40,11 +40,11 @@ def export_float32(weights: Path, transform: ResNet50Transform, target: Path) ->
 
     Takes (photos, 3, crop, crop) normalised pixels, gives (photos, 2048). Raises `WeightsRefused`.
     """
-    # Laid out plainly: the exporter would write the strides of another layout into the graph.
+    # Contiguous: the exporter would write the strides of another layout into the graph.
     network = build_network(weights).to(memory_format=torch.contiguous_format)
     example = torch.zeros(2, 3, transform.crop, transform.crop)
     with warnings.catch_warnings():
-        # The exporter warns of its own insides.
+        # The exporter's warnings are about its own internals.
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
             network,
@@ -57,7 +57,7 @@ def export_float32(weights: Path, transform: ResNet50Transform, target: Path) ->
         )
     if program is None:
         raise RuntimeError("torch exported nothing")
-    onnx.save(_bare(program.model_proto), target)
+    onnx.save(_without_metadata(program.model_proto), target)
 
 
 def quantise(
@@ -96,7 +96,7 @@ def quantise(
                 # Averaged ranges: one odd photo would widen them, and coarsen every other's steps.
                 extra_options={"CalibMovingAverage": True},
             )
-    onnx.save(_bare(onnx.load(target)), target)
+    onnx.save(_without_metadata(onnx.load(target)), target)
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc] # onnxruntime ships no types
@@ -117,14 +117,14 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc] # onnxruntime ships 
         return {INPUT: batch}
 
 
-def _bare(model: Any) -> Any:
-    """The model without what only its making left in it: paths, source lines, versions."""
-    bare = onnx.ModelProto()
-    bare.CopyFrom(model)
-    graph = bare.graph
-    for part in (bare, graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
+def _without_metadata(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model without the exporter's metadata: paths, source lines, versions."""
+    stripped = onnx.ModelProto()
+    stripped.CopyFrom(model)
+    graph = stripped.graph
+    for part in (stripped, graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
         del part.metadata_props[:]
         part.doc_string = ""
-    # Not needed to run it, and nothing of it would survive quantisation.
+    # Not needed at run time, and outdated after quantisation.
     del graph.value_info[:]
-    return bare
+    return stripped

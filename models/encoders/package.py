@@ -2,9 +2,9 @@
 
     <label>/
         manifest.json          its identity, and the SHA-256 of weights and network
-        weights                the float32 weights, as they were given
-        network-1a2b3c4d.onnx  the network in the encoder's precision, once it was exported
-        head.safetensors       the category head, once one was trained (see `models.head`)
+        weights                the float32 weights, unchanged
+        network-1a2b3c4d.onnx  the network in the encoder's precision, if it was exported
+        head.safetensors       the category head, if one was trained (see `models.head`)
 
 The same encoder has the same label on every machine, so that the folder can be copied.
 """
@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -28,12 +28,12 @@ from models.domain.types import EncoderSpec, Precision
 from models.encoders.specs import RESNET50, ResNet50Transform, resnet50_spec
 
 MANIFEST_FILE: Final = "manifest.json"
-# Without a suffix: what kind of file it is, its first bytes tell.
+# Without a suffix: its format is detected from its first bytes.
 WEIGHTS_FILE: Final = "weights"
 FORMAT: Final = 1
 
 STALE_AFTER_S: Final = 86_400
-"""A hidden folder among the models that is older than this was left by a killed process."""
+"""A hidden folder among the models that is older than this is a killed process' leftover."""
 
 Sha256 = Field(pattern="^[0-9a-f]{64}$")
 
@@ -68,7 +68,7 @@ class _Manifest(BaseModel):
     transform: _Transform
     weights: _File
     network: _File | None
-    facts: dict[str, Any]
+    facts: dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Package:
     weights_sha256: str
     network: Path | None
     network_sha256: str | None
-    facts: Mapping[str, Any]
+    facts: Mapping[str, object]
 
 
 def write_package(
@@ -96,13 +96,13 @@ def write_package(
     transform: ResNet50Transform,
     network: Path | None = None,
     precision: Precision = Precision.FLOAT32,
-    facts: Mapping[str, Any],
+    facts: Mapping[str, object],
 ) -> Package:
-    """Make the folder of a ResNet-50 under `models_dir`, whole or not at all.
+    """Write the package of a ResNet-50 under `models_dir`, atomically.
 
-    One of the same label is replaced, but keeps its head, and its exported network if this has
-    none; whoever reads it meanwhile finds the one or the other. Raises WeightsMissing when a file
-    is not there.
+    A package of the same label is replaced, but keeps its head, and its exported network if this
+    one has none; a concurrent reader gets the old or the new one. Raises WeightsMissing for a
+    missing file.
     """
     for file in (weights, network):
         if file is not None and not file.is_file():
@@ -121,9 +121,9 @@ def write_package(
     made = Path(tempfile.mkdtemp(dir=models_dir, prefix=f".{spec.label}."))
     try:
         made.chmod(0o755)
-        _place(weights, made / WEIGHTS_FILE, models_dir)
+        _add_file(weights, made / WEIGHTS_FILE, models_dir)
         if network is not None:
-            _place(network, made / f"network-{network_sha256:.8}.onnx", models_dir)
+            _add_file(network, made / f"network-{network_sha256:.8}.onnx", models_dir)
         manifest = {
             "format": FORMAT,
             **asdict(spec),
@@ -136,14 +136,14 @@ def write_package(
         with new_file(made / MANIFEST_FILE) as made_manifest:
             made_manifest.write((json.dumps(manifest, indent=2) + "\n").encode())
         sync_folder(made)
-        _put_in_place(made, target)
+        _install(made, target)
     finally:
         shutil.rmtree(made, ignore_errors=True)
     return read_package(target)
 
 
 def remove_leftovers(models_dir: Path) -> None:
-    """Remove what killed processes have left among the models."""
+    """Remove the temporary folders of killed processes."""
     for folder in models_dir.glob(".*/"):
         with suppress(OSError):
             if time.time() - folder.stat().st_mtime > STALE_AFTER_S:
@@ -151,7 +151,7 @@ def remove_leftovers(models_dir: Path) -> None:
 
 
 def read_package_if_any(folder: Path) -> Package | None:
-    """The package in a folder; None where there is none, or none that can be read."""
+    """The package in a folder; None where there is none or it can't be read."""
     try:
         return read_package(folder)
     except WeightsError:
@@ -161,8 +161,8 @@ def read_package_if_any(folder: Path) -> Package | None:
 def read_package(folder: Path) -> Package:
     """Read a model folder's manifest; its files are verified when they are opened.
 
-    Raises `WeightsMissing` if there is none, and `WeightsRefused` if it is damaged, or is not
-    what its own fingerprint says.
+    Raises `WeightsMissing` if there is none, and `WeightsRefused` if it is damaged, or does not
+    match its own fingerprint.
     """
     path = folder / MANIFEST_FILE
     try:
@@ -194,7 +194,7 @@ def read_package(folder: Path) -> Package:
 
 
 def verify_file(path: Path, sha256: str) -> Path:
-    """The file itself, after reading it whole to see that it is the one that was packaged.
+    """The path of a packaged file, after its hash was verified; reads the whole file.
 
     Raises `WeightsMissing` or `WeightsRefused`.
     """
@@ -205,8 +205,8 @@ def verify_file(path: Path, sha256: str) -> Path:
     return path
 
 
-def _place(source: Path, target: Path, models_dir: Path) -> None:
-    """Put a file into a new folder: hard-linked if it is in `models_dir` already, else copied."""
+def _add_file(source: Path, target: Path, models_dir: Path) -> None:
+    """Add a file to a new folder: hard-linked if it is in `models_dir` already, else copied."""
     # A file from elsewhere may be overwritten in place later, and its link with it.
     if source.resolve().is_relative_to(models_dir.resolve()):
         with suppress(OSError):  # not every file system can
@@ -216,8 +216,8 @@ def _place(source: Path, target: Path, models_dir: Path) -> None:
         shutil.copyfileobj(given, copy)
 
 
-def _put_in_place(made: Path, target: Path) -> None:
-    """Make a folder the target, or its files the target's: the manifest last of all."""
+def _install(made: Path, target: Path) -> None:
+    """Rename the folder to the target, or move its files there, the manifest last."""
     if not target.exists():
         made.replace(target)
         sync_folder(target.parent)
@@ -225,7 +225,7 @@ def _put_in_place(made: Path, target: Path) -> None:
     files = sorted(made.iterdir(), key=lambda file: file.name == MANIFEST_FILE)
     new = {file.name for file in files}
     for file in files:
-        # One of the same name is of the same content, but for the manifest.
+        # Files of the same name have the same content, except the manifest.
         file.replace(target / file.name)
     sync_folder(target)
     for network in target.glob("network-*.onnx"):

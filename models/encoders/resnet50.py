@@ -50,12 +50,12 @@ class ResNet50Encoder:
 
     @property
     def spec(self) -> EncoderSpec:
-        """What identifies this encoder, known before it is loaded."""
+        """The identity of this encoder, known before it is loaded."""
         return self._spec
 
     @property
     def runtime(self) -> str:
-        """What runs the network."""
+        """The runtime of the network."""
         return f"torch, {self._spec.precision}"
 
     def load(self) -> None:

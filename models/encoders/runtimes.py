@@ -13,7 +13,7 @@ from models.encoders.specs import HOG, resolve_spec
 def open_encoder(library: EncoderLibrary, spec: EncoderSpec, threads: int) -> Encoder:
     """The encoder with its fastest runtime, not loaded yet; it may use so many threads.
 
-    Raises `WeightsMissing` when this machine has not the files.
+    Raises `WeightsMissing` when this machine does not have the files.
     """
     if spec == resolve_spec(HOG, None):
         from models.encoders.hog import HogEncoder

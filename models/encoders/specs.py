@@ -1,7 +1,7 @@
 """The identity of each encoder, known without loading it: no torch and no numpy here.
 
-Every number that shapes a vector stands in a transform below. The encoders take their numbers from
-there, and the fingerprint is made of the same object, so that neither can change without the other.
+Every parameter that affects a vector is in a transform below. The encoders read their parameters
+from it, and the fingerprint is computed from the same object, so that both change together.
 """
 
 import json
@@ -20,7 +20,7 @@ class ResNet50Transform:
     """torchvision's preset for IMAGENET1K_V2.
 
     The short side becomes `resize` pixels, the middle `crop` x `crop` of it are taken, values in
-    [0, 1] are normalised per channel. What other shapes found is in decision 0008.
+    [0, 1] are normalised per channel. Decision 0008 compares other shapes.
     """
 
     resize: int = 232
@@ -46,21 +46,21 @@ class HogTransform:
     """
 
     salience_side: int = 48
-    """Side, in pixels, of the thumbnail in which the item is looked for."""
+    """Side, in pixels, of the thumbnail in which the item is located."""
     border: int = 2
-    """Width, in those pixels, of the border whose colours are taken for the background's."""
+    """Width, in those pixels, of the border whose colours count as background."""
     border_step: int = 5
-    """Every so many border pixels, one is sampled."""
+    """Sampling interval of border pixels."""
     contrast: float = 25.0
     """Lab distance from the background that fully counts as item."""
     spread: float = 0.8
-    """How far from the centre (0) towards the edge (1) things still count: a variance, doubled."""
+    """Twice the variance of the Gaussian centre prior, from the centre (0) to the edge (1)."""
     trim: float = 0.02
     """Share of the item that may lie outside its box on each side."""
     margin: float = 0.04
     """Added to each side of the box, as a share of the photo's side."""
     gradient_side: int = 96
-    """Side, in pixels, to which the item's box is brought for the gradients."""
+    """Side, in pixels, to which the item's box is resized for the gradients."""
     blur: float = 2.0
     """Standard deviation, in those pixels, of the blur before gradients are taken."""
     orientations: int = 9
@@ -77,13 +77,13 @@ class HogTransform:
 
     @property
     def gradient_dimension(self) -> int:
-        """How many numbers the gradients give."""
+        """The dimension of the gradients' part."""
         blocks = self.gradient_side // self.cell - self.block + 1
         return blocks**2 * self.block**2 * self.orientations
 
     @property
     def colour_dimension(self) -> int:
-        """How many numbers the colours give."""
+        """The dimension of the colours' part."""
         return self.colour_side**2 * 3
 
 
@@ -94,16 +94,16 @@ RESNET50_TRANSFORM: Final = ResNet50Transform()
 HOG: Final = "hog"
 HOG_TRANSFORM: Final = HogTransform()
 
-# Raise an encoder's version when its vectors change though none of its numbers did.
+# Raise an encoder's version when its vectors change although no parameter did.
 RESNET50_VERSION: Final = 1
 HOG_VERSION: Final = 1
 
 
 def resolve_spec(name: str, weights: Path | None) -> EncoderSpec:
-    """Say what identifies an encoder with these weights; reads the file's hash, loads nothing.
+    """The identity of an encoder with these weights; hashes the file, loads nothing.
 
-    `weights` matters to encoders that have any. Raises `WeightsMissing` if such an encoder is not
-    given a file, and `SetupError` if there is no encoder of that name.
+    `weights` is ignored by encoders without weights. Raises `WeightsMissing` if such an encoder is
+    not given a file, and `SetupError` if there is no encoder of that name.
     """
     if name == RESNET50:
         if weights is None or not weights.is_file():
@@ -118,11 +118,11 @@ def resolve_spec(name: str, weights: Path | None) -> EncoderSpec:
 def resnet50_spec(
     weights: str, transform: ResNet50Transform, int8_network: str | None = None
 ) -> EncoderSpec:
-    """What identifies a ResNet-50 with weights of this SHA-256, seeing photos by this transform.
+    """The identity of a ResNet-50 with weights of this SHA-256 and this transform.
 
     `int8_network` is the SHA-256 of the network's file when it was made int8: its scales, which
     depend on the photos it was calibrated with, shape the vectors too. In float32 every runtime
-    gives the same vectors, but for float noise.
+    gives the same vectors, except for rounding.
     """
     precision = Precision.FLOAT32 if int8_network is None else Precision.INT8
     fingerprint = _fingerprint(RESNET50, RESNET50_VERSION, weights, transform, int8_network)

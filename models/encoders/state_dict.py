@@ -1,4 +1,4 @@
-"""Weights files to tensors, trusting nothing: no code is run, nothing incomplete gets through."""
+"""Safe loading of weights files: no code is executed, and incomplete files are refused."""
 
 import pickle
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
 def fit_state_dict(
     weights: Mapping[str, Tensor], network: Mapping[str, Tensor], path: Path
 ) -> dict[str, Tensor]:
-    """Bring weights into exactly the names, shapes and types of a network's own state dict.
+    """Convert weights to exactly the names, shapes and types of a network's state dict.
 
     `path` is named in errors. Half precision is widened; the count of training batches, which
     inference does not use, may be absent. Raises `WeightsRefused` if anything else differs or a
@@ -77,7 +77,7 @@ def _is_safetensors(path: Path) -> bool:
 
 
 def _is_plain_tensor(value: object) -> bool:
-    """Whether the value is a tensor that has its numbers, all of them, on the CPU."""
+    """Whether the value is a dense CPU tensor."""
     return (
         isinstance(value, Tensor) and value.device.type == "cpu" and value.layout is torch.strided
     )

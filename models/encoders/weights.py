@@ -26,7 +26,7 @@ ADVICE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class PublishedWeights:
-    """A file on the web whose content is known: `sha256` in hex, `size` in bytes."""
+    """A downloadable file with its expected `sha256` (hex) and `size` in bytes."""
 
     url: str
     sha256: str

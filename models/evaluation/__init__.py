@@ -1,1 +1,1 @@
-"""How well an encoder finds: retrieval figures, their uncertainty, and pages that show them."""
+"""Evaluation of encoders: retrieval metrics, their confidence intervals, and reports."""

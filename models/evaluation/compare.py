@@ -32,8 +32,8 @@ METRICS: Final = OF_CATEGORY + OF_LISTING
 class Figures:
     """One metric of every encoder, in their order.
 
-    `micro` is the mean over queries, `macro` that over categories of each one's mean. `to_first`
-    is what each encoder but the first has more than the first, on the same draws.
+    `micro` is the mean over queries, `macro` the mean over categories of their means. `to_first`
+    has the differences of the other encoders to the first, on the same draws.
     """
 
     micro: tuple[Estimate, ...]
@@ -68,9 +68,9 @@ class Comparison:
 
 
 def distinct_photos(photos: LabelledPhotos) -> LabelledPhotos:
-    """Each photo once, as the first of the listings that show it has it.
+    """Each photo once, with the first of the listings that show it.
 
-    A photo that several listings show would find itself, whatever the encoder.
+    A photo of several listings would retrieve its own copy with any encoder.
     """
     first = {digest: row for row, digest in reversed(list(enumerate(photos.hashes)))}
     return photos.take(sorted(first.values()))
@@ -87,8 +87,8 @@ def compare(
     """Compare encoders by their unit vectors (n, dimension) of the same n photos.
 
     At most `queries` photos, drawn by `seed`, are searched for their category, and as many for
-    their listing; all by default. `on_progress` hears of searches done, over all encoders. Raises
-    `InvalidInput` when there is nothing that a search could find.
+    their listing; all by default. `on_progress` counts searches of all encoders. Raises
+    `InvalidInput` when no query has a relevant photo.
     """
     listings = np.unique(np.array(photos.listings, object), return_inverse=True)[1]
     names, category = np.unique(np.array(photos.categories, object), return_inverse=True)
@@ -127,7 +127,7 @@ def compare(
 
 
 class _Progress:
-    """One count of searches over several calls that each count their own."""
+    """Adds up the progress of several calls."""
 
     def __init__(self, total: int, on_progress: OnProgress | None) -> None:
         self._total = total
@@ -135,10 +135,10 @@ class _Progress:
         self._before = 0
 
     def of(self, searches: int) -> OnProgress | None:
-        """The callback of the next call, which does so many searches."""
+        """The callback for the next call, of so many searches."""
         before, self._before = self._before, self._before + searches
-        tell = self._on_progress
-        return tell and (lambda done, _: tell(before + done, self._total))
+        report = self._on_progress
+        return report and (lambda done, _: report(before + done, self._total))
 
 
 def _drawn(positions: Integers, most: int | None, seed: int) -> Integers:
@@ -154,7 +154,7 @@ def _figures(
     categories: NDArray[np.object_],
     seed: int,
 ) -> dict[str, Figures]:
-    """What values (encoders, metrics, queries) say, metric by metric."""
+    """The figures of each metric, from values (encoders, metrics, queries)."""
     encoders = len(values)
     columns = values.reshape(-1, len(listings)).T
     rng = np.random.default_rng(seed)

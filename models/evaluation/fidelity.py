@@ -1,7 +1,6 @@
-"""Fidelity of an exported network's vectors to those of the network it was made of."""
+"""Fidelity of an exported network's vectors to those of its source network."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +20,8 @@ class Quality:
 class Fidelity:
     """Two encoders' vectors of the same photos compared.
 
-    Cosines are between the two vectors of one photo. The qualities are None where no photo has a
-    category that another listing has, too.
+    Cosines are between the two vectors of one photo. The qualities are None where no two listings
+    share a category.
     """
 
     photos: int
@@ -31,7 +30,7 @@ class Fidelity:
     reference: Quality | None
     exported: Quality | None
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, object]:
         """The figures for a manifest."""
         return asdict(self)
 

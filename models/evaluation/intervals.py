@@ -1,7 +1,7 @@
 """Confidence intervals of means: the bootstrap, clustered by listing.
 
-Photos of one listing succeed and fail together, so it is listings that are drawn, with replacement,
-and never photos. Davison and Hinkley, "Bootstrap Methods and their Application", 1997, sections
+The results of one listing's photos are correlated, so listings are drawn with replacement instead
+of photos. Davison and Hinkley, "Bootstrap Methods and their Application", 1997, sections
 3.8 and 5.3.1; the intervals are the percentile ones.
 """
 
@@ -30,7 +30,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Means:
-    """Means of several columns (m,), and what they were in each draw: (4000, m).
+    """Means of several columns (m,), observed and in each draw, (4000, m).
 
     All columns are of the same draws, so that differences between them are paired.
     """

@@ -1,4 +1,4 @@
-"""What a comparison found, as one HTML page that needs nothing else: no script, no other file."""
+"""The results of a comparison as one self-contained HTML page, without scripts."""
 
 import io
 from base64 import b64encode
@@ -21,7 +21,7 @@ THUMBNAIL_QUALITY: Final = 70
 PLOT_WIDTH: Final = 240
 PLOT_ROW: Final = 16
 HUES: Final = 6
-"""How many encoders have a colour of their own."""
+"""The number of distinct colours for encoders."""
 
 _PAGE: Final = """\
 <!doctype html>
@@ -191,7 +191,7 @@ def _difference(estimate: Estimate) -> str:
 
 
 def _plot(estimates: Sequence[Estimate]) -> str:
-    """Ticks with their intervals on a line from 0 to 1; the numbers stand beside it."""
+    """An SVG plot of values and their intervals on an axis from 0 to 1."""
     height = PLOT_ROW * len(estimates)
     axes = "".join(
         f'<path class="axis" d="M{x * PLOT_WIDTH} 0V{height}"/>' for x in (0, 0.25, 0.5, 0.75, 1)
@@ -231,7 +231,7 @@ def _by_category(comparison: Comparison) -> str:
 
 
 def _section(title: str, note: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A titled table, which scrolls by itself where it is too wide; cells are markup already."""
+    """A titled table, scrollable if it is too wide; cells are HTML."""
     head = "".join(f'<th scope="col">{cell}</th>' for cell in heads)
     body = "".join(
         f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>\n'
@@ -281,11 +281,11 @@ def _neighbours(
             )
 
 
-def _image(data: bytes, words: str) -> str:
-    """The markup of a small photo, and words for those who do not see it."""
+def _image(data: bytes, alternative: str) -> str:
+    """An inline thumbnail with its alternative text."""
     thumbnail = decode(data)
     thumbnail.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
     file = io.BytesIO()
     thumbnail.save(file, "JPEG", quality=THUMBNAIL_QUALITY)
     source = b64encode(file.getvalue()).decode()
-    return f'<img src="data:image/jpeg;base64,{source}" alt="{escape(words)}">'
+    return f'<img src="data:image/jpeg;base64,{source}" alt="{escape(alternative)}">'

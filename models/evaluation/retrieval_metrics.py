@@ -1,7 +1,7 @@
-"""Retrieval metrics of exact search among labelled photos, in memory that does not grow with n x n.
+"""Retrieval metrics of exact search among labelled photos, in memory linear in their number.
 
-Photos of the query's own listing are never counted as found: they show the same item, often on the
-same background, and would say little about any other.
+Photos of the query's own listing are excluded: they show the same item, often on the same
+background.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ CELLS_AT_ONCE: Final = 4_000_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Retrieval:
-    """What searching each of `queries` (q,), positions of photos, found.
+    """The results of searching each of `queries` (q,), positions of photos.
 
     The figures are float64 (q,), in [0, 1]. `neighbours` (q, 10) are positions of the nearest
     photos of other listings, nearest first, and -1 where there are no more.
@@ -38,10 +38,7 @@ class Retrieval:
 
 
 def answerable(listings: Integers, categories: Integers) -> Integers:
-    """The positions of photos whose category another listing has a photo of, too.
-
-    Of any other, every search would fail whatever the encoder.
-    """
+    """The positions of photos that have a relevant photo: of their category, of another listing."""
     _, category, in_category = np.unique(categories, return_inverse=True, return_counts=True)
     _, item, in_item = np.unique(
         np.stack([categories, listings]), axis=1, return_inverse=True, return_counts=True
@@ -85,7 +82,7 @@ def retrieve(
 
 
 def _average_precision(hits: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Of each row of hits, best first: the mean, over its hits, of the precision down to each."""
+    """Average precision of each row of hits, best first."""
     row, column = np.nonzero(hits)
     found = np.bincount(row, minlength=len(hits))
     before_row = np.cumsum(found) - found
@@ -105,11 +102,11 @@ def held_out_views(listings: Integers, seed: int) -> Integers:
 def listing_ranks(
     vectors: Floats, listings: Integers, views: Integers, *, on_progress: OnProgress | None = None
 ) -> Integers:
-    """At which place, from 1, a search with each of `views` finds the view's own listing: (v,).
+    """The rank, from 1, of its own listing in a search with each of `views`: (v,).
 
-    A view is searched among all other photos, and a listing is as near as the nearest of its
-    photos. Listings as near as the right one come before it: an encoder that sees no difference
-    must not look good by their order. Views are of listings that have another photo.
+    A view is searched among all other photos, and a listing scores by the nearest of its
+    photos. Ties rank before the right listing, so that an encoder that sees no difference gains
+    nothing from their order. Views are of listings that have another photo.
     """
     ranks = np.empty(len(views), np.int64)
     by_listing = np.argsort(listings, kind="stable")
@@ -127,7 +124,7 @@ def listing_ranks(
 
 
 def _blocks(queries: int, photos: int, on_progress: OnProgress | None) -> Iterator[slice]:
-    """Parts of the queries, each few enough for their similarities to all photos to be held."""
+    """Slices of the queries whose similarities to all photos fit in memory."""
     size = max(1, CELLS_AT_ONCE // max(1, photos))
     for start in range(0, queries, size):
         end = min(start + size, queries)

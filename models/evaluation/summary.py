@@ -1,6 +1,6 @@
-"""What a comparison found, for programs and for terminals."""
+"""The results of a comparison, as JSON and as tables for a terminal."""
 
-from typing import Any, Final
+from typing import Final
 
 from rich.console import Group
 from rich.markup import escape
@@ -18,10 +18,10 @@ TITLES: Final = {
     "recall_at_5": "recall@5",
     "recall_at_10": "recall@10",
 }
-"""What people call each metric."""
+"""The display name of each metric."""
 
 
-def as_json(comparison: Comparison) -> dict[str, Any]:
+def as_json(comparison: Comparison) -> dict[str, object]:
     """The comparison as plain values; a metric that could not be measured is null."""
     first = comparison.encoders[0]
     return {
@@ -50,7 +50,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _identity(encoder: EncoderSpec) -> dict[str, Any]:
+def _identity(encoder: EncoderSpec) -> dict[str, object]:
     return {
         "encoder": encoder.label,
         "fingerprint": encoder.fingerprint,
@@ -59,7 +59,7 @@ def _identity(encoder: EncoderSpec) -> dict[str, Any]:
     }
 
 
-def _figures_of(comparison: Comparison, number: int) -> dict[str, Any]:
+def _figures_of(comparison: Comparison, number: int) -> dict[str, object]:
     measured = comparison.metrics
     return {
         "metrics": {
@@ -115,7 +115,7 @@ def _overall(comparison: Comparison) -> Table:
 
 
 def described(comparison: Comparison) -> str:
-    """What was searched, for people."""
+    """One line that describes the photos and queries."""
     return (
         f"{comparison.photos:,} photos of {comparison.listings:,} listings, "
         f"{len(comparison.searches[0].queries):,} queries, "
@@ -143,5 +143,5 @@ def _categories(comparison: Comparison) -> Table:
 
 
 def span(estimate: Estimate, sign: str = "") -> str:
-    """The ends of a figure's interval, for people; with their sign if asked for by `+`."""
+    """The ends of a figure's interval as text; `sign` is `+` to show their sign."""
     return f"{estimate.low:{sign}.3f} … {estimate.high:{sign}.3f}"

@@ -14,7 +14,6 @@ from hashlib import sha256
 from itertools import takewhile
 from pathlib import Path
 from threading import Event
-from typing import Any
 
 import faiss
 import numpy as np
@@ -24,7 +23,7 @@ from models.domain.durable_files import make_folder, new_file, sha256_of, sync_f
 from models.domain.errors import Conflict, RecallTooLow
 from models.domain.types import EncoderSpec
 from models.index.faiss_index import open_mapped, set_threads, write_exact_index, write_index
-from models.index.generation import Searchable
+from models.index.generation import IndexSearcher
 from models.index.manifest import (
     FORMAT_VERSION,
     IDS_FILE,
@@ -65,8 +64,8 @@ class BuildOptions:
     """How a generation is built.
 
     `factory` is a FAISS factory string instead of what `plan_index` chooses for that many rows in
-    `memory_bytes`. `seed` settles which rows train the index and measure it: the same input gives
-    the same files, but for the times in the manifest.
+    `memory_bytes`. `seed` selects the rows that train the index and measure it: the same input
+    gives the same files, except for the times in the manifest.
     """
 
     factory: str | None = None
@@ -76,11 +75,9 @@ class BuildOptions:
 
 @dataclass(frozen=True, slots=True)
 class _MeasuredIndex:
-    """An index on the disk, how it is searched, and its measured recall and latency."""
+    """An index on the disk, with its search parameters and its measured recall and latency."""
 
-    plan: IndexPlan
-    rows: int
-    searchable: Searchable
+    searcher: IndexSearcher
     measurement: Measurement
 
 
@@ -102,10 +99,10 @@ def build_generation(
     number of rows read so far, then all of them during each later step; what it raises stops the
     build.
 
-    The rows go straight to the disk: in memory is what the index is trained on, and what it makes
-    of the rows. Whatever happens, `target` either does not exist or is whole and on the disk; what
-    a killed build left beside it is removed by the next build or `remove_generation` of the same
-    target. A generation without rows is valid, of recall 1.
+    Rows are written straight to the disk; only the index and its training rows are in memory.
+    `target` is published atomically: it either does not exist or is complete and durable. A killed
+    build's leftovers are removed by the next build or `remove_generation` of the same target. A
+    generation without rows is valid, with a recall of 1.
 
     Raises Conflict if `target` exists, InvalidInput if a photo comes twice or its vector is not
     usable or FAISS knows no such factory, RecallTooLow if recall@10 is under `recall_target`
@@ -123,17 +120,27 @@ def build_generation(
         beat = partial(heartbeat, len(rows))
         plan = _plan(len(rows), encoder.dimension, recall_target, options)
         index = _index_rows(folder, rows, plan, recall_target, options.seed, beat)
+        names = sorted(data_files(plan.factory))
         manifest = Manifest(
             format_version=FORMAT_VERSION,
             encoder=encoder.name,
             fingerprint=encoder.fingerprint,
             dimension=encoder.dimension,
             metric=METRIC,
+            factory=plan.factory,
+            why=plan.why,
+            rows=len(rows),
             last_change=last_change,
+            effort=index.searcher.effort,
+            candidates=index.searcher.candidates,
+            recall_at_10=index.measurement.recall_at_10,
+            queries=index.measurement.queries,
+            p50_ms=index.measurement.p50_ms,
+            p95_ms=index.measurement.p95_ms,
             seed=options.seed,
+            bytes=sum((folder / name).stat().st_size for name in names),
             created_at=created_at.isoformat(),
-            **_index_facts(index),
-            **_file_facts(folder, sorted(data_files(plan.factory)), beat),
+            files=_hashed(folder, names, beat),
         )
         raw = to_json(manifest)
         with new_file(folder / MANIFEST_FILE) as file:
@@ -146,23 +153,23 @@ def build_generation(
 
 
 def remove_generation(folder: Path) -> bool:
-    """Delete a generation, and what killed builds or removals of it left; nothing there is fine.
+    """Delete a generation and the leftovers of killed builds or removals of it; idempotent.
 
-    False, with nothing done, while a process of this machine has it open. Killed half-way, the
-    folder is either whole or gone, and a second call deletes the rest. Raises OSError.
+    Returns False, and does nothing, while a process of this machine has it open. If it is killed,
+    the folder is either complete or gone, and a second call deletes the rest. Raises OSError.
     """
-    if not _take_away(folder):
+    if not _unpublish(folder):
         return False
     _remove_leftovers(folder)
     return True
 
 
-def _take_away(folder: Path) -> bool:
-    """Rename the folder, so that nobody opens it any more; False if somebody has it open."""
+def _unpublish(folder: Path) -> bool:
+    """Rename the folder, so that it can't be opened any more; False if a process has it open."""
     try:
         manifest = (folder / MANIFEST_FILE).open("rb")
     except (FileNotFoundError, NotADirectoryError):
-        if folder.exists():  # damaged: nobody can have opened it
+        if folder.exists():  # damaged, so no process can have opened it
             folder.rename(_sibling(folder))
             sync_folder(folder.parent)
         return True
@@ -199,40 +206,17 @@ def _index_rows(
     order = np.random.default_rng(seed).permutation(len(rows))
     _write_index(folder / INDEX_FILE, rows, plan, order[::-1], beat)
     queries = held_out_queries(rows, order[:MAX_QUERIES], beat)
-    searchable, measured = _measured(folder / INDEX_FILE, rows, plan, recall_target, queries, beat)
+    searcher, measured = _measured(folder / INDEX_FILE, rows, plan, recall_target, queries, beat)
     if measured.recall_at_10 < recall_target:
         raise RecallTooLow(
             f"Recall@10 is {measured.recall_at_10:.3f} with {plan.factory}, under the target "
-            f"of {recall_target}, with {searchable.effort} of {searchable.most} lists read and "
-            f"{searchable.candidates} rows scored again. An index that looks at every row, "
+            f"of {recall_target}, with {searcher.effort} of {searcher.most} lists read and "
+            f"{searcher.candidates} rows scored again. An index that looks at every row, "
             f"{EXACT}, meets any target."
         )
     if plan.exact:
         (folder / ROWS_FILE).unlink()  # the index holds them
-    return _MeasuredIndex(plan, len(rows), searchable, measured)
-
-
-def _index_facts(index: _MeasuredIndex) -> dict[str, Any]:
-    """The manifest's fields about the index: its kind, search parameters, recall, latency."""
-    return {
-        "factory": index.plan.factory,
-        "why": index.plan.why,
-        "rows": index.rows,
-        "effort": index.searchable.effort,
-        "candidates": index.searchable.candidates,
-        "recall_at_10": index.measurement.recall_at_10,
-        "queries": index.measurement.queries,
-        "p50_ms": index.measurement.p50_ms,
-        "p95_ms": index.measurement.p95_ms,
-    }
-
-
-def _file_facts(folder: Path, names: Sequence[str], beat: Callable[[], None]) -> dict[str, Any]:
-    """The manifest's fields about the files: their bytes in all, and their hashes."""
-    return {
-        "bytes": sum((folder / name).stat().st_size for name in names),
-        "files": _hashed(folder, names, beat),
-    }
+    return _MeasuredIndex(searcher, measured)
 
 
 def _write_index(
@@ -252,7 +236,7 @@ def _write_index(
         for start in range(0, len(positions), SAMPLE_BLOCK):
             yield rows.take(positions[start : start + SAMPLE_BLOCK])
 
-    _beating(
+    _run_with_heartbeat(
         beat,
         lambda going: write_index(
             path, plan, rows.stored.shape[1], sample, takewhile(going, rows.blocks())
@@ -260,10 +244,13 @@ def _write_index(
     )
 
 
-def _beating(beat: Callable[[], None], work: Callable[[Callable[[object], bool]], None]) -> None:
-    """Do `work` in a thread, calling `beat` meanwhile: training takes minutes without callbacks.
+def _run_with_heartbeat(
+    beat: Callable[[], None], work: Callable[[Callable[[object], bool]], None]
+) -> None:
+    """Run `work` in a thread and call `beat` meanwhile: training takes minutes without callbacks.
 
-    `work` gets a function that says whether to go on; it is waited for whatever `beat` raises.
+    `work` gets a predicate that turns false when it has to stop. The thread is joined even if
+    `beat` raises.
     """
     stop = Event()
     # OpenMP's thread count is set for each calling thread.
@@ -285,7 +272,7 @@ def _hashed(folder: Path, names: Sequence[str], beat: Callable[[], None]) -> dic
     def hash_all(going: Callable[[object], bool]) -> None:
         hashes.update({name: sha256_of(folder / name) for name in takewhile(going, names)})
 
-    _beating(beat, hash_all)
+    _run_with_heartbeat(beat, hash_all)
     return hashes
 
 
@@ -296,8 +283,8 @@ def _measured(
     target: float,
     queries: Sequence[HeldOutQuery],
     beat: Callable[[], None],
-) -> tuple[Searchable, Measurement]:
-    """The index as it will be served, mapped from its file: how it is searched, and how well.
+) -> tuple[IndexSearcher, Measurement]:
+    """The index mapped from its file as for serving, tuned, and its measurement.
 
     It is tuned on some queries and measured on others, so that the recall is not biased.
     """
@@ -306,10 +293,10 @@ def _measured(
     if not plan.exact:
         tuned = tune(rows, index, plan, queries[::2], target, beat)
         queries = queries[1::2]
-    searchable = Searchable(
+    searcher = IndexSearcher(
         rows, index, plan.exact, tuned.effort, tuned.candidates, plan.most_effort(len(rows))
     )
-    return searchable, measure(searchable, queries, beat)
+    return searcher, measure(searcher, queries, beat)
 
 
 def _publish(built: Path, target: Path) -> None:
@@ -324,8 +311,8 @@ def _publish(built: Path, target: Path) -> None:
 
 
 def _sibling(folder: Path) -> Path:
-    """A new hidden name beside `folder`, that nothing takes for a generation."""
-    # Never the same twice: a build that was thought dead must not write into its successor's.
+    """A new hidden name beside `folder`, which is never taken for a generation."""
+    # Unique: a stalled build must not write into the folder of the build that replaced it.
     return folder.with_name(f".{folder.name}.{os.getpid()}-{secrets.token_hex(4)}")
 
 

@@ -1,8 +1,8 @@
 """Every call into FAISS. Rows are numbered by position.
 
 FAISS finds candidates; how similar they are is computed elsewhere, from the vectors themselves.
-Candidates are the nearest by Euclidean distance, which for unit vectors is the order of the cosine,
-and keeps nearer to it than the inner product does once PCA has cut vectors short.
+Candidates are the nearest by Euclidean distance: for unit vectors that is the order of the cosine,
+and after PCA has shortened them a better approximation of it than the inner product.
 FAISS' type stubs lack its Python-side constructors: those are reached through an untyped alias.
 """
 
@@ -25,7 +25,7 @@ PARALLEL_OVER_LISTS = 1
 
 Blocks = Iterable[NDArray[np.float32]]
 Sample = Callable[[int], Blocks]
-"""So many of the rows, or all if there are fewer, in blocks (n, dimension); always the same."""
+"""A deterministic sample of so many rows, at most all, in blocks (n, dimension)."""
 
 
 def set_threads(threads: int) -> None:
@@ -34,11 +34,11 @@ def set_threads(threads: int) -> None:
 
 
 def write_exact_index(path: Path, stored: NDArray[np.float16], beat: Callable[[], None]) -> None:
-    """Write the index that looks at every one of the rows (n, dimension), durably, to `path`.
+    """Write an exhaustive index of the rows (n, dimension), durably, to `path`.
 
-    It holds them all in memory meanwhile. Raises OSError, with no promise about `path`.
+    Holds all rows in memory. Raises OSError, after which `path` may be incomplete.
     """
-    index: Any = faiss.index_factory(stored.shape[1], EXACT, faiss.METRIC_INNER_PRODUCT)
+    index = faiss.index_factory(stored.shape[1], EXACT, faiss.METRIC_INNER_PRODUCT)
     index.add_sa_codes(np.ascontiguousarray(stored).view(np.uint8))
     beat()
     _write(index, path)
@@ -49,8 +49,8 @@ def write_index(
 ) -> None:
     """Train an index as planned, add the rows in `blocks` in order, write it durably to `path`.
 
-    Only the index itself and what it learns from are in memory. Raises InvalidInput if there is no
-    such factory or there are too few rows for it, and OSError, with no promise about `path`.
+    Only the index and its training rows are in memory. Raises InvalidInput if there is no such
+    factory or there are too few rows for it, and OSError, after which `path` may be incomplete.
     """
     try:
         index = _trained(
@@ -76,10 +76,10 @@ def open_mapped(path: Path) -> faiss.Index:
         index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
     except RuntimeError as error:
         raise GenerationCorrupt(f"FAISS {faiss.__version__} can't read {path}.") from error
-    behind = _behind(index)
-    if isinstance(behind, faiss.IndexIVF):
+    inner = _inner_index(index)
+    if isinstance(inner, faiss.IndexIVF):
         # Queries come one at a time: threads share the lists of one, instead of the queries.
-        behind.parallel_mode = PARALLEL_OVER_LISTS
+        inner.parallel_mode = PARALLEL_OVER_LISTS
     return index
 
 
@@ -105,9 +105,10 @@ def nearest(
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Positions of the at most `k` nearest rows to `query` (dimension,), and FAISS' scores.
 
-    `effort` is how many lists are read, or how many nodes a graph keeps in sight. `live`, if given,
-    holds one bit a row, the lowest first: only rows whose bit is set are found. The index is left
-    as it is, so that others may search it too. Raises InvalidInput if it can't be searched so.
+    `effort` is how many lists are read (nprobe), or the candidate list of a graph search
+    (efSearch). `live`, if given, holds one bit a row, the lowest first: only rows whose bit is set
+    are found. The index is not changed, so that searches may share it. Raises InvalidInput for a
+    kind of index that can't be searched with these parameters.
     """
     if not index.ntotal or k < 1:
         return np.empty(0, np.int64), np.empty(0, np.float32)
@@ -120,13 +121,13 @@ def nearest(
         )
     except RuntimeError as error:
         raise InvalidInput(f"FAISS can't search this kind of index: {_reason(error)}") from error
-    found = positions[0] >= 0  # FAISS pads with -1 what it did not find
+    found = positions[0] >= 0  # FAISS pads missing results with -1
     return positions[0][found], scores[0][found]
 
 
 def _trained(index: faiss.Index, plan: IndexPlan, sample: Sample) -> faiss.Index:
-    """Train the reduction on full vectors, and the index behind it on reduced ones: those fit."""
-    downcast: Any = _faiss.downcast_index(index)
+    """Train the reduction on full vectors, then the inner index on reduced ones, to save memory."""
+    downcast = _faiss.downcast_index(index)
     if not isinstance(downcast, _faiss.IndexPreTransform):
         if not index.is_trained:
             index.train(np.concatenate(list(sample(plan.training_rows))))
@@ -134,18 +135,18 @@ def _trained(index: faiss.Index, plan: IndexPlan, sample: Sample) -> faiss.Index
     reduction = _faiss.downcast_VectorTransform(downcast.chain.at(0))
     reduction.train(np.concatenate(list(sample(PCA_TRAINING_ROWS))))
     reduced = [reduction.apply(block) for block in sample(plan.training_rows)]
-    behind = _faiss.downcast_index(downcast.index)
-    if not behind.is_trained:
-        behind.train(np.concatenate(reduced))
-    whole = _faiss.IndexPreTransform(_lean(reduction), behind)
-    whole.referenced_objects.append(index)  # it owns `behind`, which is not copied
+    inner = _faiss.downcast_index(downcast.index)
+    if not inner.is_trained:
+        inner.train(np.concatenate(reduced))
+    whole = _faiss.IndexPreTransform(_without_training_state(reduction), inner)
+    whole.referenced_objects.append(index)  # it owns `inner`, which is not copied
     lean: faiss.Index = whole
     return lean
 
 
-def _lean(reduction: Any) -> Any:
-    """The same linear map without what training left: PCA keeps every direction, in files too."""
-    lean = _faiss.LinearTransform(reduction.d_in, reduction.d_out, True)
+def _without_training_state(reduction: faiss.LinearTransform) -> faiss.LinearTransform:
+    """The same linear map without its training state: PCA stores all directions, in files too."""
+    lean: faiss.LinearTransform = _faiss.LinearTransform(reduction.d_in, reduction.d_out, True)
     matrix = _faiss.vector_to_array(reduction.A)[: reduction.d_in * reduction.d_out]
     offset = _faiss.vector_to_array(reduction.b)
     _faiss.copy_array_to_vector(matrix, lean.A)
@@ -154,26 +155,29 @@ def _lean(reduction: Any) -> Any:
     return lean
 
 
-def _parameters(index: faiss.Index, effort: int, selector: faiss.IDSelector | None) -> Any:
-    """Made anew for each search: shared ones would be a race between searches."""
-    behind = _behind(index)
-    if isinstance(behind, faiss.IndexIVF):
+def _parameters(
+    index: faiss.Index, effort: int, selector: faiss.IDSelector | None
+) -> faiss.SearchParameters:
+    """New search parameters for each search, as shared ones would be a data race."""
+    inner = _inner_index(index)
+    parameters: faiss.SearchParameters
+    if isinstance(inner, faiss.IndexIVF):
         parameters = _faiss.SearchParametersIVF(sel=selector, nprobe=effort)
-    elif isinstance(behind, faiss.IndexHNSW):
+    elif isinstance(inner, faiss.IndexHNSW):
         parameters = _faiss.SearchParametersHNSW(sel=selector, efSearch=effort)
     else:
         parameters = _faiss.SearchParameters(sel=selector)
     if isinstance(_faiss.downcast_index(index), _faiss.IndexPreTransform):
-        return _faiss.SearchParametersPreTransform(index_params=parameters)
+        parameters = _faiss.SearchParametersPreTransform(index_params=parameters)
     return parameters
 
 
-def _behind(index: faiss.Index) -> Any:
-    """What searches the vectors once they are reduced."""
-    downcast = _faiss.downcast_index(index)
-    if isinstance(downcast, _faiss.IndexPreTransform):
-        return _faiss.downcast_index(downcast.index)
-    return downcast
+def _inner_index(index: faiss.Index) -> faiss.Index:
+    """The index that searches the vectors after the dimensionality reduction."""
+    inner: faiss.Index = _faiss.downcast_index(index)
+    if isinstance(inner, faiss.IndexPreTransform):
+        inner = _faiss.downcast_index(inner.index)
+    return inner
 
 
 def _reason(error: RuntimeError) -> str:
@@ -182,6 +186,6 @@ def _reason(error: RuntimeError) -> str:
 
 
 def _write(index: faiss.Index, path: Path) -> None:
-    # FAISS' own file writer only prints that closing failed, and a full disk often shows there.
+    # FAISS' own file writer only prints an error of close, where a full disk often shows.
     with new_file(path) as file:
         faiss.write_index(index, _faiss.PyCallbackIOWriter(file.write))

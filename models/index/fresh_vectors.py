@@ -19,7 +19,7 @@ class FreshVectors:
         return len(self._rows)
 
     def clear(self) -> None:
-        """Forget every row, and give the memory back."""
+        """Remove all rows and release the memory."""
         self._rows: dict[int, int] = {}
         self._ids = np.empty(FIRST_CAPACITY, np.int64)
         self._vectors = np.empty((FIRST_CAPACITY, self._dimension), np.float32)
@@ -46,7 +46,7 @@ class FreshVectors:
             self._rows[moved] = row
 
     def scores(self, query: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Every photo's id and its inner product with `query` (dimension,), in no order."""
+        """Every photo's id and its inner product with `query` (dimension,), unsorted."""
         rows = len(self._rows)
         return self._ids[:rows].copy(), cosines(self._vectors[:rows], query)
 

@@ -22,15 +22,15 @@ from models.index.unit_vectors import UNIT_TOLERANCE, cosines
 from models.vectors import HALF_PRECISION
 
 RECALL_DEPTH = 10
-"""The matches that recall is measured by, and an index is tuned for."""
+"""The number of matches for which recall is measured and an index is tuned."""
 ROWS_AT_ONCE = 2_048
-"""Vectors that are looked at are copied: so many at once bound the memory."""
+"""The number of vectors copied at once, which bounds the memory."""
 
 
 class Best(NamedTuple):
-    """Photo ids and their cosines, and the floor: what scores above it is among them.
+    """Photo ids and their cosines; every row that scores above `floor` is among them.
 
-    An index that finds candidates may miss some of those.
+    An approximate index may miss some of those.
     """
 
     ids: NDArray[np.int64]
@@ -42,11 +42,11 @@ NO_ROWS = Best(np.empty(0, np.int64), np.empty(0, np.float32), -math.inf)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Searchable:
-    """An index of rows, and how it is searched.
+class IndexSearcher:
+    """An index of rows with its search parameters.
 
     `effort` and `candidates` are for a search for ten: how many lists are read, and how many of
-    the rows found there are scored again. `most` is the most effort that makes a difference.
+    the rows found there are scored again. `most` is the effort at which every row is reached.
     """
 
     rows: Rows
@@ -63,7 +63,7 @@ class Searchable:
         live: NDArray[np.uint8] | None = None,
         live_count: int | None = None,
     ) -> Best:
-        """The best rows for `query` (dimension,), in no order, `k` or a few more; `engine.nearest`.
+        """The best rows for `query` (dimension,), unsorted, `k` or a few more; see `nearest`.
 
         `live_count` is how many bits of `live` are set: where few are, more lists are read.
         """
@@ -73,13 +73,13 @@ class Searchable:
         if self.exact:
             return self._all_above(query, k, live, count)
         wanted = self.candidates + 2 * max(0, k - RECALL_DEPTH)
-        # More for more candidates, and for rows that are further between.
+        # In proportion to the candidates, and inversely to the share of live rows.
         times = wanted / self.candidates * len(self.rows) / count
         effort = min(self.most, math.ceil(self.effort * times))
         ids, scores, _ = self._scored(query, min(wanted, count), live, effort)
         if wanted >= count and effort == self.most:
             return Best(ids, scores, -math.inf)
-        if len(scores) < k:  # too few lists were read: nothing found there can be relied upon
+        if len(scores) < k:  # too few lists were read: the result may miss better rows
             return Best(ids, scores, math.inf)
         return Best(ids, scores, float(np.partition(scores, -k)[-k]))
 
@@ -90,7 +90,7 @@ class Searchable:
         while True:
             wanted = min(2 * wanted, count)
             ids, scores, approximate = self._scored(query, wanted, live, effort=0)
-            # FAISS scores rows as they are kept, a little longer or shorter than 1.
+            # FAISS scores the stored rows, whose length differs slightly from 1.
             floor = float(approximate[-1]) + HALF_PRECISION + UNIT_TOLERANCE
             if wanted == count:
                 return Best(ids, scores, -math.inf)
@@ -109,28 +109,28 @@ class Searchable:
         return self.rows.ids[positions], np.concatenate([NO_ROWS.cosines, *scores]), approximate
 
 
-class Hold:
-    """The lock that says a generation is in use, until nobody refers to this any more."""
+class GenerationLock:
+    """A shared lock on a generation, released when this object is garbage-collected."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Generation:
     """An opened generation; its rows stay in the page cache, shared between processes.
 
-    As long as there is `hold` it is not removed.
+    It is not removed while `lock` exists.
     """
 
     manifest: Manifest
-    searchable: Searchable
-    hold: Hold
+    searcher: IndexSearcher
+    lock: GenerationLock
 
     @property
     def rows(self) -> Rows:
         """Its photos' ids and vectors."""
-        return self.searchable.rows
+        return self.searcher.rows
 
     def locate(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-        """Each id's position, and whether it has one; where it has none that means nothing."""
+        """Each id's position, which is undefined for unknown ids, and whether it is known."""
         positions = np.searchsorted(self.rows.ids, ids)
         known = positions < len(self.rows)
         known[known] = self.rows.ids[positions[known]] == ids[known]
@@ -143,12 +143,12 @@ def open_generation(
     """Open the generation in `folder`, after verifying that it is the one that was built.
 
     `expected_manifest_sha256` is what `build_generation` returned; the manifest holds the hash of
-    every other file, and FAISS sees none before its hash was checked. With None only the files'
-    agreement with their manifest is verified, not where they come from. Reads every byte once.
+    every other file, which is verified before FAISS reads it. With None the files are verified
+    against their manifest only, not their origin. Reads every byte once.
     Raises GenerationCorrupt if a file is missing or is not what its hash says, or if the
     generation holds another encoder's vectors than `fingerprint`'s.
     """
-    hold = _hold(folder)
+    lock = _lock_shared(folder)
     manifest = verify_generation(folder, expected_manifest_sha256)
     if manifest.fingerprint != fingerprint:
         raise GenerationCorrupt(
@@ -162,7 +162,7 @@ def open_generation(
             f" not {manifest.rows} of {manifest.dimension}."
         )
     rows = Rows(ids, _open_rows(folder, index, manifest), owner=index)
-    searchable = Searchable(
+    searcher = IndexSearcher(
         rows,
         index,
         manifest.exact,
@@ -170,19 +170,19 @@ def open_generation(
         manifest.candidates,
         plan_of(manifest.factory, manifest.dimension).most_effort(len(ids)),
     )
-    return Generation(manifest, searchable, hold)
+    return Generation(manifest, searcher, lock)
 
 
-def _hold(folder: Path) -> Hold:
+def _lock_shared(folder: Path) -> GenerationLock:
     path = folder / MANIFEST_FILE
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise GenerationCorrupt(f"{path} is missing.") from error
-    hold = Hold()
-    weakref.finalize(hold, os.close, descriptor)
+    lock = GenerationLock()
+    weakref.finalize(lock, os.close, descriptor)
     fcntl.flock(descriptor, fcntl.LOCK_SH)
-    return hold
+    return lock
 
 
 def _open_rows(folder: Path, index: faiss.Index, manifest: Manifest) -> NDArray[np.float16]:

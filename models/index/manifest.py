@@ -1,9 +1,9 @@
 """The manifest of an index generation."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
-from typing import Any
 
 from models.domain.errors import GenerationCorrupt
 from models.index.plan import EXACT
@@ -14,19 +14,19 @@ INDEX_FILE = "index.faiss"
 IDS_FILE = "ids.npy"
 MANIFEST_FILE = "manifest.json"
 ROWS_FILE = "vectors.f16"
-"""Only beside an index that finds candidates: an exact one holds the vectors itself."""
+"""Only with an approximate index: an exact one holds the vectors itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A generation's facts, measured or given when it was built.
+    """A generation's identity, parameters and measurements.
 
     `encoder` and `fingerprint` name the encoder whose vectors it holds, `dimension` their length.
-    `factory` is FAISS' factory string, `why` the reason for it. `rows` photos are in it: those live
+    `factory` is FAISS' factory string, `why` the reason for it. It has `rows` photos: those live
     after change number `last_change`. A search for ten reads `effort` lists and scores the best
-    `candidates` of them again; both are 0 where it looks at every row. `recall_at_10` is what such
-    searches find of what exact search does, for `queries` photos of the index that don't count for
-    themselves; `p50_ms` and `p95_ms` is how long one takes. `seed` drew the training rows and the
+    `candidates` of them again; both are 0 for an exhaustive index. `recall_at_10` is the recall of
+    such searches against exact search, for `queries` photos of the index, each without itself;
+    `p50_ms` and `p95_ms` are percentiles of their latency. `seed` drew the training rows and the
     queries. `bytes` is the size of the data files, `files` the SHA-256 (hex) of each by its name.
     `created_at` is ISO 8601.
     """
@@ -74,34 +74,40 @@ def from_json(raw: bytes) -> Manifest:
         raise GenerationCorrupt(
             f"The manifest has format {values.get('format_version')!r}, not {FORMAT_VERSION}."
         )
-    problem = _problem(values)
-    if problem:
-        raise GenerationCorrupt(f"The manifest is damaged: {problem}.")
-    return Manifest(**values)
+    if (problem := _type_problem(values)) is None:
+        manifest = Manifest(**values)
+        if (problem := _range_problem(manifest)) is None:
+            return manifest
+    raise GenerationCorrupt(f"The manifest is damaged: {problem}.")
 
 
-def _problem(values: dict[str, Any]) -> str | None:
-    """What is wrong with a manifest's values, if anything."""
+def _type_problem(values: Mapping[str, object]) -> str | None:
+    """Which fields are missing, unexpected or of another type, if any."""
     types = {field.name: field.type for field in fields(Manifest)}
     if values.keys() != types.keys():
         return f"unexpected or missing fields {sorted(values.keys() ^ types.keys())}"
     for name, expected in types.items():
         if expected in {int, float, str} and type(values[name]) is not expected:
             return f"{name} is not of its type"
+    return None
+
+
+def _range_problem(manifest: Manifest) -> str | None:
+    """Which field has a value that `to_json` can't have written, if any."""
     checks = {
-        "dimension": values["dimension"] >= 1,
-        "metric": values["metric"] == METRIC,
-        "rows": values["rows"] >= 0,
-        "last_change": values["last_change"] >= 0,
-        "recall_at_10": 0 <= values["recall_at_10"] <= 1,
-        "effort": values["effort"] >= 0,
-        "candidates": values["candidates"] >= 0,
-        "queries": values["queries"] >= 0,
-        "p50_ms": values["p50_ms"] >= 0,
-        "p95_ms": values["p95_ms"] >= 0,
-        "bytes": values["bytes"] >= 0,
-        "created_at": _is_timestamp(values["created_at"]),
-        "files": _are_hashes(values["files"], values["factory"]),
+        "dimension": manifest.dimension >= 1,
+        "metric": manifest.metric == METRIC,
+        "rows": manifest.rows >= 0,
+        "last_change": manifest.last_change >= 0,
+        "recall_at_10": 0 <= manifest.recall_at_10 <= 1,
+        "effort": manifest.effort >= 0,
+        "candidates": manifest.candidates >= 0,
+        "queries": manifest.queries >= 0,
+        "p50_ms": manifest.p50_ms >= 0,
+        "p95_ms": manifest.p95_ms >= 0,
+        "bytes": manifest.bytes >= 0,
+        "created_at": _is_timestamp(manifest.created_at),
+        "files": _are_hashes(manifest.files, manifest.factory),
     }
     return next((f"{name} is out of range" for name, good in checks.items() if not good), None)
 

@@ -1,10 +1,10 @@
 """The index on a Milvus server: one collection an encoder, shared by all who search it."""
 
 import logging
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -44,12 +44,14 @@ SCORE_TOLERANCE: Final = 1e-5
 
 _POSITION_ID: Final = 0
 
+T = TypeVar("T")
+
 
 class MilvusIndex:
     """Vectors of `dimension` numbers and unit length, one a photo, searched by cosine.
 
-    Its scores are Milvus' own: inner products of float32, as exact as FAISS'. Every call sees what
-    was written before it by anybody (consistency level Strong). For one thread. All methods raise
+    Its scores are Milvus' own: inner products of float32, as exact as FAISS'. Every call sees all
+    earlier writes of every client (consistency level Strong). For one thread. All methods raise
     Unavailable when the server can't be reached or fails.
     """
 
@@ -77,7 +79,7 @@ class MilvusIndex:
 
     @property
     def position(self) -> int | None:
-        """The last change number that the collection reflects; None before it was ever filled."""
+        """The last change number that the collection reflects; None before it was first filled."""
         found = self._call(
             self._client.get,
             position_of(self._collection),
@@ -89,7 +91,7 @@ class MilvusIndex:
     def record(self, position: int) -> None:
         """Note that the collection reflects every change up to this number.
 
-        It is written after what it covers: a crash in between only causes a replay.
+        Written after the rows it covers: a crash in between only causes a replay.
         """
         row = {"id": _POSITION_ID, "vector": NO_VECTOR, "change": position}
         self._call(self._client.upsert, position_of(self._collection), data=[row])
@@ -154,7 +156,7 @@ class MilvusIndex:
         query = as_query(query, self._dimension)
         if not len(photo_ids):
             return iter(())
-        # Written into the expression: Lite knows no templates for it.
+        # Formatted into the expression: Lite does not support expression templates.
         return self._ranked(query, expect, wanted=f"id in {photo_ids.tolist()}")
 
     def among(self, query: NDArray[np.float32], photo_ids: NDArray[np.int64]) -> list[Match]:
@@ -183,7 +185,7 @@ class MilvusIndex:
     def _scored(
         self, query: NDArray[np.float32], photo_ids: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Those of the photos that are there, and their cosines: the same however it found them."""
+        """Those of the photos that are there, and their exact cosines."""
         ids, scores = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
         for found, vectors in self._fetched(photo_ids):
             ids.append(found)
@@ -219,13 +221,13 @@ class MilvusIndex:
             data=[query],
             filter=wanted,
             limit=limit,
-            # Without a field named, Lite sends them all, vectors too.
+            # Without an explicit field, Lite returns all of them, vectors included.
             output_fields=["id"],
             search_params={"metric_type": "IP", "params": params},
         )[0]
         return _ids_of(hits), float(hits[-1]["distance"]) if hits else -np.inf
 
-    def _call(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    def _call(self, method: Callable[..., T], *args: object, **kwargs: object) -> T:
         with _failures_of(self._server):
             return method(*args, timeout=CALL_TIMEOUT_S, **kwargs)
 
@@ -242,13 +244,13 @@ def open_milvus(url: str, encoder: EncoderSpec) -> MilvusIndex:
     server = _server_name(url)
     if _is_path(url):
         Path(url).parent.mkdir(parents=True, exist_ok=True)
-    # It logs, with a traceback, each error that it raises as well.
+    # pymilvus logs each error that it raises, with a traceback.
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
     collection = collection_of(encoder)
     with _failures_of(server):
         client = MilvusClient(url, timeout=CONNECT_TIMEOUT_S)
         ensure_collections(client, collection, encoder.dimension)
-        # Lite forgets at each start what was loaded.
+        # Lite does not keep collections loaded across restarts.
         for name in (collection, position_of(collection)):
             client.load_collection(name, timeout=CALL_TIMEOUT_S)
         fields = client.describe_collection(collection)["fields"]
@@ -267,7 +269,7 @@ def _is_path(url: str) -> bool:
 
 
 def _server_name(url: str) -> str:
-    """What to call the server in messages: without credentials. Raises SetupError."""
+    """The server's name for messages, without credentials. Raises SetupError."""
     if _is_path(url):
         return url
     parts = urlsplit(url)
@@ -288,7 +290,7 @@ def _failures_of(server: str) -> Generator[None]:
         raise Unavailable(f"Milvus at {server} can't be used now: {reason}.") from error
 
 
-def _ids_of(rows: list[dict[str, Any]]) -> NDArray[np.int64]:
+def _ids_of(rows: Iterable[Mapping[str, object]]) -> NDArray[np.int64]:
     return np.array([row["id"] for row in rows], np.int64)
 
 

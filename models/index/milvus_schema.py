@@ -1,4 +1,4 @@
-"""The collections that the index has on a Milvus server, and what kind of index is in them."""
+"""The collections of the index on a Milvus server, and their index types."""
 
 from typing import Final
 
@@ -6,8 +6,8 @@ from pymilvus import DataType, MilvusClient
 
 from models.domain.types import EncoderSpec
 
-# With these FAISS' graphs found all ten nearest of 10,000 vectors of 2,048 numbers. What is too
-# small for a graph, Milvus scans by itself.
+# With these FAISS' graphs found all ten nearest of 10,000 vectors of 2,048 numbers. Milvus
+# scans segments that are too small for a graph.
 HNSW: Final = {"index_type": "HNSW", "params": {"M": 32, "efConstruction": 200}}
 # Lite is for small catalogues, and was no faster with a graph.
 FLAT: Final = {"index_type": "FLAT", "params": {}}
@@ -27,7 +27,7 @@ def position_of(collection: str) -> str:
 
 
 def ensure_collections(client: MilvusClient, collection: str, dimension: int) -> None:
-    """Make what is missing, including what a process that crashed while doing so did not make."""
+    """Create missing collections and indexes, also after a crash in between; idempotent."""
     position = position_of(collection)
     if not client.has_collection(collection):
         # The position of a collection that was dropped would be wrong for the new one.

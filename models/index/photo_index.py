@@ -32,9 +32,9 @@ class PhotoIndex(Protocol):
     def matches(
         self, query: NDArray[np.float32], *, expect: int = DEFAULT_MATCHES
     ) -> Iterator[Match]:
-        """All photos, looked for as they are asked for; `expect` is how many likely will be.
+        """All photos, searched lazily; `expect` is how many are likely to be consumed.
 
-        Asking for more than that costs another search. With the same `expect`, an index that has
+        Consuming more costs another search. With the same `expect`, an index that has
         not changed gives the same matches in the same order.
         """
         ...

@@ -1,4 +1,4 @@
-"""Which index suits a catalogue: chosen from its size, explained in words. Standard library only.
+"""The choice of an index by the catalogue's size, with its reason. Standard library only.
 
 The figures behind the choices are measured by `benchmarks.index`; docs/decisions/0015 has them.
 """
@@ -10,9 +10,9 @@ from math import log2, sqrt
 from typing import Final, NamedTuple
 
 EXACT: Final = "SQfp16"
-"""FAISS' name of an index that looks at every vector, kept in half precision."""
-# 20,000 vectors of 2,048 numbers, 82 MB, are scanned in 6.5 ms by one core: so much is less than it
-# takes to embed the photo that is searched by.
+"""FAISS' factory string of an exhaustive index of vectors in half precision."""
+# 20,000 vectors of 2,048 numbers, 82 MB, are scanned in 6.5 ms by one core, less than embedding the
+# query photo takes.
 SCAN_BYTES: Final = 2**27
 MAX_LISTS: Final = 16_384
 MIN_LISTS: Final = 16
@@ -25,7 +25,7 @@ MEMORY_SHARE: Final = 4
 
 
 class Code(NamedTuple):
-    """What is left of a vector to find candidates by: so many numbers of so many bits."""
+    """The compressed vector that candidates are found by: its dimensions, and bits of each."""
 
     dimensions: int
     bits: int
@@ -49,7 +49,7 @@ _REDUCED = re.compile(r"(?:PCA|OPQ\d+_)(\d+)")
 
 @dataclass(frozen=True, slots=True)
 class IndexPlan:
-    """How candidates are found. What is found is scored again from the vectors themselves.
+    """The index that finds candidates, which are then scored again by the full vectors.
 
     `factory` is FAISS' factory string. `hot_bytes` of each row are read by most searches and should
     fit in memory, `disk_bytes` are kept in all; both are mapped, and shared by the processes of a
@@ -63,17 +63,17 @@ class IndexPlan:
 
     @property
     def exact(self) -> bool:
-        """Whether every row is looked at, so that nothing is missed."""
+        """Whether the search is exhaustive."""
         return self.factory == EXACT
 
     @property
     def lists(self) -> int:
-        """Into how many lists rows are sorted, 0 if they are not."""
+        """The number of inverted lists, 0 if there are none."""
         found = _LISTS.search(self.factory)
         return int(found[1]) if found else 0
 
     def most_effort(self, rows: int) -> int:
-        """How much effort finds everything: all lists read, all nodes of a graph in sight."""
+        """The effort at which a search is exhaustive: all lists, or all nodes of a graph."""
         if self.exact:
             return 0
         return max(1, rows) if _GRAPH in self.factory else max(1, self.lists)
@@ -86,7 +86,7 @@ class IndexPlan:
 
     @property
     def training_rows(self) -> int:
-        """How many rows are learnt from, if there are so many."""
+        """The number of training rows, if there are so many."""
         return max(PCA_TRAINING_ROWS, TRAINING_ROWS_PER_LIST * self.lists)
 
 
@@ -129,7 +129,7 @@ def plan_index(rows: int, dimension: int, *, recall_target: float, memory_bytes:
 
 
 def plan_of(factory: str, dimension: int) -> IndexPlan:
-    """The plan to use a factory that somebody has chosen. Its bytes are not known beforehand."""
+    """The plan of a given factory string. Its bytes are only estimated."""
     reduced = _REDUCED.search(factory)
     hot = float(reduced[1]) if reduced else 2.0 * dimension
     return IndexPlan(factory, hot, hot + 2 * dimension, f"{factory} was asked for.")

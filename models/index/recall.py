@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.index.faiss_index import nearest
-from models.index.generation import RECALL_DEPTH, Searchable
+from models.index.generation import RECALL_DEPTH, IndexSearcher
 from models.index.plan import IndexPlan
 from models.index.rows import Rows
 from models.index.unit_vectors import cosines
@@ -20,7 +20,7 @@ MAX_QUERIES = 512
 # float32 sums of a few thousand products differ by about this much with the order of summation.
 TIE_TOLERANCE = 1e-6
 CANDIDATES = (20, 40, 80, 160, 320, 640)
-"""How many rows to score again for ten that are wanted."""
+"""The numbers of rows to score again for a search for ten."""
 # Measured recall has a sampling error: the target is met by this many standard errors.
 STANDARD_ERRORS = 2.0
 # Reading one vector costs about this much more than as many bytes of a list, read in sequence.
@@ -54,8 +54,7 @@ def held_out_queries(
 ) -> list[HeldOutQuery]:
     """The rows at `positions` (n,) as queries, answered by exact search.
 
-    A row does not count for itself: it is as if it were new. `beat` is called after each piece of
-    work.
+    Each query's own row is excluded. `beat` is called after each piece of work.
     """
     depth = min(RECALL_DEPTH, len(rows) - 1)
     if depth < 1:
@@ -106,13 +105,15 @@ def recall_at_k(
 
 
 def measure(
-    searchable: Searchable, queries: Sequence[HeldOutQuery], beat: Callable[[], None] = lambda: None
+    searcher: IndexSearcher,
+    queries: Sequence[HeldOutQuery],
+    beat: Callable[[], None] = lambda: None,
 ) -> Measurement:
     """Search for the ten nearest of each query, as a search worker would, and compare."""
     found, seconds = [], []
     for query in queries:
         start = time.perf_counter()
-        best = searchable.best(query.vector, len(query.best) + 1)
+        best = searcher.best(query.vector, len(query.best) + 1)
         seconds.append(time.perf_counter() - start)
         others = best.cosines[best.ids != query.photo_id]
         found.append(-np.sort(-others)[: len(query.best)])
@@ -163,7 +164,7 @@ def tune(
 
 
 def _efforts(most: int) -> Iterator[int]:
-    """Each about half as much again as the one before: finer steps hardly save anything."""
+    """Efforts that grow by about half each time; finer steps save little."""
     effort = 1
     while effort < most:
         yield effort
@@ -178,7 +179,7 @@ def _recalls(
     effort: int,
     beat: Callable[[], None],
 ) -> Iterator[tuple[int, float, float]]:
-    """For each number of candidates: recall, and how far off that may be by chance."""
+    """For each number of candidates: the recall and its standard error."""
     shares = []
     for query in queries:
         positions, _ = nearest(index, query.vector, max(CANDIDATES) + 1, effort)

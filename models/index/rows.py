@@ -17,10 +17,10 @@ SYNC_BYTES = 256 * 2**20
 
 
 class Rows:
-    """Unit vectors that are read when they are asked for; position i is the row of photo ids[i].
+    """Unit vectors, read on demand; position i is the row of photo ids[i].
 
-    `ids` (n,) int64 are ascending and unique, `stored` (n, dimension) float16, which may be the
-    memory of an `owner` that would not know of it.
+    `ids` (n,) int64 are ascending and unique, `stored` (n, dimension) float16, which may be a
+    view of the memory of `owner`, kept alive here.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ def write_rows(
             file.write(stored.data)
             unsynced += stored.nbytes
             if unsynced >= SYNC_BYTES:
-                # Now and then: all at the end would take longer than a heartbeat may.
+                # At intervals: a single sync at the end could exceed the heartbeat's limit.
                 os.fsync(file.fileno())
                 unsynced = 0
             arrived.append(ids.astype(np.int64))

@@ -17,19 +17,19 @@ class Tombstones:
 
     @property
     def live(self) -> NDArray[np.uint8] | None:
-        """One bit a row, the lowest first, set where the row lives; None if all do."""
+        """One bit a row, the lowest first, set for live rows; None if all are."""
         return self._live if self._count else None
 
     def among(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Those of these rows that live."""
+        """The live ones of these rows."""
         return rows[~self._deleted[rows]]
 
     def add(self, rows: NDArray[np.intp]) -> None:
-        """Make these rows unfindable; those that are already stay so."""
+        """Mark rows as deleted; idempotent."""
         self._mark(rows, deleted=True)
 
     def discard(self, rows: NDArray[np.intp]) -> None:
-        """Make these rows findable again; those that are already stay so."""
+        """Mark rows as live again; idempotent."""
         self._mark(rows, deleted=False)
 
     def _mark(self, rows: NDArray[np.intp], *, deleted: bool) -> None:

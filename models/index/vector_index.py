@@ -23,7 +23,7 @@ class VectorIndex:
 
     It mirrors the live photos of one encoder: a generation, fresh vectors of photos newer than it,
     tombstones for those of its photos that were removed. A photo is never in both.
-    One a process, for one thread: nothing here may run beside `swap`, `upsert` or `remove`.
+    Not thread-safe: nothing may run concurrently with `swap`, `upsert` or `remove`.
     """
 
     def __init__(self, dimension: int) -> None:
@@ -124,7 +124,7 @@ class VectorIndex:
         *,
         expect: int = DEFAULT_MATCHES,
     ) -> Iterator[Match]:
-        """As `matches`, of the photos `photo_ids` (n,) alone: the generation skips all others."""
+        """As `matches`, restricted to the photos `photo_ids` (n,) by a selector."""
         query = as_query(query, self._dimension)
         photo_ids = np.unique(photo_ids)
         ids, vectors = self._fresh.take(photo_ids)
@@ -185,12 +185,12 @@ class VectorIndex:
         live_count: int,
         expect: int,
     ) -> Iterator[Match]:
-        """Matches in bands of falling similarity, each from a wider search than the one before."""
-        # One more than wanted, because the last may be tied with rows beyond it.
+        """Matches in bands of decreasing similarity, each from a wider search than the previous."""
+        # One more than expected, because the last may be tied with further rows.
         fetch, ceiling = expect + 1, math.inf
         while True:
-            # Tombstones go to FAISS as a selector, not as more rows to fetch: just as exact, no
-            # slower, and it stays so when there are many, or few lists are read.
+            # Tombstones are passed to FAISS as a selector instead of fetching more rows: equally
+            # exact, no slower, and robust to many tombstones or few lists.
             best = self._best(query, fetch, live, live_count)
             yield from _merged((fresh[0], best.ids), (fresh[1], best.cosines), best.floor, ceiling)
             if best.floor == -math.inf:
@@ -207,7 +207,7 @@ class VectorIndex:
     ) -> Best:
         if not self._generation:
             return NO_ROWS
-        return self._generation.searchable.best(query, k, live, live_count)
+        return self._generation.searcher.best(query, k, live, live_count)
 
 
 def _merged(

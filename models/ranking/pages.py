@@ -1,4 +1,4 @@
-"""From photos that match to listings in order, a page at a time. Pure: no index, no database."""
+"""From matching photos to ranked listings, a page at a time. Pure: no index, no database."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
@@ -10,12 +10,12 @@ from models.domain.types import ListingMatch, Match
 
 # Listings have few photos, so that a little over the limit usually suffices in one look-up.
 PHOTOS_PER_LISTING: Final = 4
-# Nobody looks at so many, and each page looks at those of all pages before it.
+# A limit, because each page reads the matches of all earlier pages.
 MAX_DEPTH: Final = 10_000
 
 
 class Catalogue(Protocol):
-    """What is known of the photos and listings that may be found."""
+    """The listings and photos that a search may find."""
 
     def listings_of(self, photo_ids: Collection[int]) -> Mapping[int, Sequence[UUID]]:
         """The listings that show each photo and may be found."""
@@ -35,11 +35,11 @@ def best_listings(
     after: ListingMatch | None = None,
     patience: int | None = None,
 ) -> list[ListingMatch] | None:
-    """The first `limit` distinct listings that matching photos lead to, in order of their places.
+    """The first `limit` distinct listings of the matching photos, in order of their places.
 
-    With `after`, those whose places come behind it. `matches` are in order of similarity and id,
-    and may be endless: only as many are taken as it needs, so that the result is never short of
-    listings because some photos lead to none. None if `patience` photos did not lead to enough.
+    With `after`, those that come after it. `matches` are in order of similarity and id, and are
+    consumed lazily, until there are enough listings: photos without a listing do not shorten the
+    page. None if `patience` photos did not give enough listings.
     """
     page = _Page(catalogue, exclude, after)
     remaining = matches if after is None else page.after_previous_pages(matches, after)
@@ -73,7 +73,7 @@ class _Page:
     def after_previous_pages(
         self, matches: Iterator[Match], after: ListingMatch
     ) -> Iterator[Match]:
-        """The matches from the page before's last photo on; those before it are remembered.
+        """The matches from the previous page's last photo on; those before it are recorded.
 
         Raises InvalidInput when they are more than `MAX_DEPTH`.
         """
@@ -87,7 +87,7 @@ class _Page:
                 yield match
 
     def add(self, batch: Sequence[Match]) -> None:
-        """Add the listings that these photos, the next in order, lead to."""
+        """Add the listings of the next photos."""
         listings = self._catalogue.listings_of([match.photo_id for match in batch])
         new: list[ListingMatch] = []
         for match in batch:
@@ -100,7 +100,7 @@ class _Page:
     def _not_on_previous_pages(
         self, new: list[ListingMatch], after: ListingMatch
     ) -> Iterator[ListingMatch]:
-        """Those that no page before showed, by this or by another photo."""
+        """The listings that no earlier page showed, by this or by another photo."""
         photos = self._catalogue.photos_of([match.listing_id for match in new])
         for match in new:
             shown = photos.get(match.listing_id, ())

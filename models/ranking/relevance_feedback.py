@@ -1,7 +1,7 @@
-"""Several vectors as one question: what is looked for, and what is not.
+"""Several positive and negative examples as one query.
 
-One positive alone is asked for by each of its photos, and what is found counts by the nearest of
-them, as ColBERT's MaxSim does with words (Khattab and Zaharia, 2020): each shows another side.
+A single positive is queried by each of its photos, and a result scores by the nearest of them, as
+in ColBERT's MaxSim (Khattab and Zaharia, 2020), because each photo shows another side.
 Several positives, or any negative, become one vector, after Rocchio's relevance feedback (1971):
 the mean of the positives, less a part of the mean of the negatives.
 """
@@ -18,7 +18,7 @@ NEGATIVE_SHARE: Final = 0.2
 """How much a negative counts beside a positive: as with Manning, Raghavan and Schütze's 0.15 to
 0.75, and what finds most of the right category here (docs/decisions/0016-fusion.md)."""
 
-# What is left of two photos that cancel out is rounding.
+# The sum of vectors that cancel out is only rounding error.
 NOTHING: Final = 1e-4
 
 

@@ -1,4 +1,4 @@
-"""Pictures of a run, as PNG. matplotlib is imported when one is drawn."""
+"""Charts of a run, as PNG. matplotlib is imported when one is drawn."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ _COLUMNS: Final = 5
 
 
 def draw_confusion(path: Path, categories: Sequence[str], confusion: NDArray[np.int64]) -> None:
-    """Which categories (rows) are taken for which (columns), as shares of each row."""
+    """The confusion matrix: true categories (rows), predicted (columns), as shares of each row."""
     count = len(categories)
     side = 3 + 0.4 * count
     figure = _figure(side, side)
@@ -69,7 +69,7 @@ def draw_worst(
     test: Examples,
     probabilities: NDArray[np.float32],
 ) -> None:
-    """The photos that were taken for another category with the greatest confidence.
+    """The photos that were misclassified with the highest confidence.
 
     `probabilities` are of the test photos, (photos, categories). Raises as `LabelledPhotos.read`
     does.

@@ -1,8 +1,8 @@
 """Fine-tuning the last stages of a network on categories.
 
-AdamW; rates that grow towards the head, warm up and fall as a cosine; smoothed labels; photos
-changed anew in each epoch. Everything random is a function of (seed, epoch, photo), so that a run
-that was killed and goes on from its last whole epoch ends as it would have ended.
+AdamW; learning rates that grow towards the head, warm up and decay as a cosine; label smoothing;
+photos augmented anew in each epoch. Everything random is a function of (seed, epoch, photo), so
+that a killed run, resumed from its last complete epoch, gives the same result.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,11 +10,12 @@ from dataclasses import asdict, dataclass
 from math import cos, isfinite, pi
 from pathlib import Path
 from time import monotonic
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 from torch import Tensor
 from torch.nn import functional
 
@@ -29,25 +30,24 @@ from models.training.recipe import Recipe
 from models.training.state import load_state, save_state
 
 WARM_UP: Final = 0.1
-"""The share of all steps in which the rates rise."""
+"""The share of all steps in which learning rates rise."""
 STAGE_DECAY: Final = 0.3
-"""Each stage learns at this share of the rate of the one behind it."""
+"""The learning rate of each stage, as a share of that of the stage after it."""
 WEIGHT_DECAY: Final = 0.01
 CROP_SHARE: Final = 0.8
-"""What is learned from has this share of the side of what is seen later.
+"""The side of training crops, as a share of the side at inference.
 
-Parts of photos, as they are learned from, show things larger than whole photos do; seeing those
-larger makes up for it, and learning costs less. Touvron et al., "Fixing the train-test resolution
-discrepancy", NeurIPS 2019.
+Random crops show objects larger than whole photos do; a larger inference size makes up for it, and
+training costs less. Touvron et al., "Fixing the train-test resolution discrepancy", NeurIPS 2019.
 """
 VALIDATION_BATCH: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """What an epoch came to: mean losses, shares of photos put into their category, seconds.
+    """Figures of an epoch: mean losses, accuracies (shares of photos), seconds.
 
-    Those of training are of changed photos, by a network that was still learning.
+    Those of training are of augmented photos, by a network that was still learning.
     """
 
     loss: float
@@ -57,8 +57,11 @@ class Epoch:
     seconds: float
 
 
+_EPOCHS: Final = TypeAdapter(list[Epoch])
+
+
 class FineTuning:
-    """A run, which goes on from its checkpoint if there is one."""
+    """A fine-tuning run, resumed from its checkpoint if there is one."""
 
     def __init__(
         self,
@@ -88,9 +91,9 @@ class FineTuning:
 
     @property
     def best(self) -> int:
-        """The number of the epoch that did best on the validation photos, from 0 on.
+        """The number of the epoch with the lowest validation loss, from 0 on.
 
-        By its loss: their accuracy goes up and down by a few photos, whatever is learned.
+        Not by accuracy, which varies by a few photos from one epoch to the next.
         """
         losses = [epoch.validation_loss for epoch in self.history]
         return losses.index(min(losses))
@@ -98,10 +101,10 @@ class FineTuning:
     def run(
         self, checkpoint: Path, on_epoch: Callable[[int, Epoch], None], on_progress: OnProgress
     ) -> None:
-        """Train to the end, and leave the network as it was after its best epoch.
+        """Train to the end, then restore the weights of the best epoch.
 
         `on_epoch` gets each epoch once it is in the checkpoint. Raises `WeightsRefused`
-        for a damaged checkpoint, and `InvalidInput` if the rate is so great that it diverges.
+        for a damaged checkpoint, and `InvalidInput` if training diverges: the rate is too high.
         """
         if checkpoint.is_file():
             self._restore(checkpoint)
@@ -155,7 +158,7 @@ class FineTuning:
         )
 
     def _batches(self, epoch: int) -> Iterator[NDArray[np.int64]]:
-        """All photos in a new order; what does not fill a batch is left for another epoch."""
+        """All photos in a new order; an incomplete last batch is dropped."""
         order = np.random.default_rng((self._recipe.seed, epoch)).permutation(len(self._train))
         size = min(self._recipe.batch, len(order))
         for start in range(0, len(order) - size + 1, size):
@@ -172,7 +175,7 @@ class FineTuning:
 
     @torch.no_grad()
     def validate(self) -> tuple[float, float]:
-        """Loss and accuracy on the validation photos, seen as searches see photos."""
+        """Loss and accuracy on the validation photos, transformed as for searches."""
         loss, right = 0.0, 0
         transform = self._transform
         start = round((transform.resize - transform.crop) / 2)
@@ -220,13 +223,13 @@ class FineTuning:
             state.setdefault(int(number), {})[moment] = value
         groups = self._optimiser.state_dict()["param_groups"]
         self._optimiser.load_state_dict({"state": state, "param_groups": groups})
-        self.history = [Epoch(**epoch) for epoch in facts["history"]]
+        self.history = _EPOCHS.validate_python(facts["history"])
 
 
-def _parameter_groups(network: FineTunedResNet, rate: float) -> list[dict[str, Any]]:
-    """The learned parameters by rate; only matrices decay, as scales and shifts have no need to."""
+def _parameter_groups(network: FineTunedResNet, rate: float) -> list[dict[str, object]]:
+    """The trained parameters by learning rate; weight decay applies to matrices only."""
     stages = list(reversed(network.tuned))
-    groups: list[dict[str, Any]] = [
+    groups: list[dict[str, object]] = [
         {"params": [network.weight], "max_lr": rate, "weight_decay": 0.0}
     ]
     for distance, stage in enumerate(stages):

@@ -23,14 +23,14 @@ class FineTunedResNet(nn.Module):
     """A ResNet without its last layer, the last `stages` of which learn, and a category head.
 
     The head compares unit vectors with one unit vector a category; cosines times `scale` are the
-    logits (Wang et al., "NormFace", ACM MM 2017). What is learned is therefore what searches
-    measure, and the head is a `CategoryHead` as it stands. `weight` (categories, dimension) is
-    where it begins.
+    logits (Wang et al., "NormFace", ACM MM 2017). Training therefore optimises the similarity that
+    searches use, and the head is a `CategoryHead` without conversion. `weight` (categories,
+    dimension) is where it begins.
 
     Batch normalisation always uses the averages that the network came with: those of a batch of
-    few small photos are worse, on the photos this was tried with by 4 points of accuracy.
+    few small photos were worse by 4 points of accuracy in our measurements.
 
-    With `mixed`, stages compute in bfloat16 what does not suffer from it.
+    With `mixed`, stages compute in mixed precision (bfloat16).
     """
 
     def __init__(

@@ -16,11 +16,11 @@ from torch.nn import functional
 
 from models.training.data.arrays import OnProgress
 
-# Of the L2 penalty the inverse, as scikit-learn's C: the strongest penalty comes first.
+# The inverse of the L2 penalty, as scikit-learn's C, from the strongest penalty on.
 STRENGTHS: Final = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 _MAX_ITERATIONS: Final = 200
-# Half-way between every photo counting alike and every category: rare ones are learned, too, at
-# next to no cost to the others.
+# Half-way between equal weights of photos and equal weights of categories: rare categories are
+# learned as well, at almost no cost to the others.
 _BALANCE: Final = 0.5
 
 
@@ -39,7 +39,7 @@ class LinearProbe:
 
 
 def class_weights(targets: NDArray[np.int64], categories: int) -> NDArray[np.float32]:
-    """What a photo of each category counts, (categories,): more where there are few; 1 on average.
+    """The weight of a photo of each category, (categories,): higher for rare ones; 1 on average.
 
     Every category must have a photo among the targets.
     """
@@ -61,7 +61,7 @@ def train_probes(
     same probes.
     """
     categories = int(targets.max()) + 1
-    # Vectors of one network all point much the same way; without that, fewer steps are needed.
+    # Vectors of one network have a large common mean; centring them saves iterations.
     middle = vectors.mean(axis=0)
     inputs, wanted = torch.from_numpy(vectors - middle), torch.from_numpy(targets)
     weights = torch.from_numpy(class_weights(targets, categories))
@@ -69,7 +69,7 @@ def train_probes(
     bias = torch.zeros(categories, requires_grad=True)
     probes = []
     for strength in STRENGTHS:
-        # Each begins where the one before it ended.
+        # Warm start from the previous probe.
         _descend(weight, bias, inputs, wanted, weights, strength)
         found = weight.detach().numpy().copy()
         offset = bias.detach().numpy() - found @ middle

@@ -1,4 +1,4 @@
-"""How a network is fine-tuned, as plain values: no torch here."""
+"""Hyperparameters of fine-tuning. No torch is imported."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,12 +18,11 @@ class MetricLoss(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How a network is fine-tuned; the defaults are what was best on 1,835 clothing listings.
+    """Hyperparameters of fine-tuning; the defaults were the best on 1,835 clothing listings.
 
-    `stages` is how many of the last ones learn, `size` the side in pixels of what the network sees
-    once it is trained, `lr` the last stage's and the head's greatest learning rate,
-    `metric_weight` what the metric loss counts, `patience` after how many epochs without a better
-    one it ends.
+    `stages` is how many of the last stages are trained, `size` the input's side in pixels at
+    inference, `lr` the peak learning rate of the last stage and the head, `metric_weight` the
+    weight of the metric loss, `patience` the epochs without improvement before early stopping.
     """
 
     stages: int = 1

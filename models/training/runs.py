@@ -1,23 +1,23 @@
 """A training run and its folder.
 
-    run.json           what was asked for
+    run.json           the configuration
     split.json         which listings are used for what
     metrics.json       every figure
-    confusion.png      which categories are taken for which
-    curves.png         how training went
-    worst.png          the greatest mistakes
-    tensorboard/       the curves, while they grow
+    confusion.png      the confusion matrix
+    curves.png         the learning curves
+    worst.png          the most confident mistakes
+    tensorboard/       the learning curves during training
 
-A run that was killed goes on where it was when it is started again in the same folder.
+A killed run resumes when it is started again in the same folder.
 """
 
 import json
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -31,27 +31,81 @@ from models.training.charts import draw_confusion, draw_worst
 from models.training.data.features import features, unit_vectors
 from models.training.data.pixels import PixelSet, squares
 from models.training.data.split import Examples, Part, Split, examples, load_split, split_photos
-from models.training.measure import Candidate
+from models.training.finetune import Epoch
+from models.training.measure import Candidate, Gain, HeadMetrics
 
 # Called with what is being done, how much of it is done, and how much there is.
 OnStageProgress = Callable[[str, int, int], None]
+
+Config = Mapping[str, str | int | float]
+"""What shapes a run's result, by name, the `seed` among it."""
 
 RUN_FILE: Final = "run.json"
 SPLIT_FILE: Final = "split.json"
 METRICS_FILE: Final = "metrics.json"
 
 
+@dataclass(frozen=True, slots=True)
+class ProbeDetails:
+    """How a linear probe was trained: the inverse of its L2 penalty, and seconds by stage."""
+
+    strength: float
+    seconds: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class FineTuneDetails:
+    """How a network was fine-tuned.
+
+    `probe` measures a linear probe on the network before fine-tuning, `gain` the difference to it.
+    `best_epoch` counts from 1; `seconds` are by stage.
+    """
+
+    probe: HeadMetrics
+    gain: Gain
+    best_epoch: int
+    epochs: list[Epoch]
+    seconds: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class RunMetrics:
+    """Every figure of a finished run.
+
+    `photos` and `listings` are counted by part; `left_out` counts the listings of each category
+    that has too few of them.
+    """
+
+    config: Config
+    photos: Mapping[str, int]
+    listings: Mapping[str, int]
+    left_out: Mapping[str, int]
+    head: HeadMetrics
+    details: ProbeDetails | FineTuneDetails
+
+    def to_json(self) -> dict[str, object]:
+        """The figures as plain values; those of the head and the training replace the config's."""
+        return {
+            **self.config,
+            "photos": dict(self.photos),
+            "listings": dict(self.listings),
+            "left_out": dict(self.left_out),
+            **asdict(self.head),
+            **asdict(self.details),
+        }
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
-    """A run that has begun: its folder, and its photos by what they are used for.
+    """A training run: its folder, its configuration, and its photos by part.
 
-    `config` is what shapes the result, as plain values. `cache` is a folder for what is computed of
-    photos, which runs share. `threads` is how many threads networks may compute with.
+    `cache` is a folder, shared by runs, for what is computed from photos. `threads` is how many
+    threads networks may compute with.
     """
 
     folder: Path
     cache: Path
-    config: Mapping[str, Any]
+    config: Config
     photos: LabelledPhotos
     split: Split
     parts: Mapping[Part, Examples]
@@ -61,11 +115,11 @@ class Run:
 
     @property
     def categories(self) -> int:
-        """How many categories are metrics apart."""
+        """The number of categories."""
         return len(self.split.categories)
 
     def vectors(self, encoder: Encoder) -> dict[Part, NDArray[np.float32]]:
-        """What an encoder sees in the photos of each part, (photos, dimension)."""
+        """An encoder's vectors of the photos of each part, (photos, dimension)."""
         kept = features(self.photos, encoder, self.cache, partial(self.on_progress, "features"))
         return {part: unit_vectors(kept, one.photos) for part, one in self.parts.items()}
 
@@ -77,9 +131,14 @@ class Run:
             squares(one.photos, side, self.cache, on_progress), one.photos.hashes, one.targets
         )
 
-    def finish(self, candidate: Candidate, figures: Mapping[str, Any]) -> dict[str, Any]:
-        """Draw what a candidate makes of the test photos; write and give all figures, last."""
-        confusion = np.array(figures["confusion"])
+    def finish(
+        self,
+        candidate: Candidate,
+        head: HeadMetrics,
+        details: ProbeDetails | FineTuneDetails,
+    ) -> RunMetrics:
+        """Draw a candidate's results on the test photos; write all figures last and return them."""
+        confusion = np.array(head.confusion)
         draw_confusion(self.folder / "confusion.png", self.split.categories, confusion)
         draw_worst(
             self.folder / "worst.png",
@@ -87,14 +146,15 @@ class Run:
             self.parts[Part.TEST],
             candidate.head.probabilities(candidate.vectors[Part.TEST]),
         )
-        metrics = {
-            **self.config,
-            "photos": {part.value: len(one.photos) for part, one in self.parts.items()},
-            "listings": {part.value: len(ids) for part, ids in self.split.listings.items()},
-            "left_out": dict(self.split.left_out),
-            **figures,
-        }
-        write_json(self.folder / METRICS_FILE, metrics)
+        metrics = RunMetrics(
+            config=self.config,
+            photos={part.value: len(one.photos) for part, one in self.parts.items()},
+            listings={part.value: len(ids) for part, ids in self.split.listings.items()},
+            left_out=self.split.left_out,
+            head=head,
+            details=details,
+        )
+        write_json(self.folder / METRICS_FILE, metrics.to_json())
         return metrics
 
 
@@ -103,31 +163,30 @@ def open_run(
     folder: Path,
     cache: Path,
     photos: LabelledPhotos,
-    config: Mapping[str, Any],
+    config: Config,
     *,
     threads: int,
     on_progress: OnStageProgress,
     on_message: Callable[[str], None],
 ) -> Generator[Run]:
-    """Begin a run, or go on with the one in the folder; no other process can meanwhile.
+    """Start a run, or resume the one in the folder, which is locked against other processes.
 
-    `config` is everything else that shapes the result, as plain values, the `seed` among them.
-    Raises `Conflict` if the folder's run was asked for something else, its photos have changed, or
-    another process has it; `InvalidInput` if there are not two categories to tell apart.
+    Raises `Conflict` if the folder's run has another configuration, its photos have changed, or
+    another process trains in it; `InvalidInput` if there are fewer than two categories.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / ".lock", timeout=0):
             _require_same_config(folder / RUN_FILE, config)
-            split = _split(folder / SPLIT_FILE, photos, config["seed"])
+            split = _split(folder / SPLIT_FILE, photos, int(config["seed"]))
             parts = examples(photos, split)
             yield Run(folder, cache, config, photos, split, parts, threads, on_progress, on_message)
     except Timeout as error:
         raise Conflict(f"Another process is training in {folder}.") from error
 
 
-def _require_same_config(path: Path, config: Mapping[str, Any]) -> None:
-    """See that what was asked for is what was asked for before, if anything was."""
+def _require_same_config(path: Path, config: Config) -> None:
+    """Write a new run's configuration; raise Conflict if a resumed run has another one."""
     if not path.is_file():
         write_json(path, config)
         return

@@ -6,7 +6,6 @@ The format is safetensors, with the JSON in its header: reading it never runs co
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -18,7 +17,7 @@ from models.domain.errors import WeightsRefused
 _FACTS = "facts"
 
 
-def save_state(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+def save_state(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, object]) -> None:
     """Write a checkpoint, durably and atomically."""
     # safetensors stores contiguous tensors only.
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
@@ -26,7 +25,7 @@ def save_state(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, An
         file.write(save(plain, {_FACTS: json.dumps(facts)}))
 
 
-def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
     """Read what `save_state` wrote, on the CPU. Raises WeightsRefused if the file is damaged."""
     try:
         with safe_open(path, "pt") as file:

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ from models.training.measure import Candidate, calibrated, measure, measure_gain
 from models.training.network import FineTunedResNet
 from models.training.probe import LinearProbe, best_probe, train_probes
 from models.training.recipe import Recipe
-from models.training.runs import Run
+from models.training.runs import FineTuneDetails, ProbeDetails, Run, RunMetrics
 from models.training.scalars import scalar_log
 from models.training.state import save_state
 
@@ -41,8 +41,8 @@ LOGIT_SCALE: Final = 16.0
 """Multiplies cosines to give logits: an inverse temperature."""
 
 
-def train_probe(run: Run, encoder: Encoder, models_dir: Path) -> dict[str, Any]:
-    """Train a head for a frozen encoder, save it in its package, and give its metrics."""
+def train_probe(run: Run, encoder: Encoder, models_dir: Path) -> RunMetrics:
+    """Train a head for a frozen encoder, save it in its package, and return its metrics."""
     torch.set_num_threads(run.threads)
     started = monotonic()
     vectors = run.vectors(encoder)
@@ -60,16 +60,15 @@ def train_probe(run: Run, encoder: Encoder, models_dir: Path) -> dict[str, Any]:
         {"accuracy": {"validation": accuracies}},
         x_scale="log",
     )
-    figures = measure(candidate, run.parts, run.split.seed)
-    figures |= {"strength": best_probe(probes).strength, "seconds": seconds}
+    metrics = measure(candidate, run.parts, run.split.seed)
     candidate.head.save(head_path(models_dir, encoder.spec))
-    return run.finish(candidate, figures)
+    return run.finish(candidate, metrics, ProbeDetails(best_probe(probes).strength, seconds))
 
 
-def fine_tune(run: Run, weights: Path, recipe: Recipe, models_dir: Path) -> dict[str, Any]:
+def fine_tune(run: Run, weights: Path, recipe: Recipe, models_dir: Path) -> RunMetrics:
     """Fine-tune the last stages of a network of these weights; write it as a package with its head.
 
-    Gives its metrics beside those of a probe on the network before, at the same photo size.
+    Returns its metrics and those of a probe on the network before, at the same photo size.
     """
     torch.set_num_threads(run.threads)
     started = monotonic()
@@ -81,24 +80,25 @@ def fine_tune(run: Run, weights: Path, recipe: Recipe, models_dir: Path) -> dict
     tuning = _train_network(run, weights, recipe, transform, _class_means(run, vectors))
     trained = monotonic()
     after = _trained_candidate(run, tuning.network, transform)
-    figures = measure(after, run.parts, run.split.seed)
-    figures |= {
-        "probe": measure(before, run.parts, run.split.seed),
-        "gain": measure_gain(before, after, run.parts, run.split.seed),
-        "best_epoch": tuning.best + 1,
-        "epochs": [asdict(epoch) for epoch in tuning.history],
-        "seconds": {
+    metrics = measure(after, run.parts, run.split.seed)
+    details = FineTuneDetails(
+        probe=measure(before, run.parts, run.split.seed),
+        gain=measure_gain(before, after, run.parts, run.split.seed),
+        best_epoch=tuning.best + 1,
+        epochs=tuning.history,
+        seconds={
             "features": featured - started,
             "training": sum(epoch.seconds for epoch in tuning.history),
             "measuring": monotonic() - trained,
         },
-    }
+    )
+    measured = asdict(metrics)
     facts = {
         "from": plain.spec.fingerprint,
         "photos": run.split.digest,
         **run.config,
-        "accuracy": figures["accuracy"],
-        "search": figures["search"],
+        "accuracy": measured["accuracy"],
+        "search": measured["search"],
     }
     write_package(
         models_dir,
@@ -107,7 +107,7 @@ def fine_tune(run: Run, weights: Path, recipe: Recipe, models_dir: Path) -> dict
         facts={"training": facts},
     )
     after.head.save(head_path(models_dir, after.encoder))
-    return run.finish(after, figures)
+    return run.finish(after, metrics, details)
 
 
 def _encoder(run: Run, weights: Path, transform: ResNet50Transform) -> ResNet50Encoder:
@@ -133,7 +133,7 @@ def _probe_candidate(
 
 
 def _class_means(run: Run, vectors: Vectors) -> NDArray[np.float32]:
-    """The mean vector of each category, (categories, dimension): a first guess at a head."""
+    """The mean vector of each category, (categories, dimension), to initialise a head."""
     targets = run.parts[Part.TRAIN].targets
     centres = [vectors[Part.TRAIN][targets == number] for number in range(run.categories)]
     return np.stack([vectors.mean(axis=0) for vectors in centres])
@@ -146,7 +146,7 @@ def _train_network(
     transform: ResNet50Transform,
     head: NDArray[np.float32],
 ) -> FineTuning:
-    """Train, or go on training, and keep the weights of the best epoch in the run's folder."""
+    """Train or resume, and keep the weights of the best epoch in the run's folder."""
     device = best_device()
     network = build_network(weights)
     tuning = FineTuning(
@@ -181,7 +181,7 @@ def _train_network(
 def _trained_candidate(
     run: Run, network: FineTunedResNet, transform: ResNet50Transform
 ) -> Candidate:
-    """The trained network as the encoder that it becomes, with its head."""
+    """The trained network as an encoder, with its calibrated head."""
     encoder = _encoder(run, run.folder / WEIGHTS, transform)
     weight = network.head_weight().detach().cpu().numpy()
     bias = np.zeros(run.categories, np.float32)

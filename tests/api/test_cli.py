@@ -1,4 +1,4 @@
-"""The front desk's own command."""
+"""The command `marketlens api`."""
 
 import subprocess
 from pathlib import Path
@@ -27,7 +27,7 @@ def api_off_loopback(tmp_path: Path, database: Database) -> subprocess.Completed
     )
 
 
-def test_without_a_key_the_door_stays_on_loopback(
+def test_without_a_key_the_api_stays_on_loopback(
     tmp_path: Path, database: Database, clock: Clock
 ) -> None:
     refused = api_off_loopback(tmp_path, database)

@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 from db import jobs
 from db.session import Database
 from db.store.photo_store import PhotoStore
+from models.domain.job_payloads import EmbeddingPayload, PredictionPayload, parse_payload
 from models.domain.types import Scope
 from models.photos import decode, standardise
 from tests.support.answering import Answerer
@@ -42,7 +43,10 @@ def test_accepted_means_stored_though_no_broker_answers(
     with database.read() as session:
         (stored,) = jobs.recent(session, 10, None)
     assert str(stored.id) == job["id"]
-    assert store.get(stored.payload["photo"]) == standardise(jpeg(1)).data
+    payload = parse_payload(stored.type, stored.payload)
+    assert isinstance(payload, EmbeddingPayload | PredictionPayload)
+    assert payload.photo is not None
+    assert store.get(payload.photo) == standardise(jpeg(1)).data
     read = client.get(response.headers["location"])
     assert read.json() == job
     assert read.headers["retry-after"] == "1"

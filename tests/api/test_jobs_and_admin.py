@@ -122,7 +122,7 @@ def test_openapi_declares_every_path_parameter(client: TestClient) -> None:
         {"Host": "evil.example", "Origin": "http://evil.example"},
     ],
 )
-def test_foreign_pages_can_not_call_an_open_desk(
+def test_foreign_pages_can_not_call_the_api_without_keys(
     client: TestClient, headers: dict[str, str]
 ) -> None:
     assert_problem(submit_photo(client, "search", headers=headers), 403, "forbidden")

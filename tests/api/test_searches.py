@@ -13,11 +13,12 @@ from api.photos import service as photos
 from db import jobs
 from db.session import Database
 from db.store.photo_store import PhotoStore
-from models.domain.job_payloads import EmbedPayload
+from models.domain.job_payloads import EmbedPayload, SearchPayload
 from models.domain.types import JobStatus
 from models.photos import StandardPhoto, standardise
 from tests.support.clock import Clock
 from tests.support.http import UNKNOWN_ID, MakeClient, assert_problem, submit_photo
+from tests.support.payloads import payload_as
 from tests.support.pictures import jpeg
 
 
@@ -33,7 +34,7 @@ def test_accepted_means_stored_though_no_broker_answers(
     with database.read() as session:
         stored = jobs.recent(session, 10, None)
     assert [str(item.id) for item in stored] == [job["id"]]
-    assert store.get(stored[0].payload["positive"][0]).startswith(b"\xff\xd8")
+    assert store.get(str(payload_as(stored[0], SearchPayload).positive[0])).startswith(b"\xff\xd8")
     assert client.get(response.headers["location"]).json() == job
 
 

@@ -9,7 +9,7 @@ from importlib import import_module
 
 import pytest
 
-from command_line.lazy import At, Group, Table
+from command_line.lazy import CommandRef, Group, Table
 from marketlens import COMMANDS
 from tests.support.imports import HEAVY, modules_after
 from tests.support.paths import REPOSITORY
@@ -19,22 +19,22 @@ ROOMS = {"api", "db", "etl", "ops", "sample", "settings", "sqlalchemy", "workers
 MOST_LINES, MOST_PARAMETERS = 60, 8
 
 
-def commands(table: Table) -> Iterator[At]:
+def commands(table: Table) -> Iterator[CommandRef]:
     for entry in table.values():
-        if isinstance(entry, At):
+        if isinstance(entry, CommandRef):
             yield entry
         else:
             yield from commands(entry.commands)
 
 
 ALL = list(commands(COMMANDS))
-MODULES = sorted({command.place.partition(":")[0] for command in ALL})
+MODULES = sorted({command.target.partition(":")[0] for command in ALL})
 GROUPS = [name for name, entry in COMMANDS.items() if isinstance(entry, Group)]
 
 
-@pytest.mark.parametrize("command", ALL, ids=lambda command: command.place)
-def test_a_list_says_what_the_command_says(command: At) -> None:
-    module, _, name = command.place.partition(":")
+@pytest.mark.parametrize("command", ALL, ids=lambda command: command.target)
+def test_a_list_says_what_the_command_says(command: CommandRef) -> None:
+    module, _, name = command.target.partition(":")
     described = inspect.getdoc(getattr(import_module(module), name)) or ""
     assert command.help == described.splitlines()[0]
 

@@ -17,11 +17,13 @@ from db.migrate import upgrade
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.tables import Category, Job, Listing, ListingPhoto, Photo
+from models.domain.job_payloads import EmbedPayload
 from ops.machine import child_environment
 from ops.processes import marketlens_command
 from settings import Settings
 from tests.support.feeds import image_row, photo_id, product_row, write_feed
 from tests.support.machine import marketlens
+from tests.support.payloads import payload_as
 from tests.support.pictures import jpeg
 
 pytestmark = pytest.mark.e2e
@@ -72,7 +74,7 @@ def contents(database: Database) -> dict[str, Any]:
         queued = Counter(
             digests[photo]
             for job in session.scalars(select(Job))
-            for photo in job.payload["photo_ids"]
+            for photo in payload_as(job, EmbedPayload).photo_ids
         )
         return {
             "categories": dict(session.execute(select(Category.path, Category.id)).all()),

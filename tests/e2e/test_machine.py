@@ -122,8 +122,8 @@ def test_no_search_fails_while_generations_change(
 
     def keep_searching(view: HeldOut) -> None:
         result = search(seeded.http, view.path).result
-        assert result["results"]
-        generations.add(result["generation"])
+        assert result.results
+        generations.add(result.generation)
 
     with ThreadPoolExecutor(3) as pool:
         for _ in range(3):
@@ -157,7 +157,7 @@ def test_ready_says_which_encoder_serves(seeded: SeededMachine) -> None:
 
 
 def test_api_stays_light(seeded: SeededMachine) -> None:
-    """Resident memory of the front desk, after everything above."""
+    """Resident memory of the API, after all tests above."""
     process = seeded.machine.supervisor.process_of("api")
     with open(f"/proc/{process.pid}/status") as file:  # noqa: PTH123 - a file of the kernel's
         resident_kb = next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))

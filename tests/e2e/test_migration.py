@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
 
 import httpx2
 import psutil
@@ -21,6 +20,7 @@ from db.session import Database
 from db.tables import Job
 from db.vectors.encoders import all_encoders
 from db.vectors.generations import all_generations
+from models.domain.job_results import SearchResult
 from models.domain.types import EncoderSpec, JobStatus, JobType
 from models.encoders.package import write_package
 from models.encoders.specs import ResNet50Transform
@@ -52,7 +52,7 @@ def untrained(data_dir: Path) -> EncoderSpec:
 class Load:
     """Searches by the same photos over and over; what they found, and what went wrong."""
 
-    results: list[dict[str, Any]] = field(default_factory=list)
+    results: list[SearchResult] = field(default_factory=list)
     failures: list[Exception] = field(default_factory=list)
 
     @contextmanager
@@ -127,8 +127,7 @@ class Shopkeeper:
         """Find all that was posted; gives the encoder that did."""
         found = {photo: search(self._http, photo) for photo in self.posted}
         assert {photo: item.top1 for photo, item in found.items()} == self.posted
-        encoder: str = next(iter(found.values())).result["encoder"]
-        return encoder
+        return next(iter(found.values())).result.encoder
 
 
 def kill_embed_worker(machine: Machine) -> None:
@@ -184,7 +183,8 @@ def test_a_migration_under_load(
     jobs = migration_jobs(database)
     database.close()
     assert load.failures == []
-    assert {result["encoder"] for result in load.results} == {first, untrained.label}
-    assert all(made_by[result["generation"]] == result["encoder"] for result in load.results)
-    assert all(result["results"] for result in load.results)
+    assert {result.encoder for result in load.results} == {first, untrained.label}
+    found_by = {(result.generation or 0, result.encoder) for result in load.results}
+    assert found_by <= set(made_by.items())
+    assert all(result.results for result in load.results)
     assert {job.status for job in jobs} == {JobStatus.SUCCEEDED}

@@ -22,6 +22,7 @@ from db.store.photo_store import PhotoStore
 from db.vectors.embeddings import live_vectors_of, vector_of_hash
 from db.vectors.encoders import register_encoder
 from etl.photos.prepare import FeedPhoto, prepare_photos
+from models.domain.job_payloads import SearchPayload
 from models.domain.types import JobType
 from models.encoders.encoder import Encoder
 from models.encoders.library import EncoderLibrary
@@ -34,6 +35,7 @@ from models.training.data.features import features, unit_vectors
 from settings import Settings
 from tests.support.embedding import claim_queued, embed_payload
 from tests.support.networks import write_weights
+from tests.support.payloads import payload_as
 from tests.support.pictures import jpeg, picture
 from workers.jobs.embed import run_embed
 from workers.search.query_encoder import QueryEncoder
@@ -99,7 +101,9 @@ def test_one_photo_has_one_embedding(
         asked = client.post("/v1/searches", files={"photo": taken})
         assert asked.status_code == 202
     with database.read() as session:
-        (question,) = jobs.get(session, UUID(asked.json()["id"])).payload["positive"]
+        job = jobs.get(session, UUID(asked.json()["id"]))
+    (positive,) = payload_as(job, SearchPayload).positive
+    question = str(positive)
     assert question == from_feed.sha256
 
     # Into vectors: with the listing's other photos, alone, with other questions, for training.
@@ -113,6 +117,7 @@ def test_one_photo_has_one_embedding(
         database=database,
         store=store,
         encoders={encoder_id: encoder},
+        heartbeat=lambda *_: None,
         clock=now,
     )
     with database.read() as session:

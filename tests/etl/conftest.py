@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from db.store.photo_store import PhotoStore
-from etl.load.sources import Workplace
+from etl.load.sources import IntakeContext
 from models.domain.types import EncoderSpec
-from tests.support.seeding import ENCODER, RunSeed, seeder, workplace_in
+from tests.support.seeding import ENCODER, RunSeed, intake_context_in, seeder
 from workers.queue.publisher import JobPublisher
 
 
@@ -27,13 +27,13 @@ def publisher(tmp_path: Path) -> Iterator[JobPublisher]:
 
 
 @pytest.fixture
-def workplace(tmp_path: Path, store: PhotoStore) -> Workplace:
-    return workplace_in(tmp_path, store)
+def intake_context(tmp_path: Path, store: PhotoStore) -> IntakeContext:
+    return intake_context_in(tmp_path, store)
 
 
 @pytest.fixture
 def run_seed(
-    workplace: Workplace, publisher: JobPublisher, clock: Callable[[], datetime]
+    intake_context: IntakeContext, publisher: JobPublisher, clock: Callable[[], datetime]
 ) -> RunSeed:
     """Seeds a folder into a database."""
-    return seeder(workplace, publisher, clock)
+    return seeder(intake_context, publisher, clock)

@@ -10,7 +10,7 @@ from db.catalogue.listing_photos import PhotoData, ensure_photos
 from db.catalogue.listings import ListingData, upsert_listings
 from db.session import Database
 from db.vectors.embeddings import add_embeddings
-from db.vectors.encoders import adopt_encoder
+from db.vectors.encoders import activate_initial_encoder
 from models.encoders.library import EncoderLibrary
 from models.encoders.specs import resolve_spec
 from ops.demo import choose_encoder
@@ -33,7 +33,7 @@ def test_only_a_catalogue_of_the_demo_is_given_another_encoder(
         upsert_listings(session, [ListingData(uuid4(), "A lamp")], now, feed="sample-39-7")
         upsert_listings(session, [ListingData(uuid4(), "A mug")], now, feed=feed)
         (photo_id,) = ensure_photos(session, [PhotoData("0" * 64, 3, 4)], now).values()
-        active = adopt_encoder(session, HOG, now)
+        active = activate_initial_encoder(session, HOG, now)
         add_embeddings(session, active.id, {photo_id: np.ones(HOG.dimension, np.float32)})
     chosen = choose_encoder("sample-39-7", database, library, tmp_path / "models", now)
     assert chosen.spec == (library.configured() if is_demo else HOG)

@@ -1,4 +1,4 @@
-"""Runs the product's commands in this process, through the front door."""
+"""Runs the product's commands in this process, through their entry point."""
 
 import json
 from typing import Any

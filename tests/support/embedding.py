@@ -12,7 +12,7 @@ from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.tables import Job
 from db.vectors.embeddings import add_embeddings
-from db.vectors.encoders import adopt_encoder, register_encoder
+from db.vectors.encoders import activate_initial_encoder, register_encoder
 from models.domain.job_payloads import EmbedPayload
 from models.domain.types import EncoderSpec, JobStatus, JobType
 from models.encoders.encoder import Encoder
@@ -31,7 +31,7 @@ def claim_queued(session: Session, job_type: JobType, now: datetime) -> list[Cla
 
 def known(session: Session, encoder: EncoderSpec, now: datetime) -> int:
     """The id of an encoder; the first one that has embedded something is the active one."""
-    adopt_encoder(session, encoder, now)
+    activate_initial_encoder(session, encoder, now)
     return register_encoder(session, encoder, now)
 
 
@@ -64,5 +64,6 @@ def embed_for_real(database: Database, store: PhotoStore, encoder: Encoder, now:
             database=database,
             store=store,
             encoders={encoder_id: encoder},
+            heartbeat=lambda *_: None,
             clock=lambda: now,
         )

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from command_line.ending import AlreadyReported
-from command_line.lazy import At
+from command_line.lazy import CommandRef
 from command_line.options import DryRun, JsonReport, command_of, force_option
 from models.domain.errors import Conflict, ExitCode, NotFound, Unavailable
 
@@ -71,9 +71,11 @@ def nothing() -> None:
 
 
 TABLE = {
-    "fail": At("tests.support.example_commands:fail", "Fail."),
-    "report": At("tests.support.example_commands:report", "Report, and then say how it ended."),
-    "echo": At("tests.support.example_commands:echo", "Print the options."),
-    "nothing": At("tests.support.example_commands:nothing", "Do nothing."),
-    "extra": At("no_such_package.module:run", "Needs an extra.", extra="train"),
+    "fail": CommandRef("tests.support.example_commands:fail", "Fail."),
+    "report": CommandRef(
+        "tests.support.example_commands:report", "Report, and then say how it ended."
+    ),
+    "echo": CommandRef("tests.support.example_commands:echo", "Print the options."),
+    "nothing": CommandRef("tests.support.example_commands:nothing", "Do nothing."),
+    "extra": CommandRef("no_such_package.module:run", "Needs an extra.", extra="train"),
 }

@@ -8,11 +8,11 @@ from uuid import UUID, uuid4
 
 from db.session import Database
 from db.store.photo_store import PhotoStore
-from db.vectors.encoders import adopt_encoder
+from db.vectors.encoders import activate_initial_encoder
 from etl.clean.rejects import Reject
-from etl.load.loader import Loaded, Loader, Rules
-from etl.load.pipeline import Locate, OnProgress, seed
-from etl.load.sources import Workplace
+from etl.load.loader import Loaded, Loader, LoadOptions
+from etl.load.pipeline import Locate, OnProgress, run_intake
+from etl.load.sources import IntakeContext
 from etl.report import IntakeReport
 from models.domain.types import EncoderSpec
 from tests.support.feeds import read_rejects
@@ -36,9 +36,9 @@ class Seeded:
 RunSeed = Callable[..., Seeded]
 
 
-def workplace_in(folder: Path, store: PhotoStore) -> Workplace:
+def intake_context_in(folder: Path, store: PhotoStore) -> IntakeContext:
     """Where a seed keeps what it works on, below a folder; photos are prepared by one process."""
-    return Workplace(
+    return IntakeContext(
         scratch=folder / "scratch",
         ledger=folder / "photos.db",
         rejects=folder / "rejects.csv",
@@ -48,7 +48,7 @@ def workplace_in(folder: Path, store: PhotoStore) -> Workplace:
     )
 
 
-def seeder(place: Workplace, publisher: JobPublisher, clock: Callable[[], datetime]) -> RunSeed:
+def seeder(place: IntakeContext, publisher: JobPublisher, clock: Callable[[], datetime]) -> RunSeed:
     """A function that seeds a folder into a database."""
 
     def run(
@@ -57,7 +57,7 @@ def seeder(place: Workplace, publisher: JobPublisher, clock: Callable[[], dateti
         *,
         encoder: EncoderSpec = ENCODER,
         publisher: JobPublisher = publisher,
-        place: Workplace = place,
+        place: IntakeContext = place,
         feed: str = "feed",
         pruning: bool = False,
         force: bool = False,
@@ -65,12 +65,12 @@ def seeder(place: Workplace, publisher: JobPublisher, clock: Callable[[], dateti
         on_progress: OnProgress = lambda stage, done, total: None,  # noqa: ARG005 - shows nothing
     ) -> Seeded:
         with database.write() as session:
-            adopt_encoder(session, encoder, clock())
+            activate_initial_encoder(session, encoder, clock())
         executor = QueueExecutor(database, publisher, clock, print)
         embed_jobs = EmbedJobs(database, executor, clock=clock, new_id=uuid4)
-        rules = Rules(feed, prune=pruning, force=force)
-        loader = Loader(database, embed_jobs, rules, clock)
-        report = seed(folder, loader, place, locate=locate, on_progress=on_progress)
+        options = LoadOptions(feed, prune=pruning, force=force)
+        loader = Loader(database, embed_jobs, options, clock)
+        report = run_intake(folder, loader, place, locate=locate, on_progress=on_progress)
         rejects = read_rejects(place.rejects) if place.rejects else []
         return Seeded(report, loader.loaded, list(embed_jobs.open), rejects)
 

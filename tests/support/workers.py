@@ -15,12 +15,14 @@ from db.vectors import generations
 from db.vectors.encoders import activate_encoder, register_encoder
 from models.domain.errors import WeightsMissing
 from models.domain.job_payloads import parse_payload
+from models.domain.job_results import SearchResult
 from models.domain.types import EncoderSpec, JobStatus, JobType
 from models.encoders.encoder import Encoder
 from models.photos import standardise
 from tests.support.catalogue import add_listing, stored_photos
 from tests.support.clock import Clock
 from tests.support.encoder import ThumbnailEncoder
+from tests.support.payloads import result_as
 from tests.support.pictures import jpeg
 from tests.support.waiting import wait_until
 from workers.indexes.live import LiveIndex
@@ -138,8 +140,7 @@ class WorkerHarness:
         """The listings found by a drawn picture, best first."""
         sha256 = self.runtime.store.put(standardise(jpeg(seed)).data)
         job = self.do(JobType.SEARCH, {"photo": sha256, "limit": limit})
-        assert job.result, (job.error_code, job.error_detail)
-        return [UUID(row["listing_id"]) for row in job.result["results"]]
+        return [row.listing_id for row in result_as(job, SearchResult).results]
 
     def reindex(self) -> Job:
         return self.do(JobType.REINDEX, {})

@@ -7,7 +7,7 @@ import pytest
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.tables import Encoder as EncoderRow
-from db.vectors.encoders import adopt_encoder
+from db.vectors.encoders import activate_initial_encoder
 from tests.support.clock import Clock
 from tests.support.encoder import ThumbnailEncoder
 from tests.support.workers import LEASE, FakeLibrary, WorkerHarness
@@ -26,7 +26,7 @@ def worker(tmp_path: Path, any_database: Database, store: PhotoStore) -> WorkerH
     encoder = ThumbnailEncoder()
     library = FakeLibrary(encoder)
     with database.write() as session:
-        active = adopt_encoder(session, encoder.spec, Clock()())
+        active = activate_initial_encoder(session, encoder.spec, Clock()())
     config = WorkerConfig(
         queue=Queue.SEARCH,
         concurrency=1,

@@ -15,7 +15,7 @@ from tests.support.redis import empty, take_all
 from tests.support.workers import LEASE
 from workers.queue.messages import Queue
 from workers.queue.publisher import JobPublisher
-from workers.relay import sweep
+from workers.relay import publish_due_jobs
 
 
 @pytest.fixture
@@ -35,9 +35,9 @@ def test_committed_but_never_published(
     database: Database, clock: Clock, publisher: JobPublisher, redis_url: str
 ) -> None:
     embed, search = accept(database, clock), accept(database, clock, JobType.SEARCH)
-    assert sweep(database, publisher, clock, max_attempts=3) == 0
+    assert publish_due_jobs(database, publisher, clock, max_attempts=3) == 0
     clock.advance(seconds=6)
-    assert sweep(database, publisher, clock, max_attempts=3) == 2
+    assert publish_due_jobs(database, publisher, clock, max_attempts=3) == 2
     assert take_all(redis_url, Queue.EMBED) == [str(embed)]
     assert take_all(redis_url, Queue.SEARCH) == [str(search)]
 
@@ -47,12 +47,12 @@ def test_message_lost_on_the_way_is_sent_again(
 ) -> None:
     job_id = accept(database, clock)
     clock.advance(seconds=6)
-    sweep(database, publisher, clock, max_attempts=3)
+    publish_due_jobs(database, publisher, clock, max_attempts=3)
     assert take_all(redis_url, Queue.EMBED) == [str(job_id)]
     clock.advance(seconds=14)
-    assert sweep(database, publisher, clock, max_attempts=3) == 0
+    assert publish_due_jobs(database, publisher, clock, max_attempts=3) == 0
     clock.advance(seconds=2)
-    assert sweep(database, publisher, clock, max_attempts=3) == 1
+    assert publish_due_jobs(database, publisher, clock, max_attempts=3) == 1
     assert take_all(redis_url, Queue.EMBED) == [str(job_id)]
 
 
@@ -63,7 +63,7 @@ def test_job_of_a_dead_worker_goes_to_another_at_once(
     with database.write() as session:
         jobs.claim(session, job_id, clock(), LEASE)
     clock.advance(seconds=61)
-    assert sweep(database, publisher, clock, max_attempts=3) == 1
+    assert publish_due_jobs(database, publisher, clock, max_attempts=3) == 1
     assert take_all(redis_url, Queue.EMBED) == [str(job_id)]
     with database.read() as session:
         assert jobs.get(session, job_id).status is JobStatus.QUEUED
@@ -76,7 +76,7 @@ def test_ended_jobs_are_left_alone(
     with database.write() as session:
         jobs.cancel(session, job_id, clock())
     clock.advance(hours=1)
-    assert sweep(database, publisher, clock, max_attempts=3) == 0
+    assert publish_due_jobs(database, publisher, clock, max_attempts=3) == 0
 
 
 def test_broker_away_costs_time_not_work(
@@ -85,6 +85,6 @@ def test_broker_away_costs_time_not_work(
     job_id = accept(database, clock)
     clock.advance(seconds=6)
     nobody = JobPublisher(f"redis+socket://{tmp_path}/nobody.sock")
-    assert sweep(database, nobody, clock, max_attempts=3) == 0
-    assert sweep(database, publisher, clock, max_attempts=3) == 1
+    assert publish_due_jobs(database, nobody, clock, max_attempts=3) == 0
+    assert publish_due_jobs(database, publisher, clock, max_attempts=3) == 1
     assert take_all(redis_url, Queue.EMBED) == [str(job_id)]

@@ -1,1 +1,1 @@
-"""The commands of this room, one module a subject."""
+"""The commands that need workers or their indexes, one module per subject."""

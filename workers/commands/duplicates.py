@@ -1,4 +1,4 @@
-"""`marketlens duplicates`: listings that show the same photo or the same thing, and whose."""
+"""`marketlens duplicates`: listings that show the same photo or the same item."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ from rich.table import Table
 
 from command_line.opened import database_of, store_of
 from command_line.options import JsonReport, command_of
-from models.domain.durable_files import atomic_file
+from models.domain.durable_files import atomic_file, make_folder
 from models.domain.errors import SetupError
 from models.domain.types import Relation
 from progress import Bars
@@ -42,7 +42,7 @@ class DuplicatesOptions:
 
 @command_of(DuplicatesOptions)
 def duplicates(options: DuplicatesOptions) -> None:
-    """Find listings that show the same photo, or the same thing, and whose they are."""
+    """Find listings that show the same photo or the same item, and count their sellers."""
     settings, file = Settings(), options.csv_file
     store = store_of(settings)
     with database_of(settings) as database, Bars() as bars:
@@ -71,6 +71,7 @@ def _write(path: Path, found: Duplicates) -> None:
                 )
             )
     try:
+        make_folder(path.parent)
         with atomic_file(path) as file:
             file.write(text.getvalue().encode())
     except OSError as error:

@@ -1,4 +1,4 @@
-"""`marketlens evaluate`: how well encoders find, side by side."""
+"""`marketlens evaluate`: the retrieval metrics of encoders, side by side."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from rich.console import Console
 
 from command_line.opened import library_of, threads_of
 from command_line.options import JsonReport, command_of
-from models.domain.durable_files import atomic_file
+from models.domain.durable_files import atomic_file, make_folder
 from models.domain.errors import SetupError
 from models.domain.types import EncoderSpec
 from models.encoders.encoder import Encoder
@@ -114,7 +114,7 @@ def _open(
 
 
 def _find(reference: str, library: EncoderLibrary, threads: int) -> Encoder:
-    library = library.holding(reference)
+    library = library.including(reference)
     return open_encoder(library, library.find(reference), threads)
 
 
@@ -127,6 +127,7 @@ def _photos(options: EvaluateOptions, settings: Settings) -> LabelledPhotos:
 
 def _write_page(path: Path, page: str) -> None:
     try:
+        make_folder(path.parent)
         with atomic_file(path) as file:
             file.write(page.encode())
     except OSError as error:

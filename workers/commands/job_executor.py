@@ -1,4 +1,4 @@
-"""Who does the jobs of a command: the queue's workers or, with `--inline`, this process."""
+"""The executor of a command's jobs: the queue's workers or, with `--inline`, this process."""
 
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -16,7 +16,7 @@ from workers.queue.publisher import JobPublisher
 def job_executor(
     database: Database, settings: Settings, say: Callable[[str], None], *, inline: bool
 ) -> Generator[JobExecutor]:
-    """The executor of a command's jobs; `say` is called with what a person should know."""
+    """The executor of a command's jobs; `say` is called with messages for the user."""
     if inline:
 
         def open_worker(queue: Queue) -> AbstractContextManager[RunJob]:

@@ -1,4 +1,4 @@
-"""The catalogue, or a cleaned feed, as photos whose listings say what they show."""
+"""The photos of the catalogue or of a cleaned feed, labelled with their listings' categories."""
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -14,11 +14,11 @@ from models.domain.errors import InvalidFeed, InvalidInput
 from models.labels import LabelledPhotos, Level, categories_at
 from settings import Settings
 
-LISTINGS_AT_ONCE: Final = 1_000
+LISTINGS_PER_BATCH: Final = 1_000
 
 
 def labelled_photos(folder: Path | None, level: Level, settings: Settings) -> LabelledPhotos:
-    """Those of a cleaned folder, or of the database. Raises what the one asked for raises."""
+    """The photos of a cleaned folder or of the database; raises as the function for each does."""
     if folder is not None:
         return labelled_in_folder(folder, level)
     with database_of(settings) as database:
@@ -70,8 +70,8 @@ def _labelled(
 def _listings_in_database(database: Database) -> Iterator[ListingPhotos]:
     last = None
     with database.read() as session:
-        while views := recent_listings(session, LISTINGS_AT_ONCE, last):
+        while views := recent_listings(session, LISTINGS_PER_BATCH, last):
             for view in views:
                 yield ListingPhotos(str(view.listing.id), view.category, view.photos)
             last = (views[-1].listing.created_at, views[-1].listing.id)
-            session.expunge_all()  # rows that were read would pile up
+            session.expunge_all()  # or the session would keep every row

@@ -22,19 +22,19 @@ from workers.commands.job_executor import job_executor
 from workers.generations.request import accept_reindex
 from workers.queue.embed_jobs import EmbedJobs
 from workers.queue.executors import JobExecutor
-from workers.reconcile.findings import EXPLANATIONS, Kind, Reconciliation, as_json
-from workers.reconcile.reconciliation import Machine, Repairs
+from workers.reconcile.findings import EXPLANATIONS, Kind, Reconciliation
+from workers.reconcile.reconciliation import Deployment, Repairs
 from workers.reconcile.reconciliation import reconcile as compare
 
-# A database that knows less of its store than this is more likely to be the wrong one.
-USUAL_SHARE = 0.5
+# If a greater share of the store is orphaned, the database is probably not the store's.
+MAX_ORPHANED_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconcileOptions:
     """The options of the command."""
 
-    repair: Annotated[bool, typer.Option("--repair", help="Mend what can be mended.")] = False
+    repair: Annotated[bool, typer.Option("--repair", help="Repair what can be repaired.")] = False
     verify: Annotated[
         bool, typer.Option("--verify", help="Read every stored photo, to find damaged ones.")
     ] = False
@@ -56,21 +56,21 @@ def reconcile(options: ReconcileOptions) -> ExitCode:
         database_of(settings) as database,
         job_executor(database, settings, bars.say, inline=False) as executor,
     ):
-        machine = Machine(
+        deployment = Deployment(
             database=database,
             store=store_of(settings),
             generations_dir=settings.generations_dir,
         )
         compared = partial(
-            compare, machine, now=utc_now(), verify=options.verify, on_progress=bars.show
+            compare, deployment, now=utc_now(), verify=options.verify, on_progress=bars.show
         )
         result = compared(repairs=None)
         if options.repair and not options.dry_run:
             if not options.force:
-                _refuse_to_empty(result, settings.photo_store_url)
+                _refuse_mass_deletion(result, settings.photo_store_url)
             result = compared(repairs=_repairs(database, executor))
     if options.json_report:
-        typer.echo(json.dumps(as_json(result)))
+        typer.echo(json.dumps(result.to_json()))
     else:
         Console().print(_table(result))
     return ExitCode.DONE if result.consistent else ExitCode.LOOK_AT_IT
@@ -90,11 +90,11 @@ def _repairs(database: Database, executor: JobExecutor) -> Repairs:
     )
 
 
-def _refuse_to_empty(result: Reconciliation, store: str) -> None:
+def _refuse_mass_deletion(result: Reconciliation, store: str) -> None:
     orphans = sum(
         finding.count for finding in result.findings if finding.kind is Kind.ORPHANED_PHOTOS
     )
-    if orphans > result.stored * USUAL_SHARE:
+    if orphans > result.stored * MAX_ORPHANED_SHARE:
         raise Conflict(
             f"{orphans:,} of the {result.stored:,} photos in {redact(store)} belong to nothing in "
             "this database. Nothing was repaired: if it is the right one, repair with --force."

@@ -1,4 +1,4 @@
-"""`marketlens train`: a category head for an encoder, or an encoder of one's own with its head."""
+"""`marketlens train`: a category head for an encoder, or a fine-tuned encoder with its head."""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from time import monotonic
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -17,9 +17,11 @@ from rich.table import Table
 from command_line.opened import library_of, threads_of
 from command_line.options import JsonReport, command_of
 from models.encoders.runtimes import open_encoder
+from models.evaluation.intervals import Estimate
 from models.labels import LabelledPhotos, Level
+from models.training.measure import SearchMetrics
 from models.training.recipe import MetricLoss, Recipe
-from models.training.runs import open_run
+from models.training.runs import FineTuneDetails, RunMetrics, open_run
 from models.training.workflows import fine_tune, train_probe
 from progress import Bars
 from settings import Settings
@@ -27,7 +29,7 @@ from workers.commands.labelled_photos import labelled_photos
 from workers.encoders.install import install_encoder
 
 DEFAULTS = Recipe()
-# A head alone is trained by its seed, and by nothing else that a recipe says.
+# Of a recipe, a head alone uses only the seed.
 FINETUNE_ONLY = tuple(field.name for field in fields(Recipe) if field.name != "seed")
 
 
@@ -134,34 +136,35 @@ class TrainOptions:
 
 @command_of(TrainOptions)
 def train(options: TrainOptions) -> None:
-    """Train on listings' photos and categories. Killed and started again, it goes on."""
+    """Train on listings' photos and categories. A killed run goes on when it is started again."""
     recipe, settings = options.recipe(), Settings()
     photos = labelled_photos(options.data, options.level, settings)
     started = monotonic()
     with Bars() as bars:
-        figures = _train(photos, options, recipe, settings, bars)
-    figures["seconds"]["total"] = monotonic() - started
-    Console(stderr=options.json_report).print(_table(figures))
+        folder, metrics = _train(photos, options, recipe, settings, bars)
+    seconds = {**metrics.details.seconds, "total": monotonic() - started}
+    Console(stderr=options.json_report).print(_table(folder, metrics, seconds))
     if options.json_report:
-        typer.echo(json.dumps(figures))
+        typer.echo(json.dumps({"run": str(folder), **metrics.to_json(), "seconds": seconds}))
     else:
-        _say_what_next(figures)
+        _print_next_steps(options.mode, metrics.head.encoder)
 
 
 def _train(
     photos: LabelledPhotos, options: TrainOptions, recipe: Recipe, settings: Settings, bars: Bars
-) -> dict[str, Any]:
+) -> tuple[Path, RunMetrics]:
+    """The run's folder and its metrics."""
     library, threads = library_of(settings), threads_of(settings)
     if options.encoder is None:
         spec = library.configured(partial(bars.show, "weights", in_bytes=True))
     else:
         spec = install_encoder(library, options.encoder, settings.models_dir)
-    settled = asdict(recipe) if options.mode is Mode.FINETUNE else {"seed": recipe.seed}
+    hyperparameters = asdict(recipe) if options.mode is Mode.FINETUNE else {"seed": recipe.seed}
     asked = {
         "mode": options.mode,
         "level": options.level,
         "encoder": spec.fingerprint,
-        **settled,
+        **hyperparameters,
     }
     training = settings.data_dir / "training"
     digest = _digest({**asked, "photos": photos.digest})
@@ -178,64 +181,62 @@ def _train(
             number = "1 listing is" if listings == 1 else f"{listings} listings are"
             bars.say(f"{path} is left out: {number} too few.")
         if options.mode is Mode.PROBE:
-            figures = train_probe(run, open_encoder(library, spec, threads), settings.models_dir)
+            metrics = train_probe(run, open_encoder(library, spec, threads), settings.models_dir)
         else:
             weights, _ = library.weights_of(spec)
-            figures = fine_tune(run, weights, recipe, settings.models_dir)
-    return {"run": str(run.folder), **figures}
+            metrics = fine_tune(run, weights, recipe, settings.models_dir)
+    return run.folder, metrics
 
 
-def _digest(values: Mapping[str, Any]) -> str:
+def _digest(values: Mapping[str, object]) -> str:
     return sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
 
 
-def _table(figures: Mapping[str, Any]) -> Table:
-    accuracy, calibration = figures["accuracy"], figures["calibration"]
-    photos, listings = figures["photos"], figures["listings"]
-    title = f"{figures['encoder']}, {len(figures['categories'])} categories"
+def _table(folder: Path, metrics: RunMetrics, seconds: Mapping[str, float]) -> Table:
+    head, details = metrics.head, metrics.details
+    accuracy, calibration = head.accuracy, head.calibration
+    photos, listings = metrics.photos, metrics.listings
+    title = f"{head.encoder}, {len(head.categories)} categories"
     table = Table(title=title, title_justify="left", show_header=False)
     for part in photos:
         table.add_row(f"Photos, {part}", f"{photos[part]:,} of {listings[part]:,} listings")
-    table.add_row("Accuracy, test", _with_interval(accuracy["test"]))
-    table.add_row("", f"{accuracy['train']:.3f} train, {accuracy['validation']:.3f} validation")
-    table.add_row("", f"{figures['majority_accuracy']:.3f} by always saying the most usual")
+    table.add_row("Accuracy, test", _with_interval(accuracy.test))
+    table.add_row("", f"{accuracy.train:.3f} train, {accuracy.validation:.3f} validation")
+    table.add_row("", f"{head.majority_accuracy:.3f} by always saying the most usual")
     table.add_row(
         "Calibration error",
-        f"{calibration['error_after']:.3f}, {calibration['error_before']:.3f} before "
-        f"temperature {calibration['temperature']:.2f}",
+        f"{calibration.error_after:.3f}, {calibration.error_before:.3f} before "
+        f"temperature {calibration.temperature:.2f}",
     )
-    _add_search(table, "Searches, test", figures["search"])
-    if "probe" in figures:
+    _add_search(table, "Searches, test", head.search)
+    if isinstance(details, FineTuneDetails):
         table.add_section()
-        probe, gain = figures["probe"], figures["gain"]
-        table.add_row("Probe, same photos", _with_interval(probe["accuracy"]["test"]))
-        table.add_row("  better by", _with_interval(gain["accuracy"], "+"))
-        _add_search(table, "Network as it was", probe["search"])
-        _add_search(table, "  better by", gain["search"], "+")
+        probe, gain = details.probe, details.gain
+        table.add_row("Probe, same photos", _with_interval(probe.accuracy.test))
+        table.add_row("  better by", _with_interval(gain.accuracy, "+"))
+        _add_search(table, "Network as it was", probe.search)
+        _add_search(table, "  better by", gain.search, "+")
     table.add_section()
-    seconds = figures["seconds"]
     parts = ", ".join(f"{name} {value:.0f}" for name, value in seconds.items() if name != "total")
     table.add_row("Time", f"{seconds['total']:.0f} s ({parts})")
-    table.add_row("In", figures["run"])
+    table.add_row("In", str(folder))
     return table
 
 
-def _add_search(
-    table: Table, title: str, search: Mapping[str, Mapping[str, float]] | None, sign: str = ""
-) -> None:
+def _add_search(table: Table, title: str, search: SearchMetrics | None, sign: str = "") -> None:
     if search is not None:
         table.add_row(title, f"mAP {_with_interval(search['map'], sign)}")
         table.add_row("", f"precision@1 {_with_interval(search['precision_at_1'], sign)}")
 
 
-def _with_interval(estimate: Mapping[str, float], sign: str = "") -> str:
-    value, low, high = (format(estimate[key], f"{sign}.3f") for key in ("value", "low", "high"))
+def _with_interval(estimate: Estimate, sign: str = "") -> str:
+    ends = (estimate.value, estimate.low, estimate.high)
+    value, low, high = (format(figure, f"{sign}.3f") for figure in ends)
     return f"{value} ({low} to {high})"
 
 
-def _say_what_next(figures: Mapping[str, Any]) -> None:
-    label = figures["encoder"]
-    if figures["mode"] == Mode.FINETUNE:
+def _print_next_steps(mode: Mode, label: str) -> None:
+    if mode is Mode.FINETUNE:
         typer.echo(
             f"The encoder {label} and its categories are kept. `marketlens encoder export {label}` "
             f"makes it faster, `marketlens encoder migrate {label}` changes searches to it."

@@ -1,1 +1,1 @@
-"""Which encoder a machine works with, and the change to another."""
+"""The encoder that a machine works with, and migration to another."""

@@ -1,6 +1,6 @@
-"""Which encoder a machine works with: the database's choice, and the settings' before there is one.
+"""The active encoder of a machine: chosen by the settings until photos have been embedded.
 
-Light: commands that compute nothing import this.
+Imports neither torch nor faiss: commands that compute nothing import this.
 """
 
 import logging
@@ -12,9 +12,9 @@ from db.session import Database
 from db.tables import Encoder
 from db.vectors.encoders import (
     activate_encoder,
+    activate_initial_encoder,
     active_encoder,
-    adopt_encoder,
-    is_settled,
+    active_encoder_in_use,
     register_encoder,
 )
 from models.domain.errors import WeightsError, WeightsMissing
@@ -27,34 +27,34 @@ from models.encoders.weights import ProgressCallback
 log = logging.getLogger(__name__)
 
 
-def settle_encoder(
+def ensure_active_encoder(
     database: Database,
     library: EncoderLibrary,
     models_dir: Path,
     now: datetime,
     on_progress: ProgressCallback | None = None,
 ) -> Encoder:
-    """The active encoder. Until a photo has been embedded, that is the one the settings ask for.
+    """The active encoder. Until a photo has been embedded, the configured one is made active.
 
-    From then on the settings' weights need not be there. Raises WeightsError.
+    From then on the configured weights need not exist. Raises WeightsError.
     """
     with database.read() as session:
-        active = active_encoder(session) if is_settled(session) else None
+        active = active_encoder(session) if active_encoder_in_use(session) else None
     if active is not None:
-        # From settings that named it, perhaps before encoders were kept.
+        # Earlier releases did not keep the files of an encoder that the settings name.
         with suppress(WeightsError):
             _try_to_keep_files(library, active.spec, models_dir)
         return active
     spec = library.configured(on_progress)
     _try_to_keep_files(library, spec, models_dir)
     with database.write() as session:
-        return adopt_encoder(session, spec, now)
+        return activate_initial_encoder(session, spec, now)
 
 
-def impose_encoder(
+def force_configured_encoder(
     database: Database, library: EncoderLibrary, models_dir: Path, now: datetime
 ) -> Encoder:
-    """Make the encoder that the settings ask for the active one, whatever it lacks.
+    """Activate the configured encoder, even if it lacks vectors or an index.
 
     Raises WeightsError.
     """
@@ -66,7 +66,7 @@ def impose_encoder(
 
 
 def keep_files(library: EncoderLibrary, spec: EncoderSpec, models_dir: Path) -> None:
-    """Have an encoder's files among the models, so that it outlives a change of the settings."""
+    """Copy an encoder's files into the models folder: the settings may change, and name others."""
     if spec.name == HOG:
         return
     weights, package = library.weights_of(spec)
@@ -75,7 +75,7 @@ def keep_files(library: EncoderLibrary, spec: EncoderSpec, models_dir: Path) -> 
 
 
 def _try_to_keep_files(library: EncoderLibrary, spec: EncoderSpec, models_dir: Path) -> None:
-    """As long as the settings name them, nobody needs the copy; the folder may be read-only."""
+    """Keep the files if possible: the settings name the originals, the folder may be read-only."""
     try:
         keep_files(library, spec, models_dir)
     except OSError as error:
@@ -91,12 +91,12 @@ def require_files(library: EncoderLibrary, spec: EncoderSpec, models_dir: Path) 
         )
 
 
-def wish(
+def encoder_mismatch_warning(
     active: EncoderSpec, library: EncoderLibrary, name: str, weights: Path | None
 ) -> str | None:
-    """What to do if the settings, `name` and `weights`, ask for another encoder; None if not.
+    """The warning that the settings, `name` and `weights`, ask for another encoder; None if not.
 
-    Weights that nobody named are no wish: the default stays when a better encoder is active.
+    Default weights are no such request: they stay configured when a better encoder is active.
     """
     if name != active.name:
         wanted = name

@@ -1,8 +1,8 @@
-"""How differently two encoders search the catalogue: told by the vectors that are stored."""
+"""How differently two encoders search the catalogue, measured with their stored vectors."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,9 @@ from models.evaluation.intervals import Estimate, cluster_means
 from models.evaluation.retrieval_metrics import DEPTH, Retrieval, answerable, retrieve
 
 PHOTOS: Final = 10_000
-"""At most so many photos are searched: 80 MB of each encoder, at 2,048 numbers a vector."""
+"""The most photos that are searched: 80 MB of each encoder, at 2,048 numbers a vector."""
 QUERIES: Final = 500
-"""Enough for the precision to be known within four points or so."""
+"""Enough to estimate a precision to within about four percentage points."""
 SEED: Final = 0
 
 OnProgress = Callable[[int, int], None]
@@ -47,8 +47,8 @@ class Comparison:
         """Whether the encoder finds less than the baseline, by more than chance explains."""
         return self.difference is not None and self.difference.high < 0
 
-    def as_json(self) -> dict[str, Any]:
-        """The figures as plain values."""
+    def to_json(self) -> dict[str, object]:
+        """The comparison as JSON values."""
         return asdict(self)
 
 
@@ -73,13 +73,13 @@ def compare(
     sample = _sample(database, encoder.id, baseline.id, rng)
     if len(sample.listings) <= 1:
         return None
-    queries, can_be_right = _queries(sample, rng)
+    queries, are_answerable = _queries(sample, rng)
     found = []
     for number, vectors in enumerate((sample.ours, sample.theirs)):
         found.append(retrieve(vectors, sample.listings, sample.categories, queries))
         on_progress(number + 1, 2)
     ours, theirs = found
-    precisions = _precisions(sample, ours, theirs) if can_be_right else (None, None, None)
+    precisions = _precisions(sample, ours, theirs) if are_answerable else (None, None, None)
     return Comparison(
         encoder.spec.label,
         baseline.spec.label,
@@ -103,7 +103,7 @@ def _sample(
     common = [
         photo_id
         for photo_id in np.intersect1d(our_ids, their_ids).tolist()
-        # Taken out between the two looks.
+        # It may have been removed between the two transactions.
         if photo_id in shown
     ]
     rows = [shown[photo_id] for photo_id in common]
@@ -125,13 +125,13 @@ def _rows_of(
 
 
 def _queries(sample: _Sample, rng: np.random.Generator) -> tuple[NDArray[np.int64], bool]:
-    """Photos to search by: those that could find their category, if there are such, or any."""
+    """Draw queries: of photos that can find their category, if there are any, or else of all."""
     possible = answerable(sample.listings, sample.categories)
     possible = possible[sample.categories[possible] >= 0]
-    can_be_right = len(possible) > 0
-    if not can_be_right:
+    are_answerable = len(possible) > 0
+    if not are_answerable:
         possible = np.arange(len(sample.listings))
-    return np.sort(rng.choice(possible, min(QUERIES, len(possible)), replace=False)), can_be_right
+    return np.sort(rng.choice(possible, min(QUERIES, len(possible)), replace=False)), are_answerable
 
 
 def _overlap(ours: Retrieval, theirs: Retrieval) -> float:

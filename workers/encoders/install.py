@@ -1,4 +1,4 @@
-"""Installing an encoder that somebody names: loaded once, and its files kept."""
+"""Installs an encoder: it is loaded once, and its files are kept."""
 
 from pathlib import Path
 
@@ -9,12 +9,11 @@ from workers.encoders.bootstrap import keep_files
 
 
 def install_encoder(library: EncoderLibrary, reference: str, models_dir: Path) -> EncoderSpec:
-    """The encoder that somebody names, with its files kept; see `EncoderLibrary.find`.
+    """Find an encoder (see `EncoderLibrary.find`), load it once to check it, and keep its files.
 
-    It is loaded once, so that nothing relies on an encoder that can't be. Raises NotFound and
-    WeightsError.
+    Raises NotFound and WeightsError.
     """
-    library = library.holding(reference)
+    library = library.including(reference)
     spec = library.find(reference)
     open_encoder(library, spec, threads=1).load()
     keep_files(library, spec, models_dir)

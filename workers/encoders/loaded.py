@@ -18,24 +18,24 @@ OpenEncoder = Callable[[EncoderSpec], Encoder]
 
 
 class OpenEncoders:
-    """Loaded encoders by what identifies them."""
+    """Loaded encoders, by their specs."""
 
     def __init__(self, open_encoder: OpenEncoder) -> None:
         self._open = open_encoder
-        self._held: dict[EncoderSpec, Encoder] = {}
+        self._loaded: dict[EncoderSpec, Encoder] = {}
 
     def get(self, spec: EncoderSpec) -> Encoder:
         """The encoder, loaded. Raises WeightsError."""
-        if spec not in self._held:
+        if spec not in self._loaded:
             encoder = self._open(spec)
             encoder.load()
             log.info("opened %s, run by %s", spec.label, encoder.runtime)
-            self._held[spec] = encoder
-        return self._held[spec]
+            self._loaded[spec] = encoder
+        return self._loaded[spec]
 
     def keep(self, specs: Collection[EncoderSpec]) -> None:
-        """Let go of all others."""
-        self._held = {spec: encoder for spec, encoder in self._held.items() if spec in specs}
+        """Drop all other encoders."""
+        self._loaded = {spec: encoder for spec, encoder in self._loaded.items() if spec in specs}
 
 
 def encoders_for(
@@ -44,8 +44,8 @@ def encoders_for(
     """The encoders that an embed job uses, by id: the one it names, or all that are followed.
 
     The first is the one it names, or the active one: WeightsError is raised if that can't be
-    opened. Any other that can't be opened here is left out, so that an encoder that is only kept up
-    to date never delays the one that is searched with.
+    opened. Another that can't be opened here is left out, so that an encoder that is only kept up
+    to date never delays the active one.
     """
     with database.read() as session:
         followed = followed_encoders(session)

@@ -1,8 +1,8 @@
-"""From one encoder to another, while searches go on.
+"""Migration from one encoder to another, while searches go on.
 
-The encoder is followed first, so that whatever comes is embedded by both; then what was there
-before is embedded, an index is built, and both are compared. Every step is in the database: killed
-at any moment and begun again, a migration goes on from there.
+The new encoder is followed first, so that new photos are embedded by both; then the older photos
+are embedded, an index is built, and both encoders are compared. All progress is in the database: a
+migration that was killed at any moment resumes when it is run again.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -36,16 +36,16 @@ from workers.generations.request import accept_reindex
 from workers.queue.executors import JobExecutor
 from workers.queue.messages import Queue
 
-# An index that lacks more of the photos is built anew: those are searched one by one, in memory.
+# An index that lacks a greater share of the photos is rebuilt: those are searched by brute force.
 FRESH_SHARE = 0.1
 
 OnProgress = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and how much there is."""
+"""Called with a step, how much of it is done, and how much there is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Migrated:
-    """An encoder to which searches can change now, or nearly: `failed` photos are in its way.
+    """An encoder that can be activated now, unless `failed` photos prevent it.
 
     `embedded` and `failed` count this run's photos. Without a `baseline` there was no other active
     encoder to compare with.
@@ -60,7 +60,7 @@ class Migrated:
 
 
 class Migration:
-    """Makes one encoder ready for searches to change to it; `executor` does the jobs it takes."""
+    """Prepares one encoder to be activated; `executor` runs the jobs."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class Migration:
         self._embedded = self._failed = 0
 
     def run(self, spec: EncoderSpec) -> Migrated:
-        """Follow, embed, index and compare; what is done already is not done again.
+        """Follow, embed, index and compare; steps that are done already are skipped.
 
         Raises Conflict when one of its jobs fails.
         """
@@ -89,18 +89,18 @@ class Migration:
             encoder = follow_encoder(session, encoder_id)
             active = active_encoder(session)
         baseline = None if active is None or active.id == encoder.id else active
-        # At first also what open jobs promise: one that began before this encoder was followed
-        # leaves it out. What two jobs embed is stored once.
+        # First also the photos of open jobs: one that began before this encoder was followed
+        # leaves it out. A vector that two jobs compute is stored once.
         self._embed(encoder.id, photos_lacking)
         generation = self._index(encoder.id)
         comparison = self._compare(encoder, baseline) if baseline else None
-        # What has come back meanwhile without a job of its own: a listing that had been deleted.
+        # Photos of listings that were restored meanwhile, which have no job of their own.
         self._embed(encoder.id, photos_to_embed)
         embedded, failed = self._embedded, self._failed
         return Migrated(encoder, baseline, embedded, failed, generation, comparison)
 
     def _embed(self, encoder_id: int, wanted: Callable[[Session, int], AbstractSet[int]]) -> None:
-        """Have photos embedded, and wait for the jobs of an earlier run; none is tried twice."""
+        """Embed photos, each at most once, and wait for the jobs of an earlier run."""
         with self._database.read() as session:
             begun = [job for job in open_embed_jobs(session) if job.encoder_id == encoder_id]
             photo_ids = wanted(session, encoder_id)
@@ -108,33 +108,33 @@ class Migration:
             self._tried.update(job.photo_ids)
         left = [photo_id for photo_id in photo_ids if photo_id not in self._tried]
         self._tried.update(left)
-        self._feed(encoder_id, left, begun)
+        self._queue_gradually(encoder_id, left, begun)
 
-    def _feed(
+    def _queue_gradually(
         self, encoder_id: int, photo_ids: Collection[int], begun: Sequence[OpenEmbedJob]
     ) -> None:
-        """Only a few jobs are queued at a time: no new listing waits behind a whole catalogue."""
+        """Queue a few jobs at a time, so that no new listing waits behind a whole catalogue."""
         left = iter(photo_ids)
         total = len(photo_ids) + sum(len(job.photo_ids) for job in begun)
         done = 0
         still_open = [job.id for job in begun]
-        # One that is being done, and one that follows it.
+        # One that runs, and one that follows it.
         wanted = 2
         while True:
             still_open += self._accept(encoder_id, list(islice(left, wanted * PHOTOS_PER_JOB)))
             if not still_open:
                 return
             self._executor.step(Queue.EMBED, still_open)
-            looked = self._look(still_open)
-            ended = [job for job in looked if job.status.terminal]
+            current = self._read_jobs(still_open)
+            ended = [job for job in current if job.status.terminal]
             for job in ended:
                 _refuse_failed(job)
                 self._embedded += job.done
                 self._failed += job.failed
                 done += job.total
-            still_open = [job.id for job in looked if not job.status.terminal]
-            waiting = sum(job.status is JobStatus.QUEUED for job in looked)
-            # Twice what the workers have just done, or they would run dry between two looks.
+            still_open = [job.id for job in current if not job.status.terminal]
+            waiting = sum(job.status is JobStatus.QUEUED for job in current)
+            # Twice as many as ended since the last poll, so that workers always have some.
             wanted = max(0, 1 + 2 * len(ended) - waiting)
             self._on_progress("embedding", done, total)
 
@@ -161,7 +161,7 @@ class Migration:
                 job = generations.open_reindex(session)
             if live is not None and (live.rows or 0) >= photos * (1 - FRESH_SHARE):
                 return live
-            # There is one build at a time: one of somebody else's is waited for.
+            # There is one build at a time: another's is waited for.
             ended = self._until_ended(job or self._request_index(encoder_id))
             if ReindexPayload.model_validate(ended.payload).encoder_id == encoder_id:
                 _refuse_failed(ended)
@@ -185,16 +185,16 @@ class Migration:
     def _until_ended(self, job: Job) -> Job:
         while not job.status.terminal:
             self._executor.step(Queue.INDEX, [job.id])
-            (job,) = self._look([job.id])
+            (job,) = self._read_jobs([job.id])
             self._on_progress("index", job.done, max(job.total, job.done, 1))
         return job
 
-    def _look(self, job_ids: Sequence[UUID]) -> list[Job]:
+    def _read_jobs(self, job_ids: Sequence[UUID]) -> list[Job]:
         with self._database.read() as session:
             return [jobs.get(session, job_id) for job_id in job_ids]
 
     def _compare(self, encoder: Encoder, baseline: Encoder) -> Comparison | None:
-        """Compare, and note in the database how it came out."""
+        """Compare, and store the comparison with the encoder."""
 
         def on_progress(done: int, total: int) -> None:
             self._on_progress("comparing", done, total)
@@ -202,7 +202,7 @@ class Migration:
         compared = compare(self._database, encoder, baseline, on_progress)
         if compared is not None:
             with self._database.write() as session:
-                get_encoder(session, encoder.id).comparison = compared.as_json()
+                get_encoder(session, encoder.id).comparison = compared.to_json()
         return compared
 
 

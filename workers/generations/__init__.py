@@ -1,1 +1,1 @@
-"""Generations of the index: when they are built, published, removed."""
+"""Generations of the index: when they are built, published and removed."""

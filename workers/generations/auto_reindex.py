@@ -1,4 +1,4 @@
-"""When the index is rebuilt by itself: once much has changed since it was built."""
+"""Automatic reindexing: when enough photos have changed since the index was built."""
 
 import logging
 from collections.abc import Callable
@@ -16,37 +16,37 @@ from models.domain.job_payloads import ReindexPayload
 
 log = logging.getLogger(__name__)
 
-FOLD_AT_LEAST: Final = 1_000
-FOLD_SHARE: Final = 0.02
-FOLD_AT_MOST: Final = 5_000
-"""What has changed is searched one by one and kept in every search worker's memory.
+REINDEX_MIN_CHANGES: Final = 1_000
+REINDEX_CHANGED_SHARE: Final = 0.02
+REINDEX_MAX_CHANGES: Final = 5_000
+"""Changed photos are searched by brute force, and kept in every search worker's memory.
 
 5,000 vectors of 2,048 numbers take 3 ms to search, and 40 MB of each search worker.
 """
-REST_AFTER_FAILURE: Final = timedelta(hours=1)
-"""A build that failed or was cancelled is likely to again: somebody should look first."""
+BACKOFF_AFTER_FAILURE: Final = timedelta(hours=1)
+"""A build that failed or was cancelled is likely to fail again: an operator should look first."""
 
 
-def should_fold(rows: int, changed: int) -> bool:
-    """Whether so many photos that changed since a build of `rows` are worth another build.
+def needs_reindex(rows: int, changed: int) -> bool:
+    """Whether `changed` photos since a build of `rows` photos justify another build.
 
-    Where nothing has been built yet there are no rows, and everything has changed.
+    Before the first build `rows` is 0, and all photos have changed.
     """
-    return changed > fold_above(rows)
+    return changed > max_changes_before_reindex(rows)
 
 
-def fold_above(rows: int) -> int:
-    """How many photos may have changed since a build of `rows`."""
-    return min(FOLD_AT_MOST, max(FOLD_AT_LEAST, int(FOLD_SHARE * rows)))
+def max_changes_before_reindex(rows: int) -> int:
+    """How many photos may change after a build of `rows` photos before it is due for another."""
+    return min(REINDEX_MAX_CHANGES, max(REINDEX_MIN_CHANGES, int(REINDEX_CHANGED_SHARE * rows)))
 
 
-def fold_if_due(
+def reindex_if_due(
     database: Database, *, clock: Callable[[], datetime], new_id: Callable[[], UUID]
 ) -> Job | None:
     """Accept a reindex if enough has changed since the active encoder's index was last built.
 
-    None if not, while another is open, and for an hour after one failed. What counts is the last
-    build, even if it was rolled back since: what somebody did by hand is not undone at once.
+    None if not, while another is open, and for an hour after one failed. Changes are counted from
+    the last build, even if it was rolled back: a manual rollback is not undone at once.
     """
     with database.read() as session:
         active = active_encoder(session)
@@ -54,17 +54,22 @@ def fold_if_due(
             return None
         newest = generations.newest(session, active.id)
         rows = 0 if newest is None else newest.rows or 0
-        changed = generations.changed_since(session, newest, at_most=fold_above(rows) + 1)
-        if not should_fold(rows, changed):
+        changed = generations.changed_since(
+            session, newest, at_most=max_changes_before_reindex(rows) + 1
+        )
+        if not needs_reindex(rows, changed):
             return None
         if generations.open_reindex(session) is not None:
             return None
-        if generations.reindex_failed_since(session, clock() - REST_AFTER_FAILURE):
+        if generations.reindex_failed_since(session, clock() - BACKOFF_AFTER_FAILURE):
             return None
     try:
         with database.write() as session:
             job = jobs.accept(session, ReindexPayload(), job_id=new_id(), now=clock())
-    except ReindexRunning:  # somebody else has just asked for one
+    except ReindexRunning:  # another process has just accepted one
         return None
-    log.info("more than %s photos have changed since the index was built", fold_above(rows))
+    log.info(
+        "more than %s photos have changed since the index was built",
+        max_changes_before_reindex(rows),
+    )
     return job

@@ -1,4 +1,4 @@
-"""The folders of generations on this machine: whose they are, and which are in use. Light."""
+"""The folders of generations on this machine, and which of them are in use. Imports no faiss."""
 
 import fcntl
 import re
@@ -9,25 +9,26 @@ from db.vectors.generations import KEPT
 from models.domain.types import GenerationStatus
 from models.index.manifest import MANIFEST_FILE
 
-# A generation's folder is named by its id. Beside it is what its build or its removal works on.
+# A generation's folder is named by its id. Builds and removals use temporary ones beside it.
 _FOLDER = re.compile(r"([0-9]+)")
-_ASIDE = re.compile(r"\.([0-9]+)\.[0-9]+-[0-9a-f]{8}")
+_TEMPORARY_FOLDER = re.compile(r"\.([0-9]+)\.[0-9]+-[0-9a-f]{8}")
 
 
 def generation_in(folder: Path) -> int | None:
-    """The id of the generation whose folder this is; None for any other thing."""
+    """The id of the generation whose folder this is; None for any other folder."""
     found = _FOLDER.fullmatch(folder.name)
     return int(found[1]) if found else None
 
 
 def is_unused(folder: Path, statuses: Mapping[int, GenerationStatus]) -> bool:
-    """Whether a folder is a generation's that no row has use for; others are somebody else's.
+    """Whether a folder belongs to a generation that is not kept; False for any other folder.
 
-    `statuses` are the generations', read after the folder was seen: its row comes before it.
+    A temporary folder is unused unless its generation is being built. `statuses` must be read after
+    the folder was listed: a row is committed before its folder.
     """
     if (generation_id := generation_in(folder)) is not None:
         return statuses.get(generation_id) not in KEPT
-    if found := _ASIDE.fullmatch(folder.name):
+    if found := _TEMPORARY_FOLDER.fullmatch(folder.name):
         return statuses.get(int(found[1])) is not GenerationStatus.BUILDING
     return False
 

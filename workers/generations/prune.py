@@ -1,8 +1,8 @@
-"""Removing generations that nobody needs, here and from where they are published.
+"""Removes generations that are not kept, from this machine and from the store.
 
-Rows come first: once a generation's row says that it is not kept, nobody opens it. Its files go
-when no process has them open any more; whatever could not be removed, or was left by a killed
-process, the next sweep finds.
+Rows come first: once a generation's row says that it is not kept, no process opens it. Its files
+are removed when no process has them open; what could not be removed, or was left by a killed
+process, is removed by the next call of `remove_unused_files`.
 """
 
 import fcntl
@@ -28,9 +28,9 @@ from workers.generations.publish import (
 
 
 @dataclass(frozen=True, slots=True)
-class Swept:
-    """Generations by id: the files of `removed` are gone from this machine, those of `unpublished`
-    from the store; `held` are still open here, and remain until they are not.
+class RemovedFiles:
+    """Generations by id: the files of `removed` were deleted from this machine, those of
+    `unpublished` from the store; `held` are open in a process here, and stay until they are closed.
     """
 
     removed: list[int]
@@ -40,10 +40,10 @@ class Swept:
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """Generations that are not kept any more, by id, and what became of their files and others'."""
+    """Ids of the generations that are no longer kept, and the files that were removed."""
 
-    forgotten: list[int]
-    swept: Swept
+    retired: list[int]
+    files: RemovedFiles
 
 
 def prune(
@@ -56,24 +56,27 @@ def prune(
 ) -> Pruned:
     """Keep `keep` generations of each of these encoders, or of all, and remove all other files.
 
-    The live one is kept first, then those that were live last. Raises Unavailable and OSError.
+    The live one is kept first, then those that were live most recently. Raises Unavailable and
+    OSError.
     """
     with database.write() as session:
-        generations.end_forsaken(session)
+        generations.end_orphaned(session)
         if encoder_ids is None:
             encoder_ids = [row.id for row in all_encoders(session)]
-        forgotten = [
+        retired = [
             generation_id
             for encoder_id in encoder_ids
-            for generation_id in generations.retire_beyond(session, encoder_id, keep)
+            for generation_id in generations.retire_surplus(session, encoder_id, keep)
         ]
-    return Pruned(sorted(forgotten), sweep(database, generations_dir, store))
+    return Pruned(sorted(retired), remove_unused_files(database, generations_dir, store))
 
 
-def sweep(database: Database, generations_dir: Path, store: PhotoStore) -> Swept:
+def remove_unused_files(
+    database: Database, generations_dir: Path, store: PhotoStore
+) -> RemovedFiles:
     """Remove the files of every generation that is not kept. Raises Unavailable and OSError."""
-    removed, held = sweep_folders(database, generations_dir)
-    return Swept(removed, _sweep_published(database, store), held)
+    removed, held = remove_unused_folders(database, generations_dir)
+    return RemovedFiles(removed, _unpublish_unused(database, store), held)
 
 
 def would_prune(
@@ -81,22 +84,24 @@ def would_prune(
 ) -> Pruned:
     """What `prune` of all encoders would do now; nothing is changed."""
     with database.read() as session:
-        forgotten = [
+        retired = [
             generation_id
             for row in all_encoders(session)
-            for generation_id in generations.beyond(session, row.id, keep)
+            for generation_id in generations.surplus(session, row.id, keep)
         ]
-    unused = {*_unused(database, generations_dir), *_existing(generations_dir, forgotten)}
+    unused = {*_unused(database, generations_dir), *_existing(generations_dir, retired)}
     ids = {found for folder in unused if (found := generation_in(folder)) is not None}
     held = {number for number in ids if is_open(generations_dir / str(number))}
     unpublished = {*unused_published(database, store)}
-    unpublished |= published_generations(store).intersection(forgotten)
-    return Pruned(sorted(forgotten), Swept(sorted(ids - held), sorted(unpublished), sorted(held)))
+    unpublished |= published_generations(store).intersection(retired)
+    return Pruned(
+        sorted(retired), RemovedFiles(sorted(ids - held), sorted(unpublished), sorted(held))
+    )
 
 
 def unused_folders(database: Database, generations_dir: Path) -> list[Path]:
-    """The folders here that no row has use for and no process of this machine has open."""
-    # Looked at once more: what a build worked on is gone once its row is live.
+    """The folders here of generations that are not kept and that no process here has open."""
+    # Checked again: a build's temporary folder is gone once its row is live.
     folders = _unused(database, generations_dir)
     return [folder for folder in folders if folder.exists() and not is_open(folder)]
 
@@ -114,8 +119,8 @@ def _existing(generations_dir: Path, generation_ids: Collection[int]) -> list[Pa
     return [folder for folder in folders if folder.exists()]
 
 
-def sweep_folders(database: Database, generations_dir: Path) -> tuple[list[int], list[int]]:
-    """Remove every folder here that no row has use for; gives whose are gone and whose in use."""
+def remove_unused_folders(database: Database, generations_dir: Path) -> tuple[list[int], list[int]]:
+    """Remove the folders here of generations not kept; gives the ids removed and in use."""
     if not generations_dir.is_dir():
         return [], []
     removed: list[int] = []
@@ -135,7 +140,7 @@ def sweep_folders(database: Database, generations_dir: Path) -> tuple[list[int],
 
 @contextmanager
 def _locked(folder: Path) -> Generator[None]:
-    """One process at a time: two would find each other's folders half deleted."""
+    """Hold the folder's lock: two processes would find each other's folders half deleted."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -145,14 +150,14 @@ def _locked(folder: Path) -> Generator[None]:
 
 
 def _unused(database: Database, generations_dir: Path) -> list[Path]:
-    # The folders come first: when a generation has one, its row is there.
+    # Folders are listed before rows are read: a row is committed before its folder.
     folders = sorted(generations_dir.glob("*"))
     with database.read() as session:
         statuses = audit.generation_statuses(session)
     return [folder for folder in folders if is_unused(folder, statuses)]
 
 
-def _sweep_published(database: Database, store: PhotoStore) -> list[int]:
+def _unpublish_unused(database: Database, store: PhotoStore) -> list[int]:
     unused = unused_published(database, store)
     for generation_id in unused:
         unpublish_generation(store, generation_id)

@@ -1,6 +1,6 @@
 """Generations in the photo store, for machines that did not build them.
 
-A folder of one machine is a store that nobody else sees: nothing is published there. Light.
+A store that is a local folder is not shared: nothing is published there. Imports no faiss.
 """
 
 import shutil
@@ -17,34 +17,34 @@ from models.index.checksums import verify_generation
 from models.index.manifest import MANIFEST_FILE, Manifest, from_json
 
 PUBLISHED = "generations"
-_ASIDE = ".fetching"
+_PARTIAL_FOLDER = ".fetching"
 _LOCK = ".fetching.lock"
 
 
 def publish_generation(
     store: PhotoStore, folder: Path, generation_id: int, beat: Callable[[], None] = lambda: None
 ) -> None:
-    """Put the files of the generation in `folder` where every machine finds them.
+    """Upload the files of the generation in `folder` to the store.
 
-    `beat` is called every few megabytes; what it raises stops the publishing. The manifest comes
-    last: one that is there is whole. Raises Unavailable.
+    `beat` is called every few megabytes; what it raises stops the upload. The manifest comes last:
+    where it is published, all files are. Raises Unavailable.
     """
     if not store.files.is_elsewhere:
         return
     raw = (folder / MANIFEST_FILE).read_bytes()
     for name in from_json(raw).files:
-        store.files.upload(folder / name, f"{_place_of(generation_id)}/{name}", beat)
-    store.files.write(f"{_place_of(generation_id)}/{MANIFEST_FILE}", raw)
+        store.files.upload(folder / name, f"{_store_path(generation_id)}/{name}", beat)
+    store.files.write(f"{_store_path(generation_id)}/{MANIFEST_FILE}", raw)
     beat()
 
 
 def unpublish_generation(store: PhotoStore, generation_id: int) -> None:
-    """Delete what was published of a generation; nothing there is fine. Raises Unavailable."""
+    """Delete the published files of a generation, if there are any. Raises Unavailable."""
     if not store.files.is_elsewhere:
         return
-    # First, so that nobody begins to fetch what is being deleted.
-    store.files.delete(f"{_place_of(generation_id)}/{MANIFEST_FILE}")
-    store.files.delete(_place_of(generation_id))
+    # The manifest first, so that no process begins to fetch what is being deleted.
+    store.files.delete(f"{_store_path(generation_id)}/{MANIFEST_FILE}")
+    store.files.delete(_store_path(generation_id))
 
 
 def published_generations(store: PhotoStore) -> set[int]:
@@ -59,7 +59,7 @@ def published_manifest(
 ) -> Manifest:
     """The manifest of a published generation, verified by the hash that the database recorded.
 
-    Raises GenerationCorrupt if it is not published or is not the one, and Unavailable.
+    Raises GenerationCorrupt if it is not published or its hash differs, and Unavailable.
     """
     return from_json(_manifest_bytes(store, generation_id, manifest_sha256))
 
@@ -67,12 +67,12 @@ def published_manifest(
 def fetch_generation(
     store: PhotoStore, generations_dir: Path, generation_id: int, manifest_sha256: str | None
 ) -> None:
-    """Have the generation's folder in `generations_dir`, if it is published and not there yet.
+    """Download the generation into `generations_dir`, if it is published and not there yet.
 
     `manifest_sha256` is what the database recorded; every file is verified before the folder gets
-    its name. Processes of one machine take turns: all but the first find it there. Raises
+    its name. Processes of one machine take turns, so that only the first downloads it. Raises
     GenerationCorrupt if it is not published or its files are not those that were built, and
-    Unavailable; what was fetched so far is deleted then, or by the next fetch after a kill.
+    Unavailable; a partial download is deleted then, or by the next fetch after a kill.
     """
     target = generations_dir / str(generation_id)
     if not store.files.is_elsewhere or target.exists():
@@ -81,26 +81,26 @@ def fetch_generation(
     with FileLock(generations_dir / _LOCK):
         if target.exists():
             return
-        aside = generations_dir / _ASIDE
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir()
+        partial_folder = generations_dir / _PARTIAL_FOLDER
+        shutil.rmtree(partial_folder, ignore_errors=True)
+        partial_folder.mkdir()
         try:
-            _download(store, generation_id, manifest_sha256, aside)
-            verify_generation(aside, manifest_sha256)
-            sync_folder(aside)
-            aside.rename(target)
+            _download(store, generation_id, manifest_sha256, partial_folder)
+            verify_generation(partial_folder, manifest_sha256)
+            sync_folder(partial_folder)
+            partial_folder.rename(target)
             sync_folder(generations_dir)
         finally:
-            shutil.rmtree(aside, ignore_errors=True)
+            shutil.rmtree(partial_folder, ignore_errors=True)
 
 
 def clear_unfinished_fetch(generations_dir: Path) -> None:
-    """Delete what a killed fetch left, unless another is on its way."""
-    if not (generations_dir / _ASIDE).exists():
+    """Delete what a killed fetch left, unless another fetch is running."""
+    if not (generations_dir / _PARTIAL_FOLDER).exists():
         return
     try:
         with FileLock(generations_dir / _LOCK, timeout=0):
-            shutil.rmtree(generations_dir / _ASIDE, ignore_errors=True)
+            shutil.rmtree(generations_dir / _PARTIAL_FOLDER, ignore_errors=True)
     except Timeout:
         return
 
@@ -112,7 +112,7 @@ def _download(
     for name in from_json(raw).files:
         try:
             with new_file(folder / name) as file:
-                store.files.download(f"{_place_of(generation_id)}/{name}", file)
+                store.files.download(f"{_store_path(generation_id)}/{name}", file)
         except NotFound as error:
             raise GenerationCorrupt(f"{name} of generation {generation_id} is missing.") from error
     with new_file(folder / MANIFEST_FILE) as file:
@@ -121,7 +121,7 @@ def _download(
 
 def _manifest_bytes(store: PhotoStore, generation_id: int, manifest_sha256: str | None) -> bytes:
     try:
-        raw = store.files.read(f"{_place_of(generation_id)}/{MANIFEST_FILE}")
+        raw = store.files.read(f"{_store_path(generation_id)}/{MANIFEST_FILE}")
     except NotFound as error:
         raise GenerationCorrupt(f"Generation {generation_id} is not published.") from error
     if sha256(raw).hexdigest() != manifest_sha256:
@@ -131,5 +131,5 @@ def _manifest_bytes(store: PhotoStore, generation_id: int, manifest_sha256: str 
     return raw
 
 
-def _place_of(generation_id: int) -> str:
+def _store_path(generation_id: int) -> str:
     return f"{PUBLISHED}/{generation_id}"

@@ -1,4 +1,4 @@
-"""Ask for the index to be built."""
+"""Requests for the index to be built."""
 
 from datetime import datetime
 from typing import Final
@@ -16,7 +16,7 @@ ACTIVE: Final = ReindexPayload()
 
 
 def lacks_generation(database: Database) -> bool:
-    """Whether there is something to search, and no live generation of it."""
+    """Whether the active encoder has live vectors, but no live generation."""
     with database.read() as session:
         active = active_encoder(session)
         if active is None or live(session, active.id) is not None:

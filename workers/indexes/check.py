@@ -1,10 +1,9 @@
-"""How well a generation finds what is live now: told by exact search over the database itself."""
+"""The recall of a generation, measured against exact search over the database."""
 
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,15 +20,15 @@ from models.index.vector_index import VectorIndex
 from workers.indexes.replay import replay
 
 OnProgress = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and how much there is."""
+"""Called with a step, how much of it is done, and how much there is."""
 
 
 @dataclass(frozen=True, slots=True)
 class IndexCheck:
-    """What searches for the ten nearest photos find of what exact search does, by recall@10.
+    """The recall@10 of searches in an index against exact search, and how long a search takes.
 
     Of the `rows` live photos, `fresh` are newer than the generation; `gone` are photos of it that
-    are live no more. `queries` photos were searched by; none counts for itself.
+    are no longer live. `queries` photos were searched by; a query is not its own result.
     """
 
     rows: int
@@ -40,8 +39,8 @@ class IndexCheck:
     p50_ms: float
     p95_ms: float
 
-    def as_json(self) -> dict[str, Any]:
-        """The figures as plain values."""
+    def to_json(self) -> dict[str, object]:
+        """The measurements as JSON values."""
         return asdict(self)
 
 
@@ -56,8 +55,8 @@ def check_index(
 ) -> IndexCheck:
     """Search by live photos drawn at random, as a search worker would, and compare.
 
-    The changes since the generation are taken in first. All is compared as it is at one moment;
-    vectors are read twice, in batches. Raises Conflict where there are no two live photos.
+    The changes since the generation are applied first. All is read in one database snapshot, the
+    vectors twice, in batches. Raises Conflict where there are no two live photos.
     """
     index = VectorIndex(generation.manifest.dimension)
     index.swap(generation)
@@ -101,7 +100,7 @@ def _snapshot(database: Database) -> Generator[Session]:
     """A transaction that sees one state of the database, however long it takes."""
     with database.read() as session:
         if is_postgresql(session):
-            # Each statement of another sees what was committed before it; SQLite has no such level.
+            # By default each statement sees the latest commits; SQLite reads one snapshot anyway.
             session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
         yield session
 
@@ -120,13 +119,13 @@ def _reported(
 def _draw(
     batches: Iterator[Vectors], dimension: int, count: int, rng: np.random.Generator
 ) -> Vectors:
-    """`count` of the rows, or all if fewer, each as likely as any other."""
-    lots = np.empty(0)
+    """A uniform sample of `count` of the rows, or all if fewer."""
+    keys = np.empty(0)
     drawn: Vectors = np.empty(0, np.int64), np.empty((0, dimension), np.float32)
     for ids, vectors in batches:
-        lots = np.concatenate([lots, rng.random(len(ids))])
-        kept = np.argsort(lots)[:count]
-        lots = lots[kept]
+        keys = np.concatenate([keys, rng.random(len(ids))])
+        kept = np.argsort(keys)[:count]
+        keys = keys[kept]
         drawn = (
             np.concatenate([drawn[0], ids])[kept],
             np.concatenate([drawn[1], vectors])[kept],

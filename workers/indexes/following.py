@@ -1,4 +1,4 @@
-"""What every index that follows the database can do."""
+"""The interface of every index that follows the database."""
 
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
@@ -9,11 +9,11 @@ from models.index.photo_index import PhotoIndex
 
 
 class FollowingIndex(Protocol):
-    """An index that follows the database; `generation_id` names the generation it stands on."""
+    """An index that follows the database, on top of a generation if there is one."""
 
     @property
     def index(self) -> PhotoIndex:
-        """What is searched."""
+        """The index to search."""
         ...
 
     @property
@@ -22,7 +22,7 @@ class FollowingIndex(Protocol):
         ...
 
     def sync(self, session: Session) -> None:
-        """Have the next search see all that `session` sees."""
+        """Bring the index up to date with all that `session` sees."""
         ...
 
     def close(self) -> None:
@@ -31,14 +31,14 @@ class FollowingIndex(Protocol):
 
 
 class Repaired(NamedTuple):
-    """What was wrong with an index: photos that it lacked, and photos that are not live."""
+    """How many missing photos were added to an index, and how many that are not live removed."""
 
     added: int
     removed: int
 
 
 class SharedFollowingIndex(FollowingIndex, Protocol):
-    """An index on a server that all workers share: it is repaired in place, never built anew."""
+    """An index on a server that all workers share: it is repaired in place, never rebuilt."""
 
     def repair(self, on_progress: Callable[[int], None]) -> Repaired:
         """Add the live photos that it lacks, and remove what is in it and not live.

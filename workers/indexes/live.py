@@ -18,8 +18,8 @@ from workers.indexes.replay import replay
 
 log = logging.getLogger(__name__)
 
-# Small generations are open by then, and the search that waits is answered with the new one.
-PATIENCE_S = 0.25
+# How long a search waits for a new generation: by then, small ones are open.
+MAX_OPEN_WAIT_S = 0.25
 RETRY_AFTER_S = 30.0
 
 
@@ -31,7 +31,7 @@ class Candidate(NamedTuple):
 
 
 class Opened(NamedTuple):
-    """The generation that was wanted, and the first that could be opened instead, if one could."""
+    """The id of the preferred generation, and the first that could be opened, if any."""
 
     wanted: int | None
     id: int | None
@@ -39,11 +39,11 @@ class Opened(NamedTuple):
 
 
 class LiveIndex:
-    """The live generation, and on top of it every change committed since.
+    """The live generation, with every change committed since applied on top.
 
-    `sync` before a search makes the search see all that was committed before it. A new generation,
-    whose every byte is read before it is trusted, is opened in a thread of its own, and searches
-    go on with the one before. `fetch` brings a generation to this machine, if it is elsewhere.
+    `sync` before a search makes the search see all that was committed before it. A new generation
+    is verified and opened in a thread of its own, and searches go on with the previous one
+    meanwhile. `fetch` downloads a generation that is not on this machine.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class LiveIndex:
         self._ready = True
 
     def close(self) -> None:
-        """Let go of the thread. What was opened stays open until nobody refers to it."""
+        """Stop the thread. Generations stay open until nothing refers to them."""
         self._opener.shutdown(wait=False, cancel_futures=True)
 
     def _follow_generation(self, session: Session) -> None:
@@ -82,19 +82,19 @@ class LiveIndex:
             for row in generations.usable(session, self._encoder_id)
         ]
         wanted = usable[0].id if usable else None
-        patience: float | None = 0.0
+        timeout: float | None = 0.0
         if self._opening is None:
             if wanted == self._wanted or monotonic() < self._retry_at:
                 return
             self._opening = self._opener.submit(self._open_first, usable)
             # There is nothing to search with until the first one is open.
-            patience = PATIENCE_S if self._ready else None
-        if wait([self._opening], timeout=patience).done:
+            timeout = MAX_OPEN_WAIT_S if self._ready else None
+        if wait([self._opening], timeout).done:
             opened, self._opening = self._opening, None
-            self._take(opened, {candidate.id for candidate in usable})
+            self._swap_in(opened, {candidate.id for candidate in usable})
 
     def _open_first(self, usable: Sequence[Candidate]) -> Opened:
-        """The first that is whole: a damaged one is refused, and the one before it serves on."""
+        """Open the first that is not damaged; the one that is open already is kept."""
         wanted = usable[0].id if usable else None
         for candidate in usable:
             if candidate.id == self.generation_id:
@@ -112,7 +112,7 @@ class LiveIndex:
                 return Opened(wanted, candidate.id, generation)
         return Opened(wanted, None, None)
 
-    def _take(self, opening: Future[Opened], usable: set[int]) -> None:
+    def _swap_in(self, opening: Future[Opened], usable: set[int]) -> None:
         error = opening.exception()
         if error is not None:
             if not self._ready:
@@ -121,7 +121,7 @@ class LiveIndex:
             log.error("a generation can't be opened, trying again later: %s", error)
             return
         opened = opening.result()
-        # Also when it could not be opened: trying again at every search would help nobody.
+        # Also when it could not be opened, so that not every search tries again.
         self._wanted = opened.wanted
         if opened.generation is None or opened.id not in usable:
             return

@@ -1,4 +1,4 @@
-"""Opens the index that searches are made with: one of this process' own, or a shared one."""
+"""Opens the index to search: one in this process, or one that all workers share."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ from db.store.photo_store import PhotoStore
 from db.tables import Encoder
 from models.domain.errors import SetupError
 from models.domain.optional_dependencies import requires_extra
-from workers.generations.prune import sweep_folders
+from workers.generations.prune import remove_unused_folders
 from workers.generations.publish import fetch_generation
 from workers.indexes.following import FollowingIndex, SharedFollowingIndex
 from workers.indexes.live import Candidate, LiveIndex
@@ -24,7 +24,7 @@ class Indexes:
     url: str | None
 
     def open(self, encoder: Encoder) -> FollowingIndex:
-        """The index of an encoder's vectors, not in step yet; close it when it is done with.
+        """The index of an encoder's vectors, not synchronised yet; the caller closes it.
 
         Raises SetupError where there is a server and its client is not installed, and Unavailable
         where it does not answer.
@@ -47,7 +47,7 @@ class Indexes:
         return open_shared(self.url, encoder.spec, self.database, encoder.id)
 
     def _fetch(self, wanted: Candidate) -> None:
-        """Have a generation here that another machine has built, and no more than are kept."""
+        """Download a generation that another machine has built, and remove those not kept."""
         if self.store.files.is_elsewhere:
-            sweep_folders(self.database, self.generations_dir)
+            remove_unused_folders(self.database, self.generations_dir)
             fetch_generation(self.store, self.generations_dir, wanted.id, wanted.manifest_sha256)

@@ -1,4 +1,4 @@
-"""The change feed applied to an index: how every index follows the database."""
+"""Applies the change feed of the database to an index."""
 
 from typing import Final, Protocol
 
@@ -13,19 +13,19 @@ CHANGES_PER_STEP: Final = 2_000
 
 
 class WritableIndex(Protocol):
-    """An index that vectors are put into and taken out of by photo id."""
+    """An index that supports upserts and removals by photo id."""
 
     def upsert(self, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
         """Add or replace the vectors (n, dimension) of the photos (n,)."""
 
     def remove(self, ids: NDArray[np.int64]) -> None:
-        """Take the photos (n,) out; those that are not there are ignored."""
+        """Remove the photos (n,); ids that are not in the index are ignored."""
 
 
 def apply_next_changes(session: Session, index: WritableIndex, encoder_id: int, after: int) -> int:
     """Apply the next `CHANGES_PER_STEP` changes after this number; gives the last one's number.
 
-    A photo is looked up as it is now, not as it was when it changed. Gives `after` itself when
+    Photos are read in their current state, not in that of the change. Gives `after` itself when
     there are no more changes.
     """
     number, photo_ids = changes_after(session, after, CHANGES_PER_STEP)

@@ -21,12 +21,12 @@ log = logging.getLogger(__name__)
 
 
 class SharedIndex:
-    """What `LiveIndex` is to one worker, for all: whoever searches next brings it up to date.
+    """The index that all workers share: a worker brings it up to date before it searches.
 
     One worker writes at a time (see `workers.indexes.writer_lock`). Each starts from the position
     that the collection itself keeps, so that no change is skipped when a worker dies. A worker that
     loses the lock while it writes, because its connection was cut, sets the position back to the
-    one it started from: the changes since are applied again, which does no harm.
+    one it started from: the changes since are applied again, which is idempotent.
     """
 
     # Generations are files, and there are none here.
@@ -39,7 +39,7 @@ class SharedIndex:
         self._reached = 0
 
     def sync(self, session: Session) -> None:
-        """Have the index reflect every change that `session` sees; fill it if it never was."""
+        """Apply every change that `session` sees; fill the index if it never was."""
         newest = last_change(session)
         while self._reached < newest:
             self._reached = self._advance()
@@ -56,7 +56,7 @@ class SharedIndex:
         """Apply the next changes, or fill the index; gives the change number it reflects then."""
         with writer_lock(self._database, self._encoder_id) as session:
             position = self.index.position
-            # A position from the future is one of a database that was restored since.
+            # A position after the last change means that the database was restored from a backup.
             if position is not None and position <= last_change(session):
                 number = apply_next_changes(session, self.index, self._encoder_id, position)
                 if number != position:
@@ -73,7 +73,7 @@ def open_shared(url: str, encoder: EncoderSpec, database: Database, encoder_id: 
 
 
 def fill(index: MilvusIndex, database: Database, encoder_id: int) -> int:
-    """Make the index hold all live photos, whatever it says; gives the change number it reflects.
+    """Repair the index whatever its position is; gives the change number it reflects.
 
     Several workers may do so at once.
     """
@@ -104,7 +104,7 @@ def repair(
         missing = ids[~np.isin(ids, held)]
         if len(missing):
             with _repairing(index, database, encoder_id) as session:
-                # Looked up again: meanwhile one may have been deleted.
+                # Read again under the lock: a photo may have been deleted meanwhile.
                 still_live, vectors = live_vectors_of(session, encoder_id, missing.tolist())
                 if len(still_live):
                     index.upsert(still_live, vectors)

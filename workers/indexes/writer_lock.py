@@ -11,14 +11,14 @@ from sqlalchemy.orm import Session
 from db.session import Database
 from models.domain.errors import Unavailable
 
-# Any constant works; it only must not be used for another purpose in the same database.
+# An arbitrary constant, which must not be used for another purpose in the same database.
 WRITER_LOCK: Final = 0x4D4C_5455
 MAX_WAIT_S = 30.0
 
 
 @contextmanager
 def writer_lock(database: Database, encoder_id: int) -> Generator[Session]:
-    """Hold the lock of this encoder's index; gives a reading transaction that began after.
+    """Hold the lock of this encoder's index; gives a read transaction that began under it.
 
     The transaction sees at least what every earlier holder saw. The lock ends with its process:
     on PostgreSQL it is an advisory lock of the transaction, on SQLite, whose users are on one

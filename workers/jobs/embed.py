@@ -1,7 +1,8 @@
-"""The embed job: photos in, vectors and perceptual hashes in the database."""
+"""The embed job: stores the vectors and perceptual hashes of photos."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from itertools import islice
@@ -24,12 +25,12 @@ from models.domain.job_results import EmbedResult, PhotoError
 from models.encoders.encoder import Encoder
 from models.near_duplicates import perceptual_hash
 from models.photos import decode
-from workers.search.query_encoder import NOTHING_SEEN
+from workers.search.query_encoder import NOTHING_TO_COMPARE
 
-# A network keeps the cores busy: more decoders than this would only take them away from it.
-DECODERS: Final = 2
-# Enough for a network to be as fast as it gets, and few, so that it starts soon.
-AT_ONCE: Final = 8
+# The network keeps the cores busy: more decoding threads would take them away from it.
+DECODER_THREADS: Final = 2
+# Large enough for full throughput, and small enough for the first batch to be decoded soon.
+BATCH_SIZE: Final = 8
 
 
 class Decoded(NamedTuple):
@@ -39,6 +40,19 @@ class Decoded(NamedTuple):
     phash: int
 
 
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """What was computed of a job's photos, by their ids.
+
+    `vectors` has the new vectors (dimension,) of each encoder, which are zero where it finds
+    nothing to compare; `unreadable` are the SHA-256 of photos without a hash, and why.
+    """
+
+    vectors: dict[int, dict[int, NDArray[np.float32]]]
+    phashes: dict[int, int]
+    unreadable: list[PhotoError]
+
+
 def run_embed(
     claim: Claim,
     payload: EmbedPayload,
@@ -46,45 +60,34 @@ def run_embed(
     database: Database,
     store: PhotoStore,
     encoders: dict[int, Encoder],
+    heartbeat: Callable[[int, int], None],
     clock: Callable[[], datetime],
 ) -> None:
-    """Embed the photos by each encoder, where it has made no vector; all of it and the end as one.
+    """Embed the photos by each encoder that lacks their vectors, and end the job.
 
-    A photo that can't be read, or in which the first encoder finds nothing, is an error of its own
-    and does not fail the others.
+    The vectors and the end of the job are stored in one transaction. A photo that can't be read, or
+    in which the first encoder finds nothing, is an error of its own and does not fail the others.
     """
     photo_ids = payload.photo_ids
     with database.read() as session:
-        # Where nothing was found before, it is looked for again: whoever asks is told so.
+        # A photo without features is embedded again, so that this job reports the error too.
         lacking = {
             encoder_id: set(photo_ids) - having_vector(session, encoder_id, photo_ids)
             for encoder_id in encoders
         }
         hashes = photo_hashes(session, set().union(*lacking.values()))
-    unreadable: list[PhotoError] = []
-    phashes: dict[int, int] = {}
-    made: dict[int, dict[int, NDArray[np.float32]]] = {encoder_id: {} for encoder_id in encoders}
-    with ThreadPoolExecutor(DECODERS, "decode") as pool:
-        # While a network runs, the photos after its own are decoded.
-        decoded = zip(hashes, pool.map(partial(_decoded, store), hashes.values()), strict=True)
-        while batch := dict(islice(decoded, AT_ONCE)):
-            photos = {}
-            for photo_id, read in batch.items():
-                if isinstance(read, MarketlensError):
-                    unreadable.append(_error(hashes[photo_id], read))
-                else:
-                    photos[photo_id], phashes[photo_id] = read
-            for encoder_id, encoder in encoders.items():
-                made[encoder_id] |= _embed(encoder, photos, lacking[encoder_id])
-    first = next(iter(made.values()))
-    errors = unreadable + [
-        _error(hashes[photo_id], InvalidPhoto(NOTHING_SEEN))
+    # Nothing is done before it is stored; the beats between batches renew the lease alone.
+    beat = partial(heartbeat, 0, len(photo_ids))
+    embedded = _embed_all(hashes, lacking, encoders, store, beat)
+    first = next(iter(embedded.vectors.values()))
+    errors = embedded.unreadable + [
+        _error(hashes[photo_id], InvalidPhoto(NOTHING_TO_COMPARE))
         for photo_id, vector in first.items()
         if not vector.any()
     ]
-    seen = {
+    with_features = {
         photo_id
-        for vectors in made.values()
+        for vectors in embedded.vectors.values()
         for photo_id, vector in vectors.items()
         if vector.any()
     }
@@ -93,13 +96,38 @@ def run_embed(
             session,
             claim,
             clock(),
-            result=EmbedResult(embedded=len(seen), errors=tuple(errors)),
+            result=EmbedResult(embedded=len(with_features), errors=tuple(errors)),
             done=len(photo_ids) - len(errors),
             failed=len(errors),
         )
-        for encoder_id, vectors in made.items():
+        for encoder_id, vectors in embedded.vectors.items():
             add_embeddings(session, encoder_id, vectors)
-        set_phashes(session, phashes)
+        set_phashes(session, embedded.phashes)
+
+
+def _embed_all(
+    hashes: dict[int, str],
+    lacking: dict[int, set[int]],
+    encoders: dict[int, Encoder],
+    store: PhotoStore,
+    beat: Callable[[], None],
+) -> Embedded:
+    """Read the photos, SHA-256 by id, in batches, and embed those that each encoder lacks."""
+    embedded = Embedded({encoder_id: {} for encoder_id in encoders}, {}, [])
+    with ThreadPoolExecutor(DECODER_THREADS, "decode") as pool:
+        # While a network embeds one batch, the next is decoded.
+        decoded = zip(hashes, pool.map(partial(_decoded, store), hashes.values()), strict=True)
+        while batch := dict(islice(decoded, BATCH_SIZE)):
+            photos = {}
+            for photo_id, read in batch.items():
+                if isinstance(read, MarketlensError):
+                    embedded.unreadable.append(_error(hashes[photo_id], read))
+                else:
+                    photos[photo_id], embedded.phashes[photo_id] = read
+            for encoder_id, encoder in encoders.items():
+                embedded.vectors[encoder_id] |= _embed(encoder, photos, lacking[encoder_id])
+                beat()
+    return embedded
 
 
 def _embed(

@@ -1,4 +1,4 @@
-"""The embedding job: a photo in, its vector out."""
+"""The embedding job: gives the vector of a photo."""
 
 from collections.abc import Callable
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Keeps a claim while a long job runs, and shows how far it is."""
+"""Renews the claim of a long job while it runs, and stores its progress."""
 
 import logging
 from collections.abc import Callable
@@ -31,7 +31,7 @@ class Heartbeat:
         self._next_beat = float("-inf")
 
     def __call__(self, done: int, total: int) -> None:
-        """Renew the lease and store the progress, if the last time was long enough ago.
+        """Renew the lease and store the progress, if the last beat was long enough ago.
 
         Raises ClaimLost when another attempt owns the job. A database that can't be reached is only
         logged: the lease outlives a few missed beats, and so may the job.
@@ -49,7 +49,7 @@ class Heartbeat:
                     done=done,
                     total=max(done, total),
                 )
-                # The worker takes no probes meanwhile, but its queue is being consumed.
+                # The worker answers no probes meanwhile, although its queue is being consumed.
                 queue = QUEUE_OF[self._claim.type]
                 record_consumption(session, queue, self._clock(), None)
         except Unavailable as error:

@@ -35,7 +35,7 @@ from workers.search.retrieval import Page, retrieve
 from workers.search.stopwatch import Stopwatch
 
 NEIGHBOURS: Final = 20
-"""How many of the nearest listings vote, and are looked at for prices and duplicates."""
+"""How many of the nearest listings vote, and are examined for prices and duplicates."""
 
 
 def run_prediction(

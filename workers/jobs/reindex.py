@@ -28,7 +28,7 @@ from models.index.build import (
     remove_generation,
 )
 from workers.config import IndexSettings
-from workers.generations.prune import prune, sweep
+from workers.generations.prune import prune, remove_unused_files
 from workers.generations.publish import publish_generation, unpublish_generation
 from workers.jobs.heartbeat import Heartbeat
 
@@ -52,11 +52,11 @@ def run_reindex(
     Searches go on with the generation before. What a killed build left is removed first.
     """
     _end_abandoned(database)
-    sweep(database, settings.generations_dir, store)
+    remove_unused_files(database, settings.generations_dir, store)
     with database.write() as session:
         encoder = encoder_to_index(session, payload)
-        # The number comes before the vectors are read: a change in between is read twice, which
-        # does no harm, instead of never.
+        # The number is read before the vectors: a change in between is applied twice, which is
+        # idempotent, and never missed.
         contained = last_change(session)
         generation_id = generations.begin(session, encoder.id, claim.job_id, clock()).id
         total = count_live(session, encoder.id)
@@ -82,8 +82,8 @@ def run_reindex(
         keep=settings.keep,
         encoder_ids=[encoder.id],
     )
-    if pruned.swept.held:
-        log.info("still open, to be removed later: generations %s", pruned.swept.held)
+    if pruned.files.held:
+        log.info("still open, to be removed later: generations %s", pruned.files.held)
 
 
 def encoder_to_index(session: Session, payload: ReindexPayload) -> Encoder:
@@ -103,7 +103,7 @@ def encoder_to_index(session: Session, payload: ReindexPayload) -> Encoder:
 def _ended_unless_live(
     database: Database, store: PhotoStore, folder: Path, generation_id: int
 ) -> Generator[None]:
-    """Note in its row why a generation did not become live, and remove what was built of it."""
+    """Record in its row why a generation did not become live, and remove its files."""
     try:
         yield
     except RecallTooLow as error:
@@ -111,7 +111,7 @@ def _ended_unless_live(
         raise
     except Exception as error:
         reason = "another attempt took over" if isinstance(error, ClaimLost) else str(error)
-        # Not if it is live after all: a commit may arrive although its acknowledgement does not.
+        # Not if it is live after all: a commit may succeed although its acknowledgement is lost.
         if _end(database, generation_id, GenerationStatus.FAILED, reason):
             _discard(store, folder, generation_id)
         raise
@@ -158,7 +158,7 @@ def _end(database: Database, generation_id: int, status: GenerationStatus, error
 
 
 def _discard(store: PhotoStore, folder: Path, generation_id: int) -> None:
-    """Remove what was built; what can't be removed now, a later sweep finds."""
+    """Remove the files; `remove_unused_files` later removes what can't be removed now."""
     with suppress(Unavailable):
         unpublish_generation(store, generation_id)
     remove_generation(folder)

@@ -1,4 +1,4 @@
-"""The search job: photos and listings in, listings that look like them out."""
+"""The search job: finds the listings that look like given photos and listings."""
 
 from collections.abc import Callable
 from datetime import datetime

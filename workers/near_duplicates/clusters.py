@@ -1,4 +1,4 @@
-"""Clusters of listings that show the same photo or the same thing, as they are reported."""
+"""Clusters of listings that show the same photo or the same item."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,9 +16,9 @@ from models.domain.job_results import ClusteredListing, DuplicateCluster, Duplic
 from models.domain.types import Relation
 from models.links import Links
 
-MOST_CLUSTERS: Final = 100
-MOST_LISTINGS: Final = 20
-"""So many clusters of a kind, and listings of one, are in a report; how many there are is too."""
+MAX_CLUSTERS: Final = 100
+MAX_LISTINGS: Final = 20
+"""The most clusters of each relation, and listings of a cluster, in a job's result."""
 
 
 class Member(NamedTuple):
@@ -42,10 +42,10 @@ class Member(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Listings that are linked with one another, the best linked first.
+    """A connected component of linked listings, those with the most similar link first.
 
-    In one of the same item there are links of either relation; all links of one of the same photo
-    are of that.
+    All links of a same-photo cluster are between copies; a same-item cluster has links of either
+    relation.
     """
 
     relation: Relation
@@ -57,12 +57,12 @@ class Cluster:
         return len({member.offer.seller for member in self.members} - {None})
 
     def to_result(self) -> DuplicateCluster:
-        """The cluster, as a job's result has it: with its first `MOST_LISTINGS` listings."""
+        """The cluster, as a job's result has it: with its first `MAX_LISTINGS` listings."""
         return DuplicateCluster(
             relation=self.relation,
             sellers=self.sellers,
             listings_total=len(self.members),
-            listings=tuple(member.to_result() for member in self.members[:MOST_LISTINGS]),
+            listings=tuple(member.to_result() for member in self.members[:MAX_LISTINGS]),
         )
 
 
@@ -83,7 +83,7 @@ class Duplicates:
     clusters: list[Cluster]
 
     def to_result(self) -> DuplicatesResult:
-        """What was found, as a job's result has it: the first `MOST_CLUSTERS` of each relation."""
+        """What was found, as a job's result has it: the first `MAX_CLUSTERS` of each relation."""
         totals = self.totals()
         return DuplicatesResult(
             encoder=self.encoder,
@@ -95,7 +95,7 @@ class Duplicates:
             clusters=tuple(
                 cluster.to_result()
                 for relation in Relation
-                for cluster in islice(self._of(relation), MOST_CLUSTERS)
+                for cluster in islice(self._of(relation), MAX_CLUSTERS)
             ),
         )
 
@@ -112,8 +112,8 @@ def clusters_of(
 ) -> list[Cluster]:
     """The clusters of listings that links between photos (n,) make, in the order of a report.
 
-    `items` are all links, of which `copies` are those between copies. What copies alone hold
-    together is no cluster of the same item.
+    `items` are all links, of which `copies` are those between copies. A component
+    that copies alone connect is no cluster of the same item.
     """
     by_copies = copies.groups()
     roots = copies.sets.roots()
@@ -129,8 +129,8 @@ def clusters_of(
         )
         for group in groups
     ]
-    # Listings may have been taken out meanwhile.
-    return sorted((cluster for cluster in found if len(cluster.members) > 1), key=_place)
+    # Listings may have been deleted meanwhile.
+    return sorted((cluster for cluster in found if len(cluster.members) > 1), key=_sort_key)
 
 
 def _members(
@@ -149,6 +149,6 @@ def _members(
     return sorted(best.values(), key=lambda member: (-member.similarity, member.offer.listing_id))
 
 
-def _place(cluster: Cluster) -> tuple[int, int, int, UUID]:
+def _sort_key(cluster: Cluster) -> tuple[int, int, int, UUID]:
     first = min(member.offer.listing_id for member in cluster.members)
     return list(Relation).index(cluster.relation), -cluster.sellers, -len(cluster.members), first

@@ -31,16 +31,16 @@ from workers.near_duplicates.clusters import Duplicates, clusters_of
 from workers.near_duplicates.hashing import hash_photos
 
 OnProgress = Callable[[str, int, int], None]
-"""Called with what is being done, how many photos it is done for, and how many there are."""
+"""Called with a step, how many photos it is done for, and how many there are."""
 
 OpenIndex = Callable[[Encoder], FollowingIndex]
 """Opens the index of an encoder's vectors."""
 
 # 32 MB of vectors of 2,048 numbers.
-PAIRS_AT_ONCE: Final = 2_048
-# A photo's neighbours may all be copies of one another: no more than this are looked through.
-MOST_NEIGHBOURS: Final = 200
-USUAL_NEIGHBOURS: Final = 8
+PAIRS_PER_BATCH: Final = 2_048
+# The most neighbours that are examined: they may all be copies of one another.
+MAX_NEIGHBOURS: Final = 200
+EXPECTED_NEIGHBOURS: Final = 8
 
 
 def find_duplicates(
@@ -56,7 +56,7 @@ def find_duplicates(
     if encoder is None:
         raise Conflict("There is no active encoder whose vectors could be compared.")
     unreadable = hash_photos(database, store, partial(on_progress, "hashing"))
-    search = _Search(database, encoder.id)
+    search = _LinkSearch(database, encoder.id)
     search.link_copies(partial(on_progress, "copies"))
     with closing(open_index(encoder)) as index:
         with database.read() as session:
@@ -73,11 +73,11 @@ def find_duplicates(
     )
 
 
-class _Search:
-    """The photos of a catalogue, and how they are linked so far.
+class _LinkSearch:
+    """The photos of a catalogue, and the links that were found so far.
 
-    A million photos take some 60 bytes each, however many of them are alike: of those that are
-    linked already, no pair is kept or looked at again.
+    A photo takes some 60 bytes, however many of them are alike: pairs are not kept, and those that
+    are linked already are skipped.
     """
 
     def __init__(self, database: Database, encoder_id: int) -> None:
@@ -92,13 +92,13 @@ class _Search:
         """Link photos that are copies of one another."""
         known = np.flatnonzero(self.photos.known)
         for lower, upper in close_pairs(self.photos.hashes[known], on_progress):
-            for start in range(0, len(lower), PAIRS_AT_ONCE):
-                some = slice(start, start + PAIRS_AT_ONCE)
+            for start in range(0, len(lower), PAIRS_PER_BATCH):
+                some = slice(start, start + PAIRS_PER_BATCH)
                 pairs = np.stack([known[lower[some]], known[upper[some]]], axis=1)
                 self._link_where_near(pairs)
 
     def link_items(self, index: PhotoIndex, on_progress: Callable[[int, int], None]) -> None:
-        """Link photos that show the same thing, too. The copies must be linked."""
+        """Also link photos that show the same item; `link_copies` comes first."""
         self.items = self.copies.copy()
         roots = self.copies.sets.roots()
         with self._database.read() as session:
@@ -108,7 +108,7 @@ class _Search:
             for photo_id, vector in zip(photo_ids.tolist(), vectors, strict=True):
                 position = self._position(photo_id)
                 if position is not None:
-                    matches = index.matches(vector, expect=USUAL_NEIGHBOURS)
+                    matches = index.matches(vector, expect=EXPECTED_NEIGHBOURS)
                     self._link_nearest(position, matches, roots)
                 done += 1
                 on_progress(done, max(done, total))
@@ -125,13 +125,13 @@ class _Search:
             times_shown[shown] += 1
             for position in shown[1:]:
                 sets.merge(shown[0], position)
-        # A photo that several listings show is a copy of itself.
+        # A photo that several listings show links them, as copies do.
         return Links(sets, (times_shown > 1).astype(np.float32))
 
     def _link_where_near(self, pairs: NDArray[np.intp]) -> None:
         """Link those of the pairs (n, 2) of positions whose vectors are near."""
-        apart = [not self.copies.joined(one, other) for one, other in pairs.tolist()]
-        pairs = pairs[np.array(apart)]
+        unlinked = [not self.copies.joined(one, other) for one, other in pairs.tolist()]
+        pairs = pairs[np.array(unlinked)]
         wanted = self.photos.ids[np.unique(pairs)].tolist()
         with self._database.read() as session:
             found, vectors = live_vectors_of(session, self._encoder_id, wanted)
@@ -145,9 +145,9 @@ class _Search:
     def _link_nearest(
         self, position: int, matches: Iterator[Match], roots: NDArray[np.int64]
     ) -> None:
-        """Link a photo to what shows the same thing, if there is any."""
+        """Link a photo to the nearest photos that show the same item, if there are any."""
         nearest: dict[int, tuple[int, float]] = {}
-        for match in islice(matches, MOST_NEIGHBOURS):
+        for match in islice(matches, MAX_NEIGHBOURS):
             if match.similarity < ITEM_SIMILARITY and not nearest:
                 return
             other = self._position(match.photo_id)
@@ -162,7 +162,7 @@ class _Search:
                 self.items.add(position, other, similarity)
 
     def _position(self, photo_id: int) -> int | None:
-        """Where the photo stands; None if it came after the search had begun."""
+        """The position of the photo; None if it was added after the search began."""
         position = int(np.searchsorted(self.photos.ids, photo_id))
         known = position < len(self.photos.ids) and self.photos.ids[position] == photo_id
         return position if known else None

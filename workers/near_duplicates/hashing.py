@@ -1,4 +1,4 @@
-"""The perceptual hashes of photos: stored when a photo is embedded, and made up for here."""
+"""The perceptual hashes of photos: stored by embed jobs, computed here where they are missing."""
 
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
@@ -16,22 +16,22 @@ from db.store.photo_store import PhotoStore
 from models.domain.errors import InvalidInput, NotFound
 from models.near_duplicates import perceptual_hash
 from models.photos import decode
-from workers.jobs.embed import DECODERS
+from workers.jobs.embed import DECODER_THREADS
 
-HASHED_AT_ONCE: Final = 256
+PHOTOS_PER_BATCH: Final = 256
 
 
 def hash_photos(
     database: Database, store: PhotoStore, on_progress: Callable[[int, int], None]
 ) -> int:
-    """Give every photo that a listing shows its hash; returns how many can't be read."""
+    """Hash every photo that a listing shows and that has none; returns how many can't be read."""
     with database.read() as session:
         total = count_without_phash(session)
     after = done = unreadable = 0
-    with ThreadPoolExecutor(DECODERS, "decode") as pool:
+    with ThreadPoolExecutor(DECODER_THREADS, "decode") as pool:
         while True:
             with database.read() as session:
-                photos = photos_without_phash(session, after, HASHED_AT_ONCE)
+                photos = photos_without_phash(session, after, PHOTOS_PER_BATCH)
             if not photos:
                 return unreadable
             after = max(photos)
@@ -47,7 +47,7 @@ def hash_photos(
 def perceptual_hashes(
     database: Database, store: PhotoStore, hashes: Collection[str]
 ) -> dict[str, int]:
-    """The perceptual hash of each photo that can be read, by SHA-256; made where none is stored."""
+    """The perceptual hash of each photo that can be read, by SHA-256; computed if not stored."""
     with database.read() as session:
         found = phashes_of(session, hashes)
     for sha256 in hashes:

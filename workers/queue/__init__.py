@@ -1,1 +1,1 @@
-"""What crosses the queue, who publishes it, and who does it."""
+"""The job queues: their messages, publisher and executors."""

@@ -1,13 +1,13 @@
-"""How every process talks to the broker; the reasons are in docs/decisions."""
+"""The Celery application and its connections to the broker; the reasons are in docs/decisions."""
 
-from typing import Any
+from collections.abc import Mapping
 
 from celery import Celery
 
 from workers.queue.messages import Queue
 
-# Longer than any lease: the broker hands an unacknowledged message out again only after this, and
-# by then the database has long given the job to another attempt.
+# Longer than any lease: the broker redelivers an unacknowledged message only after this, when the
+# database has long given the job to another attempt.
 VISIBILITY_TIMEOUT_S = 3_600
 
 CONSUMER_TRANSPORT = {
@@ -19,7 +19,7 @@ CONSUMER_TRANSPORT = {
     "health_check_interval": 25,
 }
 
-# Whoever publishes has a caller waiting, and a relay behind it: better to give up soon.
+# A publisher keeps its caller waiting, and the relay retries: it gives up soon.
 PRODUCER_TRANSPORT = {
     "socket_timeout": 2,
     "socket_connect_timeout": 1,
@@ -29,7 +29,7 @@ PRODUCER_TRANSPORT = {
 }
 
 
-def create_celery(broker_url: str, transport: dict[str, Any]) -> Celery:
+def create_celery(broker_url: str, transport: Mapping[str, object]) -> Celery:
     """The Celery application. Connects when first used."""
     celery = Celery("marketlens", broker=broker_url, set_as_current=False)
     celery.conf.update(
@@ -50,7 +50,7 @@ def create_celery(broker_url: str, transport: dict[str, Any]) -> Celery:
         broker_connection_retry_on_startup=True,
         worker_hijack_root_logger=False,
         worker_proc_alive_timeout=120,
-        # A worker that lost the broker finishes what it holds: the database decides if it counts.
+        # A worker that lost the broker finishes its tasks: the database decides if they count.
         worker_cancel_long_running_tasks_on_connection_loss=False,
         enable_utc=True,
     )

@@ -1,4 +1,4 @@
-"""Have photos embedded: no photo by two jobs, whoever asks for it and how often."""
+"""Queues photos to be embedded, none in two open jobs."""
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
@@ -40,34 +40,34 @@ class EmbedJobs:
         self._executor = executor
         self._clock = clock
         self._new_id = new_id
-        self._promised = IdSet()
+        self._in_open_jobs = IdSet()
 
     def start(self) -> None:
-        """Look up what earlier runs have left to be embedded."""
+        """Read the jobs that earlier runs have left open."""
         with self._database.read() as session:
             for job in open_embed_jobs(session):
                 # Those for a single encoder are of a migration, which waits for them itself.
                 if job.encoder_id is None:
                     self.open[job.id] = None
-                    self._promised.update(job.photo_ids)
+                    self._in_open_jobs.update(job.photo_ids)
 
     def accept(self, session: Session, photo_ids: Iterable[int]) -> list[Job]:
         """Store jobs for those of the photos that an established encoder lacks and no job has.
 
-        They count when they are submitted, after the transaction has committed.
+        They are counted when they are submitted, after the transaction has committed.
         """
-        unpromised = [photo_id for photo_id in photo_ids if photo_id not in self._promised]
-        done = [embedded(session, row.id, unpromised) for row in established_encoders(session)]
+        unqueued = [photo_id for photo_id in photo_ids if photo_id not in self._in_open_jobs]
+        done = [embedded(session, row.id, unqueued) for row in established_encoders(session)]
         done_by_all = set.intersection(*done) if done else set()
-        return self._accept(session, sorted(set(unpromised) - done_by_all))
+        return self._accept(session, sorted(set(unqueued) - done_by_all))
 
     def submit(self, accepted: Sequence[Job]) -> None:
-        """Have jobs done that are committed, and remember what they promise."""
+        """Submit committed jobs to the executor, and remember their photos."""
         self._executor.submit(accepted)
         for job in accepted:
             self.open[job.id] = None
             self.queued += job.total
-            self._promised.update(EmbedPayload.model_validate(job.payload).photo_ids)
+            self._in_open_jobs.update(EmbedPayload.model_validate(job.payload).photo_ids)
 
     def queue_missing(self) -> None:
         """Queue every other photo in the database that an established encoder has yet to embed.

@@ -1,4 +1,4 @@
-"""Who does accepted jobs: the workers of their queue, or this very process."""
+"""Executors of accepted jobs: the workers of their queue, or this process."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
@@ -15,26 +15,26 @@ from workers.queue.messages import Queue
 from workers.queue.publisher import JobPublisher, PublishableJob
 
 POLL_EVERY_S: Final = 0.25
-# A worker takes about as long to load its model.
-UNATTENDED_AFTER_S: Final = 10.0
+# About as long as a worker takes to load its model.
+UNCONSUMED_AFTER_S: Final = 10.0
 BROKER_PAUSE_S: Final = 30.0
 
 RunJob = Callable[[UUID], None]
-"""Does one job, as a worker does it."""
+"""Runs one job, as a worker does."""
 
 
 class JobExecutor(Protocol):
-    """Does jobs whose rows are committed."""
+    """Runs jobs whose rows are committed."""
 
     def submit(self, accepted: Sequence[PublishableJob]) -> None:
-        """Hand over jobs to be done."""
+        """Submit jobs for execution."""
 
     def step(self, queue: Queue, job_ids: Sequence[UUID]) -> None:
-        """Let some of these jobs of one queue go on; returns after about `POLL_EVERY_S` seconds."""
+        """Run or await some of these jobs of one queue, for about `POLL_EVERY_S` seconds."""
 
 
 class QueueExecutor:
-    """The workers of the queues. `say` is called once for each queue that no worker consumes."""
+    """Leaves jobs to the queues' workers; calls `say` once for each queue that none consumes."""
 
     def __init__(
         self,
@@ -48,13 +48,13 @@ class QueueExecutor:
         self._clock = clock
         self._say = say
         self._publish_from = 0.0
-        self._unattended_since: dict[Queue, float] = {}
+        self._unconsumed_since: dict[Queue, float] = {}
         self._reported: set[Queue] = set()
 
     def submit(self, accepted: Sequence[PublishableJob]) -> None:
         """Publish them; what the broker does not take, the relay publishes later.
 
-        A broker that does not answer is left alone for a while: each attempt costs a timeout.
+        After a failure nothing is published for `BROKER_PAUSE_S`: each attempt costs a timeout.
         """
         if monotonic() < self._publish_from:
             return
@@ -65,12 +65,12 @@ class QueueExecutor:
         """Wait a moment, and check that the queue is being consumed."""
         del job_ids
         with self._database.read() as session:
-            attended = queue.value in consumed_lately(session, self._clock())
-        if attended:
-            self._unattended_since.pop(queue, None)
+            consumed = queue.value in consumed_lately(session, self._clock())
+        if consumed:
+            self._unconsumed_since.pop(queue, None)
         elif queue not in self._reported:
-            since = self._unattended_since.setdefault(queue, monotonic())
-            if monotonic() - since >= UNATTENDED_AFTER_S:
+            since = self._unconsumed_since.setdefault(queue, monotonic())
+            if monotonic() - since >= UNCONSUMED_AFTER_S:
                 self._reported.add(queue)
                 self._say(
                     f"No {queue} worker is running: start one with `marketlens up`. What is queued "
@@ -80,9 +80,9 @@ class QueueExecutor:
 
 
 class InlineExecutor:
-    """This process, one job after the other. A context: what jobs need is loaded once, and kept.
+    """Runs jobs in this process, one after the other. A context: what they need is loaded once.
 
-    `open_worker` gives what does one job of a queue; it may take seconds.
+    `open_worker` gives the function that runs one job of a queue; it may take seconds.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class InlineExecutor:
         """Nothing to do: `step` finds what is due in the database."""
 
     def step(self, queue: Queue, job_ids: Sequence[UUID]) -> None:
-        """Do those of the jobs that are due, until the time is over."""
+        """Run those of the jobs that are due, for about `POLL_EVERY_S` seconds."""
         if queue not in self._workers:
             self._workers[queue] = self._stack.enter_context(self._open_worker(queue))
         end = monotonic() + POLL_EVERY_S
@@ -128,7 +128,7 @@ def run_to_end(
     job_ids: Sequence[UUID],
     on_progress: Callable[[Progress], None],
 ) -> Progress:
-    """Have these jobs of one queue done, however long that takes; gives how they ended."""
+    """Run these jobs of one queue to their end; gives their final progress."""
     progress = _progress(database, job_ids)
     while progress.open_jobs:
         on_progress(progress)

@@ -1,4 +1,4 @@
-"""What crosses the queue: names and ids only. No torch here: the API imports this."""
+"""Messages of the queues: names and ids only. Imports no torch: the API imports this."""
 
 from enum import StrEnum
 
@@ -23,7 +23,7 @@ QUEUE_OF = {
 }
 
 RUN_JOB = "marketlens.run_job"
-"""Task: do the job with this id."""
+"""Task: run the job with this id."""
 
 PROBE = "marketlens.probe"
-"""Task: note in the database that this queue is being consumed."""
+"""Task: record in the database that this queue is being consumed."""

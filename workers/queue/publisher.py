@@ -1,4 +1,4 @@
-"""Tells workers that jobs wait. For the API, the ETL and the relay: nothing heavy is imported."""
+"""Publishes job ids to workers. Imports neither torch nor faiss: the API and the relay use it."""
 
 import logging
 from collections.abc import Iterable
@@ -51,7 +51,7 @@ class JobPublisher:
         return sent
 
     def probe(self, queue: Queue, expires_s: float) -> None:
-        """Ask whoever consumes the queue to say so; the message is dropped after `expires_s`."""
+        """Ask a consumer of the queue to record that it runs; expires after `expires_s` seconds."""
         try:
             self._celery.send_task(
                 PROBE, args=[queue.value], queue=queue.value, retry=False, expires=expires_s

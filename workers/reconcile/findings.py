@@ -1,10 +1,9 @@
-"""What a reconciliation finds, for people and for programs."""
+"""The findings of a reconciliation, with their explanations."""
 
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 EXAMPLES = 5
 
@@ -57,13 +56,13 @@ EXPLANATIONS = {
     ),
 }
 
-GOOD_TO_KNOW = frozenset({Kind.UNSHOWN_EMBEDDINGS, Kind.CHANGES_SINCE_GENERATION})
-"""What is as it should be."""
+INFORMATIONAL = frozenset({Kind.UNSHOWN_EMBEDDINGS, Kind.CHANGES_SINCE_GENERATION})
+"""Kinds that are no inconsistency."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """How often something was found, how much of that was repaired, and a few examples."""
+    """How often a difference was found, how often it was repaired, and a few examples."""
 
     kind: Kind
     count: int
@@ -73,7 +72,7 @@ class Finding:
     @property
     def remaining(self) -> int:
         """How many differences are left."""
-        return 0 if self.kind in GOOD_TO_KNOW else self.count - self.repaired
+        return 0 if self.kind in INFORMATIONAL else self.count - self.repaired
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +88,26 @@ class Reconciliation:
         """Whether no difference is left."""
         return not any(finding.remaining for finding in self.findings)
 
+    def to_json(self) -> dict[str, object]:
+        """The result as JSON values."""
+        return {
+            "consistent": self.consistent,
+            "photos": self.photos,
+            "stored": self.stored,
+            "findings": {
+                finding.kind.value: {
+                    "count": finding.count,
+                    "repaired": finding.repaired,
+                    "remaining": finding.remaining,
+                    "examples": list(finding.examples),
+                }
+                for finding in self.findings
+            },
+        }
 
-class Notes:
-    """Counts while the comparison goes on; of each kind a few examples are kept."""
+
+class FindingsCollector:
+    """Counts findings during a comparison, and keeps a few examples of each kind."""
 
     def __init__(self) -> None:
         self.photos = 0
@@ -101,39 +117,21 @@ class Notes:
         self._examples: dict[Kind, list[str]] = {kind: [] for kind in Kind}
 
     def add(self, kind: Kind, items: Iterable[object], *, repaired: bool = False) -> None:
-        """Note each of these as found, and perhaps repaired."""
+        """Count each item as found, and as repaired if it was."""
         for item in items:
             self.count(kind, 1, repaired=repaired)
             if len(self._examples[kind]) < EXAMPLES:
                 self._examples[kind].append(str(item))
 
     def count(self, kind: Kind, count: int, *, repaired: bool = False) -> None:
-        """Note so many of a kind."""
+        """Count findings of a kind without examples."""
         self._counts[kind] += count
         self._repaired[kind] += count * repaired
 
     def result(self) -> Reconciliation:
-        """What was noted."""
+        """The findings of each kind."""
         findings = (
             Finding(kind, self._counts[kind], self._repaired[kind], tuple(self._examples[kind]))
             for kind in Kind
         )
         return Reconciliation(self.photos, self.stored, tuple(findings))
-
-
-def as_json(result: Reconciliation) -> dict[str, Any]:
-    """The result as plain values."""
-    return {
-        "consistent": result.consistent,
-        "photos": result.photos,
-        "stored": result.stored,
-        "findings": {
-            finding.kind.value: {
-                "count": finding.count,
-                "repaired": finding.repaired,
-                "remaining": finding.remaining,
-                "examples": list(finding.examples),
-            }
-            for finding in result.findings
-        },
-    }

@@ -1,1 +1,1 @@
-"""How a search finds listings."""
+"""Retrieval of listings for a query."""

@@ -1,4 +1,4 @@
-"""What a search worker searches with: the active encoder and the index of its vectors."""
+"""The search engine of a worker: the active encoder and the index of its vectors."""
 
 import logging
 from collections.abc import Callable
@@ -34,8 +34,8 @@ class ActiveEngine:
     """Holds the engine of the active encoder, and changes it when another encoder becomes active.
 
     `open_engine` opens the engine of an encoder, ready to search with, or raises. It takes seconds
-    and runs in a thread of its own: searches go on with the engine before, which is still kept up
-    to date. If it raises, they go on so, and it is tried again `RETRY_AFTER_S` seconds later.
+    and runs in a thread of its own: searches go on with the previous engine, which is still kept
+    up to date. If it raises, that one stays, and it is tried again `RETRY_AFTER_S` seconds later.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class ActiveEngine:
         return self._held.encoder_id
 
     def current(self) -> SearchEngine:
-        """The engine to do a whole job with, whatever becomes active meanwhile."""
+        """The engine to use for a whole job, even if another encoder becomes active meanwhile."""
         with self._database.read() as session:
             active = active_encoder(session)
         if active is not None:
@@ -67,19 +67,19 @@ class ActiveEngine:
     def _follow(self, active: EncoderRow) -> None:
         if self._opening is not None:
             if self._opening.done():
-                self._take(self._opening, active)
+                self._replace(self._opening, active)
                 self._opening = None
         elif active.id != self._held.encoder_id and monotonic() >= self._retry_at:
             self._opening = self._opener.submit(self._open_engine, active)
 
-    def _take(self, opened: Future[SearchEngine], active: EncoderRow) -> None:
+    def _replace(self, opened: Future[SearchEngine], active: EncoderRow) -> None:
         error = opened.exception()
         if error is not None:
             self._retry_at = monotonic() + RETRY_AFTER_S
             label = self._held.encoder.spec.label
             log.error("the active encoder can't be opened, %s searches on: %s", label, error)
         elif opened.result().encoder_id == active.id:
-            # The one before is not closed: a job may be at it. It goes with the last of those.
+            # The previous one is not closed, as a job may still use it: it is freed afterwards.
             self._held = opened.result()
             log.info("searching with %s", active.spec.label)
         else:

@@ -1,4 +1,4 @@
-"""What a search, an embedding or a prediction is made from."""
+"""The examples of a search, an embedding or a prediction."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

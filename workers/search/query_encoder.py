@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 Vector = NDArray[np.float32]
 
-NOTHING_SEEN: Final = "The encoder finds nothing to compare in this photo."
+NOTHING_TO_COMPARE: Final = "The encoder finds nothing to compare in this photo."
 MAX_PREPARED: Final = 32
 """Photos embedded at once, before the jobs that ask for them are done one by one."""
 
@@ -82,11 +82,11 @@ class QueryEncoder:
         vectors = self._vectors(query.photos, watch)
         positives = _seen(query.positives, vectors)
         if not positives:
-            raise InvalidPhoto(NOTHING_SEEN)
+            raise InvalidPhoto(NOTHING_TO_COMPARE)
         return fuse(positives, _seen(query.negatives, vectors))
 
     def vectors_of(self, hashes: list[str], watch: Stopwatch) -> list[Vector]:
-        """A vector for each photo: the stored one where this encoder has seen the same bytes.
+        """A vector for each photo: the stored one where this encoder has embedded the same bytes.
 
         Photos in which the encoder finds nothing are left out. Raises InvalidPhoto when that is
         all of them, and what the store and `decode` raise.
@@ -94,7 +94,7 @@ class QueryEncoder:
         found = self._vectors([QueryPhoto(sha256) for sha256 in hashes], watch)
         seen = [vector for vector in found.values() if vector.any()]
         if not seen:
-            raise InvalidPhoto(NOTHING_SEEN)
+            raise InvalidPhoto(NOTHING_TO_COMPARE)
         return seen
 
     def _vectors(self, photos: Sequence[QueryPhoto], watch: Stopwatch) -> dict[QueryPhoto, Vector]:

@@ -1,4 +1,4 @@
-"""The listings that were found, as results show them."""
+"""The listings of a search's results."""
 
 from collections.abc import Collection
 

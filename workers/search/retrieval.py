@@ -1,4 +1,4 @@
-"""How a search finds its listings: nearest photos from the index, filters from the database."""
+"""Retrieval: nearest photos from the index, filters from the database."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,9 +25,9 @@ ANY_ACTIVE: Final = ListingFilter()
 
 EXPECTED: Final = 48
 EXPECTED_TO_FILTER: Final = 200
-"""Photos that a page of default length looks at; the same for every page, see `PhotoIndex`."""
+"""Photos that a page of default length examines; the same for every page, see `PhotoIndex`."""
 EVERYTHING: Final = 2**40
-"""More photos than there are."""
+"""More photos than any catalogue has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """At how many photos that pass a filter the way of searching changes.
+    """The numbers of photos passing a filter at which the search strategy changes.
 
     Up to `exact_up_to` each is compared; up to `select_up_to` the index is given their ids. Of
     more, `overfetch` of the nearest photos are filtered before the index is given the ids after
@@ -108,7 +108,7 @@ class _Search:
     def among(self, passing: Sequence[int], exact_up_to: int) -> Retrieved:
         """Search among the photos that pass the filter."""
         rows = np.array(passing, np.int64)
-        # An index that misses nothing is the faster one at comparing, too.
+        # An exact index compares them faster itself.
         if len(rows) <= exact_up_to and not self._index.exact:
             matches = _merged(self._queries, lambda query: self._index.among(query, rows))
             return self._retrieved(self._listings(matches), exact=True)
@@ -144,7 +144,7 @@ class _Search:
 
 
 class _Catalogue:
-    """The listings that pass, as the database knows them."""
+    """The listings that pass the filter, read from the database."""
 
     def __init__(self, session: Session, wanted: ListingFilter) -> None:
         self._session = session

@@ -11,7 +11,7 @@ class Stopwatch:
         self._started = self._lap = perf_counter()
 
     def lap(self, part: str) -> None:
-        """Charge the time since the last lap to `part`."""
+        """Add the time since the last lap to `part`."""
         now = perf_counter()
         self._took_ms[part] = round(self._took_ms.get(part, 0.0) + (now - self._lap) * 1e3, 1)
         self._lap = now

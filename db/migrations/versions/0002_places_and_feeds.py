@@ -1,4 +1,4 @@
-"""Listings say where they are, which feed they came with, and whether their price is a joke."""
+"""Listings say where they are, which feed they came with, and if their price is a placeholder."""
 
 import sqlalchemy as sa
 from alembic import op

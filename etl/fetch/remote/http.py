@@ -6,11 +6,11 @@ archive may carry a signature in its query.
 
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from html import unescape
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import ClassVar
 from urllib.parse import quote, unquote
 
 import aiohttp
@@ -18,25 +18,25 @@ import fsspec
 from fsspec.implementations.http import HTTPFileSystem
 
 from etl.fetch.feed_files import FeedFile, safe_name
-from etl.fetch.remote.remote import BLOCK_BYTES, Remote
+from etl.fetch.remote.remote import BLOCK_BYTES, FileInfo, Remote
 from etl.fetch.source_url import is_archive, split_url
 from models.domain.errors import InvalidFeed, MarketlensError, SetupError, Unavailable
 from models.domain.urls import redact
 
-# All that may stand in a URL: whatever else was given is percent-encoded.
+# The characters that are allowed in a URL: all others are percent-encoded.
 URL_CHARACTERS = "%/:?#[]@!$&'()*+,;=~"
 
 AT_ONCE = 16
 CONNECT_SECONDS = 20
 READ_SECONDS = 60
 
-GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
-NO_ENTRY = (
+MISSING_STATUSES = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
+AUTHENTICATION_STATUSES = (
     HTTPStatus.UNAUTHORIZED,
     HTTPStatus.FORBIDDEN,
     HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
 )
-PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
+TRANSIENT_STATUSES = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 
 
 class HttpRemote(Remote):
@@ -53,12 +53,12 @@ class HttpRemote(Remote):
         super().__init__(url, quote(url, safe=URL_CHARACTERS).rstrip("/"))
 
     def blocks(self, file: FeedFile, offset: int) -> Iterator[bytes]:
-        """The file's bytes from this offset on; a server that knows no ranges sends all, and what
-        lies before is passed over."""
+        """The file's bytes from this offset on; of a server without ranges, the bytes before it are
+        skipped."""
         headers = {"Range": f"bytes={offset}-"} if offset else {}
         with (
-            self._explained(file.name) as filesystem,
-            # Without blocks it is one request, read as it comes; with the size, none before it.
+            self._translated_errors(file.name) as filesystem,
+            # Without blocks, one streamed request; with the size, no request for it before.
             filesystem.open(file.path, block_size=0, size=file.size, headers=headers) as opened,
         ):
             to_skip = 0 if opened.r.status == HTTPStatus.PARTIAL_CONTENT else offset
@@ -68,7 +68,7 @@ class HttpRemote(Remote):
                 to_skip = max(0, to_skip - len(block))
 
     def _connect(self) -> fsspec.AbstractFileSystem:
-        # At DEBUG it writes whole URLs, signatures among them.
+        # At DEBUG it logs whole URLs, including signatures.
         logging.getLogger("fsspec.http").setLevel(logging.INFO)
         return HTTPFileSystem(
             simple_links=False,
@@ -78,29 +78,24 @@ class HttpRemote(Remote):
                 "timeout": aiohttp.ClientTimeout(
                     total=None, sock_connect=CONNECT_SECONDS, sock_read=READ_SECONDS
                 ),
-                # Lengths and offsets are those of the file, not of a compressed answer.
+                # Lengths and offsets must be those of the file, not of a compressed response.
                 "headers": {"Accept-Encoding": "identity"},
                 "auto_decompress": False,
             },
             skip_instance_cache=True,
         )
 
-    def _version(self, info: Mapping[str, Any]) -> str:
+    def _version(self, info: FileInfo) -> str:
         return str(info.get("ETag") or info.get("Last-Modified") or "")
 
-    def _describe(self, info: Mapping[str, Any], name: str) -> FeedFile:
-        if info["size"] is None:
-            raise InvalidFeed(f"The server of {self.shown} does not say how long {name} is.")
-        return super()._describe(info, name)
-
-    def _list(self, path: str) -> Iterator[tuple[Mapping[str, Any], str]]:
-        with self._explained("") as filesystem:
+    def _list(self, path: str) -> Iterator[tuple[FileInfo, str]]:
+        with self._translated_errors("") as filesystem:
             infos = filesystem.ls(f"{path}/", detail=True)
         links = {}
         for info in infos:
             url = unescape(info["name"])
             link = url.removeprefix(f"{path}/")
-            # Other pages, the columns' sort orders, and what has a scheme of its own.
+            # Links to other pages, column sorting, and absolute URLs.
             if link == url or re.search(r"[?#]|^[^/]*:", link):
                 continue
             if name := unquote(link).rstrip("/"):
@@ -108,30 +103,30 @@ class HttpRemote(Remote):
         with ThreadPoolExecutor(AT_ONCE) as pool:
             yield from zip(pool.map(self._info, links, links.values()), links.values(), strict=True)
 
-    def _info(self, url: str, name: str) -> Mapping[str, Any]:
+    def _info(self, url: str, name: str) -> FileInfo:
         if url.endswith("/"):
-            return {"name": url, "type": "directory"}
-        with self._explained(name) as filesystem:
-            info: Mapping[str, Any] = filesystem.info(url)
+            return {"name": url, "type": "directory", "size": None}
+        with self._translated_errors(name) as filesystem:
+            info: FileInfo = filesystem.info(url)
         return info
 
-    def _explain(self, error: Exception, what: str) -> MarketlensError:
+    def _translate(self, error: Exception, what: str) -> MarketlensError:
         match error:
-            # fsspec says of whatever went wrong with a description that there is no such file.
+            # fsspec raises FileNotFoundError for every error of `info`.
             case FileNotFoundError(__cause__=Exception() as cause):
-                return self._explain(cause, what)
+                return self._translate(cause, what)
             case aiohttp.InvalidURL():
                 return InvalidFeed(f"{self.shown} is not a valid URL.")
             case aiohttp.ClientResponseError(status=status):
-                return self._explain_status(status, what)
+                return self._translate_status(status, what)
             case _:
-                return super()._explain(error, what)
+                return super()._translate(error, what)
 
-    def _explain_status(self, status: int, what: str) -> MarketlensError:
-        if status in GONE:
-            return super()._explain(FileNotFoundError(), what)
-        if status in NO_ENTRY:
+    def _translate_status(self, status: int, what: str) -> MarketlensError:
+        if status in MISSING_STATUSES:
+            return super()._translate(FileNotFoundError(), what)
+        if status in AUTHENTICATION_STATUSES:
             return SetupError(f"{what} needs credentials: put yours into ~/.netrc.")
-        if status in PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        if status in TRANSIENT_STATUSES or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return Unavailable(f"{what} can't be read now (HTTP status {status}).")
         return InvalidFeed(f"{what} can't be read: its server answers {status}.")

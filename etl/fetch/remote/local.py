@@ -1,15 +1,14 @@
 """A folder or an archive on this machine."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from etl.fetch.remote.remote import Remote
+from etl.fetch.remote.remote import FileInfo, Remote
 from models.domain.errors import InvalidFeed
 from models.domain.urls import is_url, redact
 
@@ -26,13 +25,13 @@ class LocalRemote(Remote):
     def _connect(self) -> fsspec.AbstractFileSystem:
         return LocalFileSystem()
 
-    def _version(self, info: Mapping[str, Any]) -> str:
+    def _version(self, info: FileInfo) -> str:
         return str(info["mtime"])
 
-    def _list(self, path: str) -> Iterator[tuple[Mapping[str, Any], str]]:
+    def _list(self, path: str) -> Iterator[tuple[FileInfo, str]]:
         for info, name in super()._list(path):
             if info["islink"]:
-                with self._explained(name) as filesystem:
+                with self._translated_errors(name) as filesystem:
                     yield filesystem.info(os.path.realpath(info["name"])), name
             else:
                 yield info, name

@@ -1,10 +1,11 @@
-"""What all sources have in common: a listing, and the bytes of a file from an offset on."""
+"""The interface of all sources: a listing, and the bytes of a file from an offset on."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from threading import Lock
-from typing import Any, ClassVar
+from typing import ClassVar, NotRequired, TypedDict
 
 import fsspec
 
@@ -12,18 +13,32 @@ from etl.fetch.feed_files import FeedFile, is_hidden, safe_name
 from models.domain.errors import InvalidFeed, MarketlensError, SetupError, Unavailable
 from models.domain.urls import redact
 
-# What is held in memory of a file that is being read.
+# The read buffer of a file.
 BLOCK_BYTES = 4 * 2**20
 
 MAX_DEPTH = 16
 
+FileInfo = TypedDict(
+    "FileInfo",
+    {
+        "name": str,
+        "type": str,
+        "size": int | None,
+        "islink": NotRequired[bool],
+        "mtime": NotRequired[float | datetime | None],
+        "ETag": NotRequired[str],
+        "Last-Modified": NotRequired[str],
+    },
+)
+"""fsspec's description of a file or folder: the keys that are read here, of any protocol."""
+
 
 class Remote(ABC):
-    """A folder or an archive at a URL. It connects when it is first asked for something.
+    """A folder or an archive at a URL. It connects on first use.
 
-    Its methods may be called from several threads. They raise InvalidFeed for what is not there,
-    SetupError for what this machine may not read, and Unavailable for what may work later; no
-    error shows a secret of the URL.
+    Its methods are thread-safe. They raise InvalidFeed for what does not exist, SetupError for
+    missing permissions or credentials, and Unavailable for transient failures; no error shows a
+    secret of the URL.
     """
 
     FAULTS: ClassVar[tuple[type[Exception], ...]] = (OSError,)
@@ -35,7 +50,7 @@ class Remote(ABC):
         self._lock = Lock()
 
     def files(self) -> Iterator[FeedFile]:
-        """Every file under the URL, in no order. Hidden folders are not looked into."""
+        """Every file under the URL, in no order, except those in hidden folders."""
         folders = [(self.root, "", 0)]
         while folders:
             path, above, depth = folders.pop()
@@ -54,48 +69,51 @@ class Remote(ABC):
                         raise InvalidFeed(f"{self.shown} holds {inside}, which is no regular file.")
 
     def archive(self, name: str) -> FeedFile:
-        """What is at the URL, as one file that is given this name."""
-        with self._explained("") as filesystem:
-            info = filesystem.info(self.root)
+        """The file at the URL, under this name."""
+        with self._translated_errors("") as filesystem:
+            info: FileInfo = filesystem.info(self.root)
         if info["type"] != "file":
             raise InvalidFeed(f"{self.shown} is no file.")
         return self._describe(info, name)
 
     def blocks(self, file: FeedFile, offset: int) -> Iterator[bytes]:
         """The file's bytes from this offset on, a few megabytes at a time."""
-        with self._explained(file.name) as filesystem, filesystem.open(file.path, "rb") as opened:
+        with (
+            self._translated_errors(file.name) as filesystem,
+            filesystem.open(file.path, "rb") as opened,
+        ):
             opened.seek(offset)
             while offset < file.size:
-                # SFTP asks for all of it at once, wherever the file ends. The byte too many is
-                # there only if the file is not what was listed.
+                # SFTP requests a whole block, even beyond the end of the file. One byte more than
+                # the listed size shows whether the file has grown.
                 block = opened.read(min(BLOCK_BYTES, file.size - offset + 1))
                 if not block:
                     break
                 offset += len(block)
                 yield block
 
-    def is_still(self, file: FeedFile) -> bool:
-        """Whether the file is what it was when it was listed."""
-        with self._explained(file.name) as filesystem:
+    def is_unchanged(self, file: FeedFile) -> bool:
+        """Whether the file's size and version are those that were listed."""
+        with self._translated_errors(file.name) as filesystem:
             filesystem.invalidate_cache()
             now = self._describe(filesystem.info(file.path), file.name)
         return (now.size, now.version) == (file.size, file.version)
 
     def confirm_md5(self, file: FeedFile, md5: str) -> bool:
-        """Whether content with this MD5 can be the file's; where none is known, it can."""
+        """Whether this MD5 can be that of the file; true where the source states none."""
         return file.md5 in {"", md5}
 
     @abstractmethod
     def _connect(self) -> fsspec.AbstractFileSystem:
-        """A new file system, of this object alone."""
+        """A new file system, not shared with other objects."""
 
     @abstractmethod
-    def _version(self, info: Mapping[str, Any]) -> str:
+    def _version(self, info: FileInfo) -> str:
         """See `FeedFile.version`."""
 
-    def _list(self, path: str) -> Iterator[tuple[Mapping[str, Any], str]]:
-        """What lies in a folder: fsspec's description, and the name in it."""
-        with self._explained("") as filesystem:
+    def _list(self, path: str) -> Iterator[tuple[FileInfo, str]]:
+        """The entries of a folder: fsspec's description, and the name in the folder."""
+        with self._translated_errors("") as filesystem:
             infos = filesystem.ls(path, detail=True)
         for info in infos:
             name = info["name"].rstrip("/")[len(path.rstrip("/")) + 1 :]
@@ -103,25 +121,31 @@ class Remote(ABC):
             if name:
                 yield info, name
 
-    def _describe(self, info: Mapping[str, Any], name: str) -> FeedFile:
-        return FeedFile(name, info["name"], int(info["size"]), self._version(info))
+    def _describe(self, info: FileInfo, name: str) -> FeedFile:
+        return FeedFile(name, info["name"], self._size(info, name), self._version(info))
+
+    def _size(self, info: FileInfo, name: str) -> int:
+        """The file's length in bytes. Raises InvalidFeed if the source does not state it."""
+        if info["size"] is None:
+            raise InvalidFeed(f"The server of {self.shown} does not say how long {name} is.")
+        return int(info["size"])
 
     @contextmanager
-    def _explained(self, name: str) -> Iterator[fsspec.AbstractFileSystem]:
-        """The file system, whose errors become ours; after a fault it is connected anew."""
+    def _translated_errors(self, name: str) -> Iterator[fsspec.AbstractFileSystem]:
+        """The file system, its errors translated; after a transient one it is connected anew."""
         filesystem = None
         try:
             filesystem = self._connected()
             yield filesystem
         except self.FAULTS as error:
-            explained = self._explain(error, f"{name} of {self.shown}" if name else self.shown)
-            if isinstance(explained, Unavailable):
+            translated = self._translate(error, f"{name} of {self.shown}" if name else self.shown)
+            if isinstance(translated, Unavailable):
                 self._drop(filesystem)
             # Their texts may hold the whole URL.
-            raise explained from None
+            raise translated from None
 
-    def _explain(self, error: Exception, what: str) -> MarketlensError:
-        """What a person is told of a fault of the source."""
+    def _translate(self, error: Exception, what: str) -> MarketlensError:
+        """The error to raise for one of the source's library."""
         match error:
             case FileNotFoundError() | NotADirectoryError():
                 return InvalidFeed(f"There is no {what}.")

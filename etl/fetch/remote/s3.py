@@ -6,8 +6,8 @@ among them), a profile, a role.
 
 import logging
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from collections.abc import Iterator
+from typing import ClassVar
 
 import aiohttp
 import fsspec
@@ -15,7 +15,7 @@ import s3fs
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ProfileNotFound
 
 from etl.fetch.feed_files import FeedFile
-from etl.fetch.remote.remote import BLOCK_BYTES, Remote
+from etl.fetch.remote.remote import BLOCK_BYTES, FileInfo, Remote
 from etl.fetch.source_url import split_url
 from models.domain.errors import InvalidFeed, MarketlensError, SetupError
 
@@ -42,7 +42,7 @@ class S3Remote(Remote):
     def blocks(self, file: FeedFile, offset: int) -> Iterator[bytes]:
         """The file's bytes from this offset on, a ranged request for each few megabytes."""
         for start in range(offset, file.size, BLOCK_BYTES):
-            with self._explained(file.name) as filesystem:
+            with self._translated_errors(file.name) as filesystem:
                 end = min(start + BLOCK_BYTES, file.size)
                 block = filesystem.cat_file(file.path, start=start, end=end)
             yield block
@@ -55,14 +55,14 @@ class S3Remote(Remote):
         """
         if super().confirm_md5(file, md5):
             return True
-        with self._explained(file.name) as filesystem:
+        with self._translated_errors(file.name) as filesystem:
             bucket, key, _ = filesystem.split_path(file.path)
             head = filesystem.call_s3("head_object", Bucket=bucket, Key=key)
         encryption = head.get("ServerSideEncryption", "")
         return encryption.startswith("aws:kms") or "SSECustomerAlgorithm" in head
 
     def _connect(self) -> fsspec.AbstractFileSystem:
-        # At DEBUG they write the headers of requests, session tokens among them.
+        # At DEBUG they log the headers of requests, including session tokens.
         for name in ("aiobotocore", "botocore", "s3fs"):
             logging.getLogger(name).setLevel(logging.INFO)
         filesystem = s3fs.S3FileSystem(
@@ -73,20 +73,20 @@ class S3Remote(Remote):
             },
             skip_instance_cache=True,
         )
-        # Requests are repeated by botocore and reads by the fetch: in between, attempts multiply.
+        # botocore retries requests, and the fetch retries reads: a third layer would multiply them.
         filesystem.retries = 1
         return filesystem
 
-    def _version(self, info: Mapping[str, Any]) -> str:
+    def _version(self, info: FileInfo) -> str:
         return str(info["ETag"]).strip('"')
 
-    def _describe(self, info: Mapping[str, Any], name: str) -> FeedFile:
+    def _describe(self, info: FileInfo, name: str) -> FeedFile:
         tag = self._version(info)
-        # That of an object uploaded in parts is no MD5: it has a dash.
+        # The ETag of a multipart upload is not an MD5: it has a dash.
         md5 = tag if re.fullmatch(r"[0-9a-f]{32}", tag) else ""
-        return FeedFile(name, info["name"], int(info["size"]), tag, md5)
+        return FeedFile(name, info["name"], self._size(info, name), tag, md5)
 
-    def _explain(self, error: Exception, what: str) -> MarketlensError:
+    def _translate(self, error: Exception, what: str) -> MarketlensError:
         match error:
             case NoCredentialsError() | ProfileNotFound():
                 return SetupError(
@@ -94,4 +94,4 @@ class S3Remote(Remote):
                     "AWS_SECRET_ACCESS_KEY, or AWS_PROFILE."
                 )
             case _:
-                return super()._explain(error, what)
+                return super()._translate(error, what)

@@ -5,16 +5,17 @@ of the ssh agent and of `~/.ssh`; passwords are never used. A host's key has to 
 OpenSSH's files of known hosts, whatever the configuration says.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 from urllib.parse import unquote
 
 import asyncssh
 import fsspec
 from sshfs import SSHFileSystem
 
-from etl.fetch.remote.remote import Remote
+from etl.fetch.remote.remote import FileInfo, Remote
 from etl.fetch.source_url import split_url
 from models.domain.errors import InvalidFeed, MarketlensError, SetupError
 from models.domain.urls import redact
@@ -26,7 +27,7 @@ KEEPALIVE_SECONDS = 15
 class SftpRemote(Remote):
     """`sftp://[user@]host[:port]/path`; the path is an absolute one."""
 
-    # Of what is no error of SSH, asyncssh and sshfs say ValueError.
+    # asyncssh and sshfs raise ValueError for errors outside SSH.
     FAULTS: ClassVar[tuple[type[Exception], ...]] = (OSError, ValueError, asyncssh.Error)
 
     def __init__(self, url: str) -> None:
@@ -42,30 +43,31 @@ class SftpRemote(Remote):
         return SSHFileSystem(
             self._host,
             **self._options,
-            # Empty bytes are a file without hosts. Left to itself sshfs would accept any key, and
-            # asyncssh would where the configuration says `UserKnownHostsFile none`.
+            # Empty bytes are a file without hosts. By default sshfs would accept any key, and
+            # asyncssh would with `UserKnownHostsFile none` in the configuration.
             known_hosts=[str(path) for path in _known_hosts_files()] or b"",
             preferred_auth="publickey",
             connect_timeout=CONNECT_SECONDS,
             login_timeout=CONNECT_SECONDS,
             keepalive_interval=KEEPALIVE_SECONDS,
-            # A name that is no UTF-8 is refused by its name, not as a broken answer.
+            # So that a name that is not UTF-8 is refused as such, not as a broken response.
             sftp_client_kwargs={"path_errors": "surrogateescape"},
             skip_instance_cache=True,
         )
 
-    def _version(self, info: Mapping[str, Any]) -> str:
-        return info["mtime"].isoformat() if info["mtime"] else ""
+    def _version(self, info: FileInfo) -> str:
+        modified = info["mtime"]
+        return modified.isoformat() if isinstance(modified, datetime) else ""
 
-    def _list(self, path: str) -> Iterator[tuple[Mapping[str, Any], str]]:
+    def _list(self, path: str) -> Iterator[tuple[FileInfo, str]]:
         for info, name in super()._list(path):
             if info["type"] == "link":
-                with self._explained(name) as filesystem:
+                with self._translated_errors(name) as filesystem:
                     yield filesystem.info(info["name"]), name
             else:
                 yield info, name
 
-    def _explain(self, error: Exception, what: str) -> MarketlensError:
+    def _translate(self, error: Exception, what: str) -> MarketlensError:
         match error:
             case asyncssh.HostKeyNotVerifiable():
                 return SetupError(self._unknown_host())
@@ -75,13 +77,13 @@ class SftpRemote(Remote):
                     "with ssh-add."
                 )
             case asyncssh.SFTPPermissionDenied():
-                return super()._explain(PermissionError(), what)
+                return super()._translate(PermissionError(), what)
             case asyncssh.SFTPNoSuchPath() | asyncssh.SFTPNotADirectory():
-                return super()._explain(FileNotFoundError(), what)
+                return super()._translate(FileNotFoundError(), what)
             case asyncssh.ConfigParseError() | asyncssh.KeyImportError():
                 return SetupError(f"The configuration or a key in ~/.ssh can't be read: {error}")
             case _:
-                return super()._explain(error, what)
+                return super()._translate(error, what)
 
     def _unknown_host(self) -> str:
         port = self._options.get("port")

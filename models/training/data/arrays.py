@@ -1,9 +1,9 @@
-"""Arrays computed of photos, cached on disk in chunks, so that a kill costs one chunk."""
+"""Arrays computed from photos, cached on disk in chunks; a killed process loses one chunk."""
 
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from filelock import FileLock
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from models.domain.durable_files import atomic_file
 
-Array = NDArray[Any]
+Array = NDArray[np.generic]
 # Called with how many photos are done, and how many there are.
 OnProgress = Callable[[int, int], None]
 
 CHUNK: Final = 256
-"""Photos in one file, which is what a kill can cost."""
+"""Photos in one file."""
 
 
 class PhotoArrays:
@@ -50,7 +50,7 @@ def photo_arrays(
         chunk = wanted[start : start + CHUNK]
         # Named by its photos: other photos, other files.
         path = folder / f"{sha256(' '.join(chunk).encode()).hexdigest()}.npy"
-        # Runs that want the same wait for each other, and share what each has done.
+        # Concurrent runs with the same photos wait for each other and share the files.
         with FileLock(folder / ".lock"):
             if not path.is_file():
                 with atomic_file(path) as file:

@@ -89,7 +89,7 @@ def _recolour(photos: Tensor, draws: Tensor, colour: float) -> Tensor:
     """Another light: brightness and colour cast, contrast, saturation."""
     change = 1 + colour * (2 * draws - 1)
     brightness, contrast, saturation = change[:, :3, None, None, None].unbind(1)
-    # A cast is half as strong as the other changes: colours should still be told apart.
+    # A cast is half as strong as the other changes: colours should remain distinguishable.
     cast = (1 + change[:, 3:, None, None]) / 2
     lit = photos * brightness * cast
     grey = (lit * lit.new_tensor(_LUMA)[:, None, None]).sum(dim=1, keepdim=True)

@@ -16,10 +16,10 @@ from models.vectors import to_stored
 def features(
     photos: LabelledPhotos, encoder: Encoder, cache: Path, on_progress: OnProgress
 ) -> PhotoArrays:
-    """The vector of each photo, by way of files under `cache`.
+    """The vector of each photo, cached in files under `cache`.
 
-    Photos of several listings are embedded once. Killed and called again, it goes on. Vectors are
-    kept in half precision, as the database keeps them. Raises as `Encoder.embed` and
+    Photos of several listings are embedded once. After a kill, the next call resumes. Vectors are
+    stored in half precision, as in the database. Raises as `Encoder.embed` and
     `LabelledPhotos.bytes_of` do.
     """
 

@@ -35,7 +35,7 @@ class PixelSet:
 def squares(photos: LabelledPhotos, side: int, cache: Path, on_progress: OnProgress) -> PhotoArrays:
     """The middle square of each photo, the short side of which becomes `side` pixels.
 
-    RGB bytes, (side, side, 3), by way of files under `cache`. Killed and called again, it goes on.
+    RGB bytes, (side, side, 3), cached in files under `cache`. After a kill, the next call resumes.
     Raises as `LabelledPhotos.bytes_of` does.
     """
 

@@ -28,7 +28,7 @@ MIN_GROUPS: Final = 5
 
 
 class Part(StrEnum):
-    """What photos are used for."""
+    """A part of the data set."""
 
     TRAIN = "train"
     VALIDATION = "validation"
@@ -37,10 +37,10 @@ class Part(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Which listings are used for what.
+    """The listings of each part.
 
-    `digest` is that of the photos it was made of, `categories` are those that can be learned, in
-    order of their paths, and `left_out` gives the number of listings of each of the others.
+    `digest` is that of the photos it was made of, `categories` are those with enough listings, in
+    order of their paths, and `left_out` counts the listings of each of the others.
     """
 
     seed: int
@@ -89,11 +89,10 @@ def examples(photos: LabelledPhotos, split: Split) -> dict[Part, Examples]:
 
 
 def split_photos(photos: LabelledPhotos, seed: int) -> Split:
-    """Divide listings 70 : 15 : 15 within each category.
+    """Split listings 70 : 15 : 15 within each category.
 
-    The same photos and seed give the same split whatever their order. A group of listings counts
-    for the category that most of its photos are of. Raises InvalidInput if there are not two
-    categories to tell apart.
+    The split depends on the photos and the seed, not on their order. A group of listings counts for
+    the category of most of its photos. Raises InvalidInput if there are fewer than two categories.
     """
     by_category: dict[str, list[list[int]]] = defaultdict(list)
     for group in _independent_groups(photos):
@@ -172,7 +171,7 @@ def _shares(
     photos: LabelledPhotos, groups: Sequence[list[int]], seed: int
 ) -> dict[Part, Sequence[list[int]]]:
     def rank(group: Sequence[int]) -> bytes:
-        # A hash, not a generator's draw: a new listing does not move all the others.
+        # A hash, not a random draw: a new listing does not change the part of the others.
         name = min(photos.listings[row] for row in group)
         return sha256(f"{seed} {name}".encode()).digest()
 

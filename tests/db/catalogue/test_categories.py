@@ -2,10 +2,9 @@
 
 import json
 import random
-from typing import Any
 from uuid import UUID
 
-from db.catalogue.categories import export_categories
+from db.catalogue.categories import ExportedCategories, export_categories
 from db.catalogue.listings import (
     ListingData,
     delete_listing,
@@ -21,7 +20,7 @@ def listed(number: int, category: str | None) -> ListingData:
     return ListingData(UUID(int=number), f"Thing {number}", category=category)
 
 
-def export(database: Database) -> dict[str, Any]:
+def export(database: Database) -> ExportedCategories:
     with database.read() as session:
         return export_categories(session)
 

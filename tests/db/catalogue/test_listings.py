@@ -212,10 +212,12 @@ def test_a_comparison_says_what_an_upsert_writes_and_writes_nothing(
     assert put(any_database, clock, *listings) == expected
 
 
-def test_a_location_is_split_and_a_joke_price_flagged(any_database: Database, clock: Clock) -> None:
+def test_a_location_is_split_and_a_placeholder_price_flagged(
+    any_database: Database, clock: Clock
+) -> None:
     put(any_database, clock, KETTLE)
-    joke = replace(KETTLE, id=UUID(int=2), price=Decimal("1234567.00"), location=None)
-    put(any_database, clock, joke)
+    placeholder = replace(KETTLE, id=UUID(int=2), price=Decimal("1234567.00"), location=None)
+    put(any_database, clock, placeholder)
     with any_database.read() as session:
         honest, funny = (get_listing(session, UUID(int=number)).listing for number in (1, 2))
     assert (honest.place, honest.county) == ("Leeds", "West Yorkshire")

@@ -20,8 +20,8 @@ from db.vectors.embeddings import (
     live_vectors,
     live_vectors_of,
     open_embed_jobs,
+    photos_in_open_jobs,
     photos_to_embed,
-    promised_photos,
     vector_of_hash,
 )
 from db.vectors.encoders import register_encoder
@@ -125,6 +125,6 @@ def test_what_is_to_be_embedded_is_neither_embedded_nor_promised(
 
     with any_database.read() as session:
         assert list(open_embed_jobs(session)) == [(job.id, (promised, done), None)]
-        assert set(promised_photos(session)) == {promised, done}
+        assert set(photos_in_open_jobs(session)) == {promised, done}
         assert photos_to_embed(session, encoder_id) == {dropped, missing}
         assert photos_to_embed(session, None) == {dropped, missing}

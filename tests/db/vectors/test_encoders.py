@@ -14,8 +14,8 @@ from db.vectors import generations
 from db.vectors.embeddings import add_embeddings, photos_to_queue
 from db.vectors.encoders import (
     activate_encoder,
+    activate_initial_encoder,
     active_encoder,
-    adopt_encoder,
     all_encoders,
     count_lacking,
     encoder_named,
@@ -71,7 +71,7 @@ def statuses(database: Database) -> dict[str, str]:
 def settled(any_database: Database, clock: Clock) -> tuple[Database, int, int]:
     """Two photos embedded by the active encoder, and another encoder that is only registered."""
     with any_database.write() as session:
-        first = adopt_encoder(session, FIRST, clock()).id
+        first = activate_initial_encoder(session, FIRST, clock()).id
     embed(any_database, first, list_photos(any_database, 1, 2))
     index(any_database, first)
     return any_database, first, register(any_database, SECOND)
@@ -82,15 +82,15 @@ def test_the_settings_decide_until_something_is_embedded(
 ) -> None:
     with any_database.write() as session:
         assert active_encoder(session) is None
-        assert adopt_encoder(session, FIRST, clock()).spec == FIRST
-        assert adopt_encoder(session, SECOND, clock()).spec == SECOND
+        assert activate_initial_encoder(session, FIRST, clock()).spec == FIRST
+        assert activate_initial_encoder(session, SECOND, clock()).spec == SECOND
         # Nothing was ever found with the first: it is none to roll back to.
         assert [row.activated_at for row in all_encoders(session) if row.spec == FIRST] == [None]
     assert statuses(any_database) == {"hog": "registered", "resnet50": "active"}
     second = register(any_database, SECOND)
     embed(any_database, second, list_photos(any_database, 1))
     with any_database.write() as session:
-        assert adopt_encoder(session, FIRST, clock()).spec == SECOND
+        assert activate_initial_encoder(session, FIRST, clock()).spec == SECOND
     assert statuses(any_database) == {"hog": "registered", "resnet50": "active"}
 
 
@@ -226,7 +226,7 @@ def test_whoever_chooses_at_once_one_is_active(any_database: Database, clock: Cl
 
     def adopt(spec: EncoderSpec) -> None:
         with any_database.write() as session:
-            adopt_encoder(session, spec, clock())
+            activate_initial_encoder(session, spec, clock())
 
     assert at_once(*[lambda spec=spec: adopt(spec) for spec in specs]) == []
     assert sorted(statuses(any_database).values()) == ["active", *["registered"] * 3]

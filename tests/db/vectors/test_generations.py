@@ -66,9 +66,9 @@ def test_what_was_live_last_is_kept(any_database: Database, encoder_id: int, clo
     first, second, third = (built(any_database, encoder_id, clock) for _ in range(3))
     switch(any_database, first, clock)
     with any_database.write() as session:
-        assert generations.beyond(session, encoder_id, 2) == [second]
-        assert generations.retire_beyond(session, encoder_id, 2) == [second]
-        assert generations.retire_beyond(session, encoder_id, 2) == []
+        assert generations.surplus(session, encoder_id, 2) == [second]
+        assert generations.retire_surplus(session, encoder_id, 2) == [second]
+        assert generations.retire_surplus(session, encoder_id, 2) == []
         newest = generations.newest(session, encoder_id)
     assert newest
     assert newest.id == third
@@ -85,7 +85,7 @@ def test_generations_of_one_moment_are_kept_by_their_number(
         ids = [generations.begin(session, encoder_id, job.id, clock()).id for _ in range(4)]
         for generation_id in ids:
             generations.activate(session, generation_id, clock())
-        assert generations.beyond(session, encoder_id, 2) == [ids[1], ids[0]]
+        assert generations.surplus(session, encoder_id, 2) == [ids[1], ids[0]]
 
 
 def test_a_build_is_forsaken_when_its_job_has_ended(
@@ -99,11 +99,11 @@ def test_a_build_is_forsaken_when_its_job_has_ended(
     (going_on, _), (ended, job_id) = begun(JobType.REINDEX), begun(JobType.EMBED)
     live = built(any_database, encoder_id, clock)
     with any_database.write() as session:
-        assert generations.end_forsaken(session) == []
+        assert generations.end_orphaned(session) == []
         jobs.cancel(session, job_id, clock())
         session.flush()
-        assert generations.end_forsaken(session) == [ended]
-        assert generations.end_forsaken(session) == []
+        assert generations.end_orphaned(session) == [ended]
+        assert generations.end_orphaned(session) == []
     with any_database.read() as session:
         statuses = {row.id: row.status for row in generations.all_generations(session, 9)}
         assert generations.get(session, ended).error == "its job ended before it did"

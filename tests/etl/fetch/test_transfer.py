@@ -13,8 +13,8 @@ from db.store.photo_store import PhotoStore
 from etl.clean.feed import TableRows
 from etl.fetch.transfer import Fetched, fetch
 from etl.load.cleaned_feed import CleanedFolder, CleanedWriter
-from etl.load.pipeline import seed
-from etl.load.sources import Workplace
+from etl.load.pipeline import run_intake
+from etl.load.sources import IntakeContext
 from models.domain.errors import Conflict, InvalidFeed, SetupError
 from tests.support.feeds import simple_feed
 from tests.support.fetching import copy, feed_of, files_in, noise, sums_hold, write_files
@@ -290,18 +290,18 @@ def test_a_pipe_in_the_feed_is_refused(source: Path, folder: Path) -> None:
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("top", [".", "cleaned"])
 def test_a_cleaned_feed_is_fetched_too(
-    packed: bool, top: str, tmp_path: Path, folder: Path, workplace: Workplace
+    packed: bool, top: str, tmp_path: Path, folder: Path, intake_context: IntakeContext
 ) -> None:
     source = tmp_path / "source"
     cleaned = source / top
     place = replace(
-        workplace,
+        intake_context,
         scratch=cleaned / ".work",
         ledger=cleaned / ".work/photos.db",
         rejects=cleaned / "rejects.csv",
         store=PhotoStore(str(cleaned / "photos")),
     )
-    seed(
+    run_intake(
         simple_feed(tmp_path / "feed", 3),
         CleanedWriter(cleaned, cleaned / ".work"),
         place,

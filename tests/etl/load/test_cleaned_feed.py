@@ -16,8 +16,8 @@ from db.store.photo_store import PhotoStore
 from etl.clean.feed_tables import PRODUCTS
 from etl.clean.rejects import Tally
 from etl.load.cleaned_feed import CleanedFolder, CleanedWriter
-from etl.load.pipeline import seed
-from etl.load.sources import Workplace
+from etl.load.pipeline import run_intake
+from etl.load.sources import IntakeContext
 from etl.report import IntakeReport
 from models.domain.errors import InvalidFeed
 from tests.support.feeds import (
@@ -36,7 +36,7 @@ from tests.support.seeding import RunSeed
 
 def clean(feed: Path, out: Path) -> IntakeReport:
     """Clean a feed into a folder."""
-    place = Workplace(
+    place = IntakeContext(
         scratch=out / "work",
         ledger=out / "work" / "photos.db",
         rejects=out / "rejects.csv",
@@ -44,7 +44,7 @@ def clean(feed: Path, out: Path) -> IntakeReport:
         max_photo_bytes=1_000_000,
         processes=1,
     )
-    return seed(
+    return run_intake(
         feed,
         CleanedWriter(out, out / "work"),
         place,

@@ -13,11 +13,11 @@ from db.catalogue.listings import ListingData
 from etl.clean import feed as clean
 from etl.clean.feed_tables import IMAGES, PRODUCTS
 from etl.clean.rejects import Reject
-from etl.load.pipeline import seed
+from etl.load.pipeline import run_intake
 from etl.load.sink import IsListed
-from etl.load.sources import Workplace
+from etl.load.sources import IntakeContext
 from etl.photos.ledger import Ledger
-from etl.photos.photo_files import Kept, PhotoFile, look_at
+from etl.photos.photo_files import Kept, PhotoFile, stat_photo
 from etl.photos.prepare import PreparedPhoto
 from etl.report import IntakeReport
 from models.domain.errors import InvalidFeed
@@ -79,15 +79,15 @@ def feed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory, feed: Path) -> Workplace:
-    """A workplace whose ledger knows the photos: none has to be decoded."""
+def place(tmp_path_factory: pytest.TempPathFactory, feed: Path) -> IntakeContext:
+    """A context whose ledger knows the photos: none has to be decoded."""
     folder = tmp_path_factory.mktemp("place")
     with Ledger(folder / "photos.db") as ledger:
         for path in (feed / "images").iterdir():
-            file = look_at(path, MAX_BYTES)
+            file = stat_photo(path, MAX_BYTES)
             assert isinstance(file, PhotoFile)
             ledger.record(file, Kept("0" * 64, 1, 1))
-    return Workplace(
+    return IntakeContext(
         scratch=folder / "scratch",
         ledger=folder / "photos.db",
         rejects=folder / "rejects.csv",
@@ -97,14 +97,14 @@ def place(tmp_path_factory: pytest.TempPathFactory, feed: Path) -> Workplace:
     )
 
 
-def take_in(feed: Path, place: Workplace, rows_per_chunk: int) -> Intake:
+def take_in(feed: Path, place: IntakeContext, rows_per_chunk: int) -> Intake:
     taken = Collected()
     rejects = place.scratch.with_name(f"rejects-{rows_per_chunk}.csv")
     rejects.unlink(missing_ok=True)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(clean, "ROWS_PER_CHUNK", rows_per_chunk)
         try:
-            report = seed(
+            report = run_intake(
                 feed,
                 taken,
                 replace(place, rejects=rejects),
@@ -125,7 +125,7 @@ def take_in(feed: Path, place: Workplace, rows_per_chunk: int) -> Intake:
 )
 def test_every_row_is_taken_in_or_rejected_whatever_the_chunks(
     feed: Path,
-    place: Workplace,
+    place: IntakeContext,
     products: list[Row],
     images: list[Row],
     mangles: tuple[list[Mangle], list[Mangle]],

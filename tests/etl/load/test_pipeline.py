@@ -21,13 +21,19 @@ from db.embed_jobs import PHOTOS_PER_JOB
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.tables import Base, Category, Job, Photo
-from db.vectors.embeddings import promised_photos
-from db.vectors.encoders import activate_encoder, adopt_encoder, follow_encoder, register_encoder
+from db.vectors.embeddings import photos_in_open_jobs
+from db.vectors.encoders import (
+    activate_encoder,
+    activate_initial_encoder,
+    follow_encoder,
+    register_encoder,
+)
 from etl.clean.feed_tables import IMAGES, PRODUCTS
 from etl.clean.rejects import Tally
 from etl.load.pipeline import Stage
-from etl.load.sources import Workplace
+from etl.load.sources import IntakeContext
 from models.domain.errors import InvalidFeed, NotFound
+from models.domain.job_payloads import EmbedPayload
 from models.domain.types import EncoderSpec, JobStatus
 from tests.support.embedding import embed_all
 from tests.support.feeds import (
@@ -41,6 +47,7 @@ from tests.support.feeds import (
     to_csv,
     write_feed,
 )
+from tests.support.payloads import payload_as
 from tests.support.pictures import jpeg
 from tests.support.seeding import RunSeed
 from workers.queue.publisher import JobPublisher
@@ -79,15 +86,15 @@ def test_a_feed_becomes_listings_photos_and_embed_jobs(
         accepted = session.scalars(select(Job)).all()
         assert {job.id for job in accepted} == set(seeded.jobs)
         assert all(job.status is JobStatus.QUEUED for job in accepted)
-        assert all(job.total == len(job.payload["photo_ids"]) for job in accepted)
+        assert all(job.total == len(payload_as(job, EmbedPayload).photo_ids) for job in accepted)
         assert max(job.total for job in accepted) <= PHOTOS_PER_JOB
-        queued = [item for job in accepted for item in job.payload["photo_ids"]]
+        queued = [item for job in accepted for item in payload_as(job, EmbedPayload).photo_ids]
         assert sorted(queued) == sorted(session.scalars(select(Photo.id)))
         assert seeded.loaded.queued == len(queued) == 40
 
 
 def test_every_fault_is_reported_and_nothing_else_is_lost(
-    tmp_path: Path, database: Database, run_seed: RunSeed, workplace: Workplace
+    tmp_path: Path, database: Database, run_seed: RunSeed, intake_context: IntakeContext
 ) -> None:
     folder = write_feed(
         tmp_path / "feed",
@@ -113,7 +120,7 @@ def test_every_fault_is_reported_and_nothing_else_is_lost(
         ],
         {1: jpeg(1), 2: b"no photo", 4: jpeg(4) + bytes(10_000), 7: jpeg(7)[:-2000]},
     )
-    place = replace(workplace, max_photo_bytes=len(jpeg(4)) + 5_000)
+    place = replace(intake_context, max_photo_bytes=len(jpeg(4)) + 5_000)
     seeded = run_seed(folder, database, place=place)
 
     found = [(reject.file, reject.row, reject.field) for reject in seeded.rejects]
@@ -260,7 +267,7 @@ def test_what_an_encoder_lacks_is_queued_once_it_has_been_active(
 
     assert seeded.loaded.queued == 5
     with database.read() as session:
-        assert len(promised_photos(session)) == 5
+        assert len(photos_in_open_jobs(session)) == 5
 
 
 def test_photos_of_a_failed_job_are_queued_again(
@@ -304,8 +311,8 @@ def test_a_killed_run_is_finished_by_the_next(
 
     assert contents(killed, "jobs") == contents(clean, "jobs")
     with killed.read() as session:
-        payloads = session.scalars(select(Job.payload)).all()
-        queued = [item for payload in payloads for item in payload["photo_ids"]]
+        accepted = session.scalars(select(Job)).all()
+        queued = [item for job in accepted for item in payload_as(job, EmbedPayload).photo_ids]
         assert sorted(queued) == sorted(session.scalars(select(Photo.id)))
         assert set(seeded.jobs) == set(session.scalars(select(Job.id)))
     clean.close()
@@ -334,7 +341,7 @@ def test_a_refused_feed_leaves_the_database_as_it_was(
     tmp_path: Path, database: Database, run_seed: RunSeed, clock: Clock, encoder: EncoderSpec
 ) -> None:
     with database.write() as session:
-        adopt_encoder(session, encoder, clock())
+        activate_initial_encoder(session, encoder, clock())
     before = contents(database)
     folder = simple_feed(tmp_path / "feed", 1)
     (folder / IMAGES.name).write_bytes(to_csv([IMAGE_HEADER[:2]]))

@@ -13,8 +13,8 @@ import pytest
 from db.store.photo_store import PhotoStore
 from etl.photos import prepare as images
 from etl.photos.ledger import Ledger
-from etl.photos.photo_files import Outcome, PhotoFile, keep_photo, look_at
-from etl.photos.prepare import LOOKED_FOR_AT_ONCE, FeedPhoto, PreparedPhoto, prepare_photos
+from etl.photos.photo_files import Outcome, PhotoFile, keep_photo, stat_photo
+from etl.photos.prepare import LOOKUP_BATCH, FeedPhoto, PreparedPhoto, prepare_photos
 from etl.photos.process_pool import AHEAD
 from models.domain.errors import Unavailable
 from tests.support.feeds import listing_id, photo_id
@@ -170,7 +170,7 @@ def test_only_a_window_of_photos_is_taken_ahead(tmp_path: Path, store: PhotoStor
     assert active_children()
     prepared.close()
     assert not active_children()
-    assert taken <= 2 * AHEAD + LOOKED_FOR_AT_ONCE
+    assert taken <= 2 * AHEAD + LOOKUP_BATCH
 
 
 def test_a_store_that_cannot_be_written_stops_everything(tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ def test_without_a_store_nothing_is_written(
     tmp_path: Path, store: PhotoStore, ledger: Ledger
 ) -> None:
     photos = write_photos(tmp_path / "feed", 3)
-    files = [look_at(photo.path, LIMIT) for photo in photos]
+    files = [stat_photo(photo.path, LIMIT) for photo in photos]
     before = sorted(tmp_path.iterdir())
     tried = prepare(photos, None, ledger)
     assert sorted(tmp_path.iterdir()) == before

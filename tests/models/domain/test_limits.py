@@ -2,11 +2,11 @@ from decimal import Decimal
 
 import pytest
 
-from models.domain.limits import is_joke_price, split_location
+from models.domain.limits import is_placeholder_price, split_location
 
 
 @pytest.mark.parametrize(
-    ("amount", "joke"),
+    ("amount", "placeholder"),
     [
         ("0.00", False),
         ("1.00", False),
@@ -28,8 +28,10 @@ from models.domain.limits import is_joke_price, split_location
         ("999999999999.99", True),
     ],
 )
-def test_prices_that_nobody_means_are_told_from_dear_ones(amount: str, joke: bool) -> None:
-    assert is_joke_price(Decimal(amount)) is joke
+def test_placeholder_prices_are_distinguished_from_high_ones(
+    amount: str, placeholder: bool
+) -> None:
+    assert is_placeholder_price(Decimal(amount)) is placeholder
 
 
 @pytest.mark.parametrize(

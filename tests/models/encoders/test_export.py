@@ -103,7 +103,9 @@ def test_an_int8_export_is_a_package_with_its_figures_and_the_head(
     assert made.fidelity.reference
     assert made.speed > 0
     assert package.facts["fidelity"] == made.fidelity.facts()
-    assert package.facts["calibration"]["photos"] == PHOTOS // 2
+    calibration = package.facts["calibration"]
+    assert isinstance(calibration, dict)
+    assert calibration["photos"] == PHOTOS // 2
     assert package.facts["training"] == {"epochs": 3}
     assert ("calibrated", PHOTOS // 2, PHOTOS // 2) in seen
     assert ("compared", PHOTOS // 2, PHOTOS // 2) in seen

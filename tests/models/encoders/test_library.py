@@ -120,11 +120,11 @@ def test_a_file_of_weights_is_held_by_a_library_of_its_own(
 ) -> None:
     other = tmp_path / "other.safetensors"
     other.write_bytes(b"other")
-    holding = library.holding(str(other))
+    holding = library.including(str(other))
     spec = holding.find(str(other))
     assert spec == resolve_spec("resnet50", other)
     assert open_encoder(holding, spec, 1).spec == spec
-    assert library.holding("resnet50") is library
+    assert library.including("resnet50") is library
 
 
 def names(spec: EncoderSpec) -> list[str]:

@@ -114,7 +114,7 @@ def test_no_rows_make_a_good_generation(
     generation = generation_of([], draw(0), factory=factory)
 
     assert (generation.manifest.rows, generation.manifest.recall_at_10) == (0, 1.0)
-    assert generation.searchable.best(draw(1)[0], 5).ids.tolist() == []
+    assert generation.searcher.best(draw(1)[0], 5).ids.tolist() == []
 
 
 def test_batches_may_be_empty(target: Path, draw: Draw, encoder: EncoderSpec) -> None:

@@ -47,7 +47,7 @@ def test_each_row_is_found_under_its_own_id(
 
     assert generation.manifest == built.manifest
     for photo_id, vector in zip(IDS, draw(5), strict=True):
-        best = generation.searchable.best(vector, 1)
+        best = generation.searcher.best(vector, 1)
         assert best.ids[np.argmax(best.cosines)] == photo_id
         assert max(best.cosines) == pytest.approx(1.0, abs=1e-6)
 
@@ -69,7 +69,7 @@ def test_finds_live_rows_only_and_pads_with_none(
     generation = open_generation(folder, built.manifest_sha256, fingerprint=encoder.fingerprint)
 
     live = np.packbits([True, False, False, True, False], bitorder="little")
-    best = generation.searchable.best(draw(5)[0], 100, live, 2)
+    best = generation.searcher.best(draw(5)[0], 100, live, 2)
 
     assert sorted(best.ids.tolist()) == [10, 40]
     assert (len(best.cosines), best.floor) == (2, -np.inf)
@@ -170,7 +170,7 @@ def test_an_open_generation_is_not_removed(
     generation = open_generation(folder, built.manifest_sha256, fingerprint=encoder.fingerprint)
 
     assert not remove_generation(folder)
-    assert generation.searchable.best(draw(5)[1], 5).ids.size == 5
+    assert generation.searcher.best(draw(5)[1], 5).ids.size == 5
 
     del generation
     assert remove_generation(folder)
@@ -194,7 +194,7 @@ def test_vectors_are_searched_in_the_page_cache_not_in_a_copy(tmp_path: Path) ->
         tmp_path / "generation", built.manifest_sha256, fingerprint=encoder.fingerprint
     )
 
-    generation.searchable.best(vectors[5], 10)
+    generation.searcher.best(vectors[5], 10)
 
     assert mapped_kib(tmp_path / "generation" / "index.faiss") * 1024 >= vectors.nbytes // 2
 

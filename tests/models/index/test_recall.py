@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from models.index.faiss_index import open_mapped, write_index
-from models.index.generation import Generation, Searchable
+from models.index.generation import Generation, IndexSearcher
 from models.index.plan import plan_of
 from models.index.recall import held_out_queries, measure, recall_at_k, top_scores, tune
 from models.index.rows import Rows
@@ -57,10 +57,10 @@ def test_without_others_there_is_nothing_to_ask(draw: Draw) -> None:
 
 
 def test_an_exact_index_misses_nothing(generation_of: GenerationOf, draw: Draw) -> None:
-    searchable = generation_of(range(500), draw(500)).searchable
-    queries = held_out_queries(searchable.rows, np.arange(0, 500, 5))
+    searcher = generation_of(range(500), draw(500)).searcher
+    queries = held_out_queries(searcher.rows, np.arange(0, 500, 5))
 
-    measured = measure(searchable, queries)
+    measured = measure(searcher, queries)
 
     assert (measured.recall_at_10, measured.queries) == (1.0, 100)
     assert 0 < measured.p50_ms <= measured.p95_ms
@@ -70,7 +70,7 @@ def test_an_index_that_sees_half_of_the_rows_finds_half(
     generation_of: GenerationOf, draw: Draw
 ) -> None:
     vectors = draw(500)
-    half = generation_of(range(0, 500, 2), vectors[::2]).searchable
+    half = generation_of(range(0, 500, 2), vectors[::2]).searcher
     queries = held_out_queries(kept(vectors), np.arange(200))
 
     assert measure(half, queries).recall_at_10 == pytest.approx(0.5, abs=0.1)
@@ -89,8 +89,8 @@ def test_tuning_finds_the_least_that_meets_the_target(
     tuned = tune(rows, index, plan, queries, 0.9)
 
     def recall(effort: int) -> float:
-        searchable = Searchable(rows, index, False, effort, tuned.candidates, 64)
-        return measure(searchable, queries).recall_at_10
+        searcher = IndexSearcher(rows, index, False, effort, tuned.candidates, 64)
+        return measure(searcher, queries).recall_at_10
 
     assert recall(tuned.effort) >= 0.9 > recall(tuned.effort // 4)
     assert tune(rows, index, plan, queries, 0.9) == tuned

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pydantic import TypeAdapter
 
 from models.domain.errors import InvalidInput, WeightsRefused
 from models.encoders.preprocessing import to_pixels
@@ -46,7 +47,7 @@ def test_killed_and_started_again_it_ends_as_an_unbroken_run(tmp_path: Path) -> 
         run_until(tmp_path / "broken", last_line)
     unbroken = finish(tmp_path / "unbroken")
     weights, facts = load_state(tmp_path / "broken" / "result.safetensors")
-    broken = [Epoch(**epoch) for epoch in facts["history"]]
+    broken = TypeAdapter(list[Epoch]).validate_python(facts["history"])
     assert torch.tensor(without_seconds(broken)) == pytest.approx(
         torch.tensor(without_seconds(unbroken.history)), abs=1e-5
     )

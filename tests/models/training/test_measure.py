@@ -48,21 +48,21 @@ WRONG = RIGHT | {Part.TEST: [0, 1, 1, 1, 0, 2, 2, 0], Part.TRAIN: [0, 0, 0, 1, 1
 
 def test_figures_are_what_a_hand_counts() -> None:
     figures = measure(candidate(WRONG), PARTS, seed=0)
-    assert figures["confusion"] == [[2, 1, 0], [0, 2, 0], [1, 0, 2]]
-    assert figures["accuracy"]["train"] == pytest.approx(4 / 5)
-    assert figures["accuracy"]["validation"] == 1
-    assert figures["accuracy"]["test"]["value"] == pytest.approx(6 / 8)
-    assert figures["majority_accuracy"] == pytest.approx(3 / 8)
-    by_category = figures["categories"]
-    assert [one["category"] for one in by_category] == ["a", "b", "c"]
-    assert [one["precision"] for one in by_category] == pytest.approx([2 / 3, 2 / 3, 1])
-    assert [one["recall"] for one in by_category] == pytest.approx([2 / 3, 1, 2 / 3])
-    assert [one["support"] for one in by_category] == [3, 2, 3]
+    assert figures.confusion == [[2, 1, 0], [0, 2, 0], [1, 0, 2]]
+    assert figures.accuracy.train == pytest.approx(4 / 5)
+    assert figures.accuracy.validation == 1
+    assert figures.accuracy.test.value == pytest.approx(6 / 8)
+    assert figures.majority_accuracy == pytest.approx(3 / 8)
+    by_category = figures.categories
+    assert [one.category for one in by_category] == ["a", "b", "c"]
+    assert [one.precision for one in by_category] == pytest.approx([2 / 3, 2 / 3, 1])
+    assert [one.recall for one in by_category] == pytest.approx([2 / 3, 1, 2 / 3])
+    assert [one.support for one in by_category] == [3, 2, 3]
 
 
 def test_a_category_that_is_never_predicted_has_no_precision() -> None:
     figures = measure(candidate(RIGHT | {Part.TEST: [0] * 8}), PARTS, seed=0)
-    assert [one["precision"] for one in figures["categories"]][1:] == [None, None]
+    assert [one.precision for one in figures.categories][1:] == [None, None]
 
 
 def test_the_interval_holds_the_figure_and_is_wider_for_fewer_listings() -> None:
@@ -71,8 +71,8 @@ def test_the_interval_holds_the_figure_and_is_wider_for_fewer_listings() -> None
         parts = PARTS | {Part.TEST: part(targets, "test", each)}
         half_wrong = [target if row % 20 < 10 else 2 for row, target in enumerate(targets)]
         found = measure(candidate(WRONG | {Part.TEST: half_wrong}), parts, seed=0)
-        test = found["accuracy"]["test"]
-        return test["value"], test["low"], test["high"]
+        test = found.accuracy.test
+        return test.value, test.low, test.high
 
     value, low, high = interval(1)
     assert low < value == 0.5 < high
@@ -81,22 +81,26 @@ def test_the_interval_holds_the_figure_and_is_wider_for_fewer_listings() -> None
 
 
 def test_searches_are_measured_among_test_photos() -> None:
-    perfect = measure(candidate(RIGHT), PARTS, seed=0)["search"]
-    assert perfect["map"]["value"] == pytest.approx(1)
-    assert measure(candidate(WRONG), PARTS, seed=0)["search"]["map"]["value"] < 1
+    perfect, wrong = (measure(candidate(one), PARTS, seed=0).search for one in (RIGHT, WRONG))
+    assert perfect
+    assert wrong
+    assert perfect["map"].value == pytest.approx(1)
+    assert wrong["map"].value < 1
 
 
 def test_where_no_two_test_listings_are_alike_searches_have_no_figures() -> None:
     parts = PARTS | {Part.TEST: part([0, 1, 2], "test")}
-    assert measure(candidate(RIGHT | {Part.TEST: [0, 1, 2]}), parts, seed=0)["search"] is None
+    assert measure(candidate(RIGHT | {Part.TEST: [0, 1, 2]}), parts, seed=0).search is None
 
 
 def test_a_gain_is_the_difference_of_both_figures() -> None:
     before, after = candidate(WRONG), candidate(RIGHT, "tuned")
     gain = measure_gain(before, after, PARTS, seed=0)
-    assert gain["accuracy"]["value"] == pytest.approx(2 / 8)
-    figures = [measure(one, PARTS, seed=0)["search"]["map"]["value"] for one in (before, after)]
-    assert gain["search"]["map"]["value"] == pytest.approx(figures[1] - figures[0])
+    assert gain.accuracy.value == pytest.approx(2 / 8)
+    found = [measure(one, PARTS, seed=0).search for one in (before, after)]
+    figures = [search["map"].value for search in found if search]
+    assert gain.search
+    assert gain.search["map"].value == pytest.approx(figures[1] - figures[0])
 
 
 def test_the_temperature_is_of_validation_photos() -> None:
@@ -109,8 +113,8 @@ def test_the_temperature_is_of_validation_photos() -> None:
     assert temperature([0, 1, 0, 1]) > 1
 
 
-def test_calibration_is_told_before_and_after() -> None:
+def test_calibration_is_measured_before_and_after() -> None:
     made = calibrated(candidate(RIGHT), PARTS)
-    told = measure(made, PARTS, seed=0)["calibration"]
-    assert told["temperature"] == made.head.temperature
-    assert told["error_after"] < told["error_before"]
+    calibration = measure(made, PARTS, seed=0).calibration
+    assert calibration.temperature == made.head.temperature
+    assert calibration.error_after < calibration.error_before

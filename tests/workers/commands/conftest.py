@@ -8,7 +8,7 @@ import pytest
 from typer.testing import Result
 
 from db.session import Database
-from db.vectors.encoders import adopt_encoder
+from db.vectors.encoders import activate_initial_encoder
 from models.domain.clock import utc_now
 from models.domain.errors import MarketlensError
 from tests.support.commands import invoke
@@ -27,7 +27,7 @@ def catalogue(
         monkeypatch.delenv(f"MARKETLENS_{name}", raising=False)
     database = Database(f"sqlite:///{folder / 'marketlens.db'}")
     with database.write() as session:
-        adopt_encoder(session, ELSEWHERE, utc_now())
+        activate_initial_encoder(session, ELSEWHERE, utc_now())
     opened = Catalogue(folder, database, np.random.default_rng(0))
     opened.add(LISTINGS)
     yield opened

@@ -18,7 +18,7 @@ from db.store.photo_store import PhotoStore
 from db.tables import Generation
 from db.vectors import generations
 from db.vectors.embeddings import add_embeddings
-from db.vectors.encoders import adopt_encoder, all_encoders
+from db.vectors.encoders import activate_initial_encoder, all_encoders
 from models.domain.errors import Conflict, MarketlensError, NotFound, WeightsRefused
 from models.domain.job_payloads import BatchPayload
 from models.domain.types import EncoderSpec, GenerationStatus
@@ -70,7 +70,7 @@ def fill(database: Database, store: PhotoStore) -> None:
     now = Clock()()
     rng = np.random.default_rng(0)
     with database.write() as session:
-        active = adopt_encoder(session, ELSEWHERE, now)
+        active = activate_initial_encoder(session, ELSEWHERE, now)
         for number in range(LISTINGS):
             photos = stored_photos(store, jpeg(number))
             listing = ListingData(uuid4(), "A thing", category=f"Things {number % 2}")

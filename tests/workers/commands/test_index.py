@@ -1,16 +1,21 @@
 """`marketlens index`, as a person runs it, on vectors of an encoder that this machine lacks."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
+from datetime import timedelta
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
 from db import jobs
 from db.catalogue.listings import delete_listing
+from db.session import Database
 from db.vectors.encoders import activate_encoder, register_encoder
 from models.domain.clock import utc_now
 from models.domain.errors import (
@@ -21,12 +26,15 @@ from models.domain.errors import (
     ReindexRunning,
 )
 from models.domain.job_payloads import ReindexPayload
+from models.domain.job_results import RepairedIndex
 from models.domain.types import EncoderSpec, JobStatus
 from models.index.plan import EXACT
 from tests.support.commands import invoke, last_line
 from tests.support.holding import holding_open
 from tests.support.index_commands import ELSEWHERE, LISTINGS, Catalogue, RunIndex
 from workers.queue.executors import QueueExecutor
+from workers.queue.messages import Queue
+from workers.queue.publisher import PublishableJob
 
 OTHER = EncoderSpec("other", 16, "0" * 64)
 
@@ -41,6 +49,39 @@ def test_a_build_is_told_with_its_reason(catalogue: Catalogue, run_index: RunInd
     assert catalogue.live() == 1
     told = run_index("build", "--inline").stdout
     assert "Generation 2 is live" in told
+
+
+class RepairingExecutor:
+    """Ends each reindex as a worker does whose index is on a server."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def submit(self, accepted: Sequence[PublishableJob]) -> None:
+        """Nothing to do: `step` gets their ids."""
+
+    def step(self, queue: Queue, job_ids: Sequence[UUID]) -> None:
+        """End them."""
+        del queue
+        result = RepairedIndex(rows=LISTINGS, added=3, removed=2)
+        with self._database.write() as session:
+            for job_id in job_ids:
+                claim = jobs.claim(session, job_id, utc_now(), timedelta(minutes=1))
+                assert claim
+                jobs.finish(session, claim, utc_now(), result=result, done=LISTINGS, total=LISTINGS)
+
+
+def test_an_index_on_a_server_is_repaired(
+    catalogue: Catalogue, run_index: RunIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executor = RepairingExecutor(catalogue.database)
+    monkeypatch.setattr(
+        "workers.commands.index.build.job_executor", lambda *_, **__: nullcontext(executor)
+    )
+    shown = run_index("build").stdout
+    assert re.search(r"repaired.*Added\W+3\W.*Removed\W+2\W", shown, re.DOTALL)
+    report = last_line(run_index("build", "--json"))
+    assert (report["status"], report["added"], report["removed"]) == ("succeeded", 3, 2)
 
 
 def test_what_was_asked_for_is_built(catalogue: Catalogue, run_index: RunIndex) -> None:

@@ -105,7 +105,7 @@ def test_every_page_of_the_database_is_read(
     catalogue: tuple[Database, PhotoStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = labelled_in_database(*catalogue, Level.ROOT)
-    monkeypatch.setattr(labelled, "LISTINGS_AT_ONCE", 2)
+    monkeypatch.setattr(labelled, "LISTINGS_PER_BATCH", 2)
     assert labelled_in_database(*catalogue, Level.ROOT).digest == whole.digest
 
 

@@ -7,7 +7,11 @@ import pytest
 from models.domain.types import GenerationStatus
 from tests.support.index_commands import Catalogue, RunIndex
 from tests.support.paths import REPOSITORY
-from workers.generations.auto_reindex import FOLD_AT_LEAST, FOLD_AT_MOST, FOLD_SHARE
+from workers.generations.auto_reindex import (
+    REINDEX_CHANGED_SHARE,
+    REINDEX_MAX_CHANGES,
+    REINDEX_MIN_CHANGES,
+)
 
 PAGE = (REPOSITORY / "docs" / "operations.md").read_text()
 
@@ -35,6 +39,6 @@ def test_every_status_is_explained(status: GenerationStatus) -> None:
 
 def test_the_figures_are_the_code_s() -> None:
     assert (
-        f"more than {FOLD_SHARE:.0%} of the last build's photos have changed since, but at least "
-        f"{FOLD_AT_LEAST:,} and never more than {FOLD_AT_MOST:,}"
+        f"more than {REINDEX_CHANGED_SHARE:.0%} of the last build's photos have changed since, "
+        f"but at least {REINDEX_MIN_CHANGES:,} and never more than {REINDEX_MAX_CHANGES:,}"
     ) in PAGE.replace("\n", " ")

@@ -169,8 +169,9 @@ def test_a_finetuning_leaves_an_encoder_and_its_head(
     by_hand = accuracy_by_hand(told, clean, tmp_path / "var" / "models")
     assert by_hand == pytest.approx(told["accuracy"]["test"]["value"])
     library = EncoderLibrary("hog", None, tmp_path / "var" / "models")
-    facts = library.facts(library.find(told["encoder"]))
-    assert facts["training"]["size"] == 32
+    training = library.facts(library.find(told["encoder"]))["training"]
+    assert isinstance(training, dict)
+    assert training["size"] == 32
     assert told["probe"]["encoder"] != told["encoder"]
     gain = told["accuracy"]["test"]["value"] - told["probe"]["accuracy"]["test"]["value"]
     assert told["gain"]["accuracy"]["value"] == pytest.approx(gain)

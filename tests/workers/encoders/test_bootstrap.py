@@ -16,11 +16,11 @@ from models.encoders.library import EncoderLibrary
 from models.encoders.specs import resolve_spec
 from tests.support.clock import Clock
 from workers.encoders.bootstrap import (
-    impose_encoder,
+    encoder_mismatch_warning,
+    ensure_active_encoder,
+    force_configured_encoder,
     keep_files,
     require_files,
-    settle_encoder,
-    wish,
 )
 
 HOG = resolve_spec("hog", None)
@@ -38,8 +38,8 @@ def weights(folder: Path, content: bytes = b"weights") -> Path:
     return path
 
 
-def settle(database: Database, library: EncoderLibrary, models_dir: Path) -> EncoderSpec:
-    return settle_encoder(database, library, models_dir, Clock()()).spec
+def ensure_active(database: Database, library: EncoderLibrary, models_dir: Path) -> EncoderSpec:
+    return ensure_active_encoder(database, library, models_dir, Clock()()).spec
 
 
 def embed_something(database: Database, spec: EncoderSpec) -> None:
@@ -54,18 +54,18 @@ def test_what_the_settings_ask_for_is_active_until_a_photo_is_embedded(
 ) -> None:
     resnet50 = EncoderLibrary("resnet50", weights(tmp_path), models_dir)
     hog = EncoderLibrary("hog", None, models_dir)
-    assert settle(database, hog, models_dir) == HOG
-    spec = settle(database, resnet50, models_dir)
+    assert ensure_active(database, hog, models_dir) == HOG
+    spec = ensure_active(database, resnet50, models_dir)
     assert spec == resnet50.configured()
     embed_something(database, spec)
-    assert settle(database, hog, models_dir) == spec
+    assert ensure_active(database, hog, models_dir) == spec
 
 
 def test_the_active_encoder_outlives_the_settings_that_named_it(
     database: Database, tmp_path: Path, models_dir: Path
 ) -> None:
     given = weights(tmp_path)
-    spec = settle(database, EncoderLibrary("resnet50", given, models_dir), models_dir)
+    spec = ensure_active(database, EncoderLibrary("resnet50", given, models_dir), models_dir)
     embed_something(database, spec)
     given.unlink()
     for library in (
@@ -73,7 +73,7 @@ def test_the_active_encoder_outlives_the_settings_that_named_it(
         EncoderLibrary("resnet50", weights(tmp_path, b"others"), models_dir),
         EncoderLibrary("hog", None, models_dir),
     ):
-        assert settle(database, library, models_dir) == spec
+        assert ensure_active(database, library, models_dir) == spec
         require_files(library, spec, models_dir)
 
 
@@ -82,10 +82,10 @@ def test_an_encoder_that_was_active_before_encoders_were_kept_is_kept(
 ) -> None:
     given = weights(tmp_path)
     named = EncoderLibrary("resnet50", given, models_dir)
-    spec = settle(database, named, models_dir)
+    spec = ensure_active(database, named, models_dir)
     embed_something(database, spec)
     shutil.rmtree(models_dir)
-    assert settle(database, named, models_dir) == spec
+    assert ensure_active(database, named, models_dir) == spec
     given.write_bytes(b"something else by now")
     assert EncoderLibrary("hog", None, models_dir).weights_of(spec)[0].read_bytes() == b"weights"
 
@@ -95,7 +95,7 @@ def test_without_weights_none_is_adopted(
 ) -> None:
     library = EncoderLibrary("resnet50", tmp_path / "nowhere", models_dir)
     with pytest.raises(WeightsMissing):
-        settle(database, library, models_dir)
+        ensure_active(database, library, models_dir)
     with database.read() as session:
         assert all_encoders(session) == []
 
@@ -110,14 +110,14 @@ def test_an_encoder_can_be_imposed_whatever_it_lacks(
     database: Database, tmp_path: Path, models_dir: Path
 ) -> None:
     hog = EncoderLibrary("hog", None, models_dir)
-    settle(database, hog, models_dir)
+    ensure_active(database, hog, models_dir)
     embed_something(database, HOG)
     library = EncoderLibrary("resnet50", weights(tmp_path), models_dir)
-    imposed = impose_encoder(database, library, models_dir, Clock()())
+    forced = force_configured_encoder(database, library, models_dir, Clock()())
     with database.read() as session:
         active = active_encoder(session)
         assert active
-        assert active.id == imposed.id
+        assert active.id == forced.id
         assert active.spec == library.configured()
 
 
@@ -125,17 +125,24 @@ def test_a_wish_is_told_with_the_way_to_it(tmp_path: Path, models_dir: Path) -> 
     given = weights(tmp_path)
     library = EncoderLibrary("resnet50", given, models_dir)
     spec = library.configured()
-    assert wish(spec, library, "resnet50", given) is None
-    assert wish(HOG, EncoderLibrary("hog", None, models_dir), "hog", None) is None
+    assert encoder_mismatch_warning(spec, library, "resnet50", given) is None
+    assert (
+        encoder_mismatch_warning(HOG, EncoderLibrary("hog", None, models_dir), "hog", None) is None
+    )
     # Nobody named weights: the default is no reason to leave what is better.
-    assert wish(spec, EncoderLibrary("resnet50", None, models_dir), "resnet50", None) is None
+    assert (
+        encoder_mismatch_warning(
+            spec, EncoderLibrary("resnet50", None, models_dir), "resnet50", None
+        )
+        is None
+    )
 
     other = weights(tmp_path, b"other")
     wanted = EncoderLibrary("resnet50", other, models_dir)
-    sentence = wish(spec, wanted, "resnet50", other)
+    sentence = encoder_mismatch_warning(spec, wanted, "resnet50", other)
     assert sentence
     assert f"`marketlens encoder migrate {wanted.configured().label}`" in sentence
-    sentence = wish(spec, EncoderLibrary("hog", None, models_dir), "hog", None)
+    sentence = encoder_mismatch_warning(spec, EncoderLibrary("hog", None, models_dir), "hog", None)
     assert sentence
     assert "`marketlens encoder migrate hog`" in sentence
 
@@ -145,7 +152,7 @@ def test_a_folder_that_can_not_be_written_to_keeps_no_encoder_from_working(
 ) -> None:
     models_dir.write_text("in the way")
     library = EncoderLibrary("resnet50", weights(tmp_path), models_dir)
-    assert settle(database, library, models_dir) == library.configured()
+    assert ensure_active(database, library, models_dir) == library.configured()
     with pytest.raises(OSError, match="models"):
         keep_files(library, library.configured(), models_dir)
 

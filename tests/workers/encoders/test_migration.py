@@ -114,7 +114,7 @@ def test_a_migration_embeds_indexes_and_compares(world: World) -> None:
     with world.worker.database.read() as session:
         other = get_encoder(session, world.other_id)
         assert other.status is EncoderStatus.FOLLOWED
-        assert other.comparison == migrated.comparison.as_json()
+        assert other.comparison == migrated.comparison.to_json()
     for steps in world.shown.values():
         assert steps[-1][0] == steps[-1][1]
     assert world.shown.keys() == {"embedding", "index", "comparing"}

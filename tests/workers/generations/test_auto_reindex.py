@@ -14,18 +14,18 @@ from db.session import Database
 from db.tables import Generation, Job
 from db.vectors import generations
 from db.vectors.changes import last_change, record_changes
-from db.vectors.encoders import activate_encoder, adopt_encoder, register_encoder
+from db.vectors.encoders import activate_encoder, activate_initial_encoder, register_encoder
 from models.domain.job_payloads import BatchPayload
 from models.domain.types import EncoderSpec, JobType
 from tests.support.clock import Clock
 from tests.support.redis import empty, take_all
 from workers.generations import auto_reindex as folding
 from workers.generations.auto_reindex import (
-    FOLD_AT_LEAST,
-    FOLD_AT_MOST,
-    FOLD_SHARE,
-    fold_if_due,
-    should_fold,
+    REINDEX_CHANGED_SHARE,
+    REINDEX_MAX_CHANGES,
+    REINDEX_MIN_CHANGES,
+    needs_reindex,
+    reindex_if_due,
 )
 from workers.queue.messages import Queue
 from workers.queue.publisher import JobPublisher
@@ -37,13 +37,13 @@ ENOUGH = 5
 
 @pytest.fixture(autouse=True)
 def _few_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folding, "FOLD_AT_LEAST", ENOUGH - 1)
+    monkeypatch.setattr(folding, "REINDEX_MIN_CHANGES", ENOUGH - 1)
 
 
 @pytest.fixture
 def encoder_id(any_database: Database, clock: Clock) -> int:
     with any_database.write() as session:
-        return adopt_encoder(session, SPEC, clock()).id
+        return activate_initial_encoder(session, SPEC, clock()).id
 
 
 def change(database: Database, clock: Clock, count: int) -> None:
@@ -68,28 +68,28 @@ def build(database: Database, encoder_id: int, clock: Clock, rows: int = 0) -> G
 
 
 def fold(database: Database, clock: Clock) -> Job | None:
-    return fold_if_due(database, clock=clock, new_id=uuid4)
+    return reindex_if_due(database, clock=clock, new_id=uuid4)
 
 
 @given(rows=st.integers(0, 10**9), changed=st.integers(0, 10**9))
 def test_the_more_there_is_the_more_may_change(rows: int, changed: int) -> None:
     assert (
-        should_fold(rows, changed + 1)
-        >= should_fold(rows, changed)
-        >= should_fold(rows + 1, changed)
+        needs_reindex(rows, changed + 1)
+        >= needs_reindex(rows, changed)
+        >= needs_reindex(rows + 1, changed)
     )
-    assert should_fold(rows, rows + ENOUGH)
+    assert needs_reindex(rows, rows + ENOUGH)
 
 
 def test_what_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folding, "FOLD_AT_LEAST", FOLD_AT_LEAST)
-    assert not should_fold(0, FOLD_AT_LEAST)
-    assert should_fold(0, FOLD_AT_LEAST + 1)
-    large = round(2 * FOLD_AT_LEAST / FOLD_SHARE)
-    assert not should_fold(large, 2 * FOLD_AT_LEAST)
-    assert should_fold(large, 2 * FOLD_AT_LEAST + 1)
-    assert not should_fold(10**9, FOLD_AT_MOST)
-    assert should_fold(10**9, FOLD_AT_MOST + 1)
+    monkeypatch.setattr(folding, "REINDEX_MIN_CHANGES", REINDEX_MIN_CHANGES)
+    assert not needs_reindex(0, REINDEX_MIN_CHANGES)
+    assert needs_reindex(0, REINDEX_MIN_CHANGES + 1)
+    large = round(2 * REINDEX_MIN_CHANGES / REINDEX_CHANGED_SHARE)
+    assert not needs_reindex(large, 2 * REINDEX_MIN_CHANGES)
+    assert needs_reindex(large, 2 * REINDEX_MIN_CHANGES + 1)
+    assert not needs_reindex(10**9, REINDEX_MAX_CHANGES)
+    assert needs_reindex(10**9, REINDEX_MAX_CHANGES + 1)
 
 
 def test_the_first_index_is_built_when_there_is_enough(
@@ -123,7 +123,7 @@ def test_what_has_changed_since_the_last_build_is_what_counts(
 def test_a_large_index_waits_for_more(
     any_database: Database, clock: Clock, encoder_id: int
 ) -> None:
-    build(any_database, encoder_id, clock, rows=round(2 * ENOUGH / FOLD_SHARE))
+    build(any_database, encoder_id, clock, rows=round(2 * ENOUGH / REINDEX_CHANGED_SHARE))
     change(any_database, clock, 2 * ENOUGH)
     assert fold(any_database, clock) is None
     change(any_database, clock, 1)
@@ -148,7 +148,7 @@ def test_only_what_is_searched_with_is_rebuilt(any_database: Database, clock: Cl
     change(any_database, clock, ENOUGH)
     assert fold(any_database, clock) is None
     with any_database.write() as session:
-        first = adopt_encoder(session, SPEC, clock()).id
+        first = activate_initial_encoder(session, SPEC, clock()).id
         second = register_encoder(session, EncoderSpec("other", 4, "b" * 64), clock())
     build(any_database, first, clock)
     assert fold(any_database, clock) is None
@@ -179,7 +179,7 @@ def test_the_relay_sees_to_it_unless_told_not_to(
     database: Database, clock: Clock, publisher: JobPublisher, redis_url: str, auto_reindex: bool
 ) -> None:
     with database.write() as session:
-        adopt_encoder(session, SPEC, clock())
+        activate_initial_encoder(session, SPEC, clock())
     change(database, clock, ENOUGH)
     run_relay(database, publisher, clock, 3, OneRound(), auto_reindex=auto_reindex)
     with database.read() as session:

@@ -15,7 +15,7 @@ from db.vectors.encoders import register_encoder
 from models.domain.job_payloads import EmbedPayload
 from models.domain.types import EncoderSpec, GenerationStatus
 from tests.support.clock import Clock
-from workers.generations.prune import Pruned, Swept, prune, sweep, would_prune
+from workers.generations.prune import Pruned, RemovedFiles, prune, remove_unused_files, would_prune
 
 SPECS = (EncoderSpec("hog", 4, "a" * 64), EncoderSpec("other", 4, "b" * 64))
 
@@ -60,12 +60,12 @@ def test_each_encoder_keeps_its_own(
     old, live = (add(any_database, folder, clock) for _ in range(2))
     others = [add(any_database, folder, clock, SPECS[1]) for _ in range(3)]
     would = would_prune(any_database, folder, store, keep=2)
-    assert would == Pruned([others[0]], Swept([others[0]], [], []))
+    assert would == Pruned([others[0]], RemovedFiles([others[0]], [], []))
     assert prune(any_database, folder, store, keep=2) == would
     assert names(folder) == {str(number) for number in (old, live, *others[1:])}
     with any_database.read() as session:
         first = generations.get(session, old).encoder_id
-    assert prune(any_database, folder, store, keep=1, encoder_ids=[first]).forgotten == [old]
+    assert prune(any_database, folder, store, keep=1, encoder_ids=[first]).retired == [old]
     assert names(folder) == {str(number) for number in (live, *others[1:])}
 
 
@@ -89,7 +89,7 @@ def test_what_no_row_has_use_for_is_swept(
         ".fetching",
     }:
         make(folder / name)
-    assert sweep(any_database, folder, store).removed == [failed, 999]
+    assert remove_unused_files(any_database, folder, store).removed == [failed, 999]
     assert names(folder) - {".fetching.lock"} == kept
 
 
@@ -113,7 +113,7 @@ def test_a_build_that_nobody_goes_on_with_is_ended(
 def test_there_may_be_no_folder_yet(
     any_database: Database, tmp_path: Path, store: PhotoStore
 ) -> None:
-    nothing = Pruned([], Swept([], [], []))
+    nothing = Pruned([], RemovedFiles([], [], []))
     assert would_prune(any_database, tmp_path / "nowhere", store, keep=1) == nothing
     assert prune(any_database, tmp_path / "nowhere", store, keep=1) == nothing
     assert not (tmp_path / "nowhere").exists()

@@ -282,7 +282,7 @@ def test_a_killed_fetch_is_begun_again(
     fetch_generation(store, tmp_path, 7, built.manifest_sha256)
     open_generation(tmp_path / "7", built.manifest_sha256, fingerprint=SPEC.fingerprint)
     assert not (tmp_path / ".fetching").exists()
-    # Nobody may want it any more: then a sweep clears it.
+    # Without another fetch, it is removed with the unused files.
     kept.rename(tmp_path / ".fetching")
     clear_unfinished_fetch(tmp_path)
     assert not (tmp_path / ".fetching").exists()

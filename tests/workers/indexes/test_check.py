@@ -61,14 +61,14 @@ def test_what_searches_miss_is_counted(
         return check_index(worker.database, generation, worker.encoder_id, queries=8, seed=1)
 
     assert check().recall_at_10.value == 1.0
-    best = type(generation.searchable).best
+    best = type(generation.searcher).best
 
     def half_blind(*arguments: object, **options: object) -> object:
         found = best(*arguments, **options)  # type: ignore[arg-type]
         odd = found.ids % 2 == 1
         return found._replace(ids=found.ids[odd], cosines=found.cosines[odd], floor=-np.inf)
 
-    monkeypatch.setattr(type(generation.searchable), "best", half_blind)
+    monkeypatch.setattr(type(generation.searcher), "best", half_blind)
     recall = check().recall_at_10
     assert 0.3 < recall.low <= recall.value <= recall.high < 0.8
     assert recall == check().recall_at_10

@@ -20,7 +20,7 @@ from db.store.photo_store import PhotoStore
 from db.vectors import embeddings
 from db.vectors.changes import last_change
 from db.vectors.embeddings import add_embeddings, live_vectors_of
-from db.vectors.encoders import adopt_encoder
+from db.vectors.encoders import activate_initial_encoder
 from models.domain.errors import Unavailable
 from models.domain.job_payloads import ReindexPayload
 from models.domain.types import EncoderSpec, JobStatus
@@ -52,7 +52,7 @@ class Shop:
         self._spec = EncoderSpec("test", DIMENSION, uuid4().hex * 2)
         self._seeds = count()
         with database.write() as session:
-            self.encoder_id = adopt_encoder(session, self._spec, self._now).id
+            self.encoder_id = activate_initial_encoder(session, self._spec, self._now).id
 
     def worker(self) -> SharedIndex:
         """A worker that has just started."""

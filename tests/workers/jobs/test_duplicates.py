@@ -169,8 +169,8 @@ def test_clusters_of_the_most_sellers_come_first(worker: WorkerHarness) -> None:
 def test_what_is_left_out_is_counted(
     worker: WorkerHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clusters, "MOST_CLUSTERS", 1)
-    monkeypatch.setattr(clusters, "MOST_LISTINGS", 2)
+    monkeypatch.setattr(clusters, "MAX_CLUSTERS", 1)
+    monkeypatch.setattr(clusters, "MAX_LISTINGS", 2)
     for seed, count in ((1, 2), (2, 4)):
         for _ in range(count):
             offer(worker, jpeg(seed, SIZE))
@@ -270,16 +270,16 @@ def test_a_million_equal_photos_are_not_a_million_pairs_each(
 ) -> None:
     photos = [as_jpeg(picture(1, SIZE), quality) for quality in range(60, 84)]
     all_of_them = {offer(worker, photo) for photo in photos}
-    monkeypatch.setattr(find_module, "PAIRS_AT_ONCE", 8)
+    monkeypatch.setattr(find_module, "PAIRS_PER_BATCH", 8)
     compared = 0
-    link = find_module._Search._link_where_near
+    link = find_module._LinkSearch._link_where_near
 
     def counted(search: Any, pairs: Any) -> None:
         nonlocal compared
         compared += sum(not search.copies.joined(*pair) for pair in pairs.tolist())
         link(search, pairs)
 
-    monkeypatch.setattr(find_module._Search, "_link_where_near", counted)
+    monkeypatch.setattr(find_module._LinkSearch, "_link_where_near", counted)
     found = find_duplicates(
         worker.database,
         worker.runtime.store,

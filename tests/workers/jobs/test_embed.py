@@ -13,11 +13,14 @@ from db import jobs
 from db.tables import Change, Embedding, Photo
 from db.vectors.embeddings import count_live, embedded, photos_to_embed
 from models.domain.errors import InvalidPhoto
+from models.domain.job_results import EmbedResult, SearchResult
 from models.domain.types import JobStatus, JobType
 from models.photos import standardise
+from tests.support.payloads import result_as
 from tests.support.pictures import grey, jpeg
 from tests.support.workers import WorkerHarness
-from workers.search.query_encoder import NOTHING_SEEN
+from workers.jobs.embed import BATCH_SIZE
+from workers.search.query_encoder import NOTHING_TO_COMPARE
 from workers.tasks import run_job
 
 
@@ -55,6 +58,27 @@ def test_delivered_twice_is_done_once(worker: WorkerHarness) -> None:
     assert worker.job(job_id).attempt == 1
 
 
+def test_the_lease_is_renewed_between_batches(
+    worker: WorkerHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.jobs.heartbeat.BEAT_EVERY_S", 0)
+    _, photo_ids = worker.list_photos(*map(jpeg, range(BATCH_SIZE + 1)))
+    job_id = worker.accept(JobType.EMBED, {"photo_ids": photo_ids})
+    leases, embed = [], worker.encoder.embed
+
+    def embed_noting_the_lease(photos: Sequence[Image.Image]) -> NDArray[np.float32]:
+        leases.append(worker.job(job_id).lease_expires_at)
+        return embed(photos)
+
+    monkeypatch.setattr(worker.encoder, "embed", embed_noting_the_lease)
+    run_job(worker.runtime, job_id)
+    first, second = leases
+    assert first is not None
+    assert second is not None
+    assert first < second
+    assert worker.job(job_id).done == len(photo_ids)
+
+
 def test_a_bad_photo_fails_alone(worker: WorkerHarness) -> None:
     _, photo_ids = worker.list_photos(jpeg(1), jpeg(2), jpeg(3), grey())
     with worker.database.write() as session:
@@ -63,8 +87,7 @@ def test_a_bad_photo_fails_alone(worker: WorkerHarness) -> None:
         session.execute(update(Photo).where(Photo.id == photo_ids[1]).values(sha256=broken))
     job = worker.embed(photo_ids)
     assert (job.status, job.done, job.failed) == (JobStatus.SUCCEEDED, 1, 3)
-    assert job.result
-    codes = [error["code"] for error in job.result["errors"]]
+    codes = [error.code for error in result_as(job, EmbedResult).errors]
     assert codes == ["not_found", "unsupported_photo", "invalid_photo"]
     with worker.database.read() as session:
         assert count_live(session, worker.encoder_id) == 1
@@ -93,7 +116,7 @@ def test_a_photo_with_nothing_in_it_is_told_every_time_and_remembered(
     assert (first.done, first.failed, first.result["embedded"]) == (1, 1, 1)
     assert (again.done, again.failed, again.result["embedded"]) == (1, 1, 0)
     assert first.result["errors"] == again.result["errors"]
-    assert first.result["errors"][0]["detail"] == NOTHING_SEEN
+    assert result_as(first, EmbedResult).errors[0].detail == NOTHING_TO_COMPARE
     with worker.database.read() as session:
         assert embedded(session, encoder_id, photo_ids) == set(photo_ids)
         assert photos_to_embed(session, encoder_id) == set()
@@ -119,12 +142,11 @@ def test_a_photo_with_nothing_in_it_is_in_no_index_and_no_query(worker: WorkerHa
     for _ in ("before a reindex", "after it"):
         assert worker.search(1) == [both, other]
         job = worker.do(JobType.SEARCH, {"photo": sha256, "limit": 3})
-        assert (job.error_code, job.error_detail) == (InvalidPhoto.code, NOTHING_SEEN)
+        assert (job.error_code, job.error_detail) == (InvalidPhoto.code, NOTHING_TO_COMPARE)
         job = worker.do(JobType.SEARCH, {"listing_id": str(blank), "limit": 3})
-        assert job.error_detail == NOTHING_SEEN
+        assert job.error_detail == NOTHING_TO_COMPARE
         job = worker.do(JobType.SEARCH, {"listing_id": str(both), "limit": 3})
-        assert job.result
-        assert [row["listing_id"] for row in job.result["results"]] == [str(other)]
+        assert [row.listing_id for row in result_as(job, SearchResult).results] == [other]
         built = worker.reindex()
         assert built.result, built.error_detail
         assert built.result["rows"] == 2

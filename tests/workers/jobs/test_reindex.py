@@ -8,10 +8,12 @@ import pytest
 from db import jobs
 from db.vectors import generations
 from models.domain.errors import Conflict, Unavailable
+from models.domain.job_results import BuiltIndex
 from models.domain.types import GenerationStatus, JobStatus, JobType
 from models.index import build, recall
 from models.index.plan import EXACT
 from tests.support.holding import holding_open
+from tests.support.payloads import result_as
 from tests.support.workers import WorkerHarness
 from workers import tasks
 from workers.indexes.live import LiveIndex
@@ -132,19 +134,18 @@ def test_under_its_recall_target_it_is_refused(
     assert folders(worker) == {str(first.result["generation"])}
     # What is good enough for the job is.
     job = worker.do(JobType.REINDEX, {"factory": "IVF1,PQ1x2", "recall_target": 0.01})
-    assert job.result
-    assert job.result["factory"] == "IVF1,PQ1x2"
-    assert job.result["recall_at_10"] < 1
+    built = result_as(job, BuiltIndex)
+    assert built.factory == "IVF1,PQ1x2"
+    assert built.recall_at_10 < 1
 
 
 def test_the_result_says_how_and_why_it_was_built(worker: WorkerHarness) -> None:
     worker.list_pictures(1)
-    result = worker.reindex().result
-    assert result
-    assert result["factory"] in {EXACT, *result["why"].split()}
-    assert "1 vectors" in result["why"]
-    assert (result["effort"], result["candidates"], result["queries"]) == (0, 0, 0)
-    assert result["p50_ms"] <= result["p95_ms"]
+    result = result_as(worker.reindex(), BuiltIndex)
+    assert result.factory in {EXACT, *result.why.split()}
+    assert "1 vectors" in result.why
+    assert (result.effort, result.candidates, result.queries) == (0, 0, 0)
+    assert result.p50_ms <= (result.p95_ms or 0)
 
 
 def test_a_generation_that_is_open_elsewhere_is_removed_by_a_later_build(

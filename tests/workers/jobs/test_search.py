@@ -8,8 +8,10 @@ import pytest
 from PIL import Image, ImageOps
 
 from db.catalogue.listings import ListingData, upsert_listings
+from models.domain.job_results import SearchResult
 from models.domain.types import JobStatus, JobType, ListingStatus
 from models.photos import standardise
+from tests.support.payloads import result_as
 from tests.support.pictures import grey, jpeg, picture
 from tests.support.workers import WorkerHarness
 
@@ -28,15 +30,14 @@ def test_result_says_where_it_came_from(worker: WorkerHarness) -> None:
     standard = standardise(jpeg(1))
     worker.runtime.store.put(standard.data)
     job = worker.do(JobType.SEARCH, {"photo": standard.sha256, "limit": 3})
-    result = job.result
-    assert result
-    assert (result["generation"], result["exact"]) == (None, True)
-    assert result["encoder"] == worker.encoder.spec.label
-    assert {"queue", "decode", "embed", "search", "total"} <= set(result["took_ms"])
-    (row,) = result["results"]
-    assert row["listing_id"] == str(listing_id)
-    assert row["similarity"] > 0.999
-    assert row["photo"] == standard.sha256
+    result = result_as(job, SearchResult)
+    assert (result.generation, result.exact) == (None, True)
+    assert result.encoder == worker.encoder.spec.label
+    assert {"queue", "decode", "embed", "search", "total"} <= set(result.took_ms)
+    (row,) = result.results
+    assert row.listing_id == listing_id
+    assert row.similarity > 0.999
+    assert row.photo == standard.sha256
 
 
 def test_the_same_bytes_are_not_embedded_again(worker: WorkerHarness) -> None:
@@ -92,16 +93,14 @@ def test_embedded_after_the_index_last_looked(worker: WorkerHarness) -> None:
 def test_a_listing_never_finds_itself(worker: WorkerHarness) -> None:
     first, second = worker.list_pictures(1, 2), worker.list_pictures(3)
     job = worker.do(JobType.SEARCH, {"listing_id": str(first), "limit": 10})
-    assert job.result
-    assert [row["listing_id"] for row in job.result["results"]] == [str(second)]
+    assert [row.listing_id for row in result_as(job, SearchResult).results] == [second]
 
 
 def test_a_listing_searches_before_its_own_embedding_is_done(worker: WorkerHarness) -> None:
     other = worker.list_pictures(3)
     fresh, _ = worker.list_photos(jpeg(1))
     job = worker.do(JobType.SEARCH, {"listing_id": str(fresh), "limit": 10})
-    assert job.result
-    assert [row["listing_id"] for row in job.result["results"]] == [str(other)]
+    assert [row.listing_id for row in result_as(job, SearchResult).results] == [other]
 
 
 def test_unknown_listing_fails_the_job_with_a_reason(worker: WorkerHarness) -> None:

@@ -72,7 +72,7 @@ def test_it_is_said_once_when_nobody_takes_the_work(
     consumed: str | None,
     told: int,
 ) -> None:
-    monkeypatch.setattr(executors, "UNATTENDED_AFTER_S", 0)
+    monkeypatch.setattr(executors, "UNCONSUMED_AFTER_S", 0)
     if consumed:
         with database.write() as session:
             record_consumption(session, consumed, clock(), None)
@@ -95,7 +95,7 @@ def test_it_is_said_once_of_each_queue_that_nobody_takes_from(
         executor.step(Queue.INDEX, [])
     # They may only be starting.
     assert said == []
-    monkeypatch.setattr(executors, "UNATTENDED_AFTER_S", 0)
+    monkeypatch.setattr(executors, "UNCONSUMED_AFTER_S", 0)
     for _ in range(3):
         executor.step(Queue.EMBED, [])
         executor.step(Queue.INDEX, [])
@@ -110,7 +110,7 @@ def test_it_is_said_once_of_each_queue_that_nobody_takes_from(
 def test_a_worker_that_is_seen_again_is_given_time_again(
     database: Database, clock: Clock, publisher: JobPublisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(executors, "UNATTENDED_AFTER_S", 60)
+    monkeypatch.setattr(executors, "UNCONSUMED_AFTER_S", 60)
     now = 0.0
     monkeypatch.setattr(executors, "monotonic", lambda: now)
     executor = QueueExecutor(database, publisher, clock, pytest.fail)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from db.store.photo_store import PhotoStore
-from tests.support.seeding import RunSeed, seeder, workplace_in
+from tests.support.seeding import RunSeed, intake_context_in, seeder
 from workers.queue.publisher import JobPublisher
 
 
@@ -15,5 +15,5 @@ from workers.queue.publisher import JobPublisher
 def run_seed(tmp_path: Path, store: PhotoStore, clock: Callable[[], datetime]) -> Iterator[RunSeed]:
     """Seeds a folder into a database while the broker is down."""
     publisher = JobPublisher(f"redis+socket://{tmp_path}/nothing.sock")
-    yield seeder(workplace_in(tmp_path, store), publisher, clock)
+    yield seeder(intake_context_in(tmp_path, store), publisher, clock)
     publisher.close()

@@ -16,9 +16,11 @@ from db.vectors.encoders import activate_encoder, follow_encoder, retire_encoder
 from models.domain.clock import utc_now
 from models.domain.errors import WeightsMissing
 from models.domain.job_payloads import SearchPayload
+from models.domain.job_results import SearchResult
 from models.domain.types import EncoderSpec, JobStatus, JobType
 from models.photos import standardise
 from tests.support.encoder import ThumbnailEncoder
+from tests.support.payloads import result_as
 from tests.support.pictures import grey, jpeg
 from tests.support.waiting import wait_until
 from tests.support.workers import WorkerHarness
@@ -53,9 +55,7 @@ def searched(worker: WorkerHarness, seed: int = 1) -> Job:
 
 
 def encoder_of(job: Job) -> str:
-    assert job.result, job.error_detail
-    label: str = job.result["encoder"]
-    return label
+    return result_as(job, SearchResult).encoder
 
 
 def test_a_photo_is_embedded_by_every_encoder_that_is_followed(worker: WorkerHarness) -> None:

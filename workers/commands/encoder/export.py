@@ -1,10 +1,10 @@
-"""`marketlens encoder export`: a network made for the processors it is served by."""
+"""`marketlens encoder export`: an encoder's network, exported for faster inference."""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -62,14 +62,14 @@ class ExportOptions:
 
 @command_of(ExportOptions)
 def export(options: ExportOptions) -> None:
-    """Make a faster network of an encoder's, and compare the two; a worse one is refused."""
+    """Export a faster network of an encoder, and compare the two; a worse one is refused."""
     started = monotonic()
     settings = Settings()
     reference = options.reference or settings.encoder
     with database_of(settings) as database, Bars() as bars:
         photos = photos_of(options.calibrate, database, store_of(settings))
         exported = export_encoder(
-            library_of(settings).holding(reference),
+            library_of(settings).including(reference),
             reference,
             settings.models_dir,
             options.precision,
@@ -108,7 +108,7 @@ def _standard(file: str) -> bytes:
 
 
 def table(export: Export, seconds: float) -> Table:
-    """The figures for a person."""
+    """The export's measurements as a table."""
     spec, close = export.package.spec, export.fidelity
     shown = Table(title=f"Exported {spec.label} in {seconds:.0f} s", show_header=False)
     shown.add_row("photos/s, torch", f"{export.torch_speed:.1f}")
@@ -133,8 +133,8 @@ def table(export: Export, seconds: float) -> Table:
     return shown
 
 
-def report(export: Export, seconds: float) -> dict[str, Any]:
-    """The figures for a program."""
+def report(export: Export, seconds: float) -> dict[str, object]:
+    """The export's measurements as JSON values."""
     spec = export.package.spec
     return {
         "encoder": spec.label,

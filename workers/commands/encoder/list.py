@@ -1,8 +1,8 @@
 """`marketlens encoder list`."""
 
 import json
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 import typer
 from rich.console import Console
@@ -22,6 +22,26 @@ class ListOptions:
     json_report: JsonReport = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderRow:
+    """An encoder as the command shows it. What only a registered encoder has is None for others.
+
+    `embedded` and `missing` count the photos that listings show, `generation` is the live one's id,
+    `active_since` is ISO 8601, and `comparison` is that of the last migration.
+    """
+
+    encoder: str
+    fingerprint: str
+    status: str
+    precision: str
+    embedded: int | None = None
+    missing: int | None = None
+    generation: int | None = None
+    active_since: str | None = None
+    files_here: bool
+    comparison: Mapping[str, object] | None = None
+
+
 @command_of(ListOptions)
 def list_encoders(options: ListOptions) -> None:
     """Every encoder that is known or can be opened here, and how much it has embedded."""
@@ -33,42 +53,40 @@ def list_encoders(options: ListOptions) -> None:
     known = {summary.encoder.spec for summary in summaries}
     rows += [_unregistered(spec) for spec in here if spec not in known]
     if options.json_report:
-        typer.echo(json.dumps({"encoders": rows}))
+        typer.echo(json.dumps({"encoders": [asdict(row) for row in rows]}))
     else:
         Console().print(_table(rows))
 
 
-def _row(summary: EncoderSummary, *, is_here: bool) -> dict[str, Any]:
+def _row(summary: EncoderSummary, *, is_here: bool) -> EncoderRow:
     encoder = summary.encoder
     since = encoder.activated_at if encoder.status is EncoderStatus.ACTIVE else None
-    return {
-        "encoder": encoder.spec.label,
-        "fingerprint": encoder.fingerprint,
-        "status": encoder.status.value,
-        "precision": encoder.precision.value,
-        "embedded": summary.embedded,
-        "missing": summary.missing,
-        "generation": summary.generation_id,
-        "active_since": since and since.isoformat(timespec="seconds"),
-        "files_here": is_here,
-        "comparison": encoder.comparison,
-    }
+    return EncoderRow(
+        encoder=encoder.spec.label,
+        fingerprint=encoder.fingerprint,
+        status=encoder.status.value,
+        precision=encoder.precision.value,
+        embedded=summary.embedded,
+        missing=summary.missing,
+        generation=summary.generation_id,
+        active_since=since.isoformat(timespec="seconds") if since else None,
+        files_here=is_here,
+        comparison=encoder.comparison,
+    )
 
 
-def _unregistered(spec: EncoderSpec) -> dict[str, Any]:
-    nothing = dict.fromkeys(("embedded", "missing", "generation", "active_since", "comparison"))
-    return {
-        "encoder": spec.label,
-        "fingerprint": spec.fingerprint,
-        "status": "unregistered",
-        "precision": spec.precision.value,
-        "files_here": True,
-        **nothing,
-    }
+def _unregistered(spec: EncoderSpec) -> EncoderRow:
+    return EncoderRow(
+        encoder=spec.label,
+        fingerprint=spec.fingerprint,
+        status="unregistered",
+        precision=spec.precision.value,
+        files_here=True,
+    )
 
 
-def _table(rows: list[dict[str, Any]]) -> Table:
-    # Without lines it fits a narrow window, where a label must still be there to be copied.
+def _table(rows: Sequence[EncoderRow]) -> Table:
+    # Without borders the table fits a narrow terminal with its labels uncut, ready to be copied.
     table = Table(title="Encoders", title_justify="left", box=None, padding=(0, 2, 0, 0))
     for name in ("Encoder", "Status"):
         table.add_column(name, no_wrap=True)
@@ -78,14 +96,14 @@ def _table(rows: list[dict[str, Any]]) -> Table:
         table.add_column(name)
     for row in rows:
         table.add_row(
-            row["encoder"],
-            row["status"],
-            _shown(row["embedded"]),
-            _shown(row["missing"]),
-            _shown(row["generation"]),
-            row["precision"],
-            _day(row["active_since"]),
-            "yes" if row["files_here"] else "no",
+            row.encoder,
+            row.status,
+            _shown(row.embedded),
+            _shown(row.missing),
+            _shown(row.generation),
+            row.precision,
+            _day(row.active_since),
+            "yes" if row.files_here else "no",
         )
     return table
 

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from time import monotonic
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import uuid4
 
 import typer
@@ -46,8 +46,8 @@ class MigrateOptions:
 def migrate(options: MigrateOptions) -> None:
     """Change to another encoder while searches go on: embed, index, compare, then activate.
 
-    Run again after an interruption, it goes on. The encoder before stays up to date: `rollback`
-    returns to it, `retire` lets go of it.
+    Run again after an interruption, it goes on. The previous encoder stays up to date: `rollback`
+    returns to it, `retire` ends its updates.
     """
     started = monotonic()
     settings = Settings()
@@ -77,7 +77,7 @@ def migrate(options: MigrateOptions) -> None:
 
 
 def _activate(database: Database, migrated: Migrated, options: MigrateOptions) -> str | None:
-    """Change to the encoder, or say why not."""
+    """Activate the encoder; gives the reason if it is refused."""
     compared = migrated.comparison
     if compared and compared.is_worse and not options.force:
         return (
@@ -95,14 +95,14 @@ def _activate(database: Database, migrated: Migrated, options: MigrateOptions) -
 
 def _as_json(
     migrated: Migrated, seconds: float, *, is_active: bool, refusal: str | None
-) -> dict[str, Any]:
+) -> dict[str, object]:
     return {
         "encoder": migrated.encoder.spec.label,
         "baseline": migrated.baseline and migrated.baseline.spec.label,
         "embedded": migrated.embedded,
         "failed": migrated.failed,
         "generation": migrated.generation.id,
-        "comparison": migrated.comparison and migrated.comparison.as_json(),
+        "comparison": migrated.comparison and migrated.comparison.to_json(),
         "activated": is_active,
         "refusal": refusal,
         "seconds": round(seconds, 2),

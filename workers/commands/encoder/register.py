@@ -22,7 +22,7 @@ class RegisterOptions:
 
 @command_of(RegisterOptions)
 def register(options: RegisterOptions) -> None:
-    """Make an encoder known, and keep its files among the models. Nothing is embedded yet."""
+    """Register an encoder, and keep its files in the models folder. Nothing is embedded yet."""
     settings = Settings()
     spec = install_encoder(library_of(settings), options.reference, settings.models_dir)
     with database_of(settings) as database, database.write() as session:

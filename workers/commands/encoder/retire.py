@@ -21,7 +21,7 @@ class RetireOptions:
 
 @command_of(RetireOptions)
 def retire(options: RetireOptions) -> None:
-    """Keep an encoder up to date no more, and remove its indexes. Its vectors stay."""
+    """Stop keeping an encoder up to date, and remove its indexes. Its vectors stay."""
     settings = Settings()
     with database_of(settings) as database:
         with database.write() as session:
@@ -35,7 +35,7 @@ def retire(options: RetireOptions) -> None:
             encoder_ids=[encoder.id],
         )
     typer.echo(f"{encoder.spec.label} is retired.")
-    if pruned.swept.held:
+    if pruned.files.held:
         typer.echo(
             "Its index is still open in another process: `marketlens index prune` removes it later."
         )

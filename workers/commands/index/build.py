@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from time import monotonic
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import uuid4
 
 import typer
@@ -21,6 +21,7 @@ from db.vectors.encoders import encoder_named
 from models.domain.clock import utc_now
 from models.domain.errors import Conflict, ExitCode, MarketlensError, RecallTooLow
 from models.domain.job_payloads import ReindexPayload
+from models.domain.job_results import BuiltIndex, JobResult, RepairedIndex
 from models.domain.types import JobStatus
 from progress import Bars
 from settings import Settings
@@ -43,14 +44,14 @@ class BuildOptions:
     encoder: OfEncoder = None
     inline: Inline = False
     here: Annotated[
-        bool, typer.Option("--here", hidden=True, help="What --inline was called before.")
+        bool, typer.Option("--here", hidden=True, help="The former name of --inline.")
     ] = False
     json_report: JsonReport = False
 
 
 @command_of(BuildOptions)
 def build(options: BuildOptions) -> ExitCode:
-    """Build the next generation and search with it, unless it finds too little.
+    """Build the next generation and make it live, unless its recall is too low.
 
     Searches go on meanwhile. One build at a time; Ctrl-C leaves it to its worker.
     """
@@ -73,15 +74,15 @@ def build(options: BuildOptions) -> ExitCode:
     seconds = monotonic() - started
     if options.json_report:
         typer.echo(json.dumps(_as_json(job, seconds)))
-    elif job.result is not None:
-        Console().print(_table(job.result, seconds))
+    elif (result := jobs.result_of(job)) is not None:
+        Console().print(_table(result, seconds))
     if job.status is not JobStatus.SUCCEEDED:
         raise AlreadyReported from _refusal(job)
     return ExitCode.DONE
 
 
 def _accept(database: Database, options: BuildOptions) -> Job:
-    """The job that `POST /v1/admin/reindex` accepts, with what was asked for beside it."""
+    """Accept a reindex job, as `POST /v1/admin/reindex` does, with the command's options."""
     encoder_id = None
     if options.encoder is not None:
         with database.read() as session:
@@ -116,7 +117,7 @@ def _refusal(job: Job) -> MarketlensError:
     return Conflict(f"The build has not succeeded: {detail}")
 
 
-def _as_json(job: Job, seconds: float) -> dict[str, Any]:
+def _as_json(job: Job, seconds: float) -> dict[str, object]:
     return {
         "job": str(job.id),
         "status": job.status.value,
@@ -126,14 +127,28 @@ def _as_json(job: Job, seconds: float) -> dict[str, Any]:
     }
 
 
-def _table(result: dict[str, Any], seconds: float) -> Table:
-    lines = {
-        "Rows": f"{result['rows']:,}",
-        "Factory": result["factory"],
-        "Why": result["why"],
-        "Recall@10": f"{result['recall_at_10']:.4f} of {result['queries']:,} searches",
-        "A search": f"p50 {result['p50_ms']:.2f} ms, p95 {result['p95_ms']:.2f} ms",
-        "Size": decimal(result["bytes"]),
-        "Time": f"{seconds:.1f} s",
-    }
-    return facts(f"Generation {result['generation']} is live", lines)
+def _table(result: JobResult, seconds: float) -> Table:
+    """Raises TypeError for a result that is no reindex job's."""
+    time = f"{seconds:.1f} s"
+    match result:
+        case BuiltIndex():
+            lines = {
+                "Rows": f"{result.rows:,}",
+                "Factory": result.factory,
+                "Why": result.why,
+                "Recall@10": f"{result.recall_at_10:.4f} of {result.queries:,} searches",
+                "A search": f"p50 {result.p50_ms:.2f} ms, p95 {result.p95_ms:.2f} ms",
+                "Size": decimal(result.bytes),
+                "Time": time,
+            }
+            return facts(f"Generation {result.generation} is live", lines)
+        case RepairedIndex():
+            lines = {
+                "Rows": f"{result.rows:,}",
+                "Added": f"{result.added:,}",
+                "Removed": f"{result.removed:,}",
+                "Time": time,
+            }
+            return facts("The index is repaired", lines)
+        case _:
+            raise TypeError(f"{type(result).__name__} is not the result of a reindex.")

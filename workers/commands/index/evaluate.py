@@ -49,7 +49,7 @@ class EvaluateOptions:
 
 @command_of(EvaluateOptions)
 def evaluate(options: EvaluateOptions) -> None:
-    """Measure what searches find now, with every change since the generation was built."""
+    """Measure the recall of searches now, with every change since the generation was built."""
     settings = Settings()
     with database_of(settings) as database, Bars() as bars:
         with database.read() as session:
@@ -71,7 +71,7 @@ def evaluate(options: EvaluateOptions) -> None:
         )
     if options.json_report:
         asked = {"generation": row.id, "against": options.against.value, "seed": options.seed}
-        typer.echo(json.dumps(asked | check.as_json() | {"built_with": row.recall_at_10}))
+        typer.echo(json.dumps(asked | check.to_json() | {"built_with": row.recall_at_10}))
     else:
         lines = _lines(row, check, options.seed)
         Console().print(facts(f"Generation {row.id} against exact search", lines))

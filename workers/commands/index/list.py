@@ -1,7 +1,7 @@
 """`marketlens index list` and `marketlens index show`."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated
 
 import typer
@@ -41,7 +41,7 @@ class ShowOptions:
 
 @command_of(ListOptions)
 def list_generations(options: ListOptions) -> None:
-    """Generations, newest first: how they were measured, and where their files are."""
+    """List generations, newest first: their measurements, and where their files are."""
     settings = Settings()
     published = published_generations(store_of(settings))
     with database_of(settings) as database, database.read() as session:
@@ -51,23 +51,23 @@ def list_generations(options: ListOptions) -> None:
             for row in generations.all_generations(session, options.limit)
         ]
     if options.json_report:
-        typer.echo(json.dumps({"generations": rows}))
+        typer.echo(json.dumps({"generations": [asdict(row) for row in rows]}))
     else:
         Console().print(generations_table(rows))
 
 
 @command_of(ShowOptions)
 def show(options: ShowOptions) -> None:
-    """All that is known of one generation, and why it is built as it is."""
+    """Show all that is known of one generation, and why its index was chosen."""
     settings = Settings()
     published = published_generations(store_of(settings))
     with database_of(settings) as database, database.read() as session:
-        row = generations.get(session, options.generation_id)
-        encoder = get_encoder(session, row.encoder_id)
-        job = jobs.get(session, row.job_id) if row.job_id else None
-    told = generation_row(row, encoder, settings.generations_dir, published)
-    told |= generation_details(job, settings.generations_dir / str(row.id))
+        generation = generations.get(session, options.generation_id)
+        encoder = get_encoder(session, generation.encoder_id)
+        job = jobs.get(session, generation.job_id) if generation.job_id else None
+    row = generation_row(generation, encoder, settings.generations_dir, published)
+    details = generation_details(job, settings.generations_dir / str(generation.id))
     if options.json_report:
-        typer.echo(json.dumps(told))
+        typer.echo(json.dumps(asdict(row) | asdict(details)))
     else:
-        Console().print(generation_table(told))
+        Console().print(generation_table(row, details))

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -31,18 +31,25 @@ class PlanOptions:
 
 @command_of(PlanOptions)
 def plan(options: PlanOptions) -> None:
-    """Tell which index a catalogue of some size would get, and why. Needs no database."""
+    """Show which index a catalogue of some size would get, and why. Needs no database."""
     settings, rows = Settings(), options.rows
-    wanted: dict[str, Any] = {
-        "rows": rows,
-        "dimension": options.dimension,
-        "recall_target": options.recall_target or settings.recall_target,
-        "memory_bytes": options.memory or settings.index_memory_bytes or default_memory_bytes(),
-    }
-    chosen = plan_index(**wanted)
+    recall_target = options.recall_target or settings.recall_target
+    memory_bytes = options.memory or settings.index_memory_bytes or default_memory_bytes()
+    chosen = plan_index(
+        rows, options.dimension, recall_target=recall_target, memory_bytes=memory_bytes
+    )
     read, kept = round(rows * chosen.hot_bytes), round(rows * chosen.disk_bytes)
     if options.json_report:
-        typer.echo(json.dumps(wanted | asdict(chosen) | {"read_bytes": read, "bytes": kept}))
+        values = {
+            "rows": rows,
+            "dimension": options.dimension,
+            "recall_target": recall_target,
+            "memory_bytes": memory_bytes,
+            **asdict(chosen),
+            "read_bytes": read,
+            "bytes": kept,
+        }
+        typer.echo(json.dumps(values))
         return
     lines = {
         "Factory": chosen.factory,

@@ -28,21 +28,21 @@ class PruneOptions:
 
 @command_of(PruneOptions)
 def prune(options: PruneOptions) -> None:
-    """Remove old generations, and what killed builds left. What is in use goes the next time."""
+    """Remove old generations, and files of killed builds. What is in use is removed next time."""
     settings = Settings()
     keep = options.keep or settings.keep_generations
     with database_of(settings) as database:
         work = pruning.would_prune if options.dry_run else pruning.prune
         pruned = work(database, settings.generations_dir, store_of(settings), keep=keep)
     if options.json_report:
-        report = {"dry_run": options.dry_run, "keep": keep, "forgotten": pruned.forgotten}
-        typer.echo(json.dumps(report | asdict(pruned.swept)))
+        report = {"dry_run": options.dry_run, "keep": keep, "forgotten": pruned.retired}
+        typer.echo(json.dumps(report | asdict(pruned.files)))
         return
     lines = {
-        "Kept no more": _listed(pruned.forgotten),
-        "Removed here": _listed(pruned.swept.removed),
-        "Removed from the store": _listed(pruned.swept.unpublished),
-        "Still open here": _listed(pruned.swept.held),
+        "Kept no more": _listed(pruned.retired),
+        "Removed here": _listed(pruned.files.removed),
+        "Removed from the store": _listed(pruned.files.unpublished),
+        "Still open here": _listed(pruned.files.held),
     }
     Console().print(facts("Would be pruned" if options.dry_run else "Pruned", lines))
 

@@ -36,7 +36,7 @@ def activate(options: ActivateOptions) -> None:
     """Search with a generation that is kept, from the next search on."""
     with database_of(Settings()) as database, database.write() as session:
         row = generations.switch_to(session, options.generation_id, utc_now())
-    _tell_live(row, json_report=options.json_report)
+    _report_live(row, json_report=options.json_report)
 
 
 @command_of(RollbackOptions)
@@ -47,10 +47,10 @@ def rollback(options: RollbackOptions) -> None:
         if row is None:
             raise Conflict("No generation that was live before is kept.")
         generations.switch_to(session, row.id, utc_now())
-    _tell_live(row, json_report=options.json_report)
+    _report_live(row, json_report=options.json_report)
 
 
-def _tell_live(row: Generation, *, json_report: bool) -> None:
+def _report_live(row: Generation, *, json_report: bool) -> None:
     if json_report:
         typer.echo(json.dumps({"generation": row.id, "status": row.status.value}))
         return

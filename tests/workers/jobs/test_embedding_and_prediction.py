@@ -22,7 +22,7 @@ from models.photos import decode, standardise
 from tests.support.pictures import grey, jpeg, picture
 from tests.support.workers import WorkerHarness
 from workers.jobs.prediction import NEIGHBOURS
-from workers.search.query_encoder import NOTHING_SEEN
+from workers.search.query_encoder import NOTHING_TO_COMPARE
 
 
 def stored_photo(worker: WorkerHarness, photo: bytes) -> str:
@@ -129,7 +129,7 @@ def test_a_photo_with_nothing_in_it_has_no_embedding_and_no_prediction(
 ) -> None:
     offered(worker, 1, "Bags")
     for job in (ask_embedding(worker, grey()), ask_prediction(worker, grey())):
-        assert (job.error_code, job.error_detail) == (InvalidPhoto.code, NOTHING_SEEN)
+        assert (job.error_code, job.error_detail) == (InvalidPhoto.code, NOTHING_TO_COMPARE)
 
 
 def test_without_a_head_the_nearest_listings_vote(worker: WorkerHarness) -> None:

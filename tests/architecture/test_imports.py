@@ -1,4 +1,4 @@
-"""The API must stay light: a process of its own proves what it imports."""
+"""Heavy modules are not imported by the API and the command line, checked in new processes."""
 
 from tests.support.imports import HEAVY, modules_after
 
@@ -7,7 +7,7 @@ def test_importing_the_api_imports_nothing_heavy() -> None:
     assert not HEAVY & modules_after("import api.main, api.cli")
 
 
-def test_the_front_door_imports_no_room_until_asked() -> None:
+def test_the_entry_point_imports_no_command() -> None:
     loaded = modules_after("import marketlens")
     assert not HEAVY & loaded
     assert not {"api", "etl", "workers", "ops"} & loaded

@@ -1,9 +1,9 @@
-"""The folder that a feed is copied into.
+"""The folder that a feed is downloaded into.
 
-A file is written aside, as `<name>.part`, and gets its name when it is whole and verified. What is
-known of each is kept in one hidden file of JSON lines, to which a line is appended at a time: being
-killed can cost at most the line being written, and then that file is copied once more. Nothing is
-flushed to the disk file by file: what a power cut takes has the wrong length afterwards.
+A file is written to a temporary name, `<name>.part`, and renamed when it is complete and verified.
+The state of each file is recorded in a hidden file of JSON lines, by appending: a killed process
+loses at most the last line, and then that file is copied again. Files are not flushed to the disk
+one by one: after a power failure, a damaged file is detected by its length.
 """
 
 import fcntl
@@ -24,14 +24,14 @@ from models.domain.errors import Conflict
 RECORD_FILE = ".fetch.jsonl"
 BLOCK_BYTES = 2**20
 
-# Stands in the record for the archive whose unpacking came to its end.
+# The record's entry for an archive that was extracted completely.
 _UNPACKED = ".unpacked"
 
 
-class Part:
-    """The beginning of a file. Both hashes are of the `size` bytes that are there.
+class PartialFile:
+    """A partial file; both hashes are of its first `size` bytes.
 
-    `continued` tells whether an earlier attempt wrote some of them.
+    `continued` says whether an earlier attempt wrote some of them.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -42,22 +42,22 @@ class Part:
         self.md5 = md5(usedforsecurity=False)
 
     def read(self) -> None:
-        """Take in what an earlier run wrote."""
+        """Read and hash what an earlier run wrote."""
         while block := self._file.read(BLOCK_BYTES):
             self._count(block)
-        self.go_on()
+        self.mark_continued()
 
     def write(self, block: bytes) -> None:
         """Append."""
         self._file.write(block)
         self._count(block)
 
-    def go_on(self) -> None:
-        """What follows is another attempt's."""
+    def mark_continued(self) -> None:
+        """Note that later writes are of another attempt."""
         self.continued = self.size > 0
 
-    def start_over(self) -> None:
-        """Drop what is there."""
+    def restart(self) -> None:
+        """Discard the content."""
         self._file.truncate(0)
         self.size = 0
         self.continued = False
@@ -72,7 +72,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class _Copy:
-    """A line of the record: which file a copy or a part is of, and its SHA-256 once it is whole."""
+    """A line of the record: the file that was copied, and its SHA-256 if the copy is complete."""
 
     name: str
     size: int
@@ -80,15 +80,15 @@ class _Copy:
     sha256: str
 
     def is_of(self, file: FeedFile) -> bool:
-        # Without a version nothing tells whether it is the same content.
+        # Without a version, a change of content can't be detected.
         return bool(file.version) and (self.size, self.version) == (file.size, file.version)
 
 
-class Landing:
-    """The folder. Use it as a context: nobody else copies into it meanwhile.
+class DownloadFolder:
+    """The folder as a context manager, which locks it against other fetches.
 
-    Raises Conflict where someone does, and OSError for what the system refuses. Opened read-only
-    it writes nothing, and need not be there.
+    Raises Conflict if it is locked, and OSError. Opened read-only, it writes nothing and need not
+    exist.
     """
 
     def __init__(self, folder: Path, *, read_only: bool) -> None:
@@ -113,18 +113,18 @@ class Landing:
         self._stack.close()
 
     def sha256(self, file: FeedFile) -> str:
-        """The SHA-256 of the copy of this file; empty when there is none that is whole."""
+        """The SHA-256 of the complete copy of this file; empty if there is none."""
         copy = self._copies.get(file.name)
         if copy is None or not copy.is_of(file) or not self._is_intact(copy):
             return ""
         return copy.sha256
 
     def path(self, file: FeedFile) -> Path:
-        """Where the file is, or will be."""
+        """The file's path in the folder."""
         return self._folder / file.name
 
-    def waiting(self, file: FeedFile) -> int:
-        """How many bytes of the file are there as a part that can be continued."""
+    def resumable_bytes(self, file: FeedFile) -> int:
+        """The size of the file's partial copy, if it can be resumed; else 0."""
         copy = self._copies.get(file.name)
         if copy is None or not copy.is_of(file):
             return 0
@@ -134,37 +134,37 @@ class Landing:
         return 0
 
     @contextmanager
-    def part(self, file: FeedFile) -> Iterator[Part]:
-        """The file's part to write to: what is there of the same version, else a new one."""
+    def part(self, file: FeedFile) -> Iterator[PartialFile]:
+        """Open the partial file: that of the same version if there is one, else a new one."""
         path = self._part(file.name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        if not self.waiting(file):
-            # In this order a part is never taken for one of another version.
+        if not self.resumable_bytes(file):
+            # In this order, so that it is never taken for one of another version.
             path.unlink(missing_ok=True)
             self._note(file, "")
         with path.open("a+b") as opened:
             opened.seek(0)
-            part = Part(opened)
+            part = PartialFile(opened)
             part.read()
             yield part
 
     def discard(self, file: FeedFile) -> None:
-        """Remove the file's part."""
+        """Remove the partial file."""
         self._part(file.name).unlink(missing_ok=True)
 
     def remove(self, file: FeedFile) -> None:
-        """Remove the file, and its part."""
+        """Remove the file and its partial copy."""
         self.discard(file)
         self.path(file).unlink(missing_ok=True)
 
-    def keep(self, file: FeedFile, digest: str) -> None:
-        """Give the part the file's name; `digest` is its SHA-256."""
-        # Killed in between, the part is there and whole, and the next run does the rest.
+    def commit(self, file: FeedFile, digest: str) -> None:
+        """Rename the partial file to its final name; `digest` is its SHA-256."""
+        # If the process is killed in between, the next run resumes with the complete partial file.
         self._note(file, digest)
         self._part(file.name).replace(self.path(file))
 
     def unpacked(self, archive: FeedFile) -> int:
-        """How many files are here of this archive; none unless all are whole."""
+        """How many files were extracted from this archive; 0 unless all are complete."""
         marker = self._copies.get(_UNPACKED)
         if marker is None or not marker.is_of(archive):
             return 0
@@ -172,9 +172,9 @@ class Landing:
         return len(copies) if all(self._is_intact(copy) for copy in copies) else 0
 
     def finish(self, files: Iterable[FeedFile], archive: FeedFile | None = None) -> None:
-        """Write SHA256SUMS for these files, all whole by now, and forget others.
+        """Write SHA256SUMS for these files, all complete, and drop others from the record.
 
-        `archive` is what they were unpacked from, which is not needed any more.
+        `archive` is the one they were extracted from, if any.
         """
         copies = [self._copies[file.name] for file in files]
         sums = {copy.name: copy.sha256 for copy in copies}
@@ -195,7 +195,7 @@ class Landing:
     def _note(self, file: FeedFile, digest: str) -> None:
         copy = _Copy(file.name, file.size, file.version, digest)
         self._copies[file.name] = copy
-        # One call, which appends: whole lines from any thread, and at once the system's to keep.
+        # A single append: lines of several threads do not mix, and survive a killed process.
         os.write(self._record, _line(copy).encode())
 
 
@@ -211,7 +211,7 @@ def _lock(folder: Path, stack: ExitStack) -> None:
 def _read_record(folder: Path) -> Iterator[_Copy]:
     with suppress(FileNotFoundError), (folder / RECORD_FILE).open("rb") as record:
         for line in record:
-            # A line that was cut short is as good as none.
+            # A truncated line is ignored.
             with suppress(ValueError, TypeError):
                 yield _Copy(**json.loads(line))
 
@@ -220,7 +220,7 @@ def _open_record(folder: Path, stack: ExitStack) -> int:
     flags = os.O_CREAT | os.O_RDWR | os.O_APPEND
     record = os.open(folder / RECORD_FILE, flags, 0o666)
     stack.callback(os.close, record)
-    # What was cut short must not take the next line with it.
+    # Ends a truncated line, so that the next one is readable.
     os.write(record, b"\n")
     return record
 

@@ -22,7 +22,7 @@ from db.store.photo_store import PhotoStore
 from db.tables import Base
 from db.vectors import generations
 from db.vectors.embeddings import add_embeddings
-from db.vectors.encoders import adopt_encoder
+from db.vectors.encoders import activate_initial_encoder
 from models.domain.errors import MarketlensError
 from models.domain.filters import ListingFilter
 from models.domain.job_payloads import ReindexPayload
@@ -68,7 +68,7 @@ class History(RuleBasedStateMachine):
         self.vectors = drawn_vectors()
         self.truth: dict[UUID, tuple[ListingData, list[int]]] = {}
         with self.database.write() as session:
-            self.encoder_id = adopt_encoder(session, SPEC, Clock()()).id
+            self.encoder_id = activate_initial_encoder(session, SPEC, Clock()()).id
             stored = [PhotoData(f"{number:064x}", 8, 8) for number in range(len(self.vectors))]
             by_hash = ensure_photos(session, stored, Clock()())
         self.photo_ids = [by_hash[photo.sha256] for photo in stored]

@@ -31,7 +31,7 @@ def sync(worker: WorkerHarness, index: LiveIndex) -> None:
 def test_searches_go_on_while_a_generation_is_opened(
     indexed: WorkerHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_index, "PATIENCE_S", 1.0)
+    monkeypatch.setattr(live_index, "MAX_OPEN_WAIT_S", 1.0)
     held, may_go = Event(), Event()
 
     def fetch(wanted: Candidate) -> None:

@@ -1,4 +1,4 @@
-"""Each difference is seen, mended where it can be, and then gone; what is right is left alone."""
+"""Each difference is seen, repaired where it can be, and then gone; what is right is left alone."""
 
 import json
 import os
@@ -27,8 +27,8 @@ from db.vectors import generations
 from db.vectors.embeddings import photos_to_queue
 from db.vectors.encoders import (
     activate_encoder,
+    activate_initial_encoder,
     active_encoder,
-    adopt_encoder,
     register_encoder,
     retire_encoder,
 )
@@ -55,13 +55,12 @@ from workers.jobs.heartbeat import Heartbeat
 from workers.jobs.reindex import run_reindex
 from workers.reconcile.findings import (
     EXPLANATIONS,
-    GOOD_TO_KNOW,
+    INFORMATIONAL,
     Finding,
     Kind,
     Reconciliation,
-    as_json,
 )
-from workers.reconcile.reconciliation import Machine, Repairs, reconcile
+from workers.reconcile.reconciliation import Deployment, Repairs, reconcile
 
 ENCODER = EncoderSpec(name="hog", dimension=4, fingerprint="a" * 64)
 
@@ -77,8 +76,8 @@ class World:
     asked: list[str] = field(default_factory=list)
 
     @property
-    def machine(self) -> Machine:
-        return Machine(self.database, self.store, self.generations_dir)
+    def machine(self) -> Deployment:
+        return Deployment(self.database, self.store, self.generations_dir)
 
     @property
     def generations_dir(self) -> Path:
@@ -120,7 +119,7 @@ class World:
     def _queue_missing(self) -> None:
         self.asked.append("embedding")
         with self.database.write() as session:
-            adopt_encoder(session, self.encoder, self.now())
+            activate_initial_encoder(session, self.encoder, self.now())
             payload = EmbedPayload(photo_ids=tuple(photos_to_queue(session)))
             jobs.accept(session, payload, job_id=uuid4(), now=self.now())
 
@@ -157,8 +156,8 @@ class World:
         return self.folder / "photos" / digest[:2] / digest[2:4] / f"{digest}.jpg"
 
     def stored(self) -> set[str]:
-        shelves = (self.store.list_prefix(prefix, self.now()) for prefix in PREFIXES)
-        return {digest for shelf in shelves for digest in shelf.digests}
+        prefixes = (self.store.list_prefix(prefix, self.now()) for prefix in PREFIXES)
+        return {digest for prefix in prefixes for digest in prefix.digests}
 
 
 @pytest.fixture
@@ -230,10 +229,10 @@ def test_a_damaged_photo_is_deleted_and_then_missing(world: World) -> None:
     assert of(seen, Kind.DAMAGED_PHOTOS).examples == (digest,)
     assert world.photo_path(digest).exists()
 
-    mended = world.repair(verify=True)
-    assert found(mended) == {Kind.DAMAGED_PHOTOS: 1, Kind.MISSING_PHOTOS: 1}
-    assert of(mended, Kind.DAMAGED_PHOTOS).remaining == 0
-    assert not mended.consistent
+    repaired = world.repair(verify=True)
+    assert found(repaired) == {Kind.DAMAGED_PHOTOS: 1, Kind.MISSING_PHOTOS: 1}
+    assert of(repaired, Kind.DAMAGED_PHOTOS).remaining == 0
+    assert not repaired.consistent
 
     world.store.put(b"one")
     assert world.look(verify=True).consistent
@@ -250,9 +249,9 @@ def test_a_photo_that_belongs_to_nothing_is_deleted_when_it_is_old(world: World)
     assert found(seen) == {Kind.ORPHANED_PHOTOS: 1}
     assert of(seen, Kind.ORPHANED_PHOTOS).examples == (orphan,)
     assert not seen.consistent
-    mended = world.repair(later=later)
-    assert of(mended, Kind.ORPHANED_PHOTOS) == Finding(Kind.ORPHANED_PHOTOS, 1, 1, (orphan,))
-    assert mended.consistent
+    repaired = world.repair(later=later)
+    assert of(repaired, Kind.ORPHANED_PHOTOS) == Finding(Kind.ORPHANED_PHOTOS, 1, 1, (orphan,))
+    assert repaired.consistent
     assert world.stored() == kept
     assert found(world.repair(later=later)) == {}
 
@@ -324,9 +323,9 @@ def test_photos_that_nobody_will_embed_are_queued(world: World) -> None:
     seen = world.look()
     assert found(seen) == {Kind.UNEMBEDDED_PHOTOS: 2, Kind.CHANGES_SINCE_GENERATION: 2}
     assert not seen.consistent
-    mended = world.repair()
-    assert of(mended, Kind.UNEMBEDDED_PHOTOS).repaired == 2
-    assert mended.consistent
+    repaired = world.repair()
+    assert of(repaired, Kind.UNEMBEDDED_PHOTOS).repaired == 2
+    assert repaired.consistent
     assert Kind.UNEMBEDDED_PHOTOS not in found(world.repair())
     assert world.asked == ["embedding"]
     world.work()
@@ -501,7 +500,7 @@ def test_a_generation_that_is_published_need_not_be_here(world: World) -> None:
     world.list_photos(b"one", b"two", b"three")
     publish_generation(world.store, live, int(live.name))
     shutil.rmtree(live)
-    assert found(world.look()).keys() <= GOOD_TO_KNOW | {Kind.UNEMBEDDED_PHOTOS}
+    assert found(world.look()).keys() <= INFORMATIONAL | {Kind.UNEMBEDDED_PHOTOS}
     world.store.files.write(f"generations/{live.name}/manifest.json", b"{}")
     seen = of(world.look(), Kind.DAMAGED_GENERATION)
     assert "published manifest" in seen.examples[0]
@@ -570,10 +569,10 @@ def test_progress_reaches_its_end(world: World) -> None:
 
 def test_the_result_is_json(world: World) -> None:
     world.store.delete(world.store.put(b"one"))
-    values = as_json(world.look())
+    values = json.loads(json.dumps(world.look().to_json()))
     assert json.loads(json.dumps(values)) == values
     assert values["consistent"] is False
     assert values["findings"].keys() == {kind.value for kind in Kind}
     missing = values["findings"]["missing_photos"]
     assert (missing["count"], missing["repaired"], missing["remaining"]) == (1, 0, 1)
-    assert EXPLANATIONS.keys() == set(Kind) > GOOD_TO_KNOW
+    assert EXPLANATIONS.keys() == set(Kind) > INFORMATIONAL
