@@ -66,7 +66,7 @@ def test_a_change_of_what_is_installed_is_seen(
     before = install.fingerprint()
     for name in ("pyproject.toml", "constraints.txt"):
         (tmp_path / name).write_bytes((REPOSITORY / name).read_bytes())
-    monkeypatch.setattr(install, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(install, "ROOT", tmp_path)
     assert install.fingerprint() == before
     with (tmp_path / "constraints.txt").open("a") as file:
         file.write("another==1\n")
