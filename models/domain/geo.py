@@ -2,8 +2,8 @@
 
 Standard library only. Degrees are WGS 84, distances kilometres along the surface. For near points
 the haversine is numerically stable where the cosine of their angle is not (R. W. Sinnott, "Virtues
-of the Haversine", Sky and Telescope 68, 1984); the box about a circle is J. P. Matuschek's, "Finding Points Within a
-Distance of a Latitude/Longitude Using Bounding Coordinates".
+of the Haversine", Sky and Telescope 68, 1984); the box about a circle is J. P. Matuschek's,
+"Finding Points Within a Distance of a Latitude/Longitude Using Bounding Coordinates".
 """
 
 from dataclasses import dataclass

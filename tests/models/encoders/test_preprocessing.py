@@ -58,6 +58,6 @@ def test_serving_an_exported_network_needs_no_torch(module: str) -> None:
         capture_output=True,
         text=True,
         check=True,
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
     )
     assert done.stdout == "False\n"
