@@ -50,7 +50,7 @@ contracts: setup ## Who may import whom
 pytest: setup ## All tests, in WORKERS=2 processes, and how much of the code they reach
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov
 
-format: setup ## Format the code and mend what the linter can mend
+format: setup ## Format the code and apply the fixes of the linter
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/python scripts/settings_table.py

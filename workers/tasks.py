@@ -12,7 +12,13 @@ from db import jobs
 from db.consumption import record_consumption
 from db.jobs import Claim, ClaimLost
 from models.domain.clock import utc_now
-from models.domain.errors import MarketlensError, SetupError, Unavailable, WeightsError
+from models.domain.errors import (
+    MarketlensError,
+    SetupError,
+    Unavailable,
+    UnreadableRecord,
+    WeightsError,
+)
 from models.domain.job_payloads import (
     DuplicatesPayload,
     EmbeddingPayload,
@@ -119,7 +125,7 @@ def _attempt(runtime: Runtime, claim: Claim, tools: QueryTools | None) -> None:
         _do(runtime, claim, tools)
     except ClaimLost:
         log.warning("job %s: attempt %s lost its claim", job_id, claim.attempt)
-    except NotOnThisMachine as error:
+    except (NotOnThisMachine, UnreadableRecord) as error:
         log.warning("job %s is left to another worker: %s", job_id, error)
         _record(runtime, claim, lambda session: jobs.hand_back(session, claim, utc_now()))
     except Unavailable as error:

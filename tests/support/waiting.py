@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 
-def wait_until(condition: Callable[[], object], timeout_s: float = 10) -> None:
+def wait_until(condition: Callable[[], object], timeout_s: float = 60) -> None:
     """Poll until the condition holds; fails the test after `timeout_s` seconds."""
     deadline = time.monotonic() + timeout_s
     while not condition():

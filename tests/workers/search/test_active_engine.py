@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from sqlalchemy import select
 
+from db import jobs
 from db.consumption import consumed_lately
 from db.tables import Consumption, Encoder, Generation, Job
 from db.vectors.embeddings import embedded
@@ -113,6 +114,24 @@ def test_a_machine_without_the_active_encoder_leaves_the_job_to_another(
     worker.library.encoders[worker.encoder.spec] = encoder
     run_job(worker.runtime, job.id)
     assert worker.job(job.id).status is JobStatus.SUCCEEDED
+
+
+def test_a_job_that_a_newer_release_accepted_is_left_to_its_workers(worker: WorkerHarness) -> None:
+    _, photo_ids = worker.list_photos(jpeg(1))
+    payload: dict[str, object] = {"photo_ids": photo_ids}
+    job_id = worker.accept(JobType.EMBED, payload)
+
+    def store(payload: dict[str, object]) -> None:
+        with worker.database.write() as session:
+            jobs.get(session, job_id).payload = payload
+
+    store({**payload, "of_the_future": True})
+    for _ in range(2 * worker.runtime.config.max_attempts):
+        run_job(worker.runtime, job_id)
+        assert worker.job(job_id).status is JobStatus.QUEUED
+    store(payload)
+    run_job(worker.runtime, job_id)
+    assert worker.job(job_id).status is JobStatus.SUCCEEDED
 
 
 class MeanEncoder(ThumbnailEncoder):
