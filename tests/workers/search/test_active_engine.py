@@ -279,7 +279,9 @@ def test_a_worker_changes_while_nobody_searches_and_says_so(worker: WorkerHarnes
     def seen_with() -> int | None:
         answer_probe(worker.runtime, "search")
         with worker.database.read() as session:
-            return session.scalar(select(Consumption.encoder_id))
+            return session.scalar(
+                select(Consumption.encoder_id).where(Consumption.queue == Queue.SEARCH)
+            )
 
     wait_until(lambda: seen_with() == other_id)
 
