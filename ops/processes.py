@@ -36,7 +36,12 @@ PROCESSES = (
 STOP_TIMEOUT_S = 15
 # A process that ends sooner than this is restarted after a pause, which doubles each time.
 EARLY_END_S = 10
+# A process that refuses so soon after its start has never done anything: loading a network takes
+# most of a minute on a busy machine.
+REFUSAL_WITHIN_S = 60
 LONGEST_PAUSE_S = 30
+# How the line begins with which a command says why it refuses.
+REFUSAL = "marketlens: "
 
 
 def marketlens_command(*arguments: str) -> list[str]:
@@ -107,9 +112,9 @@ class Supervisor:
             if item.process.poll() is None:
                 continue
             if not item.not_before:
-                # Other codes, such as 1 of a traceback, may be transient.
-                if item.process.returncode == ExitCode.NOT_DONE and _ended_early(item):
-                    raise SetupError(f"{name} does not start: {self._last_log_line(name)}")
+                # Other codes, such as 70 of a traceback, may be transient.
+                if item.process.returncode == ExitCode.NOT_DONE and _age_s(item) < REFUSAL_WITHIN_S:
+                    raise SetupError(f"{name} does not start: {self._reason(name)}")
                 item.not_before = time.monotonic() + _pause_s(item)
                 # The whole process group: a worker's children must not outlive it.
                 _send_signal(item.process, signal.SIGKILL)
@@ -152,18 +157,20 @@ class Supervisor:
             start_new_session=True,
         )
 
-    def _last_log_line(self, name: str) -> str:
+    def _reason(self, name: str) -> str:
+        """The last refusal in the log; else its last line."""
         lines = (self.log_dir / f"{name}.log").read_text(errors="replace").strip().splitlines()
-        return " | ".join(lines[-1:]) or "its log is empty"
+        refusals = [line for line in lines if line.startswith(REFUSAL)]
+        return " ".join((refusals or lines)[-1:]).removeprefix(REFUSAL) or "its log is empty"
 
 
-def _ended_early(item: _Running) -> bool:
-    return time.monotonic() - item.started_at < EARLY_END_S
+def _age_s(item: _Running) -> float:
+    return time.monotonic() - item.started_at
 
 
 def _pause_s(item: _Running) -> float:
     """Zero after a process that had run for a while, doubling with each early end."""
-    if not _ended_early(item):
+    if _age_s(item) >= EARLY_END_S:
         item.failed_starts = 0
         return 0.0
     pause_s: float = min(2**item.failed_starts - 1, LONGEST_PAUSE_S)

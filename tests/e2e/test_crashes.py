@@ -144,6 +144,7 @@ def test_refused_weights_end_the_worker_with_one_line(data_dir: Path) -> None:
     settings = Settings(data_dir=data_dir, port=8600, weights=bad)
     done = marketlens(child_environment(settings), "up")
     assert done.returncode == ExitCode.NOT_DONE
+    assert "hold more than tensors, or are damaged" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
 
 
