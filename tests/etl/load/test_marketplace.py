@@ -15,7 +15,7 @@ from etl.clean.rejects import Tally
 from tests.support.cleaning import clean_table
 from tests.support.paths import REPOSITORY
 
-MARKETPLACE = REPOSITORY / "shared" / "data" / "marketplace"
+MARKETPLACE = REPOSITORY.parent / "shared" / "data" / "marketplace"
 
 pytestmark = pytest.mark.skipif(
     not MARKETPLACE.is_dir(), reason=f"there is no copy of the real feed in {MARKETPLACE}"
