@@ -1,8 +1,8 @@
 # `make help` explains every target.
 PYTHON ?= python3
 BIN := .venv/bin
-# How many processes run the tests, each with one thread: one more than two cores, as tests also wait.
-WORKERS ?= 3
+# How many processes run the tests, each with one thread.
+WORKERS ?= 2
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # ONCE=1 ends the demo after its search.
 ONCE ?=
@@ -22,7 +22,8 @@ setup: ## Make .venv with everything installed (CPU only)
 demo: setup ## Draw, seed, search and serve a sample catalogue (ONCE=1: end after the search)
 	@$(BIN)/marketlens demo $(if $(ONCE),--once)
 
-test: setup lint types contracts pytest ## Linter, formatter check, types, import contracts and all tests
+test: setup lint ## Linter, formatter check, types, import contracts and all tests
+	@$(MAKE) --no-print-directory -j2 pytest types contracts
 
 faults: setup ## Kill seeds at ten random moments, on both databases
 	MARKETLENS_TEST_KILLS=10 $(BIN)/pytest tests/e2e/test_killed_seeds.py
@@ -48,7 +49,7 @@ types: setup ## Static types, strict
 contracts: setup ## Who may import whom
 	$(BIN)/lint-imports
 
-pytest: setup ## All tests, in WORKERS=3 processes
+pytest: setup ## All tests, in WORKERS=2 processes
 	$(PYTEST)
 
 coverage: setup ## The same, and how much of the code they reach: a third slower

@@ -56,8 +56,16 @@ class Visit:
         where = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
         data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
         wire = self.page.context.new_cdp_session(self.page)
-        for kind in ("dragEnter", "dragOver", "drop"):
+
+        def drag(kind: str) -> None:
             wire.send("Input.dispatchDragEvent", {"type": kind, **where, "data": data})
+
+        drag("dragEnter")
+        drag("dragOver")
+        # Until the page has said that it takes files, a browser refuses a drop.
+        self.page.locator("#zone.over").wait_for()
+        drag("dragOver")
+        drag("drop")
         wire.detach()
 
     def found(self, heading: str) -> list[str]:
