@@ -12,7 +12,7 @@ from db.schema_migration import upgrade
 from db.session import Database, database_url
 from db.store.photo_store import PhotoStore
 from tests.support.clock import Clock
-from tests.support.parallel import ByFile, starts_machines
+from tests.support.parallel import ByFile, start_order
 from tests.support.postgres import postgres_server
 from tests.support.redis import redis_server
 
@@ -26,9 +26,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile | Non
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In parallel, begin with what takes longest, while there is other work beside it."""
+    """In parallel, begin with the files that take longest: the last ones run beside nothing."""
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: not starts_machines(item.nodeid))
+        items.sort(key=lambda item: start_order(item.nodeid))
 
 
 @pytest.fixture
