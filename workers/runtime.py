@@ -31,13 +31,8 @@ class Runtime:
     database: Database
     store: PhotoStore
     encoders: OpenEncoders
+    indexes: Indexes
     engine: ActiveEngine | None
-
-    @property
-    def indexes(self) -> Indexes:
-        """Opens the indexes of encoders' vectors."""
-        config = self.config
-        return Indexes(self.database, self.store, config.index.generations_dir, config.index_url)
 
     @classmethod
     def start(cls, config: WorkerConfig) -> "Runtime":
@@ -48,9 +43,9 @@ class Runtime:
         set_threads(1 if config.queue is Queue.SEARCH else config.threads)
         encoders = OpenEncoders(partial(_open_encoder, config))
         store = PhotoStore(config.store_url)
+        indexes = Indexes(database, store, config.index.generations_dir, config.index_url)
         engine = None
         if config.queue is Queue.SEARCH:
-            indexes = Indexes(database, store, config.index.generations_dir, config.index_url)
             engine = _active_engine(config, database, indexes, active)
         label = active.spec.label
         log.info("ready: queue %s, encoder %s, %s threads", config.queue, label, config.threads)
@@ -58,7 +53,7 @@ class Runtime:
             active.spec, config.library, config.encoder, config.weights
         ):
             log.warning(wanted)
-        return cls(config, database, store, encoders, engine)
+        return cls(config, database, store, encoders, indexes, engine)
 
     def warm_up(self) -> None:
         """Load what an embed job will need, before there is one. Raises WeightsError."""

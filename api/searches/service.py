@@ -93,6 +93,6 @@ def _accept_next_page(resources: Resources, query: SearchIn) -> Job:
         active = active_encoder(session)
     if active is not None and active.fingerprint != cursor.fingerprint:
         raise CursorExpired("Searches are made with another encoder since: search again.")
-    before = SearchPayload.model_validate(job.payload)
+    before = SearchPayload.parse(job.payload)
     changed = {"cursor": query.cursor, "limit": query.limit or before.limit}
     return accept_and_publish(resources, before.model_copy(update=changed), total=1)

@@ -199,13 +199,13 @@ class OpenEmbedJob(NamedTuple):
 
 
 def open_embed_jobs(session: Session) -> Iterator[OpenEmbedJob]:
-    """The open embed jobs, read lazily."""
+    """The open embed jobs, read lazily. Raises UnreadableRecord for one of a newer release."""
     rows = session.execute(
         select(Job.id, Job.payload)
         .where(Job.type == JobType.EMBED, Job.status.in_(OPEN_STATUSES))
         .execution_options(yield_per=BATCH_ROWS)
     )
-    payloads = ((job_id, EmbedPayload.model_validate(stored)) for job_id, stored in rows)
+    payloads = ((job_id, EmbedPayload.parse(stored)) for job_id, stored in rows)
     return (
         OpenEmbedJob(job_id, payload.photo_ids, payload.encoder_id) for job_id, payload in payloads
     )

@@ -58,6 +58,17 @@ class JobPayload(BaseModel):
     photo_fields: ClassVar[tuple[str, ...]] = ()
     photo_lists: ClassVar[tuple[str, ...]] = ()
 
+    @classmethod
+    def parse(cls, stored: StoredJson) -> Self:
+        """The payload of a stored row. Raises UnreadableRecord for what no release has stored."""
+        try:
+            return cls.model_validate(stored)
+        except ValidationError as error:
+            raise UnreadableRecord(
+                f"This release can't read what the {cls.job_type} job asks for: it was accepted by "
+                "another."
+            ) from error
+
     def to_json(self) -> StoredJson:
         """The payload as the database stores it; what is None is left out."""
         return self.model_dump(mode="json", exclude_none=True)
@@ -186,10 +197,5 @@ PAYLOAD_TYPES: Final[dict[JobType, type[JobPayload]]] = {
 
 
 def parse_payload(job_type: JobType, stored: StoredJson) -> JobPayload:
-    """The payload of a job of this type. Raises UnreadableRecord for what no release has stored."""
-    try:
-        return PAYLOAD_TYPES[job_type].model_validate(stored)
-    except ValidationError as error:
-        raise UnreadableRecord(
-            f"This release can't read what the {job_type} job asks for: it was accepted by another."
-        ) from error
+    """The payload of a job of this type. Raises UnreadableRecord, as `JobPayload.parse` does."""
+    return PAYLOAD_TYPES[job_type].parse(stored)

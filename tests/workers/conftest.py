@@ -14,6 +14,7 @@ from tests.support.workers import LEASE, FakeLibrary, WorkerHarness
 from workers.config import IndexSettings, WorkerConfig
 from workers.encoders.loaded import OpenEncoders
 from workers.indexes.live import LiveIndex
+from workers.indexes.open import Indexes
 from workers.queue.messages import Queue
 from workers.runtime import Runtime
 from workers.search.active_engine import ActiveEngine, SearchEngine
@@ -51,4 +52,6 @@ def worker(tmp_path: Path, any_database: Database, store: PhotoStore) -> WorkerH
         return SearchEngine(row.id, library.open(row.spec, threads=1), index, batch=1)
 
     engine = ActiveEngine(database, open_engine, open_engine(active))
-    return WorkerHarness(Runtime(config, database, store, encoders, engine), encoder, library)
+    indexes = Indexes(database, store, generations_dir, config.index_url)
+    runtime = Runtime(config, database, store, encoders, indexes, engine)
+    return WorkerHarness(runtime, encoder, library)

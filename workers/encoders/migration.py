@@ -163,7 +163,7 @@ class Migration:
                 return live
             # There is one build at a time: another's is waited for.
             ended = self._until_ended(job or self._request_index(encoder_id))
-            if ReindexPayload.model_validate(ended.payload).encoder_id == encoder_id:
+            if ReindexPayload.parse(ended.payload).encoder_id == encoder_id:
                 _refuse_failed(ended)
 
     def _request_index(self, encoder_id: int) -> Job:

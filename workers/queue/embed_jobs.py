@@ -67,7 +67,7 @@ class EmbedJobs:
         for job in accepted:
             self.open[job.id] = None
             self.queued += job.total
-            self._in_open_jobs.update(EmbedPayload.model_validate(job.payload).photo_ids)
+            self._in_open_jobs.update(EmbedPayload.parse(job.payload).photo_ids)
 
     def queue_missing(self) -> None:
         """Queue every other photo in the database that an established encoder has yet to embed.

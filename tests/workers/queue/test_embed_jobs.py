@@ -3,9 +3,13 @@
 from collections.abc import Sequence
 from uuid import UUID, uuid4
 
+import pytest
+
+from db import jobs
 from db.embed_jobs import PHOTOS_PER_JOB
 from db.session import Database
 from db.tables import Job
+from models.domain.errors import UnreadableRecord
 from tests.support.catalogue import add_listing, numbered_photos
 from tests.support.clock import Clock
 from workers.queue.embed_jobs import EmbedJobs
@@ -38,7 +42,10 @@ def test_what_was_asked_for_is_not_queued_again(any_database: Database, clock: C
     embed_jobs.start()
 
     asked = [ask(any_database, embed_jobs, ids) for ids in ([first], [first, second, second])]
-    assert [[job.payload["photo_ids"] for job in jobs] for jobs in asked] == [[[first]], [[second]]]
+    assert [[job.payload["photo_ids"] for job in accepted] for accepted in asked] == [
+        [[first]],
+        [[second]],
+    ]
     embed_jobs.queue_missing()
     embed_jobs.queue_missing()
 
@@ -49,3 +56,15 @@ def test_what_was_asked_for_is_not_queued_again(any_database: Database, clock: C
     later.queue_missing()
     assert (later.queued, set(later.open)) == (0, set(embed_jobs.open))
     assert ask(any_database, later, [first, *others]) == []
+
+
+def test_open_jobs_of_a_newer_release_are_not_guessed(any_database: Database, clock: Clock) -> None:
+    with any_database.write() as session:
+        _, photo_ids = add_listing(session, numbered_photos(1), clock())
+    embed_jobs = EmbedJobs(any_database, Nobody(), clock=clock, new_id=uuid4)
+    (job,) = ask(any_database, embed_jobs, photo_ids)
+    with any_database.write() as session:
+        jobs.get(session, job.id).payload = {**job.payload, "of_the_future": True}
+
+    with pytest.raises(UnreadableRecord, match="the embed job"):
+        EmbedJobs(any_database, Nobody(), clock=clock, new_id=uuid4).start()
