@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import boto3
+import pytest
 from botocore.config import Config
+from s3fs import S3FileSystem
 
 from tests.support.ports import free_port, wait_until_listening
 
@@ -35,6 +38,21 @@ def s3_server() -> Iterator[int]:
     finally:
         process.terminate()
         process.wait()
+
+
+@contextmanager
+def photo_bucket(port: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of photos in a new bucket, with the settings that any AWS tool takes."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+    bucket = f"photos-{uuid4()}"
+    s3_client(port).create_bucket(Bucket=bucket)
+    # Connections are kept with the settings that they were made with.
+    S3FileSystem.clear_instance_cache()
+    yield f"s3://{bucket}/photos"
+    S3FileSystem.clear_instance_cache()
 
 
 def s3_client(port: int) -> Any:

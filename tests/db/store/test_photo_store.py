@@ -11,12 +11,11 @@ from uuid import uuid4
 
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
-from s3fs import S3FileSystem
 
 from db.store import photo_store as photos
 from db.store.photo_store import GRACE, PREFIXES, PhotoStore
 from models.domain.errors import InvalidInput, NotFound, SetupError, Unavailable
-from tests.support.s3 import ACCESS_KEY, SECRET_KEY, s3_client, s3_server
+from tests.support.s3 import photo_bucket, s3_client, s3_server
 
 
 def test_bytes_come_back_under_their_hash(store: PhotoStore) -> None:
@@ -63,17 +62,8 @@ def s3_port() -> Iterator[int]:
 
 @pytest.fixture
 def s3_url(s3_port: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A new bucket of a real server, with the settings that any AWS tool takes."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{s3_port}")
-    bucket = f"photos-{uuid4()}"
-    s3_client(s3_port).create_bucket(Bucket=bucket)
-    # Connections are kept with the settings that they were made with.
-    S3FileSystem.clear_instance_cache()
-    yield f"s3://{bucket}/photos"
-    S3FileSystem.clear_instance_cache()
+    with photo_bucket(s3_port, monkeypatch) as url:
+        yield url
 
 
 @pytest.fixture(params=["folder", "memory", "s3"])

@@ -13,7 +13,6 @@ from uuid import uuid4
 import fsspec
 import numpy as np
 import pytest
-from s3fs import S3FileSystem
 
 from db.store import stored_files
 from db.store.photo_store import PhotoStore
@@ -22,7 +21,7 @@ from models.domain.job_payloads import ReindexPayload
 from models.domain.types import EncoderSpec, GenerationStatus, JobType
 from models.index.build import BuildOptions, BuiltGeneration, build_generation
 from models.index.generation import open_generation
-from tests.support.s3 import ACCESS_KEY, SECRET_KEY, s3_client, s3_server
+from tests.support.s3 import photo_bucket, s3_server
 from tests.support.workers import LEASE, WorkerHarness
 from workers.generations.publish import (
     PUBLISHED,
@@ -49,15 +48,8 @@ def s3_port() -> Iterator[int]:
 
 @pytest.fixture
 def s3_url(s3_port: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{s3_port}")
-    bucket = f"photos-{uuid4()}"
-    s3_client(s3_port).create_bucket(Bucket=bucket)
-    S3FileSystem.clear_instance_cache()
-    yield f"s3://{bucket}/photos"
-    S3FileSystem.clear_instance_cache()
+    with photo_bucket(s3_port, monkeypatch) as url:
+        yield url
 
 
 @pytest.fixture(params=["memory", "s3"])
@@ -362,7 +354,8 @@ def test_what_can_not_be_published_is_not_switched_to(
     }
 
 
-def test_what_a_killed_build_published_is_swept(worker: WorkerHarness, folder: Path) -> None:
+@pytest.mark.usefixtures("built")
+def test_what_a_killed_build_published_is_removed(worker: WorkerHarness, folder: Path) -> None:
     worker.list_pictures(1)
     store = PhotoStore(f"memory://{uuid4()}/photos")
     first = reindex(worker, store)
