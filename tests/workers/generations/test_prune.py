@@ -1,7 +1,10 @@
 """What is not kept goes, whatever was killed on the way; what is kept or in use stays."""
 
+import fcntl
+import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
 
@@ -15,7 +18,14 @@ from db.vectors.encoders import register_encoder
 from models.domain.job_payloads import EmbedPayload
 from models.domain.types import EncoderSpec, GenerationStatus
 from tests.support.clock import Clock
-from workers.generations.prune import Pruned, RemovedFiles, prune, remove_unused_files, would_prune
+from workers.generations.prune import (
+    Pruned,
+    RemovedFiles,
+    prune,
+    remove_unused_files,
+    remove_unused_folders,
+    would_prune,
+)
 
 SPECS = (EncoderSpec("hog", 4, "a" * 64), EncoderSpec("other", 4, "b" * 64))
 
@@ -180,3 +190,18 @@ def test_a_prune_that_is_killed_is_finished_by_the_next(
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 10
+
+
+def test_folders_are_removed_by_one_process_at_a_time(any_database: Database, folder: Path) -> None:
+    make(folder / "999")
+    another = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(another, fcntl.LOCK_EX)
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            removal = pool.submit(remove_unused_folders, any_database, folder)
+            with pytest.raises(TimeoutError):
+                removal.result(timeout=0.5)
+            assert names(folder) == {"999"}
+        finally:
+            os.close(another)
+        assert removal.result() == ([999], [])

@@ -1,0 +1,45 @@
+"""A heartbeat renews a lease, is throttled, and outlives a database that is away for a moment."""
+
+from datetime import timedelta
+
+import pytest
+
+from db.jobs import ClaimLost, release_expired
+from db.session import Database
+from models.domain.types import JobType
+from tests.support.workers import LEASE, WorkerHarness
+from workers.jobs import heartbeat as module
+from workers.jobs.heartbeat import BEAT_EVERY_S, Heartbeat
+
+
+def test_progress_is_stored_at_most_once_a_second(
+    worker: WorkerHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = 0.0
+    monkeypatch.setattr(module, "monotonic", lambda: seconds)
+    job_id = worker.accept(JobType.REINDEX, {})
+    heartbeat = Heartbeat(worker.database, worker.claim(job_id), LEASE, worker.now)
+    heartbeat(1, 9)
+    heartbeat(2, 9)
+    assert (worker.job(job_id).done, worker.job(job_id).total) == (1, 9)
+    seconds = BEAT_EVERY_S
+    heartbeat(3, 9)
+    assert worker.job(job_id).done == 3
+
+
+def test_a_database_that_is_away_does_not_end_the_job(
+    worker: WorkerHarness, caplog: pytest.LogCaptureFixture
+) -> None:
+    claim = worker.claim(worker.accept(JobType.REINDEX, {}))
+    away = Database("postgresql://x@127.0.0.1:9/x")
+    Heartbeat(away, claim, LEASE, worker.now)(1, 9)
+    assert "goes on without a heartbeat" in caplog.text
+
+
+def test_a_job_that_another_attempt_owns_is_given_up(worker: WorkerHarness) -> None:
+    job_id = worker.accept(JobType.REINDEX, {})
+    claim = worker.claim(job_id)
+    with worker.database.write() as session:
+        release_expired(session, worker.now() + LEASE + timedelta(seconds=1), 9)
+    with pytest.raises(ClaimLost):
+        Heartbeat(worker.database, claim, LEASE, worker.now)(1, 9)
