@@ -37,12 +37,21 @@ class Settings(BaseSettings):
     store_url: str | None = Field(
         default=None, description="Photo store, any fsspec URL; a local folder by default."
     )
-    encoder: Literal["resnet50", "hog"] = Field(
-        default="resnet50", description="Which encoder embeds photos; `hog` needs no weights."
+    encoder: Literal["auto", "resnet50", "efficientnet-lite", "hog"] = Field(
+        default="auto",
+        description="Which encoder embeds photos until one is migrated to: `auto` is ResNet-50 if"
+        " its weights are given or can be downloaded, else EfficientNet-Lite, whose weights are"
+        " installed; `hog` needs none.",
     )
     weights: Path | None = Field(
         default=None,
-        description="ResNet-50 weights (safetensors or a state dict); downloaded by default.",
+        description="Weights of ResNet-50 or EfficientNet-Lite (safetensors or a state dict); the"
+        " published ones by default.",
+    )
+    auto_optimise: bool = Field(
+        default=True,
+        description="Whether a network is exported for faster inference by itself when it is first"
+        " used.",
     )
     threads: int | None = Field(
         default=None,

@@ -1,6 +1,6 @@
-"""How fast ResNet-50 embeds on each runtime, and what int8 costs in quality.
+"""How fast a network embeds on each runtime, and what int8 costs in quality.
 
-    python -m benchmarks.encoder --weights WEIGHTS --data FEED [--json]
+    python -m benchmarks.encoder --data FEED [--network NAME] [--weights WEIGHTS] [--json]
 
 All runtimes embed the same photos in one run, in turns, so that their ratios hold on a noisy
 machine. Speed is of the network alone, on pixels; `embed_*` is from decoded photos to vectors.
@@ -27,24 +27,34 @@ from PIL import Image
 from rich.console import Console
 
 from benchmarks.photo_shapes import Catalogue, read_catalogue
+from models.domain.durable_files import sha256_of
 from models.domain.errors import SetupError
 from models.domain.types import Precision
 from models.encoders.encoder import Encoder
-from models.encoders.library import EncoderLibrary
+from models.encoders.library import AUTO, EncoderLibrary
+from models.encoders.networks.architectures import (
+    EFFICIENTNET_LITE,
+    Architecture,
+    InstalledWeights,
+    PhotoTransform,
+    architecture_named,
+)
+from models.encoders.networks.build import build_network
 from models.encoders.onnx import BATCH, INPUT, OUTPUT, open_network
 from models.encoders.onnx_export import export_float32, quantise
 from models.encoders.package import write_package
 from models.encoders.preprocessing import to_pixels
-from models.encoders.resnet50 import ResNet50Encoder, build_network
 from models.encoders.runtimes import open_encoder
-from models.encoders.specs import RESNET50, RESNET50_TRANSFORM, resolve_spec
+from models.encoders.specs import network_spec
+from models.encoders.torch_encoder import TorchEncoder
+from models.encoders.weights import installed_weights
 from models.evaluation.fidelity import fidelity
 from models.photo_decoding import decode
 from progress import Bars
 
 Floats = NDArray[np.float32]
 
-GFLOP_PER_PHOTO: Final = 8.2
+GFLOP_PER_PHOTO: Final = {"resnet50": 8.2}
 MATRIX: Final = 4_096
 ROUNDS: Final = 12
 SEED: Final = 0
@@ -61,23 +71,31 @@ class Runtimes:
 
 
 def main(
-    weights: Annotated[Path, typer.Option(help="ResNet-50, safetensors or a state dict.")],
     data: Annotated[Path, typer.Option(help="Products.csv, Images.csv and images/<id>.jpg.")],
     *,
+    network: Annotated[str, typer.Option(help="Its name.")] = EFFICIENTNET_LITE.name,
+    weights: Annotated[
+        Path | None, typer.Option(help="Its weights; the installed ones by default.")
+    ] = None,
     threads: Annotated[int, typer.Option(help="Threads of each network.")] = 2,
     calibrate: Annotated[int, typer.Option(help="Photos to calibrate with.")] = 512,
     limit: Annotated[int | None, typer.Option(help="Only the first so many photos.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object.")] = False,
 ) -> None:
     """Export, measure speed, then fidelity; print each as it is known."""
+    architecture = architecture_named(network)
+    if weights is None:
+        weights = published_weights(architecture)
     catalogue = read_catalogue(data, limit)
     order = np.random.default_rng(SEED).permutation(len(catalogue.photos))
     calibration, unseen = order[:calibrate], order[calibrate:]
     say(f"{len(order):,} photos, {len(calibration):,} of them to calibrate with")
     with TemporaryDirectory() as folder:
-        runtimes = export(weights, catalogue, calibration, Path(folder), threads)
-        figures = speeds(runtimes, [decode(photo) for photo in catalogue.photos[:BATCH]])
-        figures["fp32_ceiling"] = matrix_product_rate(threads) / GFLOP_PER_PHOTO
+        runtimes = export(architecture, weights, catalogue, calibration, Path(folder), threads)
+        some_photos = [decode(photo) for photo in catalogue.photos[:BATCH]]
+        figures = speeds(runtimes, some_photos, architecture.transform)
+        if network in GFLOP_PER_PHOTO:
+            figures["fp32_ceiling"] = matrix_product_rate(threads) / GFLOP_PER_PHOTO[network]
         for name, value in figures.items():
             say(f"{name}: {value:.1f}")
         with Bars(Console(stderr=True)) as bars:
@@ -112,47 +130,62 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+def published_weights(architecture: Architecture) -> Path:
+    """The weights that are installed. Raises SetupError for a network without them."""
+    if not isinstance(architecture.weights, InstalledWeights):
+        raise SetupError(f"{architecture.name} needs --weights.")
+    return installed_weights(architecture.weights)
+
+
 def export(
-    weights: Path, catalogue: Catalogue, calibration: NDArray[np.int64], folder: Path, threads: int
+    architecture: Architecture,
+    weights: Path,
+    catalogue: Catalogue,
+    calibration: NDArray[np.int64],
+    folder: Path,
+    threads: int,
 ) -> Runtimes:
     """The network on every runtime, not loaded by any of the encoders yet."""
     float32, int8 = folder / "float32.onnx", folder / "int8.onnx"
-    export_float32(weights, RESNET50_TRANSFORM, float32)
+    transform = architecture.transform
+    export_float32(architecture, weights, transform, float32)
     batches = (
-        np.stack([pixels(catalogue.photos[item]) for item in calibration[start : start + BATCH]])
+        np.stack(
+            [
+                to_pixels(decode(catalogue.photos[item]), transform)
+                for item in calibration[start : start + BATCH]
+            ]
+        )
         for start in range(0, len(calibration), BATCH)
     )
     quantise(float32, batches, int8)
-    library = EncoderLibrary(RESNET50, weights, folder)
+    library = EncoderLibrary(AUTO, None, folder)
     encoders = []
     for network, precision in ((float32, Precision.FLOAT32), (int8, Precision.INT8)):
         package = write_package(
             folder,
+            architecture,
             weights=weights,
-            transform=RESNET50_TRANSFORM,
             network=network,
             precision=precision,
             facts={},
         )
         encoders.append(open_encoder(library, package.spec, threads))
-    eager = ResNet50Encoder(resolve_spec(RESNET50, weights), weights, threads)
+    eager = TorchEncoder(network_spec(architecture, sha256_of(weights)), weights, threads)
     networks = {
-        "torch_eager": eager_network(weights, threads),
+        "torch_eager": eager_network(architecture, weights, threads),
         "onnx_fp32": session(float32, threads),
         "onnx_int8": session(int8, threads),
     }
     return Runtimes(eager, encoders[0], encoders[1], networks)
 
 
-def pixels(photo: bytes) -> Floats:
-    """A standardised photo as the network sees it."""
-    return to_pixels(decode(photo), RESNET50_TRANSFORM)
-
-
-def eager_network(weights: Path, threads: int) -> Callable[[Floats], Floats]:
+def eager_network(
+    architecture: Architecture, weights: Path, threads: int
+) -> Callable[[Floats], Floats]:
     """torch, not compiled, channels last."""
     torch.set_num_threads(threads)
-    network = build_network(weights)
+    network = build_network(architecture, weights)
 
     def run(values: Floats) -> Floats:
         with torch.inference_mode():
@@ -174,9 +207,11 @@ def session(path: Path, threads: int) -> Callable[[Floats], Floats]:
     return run
 
 
-def speeds(runtimes: Runtimes, photos: list[Image.Image]) -> dict[str, float]:
+def speeds(
+    runtimes: Runtimes, photos: list[Image.Image], transform: PhotoTransform
+) -> dict[str, float]:
     """Photos a second of each runtime: the best of rounds in which all take turns."""
-    values = np.stack([to_pixels(photo, RESNET50_TRANSFORM) for photo in photos])
+    values = np.stack([to_pixels(photo, transform) for photo in photos])
     encoders = {
         "embed_torch_eager": runtimes.torch_eager,
         "embed_onnx_fp32": runtimes.onnx_fp32,

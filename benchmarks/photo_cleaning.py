@@ -17,8 +17,10 @@ import numpy as np
 import typer
 from PIL import ExifTags, Image, ImageDraw, ImageOps
 
-from models.encoders.resnet50 import ResNet50Encoder
-from models.encoders.specs import RESNET50, resolve_spec
+from models.domain.durable_files import sha256_of
+from models.encoders.networks.architectures import RESNET50
+from models.encoders.specs import network_spec
+from models.encoders.torch_encoder import TorchEncoder
 from models.photo_decoding import JPEG_QUALITY, LONG_SIDE, SUBSAMPLING, decode, standardise
 
 # The sizes and ways of being held of common 12 megapixel cameras, as EXIF numbers them.
@@ -40,7 +42,9 @@ def main(
     repeats: Annotated[int, typer.Option(min=1, help="The best of so many counts.")] = 5,
 ) -> None:
     """Measure both ways and print a table in Markdown."""
-    encoder = weights and ResNet50Encoder(resolve_spec(RESNET50, weights), weights, threads=2)
+    encoder = weights and TorchEncoder(
+        network_spec(RESNET50, sha256_of(weights)), weights, threads=2
+    )
     typer.echo("| photo | MB | in full, ms | standardise, ms | ratio | cosine |")
     typer.echo("|---|---|---|---|---|---|")
     ratios, cosines = [], []

@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from models.encoders.encoder import unit_rows
-from models.encoders.resnet50 import BATCH, build_network
-from models.encoders.specs import RESNET50_DIMENSION, RESNET50_TRANSFORM
+from models.encoders.networks.architectures import RESNET50
+from models.encoders.networks.build import build_network
+from models.encoders.torch_encoder import BATCH
 from models.evaluation.intervals import cluster_means
 from models.evaluation.retrieval_metrics import Retrieval, retrieve
 from models.evaluation.summary import span
@@ -88,7 +89,7 @@ def main(
 ) -> None:
     """Measure every shape and print a table in Markdown."""
     torch.set_num_threads(threads)
-    network = build_network(weights)
+    network = build_network(RESNET50, weights)
     catalogue = read_catalogue(feed, limit)
     queries = np.arange(len(catalogue.photos))
     results: dict[str, Retrieval] = {}
@@ -137,14 +138,14 @@ def _numbered(names: Sequence[str]) -> NDArray[np.int64]:
 
 def embed(network: torch.nn.Module, photos: Sequence[bytes], shape: Shape) -> Floats:
     """Vectors of length 1, one row a photo. Pictures of one size go through together."""
-    vectors = np.empty((len(photos), RESNET50_DIMENSION), np.float32)
+    vectors = np.empty((len(photos), RESNET50.dimension), np.float32)
     pictures = ((number, shape(decode(photo))) for number, photo in enumerate(photos))
     for batch in _batches(pictures):
         numbers, pixels = zip(*batch, strict=True)
         values = torch.from_numpy(np.stack([np.asarray(picture) for picture in pixels]))
         # Photos x channels x height x width, laid out in memory with the channels last.
-        values = (values / 255 - torch.tensor(RESNET50_TRANSFORM.mean)) / torch.tensor(
-            RESNET50_TRANSFORM.std
+        values = (values / 255 - torch.tensor(RESNET50.transform.mean)) / torch.tensor(
+            RESNET50.transform.std
         )
         with torch.inference_mode():
             vectors[list(numbers)] = network(values.permute(0, 3, 1, 2)).numpy()

@@ -17,15 +17,16 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from command_line.resources import database_of, library_of
+from command_line.resources import database_of
 from db.catalogue.listing_photos import count_photos
 from db.catalogue.listings import count_listings, feed_size
 from db.session import Database
 from db.tables import Encoder
-from models.domain.errors import SetupError, WeightsMissing
+from db.vectors.encoders import active_encoder
+from models.domain.errors import SetupError
 from models.domain.job_results import SearchResult
 from models.encoders.library import EncoderLibrary
-from ops.machine import Machine, Say, child_environment, machine_up
+from ops.machine import Machine, machine_up
 from ops.processes import marketlens_command
 from settings import Settings
 from workers.encoders.active_encoder import ensure_active_encoder, force_configured_encoder
@@ -60,19 +61,6 @@ class Found:
         return str(results[0].listing_id) if results else None
 
 
-def with_available_encoder(settings: Settings, say: Say) -> Settings:
-    """The settings, with the encoder `hog` where there are no weights; only for the demo."""
-    try:
-        library_of(settings).configured()
-    except WeightsMissing as error:
-        if settings.weights is not None:
-            raise
-        say(str(error))
-        say("The demo goes on with the weight-free encoder `hog`: quicker, and less accurate.")
-        return settings.model_copy(update={"encoder": "hog"})
-    return settings
-
-
 def choose_encoder(
     feed: str, database: Database, library: EncoderLibrary, models_dir: Path, now: datetime
 ) -> Encoder:
@@ -82,21 +70,21 @@ def choose_encoder(
     """
     with database.read() as session:
         is_demo = count_listings(session) == feed_size(session, feed)[0]
-    choose = force_configured_encoder if is_demo else ensure_active_encoder
+        active = active_encoder(session)
+    may_stay = active is not None and library.may_stay(active.spec)
+    choose = force_configured_encoder if is_demo and not may_stay else ensure_active_encoder
     return choose(database, library, models_dir, now)
 
 
 @contextmanager
 def demo_machine(settings: Settings, console: Console) -> Iterator[tuple[Machine, Path]]:
     """A running machine with the sample catalogue seeded and searchable."""
-    settings = with_available_encoder(settings, console.print)
     sample = settings.data_dir / f"sample-{LISTINGS}-{SEED}"
-    environment = child_environment(settings)
-    if not sample.exists():
-        options = ("--listings", str(LISTINGS), "--seed", str(SEED))
-        _run(environment, "sample", str(sample), *options)
     choose = partial(choose_encoder, sample.name)
     with machine_up(settings, console.print, choose) as machine:
+        if not sample.exists():
+            options = ("--listings", str(LISTINGS), "--seed", str(SEED))
+            _run(machine.environment, "sample", str(sample), *options)
         machine.wait_until_ready()
         _run(machine.environment, "seed", str(sample))
         yield machine, sample
@@ -158,7 +146,7 @@ def result_table(found: Found, expected: str) -> Table:
     encoder = found.result.encoder
     title = f"Listings that look like the photo (encoder {encoder})"
     if encoder.startswith("hog"):
-        title += "\nhog needs no weights and is a baseline: ResNet-50 finds more"
+        title += "\nhog needs no weights and is a baseline: networks find more"
     table = Table(title=title)
     table.add_column("similarity", justify="right")
     table.add_column("title")

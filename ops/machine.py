@@ -12,13 +12,14 @@ from pathlib import Path
 import httpx2
 from pydantic import SecretStr
 
-from command_line.resources import database_of, library_of
+from command_line.resources import database_of, library_of, threads_of
 from db.consumption import clear_consumption
 from db.schema_migration import upgrade
 from db.session import Database
 from db.tables import Encoder
 from models.domain.clock import utc_now
 from models.domain.errors import SetupError
+from models.encoders.first_export import export_once, is_exported
 from models.encoders.library import EncoderLibrary
 from ops.processes import PROCESSES, Supervisor, free_port, marketlens_command
 from ops.redis_server import (
@@ -119,6 +120,10 @@ def _prepare_database(settings: Settings, say: Say, choose: ChooseEncoder) -> No
         require_files(library, active, settings.models_dir)
         with database.write() as session:
             clear_consumption(session)
+    if settings.auto_optimise and not is_exported(settings.models_dir, active):
+        say(f"{active.label} is exported for faster inference, once ...")
+        if outcome := export_once(settings.models_dir, active, threads_of(settings)):
+            say(outcome)
     if wanted := encoder_mismatch_warning(active, library, settings.encoder, settings.weights):
         say(wanted)
 

@@ -11,6 +11,7 @@ from sqlalchemy import Engine, create_engine, text
 from db.schema_migration import upgrade
 from db.session import Database, database_url
 from db.store.photo_store import PhotoStore
+from models.encoders.networks.architectures import RESNET50
 from tests.support.clock import Clock
 from tests.support.parallel import ByFile, start_order
 from tests.support.postgres import postgres_server
@@ -106,6 +107,12 @@ def database(sqlite_url: str) -> Iterator[Database]:
 @pytest.fixture
 def store(tmp_path: Path) -> PhotoStore:
     return PhotoStore(str(tmp_path / "photos"))
+
+
+@pytest.fixture
+def any_file_is_resnet50(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of weights are not read to see what network they are of."""
+    monkeypatch.setattr("models.encoders.library.recognised", lambda _path, _sha256: RESNET50)
 
 
 @pytest.fixture(scope="session")

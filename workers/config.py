@@ -30,6 +30,8 @@ class IndexSettings:
 class WorkerConfig:
     """What the worker of one queue needs. `encoder` and `weights` are what the settings ask for.
 
+    With `auto_optimise`, networks are exported when they are first opened.
+
     `threads` are the compute threads of each of its `concurrency` processes.
     """
 
@@ -41,6 +43,7 @@ class WorkerConfig:
     models_dir: Path
     encoder: str
     weights: Path | None
+    auto_optimise: bool
     threads: int
     search_batch: int | None
     index: IndexSettings
@@ -68,6 +71,7 @@ def worker_config(settings: Settings, queue: Queue, concurrency: int = 1) -> Wor
         encoder=settings.encoder,
         weights=settings.weights,
         # Each process' thread pools get their share: more threads than cores slow all down.
+        auto_optimise=settings.auto_optimise,
         threads=settings.threads or max(1, cores // concurrency),
         search_batch=settings.search_batch,
         index=IndexSettings(

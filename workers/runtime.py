@@ -11,6 +11,7 @@ from models.domain.clock import utc_now
 from models.domain.types import EncoderSpec
 from models.encoders.batching import best_batch
 from models.encoders.encoder import Encoder
+from models.encoders.first_export import export_once
 from models.encoders.runtimes import open_encoder
 from models.index.faiss_index import set_threads
 from workers.config import WorkerConfig
@@ -82,4 +83,6 @@ def _active_engine(
 
 def _open_encoder(config: WorkerConfig, spec: EncoderSpec) -> Encoder:
     """One of the machine's encoders, not loaded yet. Raises WeightsError."""
+    if config.auto_optimise and (outcome := export_once(config.models_dir, spec, config.threads)):
+        log.info(outcome)
     return open_encoder(config.library, spec, config.threads)

@@ -71,6 +71,23 @@ def vector_of_hash(session: Session, encoder_id: int, sha256: str) -> NDArray[np
     return None if stored is None else _unpack([(0, stored)])[1][0]
 
 
+def vectors_of_hashes(
+    session: Session, encoder_id: int, hashes: Collection[str]
+) -> dict[str, NDArray[np.float32]]:
+    """The stored vectors (dimension,) of the photos with these SHA-256 that have one."""
+    rows = [
+        (row.sha256, row.vector)
+        for chunk in chunks(hashes)
+        for row in session.execute(
+            select(Photo.sha256, Embedding.vector)
+            .join(Embedding, Embedding.photo_id == Photo.id)
+            .where(Embedding.encoder_id == encoder_id, Photo.sha256.in_(chunk), _HAS_VECTOR)
+        )
+    ]
+    _, vectors = _unpack([(0, vector) for _, vector in rows])
+    return dict(zip((sha256 for sha256, _ in rows), vectors, strict=True))
+
+
 def live_vectors_of(session: Session, encoder_id: int, photo_ids: Sequence[int]) -> Vectors:
     """The vectors of those photos that have one and are shown by a listing."""
     rows = [

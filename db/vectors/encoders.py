@@ -52,6 +52,11 @@ def get_encoder(session: Session, encoder_id: int) -> Encoder:
     return encoder
 
 
+def find_encoder(session: Session, spec: EncoderSpec) -> Encoder | None:
+    """The encoder that was registered as this one, if it was."""
+    return session.scalar(select(Encoder).where(Encoder.fingerprint == spec.fingerprint))
+
+
 def encoder_named(session: Session, reference: str) -> Encoder:
     """The encoder of this label, fingerprint, or beginning of either. Raises NotFound."""
     encoders = all_encoders(session)

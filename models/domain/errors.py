@@ -151,6 +151,12 @@ class FidelityTooLow(WeightsError):
     code = "fidelity_too_low"
 
 
+class ExportTooSlow(WeightsError):
+    """An exported network is slower than the one it was made of."""
+
+    code = "export_too_slow"
+
+
 class GenerationError(MarketlensError):
     """An index generation."""
 

@@ -13,16 +13,21 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from models.domain.durable_files import sha256_of
-from models.domain.errors import FidelityTooLow, InvalidInput
+from models.domain.errors import ExportTooSlow, FidelityTooLow, InvalidInput
 from models.domain.types import EncoderSpec, Precision
 from models.encoders.encoder import Encoder
 from models.encoders.library import EncoderLibrary
+from models.encoders.networks.architectures import (
+    Architecture,
+    PhotoTransform,
+    architecture_named,
+)
 from models.encoders.onnx import BATCH, OnnxEncoder
 from models.encoders.onnx_export import RECIPE, export_float32, quantise
 from models.encoders.package import Package, remove_leftovers, write_package
 from models.encoders.preprocessing import to_pixels
-from models.encoders.resnet50 import ResNet50Encoder
-from models.encoders.specs import RESNET50_TRANSFORM, ResNet50Transform, resnet50_spec
+from models.encoders.specs import network_spec
+from models.encoders.torch_encoder import TorchEncoder
 from models.evaluation.fidelity import Fidelity, fidelity
 from models.head import find_head, head_path
 from models.labels import LabelledPhotos
@@ -46,10 +51,14 @@ SPEED_ROUNDS: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class ExportOptions:
-    """How many photos calibrate an int8 network at most, and the seed by which they are drawn."""
+    """How many photos calibrate an int8 network at most, and the seed by which they are drawn.
+
+    With `must_be_faster`, a network that is slower than its source is refused, too.
+    """
 
     calibration_photos: int = CALIBRATION_PHOTOS
     seed: int = 0
+    must_be_faster: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +79,9 @@ class _Source:
     """The float32 network that is exported; `spec` identifies it before the export."""
 
     spec: EncoderSpec
+    architecture: Architecture
     weights: Path
-    transform: ResNet50Transform
+    transform: PhotoTransform
     package: Package | None
 
 
@@ -99,8 +109,9 @@ def export_encoder(
 
     Photos that calibrate it are not compared. Its category head is copied. Raises `InvalidInput`
     when there are fewer than 32 photos, or hardly two listings, `FidelityTooLow` when the vectors'
-    mean cosine to the float32 ones is under 0.98 (for float32, any under 0.999), and what
-    `EncoderLibrary.find`, `weights_of` and `find_head` raise; then nothing is written.
+    mean cosine to the float32 ones is under 0.98 (for float32, any under 0.999), `ExportTooSlow`
+    when the network must be faster and is not, and what `EncoderLibrary.find`, `weights_of` and
+    `find_head` raise; then nothing is written.
     """
     options = options or ExportOptions()
     if len(photos) < MIN_PHOTOS:
@@ -121,11 +132,14 @@ def export_encoder(
         exported = _opened(network, source.spec, precision, source.transform, threads)
         comparison = _compare_with_source(source, exported, compared, threads, on_progress)
         _refuse_unfaithful(comparison.fidelity, precision)
+        if options.must_be_faster:
+            _refuse_slower(comparison)
         facts = _facts(source, comparison)
         if precision is Precision.INT8:
             facts["calibration"] = _calibration_facts(calibration, options.seed)
         package = write_package(
             models_dir,
+            source.architecture,
             weights=source.weights,
             transform=source.transform,
             network=network,
@@ -141,9 +155,12 @@ def export_encoder(
 
 
 def _source(library: EncoderLibrary, reference: str) -> _Source:
-    weights, package = library.weights_of(library.find(reference))
-    transform = RESNET50_TRANSFORM if package is None else package.transform
-    return _Source(resnet50_spec(sha256_of(weights), transform), weights, transform, package)
+    spec = library.find(reference)
+    weights, package = library.weights_of(spec)
+    architecture = architecture_named(spec.name)
+    transform = architecture.transform if package is None else package.transform
+    float32 = network_spec(architecture, sha256_of(weights), transform)
+    return _Source(float32, architecture, weights, transform, package)
 
 
 def _export_network(
@@ -151,7 +168,7 @@ def _export_network(
 ) -> Path:
     """The ONNX file of the network in this precision, in `folder`."""
     network = folder / "network.onnx"
-    export_float32(source.weights, source.transform, network)
+    export_float32(source.architecture, source.weights, source.transform, network)
     if precision is Precision.INT8:
         float32 = network.rename(network.with_name("float32.onnx"))
         quantise(float32, calibration, network)
@@ -165,7 +182,7 @@ def _compare_with_source(
     threads: int,
     on_progress: OnProgress,
 ) -> _Comparison:
-    original = ResNet50Encoder(source.spec, source.weights, threads, source.transform)
+    original = TorchEncoder(source.spec, source.weights, threads, source.transform)
     compared = _compare(original, exported, photos, on_progress)
     torch_speed, speed = _speeds([original, exported], photos)
     return _Comparison(compared, torch_speed, speed)
@@ -198,6 +215,14 @@ def _refuse_unfaithful(measured: Fidelity, precision: Precision) -> None:
         raise FidelityTooLow(f"The exported network's vectors have {refusal}: nothing was written.")
 
 
+def _refuse_slower(comparison: _Comparison) -> None:
+    if comparison.speed <= comparison.torch_speed:
+        raise ExportTooSlow(
+            f"The exported network embeds {comparison.speed:.1f} photos/s, torch "
+            f"{comparison.torch_speed:.1f}: nothing was written."
+        )
+
+
 def _inherited_facts(package: Package | None) -> dict[str, object]:
     """The facts of a package that remain true of every export of it."""
     facts = {} if package is None else package.facts
@@ -208,7 +233,7 @@ def _opened(
     network: Path,
     source: EncoderSpec,
     precision: Precision,
-    transform: ResNet50Transform,
+    transform: PhotoTransform,
     threads: int,
 ) -> OnnxEncoder:
     """The exported network as an encoder, before it is packaged."""
@@ -240,7 +265,7 @@ def _slices(count: int) -> Iterator[range]:
 
 
 def _batches(
-    photos: LabelledPhotos, transform: ResNet50Transform, on_progress: OnProgress
+    photos: LabelledPhotos, transform: PhotoTransform, on_progress: OnProgress
 ) -> Iterator[Floats]:
     for rows in _slices(len(photos)):
         yield np.stack([to_pixels(photo, transform) for photo in _decoded(photos, rows)])

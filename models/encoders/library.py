@@ -1,25 +1,44 @@
 """The encoders whose files this machine has. No runtime is imported: see `runtimes`."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, NamedTuple
 
 from models.domain.durable_files import sha256_of
-from models.domain.errors import NotFound, WeightsMissing
+from models.domain.errors import NotFound, WeightsError, WeightsMissing, WeightsRefused
 from models.domain.types import EncoderSpec, Precision
-from models.encoders.package import MANIFEST_FILE, Package, read_package_if_any, verify_file
-from models.encoders.specs import (
-    HOG,
+from models.encoders.networks.architectures import (
+    EFFICIENTNET_LITE,
     RESNET50,
-    RESNET50_TRANSFORM,
-    ResNet50Transform,
-    resolve_spec,
+    Architecture,
+    DownloadedWeights,
+    PhotoTransform,
 )
-from models.encoders.weights import IMAGENET1K_V2, ProgressCallback, locate_weights
+from models.encoders.networks.recognition import recognised
+from models.encoders.package import MANIFEST_FILE, Package, read_package_if_any, verify_file
+from models.encoders.specs import HOG, hog_spec, network_spec
+from models.encoders.weights import (
+    ProgressCallback,
+    downloaded_weights,
+    given_weights,
+    installed_weights,
+)
+
+log = logging.getLogger(__name__)
+
+AUTO: Final = "auto"
+"""Names the best encoder whose weights are given, can be downloaded, or are installed."""
+
+NETWORKS: Final = {RESNET50.name: RESNET50, "efficientnet-lite": EFFICIENTNET_LITE}
+"""The networks that settings and commands name."""
+
+NAMES: Final = (AUTO, *NETWORKS, HOG)
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
+class ExportedNetwork:
     """An exported network's file, and its expected SHA-256 (hex)."""
 
     path: Path
@@ -28,74 +47,121 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class EncoderFiles:
-    """The files of an encoder, not yet verified. `network` is the exported one."""
+    """The files of an encoder, not yet verified; `exported` is None if it was not exported."""
 
+    architecture: Architecture
     weights: Path
-    transform: ResNet50Transform
-    network: Network | None = None
+    transform: PhotoTransform
+    exported: ExportedNetwork | None = None
+
+
+class _Weights(NamedTuple):
+    """A file of weights outside of any package, and the network that they are of."""
+
+    architecture: Architecture
+    path: Path
+    sha256: str
+
+    @property
+    def spec(self) -> EncoderSpec:
+        return network_spec(self.architecture, self.sha256)
 
 
 class EncoderLibrary:
     """Encoders by what identifies them. Constructing it reads nothing.
 
-    `name` and `weights` are what the settings ask for; `models_dir` holds packages, one folder an
-    encoder, and the downloaded weights.
+    `name` (one of `NAMES`) and `weights` are what the settings ask for; `models_dir` holds
+    packages, one folder an encoder, and the downloaded weights.
     """
 
     def __init__(self, name: str, weights: Path | None, models_dir: Path) -> None:
         self._name = name
         self._weights = weights
         self._models_dir = models_dir
+        self._has_fallen_back = False
 
-    def configured(self, on_progress: ProgressCallback | None = None) -> EncoderSpec:
+    def configured(
+        self,
+        on_progress: ProgressCallback | None = None,
+        on_fallback: Callable[[str], None] = log.warning,
+    ) -> EncoderSpec:
         """The encoder that the settings ask for: of its weights, the fastest that was exported.
 
-        Downloads the weights when none are given. Raises as `locate_weights` and `resolve_spec`
-        do.
+        Weights that are given are read once, to see what network they are of. Those of ResNet-50
+        are downloaded when none are given; where that fails, `auto` is the network whose weights
+        are installed, and `on_fallback` gets the reason. Raises WeightsError.
         """
-        if self._name != RESNET50:
-            return resolve_spec(self._name, None)
-        weights = locate_weights(self._weights, self._models_dir, on_progress=on_progress)
-        sha256 = sha256_of(weights)
+        if self._name == HOG:
+            return hog_spec()
+        weights = self._configured_weights(on_progress, on_fallback)
         int8 = [
             package.spec
             for package in self._packages()
-            if package.weights_sha256 == sha256
-            and package.transform == RESNET50_TRANSFORM
+            if package.weights_sha256 == weights.sha256
+            and package.transform == weights.architecture.transform
             and package.spec.precision is Precision.INT8
         ]
-        return int8[-1] if int8 else resolve_spec(RESNET50, weights)
+        return int8[-1] if int8 else weights.spec
+
+    def may_stay(self, spec: EncoderSpec) -> bool:
+        """Whether the settings leave the choice, and this encoder, once chosen, can be opened."""
+        return self._name == AUTO and self._weights is None and spec in self.specs()
+
+    def _configured_weights(
+        self, on_progress: ProgressCallback | None, on_fallback: Callable[[str], None]
+    ) -> _Weights:
+        if self._weights is not None:
+            given = self._given(self._weights)
+            if self._name != AUTO and NETWORKS[self._name] != given.architecture:
+                raise WeightsRefused(
+                    f"The weights in {given.path} are of {given.architecture.name}, and "
+                    f"MARKETLENS_ENCODER asks for {self._name}."
+                )
+            return given
+        if self._name != AUTO:
+            return _published(NETWORKS[self._name], self._models_dir, on_progress)
+        try:
+            # Waiting for a network that is not there takes seconds: once is enough.
+            if not self._has_fallen_back:
+                return _published(RESNET50, self._models_dir, on_progress)
+        except WeightsError as error:
+            if self._downloaded(RESNET50) is not None:  # it is damaged, and should be looked at
+                raise
+            self._has_fallen_back = True
+            on_fallback(f"{error} {EFFICIENTNET_LITE.name} is used, whose weights are installed.")
+        return _published(EFFICIENTNET_LITE, self._models_dir, None)
 
     def specs(self) -> list[EncoderSpec]:
-        """Every encoder that can be opened here: packages, given or downloaded weights, `hog`.
+        """Every encoder that can be opened here: packages, weights that are here, and `hog`.
 
-        Packages that can't be read are skipped.
+        Packages that can't be read are skipped. Raises WeightsError for weights that are given and
+        can't be used.
         """
         known = {package.spec: None for package in self._packages()}
-        for weights in self._bare_weights():
-            known[resolve_spec(RESNET50, weights)] = None
-        return [*known, resolve_spec(HOG, None)]
+        known |= {weights.spec: None for weights in self._bare_weights()}
+        return [*known, hog_spec()]
 
     def including(self, reference: str) -> "EncoderLibrary":
         """This library; if the reference is a file of weights, one that includes them."""
         weights = Path(reference)
         if weights.is_file():
-            return EncoderLibrary(RESNET50, weights, self._models_dir)
+            return EncoderLibrary(AUTO, weights, self._models_dir)
         return self
 
     def find(self, reference: str) -> EncoderSpec:
-        """The encoder of this label, name, fingerprint, or beginning of one; or of a weights file.
+        """The encoder of this label, fingerprint, or beginning of one; or of a weights file.
 
-        The library that `including(reference)` returns can open it. Raises NotFound when there is
-        none, or more than one.
+        One of `NAMES` is what the settings would ask for by it. The library that
+        `including(reference)` returns can open it. Raises NotFound when there is none, or more
+        than one, and WeightsError.
         """
-        if reference == self._name:
-            return self.configured()
+        if reference in NAMES:
+            return self._named(reference).configured()
         path = Path(reference)
         if path.is_file():
-            return resolve_spec(RESNET50, path)
+            return self._given(path).spec
         specs = self.specs()
-        found = [spec for spec in specs if reference in {spec.label, spec.fingerprint, spec.name}]
+        found = [spec for spec in specs if reference in {spec.label, spec.fingerprint}]
         found = found or [
             spec
             for spec in specs
@@ -108,7 +174,7 @@ class EncoderLibrary:
         raise NotFound(f"{problem} named {reference!r}; there are {known}.")
 
     def files_of(self, spec: EncoderSpec) -> EncoderFiles:
-        """The files of a ResNet-50. Raises `WeightsMissing` if this machine does not have them."""
+        """The files of a network. Raises `WeightsMissing` if this machine does not have them."""
         package = self._package(spec)
         if package is None:
             weights = self._weights_of(spec)
@@ -116,11 +182,12 @@ class EncoderLibrary:
                 raise WeightsMissing(
                     f"The files of the encoder {spec.label} are not in {self._models_dir}."
                 )
-            return EncoderFiles(weights, RESNET50_TRANSFORM)
-        network = None
+            architecture = weights.architecture
+            return EncoderFiles(architecture, weights.path, architecture.transform)
+        exported = None
         if package.network is not None and package.network_sha256 is not None:
-            network = Network(package.network, package.network_sha256)
-        return EncoderFiles(package.weights, package.transform, network)
+            exported = ExportedNetwork(package.network, package.network_sha256)
+        return EncoderFiles(package.architecture, package.weights, package.transform, exported)
 
     def weights_of(self, spec: EncoderSpec) -> tuple[Path, Package | None]:
         """The float32 weights that an encoder was made of, and its package if it has one.
@@ -133,7 +200,7 @@ class EncoderLibrary:
         weights = self._weights_of(spec)
         if weights is None:
             raise WeightsMissing(f"The encoder {spec.label} has no weights here.")
-        return weights, None
+        return weights.path, None
 
     def facts(self, spec: EncoderSpec) -> Mapping[str, object]:
         """An encoder's provenance: its calibration, fidelity and training."""
@@ -151,13 +218,54 @@ class EncoderLibrary:
         found = [read_package_if_any(manifest.parent) for manifest in by_age]
         return [package for package in found if package is not None]
 
-    def _bare_weights(self) -> list[Path]:
-        """Weights outside a package, given or downloaded; none are downloaded now."""
-        known = [self._weights, self._models_dir / IMAGENET1K_V2.filename]
-        return [path for path in known if path is not None and path.is_file()]
+    def _named(self, name: str) -> "EncoderLibrary":
+        """The library of settings that name this encoder, with given weights if they are its."""
+        weights = self._weights
+        if weights is not None and name in NETWORKS:
+            is_of_it = self._given(weights).architecture == NETWORKS[name]
+            weights = weights if is_of_it else None
+        return EncoderLibrary(name, weights, self._models_dir)
 
-    def _weights_of(self, spec: EncoderSpec) -> Path | None:
-        for weights in self._bare_weights():
-            if resolve_spec(RESNET50, weights) == spec:
-                return weights
-        return None
+    def _given(self, path: Path) -> _Weights:
+        """Weights from anywhere; those of a package were read when it was made."""
+        sha256 = sha256_of(given_weights(path))
+        for package in self._packages():
+            if package.weights_sha256 == sha256:
+                return _Weights(package.architecture, path, sha256)
+        return _Weights(recognised(path.resolve(), sha256), path, sha256)
+
+    def _downloaded(self, architecture: Architecture) -> Path | None:
+        if not isinstance(architecture.weights, DownloadedWeights):
+            return None
+        path = self._models_dir / architecture.weights.filename
+        return path if path.is_file() else None
+
+    def _bare_weights(self) -> Iterator[_Weights]:
+        """Weights outside a package: given, downloaded or installed; none are downloaded now."""
+        if self._weights is not None and self._weights.is_file():
+            yield self._given(self._weights)
+        for architecture in NETWORKS.values():
+            if isinstance(architecture.weights, DownloadedWeights):
+                path = self._downloaded(architecture)
+                if path is not None:
+                    yield _Weights(architecture, path, sha256_of(path))
+            else:
+                try:
+                    yield _published(architecture, self._models_dir, None)
+                except WeightsError as error:
+                    log.debug("%s", error)
+
+    def _weights_of(self, spec: EncoderSpec) -> _Weights | None:
+        return next((one for one in self._bare_weights() if one.spec == spec), None)
+
+
+def _published(
+    architecture: Architecture, models_dir: Path, on_progress: ProgressCallback | None
+) -> _Weights:
+    """A network's published weights, downloaded if they must be. Raises WeightsError."""
+    match architecture.weights:
+        case DownloadedWeights() as published:
+            path = downloaded_weights(published, models_dir, on_progress)
+        case installed:
+            path = installed_weights(installed)
+    return _Weights(architecture, path, architecture.weights.sha256)

@@ -1,4 +1,4 @@
-"""ResNet-50 exported to ONNX, in float32 or int8, run by ONNX Runtime on the CPU."""
+"""Networks exported to ONNX, in float32 or int8, run by ONNX Runtime on the CPU."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,9 +13,9 @@ from PIL import Image
 from models.domain.errors import WeightsRefused
 from models.domain.types import EncoderSpec
 from models.encoders.encoder import unit_rows
+from models.encoders.networks.architectures import PhotoTransform
 from models.encoders.package import verify_file
 from models.encoders.preprocessing import to_pixels
-from models.encoders.specs import ResNet50Transform
 
 # Enough to keep the cores busy: more than this gained nothing, and each photo costs memory.
 BATCH: Final = 8
@@ -28,7 +28,7 @@ _ERRORS_ONLY: Final = 3
 
 
 class OnnxEncoder:
-    """Embeds photos with an exported ResNet-50.
+    """Embeds photos with an exported network.
 
     `network` must hash to `network_sha256` when it is loaded; `threads` is how many threads it may
     compute with.
@@ -39,7 +39,7 @@ class OnnxEncoder:
         spec: EncoderSpec,
         network: Path,
         network_sha256: str,
-        transform: ResNet50Transform,
+        transform: PhotoTransform,
         threads: int,
     ) -> None:
         self._spec = spec

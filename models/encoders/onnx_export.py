@@ -1,4 +1,4 @@
-"""ResNet-50 from torch to ONNX, and from float32 to int8.
+"""Networks from torch to ONNX, and from float32 to int8.
 
 Quantisation is static: the range of every activation is found beforehand, on photos of the
 catalogue. Weights are int8 per output channel, activations uint8 per tensor. Decision 0012 compares
@@ -24,9 +24,9 @@ from onnxruntime.quantization import (
     quantize_static,
 )
 
+from models.encoders.networks.architectures import Architecture, PhotoTransform
+from models.encoders.networks.build import build_network, in_memory_format
 from models.encoders.onnx import INPUT, OUTPUT
-from models.encoders.resnet50 import build_network
-from models.encoders.specs import ResNet50Transform
 
 # Raise it when a change of code makes another int8 network of the same weights and photos.
 RECIPE: Final = 1
@@ -35,13 +35,16 @@ RECIPE: Final = 1
 FLOAT32_CONVOLUTIONS: Final = 1
 
 
-def export_float32(weights: Path, transform: ResNet50Transform, target: Path) -> None:
+def export_float32(
+    architecture: Architecture, weights: Path, transform: PhotoTransform, target: Path
+) -> None:
     """Write the network with these weights as ONNX, batch norms folded, for batches of any size.
 
-    Takes (photos, 3, crop, crop) normalised pixels, gives (photos, 2048). Raises `WeightsRefused`.
+    Takes (photos, 3, crop, crop) normalised pixels, gives (photos, dimension). Raises
+    `WeightsRefused`.
     """
     # Contiguous: the exporter would write the strides of another layout into the graph.
-    network = build_network(weights).to(memory_format=torch.contiguous_format)
+    network = in_memory_format(build_network(architecture, weights), torch.contiguous_format)
     example = torch.zeros(2, 3, transform.crop, transform.crop)
     with warnings.catch_warnings():
         # The exporter's warnings are about its own internals.

@@ -20,12 +20,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from models.domain.durable_files import new_file, sha256_of, sync_folder
 from models.domain.errors import WeightsError, WeightsMissing, WeightsRefused
 from models.domain.types import EncoderSpec, Precision
-from models.encoders.specs import RESNET50, ResNet50Transform, resnet50_spec
+from models.encoders.networks.architectures import (
+    ARCHITECTURES,
+    Architecture,
+    PhotoTransform,
+    architecture_named,
+)
+from models.encoders.specs import network_spec
 
 MANIFEST_FILE: Final = "manifest.json"
 # Without a suffix: its format is detected from its first bytes.
@@ -61,7 +67,7 @@ class _File(BaseModel):
 
 class _Manifest(BaseModel):
     format: int = Field(ge=FORMAT, le=FORMAT)
-    name: str = Field(pattern=f"^{RESNET50}$")
+    name: str
     precision: Precision
     dimension: int
     fingerprint: str = Sha256
@@ -69,6 +75,13 @@ class _Manifest(BaseModel):
     weights: _File
     network: _File | None
     facts: dict[str, object]
+
+    @field_validator("name")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        if name not in ARCHITECTURES:
+            raise ValueError("is no network here")
+        return name
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +94,8 @@ class Package:
 
     folder: Path
     spec: EncoderSpec
-    transform: ResNet50Transform
+    architecture: Architecture
+    transform: PhotoTransform
     weights: Path
     weights_sha256: str
     network: Path | None
@@ -91,18 +105,19 @@ class Package:
 
 def write_package(
     models_dir: Path,
+    architecture: Architecture,
     *,
     weights: Path,
-    transform: ResNet50Transform,
+    transform: PhotoTransform | None = None,
     network: Path | None = None,
     precision: Precision = Precision.FLOAT32,
     facts: Mapping[str, object],
 ) -> Package:
-    """Write the package of a ResNet-50 under `models_dir`, atomically.
+    """Write the package of a network under `models_dir`, atomically.
 
-    A package of the same label is replaced, but keeps its head, and its exported network if this
-    one has none; a concurrent reader gets the old or the new one. Raises WeightsMissing for a
-    missing file.
+    `transform` is the network's own by default. A package of the same label is replaced, but keeps
+    its head, and its exported network if this one has none; a concurrent reader gets the old or
+    the new one. Raises WeightsMissing for a missing file.
     """
     for file in (weights, network):
         if file is not None and not file.is_file():
@@ -112,7 +127,10 @@ def write_package(
         raise WeightsMissing("An int8 encoder is an exported network; there is none.")
     weights_sha256 = sha256_of(weights)
     network_sha256 = None if network is None else sha256_of(network)
-    spec = resnet50_spec(weights_sha256, transform, network_sha256 if is_int8 else None)
+    transform = transform or architecture.transform
+    spec = network_spec(
+        architecture, weights_sha256, transform, network_sha256 if is_int8 else None
+    )
     target = models_dir / spec.label
     if network is None and (kept := read_package_if_any(target)) is not None:
         network, network_sha256 = kept.network, kept.network_sha256
@@ -171,19 +189,24 @@ def read_package(folder: Path) -> Package:
         raise WeightsMissing(f"There is no model in {folder}.") from error
     except ValidationError as error:
         raise WeightsRefused(f"{path} is not a model's manifest.") from error
-    transform = ResNet50Transform(**manifest.transform.model_dump())
+    architecture = architecture_named(manifest.name)
+    transform = PhotoTransform(**manifest.transform.model_dump())
     network = manifest.network
     is_int8 = manifest.precision is Precision.INT8
     if is_int8 and network is None:
         raise WeightsRefused(f"{path} is of an int8 encoder without a network.")
-    spec = resnet50_spec(
-        manifest.weights.sha256, transform, network.sha256 if network and is_int8 else None
+    spec = network_spec(
+        architecture,
+        manifest.weights.sha256,
+        transform,
+        network.sha256 if network and is_int8 else None,
     )
     if (spec.fingerprint, spec.dimension) != (manifest.fingerprint, manifest.dimension):
         raise WeightsRefused(f"{path} does not describe the encoder that it names.")
     return Package(
         folder,
         spec,
+        architecture,
         transform,
         folder / manifest.weights.name,
         manifest.weights.sha256,

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.encoders.specs import ResNet50Transform
+from models.encoders.networks.architectures import PhotoTransform
 
 _RESAMPLING = {
     "bilinear": Image.Resampling.BILINEAR,
@@ -15,7 +15,7 @@ _RESAMPLING = {
 }
 
 
-def to_pixels(photo: Image.Image, transform: ResNet50Transform) -> NDArray[np.float32]:
+def to_pixels(photo: Image.Image, transform: PhotoTransform) -> NDArray[np.float32]:
     """An upright RGB photo as a network sees it: (3, crop, crop), normalised.
 
     The same to the last bit as torchvision's preset with the same numbers.
@@ -27,7 +27,7 @@ def to_pixels(photo: Image.Image, transform: ResNet50Transform) -> NDArray[np.fl
     return np.stack([table[:, channel][square[:, :, channel]] for channel in range(3)])
 
 
-def _cropped(photo: Image.Image, transform: ResNet50Transform) -> Image.Image:
+def _cropped(photo: Image.Image, transform: PhotoTransform) -> Image.Image:
     short = min(photo.size)
     if short != transform.resize:
         # Rounded down, as torchvision does.

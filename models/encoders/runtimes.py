@@ -3,7 +3,7 @@
 from models.domain.types import EncoderSpec
 from models.encoders.encoder import Encoder
 from models.encoders.library import EncoderLibrary
-from models.encoders.specs import HOG, resolve_spec
+from models.encoders.specs import hog_spec
 
 # Each runtime is imported only when one of its encoders is opened: torch takes seconds and 200 MB,
 # and an exported network must work where there is no torch.
@@ -15,15 +15,16 @@ def open_encoder(library: EncoderLibrary, spec: EncoderSpec, threads: int) -> En
 
     Raises `WeightsMissing` when this machine does not have the files.
     """
-    if spec == resolve_spec(HOG, None):
+    if spec == hog_spec():
         from models.encoders.hog import HogEncoder
 
         return HogEncoder(spec)
     files = library.files_of(spec)
-    if files.network is not None:
+    if files.exported is not None:
         from models.encoders.onnx import OnnxEncoder
 
-        return OnnxEncoder(spec, files.network.path, files.network.sha256, files.transform, threads)
-    from models.encoders.resnet50 import ResNet50Encoder
+        exported = files.exported
+        return OnnxEncoder(spec, exported.path, exported.sha256, files.transform, threads)
+    from models.encoders.torch_encoder import TorchEncoder
 
-    return ResNet50Encoder(spec, files.weights, threads, files.transform)
+    return TorchEncoder(spec, files.weights, threads, files.transform)

@@ -1,39 +1,17 @@
 """The identity of each encoder, known without loading it: no torch and no numpy here.
 
-Every parameter that affects a vector is in a transform below. The encoders read their parameters
-from it, and the fingerprint is computed from the same object, so that both change together.
+Every parameter that affects a vector is in a transform, here or with its network. The encoders read
+their parameters from it, and the fingerprint is computed from the same object, so that both change
+together.
 """
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from hashlib import sha256
-from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
-from models.domain.durable_files import sha256_of
-from models.domain.errors import SetupError, WeightsMissing
 from models.domain.types import EncoderSpec, Precision
-
-
-@dataclass(frozen=True, slots=True)
-class ResNet50Transform:
-    """torchvision's preset for IMAGENET1K_V2.
-
-    The short side becomes `resize` pixels, the middle `crop` x `crop` of it are taken, values in
-    [0, 1] are normalised per channel. Decision 0008 compares other shapes.
-    """
-
-    resize: int = 232
-    crop: int = 224
-    interpolation: str = "bilinear"
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
-
-    @classmethod
-    def of_size(cls, crop: int) -> Self:
-        """The preset for squares of `crop` pixels, which keep as much of the photo as 224 do."""
-        preset = cls()
-        return replace(preset, resize=crop * preset.resize // preset.crop, crop=crop)
+from models.encoders.networks.architectures import Architecture, PhotoTransform
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,53 +65,46 @@ class HogTransform:
         return self.colour_side**2 * 3
 
 
-RESNET50: Final = "resnet50"
-RESNET50_DIMENSION: Final = 2048
-RESNET50_TRANSFORM: Final = ResNet50Transform()
-
 HOG: Final = "hog"
 HOG_TRANSFORM: Final = HogTransform()
-
-# Raise an encoder's version when its vectors change although no parameter did.
-RESNET50_VERSION: Final = 1
+# Raise it when its vectors change although no parameter did.
 HOG_VERSION: Final = 1
 
 
-def resolve_spec(name: str, weights: Path | None) -> EncoderSpec:
-    """The identity of an encoder with these weights; hashes the file, loads nothing.
-
-    `weights` is ignored by encoders without weights. Raises `WeightsMissing` if such an encoder is
-    not given a file, and `SetupError` if there is no encoder of that name.
-    """
-    if name == RESNET50:
-        if weights is None or not weights.is_file():
-            raise WeightsMissing(f"The encoder {name} needs a file of weights.")
-        return resnet50_spec(sha256_of(weights), RESNET50_TRANSFORM)
-    if name == HOG:
-        dimension = HOG_TRANSFORM.gradient_dimension + HOG_TRANSFORM.colour_dimension
-        return EncoderSpec(name, dimension, _fingerprint(name, HOG_VERSION, None, HOG_TRANSFORM))
-    raise SetupError(f"There is no encoder named {name!r}; choose {RESNET50} or {HOG}.")
+def hog_spec() -> EncoderSpec:
+    """The identity of the encoder without weights."""
+    dimension = HOG_TRANSFORM.gradient_dimension + HOG_TRANSFORM.colour_dimension
+    return EncoderSpec(HOG, dimension, _fingerprint(HOG, HOG_VERSION, None, HOG_TRANSFORM))
 
 
-def resnet50_spec(
-    weights: str, transform: ResNet50Transform, int8_network: str | None = None
+def network_spec(
+    architecture: Architecture,
+    weights: str,
+    transform: PhotoTransform | None = None,
+    int8_network: str | None = None,
 ) -> EncoderSpec:
-    """The identity of a ResNet-50 with weights of this SHA-256 and this transform.
+    """The identity of a network with weights of this SHA-256 and this transform, or its own.
 
     `int8_network` is the SHA-256 of the network's file when it was made int8: its scales, which
     depend on the photos it was calibrated with, shape the vectors too. In float32 every runtime
     gives the same vectors, except for rounding.
     """
     precision = Precision.FLOAT32 if int8_network is None else Precision.INT8
-    fingerprint = _fingerprint(RESNET50, RESNET50_VERSION, weights, transform, int8_network)
-    return EncoderSpec(RESNET50, RESNET50_DIMENSION, fingerprint, precision)
+    fingerprint = _fingerprint(
+        architecture.name,
+        architecture.version,
+        weights,
+        transform or architecture.transform,
+        int8_network,
+    )
+    return EncoderSpec(architecture.name, architecture.dimension, fingerprint, precision)
 
 
 def _fingerprint(
     name: str,
     version: int,
     weights: str | None,
-    transform: ResNet50Transform | HogTransform,
+    transform: PhotoTransform | HogTransform,
     int8_network: str | None = None,
 ) -> str:
     facts: dict[str, object] = {

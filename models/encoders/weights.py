@@ -1,16 +1,16 @@
-"""Where an encoder's weights come from: a given file, or a download checked by its hash."""
+"""Where weights come from: a given file, or an installed or downloaded one checked by its hash."""
 
 import hashlib
+import importlib.util
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
-from urllib.parse import urlsplit
 
 import httpx2
 
 from models.domain.durable_files import atomic_file, make_folder, sha256_of
 from models.domain.errors import WeightsMissing, WeightsRefused
+from models.encoders.networks.architectures import DownloadedWeights, InstalledWeights
 
 # Called with the bytes received so far and the bytes there will be.
 ProgressCallback = Callable[[int, int], None]
@@ -19,49 +19,46 @@ CHUNK_BYTES: Final = 1 << 20
 # Short, so that machines behind a firewall fail soon.
 TIMEOUT: Final = httpx2.Timeout(30.0, connect=3.0)
 ADVICE: Final = (
-    "set MARKETLENS_WEIGHTS to a ResNet-50 file (safetensors or a state dict), "
-    "or choose MARKETLENS_ENCODER=hog, which needs none"
+    "set MARKETLENS_WEIGHTS to a file of weights (safetensors or a state dict), "
+    "or leave MARKETLENS_ENCODER at auto, which finds a network whose weights are here"
 )
 
 
-@dataclass(frozen=True, slots=True)
-class PublishedWeights:
-    """A downloadable file with its expected `sha256` (hex) and `size` in bytes."""
-
-    url: str
-    sha256: str
-    size: int
-
-    @property
-    def filename(self) -> str:
-        """The last part of the URL's path."""
-        return urlsplit(self.url).path.rpartition("/")[2]
+def given_weights(path: Path) -> Path:
+    """The file that the settings name. Raises `WeightsMissing` if it is not there."""
+    if not path.is_file():
+        raise WeightsMissing(f"No weights: {path} is not a file; {ADVICE}.")
+    return path
 
 
-# torchvision.models.ResNet50_Weights.IMAGENET1K_V2
-IMAGENET1K_V2: Final = PublishedWeights(
-    url="https://download.pytorch.org/models/resnet50-11ad3fa6.pth",
-    sha256="11ad3fa62ca79e40addfd354a8ec4b7c75143b3038b8d2a807fbc68deab379ca",
-    size=102_540_417,
-)
+def installed_weights(installed: InstalledWeights) -> Path:
+    """The file of weights inside an installed package; no code of it is run.
 
-
-def locate_weights(
-    path: Path | None,
-    models_dir: Path,
-    *,
-    published: PublishedWeights = IMAGENET1K_V2,
-    on_progress: ProgressCallback | None = None,
-) -> Path:
-    """Find weights: the file at `path` if given, else `published`, downloaded once to `models_dir`.
-
-    Raises `WeightsMissing` if the given file is not there or can't be downloaded, and
-    `WeightsRefused` if what was downloaded, now or earlier, is not the published file.
+    Raises `WeightsMissing` if it is not installed, and `WeightsRefused` if it is another file.
     """
-    if path is not None:
-        if not path.is_file():
-            raise WeightsMissing(f"No weights: {path} is not a file; {ADVICE}.")
-        return path
+    found = importlib.util.find_spec(installed.module)
+    folders = () if found is None else found.submodule_search_locations or ()
+    paths = [Path(folder) / installed.filename for folder in folders]
+    path = next((path for path in paths if path.is_file()), None)
+    if path is None:
+        raise WeightsMissing(
+            f"No weights: the package {installed.distribution} is not installed; {ADVICE}."
+        )
+    if sha256_of(path) != installed.sha256:
+        raise WeightsRefused(
+            f"The weights in {path} are damaged: install {installed.distribution} anew."
+        )
+    return path
+
+
+def downloaded_weights(
+    published: DownloadedWeights, models_dir: Path, on_progress: ProgressCallback | None = None
+) -> Path:
+    """The published file, downloaded once to `models_dir`.
+
+    Raises `WeightsMissing` if it can't be downloaded, and `WeightsRefused` if what was downloaded,
+    now or earlier, is not that file.
+    """
     downloaded = models_dir / published.filename
     if not downloaded.is_file():
         _download(published, downloaded, on_progress)
@@ -71,7 +68,7 @@ def locate_weights(
 
 
 def _download(
-    published: PublishedWeights, target: Path, on_progress: ProgressCallback | None
+    published: DownloadedWeights, target: Path, on_progress: ProgressCallback | None
 ) -> None:
     try:
         make_folder(target.parent)
@@ -90,7 +87,7 @@ def _download(
 
 
 def _receive(
-    published: PublishedWeights, file: IO[bytes], on_progress: ProgressCallback | None
+    published: DownloadedWeights, file: IO[bytes], on_progress: ProgressCallback | None
 ) -> None:
     digest = hashlib.sha256()
     received = 0

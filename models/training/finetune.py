@@ -20,12 +20,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from models.domain.errors import InvalidInput
-from models.encoders.specs import ResNet50Transform
+from models.encoders.networks.architectures import PhotoTransform
 from models.training.data.arrays import OnProgress
 from models.training.data.augment import Augmentation, augment
 from models.training.data.pixels import PixelSet
 from models.training.losses import create_loss
-from models.training.network import FineTunedResNet
+from models.training.network import FineTunedNetwork
 from models.training.recipe import Recipe
 from models.training.state import load_state, save_state
 
@@ -65,11 +65,11 @@ class FineTuning:
 
     def __init__(
         self,
-        network: FineTunedResNet,
+        network: FineTunedNetwork,
         train: PixelSet,
         validation: PixelSet,
         recipe: Recipe,
-        transform: ResNet50Transform,
+        transform: PhotoTransform,
         device: torch.device,
     ) -> None:
         self.network = network.to(device)
@@ -226,7 +226,7 @@ class FineTuning:
         self.history = _EPOCHS.validate_python(facts["history"])
 
 
-def _parameter_groups(network: FineTunedResNet, rate: float) -> list[dict[str, object]]:
+def _parameter_groups(network: FineTunedNetwork, rate: float) -> list[dict[str, object]]:
     """The trained parameters by learning rate; weight decay applies to matrices only."""
     stages = list(reversed(network.tuned))
     groups: list[dict[str, object]] = [

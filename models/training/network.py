@@ -1,15 +1,12 @@
 """A network for fine-tuning: frozen first stages, trained last ones, and a cosine classifier."""
 
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.encoders.torchvision_cpu import ResNet
-
-STAGES: Final = 5
-"""Stages of a ResNet: the stem, and four of residual blocks."""
+from models.encoders.networks.build import FeatureNetwork
 
 
 class NetworkOutput(NamedTuple):
@@ -19,8 +16,8 @@ class NetworkOutput(NamedTuple):
     logits: Tensor
 
 
-class FineTunedResNet(nn.Module):
-    """A ResNet without its last layer, the last `stages` of which learn, and a category head.
+class FineTunedNetwork(nn.Module):
+    """A network without its last layer, the last `stages` of which learn, and a category head.
 
     The head compares unit vectors with one unit vector a category; cosines times `scale` are the
     logits (Wang et al., "NormFace", ACM MM 2017). Training therefore optimises the similarity that
@@ -34,15 +31,14 @@ class FineTunedResNet(nn.Module):
     """
 
     def __init__(
-        self, network: ResNet, stages: int, weight: Tensor, *, scale: float, mixed: bool
+        self, network: FeatureNetwork, stages: int, weight: Tensor, *, scale: float, mixed: bool
     ) -> None:
         super().__init__()
-        if not 1 <= stages <= STAGES:
-            raise ValueError(f"a ResNet has 1 to {STAGES} stages to train, not {stages}")
-        stem = nn.Sequential(network.conv1, network.bn1, network.relu, network.maxpool)
-        parts = [stem, network.layer1, network.layer2, network.layer3, network.layer4]
-        self.frozen = nn.Sequential(*parts[: STAGES - stages]).requires_grad_(False)
-        self.tuned = nn.Sequential(*parts[STAGES - stages :]).requires_grad_(True)
+        parts = network.stages()
+        if not 1 <= stages <= len(parts):
+            raise ValueError(f"it has 1 to {len(parts)} stages to train, not {stages}")
+        self.frozen = nn.Sequential(*parts[: len(parts) - stages]).requires_grad_(False)
+        self.tuned = nn.Sequential(*parts[len(parts) - stages :]).requires_grad_(True)
         self.weight = nn.Parameter(weight.clone())
         self._scale = scale
         self._mixed = mixed

@@ -28,7 +28,12 @@ from models.domain.errors import Conflict
 from models.encoders.encoder import Encoder
 from models.labels import LabelledPhotos
 from models.training.charts import draw_confusion, draw_worst
-from models.training.data.features import features, unit_vectors
+from models.training.data.features import (
+    StoredVectors,
+    features,
+    nothing_stored,
+    unit_vectors,
+)
 from models.training.data.pixels import PixelSet, squares
 from models.training.data.split import Examples, Part, Split, examples, load_split, split_photos
 from models.training.finetune import Epoch
@@ -99,8 +104,8 @@ class RunMetrics:
 class Run:
     """A training run: its folder, its configuration, and its photos by part.
 
-    `cache` is a folder, shared by runs, for what is computed from photos. `threads` is how many
-    threads networks may compute with.
+    `cache` is a folder, shared by runs, for what is computed from photos; `stored` has vectors that
+    were computed before. `threads` is how many threads networks may compute with.
     """
 
     folder: Path
@@ -112,6 +117,7 @@ class Run:
     threads: int
     on_progress: OnStageProgress
     on_message: Callable[[str], None]
+    stored: StoredVectors
 
     @property
     def categories(self) -> int:
@@ -120,7 +126,8 @@ class Run:
 
     def vectors(self, encoder: Encoder) -> dict[Part, NDArray[np.float32]]:
         """An encoder's vectors of the photos of each part, (photos, dimension)."""
-        kept = features(self.photos, encoder, self.cache, partial(self.on_progress, "features"))
+        on_progress = partial(self.on_progress, "features")
+        kept = features(self.photos, encoder, self.cache, on_progress, self.stored)
         return {part: unit_vectors(kept, one.photos) for part, one in self.parts.items()}
 
     def pixels(self, part: Part, side: int) -> PixelSet:
@@ -168,6 +175,7 @@ def open_run(
     threads: int,
     on_progress: OnStageProgress,
     on_message: Callable[[str], None],
+    stored: StoredVectors = nothing_stored,
 ) -> Generator[Run]:
     """Start a run, or resume the one in the folder, which is locked against other processes.
 
@@ -180,7 +188,18 @@ def open_run(
             _require_same_config(folder / RUN_FILE, config)
             split = _split(folder / SPLIT_FILE, photos, int(config["seed"]))
             parts = examples(photos, split)
-            yield Run(folder, cache, config, photos, split, parts, threads, on_progress, on_message)
+            yield Run(
+                folder,
+                cache,
+                config,
+                photos,
+                split,
+                parts,
+                threads,
+                on_progress,
+                on_message,
+                stored,
+            )
     except Timeout as error:
         raise Conflict(f"Another process is training in {folder}.") from error
 

@@ -14,16 +14,18 @@ from numpy.typing import NDArray
 from models.domain.durable_files import sha256_of
 from models.domain.types import EncoderSpec
 from models.encoders.encoder import Encoder
+from models.encoders.networks.architectures import Architecture, PhotoTransform
+from models.encoders.networks.build import FeatureNetwork, build_network
 from models.encoders.package import write_package
-from models.encoders.resnet50 import ResNet50Encoder, build_network
-from models.encoders.specs import ResNet50Transform, resnet50_spec
+from models.encoders.specs import network_spec
+from models.encoders.torch_encoder import TorchEncoder
 from models.head import CategoryHead, head_path
 from models.training.charts import draw_curves
 from models.training.data.split import Part
 from models.training.device import best_device, prefers_bfloat16
 from models.training.finetune import Epoch, FineTuning
 from models.training.measure import Candidate, calibrated, measure, measure_gain
-from models.training.network import FineTunedResNet
+from models.training.network import FineTunedNetwork
 from models.training.probe import LinearProbe, best_probe, train_probes
 from models.training.recipe import Recipe
 from models.training.runs import FineTuneDetails, ProbeDetails, Run, RunMetrics
@@ -65,21 +67,25 @@ def train_probe(run: Run, encoder: Encoder, models_dir: Path) -> RunMetrics:
     return run.finish(candidate, metrics, ProbeDetails(best_probe(probes).strength, seconds))
 
 
-def fine_tune(run: Run, weights: Path, recipe: Recipe, models_dir: Path) -> RunMetrics:
+def fine_tune(
+    run: Run, architecture: Architecture, weights: Path, recipe: Recipe, models_dir: Path
+) -> RunMetrics:
     """Fine-tune the last stages of a network of these weights; write it as a package with its head.
 
     Returns its metrics and those of a probe on the network before, at the same photo size.
     """
     torch.set_num_threads(run.threads)
     started = monotonic()
-    transform = ResNet50Transform.of_size(recipe.size)
-    plain = _encoder(run, weights, transform)
+    transform = architecture.transform.of_size(recipe.size)
+    plain = _encoder(run, architecture, weights, transform)
     vectors = run.vectors(plain)
     before = _probe_candidate(run, plain.spec, vectors, best_probe(_probes(run, vectors)))
     featured = monotonic()
-    tuning = _train_network(run, weights, recipe, transform, _class_means(run, vectors))
+    network = build_network(architecture, weights)
+    tuning = _train_network(run, network, recipe, transform, _class_means(run, vectors))
     trained = monotonic()
-    after = _trained_candidate(run, tuning.network, transform)
+    tuned = _encoder(run, architecture, run.folder / WEIGHTS, transform)
+    after = _trained_candidate(run, tuning.network, tuned)
     metrics = measure(after, run.parts, run.split.seed)
     details = FineTuneDetails(
         probe=measure(before, run.parts, run.split.seed),
@@ -102,6 +108,7 @@ def fine_tune(run: Run, weights: Path, recipe: Recipe, models_dir: Path) -> RunM
     }
     write_package(
         models_dir,
+        architecture,
         weights=run.folder / WEIGHTS,
         transform=transform,
         facts={"training": facts},
@@ -110,9 +117,11 @@ def fine_tune(run: Run, weights: Path, recipe: Recipe, models_dir: Path) -> RunM
     return run.finish(after, metrics, details)
 
 
-def _encoder(run: Run, weights: Path, transform: ResNet50Transform) -> ResNet50Encoder:
-    spec = resnet50_spec(sha256_of(weights), transform)
-    return ResNet50Encoder(spec, weights, run.threads, transform)
+def _encoder(
+    run: Run, architecture: Architecture, weights: Path, transform: PhotoTransform
+) -> TorchEncoder:
+    spec = network_spec(architecture, sha256_of(weights), transform)
+    return TorchEncoder(spec, weights, run.threads, transform)
 
 
 def _probes(run: Run, vectors: Vectors) -> list[LinearProbe]:
@@ -141,16 +150,15 @@ def _class_means(run: Run, vectors: Vectors) -> NDArray[np.float32]:
 
 def _train_network(
     run: Run,
-    weights: Path,
+    network: FeatureNetwork,
     recipe: Recipe,
-    transform: ResNet50Transform,
+    transform: PhotoTransform,
     head: NDArray[np.float32],
 ) -> FineTuning:
     """Train or resume, and keep the weights of the best epoch in the run's folder."""
     device = best_device()
-    network = build_network(weights)
     tuning = FineTuning(
-        FineTunedResNet(
+        FineTunedNetwork(
             network,
             recipe.stages,
             torch.from_numpy(head),
@@ -178,11 +186,8 @@ def _train_network(
     return tuning
 
 
-def _trained_candidate(
-    run: Run, network: FineTunedResNet, transform: ResNet50Transform
-) -> Candidate:
+def _trained_candidate(run: Run, network: FineTunedNetwork, encoder: TorchEncoder) -> Candidate:
     """The trained network as an encoder, with its calibrated head."""
-    encoder = _encoder(run, run.folder / WEIGHTS, transform)
     weight = network.head_weight().detach().cpu().numpy()
     bias = np.zeros(run.categories, np.float32)
     head = CategoryHead(run.split.categories, weight, bias, 1.0, encoder.spec.fingerprint)

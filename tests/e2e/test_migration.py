@@ -12,8 +12,6 @@ from threading import Event, Thread
 import httpx2
 import psutil
 import pytest
-import torch
-from safetensors.torch import save_file
 from sqlalchemy import select
 
 from db.session import Database
@@ -23,13 +21,12 @@ from db.vectors.generations import all_generations
 from models.domain.job_results import SearchResult
 from models.domain.types import EncoderSpec, JobStatus, JobType
 from models.encoders.package import write_package
-from models.encoders.specs import ResNet50Transform
-from models.encoders.torchvision_cpu import resnet50
 from ops.demo import HeldOut, search
 from ops.machine import Machine, machine_up
 from ops.processes import marketlens_command
 from settings import Settings
 from tests.support.machine import TIMEOUT_S, marketlens
+from tests.support.networks import NETWORK, SMALL, write_weights
 from tests.support.pictures import jpeg
 from tests.support.waiting import wait_until
 
@@ -40,12 +37,11 @@ SEARCHES_PER_S = 2
 
 @pytest.fixture
 def untrained(data_dir: Path) -> EncoderSpec:
-    """A ResNet-50 that has learned nothing and sees little: another encoder, and a quick one."""
-    torch.manual_seed(0)
-    weights = data_dir / "untrained.safetensors"
-    save_file(resnet50(weights=None).state_dict(), weights)
-    transform = ResNet50Transform.of_size(64)
-    return write_package(data_dir / "models", weights=weights, transform=transform, facts={}).spec
+    """A network that has learned nothing and sees little: another encoder, and a quick one."""
+    weights = write_weights(data_dir / "untrained.safetensors")
+    return write_package(
+        data_dir / "models", NETWORK, weights=weights, transform=SMALL, facts={}
+    ).spec
 
 
 @dataclass

@@ -26,9 +26,9 @@ from models.domain.job_payloads import SearchPayload
 from models.domain.types import JobType
 from models.encoders.encoder import Encoder
 from models.encoders.library import EncoderLibrary
+from models.encoders.networks.architectures import RESNET50
 from models.encoders.package import write_package
 from models.encoders.runtimes import open_encoder
-from models.encoders.specs import ResNet50Transform
 from models.labels import LabelledPhotos
 from models.photo_decoding import decode
 from models.training.data.features import features, unit_vectors
@@ -55,7 +55,11 @@ def _threads_as_before() -> Iterator[None]:
 def encoder(tmp_path: Path) -> Encoder:
     weights = write_weights(tmp_path / "weights.safetensors")
     package = write_package(
-        tmp_path / "models", weights=weights, transform=ResNet50Transform.of_size(64), facts={}
+        tmp_path / "models",
+        RESNET50,
+        weights=weights,
+        transform=RESNET50.transform.of_size(64),
+        facts={},
     )
     return open_encoder(EncoderLibrary("hog", None, tmp_path / "models"), package.spec, 2)
 

@@ -12,11 +12,14 @@ from db.session import Database
 from db.vectors.embeddings import add_embeddings
 from db.vectors.encoders import activate_initial_encoder
 from models.encoders.library import EncoderLibrary
-from models.encoders.specs import resolve_spec
 from ops.demo import choose_encoder
 from tests.support.clock import Clock
+from tests.support.encoder import spec_of
 
-HOG = resolve_spec("hog", None)
+HOG = spec_of("hog", None)
+
+# Files that nobody loads need not be weights: what a file is of is told by `test_recognition`.
+pytestmark = pytest.mark.usefixtures("any_file_is_resnet50")
 
 
 @pytest.mark.parametrize(

@@ -7,19 +7,34 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from models.domain.durable_files import sha256_of
 from models.domain.types import EncoderSpec
 from models.encoders.encoder import Encoder, unit_rows
 from models.encoders.library import EncoderLibrary
+from models.encoders.networks.architectures import architecture_named
 from models.encoders.runtimes import open_encoder
-from models.encoders.specs import resolve_spec
+from models.encoders.specs import HOG, hog_spec, network_spec
+from models.encoders.weights import given_weights
 
 SIDE = 4
 
 
+def spec_of(name: str, weights: Path | None = None) -> EncoderSpec:
+    """The identity of `hog`, or of a network with these weights. Raises as the library does."""
+    if name == HOG:
+        return hog_spec()
+    return network_spec(architecture_named(name), sha256_of(given_weights(weights or Path("none"))))
+
+
 def create_encoder(name: str, weights: Path | None, threads: int) -> Encoder:
     """The encoder of this name with these weights, as nothing was exported; not loaded."""
-    spec = resolve_spec(name, weights)
-    return open_encoder(EncoderLibrary(name, weights, Path("no models")), spec, threads)
+    spec = spec_of(name, weights)
+    if weights is None or name == HOG:
+        return open_encoder(EncoderLibrary(name, None, Path("no models")), spec, threads)
+    # torch takes seconds to import: not for those who want another encoder.
+    from models.encoders.torch_encoder import TorchEncoder  # noqa: PLC0415
+
+    return TorchEncoder(spec, weights, threads)
 
 
 class ThumbnailEncoder:

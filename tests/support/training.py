@@ -2,7 +2,7 @@
 
 import io
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 
@@ -11,13 +11,14 @@ import torch
 from PIL import Image
 from torch import nn
 
-from models.encoders.specs import ResNet50Transform
-from models.encoders.torchvision_cpu import ResNet, resnet50
+from models.encoders.networks.architectures import RESNET50
+from models.encoders.networks.resnet50 import ResNet50
+from models.encoders.networks.torchvision_cpu import Bottleneck, ResNet
 from models.labels import LabelledPhotos
 from models.training.data.pixels import PixelSet, squares
 from models.training.data.split import Part, examples, split_photos
 from models.training.finetune import FineTuning
-from models.training.network import FineTunedResNet
+from models.training.network import FineTunedNetwork
 from models.training.recipe import MetricLoss, Recipe
 from models.training.state import save_state
 
@@ -25,7 +26,7 @@ COLOURS = {"Home / Lamps": (200, 60, 60), "Home / Rugs": (60, 180, 60), "Toys": 
 RECIPE = Recipe(
     stages=1, size=32, epochs=3, batch=8, lr=1e-3, metric_loss=MetricLoss.SUPCON, seed=3
 )
-TRANSFORM = ResNet50Transform(resize=33, crop=32)
+TRANSFORM = replace(RESNET50.transform, resize=33, crop=32)
 
 
 @cache
@@ -53,20 +54,26 @@ def catalogue(listings: int = 30) -> LabelledPhotos:
     )
 
 
-def small_resnet(seed: int = 0) -> ResNet:
+class SmallResNet(ResNet50):
     """A ResNet with one narrow block in each stage, and without its last layer."""
-    with torch.device("meta"):
-        block = type(resnet50(weights=None).layer1[0])
+
+    def __init__(self) -> None:
+        ResNet.__init__(self, Bottleneck, [1, 1, 1, 1], width_per_group=8)
+        self.fc = nn.Identity()
+
+
+def small_resnet(seed: int = 0) -> SmallResNet:
+    """One that has learned nothing."""
     torch.manual_seed(seed)
-    network = ResNet(block, [1, 1, 1, 1], width_per_group=8)
-    network.fc = nn.Identity()
-    return network.requires_grad_(False)
+    network = SmallResNet()
+    network.requires_grad_(False)
+    return network
 
 
-def small_tuned(stages: int = 1, categories: int = len(COLOURS)) -> FineTunedResNet:
+def small_tuned(stages: int = 1, categories: int = len(COLOURS)) -> FineTunedNetwork:
     """The same, about to be fine-tuned, with a head of random directions."""
     weight = torch.randn(categories, 2048, generator=torch.Generator().manual_seed(1))
-    return FineTunedResNet(small_resnet(), stages, weight, scale=16.0, mixed=False)
+    return FineTunedNetwork(small_resnet(), stages, weight, scale=16.0, mixed=False)
 
 
 def pixel_set(part: Part, cache_folder: Path, side: int) -> PixelSet:

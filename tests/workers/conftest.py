@@ -37,6 +37,7 @@ def worker(tmp_path: Path, any_database: Database, store: PhotoStore) -> WorkerH
         models_dir=tmp_path / "models",
         encoder=encoder.spec.name,
         weights=None,
+        auto_optimise=False,
         threads=1,
         search_batch=None,
         index_url=None,

@@ -26,6 +26,7 @@ from models.training.data.features import features, unit_vectors
 from models.training.data.split import Part, load_split
 from progress import Bars
 from settings import Settings
+from workers.commands.active_encoder import active_or_configured, stored_vectors
 from workers.commands.labelled_photos import labelled_photos
 
 
@@ -37,8 +38,8 @@ class EvaluateOptions:
         list[str] | None,
         typer.Argument(
             metavar="ENCODER",
-            help="Labels or fingerprints, or how they begin; or files of ResNet-50 weights. "
-            "The one that the settings ask for by default.",
+            help="Labels or fingerprints, or how they begin; or files of weights. "
+            "The active one by default.",
         ),
     ] = None
     data: Annotated[
@@ -75,12 +76,14 @@ def evaluate(options: EvaluateOptions) -> None:
         opened = _open(options.encoders or [], settings, download)
         photos = distinct_photos(_photos(options, settings))
         cache = settings.data_dir / "features"
-        vectors = {
-            spec: unit_vectors(
-                features(photos, encoder, cache, partial(bars.show, spec.label)), photos
-            )
-            for spec, encoder in opened.items()
-        }
+        with stored_vectors(settings) as stored:
+            vectors = {
+                spec: unit_vectors(
+                    features(photos, encoder, cache, partial(bars.show, spec.label), stored),
+                    photos,
+                )
+                for spec, encoder in opened.items()
+            }
         comparison = compare(
             vectors,
             photos,
@@ -101,15 +104,17 @@ def evaluate(options: EvaluateOptions) -> None:
 def _open(
     references: Sequence[str], settings: Settings, on_progress: Callable[[int, int], None]
 ) -> dict[EncoderSpec, Encoder]:
-    """The encoders, loaded. Raises NotFound and WeightsError."""
+    """The encoders; the active one by default. Raises NotFound and WeightsError."""
     library, threads = library_of(settings), threads_of(settings)
-    if references:
-        found = [_find(reference, library, threads) for reference in references]
-    else:
-        found = [open_encoder(library, library.configured(on_progress), threads)]
-    opened = {encoder.spec: encoder for encoder in found}
-    for encoder in opened.values():
+    if not references:
+        # Not loaded: its vectors may all be stored.
+        spec = active_or_configured(settings, on_progress)
+        return {spec: open_encoder(library, spec, threads)}
+    opened = {}
+    for reference in references:
+        encoder = _find(reference, library, threads)
         encoder.load()
+        opened[encoder.spec] = encoder
     return opened
 
 

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from command_line.options import JsonReport, command_of
 from command_line.resources import library_of, threads_of
+from models.encoders.networks.architectures import architecture_named
 from models.encoders.runtimes import open_encoder
 from models.evaluation.intervals import Estimate
 from models.labels import LabelledPhotos, Level
@@ -25,6 +26,7 @@ from models.training.runs import FineTuneDetails, RunMetrics, open_run
 from models.training.workflows import fine_tune, train_probe
 from progress import Bars
 from settings import Settings
+from workers.commands.active_encoder import active_or_configured, stored_vectors
 from workers.commands.labelled_photos import labelled_photos
 from workers.encoders.install import install_encoder
 
@@ -53,13 +55,13 @@ class TrainOptions:
     ] = Level.ROOT
     mode: Annotated[
         Mode,
-        typer.Option(help="Train a head alone, or also the last stages of ResNet-50 under it."),
+        typer.Option(help="Train a head alone, or also the last stages of the network under it."),
     ] = Mode.PROBE
     encoder: Annotated[
         str | None,
         typer.Option(
             help="Whose vectors, or whose weights to begin with: a label, a fingerprint or a file; "
-            "the configured encoder by default."
+            "the active encoder by default."
         ),
     ] = None
     stages: Annotated[
@@ -156,7 +158,7 @@ def _train(
     """The run's folder and its metrics."""
     library, threads = library_of(settings), threads_of(settings)
     if options.encoder is None:
-        spec = library.configured(partial(bars.show, "weights", in_bytes=True))
+        spec = active_or_configured(settings, partial(bars.show, "weights", in_bytes=True))
     else:
         spec = install_encoder(library, options.encoder, settings.models_dir)
     hyperparameters = asdict(recipe) if options.mode is Mode.FINETUNE else {"seed": recipe.seed}
@@ -168,15 +170,19 @@ def _train(
     }
     training = settings.data_dir / "training"
     digest = _digest({**asked, "photos": photos.digest})
-    with open_run(
-        options.out or training / f"{options.mode}-{options.level}-{digest}",
-        training / "cache",
-        photos,
-        asked,
-        threads=threads,
-        on_progress=bars.show,
-        on_message=bars.say,
-    ) as run:
+    with (
+        stored_vectors(settings) as stored,
+        open_run(
+            options.out or training / f"{options.mode}-{options.level}-{digest}",
+            training / "cache",
+            photos,
+            asked,
+            threads=threads,
+            on_progress=bars.show,
+            on_message=bars.say,
+            stored=stored,
+        ) as run,
+    ):
         for path, listings in run.split.left_out.items():
             number = "1 listing is" if listings == 1 else f"{listings} listings are"
             bars.say(f"{path} is left out: {number} too few.")
@@ -184,7 +190,9 @@ def _train(
             metrics = train_probe(run, open_encoder(library, spec, threads), settings.models_dir)
         else:
             weights, _ = library.weights_of(spec)
-            metrics = fine_tune(run, weights, recipe, settings.models_dir)
+            metrics = fine_tune(
+                run, architecture_named(spec.name), weights, recipe, settings.models_dir
+            )
     return run.folder, metrics
 
 

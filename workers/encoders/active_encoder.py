@@ -19,9 +19,10 @@ from db.vectors.encoders import (
 )
 from models.domain.errors import WeightsError, WeightsMissing
 from models.domain.types import EncoderSpec
-from models.encoders.library import EncoderLibrary
+from models.encoders.library import AUTO, EncoderLibrary
+from models.encoders.networks.architectures import architecture_named
 from models.encoders.package import write_package
-from models.encoders.specs import HOG, RESNET50, RESNET50_TRANSFORM
+from models.encoders.specs import HOG
 from models.encoders.weights import ProgressCallback
 
 log = logging.getLogger(__name__)
@@ -36,11 +37,13 @@ def ensure_active_encoder(
 ) -> Encoder:
     """The active encoder. Until a photo has been embedded, the configured one is made active.
 
-    From then on the configured weights need not exist. Raises WeightsError.
+    From then on the configured weights need not exist. One that was chosen automatically stays.
+    Raises WeightsError.
     """
     with database.read() as session:
-        active = active_encoder(session) if active_encoder_in_use(session) else None
-    if active is not None:
+        active = active_encoder(session)
+        is_in_use = active_encoder_in_use(session)
+    if active is not None and (is_in_use or library.may_stay(active.spec)):
         # Earlier releases did not keep the files of an encoder that the settings name.
         with suppress(WeightsError):
             _try_to_keep_files(library, active.spec, models_dir)
@@ -71,7 +74,7 @@ def keep_files(library: EncoderLibrary, spec: EncoderSpec, models_dir: Path) -> 
         return
     weights, package = library.weights_of(spec)
     if package is None:
-        write_package(models_dir, weights=weights, transform=RESNET50_TRANSFORM, facts={})
+        write_package(models_dir, architecture_named(spec.name), weights=weights, facts={})
 
 
 def _try_to_keep_files(library: EncoderLibrary, spec: EncoderSpec, models_dir: Path) -> None:
@@ -96,11 +99,12 @@ def encoder_mismatch_warning(
 ) -> str | None:
     """The warning that the settings, `name` and `weights`, ask for another encoder; None if not.
 
-    Default weights are no such request: they stay configured when a better encoder is active.
+    Weights that are not given are no such request: a better encoder of the same network, or with
+    `auto` of any network, may be active.
     """
-    if name != active.name:
+    if name != AUTO and not active.name.startswith(name):
         wanted = name
-    elif name == RESNET50 and weights is not None and weights.is_file():
+    elif weights is not None and weights.is_file():
         spec = library.configured()
         if spec == active:
             return None

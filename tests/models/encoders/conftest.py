@@ -1,11 +1,11 @@
-"""A ResNet-50 that has learned nothing, and what it is exported to; both take seconds to make."""
+"""A network that has learned nothing, and what it is exported to; both take seconds to make."""
 
 from pathlib import Path
 
 import pytest
 
 from models.encoders.onnx_export import export_float32
-from tests.support.networks import SMALL, write_weights
+from tests.support.networks import NETWORK, SMALL, write_weights
 
 
 @pytest.fixture(scope="session")
@@ -17,5 +17,5 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def float32(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Those weights as an ONNX network of small pictures."""
     path = tmp_path_factory.mktemp("export") / "float32.onnx"
-    export_float32(weights, SMALL, path)
+    export_float32(NETWORK, weights, SMALL, path)
     return path

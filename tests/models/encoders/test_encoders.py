@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,11 +20,13 @@ from torch import Tensor
 from models.domain.errors import SetupError, WeightsMissing, WeightsRefused
 from models.encoders import specs
 from models.encoders.encoder import Encoder, unit_rows
-from models.encoders.resnet50 import BATCH, ResNet50Encoder
-from models.encoders.specs import RESNET50_TRANSFORM, resolve_spec
-from models.encoders.torchvision_cpu import ResNet50_Weights, resnet50
+from models.encoders.networks.architectures import RESNET50
+from models.encoders.networks.torchvision_cpu import ResNet50_Weights, resnet50
+from models.encoders.specs import hog_spec, network_spec
+from models.encoders.torch_encoder import BATCH, TorchEncoder
 from models.photo_decoding import decode, standardise
-from tests.support.encoder import create_encoder
+from tests.support.encoder import create_encoder, spec_of
+from tests.support.networks import NETWORK, write_weights
 from tests.support.paths import REPOSITORY
 
 StateDict = dict[str, Tensor]
@@ -94,9 +97,16 @@ def weights(untrained: StateDict, tmp_path_factory: pytest.TempPathFactory) -> P
     return path
 
 
-@pytest.fixture(scope="module", params=["resnet50", "hog"])
-def encoder(request: pytest.FixtureRequest, weights: Path) -> Encoder:
-    encoder = create_encoder(request.param, weights, threads=1)
+@pytest.fixture(scope="module")
+def weights_of(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The weights of each network."""
+    lite = write_weights(tmp_path_factory.mktemp("weights") / "lite.safetensors")
+    return {"resnet50": weights, NETWORK.name: lite}
+
+
+@pytest.fixture(scope="module", params=["resnet50", NETWORK.name, "hog"])
+def encoder(request: pytest.FixtureRequest, weights_of: dict[str, Path]) -> Encoder:
+    encoder = create_encoder(request.param, weights_of.get(request.param), threads=1)
     encoder.load()
     return encoder
 
@@ -152,8 +162,9 @@ def test_rows_of_zeros_stay_zero() -> None:
     np.testing.assert_allclose(unit_rows(rows), units, rtol=1e-6)
 
 
-def test_threads_may_load_and_embed_at_once(encoder: Encoder, weights: Path) -> None:
-    fresh = create_encoder(encoder.spec.name, weights, threads=1)
+def test_threads_may_load_and_embed_at_once(encoder: Encoder, weights_of: dict[str, Path]) -> None:
+    name = encoder.spec.name
+    fresh = create_encoder(name, weights_of.get(name), threads=1)
     expected = encoder.embed(photos())
 
     def load_and_embed(_: int) -> NDArray[np.float32]:
@@ -165,35 +176,52 @@ def test_threads_may_load_and_embed_at_once(encoder: Encoder, weights: Path) -> 
             np.testing.assert_allclose(vectors, expected, atol=1e-5)
 
 
-def test_the_spec_is_known_before_the_encoder_is_made(encoder: Encoder, weights: Path) -> None:
-    assert encoder.spec == resolve_spec(encoder.spec.name, weights)
-
-
-@pytest.mark.parametrize(
-    ("name", "transform"), [("resnet50", "RESNET50_TRANSFORM"), ("hog", "HOG_TRANSFORM")]
-)
-def test_every_number_of_the_transform_is_in_the_fingerprint(
-    name: str, transform: str, weights: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_spec_is_known_before_the_encoder_is_made(
+    encoder: Encoder, weights_of: dict[str, Path]
 ) -> None:
-    original = getattr(specs, transform)
-    seen = {resolve_spec(name, weights).fingerprint}
+    name = encoder.spec.name
+    assert encoder.spec == spec_of(name, weights_of.get(name))
+
+
+def test_every_number_of_a_networks_transform_is_in_the_fingerprint() -> None:
+    original = RESNET50.transform
+    seen = {network_spec(RESNET50, "0" * 64, original).fingerprint}
     for field, value in asdict(original).items():
         other = value + "?" if isinstance(value, str) else value * 2
-        monkeypatch.setattr(specs, transform, replace(original, **{field: other}))
-        seen.add(resolve_spec(name, weights).fingerprint)
+        changed: dict[str, Any] = {field: other}
+        transform = replace(original, **changed)
+        seen.add(network_spec(RESNET50, "0" * 64, transform).fingerprint)
     assert len(seen) == 1 + len(asdict(original))
+
+
+def test_every_number_of_hogs_transform_is_in_the_fingerprint(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    original = specs.HOG_TRANSFORM
+    seen = {hog_spec().fingerprint}
+    for field, value in asdict(original).items():
+        monkeypatch.setattr(specs, "HOG_TRANSFORM", replace(original, **{field: value * 2}))
+        seen.add(hog_spec().fingerprint)
+    assert len(seen) == 1 + len(asdict(original))
+
+
+def test_encoders_of_earlier_releases_are_the_same_encoders() -> None:
+    """Their fingerprints are in databases: none may ever change."""
+    assert hog_spec().label == "hog-d718c404"
+    assert network_spec(RESNET50, "0" * 64).label == "resnet50-ae60305e"
+    assert network_spec(RESNET50, "0" * 64, None, "1" * 64).label == "resnet50-int8-9b242dd0"
 
 
 def test_other_weights_have_another_fingerprint(weights: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.write_bytes(weights.read_bytes()[:-1] + b"?")
-    one, two = resolve_spec("resnet50", weights), resolve_spec("resnet50", other)
+    one, two = spec_of("resnet50", weights), spec_of("resnet50", other)
     assert one.fingerprint != two.fingerprint
     assert one.dimension == two.dimension == 2048
 
 
 def test_hog_takes_no_notice_of_weights(weights: Path) -> None:
-    assert resolve_spec("hog", weights) == resolve_spec("hog", None)
+    assert spec_of("hog", weights) == spec_of("hog", None)
 
 
 @pytest.mark.parametrize("given", [None, Path("absent.safetensors")])
@@ -241,7 +269,7 @@ def test_nothing_heavy_is_imported_before_it_is_needed(code: str, absent: str) -
 
 def test_torchvision_can_be_imported_whatever_torch_it_was_built_for() -> None:
     done = python(
-        "from models.encoders.torchvision_cpu import ResNet50_Weights, resnet50\n"
+        "from models.encoders.networks.torchvision_cpu import ResNet50_Weights, resnet50\n"
         "import sys, torch, torchvision\n"
         "photos = ResNet50_Weights.IMAGENET1K_V2.transforms()(torch.zeros(2, 3, 300, 300))\n"
         "with torch.device('meta'): network = resnet50(weights=None)\n"
@@ -261,7 +289,7 @@ def test_other_failures_of_torchvision_are_not_hidden(tmp_path: Path) -> None:
         "sys.attempts = getattr(sys, 'attempts', 0) + 1\n"
         "raise RuntimeError(f'quite another, at attempt {sys.attempts}')\n"
     )
-    done = python("import models.encoders.torchvision_cpu", PYTHONPATH=str(tmp_path))
+    done = python("import models.encoders.networks.torchvision_cpu", PYTHONPATH=str(tmp_path))
     assert done.stderr.strip().endswith("RuntimeError: quite another, at attempt 1")
 
 
@@ -270,7 +298,7 @@ def test_other_failures_of_torchvision_are_not_hidden(tmp_path: Path) -> None:
 
 def test_the_transform_is_torchvisions_own() -> None:
     preset = ResNet50_Weights.IMAGENET1K_V2.transforms()
-    assert asdict(RESNET50_TRANSFORM) == {
+    assert asdict(RESNET50.transform) == {
         "resize": preset.resize_size[0],
         "crop": preset.crop_size[0],
         "interpolation": preset.interpolation.value,
@@ -294,10 +322,10 @@ def test_the_vector_is_the_networks_last_hidden_layer(weights: Path, untrained: 
 
 
 def test_constructing_reads_no_file_and_loading_sets_the_threads(weights: Path) -> None:
-    spec = resolve_spec("resnet50", weights)
-    ResNet50Encoder(spec, Path("absent"), threads=1)
+    spec = spec_of("resnet50", weights)
+    TorchEncoder(spec, Path("absent"), threads=1)
     for threads in (2, 1):
-        ResNet50Encoder(spec, weights, threads).load()
+        TorchEncoder(spec, weights, threads).load()
         assert torch.get_num_threads() == threads
 
 

@@ -16,15 +16,15 @@ from models.domain.types import Precision
 from models.encoders import export
 from models.encoders.export import ExportOptions, export_encoder
 from models.encoders.library import EncoderLibrary
+from models.encoders.networks.architectures import Architecture, PhotoTransform
 from models.encoders.package import read_package, write_package
-from models.encoders.specs import ResNet50Transform
 from models.head import CategoryHead, find_head, head_path
 from models.labels import LabelledPhotos
-from tests.support.networks import SMALL
+from tests.support.networks import NETWORK, SMALL
 from tests.support.pictures import jpeg
 
 PHOTOS = 40
-LARGE = 2_000_000
+LARGE = 1_000_000
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -40,11 +40,12 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Path:
     folder = tmp_path_factory.mktemp("models")
     small = write_package(
         folder,
+        NETWORK,
         weights=weights,
         transform=SMALL,
         facts={"training": {"epochs": 3}},
     )
-    weight, bias = np.ones((2, 2048), np.float32), np.zeros(2, np.float32)
+    weight, bias = np.ones((2, NETWORK.dimension), np.float32), np.zeros(2, np.float32)
     head = CategoryHead(("Lamps", "Mugs"), weight, bias, 1.5, small.spec.fingerprint)
     head.save(head_path(folder, small.spec))
     return folder
@@ -59,8 +60,11 @@ def library(models_dir: Path) -> EncoderLibrary:
 def exported(monkeypatch: pytest.MonkeyPatch, weights: Path, float32: Path) -> Path:
     """The network that an export begins with, made once: it is the same file each time."""
 
-    def copy(given: Path, transform: ResNet50Transform, target: Path) -> None:
-        assert (sha256_of(given), transform) == (sha256_of(weights), SMALL)
+    def copy(
+        architecture: Architecture, given: Path, transform: PhotoTransform, target: Path
+    ) -> None:
+        expected = (NETWORK, sha256_of(weights), SMALL)
+        assert (architecture, sha256_of(given), transform) == expected
         shutil.copyfile(float32, target)
 
     monkeypatch.setattr(export, "export_float32", copy)
@@ -133,7 +137,9 @@ def test_a_float32_network_must_be_the_same_encoder(
 ) -> None:
     label, before = reference(library), sorted(models_dir.rglob("*"))
 
-    def export_badly(_weights: Path, _transform: ResNet50Transform, target: Path) -> None:
+    def export_badly(
+        _network: Architecture, _weights: Path, _transform: PhotoTransform, target: Path
+    ) -> None:
         network = onnx.load(exported)
         largest = max(network.graph.initializer, key=lambda tensor: len(tensor.raw_data))
         values = onnx.numpy_helper.to_array(largest)

@@ -7,12 +7,17 @@ import pytest
 from models.domain.errors import NotFound, WeightsMissing
 from models.domain.types import EncoderSpec, Precision
 from models.encoders.library import EncoderLibrary
+from models.encoders.networks.architectures import EFFICIENTNET_LITE, RESNET50, PhotoTransform
 from models.encoders.package import Package, write_package
 from models.encoders.runtimes import open_encoder
-from models.encoders.specs import RESNET50_TRANSFORM, ResNet50Transform, resolve_spec
-from models.encoders.weights import IMAGENET1K_V2
+from models.encoders.specs import network_spec
+from tests.support.encoder import spec_of
 
-HOG = resolve_spec("hog", None)
+HOG = spec_of("hog", None)
+LITE = network_spec(EFFICIENTNET_LITE, EFFICIENTNET_LITE.weights.sha256)
+
+# Files that nobody loads need not be weights: what a file is of is told by `test_recognition`.
+pytestmark = pytest.mark.usefixtures("any_file_is_resnet50")
 
 
 @pytest.fixture
@@ -36,13 +41,14 @@ def export(
     models_dir: Path,
     weights: Path,
     precision: Precision,
-    transform: ResNet50Transform = RESNET50_TRANSFORM,
+    transform: PhotoTransform = RESNET50.transform,
     content: bytes = b"network",
 ) -> Package:
     network = weights.with_name(f"{precision}-{content.hex()}.onnx")
     network.write_bytes(content)
     return write_package(
         models_dir,
+        RESNET50,
         weights=weights,
         transform=transform,
         network=network,
@@ -54,11 +60,11 @@ def export(
 def test_weights_are_the_configured_encoder_until_they_are_exported(
     library: EncoderLibrary, models_dir: Path, weights: Path
 ) -> None:
-    plain = resolve_spec("resnet50", weights)
+    plain = spec_of("resnet50", weights)
     assert library.configured() == plain
     export(models_dir, weights, Precision.FLOAT32)
     assert library.configured() == plain
-    export(models_dir, weights, Precision.INT8, ResNet50Transform.of_size(96))
+    export(models_dir, weights, Precision.INT8, RESNET50.transform.of_size(96))
     assert library.configured() == plain
     int8 = export(models_dir, weights, Precision.INT8)
     assert library.configured() == int8.spec
@@ -72,7 +78,7 @@ def test_exports_of_other_weights_are_not_configured(
     other = tmp_path / "other.safetensors"
     other.write_bytes(b"other weights")
     export(models_dir, other, Precision.INT8)
-    assert library.configured() == resolve_spec("resnet50", weights)
+    assert library.configured() == spec_of("resnet50", weights)
 
 
 def test_hog_is_configured_by_its_name(models_dir: Path) -> None:
@@ -83,7 +89,7 @@ def test_all_that_is_here_is_listed(
     library: EncoderLibrary, models_dir: Path, weights: Path
 ) -> None:
     int8 = export(models_dir, weights, Precision.INT8)
-    assert set(library.specs()) == {resolve_spec("resnet50", weights), int8.spec, HOG}
+    assert set(library.specs()) == {spec_of("resnet50", weights), int8.spec, LITE, HOG}
 
 
 def test_a_damaged_package_hides_no_other(
@@ -98,7 +104,7 @@ def test_a_damaged_package_hides_no_other(
 def test_weights_serve_where_their_package_is_damaged(
     library: EncoderLibrary, models_dir: Path, weights: Path
 ) -> None:
-    package = write_package(models_dir, weights=weights, transform=RESNET50_TRANSFORM, facts={})
+    package = write_package(models_dir, RESNET50, weights=weights, facts={})
     (package.folder / "manifest.json").write_text("{}")
     assert open_encoder(library, package.spec, 1).runtime == "torch, float32"
     assert library.weights_of(package.spec) == (weights, None)
@@ -108,9 +114,9 @@ def test_downloaded_weights_are_known_beside_given_ones(
     library: EncoderLibrary, models_dir: Path
 ) -> None:
     models_dir.mkdir()
-    downloaded = models_dir / IMAGENET1K_V2.filename
+    downloaded = models_dir / RESNET50.weights.filename
     downloaded.write_bytes(b"downloaded")
-    spec = resolve_spec("resnet50", downloaded)
+    spec = spec_of("resnet50", downloaded)
     assert spec in library.specs()
     assert open_encoder(library, spec, 1).spec == spec
 
@@ -122,7 +128,7 @@ def test_a_file_of_weights_is_held_by_a_library_of_its_own(
     other.write_bytes(b"other")
     holding = library.including(str(other))
     spec = holding.find(str(other))
-    assert spec == resolve_spec("resnet50", other)
+    assert spec == spec_of("resnet50", other)
     assert open_encoder(holding, spec, 1).spec == spec
     assert library.including("resnet50") is library
 
@@ -135,11 +141,11 @@ def test_an_encoder_is_found_by_each_of_its_names(
     library: EncoderLibrary, models_dir: Path, weights: Path
 ) -> None:
     int8 = export(models_dir, weights, Precision.INT8).spec
-    for spec in (int8, resolve_spec("resnet50", weights), HOG):
+    for spec in (int8, spec_of("resnet50", weights), HOG):
         assert [library.find(name) for name in names(spec)] == [spec] * 4
     assert library.find("hog") == HOG
     assert library.find("resnet50") == library.configured() == int8
-    assert library.find(str(weights)) == resolve_spec("resnet50", weights)
+    assert library.find(str(weights)) == spec_of("resnet50", weights)
 
 
 @pytest.mark.parametrize("reference", ["", "resnet", "resnet51", "resnet50-00000000", "x/y"])
@@ -154,7 +160,7 @@ def test_what_is_not_found_or_not_unique_is_an_error_with_the_choice(
 def test_the_exported_runtime_is_preferred(
     library: EncoderLibrary, models_dir: Path, weights: Path
 ) -> None:
-    plain = resolve_spec("resnet50", weights)
+    plain = spec_of("resnet50", weights)
     assert open_encoder(library, plain, 1).runtime == "torch, float32"
     export(models_dir, weights, Precision.FLOAT32)
     assert open_encoder(library, plain, 1).runtime == "ONNX Runtime, float32"
@@ -168,11 +174,12 @@ def test_an_opened_encoder_is_the_one_that_was_asked_for(
 ) -> None:
     small = write_package(
         models_dir,
+        RESNET50,
         weights=weights,
-        transform=ResNet50Transform.of_size(96),
+        transform=RESNET50.transform.of_size(96),
         facts={"made": "small"},
     )
-    for spec in (small.spec, resolve_spec("resnet50", weights), HOG):
+    for spec in (small.spec, spec_of("resnet50", weights), HOG):
         assert open_encoder(library, spec, 1).spec == spec
     assert library.facts(small.spec) == {"made": "small"}
     assert library.facts(HOG) == {}
@@ -195,4 +202,4 @@ def test_an_export_knows_the_weights_that_it_was_made_of(
     found, package = library.weights_of(int8.spec)
     assert found.read_bytes() == b"weights"
     assert package == int8
-    assert library.weights_of(resolve_spec("resnet50", weights))[0] == weights
+    assert library.weights_of(spec_of("resnet50", weights))[0] == weights

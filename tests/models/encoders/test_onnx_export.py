@@ -19,9 +19,9 @@ from models.encoders.onnx import BATCH, OnnxEncoder
 from models.encoders.onnx_export import quantise
 from models.encoders.package import Package, write_package
 from models.encoders.preprocessing import to_pixels
-from models.encoders.resnet50 import ResNet50Encoder
 from models.encoders.runtimes import open_encoder
-from tests.support.networks import SMALL
+from models.encoders.torch_encoder import TorchEncoder
+from tests.support.networks import NETWORK, SMALL
 from tests.support.pictures import picture
 
 
@@ -57,6 +57,7 @@ def int8(folder: Path, float32: Path) -> Path:
 def packaged(folder: Path, weights: Path, network: Path, precision: Precision) -> Package:
     return write_package(
         folder / "models",
+        NETWORK,
         weights=weights,
         transform=SMALL,
         network=network,
@@ -82,8 +83,10 @@ def encoder(folder: Path, package: Package) -> Encoder:
 
 
 def test_it_embeds_as_torch_does(encoder: Encoder, weights: Path, package: Package) -> None:
-    plain = write_package(package.folder.parent, weights=weights, transform=SMALL, facts={})
-    reference = ResNet50Encoder(plain.spec, plain.weights, 1, SMALL)
+    plain = write_package(
+        package.folder.parent, NETWORK, weights=weights, transform=SMALL, facts={}
+    )
+    reference = TorchEncoder(plain.spec, plain.weights, 1, SMALL)
     shown = photos(*range(6))
     vectors = encoder.embed(shown)
     assert vectors.dtype == np.float32
@@ -109,7 +112,7 @@ def test_a_vector_does_not_depend_on_its_neighbours(encoder: Encoder) -> None:
 
 
 def test_no_photos_give_no_vectors(encoder: Encoder) -> None:
-    assert encoder.embed([]).shape == (0, 2048)
+    assert encoder.embed([]).shape == (0, NETWORK.dimension)
 
 
 def test_another_file_in_the_networks_place_is_refused(package: Package, tmp_path: Path) -> None:
@@ -154,7 +157,7 @@ def test_all_but_the_first_convolution_are_int8_with_seven_bits(int8: Path) -> N
     tensors = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
     made_by = {output: node for node in graph.node for output in node.output}
     convolutions = [node for node in graph.node if node.op_type == "Conv"]
-    assert len(convolutions) == 53
+    assert len(convolutions) == 49
     in_float = [node for node in convolutions if node.input[1] in tensors]
     assert in_float == convolutions[:1]
     for node in convolutions[1:]:

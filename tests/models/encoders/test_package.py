@@ -11,8 +11,9 @@ import pytest
 
 from models.domain.errors import WeightsMissing, WeightsRefused
 from models.domain.types import Precision
+from models.encoders.networks.architectures import RESNET50
 from models.encoders.package import Package, read_package, verify_file, write_package
-from models.encoders.specs import RESNET50_TRANSFORM, ResNet50Transform, resolve_spec
+from tests.support.encoder import spec_of
 
 INT8 = Precision.INT8
 
@@ -38,7 +39,10 @@ def models_dir(tmp_path: Path) -> Path:
 
 def make(models_dir: Path, weights: Path, **options: Any) -> Package:
     return write_package(
-        models_dir, weights=weights, **{"transform": RESNET50_TRANSFORM, "facts": {}, **options}
+        models_dir,
+        RESNET50,
+        weights=weights,
+        **{"transform": RESNET50.transform, "facts": {}, **options},
     )
 
 
@@ -46,7 +50,7 @@ def test_a_package_identifies_the_encoder_that_its_weights_do(
     models_dir: Path, weights: Path
 ) -> None:
     package = make(models_dir, weights, facts={"training": {"epochs": 3}})
-    assert package.spec == resolve_spec("resnet50", weights)
+    assert package.spec == spec_of("resnet50", weights)
     assert package.folder == models_dir / package.spec.label
     assert package.weights.read_bytes() == b"weights"
     assert package.network is None
@@ -77,7 +81,7 @@ def test_an_int8_network_is_another_encoder(models_dir: Path, weights: Path, net
 
 def test_another_transform_is_another_encoder(models_dir: Path, weights: Path) -> None:
     plain = make(models_dir, weights)
-    small = make(models_dir, weights, transform=ResNet50Transform.of_size(128))
+    small = make(models_dir, weights, transform=RESNET50.transform.of_size(128))
     assert small.spec != plain.spec
     assert read_package(small.folder).transform.crop == 128
 

@@ -2,13 +2,14 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from models.encoders.networks.architectures import RESNET50, PhotoTransform
+from models.encoders.networks.torchvision_cpu import InterpolationMode, ResNet50_Weights
 from models.encoders.preprocessing import to_pixels
-from models.encoders.specs import RESNET50_TRANSFORM, ResNet50Transform
-from models.encoders.torchvision_cpu import InterpolationMode, ResNet50_Weights
 from tests.support.paths import REPOSITORY
 from tests.support.pictures import picture
 
@@ -19,12 +20,14 @@ SIZES = [(232, 232), (512, 384), (384, 512), (231, 512), (97, 41), (1, 300), (30
 @pytest.mark.parametrize(
     "transform",
     [
-        RESNET50_TRANSFORM,
-        ResNet50Transform.of_size(96),
-        ResNet50Transform(resize=64, crop=51, interpolation="bicubic", std=(0.3, 0.2, 0.1)),
+        RESNET50.transform,
+        RESNET50.transform.of_size(96),
+        replace(
+            RESNET50.transform, resize=64, crop=51, interpolation="bicubic", std=(0.3, 0.2, 0.1)
+        ),
     ],
 )
-def test_pixels_are_torchvisions_own(size: tuple[int, int], transform: ResNet50Transform) -> None:
+def test_pixels_are_torchvisions_own(size: tuple[int, int], transform: PhotoTransform) -> None:
     preset = ResNet50_Weights.IMAGENET1K_V2.transforms(
         resize_size=transform.resize,
         crop_size=transform.crop,
@@ -41,13 +44,13 @@ def test_pixels_are_torchvisions_own(size: tuple[int, int], transform: ResNet50T
 
 @pytest.mark.parametrize("crop", [64, 96, 128, 160, 224, 288])
 def test_another_size_keeps_as_much_of_the_photo(crop: int) -> None:
-    transform = ResNet50Transform.of_size(crop)
+    transform = RESNET50.transform.of_size(crop)
     assert transform.crop == crop
     assert abs(transform.crop / transform.resize - 224 / 232) < 1 / transform.resize
 
 
 def test_the_usual_size_is_the_preset() -> None:
-    assert ResNet50Transform.of_size(224) == RESNET50_TRANSFORM
+    assert RESNET50.transform.of_size(224) == RESNET50.transform
 
 
 @pytest.mark.parametrize("module", ["models.encoders.onnx", "models.encoders.library"])

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from models.domain.types import Precision
+from models.encoders.networks.architectures import RESNET50
 from models.encoders.package import write_package
-from models.encoders.specs import RESNET50_TRANSFORM, resolve_spec
+from tests.support.encoder import spec_of
 
 OPENS = """
 import sys
@@ -49,13 +50,14 @@ def test_no_other_runtime_is_imported_than_the_one_that_is_needed(
     models_dir = tmp_path / "models"
     exported = write_package(
         models_dir,
+        RESNET50,
         weights=weights,
-        transform=RESNET50_TRANSFORM,
+        transform=RESNET50.transform,
         network=network,
         precision=Precision.INT8,
         facts={},
     )
-    write_package(models_dir, weights=weights, transform=RESNET50_TRANSFORM, facts={})
+    write_package(models_dir, RESNET50, weights=weights, facts={})
     assert imported(models_dir, "hog") == "skimage"
     assert imported(models_dir, exported.spec.label) == "onnxruntime"
-    assert imported(models_dir, resolve_spec("resnet50", weights).label) == "torch"
+    assert imported(models_dir, spec_of("resnet50", weights).label) == "torch"

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from models.domain.errors import WeightsError, WeightsMissing, WeightsRefused
-from models.encoders.weights import IMAGENET1K_V2, PublishedWeights, locate_weights
+from models.encoders.networks.architectures import RESNET50, DownloadedWeights, InstalledWeights
+from models.encoders.weights import downloaded_weights, given_weights, installed_weights
 
 CONTENT = bytes(range(256)) * 9_000
 
@@ -27,8 +28,8 @@ class Mirror:
     port: int = 0
 
     @property
-    def published(self) -> PublishedWeights:
-        return PublishedWeights(
+    def published(self) -> DownloadedWeights:
+        return DownloadedWeights(
             url=f"http://127.0.0.1:{self.port}/models/weights.pth",
             sha256=hashlib.sha256(CONTENT).hexdigest(),
             size=len(CONTENT),
@@ -70,7 +71,7 @@ def files_in(folder: Path) -> list[str]:
 def test_a_given_file_is_used_as_it_is(tmp_path: Path, mirror: Mirror) -> None:
     given = tmp_path / "mine.safetensors"
     given.write_bytes(b"weights")
-    assert locate_weights(given, tmp_path / "models", published=mirror.published) == given
+    assert given_weights(given) == given
     assert not mirror.requests
 
 
@@ -79,20 +80,17 @@ def test_a_given_path_that_is_no_file_is_an_error_not_a_download(
     tmp_path: Path, mirror: Mirror, name: str
 ) -> None:
     with pytest.raises(WeightsMissing, match="is not a file"):
-        locate_weights(tmp_path / name, tmp_path / "models", published=mirror.published)
+        given_weights(tmp_path / name)
     assert not mirror.requests
 
 
 def test_weights_are_downloaded_once(tmp_path: Path, mirror: Mirror) -> None:
     models_dir = tmp_path / "var" / "models"
     progress: list[tuple[int, int]] = []
-    first = locate_weights(
-        None,
-        models_dir,
-        published=mirror.published,
-        on_progress=lambda received, total: progress.append((received, total)),
+    first = downloaded_weights(
+        mirror.published, models_dir, lambda received, total: progress.append((received, total))
     )
-    second = locate_weights(None, models_dir, published=mirror.published)
+    second = downloaded_weights(mirror.published, models_dir)
     assert first == second == models_dir / "weights.pth"
     assert first.read_bytes() == CONTENT
     assert mirror.requests == ["/models/weights.pth"]
@@ -120,7 +118,7 @@ def test_anything_but_the_published_bytes_leaves_no_file(
 ) -> None:
     mirror.body, mirror.declared_length = body, declared_length
     with pytest.raises(error, match=re.escape(mirror.published.url)):
-        locate_weights(None, tmp_path, published=mirror.published)
+        downloaded_weights(mirror.published, tmp_path)
     assert files_in(tmp_path) == []
 
 
@@ -133,14 +131,14 @@ def test_an_endless_download_is_cut(tmp_path: Path, mirror: Mirror) -> None:
         received = so_far
 
     with pytest.raises(WeightsRefused, match="larger"):
-        locate_weights(None, tmp_path, published=mirror.published, on_progress=note)
+        downloaded_weights(mirror.published, tmp_path, note)
     assert received <= len(CONTENT)
 
 
 def test_a_missing_page_says_what_to_do(tmp_path: Path, mirror: Mirror) -> None:
     mirror.status = 404
-    with pytest.raises(WeightsMissing, match=r"404.*MARKETLENS_ENCODER=hog"):
-        locate_weights(None, tmp_path, published=mirror.published)
+    with pytest.raises(WeightsMissing, match=r"404.*MARKETLENS_ENCODER at auto"):
+        downloaded_weights(mirror.published, tmp_path)
     assert files_in(tmp_path) == []
 
 
@@ -149,10 +147,10 @@ def test_an_unreachable_server_says_what_to_do(tmp_path: Path, mirror: Mirror) -
         taken.bind(("127.0.0.1", 0))
         closed = replace(mirror.published, url=f"http://127.0.0.1:{taken.getsockname()[1]}/w.pth")
         with pytest.raises(WeightsMissing) as caught:
-            locate_weights(None, tmp_path, published=closed)
+            downloaded_weights(closed, tmp_path)
     sentence = str(caught.value)
     assert "MARKETLENS_WEIGHTS" in sentence
-    assert "MARKETLENS_ENCODER=hog" in sentence
+    assert "MARKETLENS_ENCODER at auto" in sentence
     assert "\n" not in sentence
 
 
@@ -160,19 +158,38 @@ def test_a_folder_that_can_not_be_made_is_named(tmp_path: Path, mirror: Mirror) 
     blocked = tmp_path / "file"
     blocked.touch()
     with pytest.raises(WeightsMissing, match=r"can't be kept in .*file/models"):
-        locate_weights(None, blocked / "models", published=mirror.published)
+        downloaded_weights(mirror.published, blocked / "models")
 
 
 def test_a_download_damaged_on_disk_is_refused(tmp_path: Path, mirror: Mirror) -> None:
-    path = locate_weights(None, tmp_path, published=mirror.published)
+    path = downloaded_weights(mirror.published, tmp_path)
     path.write_bytes(CONTENT[:-1] + b"?")
     with pytest.raises(WeightsRefused, match=re.escape(str(path))):
-        locate_weights(None, tmp_path, published=mirror.published)
+        downloaded_weights(mirror.published, tmp_path)
 
 
 def test_the_published_weights_are_the_ones_torchvision_names() -> None:
-    from models.encoders.torchvision_cpu import ResNet50_Weights  # noqa: PLC0415 - only this test needs it
+    from models.encoders.networks.torchvision_cpu import ResNet50_Weights  # noqa: PLC0415 - only this test needs it
 
-    weights = ResNet50_Weights.IMAGENET1K_V2
-    assert weights.url == IMAGENET1K_V2.url
-    assert IMAGENET1K_V2.filename == f"resnet50-{IMAGENET1K_V2.sha256[:8]}.pth"
+    weights, published = ResNet50_Weights.IMAGENET1K_V2, RESNET50.weights
+    assert isinstance(published, DownloadedWeights)
+    assert weights.url == published.url
+    assert published.filename == f"resnet50-{published.sha256[:8]}.pth"
+
+
+def test_installed_weights_are_found_without_running_their_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "some_weights"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise RuntimeError('it was imported')")
+    (package / "weights.pth").write_bytes(CONTENT)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    right = hashlib.sha256(CONTENT).hexdigest()
+    installed = InstalledWeights("some-weights", "some_weights", "weights.pth", right)
+    assert installed_weights(installed) == package / "weights.pth"
+    with pytest.raises(WeightsRefused, match="install some-weights anew"):
+        installed_weights(replace(installed, sha256="0" * 64))
+    for absent in (replace(installed, filename="w.pth"), replace(installed, module="no_weights")):
+        with pytest.raises(WeightsMissing, match="some-weights is not installed"):
+            installed_weights(absent)

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from models.head import CategoryHead
-from models.training.network import FineTunedResNet, NetworkOutput
+from models.training.network import FineTunedNetwork, NetworkOutput
 from tests.support.training import small_resnet, small_tuned
 
 
@@ -11,7 +11,7 @@ def some_pixels() -> torch.Tensor:
     return torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
 
-def step(network: FineTunedResNet) -> NetworkOutput:
+def step(network: FineTunedNetwork) -> NetworkOutput:
     """Learn something."""
     optimiser = torch.optim.SGD(network.parameters(), lr=0.1)
     seen: NetworkOutput = network(some_pixels())
@@ -38,13 +38,13 @@ def test_only_the_last_stages_and_the_head_learn(stages: int) -> None:
 def test_what_is_learned_is_in_the_network_that_was_given() -> None:
     resnet = small_resnet()
     before = resnet.layer4[0].conv1.weight.clone()
-    step(FineTunedResNet(resnet, 1, torch.rand(3, 2048), scale=16.0, mixed=False))
+    step(FineTunedNetwork(resnet, 1, torch.rand(3, 2048), scale=16.0, mixed=False))
     assert not torch.equal(resnet.layer4[0].conv1.weight, before)
 
 
 def test_vectors_are_those_of_the_encoder() -> None:
     network = small_resnet()
-    seen = FineTunedResNet(network, 2, torch.rand(3, 2048), scale=16.0, mixed=False)(some_pixels())
+    seen = FineTunedNetwork(network, 2, torch.rand(3, 2048), scale=16.0, mixed=False)(some_pixels())
     channels = network(some_pixels())
     expected = channels / channels.norm(dim=1, keepdim=True)
     torch.testing.assert_close(seen.vectors, expected)
@@ -70,7 +70,7 @@ def test_the_head_alone_predicts_what_the_network_does() -> None:
 
 def test_bfloat16_is_nearly_the_same() -> None:
     exact = small_tuned()
-    mixed = FineTunedResNet(small_resnet(), 1, exact.weight.detach(), scale=16.0, mixed=True)
+    mixed = FineTunedNetwork(small_resnet(), 1, exact.weight.detach(), scale=16.0, mixed=True)
     cosines = (exact(some_pixels()).vectors * mixed(some_pixels()).vectors).sum(dim=1)
     assert cosines.min() > 0.995
     assert not torch.equal(exact(some_pixels()).vectors, mixed(some_pixels()).vectors)

@@ -22,15 +22,15 @@ from db.vectors.encoders import activate_initial_encoder, all_encoders
 from models.domain.errors import Conflict, MarketlensError, NotFound, WeightsRefused
 from models.domain.job_payloads import BatchPayload
 from models.domain.types import EncoderSpec, GenerationStatus
-from models.encoders.specs import resolve_spec
 from tests.support.catalogue import add_listing, stored_photos
 from tests.support.clock import Clock
 from tests.support.commands import invoke, last_line
+from tests.support.encoder import spec_of
 from tests.support.holding import holding_open
 from tests.support.pictures import jpeg
 from workers.encoders.comparison import Comparison
 
-HOG = resolve_spec("hog", None)
+HOG = spec_of("hog", None)
 ELSEWHERE = EncoderSpec("resnet50", 16, "e" * 64)
 LISTINGS = 8
 

@@ -13,8 +13,8 @@ from db.vectors.encoders import active_encoder, all_encoders, register_encoder
 from models.domain.errors import WeightsMissing
 from models.domain.types import EncoderSpec
 from models.encoders.library import EncoderLibrary
-from models.encoders.specs import resolve_spec
 from tests.support.clock import Clock
+from tests.support.encoder import spec_of
 from workers.encoders.active_encoder import (
     encoder_mismatch_warning,
     ensure_active_encoder,
@@ -23,7 +23,10 @@ from workers.encoders.active_encoder import (
     require_files,
 )
 
-HOG = resolve_spec("hog", None)
+HOG = spec_of("hog", None)
+
+# Files that nobody loads need not be weights: what a file is of is told by `test_recognition`.
+pytestmark = pytest.mark.usefixtures("any_file_is_resnet50")
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Annotated
@@ -22,6 +23,7 @@ from models.labels import LabelledPhotos, Level
 from models.photo_decoding import standardise
 from progress import Bars
 from settings import Settings
+from workers.commands.active_encoder import active_or_configured
 from workers.commands.labelled_photos import (
     is_cleaned_folder,
     labelled_in_database,
@@ -39,7 +41,7 @@ class ExportOptions:
         str | None,
         typer.Argument(
             help="A label or fingerprint, or how one begins; or a file of weights. "
-            "What the settings ask for by default."
+            "The active encoder by default."
         ),
     ] = None
     precision: Annotated[
@@ -65,8 +67,8 @@ def export(options: ExportOptions) -> None:
     """Export a faster network of an encoder, and compare the two; a worse one is refused."""
     started = monotonic()
     settings = Settings()
-    reference = options.reference or settings.encoder
     with database_of(settings) as database, Bars() as bars:
+        reference = options.reference or _active(settings, bars)
         photos = photos_of(options.calibrate, database, store_of(settings))
         exported = export_encoder(
             library_of(settings).including(reference),
@@ -82,6 +84,11 @@ def export(options: ExportOptions) -> None:
     Console(stderr=options.json_report).print(table(exported, seconds))
     if options.json_report:
         typer.echo(json.dumps(report(exported, seconds)))
+
+
+def _active(settings: Settings, bars: Bars) -> str:
+    on_progress = partial(bars.show, "weights", in_bytes=True)
+    return active_or_configured(settings, on_progress).fingerprint
 
 
 def photos_of(folder: Path | None, database: Database, store: PhotoStore) -> LabelledPhotos:

@@ -1,7 +1,4 @@
-"""ResNet-50 without its last layer: 2,048 channels, averaged over the picture.
-
-He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, as torchvision lays it out.
-"""
+"""Encoders run by torch on the CPU, in float32."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,26 +9,25 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import nn
 
 from models.domain.durable_files import sha256_of
 from models.domain.errors import WeightsRefused
 from models.domain.types import EncoderSpec
 from models.encoders.encoder import unit_rows
+from models.encoders.networks.architectures import PhotoTransform, architecture_named
+from models.encoders.networks.build import FeatureNetwork, build_network
 from models.encoders.preprocessing import to_pixels
-from models.encoders.specs import RESNET50_TRANSFORM, ResNet50Transform, resnet50_spec
-from models.encoders.state_dict import fit_state_dict, read_state_dict
-from models.encoders.torchvision_cpu import ResNet, resnet50
+from models.encoders.specs import network_spec
 
 # Enough to keep the cores busy, and few enough for the activations to stay under a gigabyte.
 BATCH: Final = 16
 
 
-class ResNet50Encoder:
-    """Embeds photos with ResNet-50 on the CPU, in float32.
+class TorchEncoder:
+    """Embeds photos with a network on the CPU.
 
-    `spec` must be what `resnet50_spec` says of `weights` and `transform`; `threads` is how many
-    threads torch may use in this process.
+    `spec` must be what `network_spec` says of `weights` and `transform`, the network's own by
+    default; `threads` is how many threads torch may use in this process.
     """
 
     def __init__(
@@ -39,14 +35,15 @@ class ResNet50Encoder:
         spec: EncoderSpec,
         weights: Path,
         threads: int,
-        transform: ResNet50Transform = RESNET50_TRANSFORM,
+        transform: PhotoTransform | None = None,
     ) -> None:
         self._spec = spec
         self._weights = weights
         self._threads = threads
+        self._architecture = architecture_named(spec.name)
+        self._transform = transform or self._architecture.transform
         self._lock = Lock()
-        self._network: ResNet | None = None
-        self._transform = transform
+        self._network: FeatureNetwork | None = None
 
     @property
     def spec(self) -> EncoderSpec:
@@ -61,7 +58,7 @@ class ResNet50Encoder:
     def load(self) -> None:
         """Read the weights and build the network, once.
 
-        Raises `WeightsRefused` if the file is not a ResNet-50, is damaged or unsafe, or has
+        Raises `WeightsRefused` if the file is not of this network, is damaged or unsafe, or has
         changed since `spec` was made of it.
         """
         self._loaded()
@@ -78,31 +75,12 @@ class ResNet50Encoder:
             vectors[start : start + BATCH] = channels.numpy()
         return unit_rows(vectors)
 
-    def _loaded(self) -> ResNet:
+    def _loaded(self) -> FeatureNetwork:
         with self._lock:
             if self._network is None:
                 torch.set_num_threads(self._threads)
-                if resnet50_spec(sha256_of(self._weights), self._transform) != self._spec:
+                found = sha256_of(self._weights)
+                if network_spec(self._architecture, found, self._transform) != self._spec:
                     raise WeightsRefused(f"The weights in {self._weights} changed while in use.")
-                self._network = build_network(self._weights)
+                self._network = build_network(self._architecture, self._weights)
             return self._network
-
-
-def build_network(weights: Path) -> ResNet:
-    """The network with these weights and without its last layer, for float32 on the CPU.
-
-    Takes normalised photos as (photos, 3, height, width), gives (photos, 2048). Raises
-    `WeightsRefused`.
-    """
-    # Built without storage, so that no value can be left untrained: `assign` puts the file's
-    # tensors in place, and whatever it did not fill could not be computed with.
-    with torch.device("meta"):
-        network = resnet50(weights=None)
-    network.fc = nn.Identity()
-    tensors = {
-        name: value
-        for name, value in read_state_dict(weights).items()
-        if not name.startswith("fc.")  # the classes of whatever it was trained on
-    }
-    network.load_state_dict(fit_state_dict(tensors, network.state_dict(), weights), assign=True)
-    return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)

@@ -35,6 +35,7 @@ except RuntimeError as error:
     _OPERATORS: Final = _declare_missing_operators()
 
 from torchvision.models import ResNet, ResNet50_Weights, resnet50  # noqa: E402 - now it can
+from torchvision.models.resnet import Bottleneck  # noqa: E402 - now it can
 from torchvision.transforms import InterpolationMode  # noqa: E402 - now it can
 
-__all__ = ["InterpolationMode", "ResNet", "ResNet50_Weights", "resnet50"]
+__all__ = ["Bottleneck", "InterpolationMode", "ResNet", "ResNet50_Weights", "resnet50"]
