@@ -1,5 +1,6 @@
 """A file of weights is recognised by what is in it, or refused, before anything is done with it."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -39,11 +40,15 @@ def _without_a_tensor(path: Path) -> None:
     save_file(state, path)
 
 
-REFUSED = {
+def _with_code(path: Path) -> None:
+    torch.save(_Harmful(), path)
+
+
+REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "text": (lambda path: path.write_text("not weights at all"), "neither safetensors nor"),
     "nothing": (lambda path: path.write_bytes(b""), "neither safetensors nor"),
     "a cut pickle": (lambda path: path.write_bytes(b"\x80\x02cut"), "more than tensors, or are"),
-    "code": (lambda path: torch.save(_Harmful(), path), "code is never loaded"),
+    "code": (_with_code, "code is never loaded"),
     "a cut safetensors": (lambda path: path.write_bytes(b"\xff\0\0\0\0\0\0\0{"), "damaged"),
     "another network": (lambda path: save_file({"a": torch.zeros(1)}, path), "lack"),
     "a network without a tensor": (_without_a_tensor, "lack _conv_head.weight"),
