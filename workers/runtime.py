@@ -1,6 +1,7 @@
 """What one worker process holds in memory. Built after the fork."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -81,8 +82,10 @@ def _active_engine(
     return ActiveEngine(database, open_engine, open_engine(active))
 
 
-def _open_encoder(config: WorkerConfig, spec: EncoderSpec) -> Encoder:
+def _open_encoder(
+    config: WorkerConfig, spec: EncoderSpec, open_base: Callable[[EncoderSpec], Encoder]
+) -> Encoder:
     """One of the machine's encoders, not loaded yet. Raises WeightsError."""
     if config.auto_optimise and (outcome := export_once(config.models_dir, spec, config.threads)):
         log.info(outcome)
-    return open_encoder(config.library, spec, config.threads)
+    return open_encoder(config.library, spec, config.threads, open_base)

@@ -8,16 +8,17 @@ from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import exists, func, select, true
+from sqlalchemy import exists, func, select, text, true
 from sqlalchemy.orm import Session, aliased
 from sqlalchemy.sql.elements import ColumnElement
 
 from db.catalogue.listing_photos import is_shown
 from db.id_set import IdSet
-from db.statements import chunks, insert_missing
-from db.tables import Embedding, Job, Photo
+from db.statements import chunks, insert_missing, is_postgresql
+from db.tables import Embedding, Generation, Job, Photo
 from db.vectors.changes import record_changes
 from db.vectors.encoders import established_encoders
+from db.vectors.generations import KEPT
 from models.domain.job_payloads import EmbedPayload
 from models.domain.types import OPEN_STATUSES, JobType
 from models.vectors import STORED_DTYPE, from_stored, to_stored
@@ -49,6 +50,63 @@ def add_embeddings(
     ]
     insert_missing(session, Embedding, rows, key=["encoder_id", "photo_id"])
     record_changes(session, seen)
+
+
+def underived_after(
+    session: Session, encoder_id: int, base_id: int, photo_id: int
+) -> dict[int, NDArray[np.float32] | None]:
+    """The base's vectors of the next photos, by id, that this encoder has not embedded.
+
+    At most `BATCH_ROWS`; None for a photo in which the base found nothing.
+    """
+    rows = session.execute(
+        select(Embedding.photo_id, Embedding.vector)
+        .where(_is_underived(encoder_id, base_id), Embedding.photo_id > photo_id)
+        .order_by(Embedding.photo_id)
+        .limit(BATCH_ROWS)
+    ).all()
+    found: dict[int, NDArray[np.float32] | None] = {row.photo_id: None for row in rows}
+    ids, vectors = _unpack([(row.photo_id, row.vector) for row in rows if row.vector])
+    return found | dict(zip(ids.tolist(), vectors, strict=True))
+
+
+def count_underived(session: Session, encoder_id: int, base_id: int) -> int:
+    """How many photos the base has embedded and this encoder has not."""
+    statement = select(func.count()).select_from(Embedding)
+    return session.scalars(statement.where(_is_underived(encoder_id, base_id))).one()
+
+
+def add_derived(
+    session: Session, encoder_id: int, vectors: Mapping[int, NDArray[np.float32] | None]
+) -> None:
+    """Store vectors of photos, or that there is none, keeping those already stored.
+
+    While this encoder has no index, and none is being built, they are recorded as no change:
+    nobody could look at them, and a whole catalogue of changes would keep every search worker busy.
+    """
+    if is_postgresql(session):
+        # No generation is begun until these are committed: its build would have read past them.
+        session.execute(text("LOCK TABLE generations IN SHARE MODE"))
+    is_indexed = session.scalar(
+        select(exists().where(Generation.encoder_id == encoder_id, Generation.status.in_(KEPT)))
+    )
+    rows = [
+        {
+            "encoder_id": encoder_id,
+            "photo_id": photo_id,
+            "vector": b"" if vector is None else to_stored(vector).tobytes(),
+        }
+        for photo_id, vector in sorted(vectors.items())
+    ]
+    insert_missing(session, Embedding, rows, key=["encoder_id", "photo_id"])
+    if is_indexed:
+        record_changes(session, vectors)
+
+
+def _is_underived(encoder_id: int, base_id: int) -> ColumnElement[bool]:
+    own = aliased(Embedding)
+    is_derived = exists().where(own.encoder_id == encoder_id, own.photo_id == Embedding.photo_id)
+    return (Embedding.encoder_id == base_id) & ~is_derived
 
 
 def embedded(session: Session, encoder_id: int, photo_ids: Collection[int]) -> set[int]:

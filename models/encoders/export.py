@@ -155,7 +155,7 @@ def export_encoder(
 
 
 def _source(library: EncoderLibrary, reference: str) -> _Source:
-    spec = library.find(reference)
+    spec = library.base_of(library.find(reference))
     weights, package = library.weights_of(spec)
     architecture = architecture_named(spec.name)
     transform = architecture.transform if package is None else package.transform

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from models.adaptation.package import MANIFEST_FILE as ADAPTED_MANIFEST
+from models.adaptation.package import AdaptedPackage, read_adapted_package_if_any
 from models.domain.durable_files import sha256_of
 from models.domain.errors import NotFound, WeightsError, WeightsMissing, WeightsRefused
 from models.domain.types import EncoderSpec, Precision
@@ -139,7 +141,9 @@ class EncoderLibrary:
         """
         known = {package.spec: None for package in self._packages()}
         known |= {weights.spec: None for weights in self._bare_weights()}
-        return [*known, hog_spec()]
+        known[hog_spec()] = None
+        adapted = [package.spec for package in self._adapted_packages() if package.base in known]
+        return [*known, *adapted]
 
     def including(self, reference: str) -> "EncoderLibrary":
         """This library; if the reference is a file of weights, one that includes them."""
@@ -173,6 +177,16 @@ class EncoderLibrary:
         problem = "More than one encoder is" if found else "No encoder here is"
         raise NotFound(f"{problem} named {reference!r}; there are {known}.")
 
+    def adapted(self, spec: EncoderSpec) -> AdaptedPackage | None:
+        """The folder of an adapted encoder; None for one that is not adapted, or not here."""
+        package = read_adapted_package_if_any(self._models_dir / spec.label)
+        return package if package is not None and package.spec == spec else None
+
+    def base_of(self, spec: EncoderSpec) -> EncoderSpec:
+        """The encoder whose vectors this one maps; the encoder itself if it maps none."""
+        package = self.adapted(spec)
+        return spec if package is None else package.base
+
     def files_of(self, spec: EncoderSpec) -> EncoderFiles:
         """The files of a network. Raises `WeightsMissing` if this machine does not have them."""
         package = self._package(spec)
@@ -192,8 +206,10 @@ class EncoderLibrary:
     def weights_of(self, spec: EncoderSpec) -> tuple[Path, Package | None]:
         """The float32 weights that an encoder was made of, and its package if it has one.
 
-        The file has been verified to be that one. Raises `WeightsMissing` or `WeightsRefused`.
+        Those of an adapted encoder are its base's. The file has been verified to be that one.
+        Raises `WeightsMissing` or `WeightsRefused`.
         """
+        spec = self.base_of(spec)
         package = self._package(spec)
         if package is not None:
             return verify_file(package.weights, package.weights_sha256), package
@@ -203,8 +219,8 @@ class EncoderLibrary:
         return weights.path, None
 
     def facts(self, spec: EncoderSpec) -> Mapping[str, object]:
-        """An encoder's provenance: its calibration, fidelity and training."""
-        package = self._package(spec)
+        """An encoder's provenance: its calibration, fidelity, training or adaptation."""
+        package = self.adapted(spec) or self._package(spec)
         return {} if package is None else package.facts
 
     def _package(self, spec: EncoderSpec) -> Package | None:
@@ -216,6 +232,13 @@ class EncoderLibrary:
         manifests = self._models_dir.glob(f"[!.]*/{MANIFEST_FILE}")
         by_age = sorted(manifests, key=lambda path: (path.stat().st_mtime_ns, path))
         found = [read_package_if_any(manifest.parent) for manifest in by_age]
+        return [package for package in found if package is not None]
+
+    def _adapted_packages(self) -> list[AdaptedPackage]:
+        """All readable adapted encoders, the oldest first."""
+        manifests = self._models_dir.glob(f"[!.]*/{ADAPTED_MANIFEST}")
+        by_age = sorted(manifests, key=lambda path: (path.stat().st_mtime_ns, path))
+        found = [read_adapted_package_if_any(manifest.parent) for manifest in by_age]
         return [package for package in found if package is not None]
 
     def _named(self, name: str) -> "EncoderLibrary":

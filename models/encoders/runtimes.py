@@ -1,5 +1,8 @@
 """Opens an encoder with the fastest runtime that this machine has the files for."""
 
+from collections.abc import Callable
+from functools import partial
+
 from models.domain.types import EncoderSpec
 from models.encoders.encoder import Encoder
 from models.encoders.library import EncoderLibrary
@@ -10,11 +13,24 @@ from models.encoders.specs import hog_spec
 # ruff: noqa: PLC0415
 
 
-def open_encoder(library: EncoderLibrary, spec: EncoderSpec, threads: int) -> Encoder:
+def open_encoder(
+    library: EncoderLibrary,
+    spec: EncoderSpec,
+    threads: int,
+    open_base: Callable[[EncoderSpec], Encoder] | None = None,
+) -> Encoder:
     """The encoder with its fastest runtime, not loaded yet; it may use so many threads.
 
+    The base of an adapted encoder is opened by `open_base`, as an encoder of its own by default.
     Raises `WeightsMissing` when this machine does not have the files.
     """
+    adapted = library.adapted(spec)
+    if adapted is not None:
+        from models.adaptation.encoder import AdaptedEncoder
+
+        open_base = open_base or partial(open_encoder, library, threads=threads)
+        base = open_base(adapted.base)
+        return AdaptedEncoder(spec, base, adapted.map, adapted.map_sha256)
     if spec == hog_spec():
         from models.encoders.hog import HogEncoder
 

@@ -46,7 +46,7 @@ def worker(tmp_path: Path, any_database: Database, store: PhotoStore) -> WorkerH
         index=IndexSettings(generations_dir, recall_target=0.95, memory_bytes=2**30, keep=2),
         log_level="INFO",
     )
-    encoders = OpenEncoders(lambda spec: library.open(spec, threads=1))
+    encoders = OpenEncoders(lambda spec, _: library.open(spec, threads=1))
 
     def open_engine(row: EncoderRow) -> SearchEngine:
         index = LiveIndex(row.spec, row.id, generations_dir)

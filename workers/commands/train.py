@@ -189,10 +189,10 @@ def _train(
         if options.mode is Mode.PROBE:
             metrics = train_probe(run, open_encoder(library, spec, threads), settings.models_dir)
         else:
-            weights, _ = library.weights_of(spec)
-            metrics = fine_tune(
-                run, architecture_named(spec.name), weights, recipe, settings.models_dir
-            )
+            base = library.base_of(spec)
+            weights, _ = library.weights_of(base)
+            architecture = architecture_named(base.name)
+            metrics = fine_tune(run, architecture, weights, recipe, settings.models_dir)
     return run.folder, metrics
 
 

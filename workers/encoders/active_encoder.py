@@ -70,11 +70,12 @@ def force_configured_encoder(
 
 def keep_files(library: EncoderLibrary, spec: EncoderSpec, models_dir: Path) -> None:
     """Copy an encoder's files into the models folder: the settings may change, and name others."""
-    if spec.name == HOG:
+    base = library.base_of(spec)
+    if base.name == HOG:
         return
-    weights, package = library.weights_of(spec)
+    weights, package = library.weights_of(base)
     if package is None:
-        write_package(models_dir, architecture_named(spec.name), weights=weights, facts={})
+        write_package(models_dir, architecture_named(base.name), weights=weights, facts={})
 
 
 def _try_to_keep_files(library: EncoderLibrary, spec: EncoderSpec, models_dir: Path) -> None:

@@ -13,8 +13,11 @@ from models.encoders.encoder import Encoder
 log = logging.getLogger(__name__)
 
 
-OpenEncoder = Callable[[EncoderSpec], Encoder]
-"""Gives an encoder, not loaded yet. Raises WeightsError if this machine lacks its files."""
+OpenEncoder = Callable[[EncoderSpec, Callable[[EncoderSpec], Encoder]], Encoder]
+"""Gives an encoder, not loaded yet; the base of an adapted one by the function that it is given.
+
+Raises WeightsError if this machine lacks its files.
+"""
 
 
 class OpenEncoders:
@@ -27,7 +30,7 @@ class OpenEncoders:
     def get(self, spec: EncoderSpec) -> Encoder:
         """The encoder, loaded. Raises WeightsError."""
         if spec not in self._loaded:
-            encoder = self._open(spec)
+            encoder = self._open(spec, self.get)
             encoder.load()
             log.info("opened %s, run by %s", spec.label, encoder.runtime)
             self._loaded[spec] = encoder

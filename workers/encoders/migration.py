@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from uuid import UUID
 
@@ -32,6 +33,7 @@ from models.domain.errors import Conflict, ReindexRunning
 from models.domain.job_payloads import ReindexPayload
 from models.domain.types import EncoderSpec, JobStatus
 from workers.encoders.comparison import Comparison, compare
+from workers.encoders.derivation import Derivation, derive_vectors
 from workers.generations.request import accept_reindex
 from workers.queue.executors import JobExecutor
 from workers.queue.messages import Queue
@@ -79,16 +81,20 @@ class Migration:
         self._tried = IdSet()
         self._embedded = self._failed = 0
 
-    def run(self, spec: EncoderSpec) -> Migrated:
+    def run(self, spec: EncoderSpec, derivation: Derivation | None = None) -> Migrated:
         """Follow, embed, index and compare; steps that are done already are skipped.
 
-        Raises Conflict when one of its jobs fails.
+        With a `derivation`, photos that its base has embedded are not embedded again. Raises
+        Conflict when one of its jobs fails.
         """
         with self._database.write() as session:
             encoder_id = register_encoder(session, spec, self._clock())
             encoder = follow_encoder(session, encoder_id)
             active = active_encoder(session)
         baseline = None if active is None or active.id == encoder.id else active
+        if derivation is not None:
+            on_progress = partial(self._on_progress, "adapting")
+            self._embedded += derive_vectors(self._database, encoder.id, derivation, on_progress)
         # First also the photos of open jobs: one that began before this encoder was followed
         # leaves it out. A vector that two jobs compute is stored once.
         self._embed(encoder.id, photos_lacking)

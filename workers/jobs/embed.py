@@ -19,6 +19,7 @@ from db.jobs import Claim
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.vectors.embeddings import add_embeddings, having_vector
+from models.adaptation.encoder import embed_by_all
 from models.domain.errors import InvalidInput, InvalidPhoto, MarketlensError, NotFound
 from models.domain.job_payloads import EmbedPayload
 from models.domain.job_results import EmbedResult, PhotoError
@@ -124,17 +125,10 @@ def _embed_all(
                     embedded.unreadable.append(_error(hashes[photo_id], read))
                 else:
                     photos[photo_id], embedded.phashes[photo_id] = read
-            for encoder_id, encoder in encoders.items():
-                embedded.vectors[encoder_id] |= _embed(encoder, photos, lacking[encoder_id])
-                beat()
+            for encoder_id, vectors in embed_by_all(encoders, photos, lacking).items():
+                embedded.vectors[encoder_id] |= vectors
+            beat()
     return embedded
-
-
-def _embed(
-    encoder: Encoder, photos: dict[int, Image.Image], wanted: set[int]
-) -> dict[int, NDArray[np.float32]]:
-    chosen = {photo_id: photo for photo_id, photo in photos.items() if photo_id in wanted}
-    return dict(zip(chosen, encoder.embed(list(chosen.values())), strict=True))
 
 
 def _decoded(store: PhotoStore, sha256: str) -> Decoded | MarketlensError:

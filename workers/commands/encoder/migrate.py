@@ -23,6 +23,7 @@ from settings import Settings
 from workers.commands.arguments import EncoderReference
 from workers.commands.job_executor import job_executor
 from workers.encoders.comparison import Comparison
+from workers.encoders.derivation import derivation_of
 from workers.encoders.install import install_encoder
 from workers.encoders.migration import Migrated, Migration
 
@@ -51,7 +52,8 @@ def migrate(options: MigrateOptions) -> None:
     """
     started = monotonic()
     settings = Settings()
-    spec = install_encoder(library_of(settings), options.reference, settings.models_dir)
+    library = library_of(settings)
+    spec = install_encoder(library, options.reference, settings.models_dir)
     with (
         Bars() as bars,
         database_of(settings) as database,
@@ -64,7 +66,7 @@ def migrate(options: MigrateOptions) -> None:
             new_id=uuid4,
             on_progress=bars.show,
         )
-        migrated = migration.run(spec)
+        migrated = migration.run(spec, derivation_of(library, spec))
         refusal = _activate(database, migrated, options) if options.activate else None
     is_active = options.activate and refusal is None
     seconds = monotonic() - started
