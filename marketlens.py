@@ -78,6 +78,10 @@ COMMANDS: Final[Table] = {
         "workers.commands.evaluate:evaluate",
         "Measure how well encoders find photos of a query's category, and its own listing.",
     ),
+    "adapt": CommandRef(
+        "workers.commands.adapt:adapt",
+        "Learn from categories what makes photos alike, try it, and search with it: in seconds.",
+    ),
     "encoder": Group(
         "The encoders, and which one searches are made with.",
         {
@@ -112,7 +116,6 @@ COMMANDS: Final[Table] = {
                 "workers.commands.encoder.export:export",
                 "Export a faster network of an encoder, and compare the two; a worse one is "
                 "refused.",
-                extra="train",
             ),
         },
     ),

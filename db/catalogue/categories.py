@@ -72,6 +72,11 @@ def category_ids(session: Session, paths: Iterable[str]) -> dict[str, int]:
     return found
 
 
+def category_paths(session: Session) -> dict[int, str]:
+    """The path of every category, by its integer."""
+    return dict(session.execute(select(Category.id, Category.path)).all())
+
+
 def export_categories(session: Session) -> ExportedCategories:
     """Every category, in order of its integer."""
     rows = session.execute(

@@ -119,6 +119,12 @@ def having_vector(session: Session, encoder_id: int, photo_ids: Collection[int])
     return _embedded(session, encoder_id, photo_ids, _HAS_VECTOR)
 
 
+def embedded_photos(session: Session, encoder_id: int) -> list[int]:
+    """The photos of which this encoder has a vector that is not empty, shown or not, by id."""
+    statement = select(Embedding.photo_id).where(Embedding.encoder_id == encoder_id, _HAS_VECTOR)
+    return list(session.scalars(statement.order_by(Embedding.photo_id)))
+
+
 def vector_of_hash(session: Session, encoder_id: int, sha256: str) -> NDArray[np.float32] | None:
     """The stored vector of the photo with these bytes, if there is one."""
     stored = session.scalar(

@@ -12,8 +12,6 @@ from rich.console import Console
 
 from command_line.options import JsonReport, command_of
 from command_line.resources import library_of, threads_of
-from models.domain.durable_files import atomic_file, make_folder
-from models.domain.errors import SetupError
 from models.domain.types import EncoderSpec
 from models.encoders.encoder import Encoder
 from models.encoders.library import EncoderLibrary
@@ -28,6 +26,7 @@ from progress import Bars
 from settings import Settings
 from workers.commands.active_encoder import active_or_configured, stored_vectors
 from workers.commands.labelled_photos import labelled_photos
+from workers.commands.report_page import write_page
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +91,7 @@ def evaluate(options: EvaluateOptions) -> None:
             on_progress=partial(bars.show, "searching"),
         )
         if html is not None:
-            _write_page(html, as_page(comparison, photos))
+            write_page(html, as_page(comparison, photos))
     if options.json_report:
         typer.echo(json.dumps({"level": options.level.value, **as_json(comparison)}))
     else:
@@ -128,12 +127,3 @@ def _photos(options: EvaluateOptions, settings: Settings) -> LabelledPhotos:
     if options.split is None:
         return photos
     return photos.take(load_split(options.split, photos).rows(photos, Part.TEST))
-
-
-def _write_page(path: Path, page: str) -> None:
-    try:
-        make_folder(path.parent)
-        with atomic_file(path) as file:
-            file.write(page.encode())
-    except OSError as error:
-        raise SetupError(f"The page can't be written to {path}.") from error

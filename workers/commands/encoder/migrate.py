@@ -67,21 +67,23 @@ def migrate(options: MigrateOptions) -> None:
             on_progress=bars.show,
         )
         migrated = migration.run(spec, derivation_of(library, spec))
-        refusal = _activate(database, migrated, options) if options.activate else None
+        refusal = activate(database, migrated, force=options.force) if options.activate else None
     is_active = options.activate and refusal is None
     seconds = monotonic() - started
     if options.json_report:
-        typer.echo(json.dumps(_as_json(migrated, seconds, is_active=is_active, refusal=refusal)))
+        typer.echo(
+            json.dumps(migration_json(migrated, seconds, is_active=is_active, refusal=refusal))
+        )
     else:
-        Console().print(_table(migrated, seconds, is_active=is_active))
+        Console().print(migration_table(migrated, seconds, is_active=is_active))
     if refusal:
         raise AlreadyReported from Conflict(refusal)
 
 
-def _activate(database: Database, migrated: Migrated, options: MigrateOptions) -> str | None:
-    """Activate the encoder; gives the reason if it is refused."""
+def activate(database: Database, migrated: Migrated, *, force: bool) -> str | None:
+    """Search with the migrated encoder; gives the reason if that is refused."""
     compared = migrated.comparison
-    if compared and compared.is_worse and not options.force:
+    if compared and compared.is_worse and not force:
         return (
             f"{compared.encoder} finds less than {compared.baseline}, by more than chance "
             "explains; it is kept up to date, but not activated. Use --force to activate it all "
@@ -89,15 +91,16 @@ def _activate(database: Database, migrated: Migrated, options: MigrateOptions) -
         )
     try:
         with database.write() as session:
-            activate_encoder(session, migrated.encoder.id, utc_now(), force=options.force)
+            activate_encoder(session, migrated.encoder.id, utc_now(), force=force)
     except Conflict as error:
         return str(error)
     return None
 
 
-def _as_json(
+def migration_json(
     migrated: Migrated, seconds: float, *, is_active: bool, refusal: str | None
 ) -> dict[str, object]:
+    """The migration as JSON values."""
     return {
         "encoder": migrated.encoder.spec.label,
         "baseline": migrated.baseline and migrated.baseline.spec.label,
@@ -111,7 +114,8 @@ def _as_json(
     }
 
 
-def _table(migrated: Migrated, seconds: float, *, is_active: bool) -> Table:
+def migration_table(migrated: Migrated, seconds: float, *, is_active: bool) -> Table:
+    """The migration as a table."""
     label = migrated.encoder.spec.label
     table = Table(title=f"Migration to {label}", title_justify="left", show_header=False)
     if migrated.baseline:

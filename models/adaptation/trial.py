@@ -1,0 +1,129 @@
+"""Whether an adaptation may be used: measured on listings that it has not learned from."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.adaptation.adaptation import Adaptation
+from models.adaptation.learn import learn
+from models.adaptation.package import adapted_spec
+from models.domain.errors import InvalidInput
+from models.domain.types import EncoderSpec
+from models.evaluation.compare import Comparison, compare
+from models.evaluation.retrieval_metrics import OnProgress
+from models.labels import LabelledPhotos
+
+MIN_LISTINGS: Final = 200
+"""Labelled listings under which nothing is learned: half of them measure the result."""
+MIN_CATEGORIES: Final = 3
+MIN_IN_CATEGORY: Final = 6
+"""Listings under which a category is not learned from."""
+QUERIES: Final = 2_000
+"""The most that are searched: differences of a percentage point are known then."""
+
+GAINED: Final = ("map",)
+"""Metrics that must be higher by more than chance explains."""
+KEPT: Final = ("precision_at_1", "recall_at_1", "recall_at_10")
+"""Metrics that must not be lower by more than chance explains."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trial:
+    """An adaptation learned from half of the listings, and both encoders compared on the others.
+
+    `refusal` says why it may not be used, None if it may. `tested` are the rows of the photos that
+    were searched.
+    """
+
+    spec: EncoderSpec
+    comparison: Comparison
+    tested: NDArray[np.int64]
+    refusal: str | None
+
+
+def learnable(photos: LabelledPhotos, unknown: str) -> NDArray[np.bool_]:
+    """Which photos are of categories with enough listings (n,). `unknown` is no category."""
+    listings = Counter(dict(zip(photos.listings, photos.categories, strict=True)).values())
+    enough = {name for name, count in listings.items() if count >= MIN_IN_CATEGORY} - {unknown}
+    return np.array([category in enough for category in photos.categories], bool)
+
+
+def require_enough(photos: LabelledPhotos) -> None:
+    """Raise InvalidInput unless these learnable photos are of enough listings and categories."""
+    listings, categories = len(set(photos.listings)), len(set(photos.categories))
+    if listings < MIN_LISTINGS or categories < MIN_CATEGORIES:
+        raise InvalidInput(
+            f"An adaptation needs {MIN_LISTINGS} listings in {MIN_CATEGORIES} categories of at "
+            f"least {MIN_IN_CATEGORY}; there are {listings:,} in {categories:,}."
+        )
+
+
+def try_adaptation(
+    base: EncoderSpec,
+    photos: LabelledPhotos,
+    vectors: NDArray[np.float32],
+    *,
+    seed: int = 0,
+    on_progress: OnProgress | None = None,
+) -> Trial:
+    """Learn from half of the listings, drawn by `seed`, and compare on the other half.
+
+    `vectors` (n, dimension) are the base's of the photos, which are `learnable`. Raises as
+    `require_enough`.
+    """
+    require_enough(photos)
+    learned_from, tested = _halves(photos, seed)
+    adaptation = learn_from(photos.take(learned_from.tolist()), vectors[learned_from])
+    # Provisional: the one that is learned from all listings has another.
+    spec = adapted_spec(base, "0" * 64, adaptation.dimension)
+    comparison = compare(
+        {base: vectors[tested], spec: adaptation.apply(vectors[tested])},
+        photos.take(tested.tolist()),
+        queries=QUERIES,
+        seed=seed,
+        on_progress=on_progress,
+    )
+    return Trial(spec, comparison, tested, refusal_of(comparison))
+
+
+def learn_from(photos: LabelledPhotos, vectors: NDArray[np.float32]) -> Adaptation:
+    """The map that these photos' listings and categories teach."""
+    listings = np.unique(np.array(photos.listings, object), return_inverse=True)[1]
+    categories = np.unique(np.array(photos.categories, object), return_inverse=True)[1]
+    return learn(vectors, listings, categories)
+
+
+def refusal_of(comparison: Comparison) -> str | None:
+    """Why the second encoder may not replace the first one; None if it may."""
+    for name in GAINED:
+        gain = comparison.metrics[name].to_first[0]
+        if gain.low <= 0:
+            return (
+                f"it does not find more of a category: {name} {gain.value:+.3f} "
+                f"({gain.low:+.3f} … {gain.high:+.3f}) on listings that it has not learned from."
+            )
+    for name in KEPT:
+        if (figures := comparison.metrics.get(name)) and figures.to_first[0].high < 0:
+            loss = figures.to_first[0]
+            return (
+                f"it finds less: {name} {loss.value:+.3f} ({loss.low:+.3f} … {loss.high:+.3f}) on "
+                "listings that it has not learned from."
+            )
+    return None
+
+
+def _halves(photos: LabelledPhotos, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows to learn from and rows to test with: of each category, half of the listings."""
+    rng = np.random.default_rng(seed)
+    of_category: dict[str, list[str]] = {}
+    for listing, category in sorted(set(zip(photos.listings, photos.categories, strict=True))):
+        of_category.setdefault(category, []).append(listing)
+    learned: set[str] = set()
+    for listings in of_category.values():
+        rng.shuffle(listings)
+        learned |= set(listings[: (len(listings) + 1) // 2])
+    is_learned = np.array([listing in learned for listing in photos.listings], bool)
+    return np.flatnonzero(is_learned), np.flatnonzero(~is_learned)
