@@ -51,7 +51,8 @@ class Settings(BaseSettings):
     auto_optimise: bool = Field(
         default=True,
         description="Whether a network is exported for faster inference by itself when it is first"
-        " used.",
+        " used, and searches change to an adapted encoder where the catalogue's categories teach"
+        " one that finds more.",
     )
     threads: int | None = Field(
         default=None,

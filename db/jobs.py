@@ -395,6 +395,25 @@ def recent(session: Session, limit: int, before: tuple[datetime, UUID] | None) -
     return session.scalars(statement).all()
 
 
+def newest(session: Session, job_type: JobType) -> Job | None:
+    """The job of this type that was accepted last."""
+    return session.scalar(
+        select(Job)
+        # All of them: the index is by status first.
+        .where(Job.status.in_(list(JobStatus)), Job.type == job_type)
+        .order_by(Job.created_at.desc(), Job.id.desc())
+        .limit(1)
+    )
+
+
+def count_open(session: Session, job_type: JobType) -> int:
+    """How many jobs of this type are queued or running."""
+    statement = select(func.count()).select_from(Job)
+    return session.scalars(
+        statement.where(Job.status.in_(OPEN_STATUSES), Job.type == job_type)
+    ).one()
+
+
 def progress_of(session: Session, job_ids: Sequence[UUID]) -> Progress:
     """The summed progress of these jobs."""
     total = Progress()

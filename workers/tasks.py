@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from models.domain.errors import (
     WeightsError,
 )
 from models.domain.job_payloads import (
+    AdaptPayload,
     DuplicatesPayload,
     EmbeddingPayload,
     EmbedPayload,
@@ -32,6 +34,7 @@ from models.domain.types import JobType
 from models.encoders.encoder import Encoder
 from models.head import find_head
 from workers.encoders.loaded import encoders_for
+from workers.jobs.adapt import run_adapt
 from workers.jobs.duplicates import run_duplicates
 from workers.jobs.embed import run_embed
 from workers.jobs.embedding import run_embedding
@@ -186,6 +189,17 @@ def _do(runtime: Runtime, claim: Claim, tools: QueryTools | None) -> None:
                 database=database,
                 store=runtime.store,
                 open_index=runtime.indexes.open,
+                heartbeat=heartbeat,
+                clock=utc_now,
+            )
+        case AdaptPayload():
+            run_adapt(
+                claim,
+                database=database,
+                store=runtime.store,
+                library=config.library,
+                models_dir=config.models_dir,
+                run_job=partial(run_job, runtime),
                 heartbeat=heartbeat,
                 clock=utc_now,
             )

@@ -11,6 +11,7 @@ from api.schemas import PhotoOut
 from db.tables import Job
 from models.domain.errors import UnreadableRecord
 from models.domain.job_results import (
+    AdaptResult,
     BatchResult,
     BuiltIndex,
     ClusteredListing,
@@ -159,8 +160,22 @@ class DuplicatesJob(_JobOut):
     result: DuplicatesResultOut | None
 
 
+class AdaptJob(_JobOut):
+    """What the catalogue teaches about comparing its photos, learned and tried."""
+
+    type: Literal[JobType.ADAPT]
+    result: AdaptResult | None
+
+
 JobOut = Annotated[
-    SearchJob | EmbeddingJob | PredictionJob | EmbedJob | BatchJob | ReindexJob | DuplicatesJob,
+    SearchJob
+    | EmbeddingJob
+    | PredictionJob
+    | EmbedJob
+    | BatchJob
+    | ReindexJob
+    | DuplicatesJob
+    | AdaptJob,
     Field(discriminator="type"),
 ]
 """A job; its `type` says what its `result` is."""

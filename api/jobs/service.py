@@ -16,7 +16,7 @@ from models.domain.errors import NotFound
 from models.domain.job_payloads import JobPayload
 from models.domain.types import JobType, Scope
 
-ADMIN_JOBS = frozenset({JobType.REINDEX, JobType.DUPLICATES})
+ADMIN_JOBS = frozenset({JobType.REINDEX, JobType.DUPLICATES, JobType.ADAPT})
 
 
 def accept_and_publish(resources: Resources, payload: JobPayload, total: int = 0) -> Job:

@@ -90,10 +90,9 @@ def try_adaptation(
 
 
 def learn_from(photos: LabelledPhotos, vectors: NDArray[np.float32]) -> Adaptation:
-    """The map that these photos' listings and categories teach."""
-    listings = np.unique(np.array(photos.listings, object), return_inverse=True)[1]
+    """The map that these photos' categories teach."""
     categories = np.unique(np.array(photos.categories, object), return_inverse=True)[1]
-    return learn(vectors, listings, categories)
+    return learn(vectors, categories)
 
 
 def refusal_of(comparison: Comparison) -> str | None:

@@ -182,6 +182,12 @@ class DuplicatesPayload(JobPayload):
     job_type = JobType.DUPLICATES
 
 
+class AdaptPayload(JobPayload):
+    """Learn from the catalogue how to compare its photos, and search so if that finds more."""
+
+    job_type = JobType.ADAPT
+
+
 PAYLOAD_TYPES: Final[dict[JobType, type[JobPayload]]] = {
     payload.job_type: payload
     for payload in (
@@ -192,6 +198,7 @@ PAYLOAD_TYPES: Final[dict[JobType, type[JobPayload]]] = {
         BatchPayload,
         ReindexPayload,
         DuplicatesPayload,
+        AdaptPayload,
     )
 }
 

@@ -229,6 +229,21 @@ class DuplicatesResult(JobResult):
     clusters: tuple[DuplicateCluster, ...]
 
 
+class AdaptResult(JobResult):
+    """What was learned from the catalogue: an encoder, by its label, or why there is none.
+
+    `photos` are those of the index at that time. `gain` is by how much the mean average precision
+    was higher on listings that were held out.
+    """
+
+    job_type = JobType.ADAPT
+
+    photos: int
+    encoder: str | None = None
+    refusal: str | None = None
+    gain: float | None = None
+
+
 _ADAPTERS: Final[dict[JobType, TypeAdapter[JobResult]]] = {
     JobType.SEARCH: TypeAdapter(SearchResult),
     JobType.EMBEDDING: TypeAdapter(EmbeddingResult),
@@ -237,6 +252,7 @@ _ADAPTERS: Final[dict[JobType, TypeAdapter[JobResult]]] = {
     JobType.BATCH: TypeAdapter(BatchResult),
     JobType.REINDEX: TypeAdapter(BuiltIndex | RepairedIndex),
     JobType.DUPLICATES: TypeAdapter(DuplicatesResult),
+    JobType.ADAPT: TypeAdapter(AdaptResult),
 }
 
 

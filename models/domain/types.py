@@ -15,6 +15,7 @@ class JobType(StrEnum):
     EMBEDDING = "embedding"
     PREDICTION = "prediction"
     DUPLICATES = "duplicates"
+    ADAPT = "adapt"
 
 
 class JobStatus(StrEnum):

@@ -21,6 +21,7 @@ _STORED: dict[JobType, StoredJson] = {
     JobType.BATCH: {},
     JobType.REINDEX: {},
     JobType.DUPLICATES: {},
+    JobType.ADAPT: {},
 }
 
 

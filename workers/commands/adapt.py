@@ -19,12 +19,12 @@ from models.evaluation.page import as_page
 from models.evaluation.summary import as_json, as_tables
 from progress import Bars
 from settings import Settings
-from workers.commands.encoder.migrate import activate, migration_json, migration_table
+from workers.commands.encoder.migrate import migration_json, migration_table
 from workers.commands.job_executor import job_executor
 from workers.commands.report_page import write_page
 from workers.encoders.adapting import Adapted, adapt_encoder
 from workers.encoders.derivation import derivation_of
-from workers.encoders.migration import Migrated, Migration
+from workers.encoders.migration import Migrated, Migration, activate_migrated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,7 @@ def adapt(options: AdaptOptions) -> None:
                 )
                 spec = adapted.package.spec
                 migrated = migration.run(spec, derivation_of(library, spec))
-            refusal = activate(database, migrated, force=options.force)
+            refusal = activate_migrated(database, migrated, utc_now(), force=options.force)
     seconds = monotonic() - started
     _report(options, adapted, migrated, seconds, refusal)
     if adapted.package is None:

@@ -34,4 +34,5 @@ def relay() -> None:
         stop,
         # On a server there is nothing to rebuild.
         auto_reindex=settings.auto_reindex and settings.index_url is None,
+        auto_adapt=settings.auto_optimise and settings.index_url is None,
     )

@@ -28,7 +28,13 @@ from db.vectors.embeddings import (
     photos_lacking,
     photos_to_embed,
 )
-from db.vectors.encoders import active_encoder, follow_encoder, get_encoder, register_encoder
+from db.vectors.encoders import (
+    activate_encoder,
+    active_encoder,
+    follow_encoder,
+    get_encoder,
+    register_encoder,
+)
 from models.domain.errors import Conflict, ReindexRunning
 from models.domain.job_payloads import ReindexPayload
 from models.domain.types import EncoderSpec, JobStatus
@@ -210,6 +216,25 @@ class Migration:
             with self._database.write() as session:
                 get_encoder(session, encoder.id).comparison = compared.to_json()
         return compared
+
+
+def activate_migrated(
+    database: Database, migrated: Migrated, now: datetime, *, force: bool = False
+) -> str | None:
+    """Search with the migrated encoder; gives the reason if that is refused."""
+    compared = migrated.comparison
+    if compared and compared.is_worse and not force:
+        return (
+            f"{compared.encoder} finds less than {compared.baseline}, by more than chance "
+            "explains; it is kept up to date, but not activated. Use --force to activate it all "
+            f"the same, or `marketlens encoder retire {compared.encoder}`."
+        )
+    try:
+        with database.write() as session:
+            activate_encoder(session, migrated.encoder.id, now, force=force)
+    except Conflict as error:
+        return str(error)
+    return None
 
 
 def _refuse_failed(job: Job) -> None:

@@ -29,6 +29,7 @@ class Heartbeat:
         self._lease = lease
         self._clock = clock
         self._next_beat = float("-inf")
+        self._last = (0, 0)
 
     def __call__(self, done: int, total: int) -> None:
         """Renew the lease and store the progress, if the last beat was long enough ago.
@@ -39,6 +40,7 @@ class Heartbeat:
         if monotonic() < self._next_beat:
             return
         self._next_beat = monotonic() + BEAT_EVERY_S
+        self._last = done, total
         try:
             with self._database.write() as session:
                 jobs.heartbeat(
@@ -54,3 +56,7 @@ class Heartbeat:
                 record_consumption(session, queue, self._clock(), None)
         except Unavailable as error:
             log.warning("job %s goes on without a heartbeat: %s", self._claim.job_id, error)
+
+    def renew(self) -> None:
+        """Renew the lease, with the progress that was stored last. Raises ClaimLost."""
+        self(*self._last)

@@ -18,6 +18,7 @@ QUEUE_OF = {
     JobType.EMBED: Queue.EMBED,
     JobType.REINDEX: Queue.INDEX,
     JobType.DUPLICATES: Queue.INDEX,
+    JobType.ADAPT: Queue.INDEX,
     JobType.EMBEDDING: Queue.SEARCH,
     JobType.PREDICTION: Queue.SEARCH,
 }

@@ -11,6 +11,7 @@ from db import jobs
 from db.consumption import RELAY, record_consumption
 from db.session import Database
 from models.domain.errors import Unavailable
+from workers.encoders.auto_adapt import adapt_if_due
 from workers.generations.auto_reindex import reindex_if_due
 from workers.queue.messages import Queue
 from workers.queue.publisher import JobPublisher
@@ -20,6 +21,7 @@ log = logging.getLogger(__name__)
 POLL_EVERY_S = 1.0
 PROBE_EVERY_S = 5.0
 REINDEX_CHECK_EVERY_S = 30.0
+ADAPT_CHECK_EVERY_S = 10.0
 JOBS_PER_POLL = 500
 
 
@@ -63,6 +65,15 @@ def _reindex_if_due(
         publisher.publish([job])
 
 
+def _adapt_if_due(
+    database: Database, publisher: JobPublisher, clock: Callable[[], datetime]
+) -> None:
+    """Request an adaptation when there is enough to learn from, or half as much again."""
+    job = adapt_if_due(database, clock=clock, new_id=uuid4)
+    if job is not None:
+        publisher.publish([job])
+
+
 def run_relay(
     database: Database,
     publisher: JobPublisher,
@@ -71,13 +82,15 @@ def run_relay(
     stop: Event,
     *,
     auto_reindex: bool,
+    auto_adapt: bool = False,
 ) -> None:
     """Publish due jobs until `stop` is set, and probe each queue, as readiness checks require.
 
     With `auto_reindex`, the index is rebuilt when enough has changed (see
-    `workers.generations.auto_reindex`).
+    `workers.generations.auto_reindex`); with `auto_adapt`, it is learned from the catalogue how to
+    compare its photos (see `workers.encoders.auto_adapt`).
     """
-    next_probe = next_reindex_check = 0.0
+    next_probe = next_reindex_check = next_adapt_check = 0.0
     while not stop.is_set():
         try:
             publish_due_jobs(database, publisher, clock, max_attempts)
@@ -87,6 +100,9 @@ def run_relay(
             if auto_reindex and monotonic() >= next_reindex_check:
                 _reindex_if_due(database, publisher, clock)
                 next_reindex_check = monotonic() + REINDEX_CHECK_EVERY_S
+            if auto_adapt and monotonic() >= next_adapt_check:
+                _adapt_if_due(database, publisher, clock)
+                next_adapt_check = monotonic() + ADAPT_CHECK_EVERY_S
         except Unavailable as error:
             log.warning("%s Trying again.", error)
         stop.wait(POLL_EVERY_S)

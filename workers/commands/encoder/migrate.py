@@ -13,8 +13,6 @@ from rich.table import Table
 from command_line.exit_codes import AlreadyReported
 from command_line.options import Inline, JsonReport, command_of, force_option
 from command_line.resources import database_of, library_of
-from db.session import Database
-from db.vectors.encoders import activate_encoder
 from models.domain.clock import utc_now
 from models.domain.errors import Conflict
 from models.evaluation.intervals import Estimate
@@ -25,7 +23,7 @@ from workers.commands.job_executor import job_executor
 from workers.encoders.comparison import Comparison
 from workers.encoders.derivation import derivation_of
 from workers.encoders.install import install_encoder
-from workers.encoders.migration import Migrated, Migration
+from workers.encoders.migration import Migrated, Migration, activate_migrated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +65,11 @@ def migrate(options: MigrateOptions) -> None:
             on_progress=bars.show,
         )
         migrated = migration.run(spec, derivation_of(library, spec))
-        refusal = activate(database, migrated, force=options.force) if options.activate else None
+        refusal = (
+            activate_migrated(database, migrated, utc_now(), force=options.force)
+            if options.activate
+            else None
+        )
     is_active = options.activate and refusal is None
     seconds = monotonic() - started
     if options.json_report:
@@ -78,23 +80,6 @@ def migrate(options: MigrateOptions) -> None:
         Console().print(migration_table(migrated, seconds, is_active=is_active))
     if refusal:
         raise AlreadyReported from Conflict(refusal)
-
-
-def activate(database: Database, migrated: Migrated, *, force: bool) -> str | None:
-    """Search with the migrated encoder; gives the reason if that is refused."""
-    compared = migrated.comparison
-    if compared and compared.is_worse and not force:
-        return (
-            f"{compared.encoder} finds less than {compared.baseline}, by more than chance "
-            "explains; it is kept up to date, but not activated. Use --force to activate it all "
-            f"the same, or `marketlens encoder retire {compared.encoder}`."
-        )
-    try:
-        with database.write() as session:
-            activate_encoder(session, migrated.encoder.id, utc_now(), force=force)
-    except Conflict as error:
-        return str(error)
-    return None
 
 
 def migration_json(
