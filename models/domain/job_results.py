@@ -232,8 +232,8 @@ class DuplicatesResult(JobResult):
 class AdaptResult(JobResult):
     """What was learned from the catalogue: an encoder, by its label, or why there is none.
 
-    `photos` are those of the index at that time. `gain` is by how much the mean average precision
-    was higher on listings that were held out.
+    `photos` counts those that were embedded at that time. `gain` is by how much the mean average
+    precision was higher on listings that were held out.
     """
 
     job_type = JobType.ADAPT

@@ -38,6 +38,11 @@ NETWORKS: Final = {RESNET50.name: RESNET50, "efficientnet-lite": EFFICIENTNET_LI
 
 NAMES: Final = (AUTO, *NETWORKS, HOG)
 
+ADVICE: Final = (
+    "Set MARKETLENS_WEIGHTS to a file of weights (safetensors or a state dict), or leave "
+    "MARKETLENS_ENCODER at auto, which needs none."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class ExportedNetwork:
@@ -121,7 +126,10 @@ class EncoderLibrary:
                 )
             return given
         if self._name != AUTO:
-            return _published(NETWORKS[self._name], self._models_dir, on_progress)
+            try:
+                return _published(NETWORKS[self._name], self._models_dir, on_progress)
+            except WeightsMissing as error:
+                raise WeightsMissing(f"{error} {ADVICE}") from error
         try:
             # Waiting for a network that is not there takes seconds: once is enough.
             if not self._has_fallen_back:
@@ -130,7 +138,7 @@ class EncoderLibrary:
             if self._downloaded(RESNET50) is not None:  # it is damaged, and should be looked at
                 raise
             self._has_fallen_back = True
-            on_fallback(f"{error} {EFFICIENTNET_LITE.name} is used, whose weights are installed.")
+            on_fallback(f"{EFFICIENTNET_LITE.name} is used, whose weights are installed. {error}")
         return _published(EFFICIENTNET_LITE, self._models_dir, None)
 
     def specs(self) -> list[EncoderSpec]:

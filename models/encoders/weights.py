@@ -18,16 +18,12 @@ ProgressCallback = Callable[[int, int], None]
 CHUNK_BYTES: Final = 1 << 20
 # Short, so that machines behind a firewall fail soon.
 TIMEOUT: Final = httpx2.Timeout(30.0, connect=3.0)
-ADVICE: Final = (
-    "set MARKETLENS_WEIGHTS to a file of weights (safetensors or a state dict), "
-    "or leave MARKETLENS_ENCODER at auto, which finds a network whose weights are here"
-)
 
 
 def given_weights(path: Path) -> Path:
     """The file that the settings name. Raises `WeightsMissing` if it is not there."""
     if not path.is_file():
-        raise WeightsMissing(f"No weights: {path} is not a file; {ADVICE}.")
+        raise WeightsMissing(f"No weights: {path} is not a file.")
     return path
 
 
@@ -41,9 +37,7 @@ def installed_weights(installed: InstalledWeights) -> Path:
     paths = [Path(folder) / installed.filename for folder in folders]
     path = next((path for path in paths if path.is_file()), None)
     if path is None:
-        raise WeightsMissing(
-            f"No weights: the package {installed.distribution} is not installed; {ADVICE}."
-        )
+        raise WeightsMissing(f"No weights: the package {installed.distribution} is not installed.")
     if sha256_of(path) != installed.sha256:
         raise WeightsRefused(
             f"The weights in {path} are damaged: install {installed.distribution} anew."
@@ -76,13 +70,11 @@ def _download(
             _receive(published, file, on_progress)
     except httpx2.HTTPError as error:
         raise WeightsMissing(
-            f"No weights: they can't be downloaded from {published.url} "
-            f"({_reason(error)}); {ADVICE}."
+            f"No weights: they can't be downloaded from {published.url} ({_reason(error)})."
         ) from error
     except OSError as error:
         raise WeightsMissing(
-            f"No weights: the download can't be kept in {target.parent} "
-            f"({error.strerror}); {ADVICE}."
+            f"No weights: the download can't be kept in {target.parent} ({error.strerror})."
         ) from error
 
 

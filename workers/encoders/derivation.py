@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from db.session import Database
 from db.vectors.embeddings import add_derived, count_underived, underived_after
 from db.vectors.encoders import find_encoder
-from models.adaptation.encoder import AdaptedEncoder
+from models.adaptation.adaptation import read_adaptation
 from models.domain.types import EncoderSpec
 from models.encoders.library import EncoderLibrary
-from models.encoders.runtimes import open_encoder
+from models.encoders.package import verify_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,9 @@ def derivation_of(library: EncoderLibrary, spec: EncoderSpec) -> Derivation | No
     package = library.adapted(spec)
     if package is None:
         return None
-    base = open_encoder(library, package.base, threads=1)
-    encoder = AdaptedEncoder(spec, base, package.map, package.map_sha256)
-    return Derivation(package.base, encoder.adapt)
+    verify_file(package.map, package.map_sha256)
+    # Stored vectors are rounded already.
+    return Derivation(package.base, read_adaptation(package.map, package.base).apply)
 
 
 def derive_vectors(

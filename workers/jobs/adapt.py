@@ -13,14 +13,16 @@ from db import jobs
 from db.jobs import Claim, ClaimLost
 from db.session import Database
 from db.store.photo_store import PhotoStore
-from db.vectors import generations
-from db.vectors.encoders import active_encoder
+from db.vectors.embeddings import count_live
+from db.vectors.encoders import active_encoder, followed_encoders, retire_encoder
+from models.adaptation.package import SUFFIX
 from models.domain.errors import InvalidInput
 from models.domain.job_results import AdaptResult
 from models.encoders.library import EncoderLibrary
 from workers.encoders.adapting import adapt_encoder
 from workers.encoders.derivation import derivation_of
-from workers.encoders.migration import Migration, activate_migrated
+from workers.encoders.migration import Migrated, Migration, activate_migrated
+from workers.generations.prune import prune
 from workers.jobs.heartbeat import Heartbeat
 from workers.queue.executors import InlineExecutor, RunJob
 from workers.queue.messages import Queue
@@ -37,6 +39,7 @@ def run_adapt(
     store: PhotoStore,
     library: EncoderLibrary,
     models_dir: Path,
+    generations_dir: Path,
     run_job: RunJob,
     heartbeat: Heartbeat,
     clock: Callable[[], datetime],
@@ -48,7 +51,9 @@ def run_adapt(
     goes on.
     """
     with _kept_alive(heartbeat):
-        result = _adapt(database, store, library, models_dir, run_job, heartbeat, clock)
+        result = _adapt(
+            database, store, library, models_dir, generations_dir, run_job, heartbeat, clock
+        )
     log.info("adaptation: %s", result.refusal or result.encoder)
     with database.write() as session:
         jobs.finish(session, claim, clock(), result=result, done=result.photos, total=result.photos)
@@ -59,6 +64,7 @@ def _adapt(
     store: PhotoStore,
     library: EncoderLibrary,
     models_dir: Path,
+    generations_dir: Path,
     run_job: RunJob,
     heartbeat: Heartbeat,
     clock: Callable[[], datetime],
@@ -67,7 +73,7 @@ def _adapt(
         del step
         heartbeat(done, total)
 
-    photos = _indexed_photos(database)
+    photos = _embedded_photos(database)
     try:
         adapted = adapt_encoder(database, store, library, models_dir, on_progress=on_progress)
     except InvalidInput as error:  # there is too little to learn from
@@ -87,14 +93,31 @@ def _adapt(
         )
         migrated = migration.run(spec, derivation_of(library, spec))
     refusal = activate_migrated(database, migrated, clock())
+    if refusal is None:
+        _retire_earlier(database, migrated, generations_dir, store)
     return AdaptResult(photos=photos, encoder=spec.label, refusal=refusal, gain=gain)
 
 
-def _indexed_photos(database: Database) -> int:
+def _retire_earlier(
+    database: Database, migrated: Migrated, generations_dir: Path, store: PhotoStore
+) -> None:
+    """Retire earlier adapted encoders, but for the one that a rollback would return to."""
+    kept = {migrated.encoder.id, migrated.baseline and migrated.baseline.id}
+    with database.write() as session:
+        earlier = [
+            row.id
+            for row in followed_encoders(session)
+            if row.name.endswith(SUFFIX) and row.id not in kept
+        ]
+        for encoder_id in earlier:
+            retire_encoder(session, encoder_id)
+    prune(database, generations_dir, store, keep=0, encoder_ids=earlier)
+
+
+def _embedded_photos(database: Database) -> int:
     with database.read() as session:
         active = active_encoder(session)
-        live = None if active is None else generations.live(session, active.id)
-    return 0 if live is None else live.rows or 0
+        return 0 if active is None else count_live(session, active.id)
 
 
 @contextmanager

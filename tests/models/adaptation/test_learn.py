@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from models.adaptation.learn import KIND_SHARE, learn
 from models.adaptation.trial import (
@@ -20,39 +19,9 @@ from models.domain.types import EncoderSpec
 from models.encoders.encoder import unit_rows
 from models.evaluation.compare import compare
 from models.labels import LabelledPhotos
+from tests.support.adaptation import CATEGORIES, LISTINGS, made_up
 
 BASE = EncoderSpec("thumbnail", 96, "0" * 64)
-LISTINGS = 400
-CATEGORIES = 8
-
-Floats = NDArray[np.float32]
-
-
-def made_up(
-    seed: int = 0,
-    listings: int = LISTINGS,
-    categories: int = CATEGORIES,
-    background: float = 0.6,
-) -> tuple[LabelledPhotos, Floats]:
-    """Two photos a listing: a strong background, a weak category, and what only the item has."""
-    rng = np.random.default_rng(seed)
-
-    def parts(count: int) -> NDArray[np.float64]:
-        return rng.standard_normal((count, BASE.dimension))
-
-    background_axes, kinds = parts(5), parts(categories)
-    of_listing = np.arange(listings) % categories
-    items = 0.7 * parts(listings)
-    rows = np.repeat(np.arange(listings), 2)
-    backgrounds = background * rng.standard_normal((len(rows), 5)) @ background_axes
-    vectors = backgrounds + 0.4 * kinds[of_listing[rows]] + items[rows] + 0.4 * parts(len(rows))
-    photos = LabelledPhotos(
-        tuple(f"{row:064}" for row in range(len(rows))),
-        tuple(f"listing {row:04}" for row in rows),
-        tuple(f"category {number}" for number in of_listing[rows]),
-        lambda _: b"",
-    )
-    return photos, unit_rows(vectors.astype(np.float32))
 
 
 def relabelled(photos: LabelledPhotos, categories: Sequence[str]) -> LabelledPhotos:

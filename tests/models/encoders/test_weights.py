@@ -135,22 +135,21 @@ def test_an_endless_download_is_cut(tmp_path: Path, mirror: Mirror) -> None:
     assert received <= len(CONTENT)
 
 
-def test_a_missing_page_says_what_to_do(tmp_path: Path, mirror: Mirror) -> None:
+def test_a_missing_page_is_named(tmp_path: Path, mirror: Mirror) -> None:
     mirror.status = 404
-    with pytest.raises(WeightsMissing, match=r"404.*MARKETLENS_ENCODER at auto"):
+    with pytest.raises(WeightsMissing, match=r"can't be downloaded from .*404"):
         downloaded_weights(mirror.published, tmp_path)
     assert files_in(tmp_path) == []
 
 
-def test_an_unreachable_server_says_what_to_do(tmp_path: Path, mirror: Mirror) -> None:
+def test_an_unreachable_server_is_named(tmp_path: Path, mirror: Mirror) -> None:
     with socket.socket() as taken:  # bound but not listening: connections are refused
         taken.bind(("127.0.0.1", 0))
         closed = replace(mirror.published, url=f"http://127.0.0.1:{taken.getsockname()[1]}/w.pth")
         with pytest.raises(WeightsMissing) as caught:
             downloaded_weights(closed, tmp_path)
     sentence = str(caught.value)
-    assert "MARKETLENS_WEIGHTS" in sentence
-    assert "MARKETLENS_ENCODER at auto" in sentence
+    assert closed.url in sentence
     assert "\n" not in sentence
 
 

@@ -10,9 +10,14 @@ from rich.table import Table
 
 from command_line.options import JsonReport, command_of
 from command_line.resources import database_of, library_of
+from db import jobs
+from db.tables import Job
 from db.vectors.encoders import EncoderSummary, summarise_encoders
-from models.domain.types import EncoderSpec, EncoderStatus
+from models.domain.job_results import AdaptResult
+from models.domain.types import EncoderSpec, EncoderStatus, JobType
+from models.encoders.library import EncoderLibrary
 from settings import Settings
+from workers.encoders.notes import encoder_notes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +32,8 @@ class EncoderRow:
     """An encoder as the command shows it. What only a registered encoder has is None for others.
 
     `embedded` and `missing` count the photos that listings show, `generation` is the live one's id,
-    `active_since` is ISO 8601, and `comparison` is that of the last migration.
+    `active_since` is ISO 8601, and `comparison` is that of the last migration. `notes` say how it
+    was made.
     """
 
     encoder: str
@@ -40,25 +46,34 @@ class EncoderRow:
     active_since: str | None = None
     files_here: bool
     comparison: Mapping[str, object] | None = None
+    notes: tuple[str, ...] = ()
 
 
 @command_of(ListOptions)
 def list_encoders(options: ListOptions) -> None:
     """Every encoder that is known or can be opened here, and how much it has embedded."""
     settings = Settings()
+    library = library_of(settings)
     with database_of(settings) as database, database.read() as session:
         summaries = summarise_encoders(session)
-    here = library_of(settings).specs()
-    rows = [_row(summary, is_here=summary.encoder.spec in here) for summary in summaries]
+        last = jobs.newest(session, JobType.ADAPT)
+    here = library.specs()
+    rows = [_row(summary, library, is_here=summary.encoder.spec in here) for summary in summaries]
     known = {summary.encoder.spec for summary in summaries}
-    rows += [_unregistered(spec) for spec in here if spec not in known]
+    rows += [_unregistered(spec, library) for spec in here if spec not in known]
     if options.json_report:
         typer.echo(json.dumps({"encoders": [asdict(row) for row in rows]}))
-    else:
-        Console().print(_table(rows))
+        return
+    console = Console()
+    console.print(_table(rows))
+    for row in rows:
+        for note in row.notes:
+            console.print(f"{row.encoder}: {note}", highlight=False)
+    if last is not None and (story := _last_adaptation(last)):
+        console.print(story, highlight=False)
 
 
-def _row(summary: EncoderSummary, *, is_here: bool) -> EncoderRow:
+def _row(summary: EncoderSummary, library: EncoderLibrary, *, is_here: bool) -> EncoderRow:
     encoder = summary.encoder
     since = encoder.activated_at if encoder.status is EncoderStatus.ACTIVE else None
     return EncoderRow(
@@ -72,17 +87,33 @@ def _row(summary: EncoderSummary, *, is_here: bool) -> EncoderRow:
         active_since=since.isoformat(timespec="seconds") if since else None,
         files_here=is_here,
         comparison=encoder.comparison,
+        notes=(
+            *([f"active since {since:%Y-%m-%d %H:%M} UTC."] if since else []),
+            *([] if is_here else ["its files are not on this machine."]),
+            *encoder_notes(library.facts(encoder.spec)),
+        ),
     )
 
 
-def _unregistered(spec: EncoderSpec) -> EncoderRow:
+def _unregistered(spec: EncoderSpec, library: EncoderLibrary) -> EncoderRow:
     return EncoderRow(
         encoder=spec.label,
         fingerprint=spec.fingerprint,
         status="unregistered",
         precision=spec.precision.value,
         files_here=True,
+        notes=tuple(encoder_notes(library.facts(spec))),
     )
+
+
+def _last_adaptation(job: Job) -> str | None:
+    """What came of the last adaptation, where the encoders do not tell."""
+    if not job.status.terminal:
+        return "An adaptation is under way."
+    result = AdaptResult.model_validate(job.result) if job.result else None
+    reason = job.error_detail if result is None else result.refusal
+    day = f"{job.finished_at:%Y-%m-%d %H:%M} UTC" if job.finished_at else ""
+    return reason and f"The adaptation of {day} was not taken: {reason}"
 
 
 def _table(rows: Sequence[EncoderRow]) -> Table:
@@ -92,8 +123,6 @@ def _table(rows: Sequence[EncoderRow]) -> Table:
         table.add_column(name, no_wrap=True)
     for name in ("Photos", "Missing", "Index"):
         table.add_column(name, justify="right")
-    for name in ("Precision", "Since", "Here"):
-        table.add_column(name)
     for row in rows:
         table.add_row(
             row.encoder,
@@ -101,15 +130,8 @@ def _table(rows: Sequence[EncoderRow]) -> Table:
             _shown(row.embedded),
             _shown(row.missing),
             _shown(row.generation),
-            row.precision,
-            _day(row.active_since),
-            "yes" if row.files_here else "no",
         )
     return table
-
-
-def _day(moment: str | None) -> str:
-    return "-" if moment is None else f"{moment:.10}"
 
 
 def _shown(count: int | None) -> str:

@@ -1,0 +1,78 @@
+"""How an encoder was made, in sentences, from the facts that are kept with it."""
+
+from collections.abc import Iterator, Mapping
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+
+class _Facts(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+
+class _Speeds(_Facts):
+    torch: float
+    exported: float
+
+
+class _Estimate(_Facts):
+    value: float
+    low: float
+    high: float
+
+
+class _Metrics(_Facts):
+    map: _Estimate | None
+    recall_at_1: _Estimate | None
+
+
+class _Difference(_Facts):
+    metrics: _Metrics
+
+
+class _Trial(_Facts):
+    differences: tuple[_Difference, ...]
+
+
+class _Adaptation(_Facts):
+    photos: int
+    listings: int
+    categories: int
+    trial: _Trial
+
+
+class _Kept(_Facts):
+    photos_per_s: _Speeds | None = None
+    adaptation: _Adaptation | None = None
+    training: dict[str, object] | None = None
+
+
+def encoder_notes(facts: Mapping[str, object]) -> Iterator[str]:
+    """A sentence for each way in which it was changed; facts of other releases give none."""
+    try:
+        kept = _Kept.model_validate(facts)
+    except ValidationError:
+        return
+    if kept.training is not None:
+        yield f"fine-tuned, {kept.training.get('epochs')} epochs at most."
+    if kept.photos_per_s is not None:
+        speeds = kept.photos_per_s
+        yield f"exported: {speeds.exported:.0f} photos/s when it was, {speeds.torch:.0f} by torch."
+    if kept.adaptation is not None:
+        learned = kept.adaptation
+        yield (
+            f"learned from {learned.photos:,} photos of {learned.listings:,} listings in "
+            f"{learned.categories:,} categories{_gains(learned.trial)}."
+        )
+
+
+def _gains(trial: _Trial) -> str:
+    if not trial.differences:
+        return ""
+    metrics = trial.differences[0].metrics
+    named = (("mAP", metrics.map), ("recall@1", metrics.recall_at_1))
+    gains = [
+        f"{name} {gain.value:+.3f} ({gain.low:+.3f} … {gain.high:+.3f})"
+        for name, gain in named
+        if gain is not None
+    ]
+    return f"; on listings that it had not learned from: {', '.join(gains)}"
