@@ -21,12 +21,13 @@ Integers = NDArray[np.int64]
 
 COMPONENTS: Final = 512
 """Principal components in which everything is learned; the others hold next to nothing."""
-LOOK_DIMENSION: Final = 496
+DIMENSION: Final = 512
+"""Numbers of an adapted vector at most: of both blocks."""
 LOOK_SHRINKAGE: Final = 0.5
-KIND_SHRINKAGE: Final = 0.3
+KIND_SHRINKAGE: Final = 0.4
 KIND_DIMENSION: Final = 128
 """The most discriminants; catalogues with fewer categories have one less than those."""
-KIND_SHARE: Final = 0.45
+KIND_SHARE: Final = 0.4
 """The categories' share of a similarity."""
 
 ROWS_AT_ONCE: Final = 8_192
@@ -41,8 +42,8 @@ def learn(vectors: Floats, categories: Integers) -> Adaptation:
     variances, axes = _principal(_scatter(vectors, mean[None], np.zeros(len(vectors), np.int64)))
     components = axes.astype(np.float32)
     reduced = np.concatenate([(rows - mean) @ components for rows in _blocks(vectors)])
-    look = _whitening(variances)
     kind = _discriminants(reduced, categories)
+    look = _whitening(variances, DIMENSION - kind.shape[1])
     matrix = axes @ np.hstack([look, kind])
     return Adaptation(
         matrix.astype(np.float32),
@@ -60,9 +61,9 @@ def _principal(scatter: Doubles) -> tuple[Doubles, Doubles]:
     return variances[::-1][:kept], np.ascontiguousarray(axes[:, ::-1][:, :kept])
 
 
-def _whitening(variances: Doubles) -> Doubles:
-    """Scales the first components to more equal variances: (components, `LOOK_DIMENSION`)."""
-    first = variances[:LOOK_DIMENSION]
+def _whitening(variances: Doubles, most: int) -> Doubles:
+    """Scales the first components to more equal variances: (components, at most `most`)."""
+    first = variances[:most]
     scales = 1 / np.sqrt((1 - LOOK_SHRINKAGE) * first + LOOK_SHRINKAGE * first.mean())
     scaled: Doubles = np.eye(len(variances), len(first)) * scales
     return scaled

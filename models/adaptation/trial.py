@@ -1,6 +1,7 @@
 """Whether an adaptation may be used: measured on listings that it has not learned from."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +14,7 @@ from models.adaptation.package import adapted_spec
 from models.domain.errors import InvalidInput
 from models.domain.types import EncoderSpec
 from models.evaluation.compare import Comparison, compare
+from models.evaluation.intervals import Estimate
 from models.evaluation.retrieval_metrics import OnProgress
 from models.labels import LabelledPhotos
 
@@ -24,10 +26,14 @@ MIN_IN_CATEGORY: Final = 6
 QUERIES: Final = 2_000
 """The most that are searched: differences of a percentage point are known then."""
 
-GAINED: Final = ("map",)
-"""Metrics that must be higher by more than chance explains."""
+MIN_GAIN: Final = 0.02
+"""By how much the mean average precision must be higher at least, whatever chance does."""
 KEPT: Final = ("precision_at_1", "recall_at_1", "recall_at_10")
 """Metrics that must not be lower by more than chance explains."""
+OF_ITEM: Final = ("recall_at_1", "recall_at_10")
+"""Metrics of the listing's own other photos, whose sum must not be lower."""
+
+HELD_OUT: Final = "on listings that it has not learned from"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,21 +103,21 @@ def learn_from(photos: LabelledPhotos, vectors: NDArray[np.float32]) -> Adaptati
 
 def refusal_of(comparison: Comparison) -> str | None:
     """Why the second encoder may not replace the first one; None if it may."""
-    for name in GAINED:
-        gain = comparison.metrics[name].to_first[0]
-        if gain.low <= 0:
-            return (
-                f"it does not find more of a category: {name} {gain.value:+.3f} "
-                f"({gain.low:+.3f} … {gain.high:+.3f}) on listings that it has not learned from."
-            )
+    gains = {name: figures.to_first[0] for name, figures in comparison.metrics.items()}
+    if gains["map"].low < MIN_GAIN:
+        return f"it does not find more of a category: {_shown('map', gains)} {HELD_OUT}."
     for name in KEPT:
-        if (figures := comparison.metrics.get(name)) and figures.to_first[0].high < 0:
-            loss = figures.to_first[0]
-            return (
-                f"it finds less: {name} {loss.value:+.3f} ({loss.low:+.3f} … {loss.high:+.3f}) on "
-                "listings that it has not learned from."
-            )
+        if name in gains and gains[name].high < 0:
+            return f"it finds less: {_shown(name, gains)} {HELD_OUT}."
+    if sum(gains[name].value for name in OF_ITEM if name in gains) < 0:
+        both = ", ".join(_shown(name, gains) for name in OF_ITEM)
+        return f"it finds less of a listing's other photos: {both} {HELD_OUT}."
     return None
+
+
+def _shown(name: str, gains: Mapping[str, Estimate]) -> str:
+    gain = gains[name]
+    return f"{name} {gain.value:+.3f} ({gain.low:+.3f} … {gain.high:+.3f})"
 
 
 def _halves(photos: LabelledPhotos, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

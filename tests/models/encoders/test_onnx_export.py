@@ -152,17 +152,18 @@ def test_nothing_of_this_machine_is_in_the_files(int8: Path, float32: Path) -> N
         assert str(Path.cwd()).encode() not in content
 
 
-def test_all_but_the_first_convolution_are_int8_with_seven_bits(int8: Path) -> None:
+def test_all_but_the_sensitive_convolutions_are_int8(int8: Path) -> None:
     graph = onnx.load(int8).graph
     tensors = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
     made_by = {output: node for node in graph.node for output in node.output}
     convolutions = [node for node in graph.node if node.op_type == "Conv"]
     assert len(convolutions) == 49
     in_float = [node for node in convolutions if node.input[1] in tensors]
-    assert in_float == convolutions[:1]
-    for node in convolutions[1:]:
+    # The first, and the depthwise one after it.
+    assert in_float == convolutions[:2]
+    for node in convolutions[2:]:
         dequantise = made_by[node.input[1]]
         stored, scales = (tensors[name] for name in dequantise.input[:2])
         assert stored.dtype == np.int8
-        assert abs(stored.astype(int)).max() <= 64
+        assert 64 < abs(stored.astype(int)).max() <= 127
         assert scales.shape == (stored.shape[0],)
