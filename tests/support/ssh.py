@@ -1,5 +1,6 @@
 """A private OpenSSH server for tests: its own host key, users' keys and folder, on loopback."""
 
+import gc
 import os
 import pwd
 import shutil
@@ -54,6 +55,9 @@ def ssh_server() -> Iterator[SshServer]:
         try:
             wait_until_listening(process, server.port)
             yield server
+            # sshfs closes connections where they are collected: in the event loop of another test
+            # it would wait for ever.
+            gc.collect()
         finally:
             process.terminate()
             process.wait()
