@@ -36,6 +36,7 @@ STATUS_OF: dict[type[errors.MarketlensError], HTTPStatus] = {
     errors.WeightsMissing: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.WeightsRefused: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.FidelityTooLow: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.ExportTooSlow: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.GenerationError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.GenerationCorrupt: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.RecallTooLow: HTTPStatus.INTERNAL_SERVER_ERROR,

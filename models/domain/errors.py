@@ -19,7 +19,8 @@ MarketlensError
 ├── WeightsError            an encoder's weights
 │   ├── WeightsMissing      none available
 │   ├── WeightsRefused      there, but damaged, foreign or unsafe
-│   └── FidelityTooLow      an exported network's vectors differ too much
+│   ├── FidelityTooLow      an exported network's vectors differ too much
+│   └── ExportTooSlow       an exported network is slower than its source
 ├── GenerationError         an index generation
 │   ├── GenerationCorrupt   its files are not what its manifest says
 │   └── RecallTooLow        measured under its target

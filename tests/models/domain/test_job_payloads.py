@@ -12,6 +12,7 @@ from models.domain.errors import UnreadableRecord
 from models.domain.filters import ListingFilter, Near
 from models.domain.job_payloads import (
     PAYLOAD_TYPES,
+    AdaptPayload,
     BatchPayload,
     DuplicatesPayload,
     EmbeddingPayload,
@@ -57,6 +58,7 @@ PAYLOADS = [
     BatchPayload(),
     ReindexPayload(),
     ReindexPayload(encoder_id=2, factory="IVF2,SQ8", recall_target=0.9),
+    AdaptPayload(),
     DuplicatesPayload(),
 ]
 

@@ -9,6 +9,7 @@ import pytest
 
 from models.domain.errors import UnreadableRecord
 from models.domain.job_results import (
+    AdaptResult,
     BatchResult,
     BuiltIndex,
     CategoryProbability,
@@ -89,6 +90,8 @@ RESULTS = [
         bytes=100,
     ),
     RepairedIndex(rows=3, added=1, removed=0),
+    AdaptResult(photos=300, encoder="hog-adapted-1", gain=0.1),
+    AdaptResult(photos=300, refusal="it does not find more.", gain=0.0),
     DuplicatesResult(
         encoder="hog-1",
         generation=1,
