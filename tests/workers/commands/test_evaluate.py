@@ -156,7 +156,7 @@ def test_a_split_of_other_photos_is_refused(run: Run, folder: Path, tmp_path: Pa
 
 
 def test_unknown_encoders_and_folders_are_refused(run: Run, tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match="there are .*hog-"):
+    with pytest.raises(NotFound, match=r"there are .*hog-"):
         run("resnet152")
     with pytest.raises(InvalidFeed):
         run("--data", tmp_path)
