@@ -23,7 +23,7 @@ TIMEOUT: Final = httpx2.Timeout(30.0, connect=3.0)
 def given_weights(path: Path) -> Path:
     """The file that the settings name. Raises `WeightsMissing` if it is not there."""
     if not path.is_file():
-        raise WeightsMissing(f"No weights: {path} is not a file.")
+        raise WeightsMissing(f"No weights: {path}, which MARKETLENS_WEIGHTS names, is not a file.")
     return path
 
 

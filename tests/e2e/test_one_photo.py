@@ -26,7 +26,6 @@ from models.domain.job_payloads import SearchPayload
 from models.domain.types import JobType
 from models.encoders.encoder import Encoder
 from models.encoders.library import EncoderLibrary
-from models.encoders.networks.architectures import RESNET50
 from models.encoders.package import write_package
 from models.encoders.runtimes import open_encoder
 from models.labels import LabelledPhotos
@@ -34,7 +33,7 @@ from models.photo_decoding import decode
 from models.training.data.features import features, unit_vectors
 from settings import Settings
 from tests.support.embedding import claim_queued, embed_payload
-from tests.support.networks import write_weights
+from tests.support.networks import NETWORK, SMALL, write_weights
 from tests.support.payloads import payload_as
 from tests.support.pictures import jpeg, picture
 from workers.jobs.embed import run_embed
@@ -56,9 +55,9 @@ def encoder(tmp_path: Path) -> Encoder:
     weights = write_weights(tmp_path / "weights.safetensors")
     package = write_package(
         tmp_path / "models",
-        RESNET50,
+        NETWORK,
         weights=weights,
-        transform=RESNET50.transform.of_size(64),
+        transform=SMALL,
         facts={},
     )
     return open_encoder(EncoderLibrary("hog", None, tmp_path / "models"), package.spec, 2)

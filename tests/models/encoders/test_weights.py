@@ -79,7 +79,7 @@ def test_a_given_file_is_used_as_it_is(tmp_path: Path, mirror: Mirror) -> None:
 def test_a_given_path_that_is_no_file_is_an_error_not_a_download(
     tmp_path: Path, mirror: Mirror, name: str
 ) -> None:
-    with pytest.raises(WeightsMissing, match="is not a file"):
+    with pytest.raises(WeightsMissing, match="MARKETLENS_WEIGHTS names, is not a file"):
         given_weights(tmp_path / name)
     assert not mirror.requests
 
