@@ -34,10 +34,11 @@ soak: setup ## Search for ten minutes while listings come, go and are indexed an
 fuzz: setup ## Call every operation of the API with 500 made-up requests, and check the answers
 	MARKETLENS_TEST_FUZZ=500 $(BIN)/pytest tests/e2e/test_openapi.py
 
-bench: setup ## Figures: photo cleaning, a feed of a million products, an index of a million photos
+bench: setup ## Figures: cleaning, a feed of a million products, index and adaptation of a million photos
 	$(BIN)/python benchmarks/photo_cleaning.py
 	$(BIN)/python benchmarks/feed_intake.py
 	$(BIN)/python -m benchmarks.index --rows 1000000 --compare
+	$(BIN)/python -m benchmarks.adaptation --rows 1000000
 
 lint: setup ## Linter and formatter check
 	$(BIN)/ruff check .

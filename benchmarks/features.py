@@ -52,8 +52,18 @@ class DrawnFeatures:
 
     def items(self, count: int, rng: np.random.Generator) -> Floats:
         """Points of new items in the latent space (count, LATENT)."""
-        categories = rng.choice(CATEGORIES, count, p=self._popularity)
-        return self._categories[categories] + ITEM_SPREAD * _normal(rng, count, LATENT)
+        return self.items_of(self.categories(count, rng), rng)
+
+    def categories(self, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        """The numbers of new items' categories, the popular ones more often (count,)."""
+        drawn: NDArray[np.int64] = rng.choice(CATEGORIES, count, p=self._popularity)
+        return drawn
+
+    def items_of(self, categories: NDArray[np.int64], rng: np.random.Generator) -> Floats:
+        """Points of new items of these categories (count, LATENT)."""
+        spread = ITEM_SPREAD * _normal(rng, len(categories), LATENT)
+        points: Floats = self._categories[categories] + spread
+        return points
 
     def photos(self, items: Floats, rng: np.random.Generator) -> Floats:
         """A new photo of each item: unit vectors (n, dimension)."""
