@@ -11,17 +11,20 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from models.domain.durable_files import sha256_of
 from models.domain.errors import WeightsRefused
 from models.domain.types import Precision
 from models.encoders.encoder import Encoder, unit_rows
 from models.encoders.library import EncoderLibrary
-from models.encoders.onnx import BATCH, OnnxEncoder
-from models.encoders.onnx_export import quantise
+from models.encoders.networks.architectures import RESNET50
+from models.encoders.onnx import BATCH, INPUT, OUTPUT, OnnxEncoder, open_network
+from models.encoders.onnx_export import export_float32, quantise
 from models.encoders.package import Package, write_package
 from models.encoders.preprocessing import to_pixels
 from models.encoders.runtimes import open_encoder
+from models.encoders.specs import network_spec
 from models.encoders.torch_encoder import TorchEncoder
-from tests.support.networks import NETWORK, SMALL
+from tests.support.networks import NETWORK, SMALL, write_weights
 from tests.support.pictures import picture
 
 
@@ -167,3 +170,22 @@ def test_all_but_the_sensitive_convolutions_are_int8(int8: Path) -> None:
         assert stored.dtype == np.int8
         assert 64 < abs(stored.astype(int)).max() <= 127
         assert scales.shape == (stored.shape[0],)
+
+
+def test_resnet50_is_exported_faithfully(tmp_path: Path) -> None:
+    """The other network, in both precisions; all else is the same code."""
+    weights = write_weights(tmp_path / "weights.safetensors", architecture=RESNET50)
+    transform = RESNET50.transform.of_size(64)
+    float32, int8 = tmp_path / "float32.onnx", tmp_path / "int8.onnx"
+    export_float32(RESNET50, weights, transform, float32)
+    shown = photos(*range(8))
+    pixels = np.stack([to_pixels(photo, transform) for photo in shown])
+    quantise(float32, [pixels], int8)
+    in_float = [node for node in onnx.load(int8).graph.node if node.op_type == "Conv"]
+    assert len(in_float) == 53
+    expected = TorchEncoder(
+        network_spec(RESNET50, sha256_of(weights), transform), weights, 1, transform
+    ).embed(shown)
+    for network, least in ((float32, 1 - 1e-5), (int8, 0.98)):
+        (vectors,) = open_network(network, 1).run([OUTPUT], {INPUT: pixels})
+        assert np.sum(unit_rows(vectors) * expected, axis=1).min() > least
