@@ -46,8 +46,16 @@ def export_once(models_dir: Path, spec: EncoderSpec, threads: int) -> str | None
     """
     if is_exported(models_dir, spec):
         return None
+    try:
+        return _exported_alone(models_dir, spec, threads)
+    except OSError as error:  # the folder may be read-only
+        return f"{spec.label} is run by torch: {models_dir} can't be written to ({error.strerror})."
+
+
+def _exported_alone(models_dir: Path, spec: EncoderSpec, threads: int) -> str | None:
+    """What came of the export, while no other process tries; None if another has just done it."""
     with FileLock(models_dir / ".first-export.lock"):
-        if is_exported(models_dir, spec):  # another process has just done it
+        if is_exported(models_dir, spec):
             return None
         command = [sys.executable, "-m", PROGRAM, str(models_dir), spec.label, str(threads)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own

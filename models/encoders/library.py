@@ -119,7 +119,7 @@ class EncoderLibrary:
     ) -> _Weights:
         if self._weights is not None:
             given = self._given(self._weights)
-            if self._name != AUTO and NETWORKS[self._name] != given.architecture:
+            if self._name != AUTO and not _is_named(given.architecture, self._name):
                 raise WeightsRefused(
                     f"The weights in {given.path} are of {given.architecture.name}, and "
                     f"MARKETLENS_ENCODER asks for {self._name}."
@@ -253,7 +253,7 @@ class EncoderLibrary:
         """The library of settings that name this encoder, with given weights if they are its."""
         weights = self._weights
         if weights is not None and name in NETWORKS:
-            is_of_it = self._given(weights).architecture == NETWORKS[name]
+            is_of_it = _is_named(self._given(weights).architecture, name)
             weights = weights if is_of_it else None
         return EncoderLibrary(name, weights, self._models_dir)
 
@@ -288,6 +288,11 @@ class EncoderLibrary:
 
     def _weights_of(self, spec: EncoderSpec) -> _Weights | None:
         return next((one for one in self._bare_weights() if one.spec == spec), None)
+
+
+def _is_named(architecture: Architecture, name: str) -> bool:
+    """Whether a name of the settings is this network's: a variant of it counts as well."""
+    return architecture.name.startswith(name)
 
 
 def _published(
