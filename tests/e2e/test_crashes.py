@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psutil
@@ -16,7 +18,7 @@ from db.session import Database
 from db.tables import Embedding, Job, Photo
 from models.domain.errors import ExitCode
 from models.domain.types import JobStatus, JobType
-from ops.machine import child_environment, machine_up
+from ops.machine import Machine, child_environment, machine_up
 from ops.processes import marketlens_command
 from settings import Settings
 from tests.support.machine import TIMEOUT_S, marketlens
@@ -30,37 +32,43 @@ def embedded(database: Database) -> int:
         return session.scalar(select(func.count()).select_from(Embedding)) or 0
 
 
-@pytest.mark.parametrize("victim", ["worker", "child"])
-def test_a_killed_embed_worker_loses_and_doubles_nothing(
-    data_dir: Path, sample: Path, victim: str
-) -> None:
-    """SIGKILL hits the worker, or its child, while photos are being embedded."""
+def test_a_killed_embed_worker_loses_and_doubles_nothing(data_dir: Path, sample: Path) -> None:
+    """SIGKILL hits the worker, and then its child, while photos are being embedded."""
     settings = Settings(data_dir=data_dir, encoder="hog", port=8300, lease_seconds=3)
-    environment = child_environment(settings)
-    with machine_up(settings, print) as machine:
+    more = data_dir / "more"
+    drawn = marketlens(child_environment(settings), "sample", str(more), "--listings", "13")
+    assert drawn.returncode == 0
+    with (
+        machine_up(settings, print) as machine,
+        closing(Database(settings.sqlalchemy_url)) as database,
+    ):
         machine.wait_until_ready()
-        seed = subprocess.Popen(
-            marketlens_command("seed", str(sample)), env=environment, stdout=subprocess.DEVNULL
-        )
-        database = Database(settings.sqlalchemy_url)
-        worker = machine.supervisor.process_of("embed")
-        wait_until(lambda: running_embeds(database) or embedded(database), TIMEOUT_S)
-        target = psutil.Process(worker.pid)
-        (target if victim == "worker" else target.children()[0]).kill()
+        seed_and_kill(machine, database, sample, kill_child=False)
+        seed_and_kill(machine, database, more, kill_child=True)
 
-        def seeded() -> bool:
-            machine.watch()
-            return seed.poll() is not None
 
-        wait_until(seeded, TIMEOUT_S)
-        assert seed.returncode == 0
-        with database.read() as session:
-            photos = session.scalar(select(func.count()).select_from(Photo))
-            jobs = session.scalars(select(Job).where(Job.type == JobType.EMBED)).all()
-        assert embedded(database) == photos
-        assert Counter(job.status for job in jobs) == {JobStatus.SUCCEEDED: len(jobs)}
-        assert sum(job.done for job in jobs) == photos
-        database.close()
+def seed_and_kill(machine: Machine, database: Database, feed: Path, *, kill_child: bool) -> None:
+    """Seed a feed; kill the embed worker or its child meanwhile; all is embedded, once."""
+    before = embedded(database)
+    seed = subprocess.Popen(
+        marketlens_command("seed", str(feed)), env=machine.environment, stdout=subprocess.DEVNULL
+    )
+    worker = psutil.Process(machine.supervisor.process_of("embed").pid)
+    wait_until(lambda: running_embeds(database) or embedded(database) > before, TIMEOUT_S)
+    (worker.children()[0] if kill_child else worker).kill()
+
+    def seeded() -> bool:
+        machine.watch()
+        return seed.poll() is not None
+
+    wait_until(seeded, TIMEOUT_S)
+    assert seed.returncode == 0
+    with database.read() as session:
+        photos = session.scalar(select(func.count()).select_from(Photo))
+        jobs = session.scalars(select(Job).where(Job.type == JobType.EMBED)).all()
+    assert before < embedded(database) == photos
+    assert Counter(job.status for job in jobs) == {JobStatus.SUCCEEDED: len(jobs)}
+    assert sum(job.done for job in jobs) == photos
 
 
 def running_embeds(database: Database) -> int:
@@ -82,43 +90,54 @@ def is_alive(process: psutil.Process) -> bool:
         return False
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stopping_stops_every_child(data_dir: Path, number: signal.Signals) -> None:
-    settings = Settings(data_dir=data_dir, encoder="hog", port=8400)
-    up = subprocess.Popen(
+@contextmanager
+def up(settings: Settings) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """`marketlens up`, once it is ready, and what it has said until then."""
+    process = subprocess.Popen(
         marketlens_command("up"),
         env=child_environment(settings),
         stdout=subprocess.PIPE,
         text=True,
     )
-    output = up.stdout
+    output = process.stdout
     assert output
-    wait_until(lambda: "Page:" in output.readline(), TIMEOUT_S)
-    children = psutil.Process(up.pid).children(recursive=True)
-    names = {" ".join(child.cmdline()) for child in children}
-    assert sum("worker" in name for name in names) >= 3
-    assert any("redis" in name for name in names)
-    os.kill(up.pid, number)
-    output.read()
-    output.close()
-    assert up.wait(timeout=TIMEOUT_S) == 0
-    # Killed processes may take a moment to go, and a zombie waits for init, not for us.
-    wait_until(lambda: not any(is_alive(child) for child in children), timeout_s=5)
+    said = [""]
+
+    def is_ready() -> bool:
+        said.append(output.readline())
+        return "Page:" in said[-1]
+
+    try:
+        wait_until(is_ready, TIMEOUT_S)
+        yield process, "".join(said)
+    finally:
+        process.terminate()
+        output.read()
+        output.close()
+        process.wait()
 
 
-def test_a_busy_port_gets_the_next_free_one_and_one_machine_a_folder(data_dir: Path) -> None:
+def test_machines_share_a_port_range_but_no_folder_and_stop_with_every_child(
+    data_dir: Path,
+) -> None:
     settings = Settings(data_dir=data_dir, encoder="hog", port=8500)
-    said: list[str] = []
-    with machine_up(settings, said.append) as machine:
-        machine.wait_until_ready()
-        other = Settings(data_dir=data_dir / "other", encoder="hog", port=8500)
-        with machine_up(other, said.append) as second:
-            assert second.url.endswith(":8501")
-        assert said == ["Port 8500 is busy, using 8501."]
+    other = Settings(data_dir=data_dir / "other", encoder="hog", port=8500)
+    with up(settings) as (first, _), up(other) as (second, said):
+        assert "Port 8500 is busy, using 8501." in said
+        assert "http://127.0.0.1:8501/" in said
         again = marketlens(child_environment(settings), "up")
         assert again.returncode == ExitCode.NOT_DONE
         assert "already running" in again.stderr
         assert again.stderr.count("\n") == 1
+        for process, number in ((first, signal.SIGTERM), (second, signal.SIGINT)):
+            children = psutil.Process(process.pid).children(recursive=True)
+            names = {" ".join(child.cmdline()) for child in children}
+            assert sum("worker" in name for name in names) >= 3
+            assert any("redis" in name for name in names)
+            os.kill(process.pid, number)
+            assert process.wait(timeout=TIMEOUT_S) == 0
+            # Killed processes may take a moment to go, and a zombie waits for init, not for us.
+            wait_until(lambda: not any(map(is_alive, children)), timeout_s=5)  # noqa: B023 - at once
 
 
 @pytest.mark.parametrize(
