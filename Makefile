@@ -4,6 +4,8 @@ BIN := .venv/bin
 # How many processes run the tests, each with one thread.
 WORKERS ?= 2
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+# The tests that start the product's processes, one after the other: they mostly wait.
+MACHINES = tests/e2e
 # ONCE=1 ends the demo after its search.
 ONCE ?=
 # The version for `make release`; DRY=1 changes nothing.
@@ -11,7 +13,7 @@ VERSION ?=
 DRY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test faults soak fuzz bench lint types contracts pytest coverage format deadcode lock release clean
+.PHONY: help setup demo test units machines faults soak fuzz bench lint types contracts pytest coverage format deadcode lock release clean
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,7 +25,7 @@ demo: setup ## Draw, seed, search and serve a sample catalogue (ONCE=1: end afte
 	@$(BIN)/marketlens demo $(if $(ONCE),--once)
 
 test: setup lint ## Linter, formatter check, types, import contracts and all tests
-	@$(MAKE) --no-print-directory -j2 pytest types contracts
+	@$(MAKE) --no-print-directory -j4 units machines types contracts
 
 faults: setup ## Kill seeds at ten random moments, on both databases
 	MARKETLENS_TEST_KILLS=10 $(BIN)/pytest tests/e2e/test_killed_seeds.py
@@ -49,6 +51,12 @@ types: setup ## Static types, strict
 
 contracts: setup ## Who may import whom
 	$(BIN)/lint-imports
+
+units: setup ## The tests of one process, in WORKERS=2 processes
+	$(PYTEST) --ignore $(MACHINES)
+
+machines: setup ## The tests of running machines
+	OMP_NUM_THREADS=1 $(BIN)/pytest $(MACHINES)
 
 pytest: setup ## All tests, in WORKERS=2 processes
 	$(PYTEST)

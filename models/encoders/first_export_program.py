@@ -30,13 +30,13 @@ def main(models_dir: Path, label: str, threads: int) -> None:
             models_dir,
             Precision.FLOAT32,
             drawn_photos(PHOTOS),
-            options=ExportOptions(must_be_faster=True),
+            options=ExportOptions(must_be_better=True),
             threads=threads,
         )
     except (FidelityTooLow, ExportTooSlow) as error:
         answer: dict[str, object] = {REFUSED: str(error)}
     else:
-        answer = {"torch": made.torch_speed, "exported": made.speed}
+        answer = {"torch": made.source_speed, "exported": made.speed}
     sys.stdout.write(json.dumps(answer))
 
 

@@ -18,7 +18,7 @@ from db.session import Database
 from db.tables import Embedding, Job, Photo
 from models.domain.errors import ExitCode
 from models.domain.types import JobStatus, JobType
-from ops.machine import Machine, child_environment, machine_up
+from ops.machine import child_environment, machine_up
 from ops.processes import marketlens_command
 from settings import Settings
 from tests.support.machine import TIMEOUT_S, marketlens
@@ -33,42 +33,43 @@ def embedded(database: Database) -> int:
 
 
 def test_a_killed_embed_worker_loses_and_doubles_nothing(data_dir: Path, sample: Path) -> None:
-    """SIGKILL hits the worker, and then its child, while photos are being embedded."""
+    """SIGKILL hits the worker, and once another works its child, while photos are embedded."""
     settings = Settings(data_dir=data_dir, encoder="hog", port=8300, lease_seconds=3)
-    more = data_dir / "more"
-    drawn = marketlens(child_environment(settings), "sample", str(more), "--listings", "13")
-    assert drawn.returncode == 0
     with (
         machine_up(settings, print) as machine,
         closing(Database(settings.sqlalchemy_url)) as database,
     ):
         machine.wait_until_ready()
-        seed_and_kill(machine, database, sample, kill_child=False)
-        seed_and_kill(machine, database, more, kill_child=True)
+        seed = subprocess.Popen(
+            marketlens_command("seed", str(sample)),
+            env=machine.environment,
+            stdout=subprocess.DEVNULL,
+        )
 
+        def worker() -> psutil.Process:
+            machine.watch()
+            return psutil.Process(machine.supervisor.process_of("embed").pid)
 
-def seed_and_kill(machine: Machine, database: Database, feed: Path, *, kill_child: bool) -> None:
-    """Seed a feed; kill the embed worker or its child meanwhile; all is embedded, once."""
-    before = embedded(database)
-    seed = subprocess.Popen(
-        marketlens_command("seed", str(feed)), env=machine.environment, stdout=subprocess.DEVNULL
-    )
-    worker = psutil.Process(machine.supervisor.process_of("embed").pid)
-    wait_until(lambda: running_embeds(database) or embedded(database) > before, TIMEOUT_S)
-    (worker.children()[0] if kill_child else worker).kill()
+        first = worker()
+        wait_until(lambda: running_embeds(database) or embedded(database), TIMEOUT_S)
+        before = embedded(database)
+        first.kill()
+        wait_until(lambda: worker() != first and worker().children(), TIMEOUT_S)
+        wait_until(lambda: embedded(database) > before, TIMEOUT_S)
+        worker().children()[0].kill()
 
-    def seeded() -> bool:
-        machine.watch()
-        return seed.poll() is not None
+        def seeded() -> bool:
+            machine.watch()
+            return seed.poll() is not None
 
-    wait_until(seeded, TIMEOUT_S)
-    assert seed.returncode == 0
-    with database.read() as session:
-        photos = session.scalar(select(func.count()).select_from(Photo))
-        jobs = session.scalars(select(Job).where(Job.type == JobType.EMBED)).all()
-    assert before < embedded(database) == photos
-    assert Counter(job.status for job in jobs) == {JobStatus.SUCCEEDED: len(jobs)}
-    assert sum(job.done for job in jobs) == photos
+        wait_until(seeded, TIMEOUT_S)
+        assert seed.returncode == 0
+        with database.read() as session:
+            photos = session.scalar(select(func.count()).select_from(Photo))
+            jobs = session.scalars(select(Job).where(Job.type == JobType.EMBED)).all()
+        assert embedded(database) == photos
+        assert Counter(job.status for job in jobs) == {JobStatus.SUCCEEDED: len(jobs)}
+        assert sum(job.done for job in jobs) == photos
 
 
 def running_embeds(database: Database) -> int:
@@ -168,22 +169,21 @@ def test_refused_weights_are_one_clear_line(data_dir: Path) -> None:
 
 def test_demo_shows_the_main_job_and_ends_with_a_line_of_json(data_dir: Path) -> None:
     settings = Settings(data_dir=data_dir, encoder="efficientnet-lite", port=8700)
-    for _ in range(2):
-        done = marketlens(child_environment(settings), "demo", "--once")
-        assert done.returncode == 0, done.stderr
-        shown = json.loads(done.stdout.rstrip().splitlines()[-1])
-        assert set(shown) == {
-            "listings",
-            "images",
-            "generation",
-            "encoder",
-            "search_ms",
-            "results",
-            "top1",
-            "expected",
-            "recall_at_1",
-        }
-        assert shown["top1"] == shown["expected"]
-        assert shown["recall_at_1"] >= 0.97
-        assert shown["encoder"].startswith("efficientnet-lite2-")
-        assert shown["generation"] == 1
+    done = marketlens(child_environment(settings), "demo", "--once")
+    assert done.returncode == 0, done.stderr
+    shown = json.loads(done.stdout.rstrip().splitlines()[-1])
+    assert set(shown) == {
+        "listings",
+        "images",
+        "generation",
+        "encoder",
+        "search_ms",
+        "results",
+        "top1",
+        "expected",
+        "recall_at_1",
+    }
+    assert shown["top1"] == shown["expected"]
+    assert shown["recall_at_1"] >= 0.97
+    assert shown["encoder"].startswith("efficientnet-lite2-")
+    assert shown["generation"] == 1

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 
 class _Facts(BaseModel):
@@ -10,7 +10,8 @@ class _Facts(BaseModel):
 
 
 class _Speeds(_Facts):
-    torch: float
+    # Earlier releases compared with torch always, and called it so.
+    source: float = Field(validation_alias=AliasChoices("source", "torch"))
     exported: float
 
 
@@ -56,7 +57,7 @@ def encoder_notes(facts: Mapping[str, object]) -> Iterator[str]:
         yield f"fine-tuned, {kept.training.get('epochs')} epochs at most."
     if kept.photos_per_s is not None:
         speeds = kept.photos_per_s
-        yield f"exported: {speeds.exported:.0f} photos/s when it was, {speeds.torch:.0f} by torch."
+        yield f"exported: {speeds.exported:.0f} photos/s, {speeds.source:.0f} by its source."
     if kept.adaptation is not None:
         learned = kept.adaptation
         yield (

@@ -67,7 +67,8 @@ def list_encoders(options: ListOptions) -> None:
     console = Console()
     console.print(_table(rows))
     for row in rows:
-        for note in row.notes:
+        since = [f"active since {row.active_since:.16} UTC."] if row.active_since else []
+        for note in (*since, *row.notes):
             console.print(f"{row.encoder}: {note}", highlight=False)
     if last is not None and (story := _last_adaptation(last)):
         console.print(story, highlight=False)
@@ -88,7 +89,6 @@ def _row(summary: EncoderSummary, library: EncoderLibrary, *, is_here: bool) -> 
         files_here=is_here,
         comparison=encoder.comparison,
         notes=(
-            *([f"active since {since:%Y-%m-%d %H:%M} UTC."] if since else []),
             *([] if is_here else ["its files are not on this machine."]),
             *encoder_notes(library.facts(encoder.spec)),
         ),
