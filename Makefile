@@ -4,8 +4,10 @@ BIN := .venv/bin
 # How many processes run the tests, each with one thread.
 WORKERS ?= 2
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
-# The tests that start the product's processes, one after the other: they mostly wait.
-MACHINES = tests/e2e
+# `make test` runs the tests of each folder in a process of its own, which imports only what those need;
+# JOBS of them at once. Those of tests/e2e start the product's processes, and mostly wait.
+FOLDERS := e2e models workers etl
+JOBS ?= 4
 # ONCE=1 ends the demo after its search.
 ONCE ?=
 # The version for `make release`; DRY=1 changes nothing.
@@ -13,7 +15,7 @@ VERSION ?=
 DRY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test units machines faults soak fuzz bench lint types contracts pytest coverage format deadcode lock release clean
+.PHONY: help setup demo test faults soak fuzz bench lint types contracts pytest coverage format deadcode lock release clean
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,7 +27,7 @@ demo: setup ## Draw, seed, search and serve a sample catalogue (ONCE=1: end afte
 	@$(BIN)/marketlens demo $(if $(ONCE),--once)
 
 test: setup lint ## Linter, formatter check, types, import contracts and all tests
-	@$(MAKE) --no-print-directory -j4 units machines types contracts
+	@$(MAKE) --no-print-directory -j$(JOBS) $(FOLDERS:%=tests-of-%) tests-of-others types contracts
 
 faults: setup ## Kill seeds at ten random moments, on both databases
 	MARKETLENS_TEST_KILLS=10 $(BIN)/pytest tests/e2e/test_killed_seeds.py
@@ -52,13 +54,13 @@ types: setup ## Static types, strict
 contracts: setup ## Who may import whom
 	$(BIN)/lint-imports
 
-units: setup ## The tests of one process, in WORKERS=2 processes
-	$(PYTEST) --ignore $(MACHINES)
+tests-of-others: setup
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests $(FOLDERS:%=--ignore tests/%)
 
-machines: setup ## The tests of running machines
-	OMP_NUM_THREADS=1 $(BIN)/pytest $(MACHINES)
+tests-of-%: setup
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/$*
 
-pytest: setup ## All tests, in WORKERS=2 processes
+pytest: setup ## All tests, spread over WORKERS=2 processes
 	$(PYTEST)
 
 coverage: setup ## The same, and how much of the code they reach: a third slower

@@ -1,0 +1,116 @@
+"""A running machine learns from its catalogue by itself, whatever is killed meanwhile."""
+
+import io
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+
+from db import jobs
+from db.session import Database
+from db.tables import Job
+from db.vectors.encoders import active_encoder
+from models.domain.job_results import AdaptResult
+from models.domain.types import JobStatus, JobType
+from ops.machine import Machine, machine_up
+from settings import Settings
+from tests.support.feeds import image_row, product_row, write_feed
+from tests.support.machine import TIMEOUT_S, marketlens
+from tests.support.payloads import result_as
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.e2e
+
+LISTINGS = 220
+PHOTOS_EACH = 2
+COLOURS = {
+    "Home / Lamps": (200, 70, 70),
+    "Home / Rugs": (120, 150, 60),
+    "Toys / Cars": (150, 120, 150),
+    "Toys / Dolls": (90, 90, 190),
+}
+
+
+def photo(category: str, item: int, view: int) -> bytes:
+    """Noise around the colour of its category, with a square of the item's own."""
+    rng = np.random.default_rng((item, view))
+    pixels = rng.normal(COLOURS[category], 45, (60, 60, 3))
+    own = np.random.default_rng(item)
+    left, top = own.integers(5, 35, 2)
+    pixels[top : top + 20, left : left + 20] = own.integers(0, 256, 3)
+    file = io.BytesIO()
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(file, "JPEG")
+    return file.getvalue()
+
+
+@pytest.fixture
+def feed(tmp_path: Path) -> Path:
+    """Listings of four categories in turn, each with two photos."""
+    names = list(COLOURS)
+    rows = [
+        (item, PHOTOS_EACH * (item - 1) + view + 1, view)
+        for item in range(1, LISTINGS + 1)
+        for view in range(PHOTOS_EACH)
+    ]
+    return write_feed(
+        tmp_path / "feed",
+        [product_row(item, category=names[item % len(names)]) for item in range(1, LISTINGS + 1)],
+        [image_row(number, item) for item, number, _ in rows],
+        {number: photo(names[item % len(names)], item, view) for item, number, view in rows},
+    )
+
+
+@pytest.fixture
+def machine(data_dir: Path, feed: Path) -> Iterator[Machine]:
+    """A machine with that feed in it."""
+    settings = Settings(data_dir=data_dir, encoder="hog", port=8900, lease_seconds=3)
+    with machine_up(settings, print) as machine:
+        machine.wait_until_ready()
+        seeded = marketlens(machine.environment, "seed", str(feed))
+        assert seeded.returncode == 0, seeded.stderr
+        yield machine
+
+
+def test_it_changes_over_by_itself_and_a_killed_worker_takes_it_up_again(machine: Machine) -> None:
+    with closing(Database(machine.settings.sqlalchemy_url)) as database:
+
+        def adaptation() -> Job | None:
+            machine.watch()
+            with database.read() as session:
+                return jobs.newest(session, JobType.ADAPT)
+
+        def is_running() -> bool:
+            job = adaptation()
+            return job is not None and job.status is JobStatus.RUNNING
+
+        wait_until(is_running, TIMEOUT_S)
+        worker = psutil.Process(machine.supervisor.process_of("index").pid)
+        for process in (*worker.children(), worker):
+            process.kill()
+        with database.read() as session:
+            before = active_encoder(session)
+        assert before
+        assert before.name == "hog"
+
+        def has_ended() -> bool:
+            job = adaptation()
+            return job is not None and job.status.terminal
+
+        wait_until(has_ended, TIMEOUT_S)
+        job = adaptation()
+        assert job
+        assert job.status is JobStatus.SUCCEEDED, job.error_detail
+        result = result_as(job, AdaptResult)
+        with database.read() as session:
+            active = active_encoder(session)
+        assert active
+        assert result.refusal is None
+        assert active.spec.label == result.encoder
+        assert active.name == "hog-adapted"
+    back = marketlens(machine.environment, "encoder", "rollback")
+    assert back.returncode == 0
+    assert before.spec.label in back.stdout
