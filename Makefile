@@ -4,10 +4,13 @@ BIN := .venv/bin
 # How many processes run the tests, each with one thread.
 WORKERS ?= 2
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
-# `make test` runs the tests of each folder in a process of its own, which imports only what those need;
-# JOBS of them at once. Those of tests/e2e start the product's processes, and mostly wait.
-FOLDERS := e2e models workers etl
-JOBS ?= 4
+# `make test` runs the tests in three processes, each of which imports only what its own need: those of
+# running machines, which mostly wait, those of workers and intake, and all others.
+MACHINES := tests/e2e
+JOBS_AND_INTAKE := tests/workers tests/etl
+# Their files lie in memory where there is room: most of what a test waits for is a disk.
+SCRATCH := $(shell [ -w /dev/shm ] && df -Pk /dev/shm | awk 'NR == 2 && $$4 > 8000000 {print "/dev/shm"}')
+ALONE = $(if $(SCRATCH),TMPDIR=$(SCRATCH)) OMP_NUM_THREADS=1 $(BIN)/pytest
 # ONCE=1 ends the demo after its search.
 ONCE ?=
 # The version for `make release`; DRY=1 changes nothing.
@@ -15,7 +18,7 @@ VERSION ?=
 DRY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test faults soak fuzz bench lint types contracts pytest coverage format deadcode lock release clean
+.PHONY: help setup demo test machines jobs-and-intake other-tests faults soak fuzz bench lint types contracts pytest coverage format deadcode lock release clean
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,7 +30,7 @@ demo: setup ## Draw, seed, search and serve a sample catalogue (ONCE=1: end afte
 	@$(BIN)/marketlens demo $(if $(ONCE),--once)
 
 test: setup lint ## Linter, formatter check, types, import contracts and all tests
-	@$(MAKE) --no-print-directory -j$(JOBS) $(FOLDERS:%=tests-of-%) tests-of-others types contracts
+	@$(MAKE) --no-print-directory -j4 machines jobs-and-intake other-tests types contracts
 
 faults: setup ## Kill seeds at ten random moments, on both databases
 	MARKETLENS_TEST_KILLS=10 $(BIN)/pytest tests/e2e/test_killed_seeds.py
@@ -54,11 +57,14 @@ types: setup ## Static types, strict
 contracts: setup ## Who may import whom
 	$(BIN)/lint-imports
 
-tests-of-others: setup
-	OMP_NUM_THREADS=1 $(BIN)/pytest tests $(FOLDERS:%=--ignore tests/%)
+machines: setup
+	$(ALONE) $(MACHINES)
 
-tests-of-%: setup
-	OMP_NUM_THREADS=1 $(BIN)/pytest tests/$*
+jobs-and-intake: setup
+	$(ALONE) $(JOBS_AND_INTAKE)
+
+other-tests: setup
+	$(ALONE) tests $(patsubst %,--ignore %,$(MACHINES) $(JOBS_AND_INTAKE))
 
 pytest: setup ## All tests, spread over WORKERS=2 processes
 	$(PYTEST)

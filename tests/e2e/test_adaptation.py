@@ -36,14 +36,11 @@ COLOURS = {
 
 
 def photo(category: str, item: int, view: int) -> bytes:
-    """Noise around the colour of its category, with a square of the item's own."""
-    rng = np.random.default_rng((item, view))
-    pixels = rng.normal(COLOURS[category], 45, (60, 60, 3))
-    own = np.random.default_rng(item)
-    left, top = own.integers(5, 35, 2)
-    pixels[top : top + 20, left : left + 20] = own.integers(0, 256, 3)
+    """Noise around a colour of the item's own, near that of its category."""
+    own = np.random.default_rng(item).normal(COLOURS[category], 20)
+    pixels = np.random.default_rng((item, view)).normal(own, 90, (60, 60, 3))
     file = io.BytesIO()
-    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(file, "JPEG")
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(file, "JPEG", quality=95)
     return file.getvalue()
 
 
