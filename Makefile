@@ -4,10 +4,12 @@ BIN := .venv/bin
 # How many processes run the tests, each with one thread.
 WORKERS ?= 2
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
-# `make test` runs the tests in three processes that take about as long, each of which imports only what its
-# own need: those that start processes and servers, which mostly wait; those of workers and intake; others.
-SERVERS := tests/e2e tests/etl/fetch tests/etl/load
-JOBS_AND_INTAKE := tests/workers tests/etl/clean tests/etl/commands tests/etl/photos
+# `make test` runs the tests in four processes, each of which imports only what its own need: those of
+# running machines, which mostly wait, those that fetch and load feeds, those of workers, and all others.
+MACHINES := tests/e2e
+FEEDS := tests/etl/fetch tests/etl/load
+WORK := tests/workers tests/etl/clean tests/etl/commands tests/etl/photos
+TESTS := tests-of-machines tests-of-feeds tests-of-work other-tests
 # Their files lie in memory where there is room: most of what a test waits for is a disk.
 SCRATCH := $(shell [ -w /dev/shm ] && df -Pk /dev/shm | awk 'NR == 2 && $$4 > 8000000 {print "/dev/shm"}')
 ALONE = $(if $(SCRATCH),TMPDIR=$(SCRATCH)) OMP_NUM_THREADS=1 $(BIN)/pytest
@@ -18,7 +20,7 @@ VERSION ?=
 DRY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test tests-of-servers tests-of-jobs other-tests faults soak fuzz bench lint types contracts pytest coverage format deadcode lock release clean
+.PHONY: help setup demo test $(TESTS) faults soak fuzz bench lint types contracts pytest coverage format deadcode lock release clean
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,7 +32,7 @@ demo: setup ## Draw, seed, search and serve a sample catalogue (ONCE=1: end afte
 	@$(BIN)/marketlens demo $(if $(ONCE),--once)
 
 test: setup lint ## Linter, formatter check, types, import contracts and all tests
-	@$(MAKE) --no-print-directory -j4 tests-of-servers tests-of-jobs other-tests types contracts
+	@$(MAKE) --no-print-directory -j5 $(TESTS) types contracts
 
 faults: setup ## Kill seeds at ten random moments, on both databases
 	MARKETLENS_TEST_KILLS=10 $(BIN)/pytest tests/e2e/test_killed_seeds.py
@@ -57,14 +59,17 @@ types: setup ## Static types, strict
 contracts: setup ## Who may import whom
 	$(BIN)/lint-imports
 
-tests-of-servers: setup
-	$(ALONE) $(SERVERS)
+tests-of-machines: setup
+	$(ALONE) $(MACHINES)
 
-tests-of-jobs: setup
-	$(ALONE) $(JOBS_AND_INTAKE)
+tests-of-feeds: setup
+	$(ALONE) $(FEEDS)
+
+tests-of-work: setup
+	$(ALONE) $(WORK)
 
 other-tests: setup
-	$(ALONE) tests $(patsubst %,--ignore %,$(SERVERS) $(JOBS_AND_INTAKE))
+	$(ALONE) tests $(patsubst %,--ignore %,$(MACHINES) $(FEEDS) $(WORK))
 
 pytest: setup ## All tests, spread over WORKERS=2 processes
 	$(PYTEST)
