@@ -94,9 +94,6 @@ def open_network(network: Path, threads: int) -> onnxruntime.InferenceSession:
     options.log_severity_level = _ERRORS_ONLY
     # Threads that spin between two calls would compete with photo decoding for the cores.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Without VNNI, the fastest kernels overflow 16-bit sums of eight-bit weights, and one network
-    # would give two vectors, by the machine it runs on: there, slower exact ones are used.
-    options.add_session_config_entry("session.x64quantprecision", "1")
     try:
         return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors share no base but Exception

@@ -6,7 +6,7 @@ the alternatives.
 """
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import takewhile
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -76,7 +76,8 @@ def quantise(
     with TemporaryDirectory(dir=target.parent) as scratch:
         prepared = Path(scratch) / "prepared.onnx"
         quant_pre_process(float32, prepared, skip_symbolic_shape=True)
-        sensitive = _sensitive_convolutions(onnx.load(prepared))
+        model = onnx.load(prepared)
+        sensitive = _sensitive_convolutions(model)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             quantize_static(
@@ -85,15 +86,18 @@ def quantise(
                 _Reader(batches, on_batch),
                 quant_format=QuantFormat.QDQ,
                 per_channel=True,
-                # All eight bits of weights: `open_network` keeps processors without VNNI from
-                # overflowing 16-bit sums.
-                reduce_range=False,
+                # Seven bits of weights: with eight, processors without VNNI overflow 16-bit sums,
+                # and one network would give two vectors, by the machine it runs on.
+                reduce_range=True,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
                 nodes_to_exclude=sensitive,
                 calibrate_method=CalibrationMethod.MinMax,
                 # Averaged ranges: one odd photo would widen them, and coarsen every other's steps.
-                extra_options={"CalibMovingAverage": True},
+                extra_options={
+                    "CalibMovingAverage": True,
+                    "TensorQuantOverrides": _eight_bits(model, sensitive),
+                },
             )
     onnx.save(_without_metadata(onnx.load(target)), target)
 
@@ -106,6 +110,17 @@ def _sensitive_convolutions(model: onnx.ModelProto) -> list[str]:
     convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
     depthwise = takewhile(_is_grouped, convolutions[1:])
     return [node.name for node in (*convolutions[:1], *depthwise)]
+
+
+def _eight_bits(
+    model: onnx.ModelProto, excluded: Collection[str]
+) -> dict[str, list[dict[str, object]]]:
+    """Overrides that give depthwise weights all eight bits: their kernels sum in 32 bits."""
+    return {
+        node.input[1]: [{"axis": 0, "reduce_range": False}]
+        for node in model.graph.node
+        if node.op_type == "Conv" and node.name not in excluded and _is_grouped(node)
+    }
 
 
 def _is_grouped(convolution: onnx.NodeProto) -> bool:
