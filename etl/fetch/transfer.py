@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -297,7 +298,9 @@ class _Transfer:
         while part.size < file.size:
             before = part.size
             try:
-                self.fill(file, part, remote.blocks(file, part.size))
+                # Closed at once: where it is collected, another event loop may be running.
+                with closing(remote.blocks(file, part.size)) as blocks:
+                    self.fill(file, part, blocks)
             except Unavailable:
                 failures = 0 if part.size > before else failures + 1
                 if failures > len(WAITS) or self._stopped.wait(WAITS[max(failures - 1, 0)]):

@@ -6,7 +6,7 @@ archive may carry a signature in its query.
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from html import unescape
 from http import HTTPStatus
@@ -52,7 +52,7 @@ class HttpRemote(Remote):
             raise InvalidFeed(f"{redact(url)} has a query: only an archive's URL may have one.")
         super().__init__(url, quote(url, safe=URL_CHARACTERS).rstrip("/"))
 
-    def blocks(self, file: FeedFile, offset: int) -> Iterator[bytes]:
+    def blocks(self, file: FeedFile, offset: int) -> Generator[bytes]:
         """The file's bytes from this offset on; of a server without ranges, the bytes before it are
         skipped."""
         headers = {"Range": f"bytes={offset}-"} if offset else {}

@@ -1,7 +1,7 @@
 """The interface of all sources: a listing, and the bytes of a file from an offset on."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from threading import Lock
@@ -76,7 +76,7 @@ class Remote(ABC):
             raise InvalidFeed(f"{self.shown} is no file.")
         return self._describe(info, name)
 
-    def blocks(self, file: FeedFile, offset: int) -> Iterator[bytes]:
+    def blocks(self, file: FeedFile, offset: int) -> Generator[bytes]:
         """The file's bytes from this offset on, a few megabytes at a time."""
         with (
             self._translated_errors(file.name) as filesystem,

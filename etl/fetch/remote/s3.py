@@ -6,7 +6,7 @@ among them), a profile, a role.
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import ClassVar
 
 import aiohttp
@@ -39,7 +39,7 @@ class S3Remote(Remote):
             raise InvalidFeed("An s3 URL is s3://bucket/prefix: credentials do not belong into it.")
         super().__init__(url, url.partition("://")[2].rstrip("/"))
 
-    def blocks(self, file: FeedFile, offset: int) -> Iterator[bytes]:
+    def blocks(self, file: FeedFile, offset: int) -> Generator[bytes]:
         """The file's bytes from this offset on, a ranged request for each few megabytes."""
         for start in range(offset, file.size, BLOCK_BYTES):
             with self._translated_errors(file.name) as filesystem:
