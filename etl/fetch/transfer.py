@@ -260,7 +260,7 @@ class _Transfer:
         with self._target.part(file) as part:
             self._fill_with_retries(remote, file, part)
         # Several reads may have mixed two versions of the file.
-        if (part.continued or file.size > BLOCK_BYTES) and not remote.is_unchanged(file):
+        if (part.continued or file.size > BLOCK_BYTES) and not self._is_unchanged(remote, file):
             self._target.discard(file)
             raise Unavailable(
                 f"{file.name} of {self._source} changed while it was read: fetch it once more."
@@ -309,6 +309,16 @@ class _Transfer:
                     part.mark_continued()
                 else:
                     part.restart()
+
+    def _is_unchanged(self, remote: Remote, file: FeedFile) -> bool:
+        """Whether it is still as it was listed; asked again where the connection breaks."""
+        for pause in WAITS:
+            try:
+                return remote.is_unchanged(file)
+            except Unavailable:
+                if self._stopped.wait(pause):
+                    raise
+        return remote.is_unchanged(file)
 
     def _refuse(self, file: FeedFile, reason: str) -> NoReturn:
         self._target.discard(file)
