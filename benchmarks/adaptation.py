@@ -143,7 +143,6 @@ def _adapt(database: Database, settings: Settings, bars: Bars) -> dict[str, obje
             database,
             PhotoStore(settings.photo_store_url),
             library,
-            settings.models_dir,
             on_progress=bars.show,
             force=True,
         )

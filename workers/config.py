@@ -30,9 +30,8 @@ class IndexSettings:
 class WorkerConfig:
     """What the worker of one queue needs. `encoder` and `weights` are what the settings ask for.
 
-    With `auto_optimise`, networks are exported when they are first opened.
-
-    `threads` are the compute threads of each of its `concurrency` processes.
+    With `auto_optimise`, networks are exported when they are first opened. `threads` are the
+    compute threads of each of its `concurrency` processes.
     """
 
     queue: Queue
@@ -70,8 +69,8 @@ def worker_config(settings: Settings, queue: Queue, concurrency: int = 1) -> Wor
         models_dir=settings.models_dir,
         encoder=settings.encoder,
         weights=settings.weights,
-        # Each process' thread pools get their share: more threads than cores slow all down.
         auto_optimise=settings.auto_optimise,
+        # Each process' thread pools get their share: more threads than cores slow all down.
         threads=settings.threads or max(1, cores // concurrency),
         search_batch=settings.search_batch,
         index=IndexSettings(

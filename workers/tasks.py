@@ -198,7 +198,6 @@ def _do(runtime: Runtime, claim: Claim, tools: QueryTools | None) -> None:
                 database=database,
                 store=runtime.store,
                 library=config.library,
-                models_dir=config.models_dir,
                 generations_dir=config.index.generations_dir,
                 run_job=partial(run_job, runtime),
                 heartbeat=heartbeat,

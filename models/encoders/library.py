@@ -87,6 +87,11 @@ class EncoderLibrary:
         self._models_dir = models_dir
         self._has_fallen_back = False
 
+    @property
+    def models_dir(self) -> Path:
+        """The folder of the packages."""
+        return self._models_dir
+
     def configured(
         self,
         on_progress: ProgressCallback | None = None,
@@ -111,8 +116,9 @@ class EncoderLibrary:
         return int8[-1] if int8 else weights.spec
 
     def may_stay(self, spec: EncoderSpec) -> bool:
-        """Whether the settings leave the choice, and this encoder, once chosen, can be opened."""
-        return self._name == AUTO and self._weights is None and spec in self.specs()
+        """Whether the settings leave the choice, and this is a network that can be opened."""
+        is_free = self._name == AUTO and self._weights is None
+        return is_free and self.base_of(spec).name != HOG and spec in self.specs()
 
     def _configured_weights(
         self, on_progress: ProgressCallback | None, on_fallback: Callable[[str], None]

@@ -64,7 +64,6 @@ def adapt(options: AdaptOptions) -> None:
             database,
             store_of(settings),
             library,
-            settings.models_dir,
             on_progress=bars.show,
             force=options.force,
         )

@@ -107,7 +107,7 @@ def encoder_mismatch_warning(
         wanted = name
     elif weights is not None and weights.is_file():
         spec = library.configured()
-        if spec == active:
+        if spec == library.base_of(active):  # what was adapted from it is no other wish
             return None
         wanted = spec.label
     else:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -40,7 +39,6 @@ def adapt_encoder(
     database: Database,
     store: PhotoStore,
     library: EncoderLibrary,
-    models_dir: Path,
     *,
     on_progress: OnProgress,
     force: bool = False,
@@ -81,6 +79,6 @@ def adapt_encoder(
         }
     }
     package = write_adapted_package(
-        models_dir, base_spec, adaptation.to_bytes(), adaptation.dimension, facts
+        library.models_dir, base_spec, adaptation.to_bytes(), adaptation.dimension, facts
     )
     return Adapted(trial, tested, package)

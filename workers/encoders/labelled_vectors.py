@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from db.catalogue.categories import CATEGORY_SEPARATOR, category_paths
-from db.catalogue.listing_photos import photo_hashes, photos_of, shown_in
+from db.catalogue.listing_photos import photo_hashes, photo_ids_shown, shown_in
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.vectors.embeddings import embedded_photos, live_vectors_of
@@ -59,7 +59,14 @@ def _of_drawn_listings(session: Session, photo_ids: list[int], most: int, seed: 
     """All photos of the listings of drawn photos: whole listings, as they know the same item."""
     rng = np.random.default_rng(seed)
     drawn = rng.choice(photo_ids, most // 2, replace=False).tolist()
-    listings = sorted({one.listing_id for one in shown_in(session, drawn).values()})
-    rng.shuffle(listings)
-    found = sorted({*photos_of(session, listings)} & {*photo_ids})
-    return found[:most]
+    # In the order in which their photos were drawn: those that are left out are left to chance.
+    shown = shown_in(session, drawn)
+    listings = dict.fromkeys(shown[photo_id].listing_id for photo_id in drawn if photo_id in shown)
+    embedded = {*photo_ids}
+    chosen: set[int] = set()
+    photos_of = photo_ids_shown(session, listings)
+    for listing in listings:
+        chosen |= embedded & {*photos_of.get(listing, ())}
+        if len(chosen) >= most:
+            break
+    return sorted(chosen)

@@ -14,14 +14,21 @@ from db.jobs import Claim, ClaimLost
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.vectors.embeddings import count_live
-from db.vectors.encoders import active_encoder, followed_encoders, retire_encoder
+from db.vectors.encoders import (
+    active_encoder,
+    followed_encoders,
+    previous_encoder,
+    retire_encoder,
+)
 from models.adaptation.package import SUFFIX
 from models.domain.errors import InvalidInput
 from models.domain.job_results import AdaptResult
+from models.domain.types import EncoderStatus
 from models.encoders.library import EncoderLibrary
+from models.head import head_path
 from workers.encoders.adapting import adapt_encoder
 from workers.encoders.derivation import derivation_of
-from workers.encoders.migration import Migrated, Migration, activate_migrated
+from workers.encoders.migration import Migration, activate_migrated
 from workers.generations.prune import prune
 from workers.jobs.heartbeat import Heartbeat
 from workers.queue.executors import InlineExecutor, RunJob
@@ -31,6 +38,11 @@ log = logging.getLogger(__name__)
 
 BEAT_EVERY_S: Final = 5.0
 
+HAS_HEAD: Final = (
+    "the active encoder has a category head, which another could not use: `marketlens adapt`, then "
+    "`marketlens train`, changes both."
+)
+
 
 def run_adapt(
     claim: Claim,
@@ -38,7 +50,6 @@ def run_adapt(
     database: Database,
     store: PhotoStore,
     library: EncoderLibrary,
-    models_dir: Path,
     generations_dir: Path,
     run_job: RunJob,
     heartbeat: Heartbeat,
@@ -51,9 +62,7 @@ def run_adapt(
     goes on.
     """
     with _kept_alive(heartbeat):
-        result = _adapt(
-            database, store, library, models_dir, generations_dir, run_job, heartbeat, clock
-        )
+        result = _adapt(database, store, library, generations_dir, run_job, heartbeat, clock)
     log.info("adaptation: %s", result.refusal or result.encoder)
     with database.write() as session:
         jobs.finish(session, claim, clock(), result=result, done=result.photos, total=result.photos)
@@ -63,7 +72,6 @@ def _adapt(
     database: Database,
     store: PhotoStore,
     library: EncoderLibrary,
-    models_dir: Path,
     generations_dir: Path,
     run_job: RunJob,
     heartbeat: Heartbeat,
@@ -74,8 +82,11 @@ def _adapt(
         heartbeat(done, total)
 
     photos = _embedded_photos(database)
+    if _has_head(database, library):
+        # Its classifier reads this encoder's vectors: predictions would fall back without a word.
+        return AdaptResult(photos=photos, refusal=HAS_HEAD)
     try:
-        adapted = adapt_encoder(database, store, library, models_dir, on_progress=on_progress)
+        adapted = adapt_encoder(database, store, library, on_progress=on_progress)
     except InvalidInput as error:  # there is too little to learn from
         return AdaptResult(photos=photos, refusal=str(error))
     gain = adapted.trial.comparison.metrics["map"].to_first[0].value
@@ -94,24 +105,31 @@ def _adapt(
         migrated = migration.run(spec, derivation_of(library, spec))
     refusal = activate_migrated(database, migrated, clock())
     if refusal is None:
-        _retire_earlier(database, migrated, generations_dir, store)
+        _retire_earlier(database, generations_dir, store)
     return AdaptResult(photos=photos, encoder=spec.label, refusal=refusal, gain=gain)
 
 
-def _retire_earlier(
-    database: Database, migrated: Migrated, generations_dir: Path, store: PhotoStore
-) -> None:
+def _retire_earlier(database: Database, generations_dir: Path, store: PhotoStore) -> None:
     """Retire earlier adapted encoders, but for the one that a rollback would return to."""
-    kept = {migrated.encoder.id, migrated.baseline and migrated.baseline.id}
     with database.write() as session:
+        previous = previous_encoder(session)
         earlier = [
             row.id
             for row in followed_encoders(session)
-            if row.name.endswith(SUFFIX) and row.id not in kept
+            if row.name.endswith(SUFFIX)
+            and row.status is EncoderStatus.FOLLOWED
+            and row is not previous
         ]
         for encoder_id in earlier:
             retire_encoder(session, encoder_id)
     prune(database, generations_dir, store, keep=0, encoder_ids=earlier)
+
+
+def _has_head(database: Database, library: EncoderLibrary) -> bool:
+    """Whether a category head was trained for the active encoder."""
+    with database.read() as session:
+        active = active_encoder(session)
+    return active is not None and head_path(library.models_dir, active.spec).is_file()
 
 
 def _embedded_photos(database: Database) -> int:

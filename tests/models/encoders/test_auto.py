@@ -44,6 +44,8 @@ def test_without_weights_it_is_the_network_whose_weights_are_installed(tmp_path:
     assert sentence.startswith("efficientnet-lite2 is used, whose weights are installed.")
     assert "http://127.0.0.1:9/resnet50.pth" in sentence
     assert library.may_stay(LITE)
+    # It was asked for once, and is asked for no more.
+    assert not library.may_stay(spec_of("hog"))
     assert open_encoder(library, LITE, 1).spec == LITE
 
 

@@ -13,6 +13,7 @@ from db.vectors.encoders import active_encoder, all_encoders, register_encoder
 from models.domain.errors import WeightsMissing
 from models.domain.types import EncoderSpec
 from models.encoders.library import EncoderLibrary
+from tests.support.adaptation import write_some_adapted
 from tests.support.clock import Clock
 from tests.support.encoder import spec_of
 from workers.encoders.active_encoder import (
@@ -148,6 +149,17 @@ def test_a_wish_is_told_with_the_way_to_it(tmp_path: Path, models_dir: Path) -> 
     sentence = encoder_mismatch_warning(spec, EncoderLibrary("hog", None, models_dir), "hog", None)
     assert sentence
     assert "`marketlens encoder migrate hog`" in sentence
+
+
+def test_what_was_adapted_from_the_encoder_asked_for_is_no_other(
+    tmp_path: Path, models_dir: Path
+) -> None:
+    given = weights(tmp_path)
+    library = EncoderLibrary("auto", given, models_dir)
+    adapted = write_some_adapted(models_dir, library.configured()).spec
+    assert encoder_mismatch_warning(adapted, library, "auto", given) is None
+    other = write_some_adapted(models_dir, HOG).spec
+    assert encoder_mismatch_warning(other, library, "auto", given)
 
 
 def test_a_folder_that_can_not_be_written_to_keeps_no_encoder_from_working(

@@ -15,13 +15,14 @@ from db.catalogue.listings import ListingData, upsert_listings
 from db.tables import Job
 from db.vectors.embeddings import add_embeddings, photos_lacking
 from db.vectors.encoders import all_encoders, encoder_named, find_encoder, previous_encoder
-from models.adaptation import trial
+from models.adaptation import learn, trial
 from models.domain.clock import utc_now
 from models.domain.errors import Conflict
 from models.domain.job_results import AdaptResult
 from models.domain.types import EncoderStatus, JobStatus, JobType
 from models.encoders.encoder import unit_rows
 from models.encoders.library import EncoderLibrary
+from models.head import head_path
 from models.labels import LabelledPhotos
 from tests.support.adaptation import made_up
 from tests.support.payloads import result_as
@@ -183,6 +184,47 @@ def test_killed_at_any_step_it_is_taken_up_again_and_never_half(
     with worker.database.read() as session:
         assert result.encoder
         assert not photos_lacking(session, encoder_named(session, result.encoder).id)
+
+
+@pytest.mark.usefixtures("catalogue")
+def test_a_rollback_returns_to_the_adapted_encoder_before_also_after_a_kill(
+    worker: WorkerHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = []
+    for share in (0.40, 0.41, 0.42):  # each learns another map
+        monkeypatch.setattr(learn, "KIND_SHARE", share)
+        job_id = worker.accept(JobType.ADAPT, {})
+        with monkeypatch.context() as broken:
+
+            def die(*_: Any) -> None:
+                raise Killed
+
+            broken.setattr(adapt, "_retire_earlier", die)
+            with pytest.raises(Killed):
+                run_job(worker.runtime, job_id)
+        with worker.database.write() as session:
+            jobs.release_expired(session, worker.now() + 2 * LEASE, max_attempts=9)
+        run_job(worker.runtime, job_id)
+        assert worker.job(job_id).status is JobStatus.SUCCEEDED
+        labels.append(active_label(worker))
+    assert len(set(labels)) == 3
+    with worker.database.read() as session:
+        previous = previous_encoder(session)
+    assert previous
+    assert previous.spec.label == labels[1]
+    # What no rollback returns to is embedded by no more.
+    assert status_of(worker, labels[0]) is EncoderStatus.RETIRED
+
+
+@pytest.mark.usefixtures("catalogue")
+def test_an_encoder_with_a_category_head_is_left_alone(worker: WorkerHarness) -> None:
+    path = head_path(worker.runtime.config.models_dir, worker.encoder.spec)
+    path.parent.mkdir(parents=True)
+    path.touch()
+    result = result_as(run(worker), AdaptResult)
+    assert result.refusal
+    assert "has a category head" in result.refusal
+    assert active_label(worker) == worker.encoder.spec.label
 
 
 CHANGED = {"before the change is recorded", "after the change"}
