@@ -38,18 +38,7 @@ def add_embeddings(
     A vector of zeros, for a photo in which the encoder finds nothing, is stored as an empty vector
     and recorded as no change.
     """
-    seen = {photo_id for photo_id, vector in vectors.items() if vector.any()}
-    rows = [
-        {
-            "encoder_id": encoder_id,
-            "photo_id": photo_id,
-            "vector": to_stored(vector).tobytes() if photo_id in seen else b"",
-        }
-        # In order of id, so that two jobs with photos in common do not deadlock.
-        for photo_id, vector in sorted(vectors.items())
-    ]
-    insert_missing(session, Embedding, rows, key=["encoder_id", "photo_id"])
-    record_changes(session, seen)
+    record_changes(session, _store(session, encoder_id, vectors))
 
 
 def underived_after(
@@ -90,17 +79,34 @@ def add_derived(
     is_indexed = session.scalar(
         select(exists().where(Generation.encoder_id == encoder_id, Generation.status.in_(KEPT)))
     )
+    seen = _store(session, encoder_id, vectors)
+    if is_indexed:
+        record_changes(session, seen)
+
+
+def _store(
+    session: Session, encoder_id: int, vectors: Mapping[int, NDArray[np.float32] | None]
+) -> set[int]:
+    """Store vectors by photo id, keeping those already stored; the photos that have one.
+
+    None, and a vector of zeros, are stored as an empty vector.
+    """
+    seen = {
+        photo_id: vector
+        for photo_id, vector in vectors.items()
+        if vector is not None and vector.any()
+    }
     rows = [
         {
             "encoder_id": encoder_id,
             "photo_id": photo_id,
-            "vector": b"" if vector is None else to_stored(vector).tobytes(),
+            "vector": to_stored(seen[photo_id]).tobytes() if photo_id in seen else b"",
         }
-        for photo_id, vector in sorted(vectors.items())
+        # In order of id, so that two jobs with photos in common do not deadlock.
+        for photo_id in sorted(vectors)
     ]
     insert_missing(session, Embedding, rows, key=["encoder_id", "photo_id"])
-    if is_indexed:
-        record_changes(session, vectors)
+    return set(seen)
 
 
 def _is_underived(encoder_id: int, base_id: int) -> ColumnElement[bool]:

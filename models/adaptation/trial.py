@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.adaptation.adaptation import Adaptation
+from models.adaptation.adapted_package import adapted_spec
 from models.adaptation.learn import learn
-from models.adaptation.package import adapted_spec
 from models.domain.errors import InvalidInput
 from models.domain.types import EncoderSpec
 from models.evaluation.compare import Comparison, compare

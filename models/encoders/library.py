@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from models.adaptation.package import MANIFEST_FILE as ADAPTED_MANIFEST
-from models.adaptation.package import AdaptedPackage, read_adapted_package_if_any
+from models.adaptation.adapted_package import MANIFEST_FILE as ADAPTED_MANIFEST
+from models.adaptation.adapted_package import AdaptedPackage, read_adapted_package_if_any
 from models.domain.durable_files import sha256_of
 from models.domain.errors import NotFound, WeightsError, WeightsMissing, WeightsRefused
 from models.domain.types import EncoderSpec, Precision

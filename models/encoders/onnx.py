@@ -43,7 +43,7 @@ class OnnxEncoder:
         threads: int,
     ) -> None:
         self._spec = spec
-        self._network = network
+        self.network = network
         self._sha256 = network_sha256
         self._transform = transform
         self._threads = threads
@@ -80,9 +80,7 @@ class OnnxEncoder:
     def _loaded(self) -> onnxruntime.InferenceSession:
         with self._lock:
             if self._session is None:
-                self._session = open_network(
-                    verify_file(self._network, self._sha256), self._threads
-                )
+                self._session = open_network(verify_file(self.network, self._sha256), self._threads)
             return self._session
 
 

@@ -26,7 +26,7 @@ def open_encoder(
     """
     adapted = library.adapted(spec)
     if adapted is not None:
-        from models.adaptation.encoder import AdaptedEncoder
+        from models.adaptation.adapted_encoder import AdaptedEncoder
 
         open_base = open_base or partial(open_encoder, library, threads=threads)
         base = open_base(adapted.base)

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.adaptation.adaptation import Adaptation
-from models.adaptation.encoder import AdaptedEncoder
-from models.adaptation.package import AdaptedPackage, write_adapted_package
+from models.adaptation.adapted_encoder import AdaptedEncoder
+from models.adaptation.adapted_package import AdaptedPackage, write_adapted_package
 from models.domain.types import EncoderSpec
 from models.encoders.encoder import Encoder, unit_rows
 from models.labels import LabelledPhotos

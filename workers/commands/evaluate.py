@@ -24,7 +24,7 @@ from models.training.data.features import features, unit_vectors
 from models.training.data.split import Part, load_split
 from progress import Bars
 from settings import Settings
-from workers.commands.active_encoder import active_or_configured, stored_vectors
+from workers.commands.default_encoder import active_or_configured, stored_vectors
 from workers.commands.labelled_photos import labelled_photos
 from workers.commands.report_page import write_page
 

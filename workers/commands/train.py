@@ -26,7 +26,7 @@ from models.training.runs import FineTuneDetails, RunMetrics, open_run
 from models.training.workflows import fine_tune, train_probe
 from progress import Bars
 from settings import Settings
-from workers.commands.active_encoder import active_or_configured, stored_vectors
+from workers.commands.default_encoder import active_or_configured, stored_vectors
 from workers.commands.labelled_photos import labelled_photos
 from workers.encoders.install import install_encoder
 

@@ -9,7 +9,7 @@ import numpy as np
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.vectors.encoders import active_encoder, find_encoder
-from models.adaptation.package import AdaptedPackage, write_adapted_package
+from models.adaptation.adapted_package import AdaptedPackage, write_adapted_package
 from models.adaptation.trial import Trial, learn_from, learnable, try_adaptation
 from models.domain.errors import Conflict
 from models.encoders.library import EncoderLibrary

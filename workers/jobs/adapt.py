@@ -20,7 +20,7 @@ from db.vectors.encoders import (
     previous_encoder,
     retire_encoder,
 )
-from models.adaptation.package import SUFFIX
+from models.adaptation.adapted_package import SUFFIX
 from models.domain.errors import InvalidInput
 from models.domain.job_results import AdaptResult
 from models.domain.types import EncoderStatus

@@ -19,7 +19,7 @@ from db.jobs import Claim
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.vectors.embeddings import add_embeddings, having_vector
-from models.adaptation.encoder import embed_by_all
+from models.adaptation.adapted_encoder import embed_by_all
 from models.domain.errors import InvalidInput, InvalidPhoto, MarketlensError, NotFound
 from models.domain.job_payloads import EmbedPayload
 from models.domain.job_results import EmbedResult, PhotoError

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from models.adaptation.adaptation import Adaptation, read_adaptation
-from models.adaptation.encoder import embed_by_all
-from models.adaptation.package import (
+from models.adaptation.adapted_encoder import embed_by_all
+from models.adaptation.adapted_package import (
     adapted_spec,
     read_adapted_package,
     read_adapted_package_if_any,

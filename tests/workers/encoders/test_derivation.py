@@ -13,7 +13,7 @@ from db.vectors import embeddings
 from db.vectors.changes import last_change
 from db.vectors.embeddings import add_embeddings, live_vectors, photos_lacking
 from db.vectors.encoders import follow_encoder, register_encoder
-from models.adaptation.encoder import AdaptedEncoder
+from models.adaptation.adapted_encoder import AdaptedEncoder
 from models.vectors import as_stored
 from tests.support.adaptation import open_adapted, write_some_adapted
 from tests.support.pictures import grey, jpeg, picture

@@ -23,7 +23,7 @@ from models.labels import LabelledPhotos, Level
 from models.photo_decoding import standardise
 from progress import Bars
 from settings import Settings
-from workers.commands.active_encoder import active_or_configured
+from workers.commands.default_encoder import active_or_configured
 from workers.commands.labelled_photos import (
     is_cleaned_folder,
     labelled_in_database,
