@@ -132,14 +132,12 @@ def export_encoder(
     models_dir.mkdir(parents=True, exist_ok=True)
     remove_leftovers(models_dir)
     with TemporaryDirectory(dir=models_dir, prefix=".export-") as folder:
-        torch = TorchEncoder(source.spec, source.weights, threads, source.transform)
-        exported = _export_float32(Path(folder), source, torch, compared, threads)
-        original: Encoder = torch
+        torch: Encoder = TorchEncoder(source.spec, source.weights, threads, source.transform)
+        original, exported = torch, _export_float32(Path(folder), source, torch, compared, threads)
         if precision is Precision.INT8:
             # The float32 network gives the same vectors as torch in a fraction of the time.
-            original = exported
             batches = _batches(calibration, source.transform, on_progress)
-            exported = _quantised(exported, batches, source, threads)
+            original, exported = exported, _quantised(exported, batches, source, threads)
         comparison = _compare_both(original, exported, compared, on_progress)
         _refuse_worse(comparison, precision, options)
         facts = _facts(source, comparison)
@@ -172,7 +170,7 @@ def _source(library: EncoderLibrary, reference: str) -> _Source:
 
 
 def _export_float32(
-    folder: Path, source: _Source, torch: TorchEncoder, photos: LabelledPhotos, threads: int
+    folder: Path, source: _Source, torch: Encoder, photos: LabelledPhotos, threads: int
 ) -> OnnxEncoder:
     """The network in ONNX and float32, in `folder`; a few photos must have torch's vectors.
 

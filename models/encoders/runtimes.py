@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
+from models.adaptation.adapted_encoder import AdaptedEncoder
 from models.domain.types import EncoderSpec
 from models.encoders.encoder import Encoder
 from models.encoders.library import EncoderLibrary
@@ -26,8 +27,6 @@ def open_encoder(
     """
     adapted = library.adapted(spec)
     if adapted is not None:
-        from models.adaptation.adapted_encoder import AdaptedEncoder
-
         open_base = open_base or partial(open_encoder, library, threads=threads)
         base = open_base(adapted.base)
         return AdaptedEncoder(spec, base, adapted.map, adapted.map_sha256)
