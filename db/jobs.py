@@ -448,6 +448,19 @@ def due_among(session: Session, job_ids: Sequence[UUID], now: datetime) -> list[
     ]
 
 
+def due_of(session: Session, job_types: Collection[JobType], now: datetime) -> Sequence[UUID]:
+    """The queued jobs of these types that are not waiting for a later attempt, oldest first."""
+    return session.scalars(
+        select(Job.id)
+        .where(
+            Job.status == JobStatus.QUEUED,
+            Job.type.in_(job_types),
+            or_(Job.attempt == 0, Job.publish_after <= now),
+        )
+        .order_by(Job.created_at, Job.id)
+    ).all()
+
+
 def _update_owned(session: Session, owned: Claim, values: dict[str, object]) -> None:
     updated = session.execute(
         update(Job)

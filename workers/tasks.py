@@ -34,7 +34,7 @@ from models.domain.types import JobType
 from models.encoders.encoder import Encoder
 from models.head import find_head
 from workers.encoders.loaded import encoders_for
-from workers.jobs.adapt import run_adapt
+from workers.jobs.adapt import AdaptTools, run_adapt
 from workers.jobs.duplicates import run_duplicates
 from workers.jobs.embed import run_embed
 from workers.jobs.embedding import run_embedding
@@ -193,16 +193,16 @@ def _do(runtime: Runtime, claim: Claim, tools: QueryTools | None) -> None:
                 clock=utc_now,
             )
         case AdaptPayload():
-            run_adapt(
-                claim,
+            adapt_tools = AdaptTools(
                 database=database,
                 store=runtime.store,
                 library=config.library,
                 generations_dir=config.index.generations_dir,
+                threads=config.threads,
                 run_job=partial(run_job, runtime),
-                heartbeat=heartbeat,
                 clock=utc_now,
             )
+            run_adapt(claim, adapt_tools, heartbeat)
         case _:
             raise SetupError(f"A worker of queue {config.queue} can't do a {claim.type} job.")
 

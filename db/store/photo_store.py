@@ -64,6 +64,11 @@ class PhotoStore:
         self._url = url
 
     @property
+    def url(self) -> str:
+        """Where the photos are."""
+        return self._url
+
+    @property
     def files(self) -> StoredFiles:
         """Files that are no photos, at the same URL."""
         return StoredFiles(self._url)

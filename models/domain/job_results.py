@@ -233,7 +233,9 @@ class AdaptResult(JobResult):
     """What was learned from the catalogue: an encoder, by its label, or why there is none.
 
     `photos` counts those that were embedded at that time. `gain` is by how much the mean average
-    precision was higher on listings that were held out.
+    precision was higher on listings that were held out. `int8` is the faster network that was
+    changed to before, `int8_refusal` says why there is none; neither where none was due.
+    `replaced` are the encoders of the network before, kept up to date for some time still.
     """
 
     job_type = JobType.ADAPT
@@ -242,6 +244,9 @@ class AdaptResult(JobResult):
     encoder: str | None = None
     refusal: str | None = None
     gain: float | None = None
+    int8: str | None = None
+    int8_refusal: str | None = None
+    replaced: tuple[str, ...] = ()
 
 
 _ADAPTERS: Final[dict[JobType, TypeAdapter[JobResult]]] = {

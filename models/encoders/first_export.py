@@ -5,14 +5,13 @@ need not.
 """
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Final
 
 from filelock import FileLock
 
 from models.domain.durable_files import write_json
+from models.domain.programs import ProgramFailed, run_program
 from models.domain.types import EncoderSpec, Precision
 from models.encoders.package import read_package_if_any
 
@@ -57,13 +56,10 @@ def _exported_alone(models_dir: Path, spec: EncoderSpec, threads: int) -> str | 
     with FileLock(models_dir / ".first-export.lock"):
         if is_exported(models_dir, spec):
             return None
-        command = [sys.executable, "-m", PROGRAM, str(models_dir), spec.label, str(threads)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own
         try:
-            answer = json.loads(done.stdout)
-        except ValueError:
-            reason = (done.stderr.strip().splitlines() or ["it was killed."])[-1]
-            return f"{spec.label} is run by torch: its export has failed ({reason})."
+            answer = run_program(PROGRAM, str(models_dir), spec.label, str(threads))
+        except ProgramFailed as error:
+            return f"{spec.label} is run by torch: its export has failed ({error})."
         if REFUSED in answer:
             write_json(models_dir / spec.label / OUTCOME_FILE, {**answer, "recipe": EXPORT_RECIPE})
             return f"{spec.label} is run by torch: {answer[REFUSED]}"

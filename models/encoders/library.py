@@ -106,14 +106,7 @@ class EncoderLibrary:
         if self._name == HOG:
             return hog_spec()
         weights = self._configured_weights(on_progress, on_fallback)
-        int8 = [
-            package.spec
-            for package in self._packages()
-            if package.weights_sha256 == weights.sha256
-            and package.transform == weights.architecture.transform
-            and package.spec.precision is Precision.INT8
-        ]
-        return int8[-1] if int8 else weights.spec
+        return self._int8_of(weights.sha256, weights.architecture.transform) or weights.spec
 
     def may_stay(self, spec: EncoderSpec) -> bool:
         """Whether the settings leave the choice, and this is a network that can be opened."""
@@ -201,6 +194,11 @@ class EncoderLibrary:
         package = self.adapted(spec)
         return spec if package is None else package.base
 
+    def int8_of(self, spec: EncoderSpec) -> EncoderSpec | None:
+        """The int8 network that was exported last from this float32 network; None if none was."""
+        files = self.files_of(spec)
+        return self._int8_of(sha256_of(files.weights), files.transform)
+
     def files_of(self, spec: EncoderSpec) -> EncoderFiles:
         """The files of a network. Raises `WeightsMissing` if this machine does not have them."""
         package = self._package(spec)
@@ -236,6 +234,16 @@ class EncoderLibrary:
         """An encoder's provenance: its calibration, fidelity, training or adaptation."""
         package = self.adapted(spec) or self._package(spec)
         return {} if package is None else package.facts
+
+    def _int8_of(self, weights_sha256: str, transform: PhotoTransform) -> EncoderSpec | None:
+        int8 = [
+            package.spec
+            for package in self._packages()
+            if package.weights_sha256 == weights_sha256
+            and package.transform == transform
+            and package.spec.precision is Precision.INT8
+        ]
+        return int8[-1] if int8 else None
 
     def _package(self, spec: EncoderSpec) -> Package | None:
         package = read_package_if_any(self._models_dir / spec.label)

@@ -12,6 +12,7 @@ from db.vectors.encoders import active_encoder, find_encoder
 from models.adaptation.adapted_package import AdaptedPackage, write_adapted_package
 from models.adaptation.trial import Trial, learn_from, learnable, try_adaptation
 from models.domain.errors import Conflict
+from models.domain.types import EncoderSpec
 from models.encoders.library import EncoderLibrary
 from models.evaluation.summary import as_json
 from models.labels import LabelledPhotos, Level
@@ -41,21 +42,23 @@ def adapt_encoder(
     library: EncoderLibrary,
     *,
     on_progress: OnProgress,
+    base_spec: EncoderSpec | None = None,
     force: bool = False,
 ) -> Adapted:
     """Learn a map of the stored vectors of the active encoder, or of its base, and try it.
 
-    With `force` it is kept although the trial refuses it. Raises Conflict where there is no active
+    Another `base_spec` may be given. With `force` the map is kept although the trial refuses it.
+    Raises Conflict where there is no active
     encoder, InvalidInput where there is too little to learn from.
     """
     with database.read() as session:
         active = active_encoder(session)
         if active is None:
             raise Conflict("There is no active encoder yet: nothing is embedded.")
-        base_spec = library.base_of(active.spec)
+        base_spec = base_spec or library.base_of(active.spec)
         base = find_encoder(session, base_spec)
     if base is None:
-        raise Conflict(f"{base_spec.label}, which {active.spec.label} maps, is not registered.")
+        raise Conflict(f"{base_spec.label}, which is to be adapted, is not registered.")
     labelled = labelled_vectors(database, store, base.id, Level.SUB, MOST_PHOTOS)
     rows = np.flatnonzero(learnable(labelled.photos, UNKNOWN))
     photos, vectors = labelled.photos.take(rows.tolist()), labelled.vectors[rows]

@@ -6,14 +6,16 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from sqlalchemy.orm import Session
+
 from db import jobs
 from db.session import Database
-from db.tables import Job
+from db.tables import Encoder, Job
 from db.vectors import generations
-from db.vectors.encoders import active_encoder
+from db.vectors.encoders import active_encoder, followed_encoders, retire_encoder
 from models.domain.job_payloads import AdaptPayload
 from models.domain.job_results import AdaptResult
-from models.domain.types import JobStatus, JobType
+from models.domain.types import EncoderStatus, JobStatus, JobType
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +26,8 @@ GROWTH: Final = 1.5
 BUSY_JOBS: Final = 10
 """Open embed jobs from which on a feed is being taken in, which should end first."""
 BACKOFF_AFTER_FAILURE: Final = timedelta(hours=1)
+REPLACED_KEPT_FOR: Final = timedelta(days=1)
+"""For how long a rollback to the float32 network takes a second; each photo is embedded twice."""
 
 
 def adapt_if_due(
@@ -48,6 +52,39 @@ def adapt_if_due(
         job = jobs.accept(session, AdaptPayload(), job_id=new_id(), now=clock())
     log.info("an adaptation to the catalogue is due")
     return job
+
+
+def retire_replaced(database: Database, now: datetime) -> list[str]:
+    """Retire what an int8 network has replaced a day before, unless it is active again: labels.
+
+    Indexes of it are kept until they are pruned.
+    """
+    with database.read() as session:
+        last = jobs.newest(session, JobType.ADAPT)
+        replaced = set() if last is None else _replaced_before(last, now - REPLACED_KEPT_FOR)
+        if not replaced or not _followed(session, replaced):
+            return []
+    with database.write() as session:
+        rows = _followed(session, replaced)
+        for row in rows:
+            retire_encoder(session, row.id)
+        labels = [row.spec.label for row in rows]
+    log.info("no more photos are embedded by %s, which int8 has replaced", ", ".join(labels))
+    return labels
+
+
+def _replaced_before(job: Job, moment: datetime) -> set[str]:
+    if job.result is None or job.finished_at is None or job.finished_at > moment:
+        return set()
+    return {*AdaptResult.model_validate(job.result).replaced}
+
+
+def _followed(session: Session, labels: set[str]) -> list[Encoder]:
+    return [
+        row
+        for row in followed_encoders(session)
+        if row.status is EncoderStatus.FOLLOWED and row.spec.label in labels
+    ]
 
 
 def _may_follow(last: Job, photos: int, now: datetime) -> bool:

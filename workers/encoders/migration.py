@@ -93,9 +93,8 @@ class Migration:
         With a `derivation`, photos that its base has embedded are not embedded again. Raises
         Conflict when one of its jobs fails.
         """
-        with self._database.write() as session:
-            encoder_id = register_encoder(session, spec, self._clock())
-            encoder = follow_encoder(session, encoder_id)
+        encoder = self._follow(spec)
+        with self._database.read() as session:
             active = active_encoder(session)
         baseline = None if active is None or active.id == encoder.id else active
         if derivation is not None:
@@ -110,6 +109,14 @@ class Migration:
         self._embed(encoder.id, photos_to_embed)
         embedded, failed = self._embedded, self._failed
         return Migrated(encoder, baseline, embedded, failed, generation, comparison)
+
+    def embed(self, spec: EncoderSpec) -> None:
+        """Follow and embed only. Raises Conflict when one of its jobs fails."""
+        self._embed(self._follow(spec).id, photos_lacking)
+
+    def _follow(self, spec: EncoderSpec) -> Encoder:
+        with self._database.write() as session:
+            return follow_encoder(session, register_encoder(session, spec, self._clock()))
 
     def _embed(self, encoder_id: int, wanted: Callable[[Session, int], AbstractSet[int]]) -> None:
         """Embed photos, each at most once, and wait for the jobs of an earlier run."""

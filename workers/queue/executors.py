@@ -1,6 +1,6 @@
 """Executors of accepted jobs: the workers of their queue, or this process."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from datetime import datetime
 from time import monotonic, sleep
@@ -11,7 +11,8 @@ from db import jobs
 from db.consumption import consumed_lately
 from db.jobs import Progress
 from db.session import Database
-from workers.queue.messages import Queue
+from models.domain.types import JobType
+from workers.queue.messages import QUEUE_OF, Queue
 from workers.queue.publisher import JobPublisher, PublishableJob
 
 POLL_EVERY_S: Final = 0.25
@@ -119,6 +120,45 @@ class InlineExecutor:
                 return
         # A job that a killed process had claimed can't be claimed before its lease expires.
         sleep(max(0.0, end - monotonic()))
+
+
+class HeldQueueExecutor:
+    """Runs the jobs of a queue from within a job of it, which holds the queue's only worker.
+
+    All that wait are run, not only those asked for: a long job delays none. Jobs of other queues
+    are left to their workers, and jobs of the types in `but` to wait.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        queue: Queue,
+        run_job: RunJob,
+        clock: Callable[[], datetime],
+        *,
+        but: Collection[JobType],
+    ) -> None:
+        self._database = database
+        self._types = [
+            job_type
+            for job_type, its_queue in QUEUE_OF.items()
+            if its_queue is queue and job_type not in but
+        ]
+        self._run_job = run_job
+        self._clock = clock
+
+    def submit(self, accepted: Sequence[PublishableJob]) -> None:
+        """Nothing to do: the relay publishes them, and `step` finds those of this queue."""
+
+    def step(self, queue: Queue, job_ids: Sequence[UUID]) -> None:
+        """Run a job of the held queue that is due, or wait a moment."""
+        del queue, job_ids
+        with self._database.read() as session:
+            due = jobs.due_of(session, self._types, self._clock())
+        if due:
+            self._run_job(due[0])
+        else:
+            sleep(POLL_EVERY_S)
 
 
 def run_to_end(

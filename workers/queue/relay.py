@@ -11,7 +11,7 @@ from db import jobs
 from db.consumption import RELAY, record_consumption
 from db.session import Database
 from models.domain.errors import Unavailable
-from workers.encoders.auto_adapt import adapt_if_due
+from workers.encoders.auto_adapt import adapt_if_due, retire_replaced
 from workers.generations.auto_reindex import reindex_if_due
 from workers.queue.messages import Queue
 from workers.queue.publisher import JobPublisher
@@ -68,7 +68,11 @@ def _reindex_if_due(
 def _adapt_if_due(
     database: Database, publisher: JobPublisher, clock: Callable[[], datetime]
 ) -> None:
-    """Request an adaptation when there is enough to learn from, or half as much again."""
+    """Request an adaptation when there is enough to learn from, or half as much again.
+
+    What an earlier one has replaced is retired when nobody has returned to it.
+    """
+    retire_replaced(database, clock())
     job = adapt_if_due(database, clock=clock, new_id=uuid4)
     if job is not None:
         publisher.publish([job])

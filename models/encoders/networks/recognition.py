@@ -3,14 +3,12 @@
 That process imports torch and reads a file that anybody may have made; this one stays small.
 """
 
-import json
-import subprocess
-import sys
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
 from models.domain.errors import WeightsRefused
+from models.domain.programs import ProgramFailed, run_program
 from models.encoders.networks.architectures import Architecture, architecture_named
 
 PROGRAM: Final = "models.encoders.networks.recognise_weights"
@@ -28,17 +26,13 @@ def recognised(weights: Path, sha256: str) -> Architecture:
     del sha256  # a file that has changed is read again
     if not _may_be_weights(weights):
         raise WeightsRefused(f"The weights in {weights} are neither safetensors nor a state dict.")
-    command = [sys.executable, "-m", PROGRAM, str(weights)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own
     try:
-        answer = json.loads(done.stdout)
-    except ValueError as error:
-        raise WeightsRefused(
-            f"The weights in {weights} can't be read: {_last_line(done.stderr)}"
-        ) from error
+        answer = run_program(PROGRAM, str(weights))
+    except ProgramFailed as error:
+        raise WeightsRefused(f"The weights in {weights} can't be read: {error}") from error
     if REFUSED in answer:
-        raise WeightsRefused(answer[REFUSED])
-    return architecture_named(answer[NETWORK])
+        raise WeightsRefused(str(answer[REFUSED]))
+    return architecture_named(str(answer[NETWORK]))
 
 
 def _may_be_weights(path: Path) -> bool:
@@ -46,7 +40,3 @@ def _may_be_weights(path: Path) -> bool:
     with path.open("rb") as file:
         first = file.read(9)
     return first[8:] == b"{" or first.startswith((b"PK\x03\x04", b"\x80"))
-
-
-def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or ["the process that read them ended."])[-1]

@@ -10,10 +10,8 @@ import numpy as np
 import pytest
 
 from db import jobs
-from db.catalogue.listing_photos import PhotoData, ensure_photos, set_photos
-from db.catalogue.listings import ListingData, upsert_listings
 from db.tables import Job
-from db.vectors.embeddings import add_embeddings, photos_lacking
+from db.vectors.embeddings import photos_lacking
 from db.vectors.encoders import all_encoders, encoder_named, find_encoder, previous_encoder
 from models.adaptation import learn, trial
 from models.domain.clock import utc_now
@@ -25,6 +23,7 @@ from models.encoders.library import EncoderLibrary
 from models.head import head_path
 from models.labels import LabelledPhotos
 from tests.support.adaptation import made_up
+from tests.support.embedded_catalogue import fill
 from tests.support.payloads import result_as
 from tests.support.workers import LEASE, WorkerHarness
 from workers.encoders import auto_adapt, derivation
@@ -43,29 +42,6 @@ class Killed(BaseException):
 def _few_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "MIN_LISTINGS", 50)
     monkeypatch.setattr(auto_adapt, "MIN_PHOTOS", 50)
-
-
-def fill(
-    worker: WorkerHarness, photos: LabelledPhotos, vectors: Any, encoder_id: int | None = None
-) -> None:
-    """List these photos, and store their vectors as if the first encoder had made them."""
-    ids = {name: uuid4() for name in dict.fromkeys(photos.listings)}
-    listings = {
-        ListingData(ids[name], name, category=category)
-        for name, category in zip(photos.listings, photos.categories, strict=True)
-    }
-    with worker.database.write() as session:
-        now = worker.now()
-        upsert_listings(session, sorted(listings, key=lambda one: one.title), now)
-        known = ensure_photos(session, [PhotoData(sha, 3, 4) for sha in photos.hashes], now)
-        shown: dict[Any, list[int]] = {}
-        for name, sha in zip(photos.listings, photos.hashes, strict=True):
-            shown.setdefault(ids[name], []).append(known[sha])
-        set_photos(session, shown)
-        rows = [known[sha] for sha in photos.hashes]
-        base = find_encoder(session, worker.encoder.spec)
-        assert base
-        add_embeddings(session, encoder_id or base.id, dict(zip(rows, vectors, strict=True)))
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """`marketlens encoder list`."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import typer
@@ -70,8 +70,9 @@ def list_encoders(options: ListOptions) -> None:
         since = [f"active since {row.active_since:.16} UTC."] if row.active_since else []
         for note in (*since, *row.notes):
             console.print(f"{row.encoder}: {note}", highlight=False)
-    if last is not None and (story := _last_adaptation(last)):
-        console.print(story, highlight=False)
+    if last is not None:
+        for sentence in _last_adaptation(last):
+            console.print(sentence, highlight=False)
 
 
 def _row(summary: EncoderSummary, library: EncoderLibrary, *, is_here: bool) -> EncoderRow:
@@ -106,14 +107,20 @@ def _unregistered(spec: EncoderSpec, library: EncoderLibrary) -> EncoderRow:
     )
 
 
-def _last_adaptation(job: Job) -> str | None:
+def _last_adaptation(job: Job) -> Iterator[str]:
     """What came of the last adaptation, where the encoders do not tell."""
     if not job.status.terminal:
-        return "An adaptation is under way."
-    result = AdaptResult.model_validate(job.result) if job.result else None
-    reason = job.error_detail if result is None else result.refusal
+        yield "An adaptation is under way."
+        return
     day = f"{job.finished_at:%Y-%m-%d %H:%M} UTC" if job.finished_at else ""
-    return reason and f"The adaptation of {day} was not taken: {reason}"
+    if job.result is None:
+        yield f"The adaptation of {day} has failed: {job.error_detail}"
+        return
+    result = AdaptResult.model_validate(job.result)
+    if result.int8_refusal is not None:
+        yield f"int8 was not taken on {day}: {result.int8_refusal}"
+    if result.refusal is not None:
+        yield f"The adaptation of {day} was not taken: {result.refusal}"
 
 
 def _table(rows: Sequence[EncoderRow]) -> Table:
