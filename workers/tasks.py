@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -44,6 +45,7 @@ from workers.jobs.reindex import run_reindex
 from workers.jobs.repair_index import run_repair
 from workers.jobs.search import run_search
 from workers.queue.messages import PROBE, RUN_JOB
+from workers.queue.publisher import JobPublisher
 from workers.runtime import Runtime
 from workers.search.active_engine import SearchEngine
 from workers.search.query_encoder import QueryEncoder
@@ -193,16 +195,18 @@ def _do(runtime: Runtime, claim: Claim, tools: QueryTools | None) -> None:
                 clock=utc_now,
             )
         case AdaptPayload():
-            adapt_tools = AdaptTools(
-                database=database,
-                store=runtime.store,
-                library=config.library,
-                generations_dir=config.index.generations_dir,
-                threads=config.threads,
-                run_job=partial(run_job, runtime),
-                clock=utc_now,
-            )
-            run_adapt(claim, adapt_tools, heartbeat)
+            with closing(JobPublisher(config.broker_url)) as publisher:
+                adapt_tools = AdaptTools(
+                    database=database,
+                    store=runtime.store,
+                    library=config.library,
+                    generations_dir=config.index.generations_dir,
+                    threads=config.threads,
+                    run_job=partial(run_job, runtime),
+                    publisher=publisher,
+                    clock=utc_now,
+                )
+                run_adapt(claim, adapt_tools, heartbeat)
         case _:
             raise SetupError(f"A worker of queue {config.queue} can't do a {claim.type} job.")
 

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models.evaluation.intervals import Estimate, cluster_means
 from models.evaluation.retrieval_metrics import answerable, retrieve
 
 
@@ -17,11 +18,19 @@ class Quality:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """By how much the exported network's means are higher, of the same searches."""
+
+    precision_at_1: Estimate
+    mean_average_precision: Estimate
+
+
+@dataclass(frozen=True, slots=True)
 class Fidelity:
     """Two encoders' vectors of the same photos compared.
 
-    Cosines are between the two vectors of one photo. The qualities are None where no two listings
-    share a category.
+    Cosines are between the two vectors of one photo. The qualities and their change are None where
+    no two listings share a category.
     """
 
     photos: int
@@ -29,6 +38,7 @@ class Fidelity:
     cosine_min: float
     reference: Quality | None
     exported: Quality | None
+    change: Change | None
 
     def facts(self) -> dict[str, object]:
         """The figures for a manifest."""
@@ -47,19 +57,30 @@ def fidelity(
     """
     cosines = np.einsum("nd,nd->n", reference, exported)
     cosines[~(reference.any(axis=1) | exported.any(axis=1))] = 1
-    before = after = None
+    size, mean, least = len(cosines), float(cosines.mean()), float(cosines.min())
+    queries = None
     if listings is not None and categories is not None:
-        before, after = (
-            _quality(vectors, listings, categories) for vectors in (reference, exported)
-        )
-    return Fidelity(len(cosines), float(cosines.mean()), float(cosines.min()), before, after)
-
-
-def _quality(
-    vectors: NDArray[np.float32], listings: NDArray[np.int64], categories: NDArray[np.int64]
-) -> Quality | None:
-    queries = answerable(listings, categories)
-    if not len(queries):
-        return None
-    found = retrieve(vectors, listings, categories, queries)
-    return Quality(float(found.precision_at_1.mean()), float(found.average_precision.mean()))
+        queries = answerable(listings, categories)
+    if listings is None or categories is None or queries is None or not len(queries):
+        return Fidelity(size, mean, least, None, None, None)
+    before, after = (
+        retrieve(vectors, listings, categories, queries) for vectors in (reference, exported)
+    )
+    columns = [
+        before.precision_at_1,
+        after.precision_at_1,
+        before.average_precision,
+        after.average_precision,
+    ]
+    means = cluster_means(
+        np.stack(columns, axis=1).astype(np.float64), listings[queries], np.random.default_rng(0)
+    )
+    values = means.observed.tolist()
+    return Fidelity(
+        size,
+        mean,
+        least,
+        Quality(values[0], values[2]),
+        Quality(values[1], values[3]),
+        Change(means.difference(1, 0), means.difference(3, 2)),
+    )

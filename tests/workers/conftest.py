@@ -31,7 +31,7 @@ def worker(tmp_path: Path, any_database: Database, store: PhotoStore) -> WorkerH
     config = WorkerConfig(
         queue=Queue.SEARCH,
         concurrency=1,
-        broker_url="",
+        broker_url="memory://",
         database_url="",
         store_url="",
         models_dir=tmp_path / "models",

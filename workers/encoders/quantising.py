@@ -19,7 +19,7 @@ PROGRAM: Final = "workers.encoders.int8_program"
 ENCODER: Final = "encoder"
 REFUSED: Final = "refused"
 
-PHOTOS: Final = 1_600
+PHOTOS: Final = 2_600
 """Photos drawn to calibrate and compare: as many as an export uses, with whole listings."""
 
 

@@ -40,6 +40,7 @@ from workers.generations.prune import prune
 from workers.jobs.heartbeat import Heartbeat
 from workers.queue.executors import HeldQueueExecutor, RunJob
 from workers.queue.messages import Queue
+from workers.queue.publisher import JobPublisher
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ class AdaptTools:
     generations_dir: Path
     threads: int
     run_job: RunJob
+    publisher: JobPublisher
     clock: Callable[[], datetime]
 
 
@@ -165,7 +167,12 @@ class _Adapting:
     def _migration(self) -> Migration:
         tools = self._tools
         executor = HeldQueueExecutor(
-            tools.database, Queue.INDEX, tools.run_job, tools.clock, but=[JobType.ADAPT]
+            tools.database,
+            Queue.INDEX,
+            tools.run_job,
+            tools.publisher,
+            tools.clock,
+            but=[JobType.ADAPT],
         )
         return Migration(
             tools.database,

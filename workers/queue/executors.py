@@ -126,7 +126,7 @@ class HeldQueueExecutor:
     """Runs the jobs of a queue from within a job of it, which holds the queue's only worker.
 
     All that wait are run, not only those asked for: a long job delays none. Jobs of other queues
-    are left to their workers, and jobs of the types in `but` to wait.
+    are published for their workers, and jobs of the types in `but` left to wait.
     """
 
     def __init__(
@@ -134,11 +134,14 @@ class HeldQueueExecutor:
         database: Database,
         queue: Queue,
         run_job: RunJob,
+        publisher: JobPublisher,
         clock: Callable[[], datetime],
         *,
         but: Collection[JobType],
     ) -> None:
         self._database = database
+        self._queue = queue
+        self._publisher = publisher
         self._types = [
             job_type
             for job_type, its_queue in QUEUE_OF.items()
@@ -148,7 +151,8 @@ class HeldQueueExecutor:
         self._clock = clock
 
     def submit(self, accepted: Sequence[PublishableJob]) -> None:
-        """Nothing to do: the relay publishes them, and `step` finds those of this queue."""
+        """Publish those of other queues; `step` finds those of this one in the database."""
+        self._publisher.publish(job for job in accepted if QUEUE_OF[job.type] is not self._queue)
 
     def step(self, queue: Queue, job_ids: Sequence[UUID]) -> None:
         """Run a job of the held queue that is due, or wait a moment."""

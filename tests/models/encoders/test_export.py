@@ -1,5 +1,6 @@
 """An export is compared before it is kept, and refused when it is worse."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,13 +12,15 @@ import pytest
 import torch
 
 from models.domain.durable_files import sha256_of
-from models.domain.errors import FidelityTooLow, InvalidInput
+from models.domain.errors import ExportTooSlow, FidelityTooLow, InvalidInput
 from models.domain.types import Precision
 from models.encoders import export
 from models.encoders.export import ExportOptions, export_encoder
 from models.encoders.library import EncoderLibrary
 from models.encoders.networks.architectures import Architecture, PhotoTransform
 from models.encoders.package import read_package, write_package
+from models.evaluation.fidelity import Change, Fidelity, Quality
+from models.evaluation.intervals import Estimate
 from models.head import CategoryHead, find_head, head_path
 from models.labels import LabelledPhotos
 from tests.support.networks import NETWORK, SMALL
@@ -203,3 +206,40 @@ def test_a_network_that_differs_too_much_is_refused(
     with pytest.raises(FidelityTooLow, match=r"mean cosine of 0\.\d+ .* nothing was written"):
         export_encoder(library, reference(library), models_dir, Precision.INT8, photos(), threads=1)
     assert sorted(models_dir.rglob("*")) == before
+
+
+SAME = Estimate(0.0, -0.01, 0.01)
+
+
+@pytest.mark.parametrize(
+    ("precision", "mean", "refused"),
+    [
+        (SAME, SAME, None),
+        (Estimate(-0.02, -0.05, 0.01), SAME, None),  # chance may be all of it
+        (Estimate(-0.004, -0.006, -0.002), SAME, None),  # sure, and little
+        (Estimate(-0.02, -0.03, -0.01), SAME, "precision@1 is 0.020 lower"),
+        (SAME, Estimate(-0.006, -0.008, -0.004), "mAP is 0.006 lower"),
+    ],
+)
+def test_what_finds_less_beyond_chance_is_not_better(
+    precision: Estimate, mean: Estimate, refused: str | None
+) -> None:
+    alike = Quality(0.7, 0.4)
+    close = Fidelity(100, 0.99, 0.98, alike, alike, Change(precision, mean))
+    faster = export._Comparison(close, source_speed=10, speed=20)
+    better = ExportOptions(must_be_better=True)
+    if refused is None:
+        export._refuse_worse(faster, Precision.INT8, better)
+        return
+    with pytest.raises(FidelityTooLow, match=re.escape(refused)):
+        export._refuse_worse(faster, Precision.INT8, better)
+    export._refuse_worse(faster, Precision.INT8, ExportOptions())
+
+
+def test_what_is_slower_is_not_better() -> None:
+    alike = Quality(0.7, 0.4)
+    close = Fidelity(100, 0.99, 0.98, alike, alike, Change(SAME, SAME))
+    slower = export._Comparison(close, source_speed=20, speed=19)
+    with pytest.raises(ExportTooSlow, match=r"19\.0 photos/s, its source 20\.0"):
+        export._refuse_worse(slower, Precision.INT8, ExportOptions(must_be_better=True))
+    export._refuse_worse(slower, Precision.INT8, ExportOptions())

@@ -37,8 +37,16 @@ def test_with_labels_both_are_searched() -> None:
     assert close.reference.mean_average_precision == 1
     assert close.exported.precision_at_1 == 0
     assert close.exported.mean_average_precision < 1
+    assert close.change
+    assert close.change.precision_at_1.value == -1
+    assert close.change.precision_at_1.high < 0
+    lost = close.exported.mean_average_precision - 1
+    assert close.change.mean_average_precision.value == pytest.approx(lost)
 
 
 def test_categories_of_one_listing_each_can_not_be_searched() -> None:
     vectors = unit((1, 0), (0, 1))
-    assert fidelity(vectors, vectors, np.arange(2), np.arange(2)).reference is None
+    close = fidelity(vectors, vectors, np.arange(2), np.arange(2))
+    assert close.reference is None
+    assert close.exported is None
+    assert close.change is None

@@ -9,11 +9,19 @@ import pytest
 from db import jobs
 from db.consumption import record_consumption
 from db.session import Database
-from models.domain.job_payloads import EmbedPayload
+from db.tables import Job
+from models.domain.job_payloads import (
+    AdaptPayload,
+    DuplicatesPayload,
+    EmbedPayload,
+    JobPayload,
+    ReindexPayload,
+)
+from models.domain.types import JobType
 from tests.support.clock import Clock
 from tests.support.redis import empty, take_all
 from workers.queue import executors
-from workers.queue.executors import QueueExecutor
+from workers.queue.executors import HeldQueueExecutor, QueueExecutor
 from workers.queue.messages import Queue
 from workers.queue.publisher import JobPublisher, PublishableJob
 
@@ -123,3 +131,29 @@ def test_a_worker_that_is_seen_again_is_given_time_again(
     executor.step(Queue.EMBED, [])
     now = 61.0
     executor.step(Queue.EMBED, [])
+
+
+def test_within_a_job_the_others_of_its_queue_are_done_and_those_of_others_published(
+    database: Database, clock: Clock, publisher: JobPublisher, redis_url: str
+) -> None:
+    def accept(payload: JobPayload) -> Job:
+        with database.write() as session:
+            return jobs.accept(session, payload, job_id=uuid4(), now=clock())
+
+    done: list[UUID] = []
+
+    def run_job(job_id: UUID) -> None:
+        done.append(job_id)
+        with database.write() as session:
+            jobs.cancel(session, job_id, clock())
+
+    held = HeldQueueExecutor(database, Queue.INDEX, run_job, publisher, clock, but=[JobType.ADAPT])
+    embed, build = accept(EmbedPayload(photo_ids=())), accept(ReindexPayload())
+    asked_by_another = accept(DuplicatesPayload())
+    accept(AdaptPayload())
+    held.submit([embed, build])
+    assert take_all(redis_url, Queue.EMBED) == [str(embed.id)]
+    assert take_all(redis_url, Queue.INDEX) == []
+    for _ in range(3):
+        held.step(Queue.EMBED, [embed.id])
+    assert {*done} == {build.id, asked_by_another.id}
