@@ -34,8 +34,8 @@ demo: setup ## Draw, seed, search and serve a sample catalogue (ONCE=1: end afte
 test: setup lint ## Linter, formatter check, types, import contracts and all tests
 	@$(MAKE) --no-print-directory -j5 $(TESTS) types contracts
 
-faults: setup ## Kill seeds at ten random moments, on both databases
-	MARKETLENS_TEST_KILLS=10 $(BIN)/pytest tests/e2e/test_killed_seeds.py
+faults: setup ## Kill seeds at ten random moments, on both databases, and each step of the change to int8
+	MARKETLENS_TEST_KILLS=10 $(BIN)/pytest tests/e2e/test_killed_seeds.py tests/e2e/test_adaptation.py
 
 soak: setup ## Search for ten minutes while listings come, go and are indexed anew
 	MARKETLENS_TEST_SOAK_S=600 $(BIN)/pytest -s tests/e2e/test_soak.py

@@ -50,9 +50,9 @@ class Settings(BaseSettings):
     )
     auto_optimise: bool = Field(
         default=True,
-        description="Whether a network is exported for faster inference by itself when it is first"
-        " used, and searches change to an adapted encoder where the catalogue's categories teach"
-        " one that finds more.",
+        description="Whether by itself a network is exported for faster inference when it is first"
+        " used, and searches change to its int8 network where that is faster and no worse, and to"
+        " an adapted encoder where the catalogue's categories teach one that finds more.",
     )
     threads: int | None = Field(
         default=None,

@@ -3,9 +3,9 @@
     python -m benchmarks.adaptation --rows 1000000 [--dimension 1280] [--json]
 
 Draws a catalogue with two photos a listing (see `benchmarks.features`) straight into a SQLite
-database, with the stored vectors of a made-up encoder, and changes over to what is learned from
-them, as the adapt job of a worker does. There are no photos: one that was read would fail. Memory
-is of this process, which also builds the index.
+database, with the stored vectors of a made-up encoder and their index, and changes over to what is
+learned from them, as the adapt job of a worker does, while another process searches. There are no
+photos: one that was read would fail. Memory is of this process, which also builds the index.
 """
 
 import json
@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import perf_counter
+from time import perf_counter, sleep, time
 from typing import Annotated, Final
 from uuid import UUID, uuid4
 
@@ -24,9 +24,11 @@ import typer
 from rich.console import Console
 from sqlalchemy import insert
 
+from benchmarks.background_searches import Search, milliseconds, searches_going_on
 from benchmarks.features import CATEGORIES, PHOTOS_PER_ITEM, DrawnFeatures
 from benchmarks.memory import Peak
 from db.catalogue.categories import ensure_categories
+from db.jobs import Progress
 from db.schema_migration import upgrade
 from db.session import Database
 from db.store.photo_store import PhotoStore
@@ -42,12 +44,15 @@ from workers.config import worker_config
 from workers.encoders.adapting import adapt_encoder
 from workers.encoders.derivation import derivation_of
 from workers.encoders.migration import Migration, activate_migrated
+from workers.generations.request import accept_reindex
 from workers.inline import inline_worker
-from workers.queue.executors import InlineExecutor
+from workers.queue.executors import InlineExecutor, run_to_end
 from workers.queue.messages import Queue
 
 SEED: Final = 0
 ROWS_AT_ONCE: Final = 10_000
+ALONE_S: Final = 15
+"""Seconds of searches before and after, for comparison."""
 
 
 def main(
@@ -61,9 +66,19 @@ def main(
         settings = Settings(data_dir=Path(folder), encoder="hog", auto_optimise=False)
         database = _draw(settings, rows, dimension, bars)
         figures: dict[str, object] = {"photos": rows, "dimension": dimension}
-        with Peak() as peak:
-            figures |= _adapt(database, settings, bars)
+        figures["base_index_s"] = _index(database, settings, bars)
+        searches: list[Search]
+        with searches_going_on(
+            settings.sqlalchemy_url, settings.photo_store_url, settings.generations_dir, rows
+        ) as searches:
+            sleep(ALONE_S)
+            begun = time()
+            with Peak() as peak:
+                figures |= _adapt(database, settings, bars)
+            ended = time()
+            sleep(ALONE_S)
         figures["peak_gb"] = round(peak.resident / 1e9, 2)
+        figures |= _of_searches(searches, begun, ended)
         database.close()
     for name, value in figures.items():
         print(f"{name:<20}{value}", file=sys.stderr)
@@ -132,6 +147,42 @@ def _draw(settings: Settings, rows: int, dimension: int, bars: Bars) -> Database
             )
         bars.show("drawing", start + len(stored), rows)
     return database
+
+
+def _index(database: Database, settings: Settings, bars: Bars) -> float:
+    """Build the index that searches begin with; the seconds it took."""
+    config = worker_config(settings, Queue.INDEX)
+    job = accept_reindex(database, job_id=uuid4(), now=utc_now())
+    seconds: dict[str, float] = {}
+
+    def on_progress(progress: Progress) -> None:
+        bars.show("base index", progress.done, max(progress.total, 1))
+
+    with (
+        _timed(seconds, "index"),
+        InlineExecutor(database, lambda _: inline_worker(config), utc_now) as executor,
+    ):
+        run_to_end(executor, database, Queue.INDEX, [job.id], on_progress)
+    return round(seconds["index"], 1)
+
+
+def _of_searches(searches: list[Search], begun: float, ended: float) -> dict[str, object]:
+    """How searches fared before, during and after the change."""
+    parts = {
+        "before": [search for search in searches if search.at < begun],
+        "meanwhile": [search for search in searches if begun <= search.at < ended],
+        "after": [search for search in searches if search.at >= ended],
+    }
+    return {
+        f"searches_{name}": {
+            "number": len(some),
+            "ms": milliseconds(some),
+            "found_first": round(sum(search.found for search in some) / len(some), 4),
+            "encoders": sorted({search.encoder_id for search in some}),
+        }
+        for name, some in parts.items()
+        if some
+    }
 
 
 def _adapt(database: Database, settings: Settings, bars: Bars) -> dict[str, object]:

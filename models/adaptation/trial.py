@@ -81,7 +81,7 @@ def try_adaptation(
     `require_enough`.
     """
     require_enough(photos)
-    learned_from, tested = _halves(photos, seed)
+    learned_from, tested = halves(photos, seed)
     adaptation = learn_from(photos.take(learned_from.tolist()), vectors[learned_from])
     # Provisional: the one that is learned from all listings has another.
     spec = adapted_spec(base, "0" * 64, adaptation.dimension)
@@ -93,6 +93,20 @@ def try_adaptation(
         on_progress=on_progress,
     )
     return Trial(spec, comparison, tested, refusal_of(comparison))
+
+
+def halves(photos: LabelledPhotos, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows to learn from and rows to test with: of each category, half of the listings, drawn."""
+    rng = np.random.default_rng(seed)
+    of_category: dict[str, list[str]] = {}
+    for listing, category in sorted(set(zip(photos.listings, photos.categories, strict=True))):
+        of_category.setdefault(category, []).append(listing)
+    learned: set[str] = set()
+    for listings in of_category.values():
+        rng.shuffle(listings)
+        learned |= set(listings[: (len(listings) + 1) // 2])
+    is_learned = np.array([listing in learned for listing in photos.listings], bool)
+    return np.flatnonzero(is_learned), np.flatnonzero(~is_learned)
 
 
 def learn_from(photos: LabelledPhotos, vectors: NDArray[np.float32]) -> Adaptation:
@@ -118,17 +132,3 @@ def refusal_of(comparison: Comparison) -> str | None:
 def _shown(name: str, gains: Mapping[str, Estimate]) -> str:
     gain = gains[name]
     return f"{name} {gain.value:+.3f} ({gain.low:+.3f} … {gain.high:+.3f})"
-
-
-def _halves(photos: LabelledPhotos, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows to learn from and rows to test with: of each category, half of the listings."""
-    rng = np.random.default_rng(seed)
-    of_category: dict[str, list[str]] = {}
-    for listing, category in sorted(set(zip(photos.listings, photos.categories, strict=True))):
-        of_category.setdefault(category, []).append(listing)
-    learned: set[str] = set()
-    for listings in of_category.values():
-        rng.shuffle(listings)
-        learned |= set(listings[: (len(listings) + 1) // 2])
-    is_learned = np.array([listing in learned for listing in photos.listings], bool)
-    return np.flatnonzero(is_learned), np.flatnonzero(~is_learned)

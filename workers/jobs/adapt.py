@@ -37,14 +37,12 @@ from workers.encoders.derivation import derivation_of
 from workers.encoders.migration import Migration, activate_migrated
 from workers.encoders.quantising import NotQuantised, quantise, wants_int8
 from workers.generations.prune import prune
-from workers.jobs.heartbeat import Heartbeat
+from workers.jobs.heartbeat import BEAT_EVERY_S, Heartbeat
 from workers.queue.executors import HeldQueueExecutor, RunJob
 from workers.queue.messages import Queue
 from workers.queue.publisher import JobPublisher
 
 log = logging.getLogger(__name__)
-
-BEAT_EVERY_S: Final = 5.0
 
 HAS_HEAD: Final = (
     "the active encoder has a category head, which another could not use: `marketlens adapt`, then "

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from threading import Event, Thread
+from time import sleep
 from typing import Any, NoReturn
 
 import numpy as np
@@ -228,6 +229,29 @@ def test_an_export_that_is_refused_leaves_all_as_it_is(
     assert (result.int8, result.int8_refusal) == (None, "it is slower")
     assert result.refusal is None
     assert status_of(worker, int8) is EncoderStatus.REGISTERED
+
+
+def test_an_export_that_says_nothing_for_long_keeps_its_lease(
+    worker: WorkerHarness,
+    float32: EncoderSpec,
+    int8: EncoderSpec,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fill_both(worker, float32, int8)
+    short = replace(worker.runtime.config, lease=timedelta(seconds=2))
+    expired: list[bool] = []
+
+    def quantise_slowly(*_: object) -> NoReturn:
+        sleep(3)
+        with worker.database.read() as session:
+            expired.append(jobs.any_expired(session, utc_now()))
+        raise NotQuantised("it is slower")
+
+    monkeypatch.setattr(adapt, "quantise", quantise_slowly)
+    job_id = worker.accept(JobType.ADAPT, {})
+    run_job(replace(worker.runtime, config=short), job_id)
+    assert expired == [False]
+    assert worker.job(job_id).status is JobStatus.SUCCEEDED
 
 
 @pytest.fixture
