@@ -9,6 +9,7 @@ from uuid import UUID
 from anyio import CapacityLimiter
 from fastapi import Depends, Path, Request
 
+from api.jobs.ended_jobs import EndedJobs
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from models.domain.clock import utc_now
@@ -25,6 +26,7 @@ class Resources:
     database: Database
     store: PhotoStore
     publisher: JobPublisher
+    ended_jobs: EndedJobs
     max_upload_bytes: int
     decoding: CapacityLimiter
     """Limits the threads that decode photos: each may need hundreds of megabytes."""

@@ -17,6 +17,7 @@ from api.deps import Resources
 from api.embeddings import routes as embeddings
 from api.health import routes as health
 from api.jobs import routes as jobs
+from api.jobs.ended_jobs import EndedJobs
 from api.listings import routes as listings
 from api.middleware.body_limit import LimitBody
 from api.middleware.same_origin import SameOriginOnly
@@ -37,10 +38,12 @@ WEB = Path(__file__).parent / "web"
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application, with the settings of this process unless others are given."""
     settings = settings or Settings()
+    database = Database(settings.sqlalchemy_url)
     resources = Resources(
-        database=Database(settings.sqlalchemy_url),
+        database=database,
         store=PhotoStore(settings.photo_store_url),
         publisher=JobPublisher(settings.broker_url),
+        ended_jobs=EndedJobs(settings.broker_url, database),
         max_upload_bytes=settings.max_upload_bytes,
         decoding=CapacityLimiter(len(os.sched_getaffinity(0))),
         allow_anonymous=is_loopback(settings.host),
@@ -49,7 +52,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         del app
-        yield
+        async with resources.ended_jobs.listening():
+            yield
         resources.publisher.close()
         resources.database.close()
 

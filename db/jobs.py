@@ -448,6 +448,17 @@ def due_among(session: Session, job_ids: Sequence[UUID], now: datetime) -> list[
     ]
 
 
+def ended_among(session: Session, job_ids: Sequence[UUID]) -> list[UUID]:
+    """Those of the jobs that have ended."""
+    return [
+        job_id
+        for chunk in chunks(job_ids)
+        for job_id in session.scalars(
+            select(Job.id).where(Job.id.in_(chunk), Job.status.not_in(OPEN_STATUSES))
+        )
+    ]
+
+
 def due_of(session: Session, job_types: Collection[JobType], now: datetime) -> Sequence[UUID]:
     """The queued jobs of these types that are not waiting for a later attempt, oldest first."""
     return session.scalars(

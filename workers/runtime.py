@@ -19,6 +19,7 @@ from workers.config import WorkerConfig
 from workers.encoders.active_encoder import encoder_mismatch_warning, ensure_active_encoder
 from workers.encoders.loaded import OpenEncoders, encoders_for
 from workers.indexes.open import Indexes
+from workers.queue.announcements import Announcer
 from workers.queue.messages import Queue
 from workers.search.active_engine import ActiveEngine, SearchEngine
 
@@ -35,6 +36,7 @@ class Runtime:
     encoders: OpenEncoders
     indexes: Indexes
     engine: ActiveEngine | None
+    announcer: Announcer
 
     @classmethod
     def start(cls, config: WorkerConfig) -> "Runtime":
@@ -55,7 +57,8 @@ class Runtime:
             active.spec, config.library, config.encoder, config.weights
         ):
             log.warning(wanted)
-        return cls(config, database, store, encoders, indexes, engine)
+        announcer = Announcer(config.broker_url)
+        return cls(config, database, store, encoders, indexes, engine, announcer)
 
     def warm_up(self) -> None:
         """Load what an embed job will need, before there is one. Raises WeightsError."""

@@ -145,6 +145,8 @@ def _attempt(runtime: Runtime, claim: Claim, tools: QueryTools | None) -> None:
         _record(runtime, claim, _retry_later(claim, max_attempts, reason))
     else:
         log.info("job %s: %s done", job_id, claim.type)
+    # Also where it is to be tried again: who waits looks for themselves.
+    runtime.announcer.announce([job_id])
 
 
 def _do(runtime: Runtime, claim: Claim, tools: QueryTools | None) -> None:

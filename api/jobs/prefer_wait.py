@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from contextlib import suppress
 from http import HTTPStatus
 from time import monotonic
 from typing import Annotated
@@ -16,7 +17,6 @@ from api.jobs.service import read_job_of_type
 from db.tables import Job
 
 MAX_WAIT_S = 30.0
-POLL_EVERY_S = 0.02
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*(\d{1,6})(?:$|[,;\s])")
 
 Prefer = Annotated[str | None, Header(description="`wait=N` holds the answer, N ≤ 30 s.")]
@@ -47,7 +47,13 @@ def _wanted_wait(prefer: str | None) -> float:
 
 async def _wait_for(resources: Resources, job: Job, wait_s: float) -> Job:
     deadline = monotonic() + wait_s
-    while not job.status.terminal and monotonic() < deadline:
-        await asyncio.sleep(POLL_EVERY_S)
-        job = await run_in_threadpool(read_job_of_type, resources, job.id, job.type)
-    return job
+    async with resources.ended_jobs.waiting_for(job.id) as told:
+        while True:
+            told.clear()
+            # Also the first time: it may have ended before anything could be told.
+            job = await run_in_threadpool(read_job_of_type, resources, job.id, job.type)
+            left = deadline - monotonic()
+            if job.status.terminal or left <= 0:
+                return job
+            with suppress(TimeoutError):
+                await asyncio.wait_for(told.wait(), left)

@@ -15,6 +15,7 @@ from workers.config import IndexSettings, WorkerConfig
 from workers.encoders.loaded import OpenEncoders
 from workers.indexes.live import LiveIndex
 from workers.indexes.open import Indexes
+from workers.queue.announcements import Announcer
 from workers.queue.messages import Queue
 from workers.runtime import Runtime
 from workers.search.active_engine import ActiveEngine, SearchEngine
@@ -54,5 +55,6 @@ def worker(tmp_path: Path, any_database: Database, store: PhotoStore) -> WorkerH
 
     engine = ActiveEngine(database, open_engine, open_engine(active))
     indexes = Indexes(database, store, generations_dir, config.index_url)
-    runtime = Runtime(config, database, store, encoders, indexes, engine)
+    announcer = Announcer(f"redis+socket://{tmp_path}/nobody.sock")
+    runtime = Runtime(config, database, store, encoders, indexes, engine, announcer)
     return WorkerHarness(runtime, encoder, library)

@@ -1,0 +1,139 @@
+"""A request that waits is answered when its job has ended, with and without the broker."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic, sleep
+from uuid import UUID
+
+import pytest
+from fastapi.testclient import TestClient
+from httpx2 import Response
+from redis.asyncio import Redis
+
+from api.jobs import ended_jobs
+from db import jobs
+from db.session import Database
+from db.tables import Job
+from models.domain.types import JobStatus, JobType
+from tests.support.http import MakeClient, submit_photo
+from tests.support.waiting import wait_until
+from workers.queue.announcements import CHANNEL, Announcer
+from workers.queue.announcements import redis_url as redis_address
+
+NEVER_S = 1_000.0
+WAIT_S = 20
+
+
+@pytest.fixture
+def submit() -> Callable[[TestClient], Future[Response]]:
+    """Submits a search that waits, in a thread of its own."""
+    threads = ThreadPoolExecutor(4)
+
+    def submitted(client: TestClient) -> Future[Response]:
+        headers = {"Prefer": f"wait={WAIT_S}"}
+        return threads.submit(submit_photo, client, "search", headers=headers)
+
+    return submitted
+
+
+def accepted(database: Database) -> Job:
+    """The job that the request waits for."""
+
+    def newest() -> Job | None:
+        with database.read() as session:
+            return jobs.newest(session, JobType.SEARCH)
+
+    wait_until(newest, WAIT_S)
+    job = newest()
+    assert job
+    return job
+
+
+def end(database: Database, job_id: UUID) -> None:
+    with database.write() as session:
+        jobs.cancel(session, job_id, datetime.now(UTC))
+
+
+def assert_ended_soon(answer: Future[Response]) -> None:
+    begun = monotonic()
+    response = answer.result(timeout=WAIT_S)
+    assert response.status_code == 200
+    assert response.json()["status"] == JobStatus.CANCELLED
+    assert monotonic() - begun < WAIT_S / 2
+
+
+def test_an_announcement_is_enough(
+    make_client: MakeClient,
+    database: Database,
+    redis_url: str,
+    submit: Callable[[TestClient], Future[Response]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ended_jobs, "ASK_EVERY_S", NEVER_S)
+    monkeypatch.setattr(ended_jobs, "ASK_ALONE_EVERY_S", NEVER_S)
+    answer = submit(make_client(redis_url=redis_url))
+    job = accepted(database)
+    sleep(0.2)  # it has read the job by then, and waits
+    announcer = Announcer(redis_url)
+    # An attempt has ended, and the job has not.
+    announcer.announce([job.id])
+    sleep(0.2)
+    assert not answer.done()
+    end(database, job.id)
+    announcer.announce([UUID(int=0), job.id])
+    assert_ended_soon(answer)
+    announcer.close()
+
+
+def test_without_a_broker_the_database_is_asked(
+    client: TestClient, database: Database, submit: Callable[[TestClient], Future[Response]]
+) -> None:
+    answer = submit(client)
+    end(database, accepted(database).id)
+    assert_ended_soon(answer)
+
+
+def test_an_announcement_that_was_lost_is_made_up_for(
+    make_client: MakeClient,
+    database: Database,
+    redis_url: str,
+    submit: Callable[[TestClient], Future[Response]],
+) -> None:
+    answer = submit(make_client(redis_url=redis_url))
+    end(database, accepted(database).id)
+    assert_ended_soon(answer)
+
+
+def test_a_broker_that_comes_back_is_listened_to_again(
+    redis_url: str, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ended_jobs, "RECONNECT_AFTER_S", 0.01)
+    monkeypatch.setattr(ended_jobs, "ASK_EVERY_S", NEVER_S)
+    monkeypatch.setattr(ended_jobs, "ASK_ALONE_EVERY_S", NEVER_S)
+    job_id = UUID(int=7)
+
+    async def lost_and_found() -> None:
+        waiting = ended_jobs.EndedJobs(redis_url, database)
+        broker = Redis.from_url(redis_address(redis_url))
+        async with broker, waiting.listening(), waiting.waiting_for(job_id) as told:
+            for _ in range(2):
+                told.clear()
+                while not told.is_set():
+                    await broker.publish(CHANNEL, str(job_id))
+                    await asyncio.sleep(0.01)
+                await broker.client_kill_filter(_type="pubsub")
+
+    asyncio.run(asyncio.wait_for(lost_and_found(), WAIT_S))
+
+
+def test_a_broker_that_is_away_costs_one_try_in_a_while(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    announcer = Announcer(f"redis+socket://{tmp_path}/nobody.sock")
+    for _ in range(3):
+        announcer.announce([UUID(int=1)])
+    assert len(caplog.records) == 1
+    announcer.close()

@@ -1,0 +1,49 @@
+"""Announcements of ended jobs over the broker: who waits for one need not ask the database.
+
+They may be lost, as Redis keeps none for who does not listen: who waits must ask now and then.
+"""
+
+import logging
+from collections.abc import Sequence
+from time import monotonic
+from typing import Final
+from uuid import UUID
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+log = logging.getLogger(__name__)
+
+CHANNEL: Final = "marketlens.ended"
+TIMEOUT_S: Final = 1.0
+PAUSE_S: Final = 10.0
+"""For how long nothing is announced after a failure: each attempt may cost a timeout."""
+
+
+def redis_url(broker_url: str) -> str:
+    """The broker's URL as redis-py has it: Celery spells that of a Unix socket in another way."""
+    return broker_url.replace("redis+socket://", "unix://", 1)
+
+
+class Announcer:
+    """Announces ended jobs. Connects when first used."""
+
+    def __init__(self, broker_url: str) -> None:
+        self._redis = Redis.from_url(
+            redis_url(broker_url), socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S
+        )
+        self._silent_until = 0.0
+
+    def announce(self, job_ids: Sequence[UUID]) -> None:
+        """Announce jobs whose end is committed. A broker that can't be reached is only logged."""
+        if not job_ids or monotonic() < self._silent_until:
+            return
+        try:
+            self._redis.publish(CHANNEL, " ".join(map(str, job_ids)))
+        except RedisError as error:
+            self._silent_until = monotonic() + PAUSE_S
+            log.warning("the broker can't be reached, ended jobs are not announced: %s", error)
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._redis.close()
