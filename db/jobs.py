@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Select, and_, case, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -189,6 +189,11 @@ def release_expired(session: Session, now: datetime, max_attempts: int) -> int:
     return len(expired)
 
 
+def is_claimable(session: Session, job_id: UUID, now: datetime) -> bool:
+    """Whether `claim` would give an attempt at the job."""
+    return bool(session.scalar(select(exists().where(Job.id == job_id, _claimable(now)))))
+
+
 def claim(session: Session, job_id: UUID, now: datetime, lease: timedelta) -> Claim | None:
     """Claim the job's next attempt.
 
@@ -198,10 +203,7 @@ def claim(session: Session, job_id: UUID, now: datetime, lease: timedelta) -> Cl
         update(Job)
         .where(
             Job.id == job_id,
-            or_(
-                Job.status == JobStatus.QUEUED,
-                and_(Job.status == JobStatus.RUNNING, Job.lease_expires_at < now),
-            ),
+            _claimable(now),
         )
         .values(
             status=JobStatus.RUNNING,
@@ -216,6 +218,13 @@ def claim(session: Session, job_id: UUID, now: datetime, lease: timedelta) -> Cl
         return None
     tries = row.attempt - row.attempts_before
     return Claim(job_id, row.type, row.attempt, tries, row.payload, row.created_at)
+
+
+def _claimable(now: datetime) -> ColumnElement[bool]:
+    return or_(
+        Job.status == JobStatus.QUEUED,
+        and_(Job.status == JobStatus.RUNNING, Job.lease_expires_at < now),
+    )
 
 
 def claim_waiting(

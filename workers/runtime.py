@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 from db.session import Database
 from db.store.photo_store import PhotoStore
@@ -21,9 +22,12 @@ from workers.encoders.loaded import OpenEncoders, encoders_for
 from workers.indexes.open import Indexes
 from workers.queue.announcements import Announcer
 from workers.queue.messages import Queue
+from workers.queue.throttle import Throttle
 from workers.search.active_engine import ActiveEngine, SearchEngine
 
 log = logging.getLogger(__name__)
+
+RECORD_CONSUMPTION_EVERY_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,7 @@ class Runtime:
     indexes: Indexes
     engine: ActiveEngine | None
     announcer: Announcer
+    consumption: Throttle
 
     @classmethod
     def start(cls, config: WorkerConfig) -> "Runtime":
@@ -58,7 +63,8 @@ class Runtime:
         ):
             log.warning(wanted)
         announcer = Announcer(config.broker_url)
-        return cls(config, database, store, encoders, indexes, engine, announcer)
+        consumption = Throttle(RECORD_CONSUMPTION_EVERY_S)
+        return cls(config, database, store, encoders, indexes, engine, announcer, consumption)
 
     def warm_up(self) -> None:
         """Load what an embed job will need, before there is one. Raises WeightsError."""

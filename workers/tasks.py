@@ -1,10 +1,10 @@
 """The Celery tasks: they claim a job, call the function that runs it, and record how it ended."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final
 from uuid import UUID
 
 from celery import Celery
@@ -55,16 +55,17 @@ log = logging.getLogger(__name__)
 QUERIES: Final = frozenset({JobType.SEARCH, JobType.EMBEDDING, JobType.PREDICTION})
 """Jobs about a photo or a listing that a caller waits for; search workers do them."""
 
+TOGETHER: Final = 8
+"""Queries that are claimed, and end, in one transaction at most, however few are embedded at once:
+each transaction waits for the disk."""
+
+
+Outcome = Callable[[Session], None]
+"""Records how an attempt ended."""
+
 
 class NotOnThisMachine(Exception):
     """The active encoder's files are not on this machine; they may be on another."""
-
-
-class QueryTools(NamedTuple):
-    """The engine and encoder of queries: those claimed together share them."""
-
-    engine: SearchEngine
-    encoder: QueryEncoder
 
 
 def register_tasks(celery: Celery, runtime: Callable[[], Runtime]) -> None:
@@ -93,70 +94,94 @@ def answer_probe(runtime: Runtime, queue: str) -> None:
 def run_job(runtime: Runtime, job_id: UUID) -> None:
     """Run a job if it is still due; every outcome is recorded, unless the database is lost.
 
-    Other waiting queries are run with it where that is faster.
+    Other waiting queries are run with it.
     """
     engine = runtime.engine.current() if runtime.engine else None
     claims = _claim(runtime, job_id, engine)
     if not claims:
         log.info("job %s: nothing to do", job_id)
-        return
-    tools = None
-    if engine is not None:
-        encoder = QueryEncoder(runtime.database, runtime.store, engine.encoder, engine.encoder_id)
-        tools = QueryTools(engine, encoder)
-        if len(claims) > 1:
-            encoder.prepare(claims)
-    for claim in claims:
-        _attempt(runtime, claim, tools)
+    elif engine is not None and claims[0].type in QUERIES:
+        _answer_all(runtime, claims, engine)
+    else:
+        (claim,) = claims
+        outcome = _outcome_of(runtime, claim, lambda: _do(runtime, claim))
+        if outcome is not None:
+            _record(runtime, {claim.job_id: outcome})
+        runtime.announcer.announce([claim.job_id])
 
 
 def _claim(runtime: Runtime, job_id: UUID, engine: SearchEngine | None) -> list[Claim]:
-    config = runtime.config
-    with runtime.database.write() as session:
-        record_consumption(session, config.queue, utc_now(), runtime.encoder_id)
+    config, database = runtime.config, runtime.database
+    if runtime.consumption.is_due():
+        with database.write() as session:
+            record_consumption(session, config.queue, utc_now(), runtime.encoder_id)
+    with database.read() as session:
+        # Most often it was run with another one: then nothing is written.
+        if not jobs.is_claimable(session, job_id, utc_now()):
+            return []
+    with database.write() as session:
         first = jobs.claim(session, job_id, utc_now(), config.lease)
         if first is None:
             return []
         # A job that was attempted before may have killed its worker: it is run alone.
         if engine is None or first.type not in QUERIES or first.attempt > 1:
             return [first]
-        others = engine.batch - 1
+        others = max(engine.batch, TOGETHER) - 1
         return [first, *jobs.claim_waiting(session, QUERIES, utc_now(), config.lease, limit=others)]
 
 
-def _attempt(runtime: Runtime, claim: Claim, tools: QueryTools | None) -> None:
+def _answer_all(runtime: Runtime, claims: list[Claim], engine: SearchEngine) -> None:
+    """Answer queries that were claimed together, and end them in one transaction."""
+    encoder = QueryEncoder(runtime.database, runtime.store, engine.encoder, engine.encoder_id)
+    if len(claims) > 1:
+        encoder.prepare(claims, engine.batch)
+    outcomes: dict[UUID, Outcome] = {}
+    for claim in claims:
+        outcome = _outcome_of(runtime, claim, partial(_answer, runtime, claim, encoder, engine))
+        if outcome is not None:
+            outcomes[claim.job_id] = outcome
+    _record(runtime, outcomes)
+    runtime.announcer.announce([claim.job_id for claim in claims])
+
+
+def _outcome_of(
+    runtime: Runtime, claim: Claim, run: Callable[[], JobResult | None]
+) -> Outcome | None:
+    """How to record the end of this attempt; None where it has been recorded, or is no longer ours.
+
+    `run` gives the result of the job, or None if it has recorded that itself.
+    """
     max_attempts, job_id = runtime.config.max_attempts, claim.job_id
+    outcome: Outcome | None = None
     try:
-        _do(runtime, claim, tools)
+        result = run()
     except ClaimLost:
         log.warning("job %s: attempt %s lost its claim", job_id, claim.attempt)
     except (NotOnThisMachine, UnreadableRecord) as error:
         log.warning("job %s is left to another worker: %s", job_id, error)
-        _record(runtime, claim, lambda session: jobs.hand_back(session, claim, utc_now()))
+        outcome = _hand_back(claim)
     except Unavailable as error:
         log.warning("job %s: %s, trying again later", job_id, error)
-        _record(runtime, claim, _retry_later(claim, max_attempts, str(error)))
+        outcome = _retry_later(claim, max_attempts, str(error))
     except MarketlensError as error:
         log.warning("job %s: %s", job_id, error)
-        _record(runtime, claim, _fail(claim, error))
+        outcome = _fail(claim, error)
     except Exception as error:
         log.exception("job %s: attempt %s broke", job_id, claim.attempt)
         reason = f"{type(error).__name__}, see the worker's log."
-        _record(runtime, claim, _retry_later(claim, max_attempts, reason))
+        outcome = _retry_later(claim, max_attempts, reason)
     else:
         log.info("job %s: %s done", job_id, claim.type)
-    # Also where it is to be tried again: who waits looks for themselves.
-    runtime.announcer.announce([job_id])
+        if result is not None:
+            outcome = _finish(claim, result)
+    return outcome
 
 
-def _do(runtime: Runtime, claim: Claim, tools: QueryTools | None) -> None:
+def _do(runtime: Runtime, claim: Claim) -> None:
+    """Do a job that is no query, which records its end itself."""
     config, database = runtime.config, runtime.database
     heartbeat = Heartbeat(database, claim, config.lease, utc_now)
     match claim.payload:
-        case SearchPayload() | EmbeddingPayload() | PredictionPayload() as query if tools:
-            result = _answer(runtime, claim, query, tools)
-            with database.write() as session:
-                jobs.finish(session, claim, utc_now(), result=result, done=1)
         case EmbedPayload() as payload:
             encoders = _encoders(runtime, payload.encoder_id)
             run_embed(
@@ -221,17 +246,14 @@ def _encoders(runtime: Runtime, encoder_id: int | None) -> dict[int, Encoder]:
 
 
 def _answer(
-    runtime: Runtime,
-    claim: Claim,
-    payload: SearchPayload | EmbeddingPayload | PredictionPayload,
-    tools: QueryTools,
+    runtime: Runtime, claim: Claim, encoder: QueryEncoder, engine: SearchEngine
 ) -> JobResult:
     """The result of a query: all of it comes from one engine."""
-    database, encoder, index = runtime.database, tools.encoder, tools.engine.index
-    match payload:
-        case EmbeddingPayload():
+    database, index = runtime.database, engine.index
+    match claim.payload:
+        case EmbeddingPayload() as payload:
             return run_embedding(claim, payload, encoder=encoder, clock=utc_now)
-        case PredictionPayload():
+        case PredictionPayload() as payload:
             head = find_head(runtime.config.models_dir, encoder.spec)
             return run_prediction(
                 claim,
@@ -243,13 +265,20 @@ def _answer(
                 head=head,
                 clock=utc_now,
             )
-        case SearchPayload():
+        case SearchPayload() as payload:
             return run_search(
                 claim, payload, database=database, encoder=encoder, index=index, clock=utc_now
             )
+        case _:
+            raise SetupError(f"A {claim.type} job is no query.")
 
 
-Outcome = Callable[[Session], None]
+def _finish(claim: Claim, result: JobResult) -> Outcome:
+    return lambda session: jobs.finish(session, claim, utc_now(), result=result, done=1)
+
+
+def _hand_back(claim: Claim) -> Outcome:
+    return lambda session: jobs.hand_back(session, claim, utc_now())
 
 
 def _fail(claim: Claim, error: MarketlensError) -> Outcome:
@@ -262,10 +291,20 @@ def _retry_later(claim: Claim, max_attempts: int, reason: str) -> Outcome:
     )
 
 
-def _record(runtime: Runtime, claim: Claim, outcome: Outcome) -> None:
-    """Store how an attempt ended; if even that fails, its lease expires and the relay sees it."""
+def _record(runtime: Runtime, outcomes: Mapping[UUID, Outcome]) -> None:
+    """Store how attempts ended, in one transaction; what is no longer ours is left out.
+
+    If even that fails, their leases expire and the relay sees it.
+    """
+    if not outcomes:
+        return
     try:
         with runtime.database.write() as session:
-            outcome(session)
-    except (ClaimLost, Unavailable) as error:
-        log.warning("job %s: outcome not recorded: %r", claim.job_id, error)
+            for job_id, outcome in outcomes.items():
+                try:
+                    with session.begin_nested():
+                        outcome(session)
+                except ClaimLost:
+                    log.warning("job %s: its claim was lost, no outcome is recorded", job_id)
+    except Unavailable as error:
+        log.warning("jobs %s: outcomes not recorded: %r", [*map(str, outcomes)], error)

@@ -130,10 +130,11 @@ def test_one_photo_has_one_embedding(
     alone = QueryEncoder(database, store, encoder, encoder_id + 1)
     together = QueryEncoder(database, store, encoder, encoder_id + 1)
     others = [store.put(data) for data in (jpeg(3), jpeg(4))]
-    together.prepare(
+    claims = [
         Claim(uuid4(), JobType.EMBEDDING, 1, 1, {"photo": sha256}, now())
         for sha256 in (others[0], question, others[1])
-    )
+    ]
+    together.prepare(claims, batch=len(claims))
     (searched,) = alone.vectors_of([question], Stopwatch(0))
     (searched_with_others,) = together.vectors_of([question], Stopwatch(0))
     photos = LabelledPhotos((question,), ("1",), ("Lamps",), store.get)

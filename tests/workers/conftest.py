@@ -17,6 +17,7 @@ from workers.indexes.live import LiveIndex
 from workers.indexes.open import Indexes
 from workers.queue.announcements import Announcer
 from workers.queue.messages import Queue
+from workers.queue.throttle import Throttle
 from workers.runtime import Runtime
 from workers.search.active_engine import ActiveEngine, SearchEngine
 
@@ -56,5 +57,5 @@ def worker(tmp_path: Path, any_database: Database, store: PhotoStore) -> WorkerH
     engine = ActiveEngine(database, open_engine, open_engine(active))
     indexes = Indexes(database, store, generations_dir, config.index_url)
     announcer = Announcer(f"redis+socket://{tmp_path}/nobody.sock")
-    runtime = Runtime(config, database, store, encoders, indexes, engine, announcer)
+    runtime = Runtime(config, database, store, encoders, indexes, engine, announcer, Throttle(0))
     return WorkerHarness(runtime, encoder, library)

@@ -12,6 +12,7 @@ from PIL import Image
 
 from db.jobs import Claim
 from db.session import Database
+from db.statements import chunks
 from db.store.photo_store import PhotoStore
 from db.vectors.embeddings import vector_of_hash
 from models.domain.errors import InvalidPhoto, MarketlensError
@@ -51,8 +52,8 @@ class QueryEncoder:
         """What identifies the encoder."""
         return self._encoder.spec
 
-    def prepare(self, claims: Iterable[Claim]) -> None:
-        """Embed the photos of several jobs together, which takes less time than one by one.
+    def prepare(self, claims: Iterable[Claim], batch: int) -> None:
+        """Embed the photos of several jobs, `batch` at once, which takes less time.
 
         A photo that can't be embedded here is left to the job that asks for it, which fails alone.
         """
@@ -68,7 +69,8 @@ class QueryEncoder:
                 with suppress(MarketlensError):
                     if vector is None:
                         decoded[photo] = self._decode(photo)
-            self._embed(decoded)
+            for photos in chunks(decoded, batch):
+                self._embed({photo: decoded[photo] for photo in photos})
         except Exception:
             log.exception("%s photos could not be embedded together", len(decoded))
 

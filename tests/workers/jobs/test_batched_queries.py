@@ -1,7 +1,9 @@
 """Questions that wait together are embedded together, and answered each by itself."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 from uuid import UUID, uuid4
 
 import numpy as np
@@ -9,13 +11,18 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from sqlalchemy import update
+from sqlalchemy.orm import Session
 
 from db import jobs
+from db.jobs import Claim
 from db.tables import Job
+from models.domain.job_results import JobResult
 from models.domain.types import JobStatus, JobType
 from models.photo_decoding import standardise
 from tests.support.pictures import grey, jpeg
 from tests.support.workers import LEASE, WorkerHarness
+from workers import tasks
+from workers.runtime import Runtime
 from workers.search import query_encoder as query
 from workers.tasks import run_job
 
@@ -35,6 +42,7 @@ def calls(worker: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> list[int]:
         _, photo_ids = worker.list_photos(jpeg(seed))
         worker.embed(photo_ids)
     monkeypatch.setattr(worker.encoder, "embed", counted)
+    monkeypatch.setattr(tasks, "TOGETHER", 1)
     worker.engine._held = replace(worker.engine._held, batch=4)
     return given
 
@@ -215,3 +223,57 @@ def test_every_way_of_asking_is_prepared(worker: WorkerHarness, calls: list[int]
     assert whole_result
     assert part_result
     assert whole_result["results"] != part_result["results"]
+
+
+@pytest.fixture
+def one_by_one(worker: WorkerHarness, calls: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network gains nothing by more photos at once, but jobs are ended together."""
+    del calls
+    monkeypatch.setattr(tasks, "TOGETHER", 8)
+    worker.engine._held = replace(worker.engine._held, batch=1)
+
+
+@pytest.mark.usefixtures("one_by_one")
+def test_what_waits_is_claimed_and_ended_together(
+    worker: WorkerHarness, calls: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = asked(worker, 11, 12, 13, 14, 15)
+    transactions: list[int] = []
+    write = worker.database.write
+
+    @contextmanager
+    def counted() -> Iterator[Session]:
+        transactions.append(1)
+        with write() as session:
+            yield session
+
+    monkeypatch.setattr(worker.database, "write", counted)
+    run_job(worker.runtime, waiting[0])
+    assert statuses(worker, waiting) == [JobStatus.SUCCEEDED] * 5
+    assert calls == [1] * 5
+    # Who consumes the queue, the claims, and the ends.
+    assert len(transactions) == 3
+    for job_id in waiting[1:]:
+        run_job(worker.runtime, job_id)
+    # Their messages find nothing to do.
+    assert len(transactions) == 3 + 4
+    assert {worker.job(job_id).attempt for job_id in waiting} == {1}
+
+
+@pytest.mark.usefixtures("one_by_one")
+def test_one_whose_claim_is_lost_ends_alone(
+    worker: WorkerHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = asked(worker, 11, 12, 13)
+    answer = tasks._answer
+
+    def answered(runtime: Runtime, claim: Claim, *given: Any) -> JobResult:
+        if claim.job_id == waiting[1]:
+            with worker.database.write() as session:
+                jobs.cancel(session, claim.job_id, worker.now())
+        return answer(runtime, claim, *given)
+
+    monkeypatch.setattr(tasks, "_answer", answered)
+    run_job(worker.runtime, waiting[0])
+    done = [JobStatus.SUCCEEDED, JobStatus.CANCELLED, JobStatus.SUCCEEDED]
+    assert statuses(worker, waiting) == done

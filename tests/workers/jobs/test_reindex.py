@@ -198,7 +198,7 @@ def test_builds_that_are_killed_one_after_the_other_do_not_fill_the_disk(
         for _ in range(3):
             claim = worker.claim(job_id)
             with pytest.raises(Killed):
-                tasks._attempt(worker.runtime, claim, None)
+                tasks._do(worker.runtime, claim)
             assert len(folders(worker)) == 1
             with worker.database.write() as session:
                 jobs.hand_back(session, claim, worker.now())
