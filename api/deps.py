@@ -10,6 +10,7 @@ from anyio import CapacityLimiter
 from fastapi import Depends, Path, Request
 
 from api.jobs.ended_jobs import EndedJobs
+from db.group_commit import GroupCommit
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from models.domain.clock import utc_now
@@ -24,6 +25,7 @@ class Resources:
     """Connections and limits shared by all requests; made once, with the application."""
 
     database: Database
+    commits: GroupCommit
     store: PhotoStore
     publisher: JobPublisher
     ended_jobs: EndedJobs

@@ -27,6 +27,7 @@ from api.photos import routes as photos
 from api.predictions import routes as predictions
 from api.problems import handle_errors
 from api.searches import routes as searches
+from db.group_commit import GroupCommit
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from settings import Settings
@@ -41,6 +42,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     database = Database(settings.sqlalchemy_url)
     resources = Resources(
         database=database,
+        commits=GroupCommit(database),
         store=PhotoStore(settings.photo_store_url),
         publisher=JobPublisher(settings.broker_url),
         ended_jobs=EndedJobs(settings.broker_url, database),
