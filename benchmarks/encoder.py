@@ -171,7 +171,9 @@ def export(
             facts={},
         )
         encoders.append(open_encoder(library, package.spec, threads))
-    eager = TorchEncoder(network_spec(architecture, sha256_of(weights)), weights, threads)
+    eager = TorchEncoder(
+        network_spec(architecture, sha256_of(weights)), architecture, weights, threads
+    )
     networks = {
         "torch_eager": eager_network(architecture, weights, threads),
         "onnx_fp32": session(float32, threads),

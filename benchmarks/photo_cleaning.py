@@ -43,7 +43,7 @@ def main(
 ) -> None:
     """Measure both ways and print a table in Markdown."""
     encoder = weights and TorchEncoder(
-        network_spec(RESNET50, sha256_of(weights)), weights, threads=2
+        network_spec(RESNET50, sha256_of(weights)), RESNET50, weights, threads=2
     )
     typer.echo("| photo | MB | in full, ms | standardise, ms | ratio | cosine |")
     typer.echo("|---|---|---|---|---|---|")

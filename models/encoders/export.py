@@ -132,7 +132,9 @@ def export_encoder(
     models_dir.mkdir(parents=True, exist_ok=True)
     remove_leftovers(models_dir)
     with TemporaryDirectory(dir=models_dir, prefix=".export-") as folder:
-        torch: Encoder = TorchEncoder(source.spec, source.weights, threads, source.transform)
+        torch: Encoder = TorchEncoder(
+            source.spec, source.architecture, source.weights, threads, source.transform
+        )
         original, exported = torch, _export_float32(Path(folder), source, torch, compared, threads)
         if precision is Precision.INT8:
             # The float32 network gives the same vectors as torch in a fraction of the time.
@@ -163,8 +165,11 @@ def export_encoder(
 def _source(library: EncoderLibrary, reference: str) -> _Source:
     spec = library.base_of(library.find(reference))
     weights, package = library.weights_of(spec)
-    architecture = architecture_named(spec.name)
-    transform = architecture.transform if package is None else package.transform
+    if package is None:
+        architecture = architecture_named(spec.name)
+        transform = architecture.transform
+    else:
+        architecture, transform = package.architecture, package.transform
     float32 = network_spec(architecture, sha256_of(weights), transform)
     return _Source(float32, architecture, weights, transform, package)
 

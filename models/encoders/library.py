@@ -17,6 +17,7 @@ from models.encoders.networks.architectures import (
     Architecture,
     DownloadedWeights,
     PhotoTransform,
+    architecture_named,
 )
 from models.encoders.networks.recognition import recognised
 from models.encoders.package import MANIFEST_FILE, Package, read_package_if_any, verify_file
@@ -106,7 +107,9 @@ class EncoderLibrary:
         if self._name == HOG:
             return hog_spec()
         weights = self._configured_weights(on_progress, on_fallback)
-        return self._int8_of(weights.sha256, weights.architecture.transform) or weights.spec
+        architecture = weights.architecture
+        int8 = self._int8_of(weights.sha256, architecture, architecture.transform)
+        return int8 or weights.spec
 
     def may_stay(self, spec: EncoderSpec) -> bool:
         """Whether the settings leave the choice, and this is a network that can be opened."""
@@ -197,7 +200,7 @@ class EncoderLibrary:
     def int8_of(self, spec: EncoderSpec) -> EncoderSpec | None:
         """The int8 network that was exported last from this float32 network; None if none was."""
         files = self.files_of(spec)
-        return self._int8_of(sha256_of(files.weights), files.transform)
+        return self._int8_of(sha256_of(files.weights), files.architecture, files.transform)
 
     def files_of(self, spec: EncoderSpec) -> EncoderFiles:
         """The files of a network. Raises `WeightsMissing` if this machine does not have them."""
@@ -235,11 +238,14 @@ class EncoderLibrary:
         package = self.adapted(spec) or self._package(spec)
         return {} if package is None else package.facts
 
-    def _int8_of(self, weights_sha256: str, transform: PhotoTransform) -> EncoderSpec | None:
+    def _int8_of(
+        self, weights_sha256: str, architecture: Architecture, transform: PhotoTransform
+    ) -> EncoderSpec | None:
         int8 = [
             package.spec
             for package in self._packages()
             if package.weights_sha256 == weights_sha256
+            and package.architecture == architecture
             and package.transform == transform
             and package.spec.precision is Precision.INT8
         ]
@@ -276,7 +282,7 @@ class EncoderLibrary:
         sha256 = sha256_of(given_weights(path))
         for package in self._packages():
             if package.weights_sha256 == sha256:
-                return _Weights(package.architecture, path, sha256)
+                return _Weights(architecture_named(package.architecture.name), path, sha256)
         return _Weights(recognised(path.resolve(), sha256), path, sha256)
 
     def _downloaded(self, architecture: Architecture) -> Path | None:

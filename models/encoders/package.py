@@ -29,6 +29,7 @@ from models.encoders.networks.architectures import (
     ARCHITECTURES,
     Architecture,
     PhotoTransform,
+    Pooling,
     architecture_named,
 )
 from models.encoders.specs import network_spec
@@ -72,6 +73,7 @@ class _Manifest(BaseModel):
     dimension: int
     fingerprint: str = Sha256
     transform: _Transform
+    pooling: Pooling = Pooling.MEAN
     weights: _File
     network: _File | None
     facts: dict[str, object]
@@ -146,6 +148,7 @@ def write_package(
             "format": FORMAT,
             **asdict(spec),
             "transform": asdict(transform),
+            "pooling": architecture.pooling,
             "weights": {"name": WEIGHTS_FILE, "sha256": weights_sha256},
             "network": network_sha256
             and {"name": f"network-{network_sha256:.8}.onnx", "sha256": network_sha256},
@@ -189,7 +192,7 @@ def read_package(folder: Path) -> Package:
         raise WeightsMissing(f"There is no model in {folder}.") from error
     except ValidationError as error:
         raise WeightsRefused(f"{path} is not a model's manifest.") from error
-    architecture = architecture_named(manifest.name)
+    architecture = architecture_named(manifest.name).pooled_by(manifest.pooling)
     transform = PhotoTransform(**manifest.transform.model_dump())
     network = manifest.network
     is_int8 = manifest.precision is Precision.INT8

@@ -42,4 +42,4 @@ def open_encoder(
         return OnnxEncoder(spec, exported.path, exported.sha256, files.transform, threads)
     from models.encoders.torch_encoder import TorchEncoder
 
-    return TorchEncoder(spec, files.weights, threads, files.transform)
+    return TorchEncoder(spec, files.architecture, files.weights, threads, files.transform)

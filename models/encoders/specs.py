@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Final
 
 from models.domain.types import EncoderSpec, Precision
-from models.encoders.networks.architectures import Architecture, PhotoTransform
+from models.encoders.networks.architectures import Architecture, PhotoTransform, Pooling
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,7 @@ def network_spec(
         weights,
         transform or architecture.transform,
         int8_network,
+        architecture.pooling,
     )
     return EncoderSpec(architecture.name, architecture.dimension, fingerprint, precision)
 
@@ -106,6 +107,7 @@ def _fingerprint(
     weights: str | None,
     transform: PhotoTransform | HogTransform,
     int8_network: str | None = None,
+    pooling: Pooling = Pooling.MEAN,
 ) -> str:
     facts: dict[str, object] = {
         "encoder": name,
@@ -116,4 +118,7 @@ def _fingerprint(
     }
     if int8_network is not None:
         facts |= {"precision": Precision.INT8, "network": int8_network}
+    # Encoders without it were made when there was no other: they keep their fingerprints.
+    if pooling is not Pooling.MEAN:
+        facts["pooling"] = pooling
     return sha256(json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

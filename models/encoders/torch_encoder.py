@@ -14,7 +14,7 @@ from models.domain.durable_files import sha256_of
 from models.domain.errors import WeightsRefused
 from models.domain.types import EncoderSpec
 from models.encoders.encoder import unit_rows
-from models.encoders.networks.architectures import PhotoTransform, architecture_named
+from models.encoders.networks.architectures import Architecture, PhotoTransform
 from models.encoders.networks.build import FeatureNetwork, build_network
 from models.encoders.preprocessing import to_pixels
 from models.encoders.specs import network_spec
@@ -26,13 +26,14 @@ BATCH: Final = 16
 class TorchEncoder:
     """Embeds photos with a network on the CPU.
 
-    `spec` must be what `network_spec` says of `weights` and `transform`, the network's own by
-    default; `threads` is how many threads torch may use in this process.
+    `spec` must be what `network_spec` says of `architecture`, `weights` and `transform`, the
+    network's own by default; `threads` is how many threads torch may use in this process.
     """
 
     def __init__(
         self,
         spec: EncoderSpec,
+        architecture: Architecture,
         weights: Path,
         threads: int,
         transform: PhotoTransform | None = None,
@@ -40,7 +41,7 @@ class TorchEncoder:
         self._spec = spec
         self._weights = weights
         self._threads = threads
-        self._architecture = architecture_named(spec.name)
+        self._architecture = architecture
         self._transform = transform or self._architecture.transform
         self._lock = Lock()
         self._network: FeatureNetwork | None = None

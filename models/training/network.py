@@ -39,6 +39,7 @@ class FineTunedNetwork(nn.Module):
             raise ValueError(f"it has 1 to {len(parts)} stages to train, not {stages}")
         self.frozen = nn.Sequential(*parts[: len(parts) - stages]).requires_grad_(False)
         self.tuned = nn.Sequential(*parts[len(parts) - stages :]).requires_grad_(True)
+        self.pool = network.pool
         self.weight = nn.Parameter(weight.clone())
         self._scale = scale
         self._mixed = mixed
@@ -49,8 +50,8 @@ class FineTunedNetwork(nn.Module):
         with torch.autocast(pixels.device.type, torch.bfloat16, enabled=self._mixed):
             with torch.no_grad():
                 maps = self.frozen(pixels)
-            channels = self.tuned(maps)
-        vectors = functional.normalize(channels.float().mean(dim=(2, 3)), dim=1)
+            maps = self.tuned(maps)
+        vectors = functional.normalize(self.pool(maps.float()), dim=1)
         return NetworkOutput(vectors, vectors @ self.head_weight().T)
 
     def head_weight(self) -> Tensor:

@@ -121,7 +121,7 @@ def _encoder(
     run: Run, architecture: Architecture, weights: Path, transform: PhotoTransform
 ) -> TorchEncoder:
     spec = network_spec(architecture, sha256_of(weights), transform)
-    return TorchEncoder(spec, weights, run.threads, transform)
+    return TorchEncoder(spec, architecture, weights, run.threads, transform)
 
 
 def _probes(run: Run, vectors: Vectors) -> list[LinearProbe]:
@@ -181,7 +181,7 @@ def _train_network(
             )
 
         tuning.run(run.folder / CHECKPOINT, on_epoch, partial(run.on_progress, "training"))
-    save_state(run.folder / WEIGHTS, network.state_dict(), {})
+    save_state(run.folder / WEIGHTS, network.body.state_dict(), {})
     _draw_history(run.folder / CURVES, tuning.history)
     return tuning
 

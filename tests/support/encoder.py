@@ -34,7 +34,7 @@ def create_encoder(name: str, weights: Path | None, threads: int) -> Encoder:
     # torch takes seconds to import: not for those who want another encoder.
     from models.encoders.torch_encoder import TorchEncoder  # noqa: PLC0415
 
-    return TorchEncoder(spec, weights, threads)
+    return TorchEncoder(spec, architecture_named(name), weights, threads)
 
 
 class ThumbnailEncoder:

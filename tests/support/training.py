@@ -12,6 +12,8 @@ from PIL import Image
 from torch import nn
 
 from models.encoders.networks.architectures import RESNET50
+from models.encoders.networks.build import FeatureNetwork
+from models.encoders.networks.pooling import pooling_named
 from models.encoders.networks.resnet50 import ResNet50
 from models.encoders.networks.torchvision_cpu import Bottleneck, ResNet
 from models.labels import LabelledPhotos
@@ -62,10 +64,10 @@ class SmallResNet(ResNet50):
         self.fc = nn.Identity()
 
 
-def small_resnet(seed: int = 0) -> SmallResNet:
+def small_resnet(seed: int = 0) -> FeatureNetwork:
     """One that has learned nothing."""
     torch.manual_seed(seed)
-    network = SmallResNet()
+    network = FeatureNetwork(SmallResNet(), pooling_named(RESNET50.pooling))
     network.requires_grad_(False)
     return network
 

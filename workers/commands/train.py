@@ -190,8 +190,8 @@ def _train(
             metrics = train_probe(run, open_encoder(library, spec, threads), settings.models_dir)
         else:
             base = library.base_of(spec)
-            weights, _ = library.weights_of(base)
-            architecture = architecture_named(base.name)
+            weights, package = library.weights_of(base)
+            architecture = package.architecture if package else architecture_named(base.name)
             metrics = fine_tune(run, architecture, weights, recipe, settings.models_dir)
     return run.folder, metrics
 

@@ -5,6 +5,7 @@ A further network is a module beside this one that builds it (see `build`), and 
 """
 
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Final, Self
 from urllib.parse import urlsplit
 
@@ -28,6 +29,14 @@ class PhotoTransform:
     def of_size(self, crop: int) -> Self:
         """The same for squares of `crop` pixels: they keep as much of the photo as these do."""
         return replace(self, resize=crop * self.resize // self.crop, crop=crop)
+
+
+class Pooling(StrEnum):
+    """How the last feature map becomes a vector; see `pooling`."""
+
+    MEAN = "mean"
+    """Of encoders that earlier releases made."""
+    FOCUSED = "focused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +79,12 @@ class Architecture:
     dimension: int
     transform: PhotoTransform
     weights: DownloadedWeights | InstalledWeights
+    pooling: Pooling = Pooling.FOCUSED
     version: int = 1
+
+    def pooled_by(self, pooling: Pooling) -> Self:
+        """The same with another pooling: another encoder of the same weights."""
+        return replace(self, pooling=pooling)
 
 
 RESNET50: Final = Architecture(

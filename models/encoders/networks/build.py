@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.encoders.networks import efficientnet_lite, resnet50
 from models.encoders.networks.architectures import (
@@ -18,22 +18,42 @@ from models.encoders.networks.architectures import (
     Architecture,
 )
 from models.encoders.networks.efficientnet_lite import EfficientNetLite
+from models.encoders.networks.pooling import pooling_named
 from models.encoders.networks.resnet50 import ResNet50
 from models.encoders.networks.state_dict import fit_state_dict, read_state_dict
 
-FeatureNetwork = ResNet50 | EfficientNetLite
-"""A network without its classifier.
+Body = ResNet50 | EfficientNetLite
+"""A network up to its last feature map: its `stages()`, one after the other, give it.
 
-Called with normalised photos (n, 3, height, width), it gives the mean of its last feature map,
-(n, dimension). Its `stages()`, one after the other, give that map. Its state dict has the names of
-its files of weights.
+Its state dict has the names of its files of weights.
 """
+
+
+class FeatureNetwork(nn.Module):
+    """A network without its classifier: a body, and the pooling of its last feature map."""
+
+    def __init__(self, body: Body, pool: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+        self.pool = pool
+
+    def stages(self) -> tuple[nn.Module, ...]:
+        """The stages of the body."""
+        return self.body.stages()
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Channels (n, dimension) of normalised photos (n, 3, height, width)."""
+        maps = pixels
+        for stage in self.stages():
+            maps = stage(maps)
+        channels: Tensor = self.pool(maps)
+        return channels
 
 
 class _Plan(NamedTuple):
     """How a network is made, and how the names of its classifier's weights begin."""
 
-    create: Callable[[], FeatureNetwork]
+    create: Callable[[], Body]
     classifier: str
 
 
@@ -52,7 +72,10 @@ def build_network(architecture: Architecture, weights: Path) -> FeatureNetwork:
     Takes normalised photos as (photos, 3, height, width), gives (photos, dimension). Raises
     `WeightsRefused`.
     """
-    return _filled(architecture, read_state_dict(weights), weights)
+    body = _filled(architecture, read_state_dict(weights), weights)
+    return in_memory_format(
+        FeatureNetwork(body, pooling_named(architecture.pooling)), torch.channels_last
+    )
 
 
 def recognise(weights: Path) -> Architecture:
@@ -70,9 +93,7 @@ def recognise(weights: Path) -> Architecture:
     return architecture
 
 
-def _filled(
-    architecture: Architecture, tensors: Mapping[str, Tensor], weights: Path
-) -> FeatureNetwork:
+def _filled(architecture: Architecture, tensors: Mapping[str, Tensor], weights: Path) -> Body:
     network = _skeleton(architecture.name)
     classifier = _PLANS[architecture.name].classifier
     features = {
@@ -82,7 +103,7 @@ def _filled(
     }
     network.load_state_dict(fit_state_dict(features, network.state_dict(), weights), assign=True)
     network.eval().requires_grad_(requires_grad=False)
-    return in_memory_format(network, torch.channels_last)
+    return network
 
 
 def in_memory_format(network: FeatureNetwork, order: torch.memory_format) -> FeatureNetwork:
@@ -91,7 +112,7 @@ def in_memory_format(network: FeatureNetwork, order: torch.memory_format) -> Fea
     return moved
 
 
-def _skeleton(name: str) -> FeatureNetwork:
+def _skeleton(name: str) -> Body:
     """The network without storage, so that no value can be left untrained.
 
     `assign` puts a file's tensors in place; what it did not fill could not be computed with.

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite without its last layer: 1,280 channels, averaged over the picture.
+"""EfficientNet-Lite without its last layer: a map of 1,280 channels.
 
 Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML 2019,
 in the form that its authors published for small processors: no squeeze and excitation, ReLU6, and
@@ -87,15 +87,6 @@ class EfficientNetLite(nn.Module):
             nn.Sequential(*blocks[third:fifth]),
             nn.Sequential(*blocks[fifth:], *last),
         )
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        """Channels (n, 1280) of normalised photos (n, 3, height, width)."""
-        maps = functional.relu6(self._bn0(self._conv_stem(pixels)))
-        for block in self._blocks:
-            maps = block(maps)
-        maps = functional.relu6(self._bn1(self._conv_head(maps)))
-        channels: Tensor = maps.mean(dim=(2, 3))
-        return channels
 
 
 class _Block(nn.Module):

@@ -1,4 +1,4 @@
-"""ResNet-50 without its last layer: 2,048 channels, averaged over the picture.
+"""ResNet-50 without its last layer: a map of 2,048 channels.
 
 He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, as torchvision lays it out.
 """

@@ -17,10 +17,11 @@ from PIL import Image, ImageDraw, ImageEnhance
 from safetensors.torch import save_file
 from torch import Tensor
 
+from models.domain.durable_files import sha256_of
 from models.domain.errors import SetupError, WeightsMissing, WeightsRefused
 from models.encoders import specs
 from models.encoders.encoder import Encoder, unit_rows
-from models.encoders.networks.architectures import RESNET50
+from models.encoders.networks.architectures import RESNET50, Pooling
 from models.encoders.networks.torchvision_cpu import ResNet50_Weights, resnet50
 from models.encoders.specs import hog_spec, network_spec
 from models.encoders.torch_encoder import BATCH, TorchEncoder
@@ -317,15 +318,16 @@ def test_the_vector_is_the_networks_last_hidden_layer(weights: Path, untrained: 
     with torch.inference_mode():
         network(torch.stack([transform(photo) for photo in photos()]))
     expected = torch.nn.functional.normalize(pooled[0]).numpy()
-    vectors = create_encoder("resnet50", weights, threads=1).embed(photos())
-    np.testing.assert_allclose(vectors, expected, atol=1e-4)
+    mean = RESNET50.pooled_by(Pooling.MEAN)
+    encoder = TorchEncoder(network_spec(mean, sha256_of(weights)), mean, weights, threads=1)
+    np.testing.assert_allclose(encoder.embed(photos()), expected, atol=1e-4)
 
 
 def test_constructing_reads_no_file_and_loading_sets_the_threads(weights: Path) -> None:
     spec = spec_of("resnet50", weights)
-    TorchEncoder(spec, Path("absent"), threads=1)
+    TorchEncoder(spec, RESNET50, Path("absent"), threads=1)
     for threads in (2, 1):
-        TorchEncoder(spec, weights, threads).load()
+        TorchEncoder(spec, RESNET50, weights, threads).load()
         assert torch.get_num_threads() == threads
 
 

@@ -89,7 +89,7 @@ def test_it_embeds_as_torch_does(encoder: Encoder, weights: Path, package: Packa
     plain = write_package(
         package.folder.parent, NETWORK, weights=weights, transform=SMALL, facts={}
     )
-    reference = TorchEncoder(plain.spec, plain.weights, 1, SMALL)
+    reference = TorchEncoder(plain.spec, NETWORK, plain.weights, 1, SMALL)
     shown = photos(*range(6))
     vectors = encoder.embed(shown)
     assert vectors.dtype == np.float32
@@ -185,7 +185,7 @@ def test_resnet50_is_exported_faithfully(tmp_path: Path) -> None:
     in_float = [node for node in onnx.load(int8).graph.node if node.op_type == "Conv"]
     assert len(in_float) == 53
     expected = TorchEncoder(
-        network_spec(RESNET50, sha256_of(weights), transform), weights, 1, transform
+        network_spec(RESNET50, sha256_of(weights), transform), RESNET50, weights, 1, transform
     ).embed(shown)
     for network, least in ((float32, 1 - 1e-5), (int8, 0.98)):
         (vectors,) = open_network(network, 1).run([OUTPUT], {INPUT: pixels})
