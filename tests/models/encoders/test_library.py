@@ -7,7 +7,13 @@ import pytest
 from models.domain.errors import NotFound, WeightsMissing
 from models.domain.types import EncoderSpec, Precision
 from models.encoders.library import EncoderLibrary
-from models.encoders.networks.architectures import EFFICIENTNET_LITE, RESNET50, PhotoTransform
+from models.encoders.networks.architectures import (
+    EFFICIENTNET_LITE,
+    RESNET50,
+    Architecture,
+    PhotoTransform,
+    Pooling,
+)
 from models.encoders.package import Package, write_package
 from models.encoders.runtimes import open_encoder
 from models.encoders.specs import network_spec
@@ -43,12 +49,13 @@ def export(
     precision: Precision,
     transform: PhotoTransform = RESNET50.transform,
     content: bytes = b"network",
+    architecture: Architecture = RESNET50,
 ) -> Package:
     network = weights.with_name(f"{precision}-{content.hex()}.onnx")
     network.write_bytes(content)
     return write_package(
         models_dir,
-        RESNET50,
+        architecture,
         weights=weights,
         transform=transform,
         network=network,
@@ -70,6 +77,18 @@ def test_weights_are_the_configured_encoder_until_they_are_exported(
     assert library.configured() == int8.spec
     latest = export(models_dir, weights, Precision.INT8, content=b"calibrated anew")
     assert library.configured() == latest.spec
+
+
+def test_an_export_with_another_pooling_is_of_its_own_network(
+    library: EncoderLibrary, models_dir: Path, weights: Path
+) -> None:
+    mean = RESNET50.pooled_by(Pooling.MEAN)
+    before = write_package(models_dir, mean, weights=weights, facts={}).spec
+    int8 = export(models_dir, weights, Precision.INT8, architecture=mean).spec
+    assert library.int8_of(before) == int8
+    assert library.configured() == spec_of("resnet50", weights)
+    assert library.int8_of(library.configured()) is None
+    assert library.files_of(before).architecture == mean
 
 
 def test_exports_of_other_weights_are_not_configured(
