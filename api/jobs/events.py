@@ -1,0 +1,32 @@
+"""A job's changes as they happen, until it has ended."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Final
+
+from fastapi.concurrency import run_in_threadpool
+
+from api.deps import Resources
+from api.jobs.service import read_job
+from db.tables import Job
+
+PROGRESS_EVERY_S: Final = 1.0
+"""How often progress is looked for; the end is told."""
+
+
+async def job_changes(resources: Resources, job: Job) -> AsyncIterator[Job]:
+    """The job as it is now, and again each time its status or its counts have changed."""
+    shown = None
+    async with resources.ended_jobs.waiting_for(job.id) as told:
+        while True:
+            told.clear()
+            job = await run_in_threadpool(read_job, resources, job.id)
+            state = (job.status, job.done, job.failed, job.total)
+            if state != shown:
+                yield job
+            if job.status.terminal:
+                return
+            shown = state
+            with suppress(TimeoutError):
+                await asyncio.wait_for(told.wait(), PROGRESS_EVERY_S)
