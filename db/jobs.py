@@ -167,6 +167,24 @@ def any_expired(session: Session, now: datetime) -> bool:
     return bool(session.scalar(select(expired)))
 
 
+def owners(session: Session) -> set[str]:
+    """The processes that run jobs."""
+    running = select(Job.owner).where(Job.status == JobStatus.RUNNING, Job.owner.is_not(None))
+    return {owner for owner in session.scalars(running.distinct()) if owner is not None}
+
+
+def end_leases(session: Session, dead: Collection[str], now: datetime) -> int:
+    """End the leases of jobs that these processes run; how many. They can be claimed at once."""
+    ended = session.execute(
+        update(Job)
+        .where(Job.status == JobStatus.RUNNING, Job.owner.in_(dead), Job.lease_expires_at > now)
+        .values(lease_expires_at=now)
+        .returning(Job.id)
+        .execution_options(synchronize_session=False)
+    ).all()
+    return len(ended)
+
+
 def release_expired(session: Session, now: datetime, max_attempts: int) -> int:
     """Requeue the jobs whose lease has expired, or fail them after `max_attempts`.
 
@@ -194,8 +212,10 @@ def is_claimable(session: Session, job_id: UUID, now: datetime) -> bool:
     return bool(session.scalar(select(exists().where(Job.id == job_id, _claimable(now)))))
 
 
-def claim(session: Session, job_id: UUID, now: datetime, lease: timedelta) -> Claim | None:
-    """Claim the job's next attempt.
+def claim(
+    session: Session, job_id: UUID, now: datetime, lease: timedelta, *, owner: str | None = None
+) -> Claim | None:
+    """Claim the job's next attempt, for a process if it is named.
 
     None when the job is unknown, has ended, or is owned by an attempt whose lease has not expired.
     """
@@ -209,6 +229,7 @@ def claim(session: Session, job_id: UUID, now: datetime, lease: timedelta) -> Cl
             status=JobStatus.RUNNING,
             attempt=Job.attempt + 1,
             lease_expires_at=now + lease,
+            owner=owner,
             started_at=func.coalesce(Job.started_at, now),
         )
         .returning(Job.type, Job.attempt, Job.attempts_before, Job.payload, Job.created_at)
@@ -234,6 +255,7 @@ def claim_waiting(
     lease: timedelta,
     *,
     limit: int,
+    owner: str | None = None,
 ) -> list[Claim]:
     """Claim up to `limit` queued jobs of these types, the oldest first, to do them as one batch.
 
@@ -249,7 +271,7 @@ def claim_waiting(
         # Without waiting for rows that another worker has locked, against deadlocks.
         .with_for_update(skip_locked=True)
     ).all()
-    claims = [claim(session, job_id, now, lease) for job_id in waiting]
+    claims = [claim(session, job_id, now, lease, owner=owner) for job_id in waiting]
     return [owned for owned in claims if owned is not None]
 
 

@@ -262,7 +262,10 @@ class Change(Base):
 
 
 class Job(Base):
-    """An accepted job. The broker only carries its id; this row is authoritative."""
+    """An accepted job. The broker only carries its id; this row is authoritative.
+
+    `owner` is the process that has claimed it last: when it is dead, the lease need not run out.
+    """
 
     __tablename__ = "jobs"
     __table_args__ = (
@@ -295,6 +298,7 @@ class Job(Base):
     published: Mapped[int] = mapped_column(default=0)
     publish_after: Mapped[datetime]
     lease_expires_at: Mapped[datetime | None]
+    owner: Mapped[str | None] = mapped_column(String(200))
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]

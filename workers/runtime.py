@@ -22,6 +22,7 @@ from workers.encoders.loaded import OpenEncoders, encoders_for
 from workers.indexes.open import Indexes
 from workers.queue.announcements import Announcer
 from workers.queue.messages import Queue
+from workers.queue.owner import this_process
 from workers.queue.throttle import Throttle
 from workers.search.active_engine import ActiveEngine, SearchEngine
 
@@ -42,6 +43,7 @@ class Runtime:
     engine: ActiveEngine | None
     announcer: Announcer
     consumption: Throttle
+    owner: str | None
 
     @classmethod
     def start(cls, config: WorkerConfig) -> "Runtime":
@@ -64,7 +66,17 @@ class Runtime:
             log.warning(wanted)
         announcer = Announcer(config.broker_url)
         consumption = Throttle(RECORD_CONSUMPTION_EVERY_S)
-        return cls(config, database, store, encoders, indexes, engine, announcer, consumption)
+        return cls(
+            config,
+            database,
+            store,
+            encoders,
+            indexes,
+            engine,
+            announcer,
+            consumption,
+            this_process(),
+        )
 
     def warm_up(self) -> None:
         """Load what an embed job will need, before there is one. Raises WeightsError."""

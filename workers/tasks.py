@@ -120,14 +120,18 @@ def _claim(runtime: Runtime, job_id: UUID, engine: SearchEngine | None) -> list[
         if not jobs.is_claimable(session, job_id, utc_now()):
             return []
     with database.write() as session:
-        first = jobs.claim(session, job_id, utc_now(), config.lease)
+        owner = runtime.owner
+        first = jobs.claim(session, job_id, utc_now(), config.lease, owner=owner)
         if first is None:
             return []
         # A job that was attempted before may have killed its worker: it is run alone.
         if engine is None or first.type not in QUERIES or first.attempt > 1:
             return [first]
         others = max(engine.batch, TOGETHER) - 1
-        return [first, *jobs.claim_waiting(session, QUERIES, utc_now(), config.lease, limit=others)]
+        waiting = jobs.claim_waiting(
+            session, QUERIES, utc_now(), config.lease, limit=others, owner=owner
+        )
+        return [first, *waiting]
 
 
 def _answer_all(runtime: Runtime, claims: list[Claim], engine: SearchEngine) -> None:

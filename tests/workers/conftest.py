@@ -57,5 +57,7 @@ def worker(tmp_path: Path, any_database: Database, store: PhotoStore) -> WorkerH
     engine = ActiveEngine(database, open_engine, open_engine(active))
     indexes = Indexes(database, store, generations_dir, config.index_url)
     announcer = Announcer(f"redis+socket://{tmp_path}/nobody.sock")
-    runtime = Runtime(config, database, store, encoders, indexes, engine, announcer, Throttle(0))
+    runtime = Runtime(
+        config, database, store, encoders, indexes, engine, announcer, Throttle(0), None
+    )
     return WorkerHarness(runtime, encoder, library)

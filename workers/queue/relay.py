@@ -14,6 +14,7 @@ from models.domain.errors import Unavailable
 from workers.encoders.auto_adapt import adapt_if_due, retire_replaced
 from workers.generations.auto_reindex import reindex_if_due
 from workers.queue.messages import Queue
+from workers.queue.owner import end_leases_of_dead
 from workers.queue.publisher import JobPublisher
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ def publish_due_jobs(
     database: Database, publisher: JobPublisher, clock: Callable[[], datetime], max_attempts: int
 ) -> int:
     """Requeue the jobs of dead workers, publish those due; returns how many were published."""
+    end_leases_of_dead(database, clock())
     if _has_expired(database, clock()):
         with database.write() as session:
             released = jobs.release_expired(session, clock(), max_attempts)
