@@ -74,7 +74,9 @@ class Settings(BaseSettings):
         default=200_000_000, ge=1, description="Largest bulk request accepted, in bytes."
     )
     lease_seconds: int = Field(
-        default=60, ge=1, description="How long a worker owns a job without renewing its claim."
+        default=60,
+        ge=1,
+        description="How long a worker owns a job without renewing its claim; on this machine not longer than it lives.",
     )
     max_attempts: int = Field(
         default=5, ge=1, description="Claims of one job before it fails for good."
