@@ -76,7 +76,8 @@ class Settings(BaseSettings):
     lease_seconds: int = Field(
         default=60,
         ge=1,
-        description="How long a worker owns a job without renewing its claim; on this machine not longer than it lives.",
+        description="How long a worker owns a job without renewing its claim; on this"
+        " machine not longer than it lives.",
     )
     max_attempts: int = Field(
         default=5, ge=1, description="Claims of one job before it fails for good."

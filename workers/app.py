@@ -7,6 +7,7 @@ import sys
 import traceback
 from contextlib import closing
 from multiprocessing import Value
+from typing import Final
 
 from celery import Celery
 from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
@@ -17,10 +18,14 @@ from models.domain.errors import ExitCode, MarketlensError, exit_code_of
 from workers.config import WorkerConfig
 from workers.encoders.active_encoder import ensure_active_encoder
 from workers.queue.broker import CONSUMER_TRANSPORT, create_celery
+from workers.queue.messages import Queue
 from workers.runtime import Runtime
 from workers.tasks import register_tasks
 
 log = logging.getLogger(__name__)
+
+NICENESS: Final = {Queue.SEARCH: 0, Queue.EMBED: 10, Queue.INDEX: 10}
+"""Of a queue's processes: somebody waits for a search, and it gets the cores first."""
 
 
 class Worker:
@@ -73,6 +78,7 @@ class Worker:
 
     def _start_child(self, **_: object) -> None:
         """Load the model after the fork: a thread pool made before it would hang the child."""
+        os.nice(NICENESS[self._config.queue])
         try:
             self._runtime = Runtime.start(self._config)
             self._runtime.warm_up()
