@@ -1,6 +1,7 @@
 """The main job on a running machine: real processes, a real queue, real photos drawn by us."""
 
 import json
+import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx2
+import psutil
 import pytest
 
 from db.keys import create_key
@@ -162,6 +164,13 @@ def test_api_stays_light(seeded: SeededMachine) -> None:
     with open(f"/proc/{process.pid}/status") as file:  # noqa: PTH123 - a file of the kernel's
         resident_kb = next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
     assert resident_kb < 200_000
+
+
+def test_searches_get_the_cores_first(seeded: SeededMachine) -> None:
+    own = os.nice(0)
+    for name, niceness in (("search", 0), ("embed", 10), ("index", 10)):
+        worker = psutil.Process(seeded.machine.supervisor.process_of(name).pid)
+        assert {child.nice() for child in worker.children()} == {own + niceness}, name
 
 
 def test_the_same_on_postgresql(
