@@ -231,6 +231,8 @@ def test_an_export_that_is_refused_leaves_all_as_it_is(
     assert status_of(worker, int8) is EncoderStatus.REGISTERED
 
 
+# It takes seconds of waiting, and the database makes no difference.
+@pytest.mark.parametrize("any_database", ["sqlite"], indirect=True)
 def test_an_export_that_says_nothing_for_long_keeps_its_lease(
     worker: WorkerHarness,
     float32: EncoderSpec,
