@@ -100,7 +100,7 @@ def main(
                     )
                     rows.append(row("naive, loaded for each", 1, called(plan)))
             rows += known(machine)
-    bare = bare_speed(settings, active.spec, photos)
+        bare = bare_speed(settings, active.spec, photos)
     Console().print(table(rows, active.spec, bare))
     if as_json:
         found = {"encoder": active.spec.label, "bare_per_second": bare}
@@ -206,6 +206,7 @@ def measured(machine: Machine, naive: str, photos: list[Path], searches: int) ->
 def row(server: str, clients: int, load: Load) -> Row:
     """The figures of one measurement."""
     p50, p95 = load.percentile(50), load.percentile(95)
+    say(f"{server}, {clients}: {load.per_second:.1f}/s, p50 {p50:.0f} ms, p95 {p95:.0f} ms")
     return Row(server, clients, load.per_second, p50, p95, load.statuses)
 
 
