@@ -89,6 +89,10 @@ class _Source:
     transform: PhotoTransform
     package: Package | None
 
+    def by_torch(self, threads: int) -> Encoder:
+        """The network as it is."""
+        return TorchEncoder(self.spec, self.architecture, self.weights, threads, self.transform)
+
 
 @dataclass(frozen=True, slots=True)
 class _Comparison:
@@ -132,9 +136,7 @@ def export_encoder(
     models_dir.mkdir(parents=True, exist_ok=True)
     remove_leftovers(models_dir)
     with TemporaryDirectory(dir=models_dir, prefix=".export-") as folder:
-        torch: Encoder = TorchEncoder(
-            source.spec, source.architecture, source.weights, threads, source.transform
-        )
+        torch = source.by_torch(threads)
         original, exported = torch, _export_float32(Path(folder), source, torch, compared, threads)
         if precision is Precision.INT8:
             # The float32 network gives the same vectors as torch in a fraction of the time.
