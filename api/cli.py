@@ -1,7 +1,7 @@
 """`marketlens api`."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 import uvicorn
@@ -13,6 +13,9 @@ from db.keys import count_keys
 from db.session import Database
 from models.domain.errors import ExitCode, SetupError
 from settings import Settings
+
+STOP_TIMEOUT_S: Final = 10
+"""For how long calls may go on when it is stopped: streams of events would go on for ever."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,7 @@ def api(options: ApiOptions) -> ExitCode:
             log_level=settings.log_level.lower(),
             access_log=False,
             server_header=False,
+            timeout_graceful_shutdown=STOP_TIMEOUT_S,
         )
     except SystemExit as refused:
         # uvicorn has logged the reason: 1 is an address that it can't bind to, 3 an application

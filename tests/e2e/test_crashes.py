@@ -8,15 +8,20 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from uuid import uuid4
 
+import httpx2
 import psutil
 import pytest
 from sqlalchemy import func, select
 
+from db import jobs
 from db.schema_migration import upgrade
 from db.session import Database
 from db.tables import Embedding, Job, Photo
+from models.domain.clock import utc_now
 from models.domain.errors import ExitCode
+from models.domain.job_payloads import EmbedPayload
 from models.domain.types import JobStatus, JobType
 from ops.machine import child_environment, machine_up
 from ops.processes import marketlens_command
@@ -139,6 +144,34 @@ def test_machines_share_a_port_range_but_no_folder_and_stop_with_every_child(
             assert process.wait(timeout=TIMEOUT_S) == 0
             # Killed processes may take a moment to go, and a zombie waits for init, not for us.
             wait_until(lambda: not any(map(is_alive, children)), timeout_s=5)  # noqa: B023 - at once
+
+
+def test_an_api_ends_although_somebody_follows_a_job(data_dir: Path) -> None:
+    settings = Settings(data_dir=data_dir, encoder="hog", port=8590)
+    upgrade(settings.sqlalchemy_url)
+    with closing(Database(settings.sqlalchemy_url)) as database, database.write() as session:
+        job = jobs.accept(session, EmbedPayload(photo_ids=()), job_id=uuid4(), now=utc_now())
+    process = subprocess.Popen(marketlens_command("api"), env=child_environment(settings))
+    try:
+        place = f"http://127.0.0.1:8590/v1/jobs/{job.id}/events"
+        wait_until(lambda: answers(place), TIMEOUT_S)
+        with httpx2.stream("GET", place, timeout=TIMEOUT_S) as response:
+            lines = response.iter_lines()  # kept: the connection ends with it
+            assert "queued" in next(lines)
+            process.terminate()
+            assert process.wait(TIMEOUT_S) == -signal.SIGTERM
+    finally:
+        process.kill()
+        process.wait()
+
+
+def answers(place: str) -> bool:
+    """Whether a server is there."""
+    try:
+        with httpx2.stream("GET", place):
+            return True
+    except httpx2.TransportError:
+        return False
 
 
 @pytest.mark.parametrize(
