@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Final
 from uuid import UUID
 
@@ -72,8 +72,12 @@ class EndedJobs:
     async def _listen(self) -> None:
         """Receive announcements; connect again when the connection is lost."""
         while True:
-            with suppress(RedisError, OSError):
+            try:
                 await self._receive()
+            except (RedisError, OSError):
+                log.debug("the broker can't be listened to, the database is asked instead")
+            except Exception:
+                log.exception("an announcement can't be read")
             self._is_told = False
             await asyncio.sleep(RECONNECT_AFTER_S)
 
@@ -98,6 +102,8 @@ class EndedJobs:
                     self.wake(await run_in_threadpool(self._ended_among, list(self._waiting)))
                 except Unavailable as error:
                     log.warning("the database can't be asked for ended jobs: %s", error)
+                except Exception:  # those who wait must not be forgotten
+                    log.exception("the database can't be asked for ended jobs")
 
     def _ended_among(self, job_ids: list[UUID]) -> list[UUID]:
         with self._database.read() as session:

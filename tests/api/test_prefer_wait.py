@@ -88,6 +88,35 @@ def test_an_announcement_is_enough(
     announcer.close()
 
 
+def test_what_can_not_be_read_or_asked_ends_no_waiting(
+    redis_url: str,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("RECONNECT_AFTER_S", "ASK_EVERY_S", "ASK_ALONE_EVERY_S"):
+        monkeypatch.setattr(ended_jobs, name, 0.01)
+    asked: list[UUID] = []
+    job_id = UUID(int=7)
+
+    def break_down(_: object, ids: list[UUID]) -> list[UUID]:
+        asked.extend(ids)
+        raise RuntimeError("it is broken")
+
+    async def told_all_the_same() -> None:
+        waiting = ended_jobs.EndedJobs(redis_url, database)
+        broker = Redis.from_url(redis_address(redis_url))
+        async with broker, waiting.listening(), waiting.waiting_for(job_id) as told:
+            while not await broker.publish(CHANNEL, "of another release") or len(asked) < 2:
+                await asyncio.sleep(0.01)
+            while not told.is_set():
+                await broker.publish(CHANNEL, str(job_id))
+                await asyncio.sleep(0.01)
+
+    monkeypatch.setattr(jobs, "ended_among", break_down)
+    asyncio.run(asyncio.wait_for(told_all_the_same(), WAIT_S))
+    assert asked[:2] == [job_id] * 2
+
+
 def test_without_a_broker_the_database_is_asked(
     client: TestClient, database: Database, submit: Callable[[TestClient], Future[Response]]
 ) -> None:
