@@ -18,7 +18,8 @@ DEAD: Final = frozenset("ZX")
 def this_process() -> str | None:
     """A name that no other process has, ever; None where the system tells nothing about them.
 
-    It is the machine's name and start, as the container sees them, the process' id, and its start.
+    It is the machine's name and start, the namespace of process ids, which containers have of
+    their own, the process' id, and its start.
     """
     machine, started = _machine(), _started(os.getpid())
     if machine is None or started is None:
@@ -51,9 +52,10 @@ def is_dead(owner: str) -> bool:
 def _machine() -> str | None:
     try:
         boot_id = (PROC / BOOT_ID).read_text().strip()
+        namespace = (PROC / "self/ns/pid").readlink()
     except OSError:
         return None
-    return f"{socket.gethostname()}/{boot_id}"
+    return f"{socket.gethostname()}/{boot_id}/{namespace}"
 
 
 def _started(pid: int) -> str | None:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
@@ -71,6 +72,16 @@ def test_this_process_lives_and_another_of_its_number_does_not() -> None:
     assert not is_dead(own)
     before, _, started = own.rpartition(" ")
     assert is_dead(f"{before} {int(started) - 1}")
+
+
+def test_containers_of_one_host_know_nothing_of_each_other() -> None:
+    """They may share its name, and have process ids of their own."""
+    own = this_process()
+    assert own
+    machine, pid, started = own.split(" ")
+    assert machine.endswith(str(Path("/proc/self/ns/pid").readlink()))
+    another = f"{machine.rpartition('/')[0]}/pid:[1]"
+    assert not is_dead(f"{another} {pid} {int(started) - 1}")
 
 
 @pytest.mark.parametrize("owner", ["", "nonsense", "elsewhere/0 1 2", "a b c d"])
