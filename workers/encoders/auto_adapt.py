@@ -13,6 +13,7 @@ from db.session import Database
 from db.tables import Encoder, Job
 from db.vectors import generations
 from db.vectors.encoders import active_encoder, followed_encoders, retire_encoder
+from models.domain.errors import Conflict
 from models.domain.job_payloads import AdaptPayload
 from models.domain.job_results import AdaptResult
 from models.domain.types import EncoderStatus, JobStatus, JobType
@@ -64,11 +65,15 @@ def retire_replaced(database: Database, now: datetime) -> list[str]:
         replaced = set() if last is None else _replaced_before(last, now - REPLACED_KEPT_FOR)
         if not replaced or not _followed(session, replaced):
             return []
-    with database.write() as session:
-        rows = _followed(session, replaced)
-        for row in rows:
-            retire_encoder(session, row.id)
-        labels = [row.spec.label for row in rows]
+    try:
+        with database.write() as session:
+            rows = _followed(session, replaced)
+            for row in rows:
+                retire_encoder(session, row.id)
+            labels = [row.spec.label for row in rows]
+    except Conflict as error:  # an index of it is being built: another time
+        log.info("%s", error)
+        return []
     log.info("no more photos are embedded by %s, which int8 has replaced", ", ".join(labels))
     return labels
 

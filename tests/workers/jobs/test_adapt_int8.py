@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from db import jobs
+from db.vectors import generations
 from db.vectors.encoders import (
     activate_encoder,
     active_encoder,
@@ -160,6 +161,19 @@ def test_searches_change_to_int8_and_then_to_what_is_adapted_from_it(
     assert status_of(worker, float32) is EncoderStatus.RETIRED
     assert retire_replaced(worker.database, later) == []
     assert active(worker) == result.encoder
+
+
+def test_what_an_index_is_being_built_of_is_retired_another_time(
+    worker: WorkerHarness, float32: EncoderSpec, int8: EncoderSpec
+) -> None:
+    fill_both(worker, float32, int8)
+    done(worker)
+    later = utc_now() + REPLACED_KEPT_FOR + timedelta(minutes=1)
+    build, encoder_id = worker.accept(JobType.REINDEX, {}), id_of(worker, float32)
+    with worker.database.write() as session:
+        generations.begin(session, encoder_id, build, worker.now())
+    assert retire_replaced(worker.database, later) == []
+    assert status_of(worker, float32) is EncoderStatus.FOLLOWED
 
 
 def test_who_has_returned_to_float32_keeps_it(
