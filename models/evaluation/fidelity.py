@@ -1,6 +1,6 @@
 """Fidelity of an exported network's vectors to those of its source network."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,12 +57,14 @@ def fidelity(
     """
     cosines = np.einsum("nd,nd->n", reference, exported)
     cosines[~(reference.any(axis=1) | exported.any(axis=1))] = 1
-    size, mean, least = len(cosines), float(cosines.mean()), float(cosines.min())
-    queries = None
-    if listings is not None and categories is not None:
-        queries = answerable(listings, categories)
-    if listings is None or categories is None or queries is None or not len(queries):
-        return Fidelity(size, mean, least, None, None, None)
+    of_cosines = Fidelity(
+        len(cosines), float(cosines.mean()), float(cosines.min()), None, None, None
+    )
+    if listings is None or categories is None:
+        return of_cosines
+    queries = answerable(listings, categories)
+    if not len(queries):
+        return of_cosines
     before, after = (
         retrieve(vectors, listings, categories, queries) for vectors in (reference, exported)
     )
@@ -76,11 +78,9 @@ def fidelity(
         np.stack(columns, axis=1).astype(np.float64), listings[queries], np.random.default_rng(0)
     )
     values = means.observed.tolist()
-    return Fidelity(
-        size,
-        mean,
-        least,
-        Quality(values[0], values[2]),
-        Quality(values[1], values[3]),
-        Change(means.difference(1, 0), means.difference(3, 2)),
+    return replace(
+        of_cosines,
+        reference=Quality(values[0], values[2]),
+        exported=Quality(values[1], values[3]),
+        change=Change(means.difference(1, 0), means.difference(3, 2)),
     )

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from time import monotonic
 from typing import Final
 
 from db import jobs
@@ -12,6 +11,7 @@ from db.jobs import Claim
 from db.session import Database
 from models.domain.errors import Unavailable
 from workers.queue.messages import QUEUE_OF
+from workers.queue.throttle import Throttle
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ class Heartbeat:
         self._claim = claim
         self._lease = lease
         self._clock = clock
-        self._next_beat = float("-inf")
+        self._throttle = Throttle(BEAT_EVERY_S)
         self._last = (0, 0)
 
     def __call__(self, done: int, total: int) -> None:
@@ -37,9 +37,8 @@ class Heartbeat:
         Raises ClaimLost when another attempt owns the job. A database that can't be reached is only
         logged: the lease outlives a few missed beats, and so may the job.
         """
-        if monotonic() < self._next_beat:
+        if not self._throttle.is_due():
             return
-        self._next_beat = monotonic() + BEAT_EVERY_S
         self._last = done, total
         try:
             with self._database.write() as session:

@@ -8,8 +8,8 @@ from db.jobs import ClaimLost, release_expired
 from db.session import Database
 from models.domain.types import JobType
 from tests.support.workers import LEASE, WorkerHarness
-from workers.jobs import heartbeat as module
 from workers.jobs.heartbeat import BEAT_EVERY_S, Heartbeat
+from workers.queue import throttle as module
 
 
 def test_progress_is_stored_at_most_once_a_second(
