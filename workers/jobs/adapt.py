@@ -105,7 +105,8 @@ class _Adapting:
         else:
             adapted = self._adapted(photos, base)
         with tools.database.write() as session:
-            int8_refusal = int8_refusal or _given_up(session, base, adapted.refusal)
+            if adapted.refusal is not None:
+                int8_refusal = int8_refusal or _given_up(session, tools.library, base)
             int8, replaced = _replaced(session, tools.library)
         return adapted.model_copy(
             update={"int8": int8, "int8_refusal": int8_refusal, "replaced": replaced}
@@ -201,11 +202,11 @@ def _retire_earlier(database: Database, generations_dir: Path, store: PhotoStore
     prune(database, generations_dir, store, keep=0, encoder_ids=earlier)
 
 
-def _given_up(session: Session, base: EncoderSpec, refusal: str | None) -> str | None:
+def _given_up(session: Session, library: EncoderLibrary, base: EncoderSpec) -> str | None:
     """Retire an int8 network that was embedded by only for what would be adapted from it."""
-    row = find_encoder(session, base)
-    never_searched = row is not None and row.activated_at is None
-    if refusal is None or not never_searched or base.precision is not Precision.INT8:
+    active = active_encoder(session)
+    is_in_use = active is not None and library.base_of(active.spec) == base
+    if is_in_use or base.precision is not Precision.INT8:
         return None
     _retire(session, base)
     return f"the active encoder is adapted, and what was adapted from {base.label} was refused."

@@ -298,6 +298,19 @@ def test_an_adapted_encoder_is_replaced_by_one_that_int8_is_adapted_to(
     assert status_of(worker, int8) is EncoderStatus.FOLLOWED
 
 
+def test_the_int8_network_of_the_active_encoder_is_kept_when_no_more_is_learned(
+    worker: WorkerHarness, int8: EncoderSpec, adapted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    label = done(worker).encoder
+    assert label != adapted
+    monkeypatch.setattr(trial, "MIN_GAIN", 2.0)
+    again = done(worker)
+    assert again.refusal
+    assert (again.int8, again.int8_refusal) == (int8.label, None)
+    assert active(worker) == label
+    assert status_of(worker, int8) is EncoderStatus.FOLLOWED
+
+
 @pytest.mark.usefixtures("float32")
 def test_int8_is_given_up_if_what_is_adapted_to_it_is_refused(
     worker: WorkerHarness,
