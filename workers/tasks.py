@@ -1,8 +1,8 @@
 """The Celery tasks: they claim a job, call the function that runs it, and record how it ended."""
 
 import logging
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
 from functools import partial
 from typing import Final
 from uuid import UUID
@@ -106,7 +106,7 @@ def run_job(runtime: Runtime, job_id: UUID) -> None:
         (claim,) = claims
         outcome = _outcome_of(runtime, claim, lambda: _do(runtime, claim))
         if outcome is not None:
-            _record(runtime, {claim.job_id: outcome})
+            _record(runtime, [(claim, outcome)])
         runtime.announcer.announce([claim.job_id])
 
 
@@ -139,11 +139,11 @@ def _answer_all(runtime: Runtime, claims: list[Claim], engine: SearchEngine) -> 
     encoder = QueryEncoder(runtime.database, runtime.store, engine.encoder, engine.encoder_id)
     if len(claims) > 1:
         encoder.prepare(claims, engine.batch)
-    outcomes: dict[UUID, Outcome] = {}
+    outcomes: list[tuple[Claim, Outcome]] = []
     for claim in claims:
         outcome = _outcome_of(runtime, claim, partial(_answer, runtime, claim, encoder, engine))
         if outcome is not None:
-            outcomes[claim.job_id] = outcome
+            outcomes.append((claim, outcome))
     _record(runtime, outcomes)
     runtime.announcer.announce([claim.job_id for claim in claims])
 
@@ -295,20 +295,33 @@ def _retry_later(claim: Claim, max_attempts: int, reason: str) -> Outcome:
     )
 
 
-def _record(runtime: Runtime, outcomes: Mapping[UUID, Outcome]) -> None:
+def _record(runtime: Runtime, outcomes: Sequence[tuple[Claim, Outcome]]) -> None:
     """Store how attempts ended, in one transaction; what is no longer ours is left out.
 
-    If even that fails, their leases expire and the relay sees it.
+    What can't be stored is tried again, alone. If even that fails, leases expire and the relay sees
+    it.
     """
     if not outcomes:
         return
     try:
         with runtime.database.write() as session:
-            for job_id, outcome in outcomes.items():
-                try:
-                    with session.begin_nested():
-                        outcome(session)
-                except ClaimLost:
-                    log.warning("job %s: its claim was lost, no outcome is recorded", job_id)
+            for claim, outcome in outcomes:
+                _record_one(session, claim, outcome, runtime.config.max_attempts)
     except Unavailable as error:
-        log.warning("jobs %s: outcomes not recorded: %r", [*map(str, outcomes)], error)
+        ids = [str(claim.job_id) for claim, _ in outcomes]
+        log.warning("jobs %s: outcomes not recorded: %r", ids, error)
+
+
+def _record_one(session: Session, claim: Claim, outcome: Outcome, max_attempts: int) -> None:
+    """Store how an attempt ended, apart from what else the transaction stores."""
+    try:
+        with session.begin_nested():
+            outcome(session)
+    except ClaimLost:
+        log.warning("job %s: its claim was lost, no outcome is recorded", claim.job_id)
+    except Exception as error:
+        log.exception("job %s: its outcome can't be stored", claim.job_id)
+        reason = f"{type(error).__name__}, see the worker's log."
+        # With a lost connection this fails as well, and all outcomes with it.
+        with suppress(ClaimLost), session.begin_nested():
+            _retry_later(claim, max_attempts, reason)(session)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from sqlalchemy import update
+from sqlalchemy import text, update
 from sqlalchemy.orm import Session
 
 from db import jobs
@@ -277,3 +277,24 @@ def test_one_whose_claim_is_lost_ends_alone(
     run_job(worker.runtime, waiting[0])
     done = [JobStatus.SUCCEEDED, JobStatus.CANCELLED, JobStatus.SUCCEEDED]
     assert statuses(worker, waiting) == done
+
+
+@pytest.mark.usefixtures("one_by_one")
+def test_one_whose_answer_can_not_be_stored_is_tried_again_alone(
+    worker: WorkerHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = asked(worker, 11, 12, 13)
+    finish = jobs.finish
+
+    def finished(session: Session, owned: Claim, *given: Any, **named: Any) -> None:
+        if owned.job_id == waiting[1]:
+            session.execute(text("INSERT INTO jobs (id) VALUES (NULL)"))
+        finish(session, owned, *given, **named)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(jobs, "finish", finished)
+        run_job(worker.runtime, waiting[0])
+    done = [JobStatus.SUCCEEDED, JobStatus.QUEUED, JobStatus.SUCCEEDED]
+    assert statuses(worker, waiting) == done
+    run_job(worker.runtime, waiting[1])
+    assert statuses(worker, waiting) == [JobStatus.SUCCEEDED] * 3
