@@ -244,7 +244,12 @@ class _Transfer:
                     file = queue.popleft()
                 except IndexError:
                     return
-                work(file)
+                try:
+                    work(file)
+                except BaseException:
+                    # Here and not in the thread that waits for all: it may be the last to run.
+                    self._stopped.set()
+                    raise
 
         with ThreadPoolExecutor(AT_ONCE) as pool:
             workers = [pool.submit(take) for _ in range(min(AT_ONCE, len(files)))]
