@@ -1,10 +1,11 @@
 """API keys: `Authorization: Bearer <key>`, checked against the scope that a call needs."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
 from typing import Annotated
 
 from fastapi import Depends
+from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.deps import Resources, ResourcesDep
@@ -24,20 +25,28 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def require_scope(scope: Scope) -> Callable[[Resources, HTTPAuthorizationCredentials | None], None]:
+def require_scope(
+    scope: Scope,
+) -> Callable[[Resources, HTTPAuthorizationCredentials | None], Awaitable[None]]:
     """A dependency that requires a key with this scope; admin keys have every scope."""
 
-    def check(resources: ResourcesDep, credentials: Credentials) -> None:
-        authorise(resources, credentials, scope)
+    async def check(resources: ResourcesDep, credentials: Credentials) -> None:
+        if not is_open(resources, scope):
+            await run_in_threadpool(authorise, resources, credentials, scope)
 
     return check
+
+
+def is_open(resources: Resources, scope: Scope) -> bool:
+    """Whether calls that need this scope need no key."""
+    return resources.allow_anonymous and scope is not Scope.ADMIN
 
 
 def authorise(
     resources: Resources, credentials: HTTPAuthorizationCredentials | None, scope: Scope
 ) -> None:
     """Check the caller's key for the scope. Raises Unauthenticated or Forbidden."""
-    if resources.allow_anonymous and scope is not Scope.ADMIN:
+    if is_open(resources, scope):
         return
     holder = _key_holder(resources, credentials)
     if scope not in holder.scopes and Scope.ADMIN not in holder.scopes:

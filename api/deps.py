@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from threading import Semaphore
 from typing import Annotated
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from api.jobs.ended_jobs import EndedJobs
 from db.group_commit import GroupCommit
 from db.session import Database
 from db.store.photo_store import PhotoStore
+from db.tables import Job
 from models.domain.clock import utc_now
 from models.domain.errors import NotFound
 from workers.queue.publisher import JobPublisher
@@ -25,13 +27,18 @@ class Resources:
     """Connections and limits shared by all requests; made once, with the application."""
 
     database: Database
-    commits: GroupCommit
+    accepted: GroupCommit[Job]
+    """Stores jobs, and publishes them when they are committed."""
     store: PhotoStore
     publisher: JobPublisher
     ended_jobs: EndedJobs
     max_upload_bytes: int
-    decoding: CapacityLimiter
-    """Limits the threads that decode photos: each may need hundreds of megabytes."""
+    uploads: CapacityLimiter
+    """Limits the threads that store what was uploaded, mostly waiting for the disk."""
+    bulk_uploads: CapacityLimiter
+    """The same for listings: they leave room for those who wait for an answer."""
+    decoding: Semaphore
+    """Limits how many photos are decoded at once: each may need hundreds of megabytes."""
     allow_anonymous: bool
     """Whether calls other than admin calls need no key; only on loopback."""
 
@@ -41,7 +48,8 @@ class Resources:
         return utc_now()
 
 
-def _resources(request: Request) -> Resources:
+# Dependencies that wait for nothing are coroutines: FastAPI runs functions in a thread each.
+async def _resources(request: Request) -> Resources:
     resources: Resources = request.app.state.resources
     return resources
 
@@ -57,19 +65,19 @@ def _parse_id(value: str, what: str) -> UUID:
         raise NotFound(f"There is no such {what}.") from None
 
 
-def _job_id(job_id: Annotated[str, Path(description="Id of a job.")]) -> UUID:
+async def _job_id(job_id: Annotated[str, Path(description="Id of a job.")]) -> UUID:
     return _parse_id(job_id, "job")
 
 
-def _search_id(search_id: Annotated[str, Path(description="Id of a search.")]) -> UUID:
+async def _search_id(search_id: Annotated[str, Path(description="Id of a search.")]) -> UUID:
     return _parse_id(search_id, "search")
 
 
-def _listing_id(listing_id: Annotated[str, Path(description="Id of a listing.")]) -> UUID:
+async def _listing_id(listing_id: Annotated[str, Path(description="Id of a listing.")]) -> UUID:
     return _parse_id(listing_id, "listing")
 
 
-def _photo_id(sha256: Annotated[str, Path(description="SHA-256 of a photo.")]) -> str:
+async def _photo_id(sha256: Annotated[str, Path(description="SHA-256 of a photo.")]) -> str:
     if not _SHA256.fullmatch(sha256):
         raise NotFound("There is no such photo.")
     return sha256

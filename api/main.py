@@ -4,6 +4,8 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from threading import Semaphore
+from typing import Final
 
 from anyio import CapacityLimiter
 from fastapi import FastAPI
@@ -35,19 +37,25 @@ from workers.queue.publisher import JobPublisher
 
 WEB = Path(__file__).parent / "web"
 
+UPLOADS: Final = 16
+BULK_UPLOADS: Final = 2
+
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application, with the settings of this process unless others are given."""
     settings = settings or Settings()
     database = Database(settings.sqlalchemy_url)
+    publisher = JobPublisher(settings.broker_url)
     resources = Resources(
         database=database,
-        commits=GroupCommit(database),
+        accepted=GroupCommit(database, publisher.publish),
         store=PhotoStore(settings.photo_store_url),
-        publisher=JobPublisher(settings.broker_url),
+        publisher=publisher,
         ended_jobs=EndedJobs(settings.broker_url, database),
         max_upload_bytes=settings.max_upload_bytes,
-        decoding=CapacityLimiter(len(os.sched_getaffinity(0))),
+        uploads=CapacityLimiter(UPLOADS),
+        bulk_uploads=CapacityLimiter(BULK_UPLOADS),
+        decoding=Semaphore(len(os.sched_getaffinity(0))),
         allow_anonymous=is_loopback(settings.host),
     )
 

@@ -47,12 +47,17 @@ class _Write(Generic[T]):
         return cast("T", self._value)
 
 
-class GroupCommit:
-    """Writes of many threads, in transactions that those share which come at the same moment."""
+class GroupCommit(Generic[T]):
+    """Writes of many threads, in transactions that those share which come at the same moment.
 
-    def __init__(self, database: Database) -> None:
+    `committed` is called once for each transaction, with what the writes in it have returned; a
+    write that another thread commits may return before.
+    """
+
+    def __init__(self, database: Database, committed: Callable[[list[T]], object]) -> None:
         self._database = database
-        self._waiting: list[_Write[object]] = []
+        self._committed = committed
+        self._waiting: list[_Write[T]] = []
         self._arriving = Lock()
         self._committing = Lock()
 
@@ -63,16 +68,19 @@ class GroupCommit:
         work has broken the transaction, each is done again in one of its own. Raises Unavailable.
         """
         own = _Write(work)
+        together: list[_Write[T]] = []
         with self._arriving:
-            self._waiting.append(cast("_Write[object]", own))
+            self._waiting.append(own)
         with self._committing:
             if not own.ended:
                 with self._arriving:
                     together, self._waiting = self._waiting, []
                 self._commit(together)
+        if written := [one.result() for one in together if one.error is None]:
+            self._committed(written)
         return own.result()
 
-    def _commit(self, together: list[_Write[object]]) -> None:
+    def _commit(self, together: list[_Write[T]]) -> None:
         try:
             if len(together) == 1 or not self._commit_together(together):
                 for one in together:
@@ -85,7 +93,7 @@ class GroupCommit:
             for one in together:
                 one.ended = True
 
-    def _commit_together(self, together: list[_Write[object]]) -> bool:
+    def _commit_together(self, together: list[_Write[T]]) -> bool:
         """Whether they have ended; if not, nothing of them is kept."""
         try:
             with self._database.write() as session:
@@ -101,7 +109,7 @@ class GroupCommit:
             return False
         return True
 
-    def _commit_alone(self, one: _Write[object]) -> None:
+    def _commit_alone(self, one: _Write[T]) -> None:
         try:
             with self._database.write() as session:
                 one.run(session)

@@ -7,13 +7,29 @@ attempt, and only the owner of the current attempt can finish it.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningUpdate
 
-from db.statements import chunks
+from db.statements import chunks, table_of
 from db.tables import Job
 from models.domain.errors import Conflict, NotFound, ReindexRunning
 from models.domain.job_payloads import BatchPayload, JobPayload, StoredJson, parse_payload
@@ -30,8 +46,36 @@ REPUBLISH_DOUBLINGS = 5
 HANDED_BACK_FOR = timedelta(seconds=10)
 
 
+_ClaimColumns = tuple[UUID, JobType, int, int, StoredJson, datetime]
+
+
 class ClaimLost(Exception):
     """This attempt no longer owns the job; its transaction must be rolled back."""
+
+
+# Statements that every query needs are built once, and of the table: building one for the mapped
+# class takes longer than the database takes to execute it.
+_TABLE = table_of(Job)
+_NOTHING_YET = dict.fromkeys(("done", "failed", "attempt", "attempts_before", "published"), 0)
+_INSERT = insert(_TABLE)
+_FINISH = (
+    update(_TABLE)
+    .where(
+        _TABLE.c.id == bindparam("its_id"),
+        _TABLE.c.attempt == bindparam("its_attempt"),
+        _TABLE.c.status == JobStatus.RUNNING,
+    )
+    .values(
+        status=JobStatus.SUCCEEDED,
+        result=bindparam("its_result"),
+        done=bindparam("its_done"),
+        failed=bindparam("its_failed"),
+        total=func.coalesce(bindparam("its_total", type_=Integer()), _TABLE.c.total),
+        finished_at=bindparam("ended_at"),
+        lease_expires_at=None,
+    )
+    .returning(_TABLE.c.parent_id)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,26 +133,27 @@ def accept(
 ) -> Job:
     """Store a new job. It is published after this transaction has committed.
 
-    Raises ReindexRunning for a reindex while another one is open.
+    The job that is returned belongs to no session. Raises ReindexRunning for a reindex while
+    another one is open.
     """
-    job = Job(
-        id=job_id,
-        type=payload.job_type,
-        status=JobStatus.QUEUED,
-        payload=payload.to_json(),
-        parent_id=parent_id,
-        total=total,
-        created_at=now,
-        publish_after=now + PUBLISH_GRACE,
-    )
-    session.add(job)
+    row = {
+        "id": job_id,
+        "type": payload.job_type,
+        "status": JobStatus.QUEUED,
+        "payload": payload.to_json(),
+        "parent_id": parent_id,
+        "total": total,
+        "created_at": now,
+        "publish_after": now + PUBLISH_GRACE,
+        **_NOTHING_YET,
+    }
     try:
-        session.flush()
+        session.execute(_INSERT, row)
     except IntegrityError as error:
-        if job.type is JobType.REINDEX:
+        if payload.job_type is JobType.REINDEX:
             raise ReindexRunning("A reindex is already queued or running.") from error
         raise
-    return job
+    return Job(**row)
 
 
 def accept_batch(
@@ -201,15 +246,15 @@ def release_expired(session: Session, now: datetime, max_attempts: int) -> int:
             _end(job, JobStatus.FAILED, now)
             job.error_code = "attempts_exhausted"
             job.error_detail = f"Given up after {tries} attempts; the last one never finished."
-            _advance_parent(session, job, now)
+            _advance_parent(session, job.parent_id, now)
         else:
             _requeue(job, now)
     return len(expired)
 
 
-def is_claimable(session: Session, job_id: UUID, now: datetime) -> bool:
-    """Whether `claim` would give an attempt at the job."""
-    return bool(session.scalar(select(exists().where(Job.id == job_id, _claimable(now)))))
+def oldest_waiting(session: Session, job_types: frozenset[JobType]) -> Job | None:
+    """The queued job of these types that `claim_waiting` would claim first."""
+    return session.scalar(_waiting(job_types).limit(1))
 
 
 def claim(
@@ -220,25 +265,31 @@ def claim(
     None when the job is unknown, has ended, or is owned by an attempt whose lease has not expired.
     """
     row = session.execute(
-        update(Job)
-        .where(
-            Job.id == job_id,
-            _claimable(now),
-        )
+        _claiming(now, lease, owner).where(Job.id == job_id, _claimable(now))
+    ).one_or_none()
+    return None if row is None else _claim_of(row)
+
+
+def _claiming(
+    now: datetime, lease: timedelta, owner: str | None
+) -> ReturningUpdate[*_ClaimColumns]:
+    return (
+        update(_TABLE)
         .values(
             status=JobStatus.RUNNING,
-            attempt=Job.attempt + 1,
+            attempt=_TABLE.c.attempt + 1,
             lease_expires_at=now + lease,
             owner=owner,
-            started_at=func.coalesce(Job.started_at, now),
+            started_at=func.coalesce(_TABLE.c.started_at, now),
         )
-        .returning(Job.type, Job.attempt, Job.attempts_before, Job.payload, Job.created_at)
+        .returning(Job.id, Job.type, Job.attempt, Job.attempts_before, Job.payload, Job.created_at)
         .execution_options(synchronize_session=False)
-    ).one_or_none()
-    if row is None:
-        return None
+    )
+
+
+def _claim_of(row: Row[*_ClaimColumns]) -> Claim:
     tries = row.attempt - row.attempts_before
-    return Claim(job_id, row.type, row.attempt, tries, row.payload, row.created_at)
+    return Claim(row.id, row.type, row.attempt, tries, row.payload, row.created_at)
 
 
 def _claimable(now: datetime) -> ColumnElement[bool]:
@@ -250,7 +301,7 @@ def _claimable(now: datetime) -> ColumnElement[bool]:
 
 def claim_waiting(
     session: Session,
-    job_types: Collection[JobType],
+    job_types: frozenset[JobType],
     now: datetime,
     lease: timedelta,
     *,
@@ -264,15 +315,25 @@ def claim_waiting(
     if not limit:
         return []
     waiting = session.scalars(
-        select(Job.id)
-        .where(Job.status == JobStatus.QUEUED, Job.type.in_(job_types), Job.attempt == 0)
-        .order_by(Job.created_at, Job.id)
+        _waiting(job_types)
+        .with_only_columns(Job.id)
         .limit(limit)
         # Without waiting for rows that another worker has locked, against deadlocks.
         .with_for_update(skip_locked=True)
     ).all()
-    claims = [claim(session, job_id, now, lease, owner=owner) for job_id in waiting]
-    return [owned for owned in claims if owned is not None]
+    claimed = session.execute(
+        _claiming(now, lease, owner).where(Job.id.in_(waiting), Job.status == JobStatus.QUEUED)
+    )
+    return sorted(map(_claim_of, claimed), key=lambda owned: (owned.created_at, owned.job_id))
+
+
+@cache
+def _waiting(job_types: frozenset[JobType]) -> Select[Job]:
+    return (
+        select(Job)
+        .where(Job.status == JobStatus.QUEUED, Job.type.in_(job_types), Job.attempt == 0)
+        .order_by(Job.created_at, Job.id)
+    )
 
 
 def heartbeat(
@@ -299,25 +360,25 @@ def finish(
 
     Raises ClaimLost when this attempt no longer owns the job; then nothing may be committed.
     """
-    _update_owned(
-        session,
-        owned,
-        {
-            "status": JobStatus.SUCCEEDED,
-            "result": result.to_json(),
-            "done": done,
-            "failed": failed,
-            "total": Job.total if total is None else total,
-            "finished_at": now,
-            "lease_expires_at": None,
-        },
-    )
-    _advance_parent(session, get(session, owned.job_id), now)
+    values = {
+        "its_id": owned.job_id,
+        "its_attempt": owned.attempt,
+        "its_result": result.to_json(),
+        "its_done": done,
+        "its_failed": failed,
+        "its_total": total,
+        "ended_at": now,
+    }
+    updated = session.execute(_FINISH, values).one_or_none()
+    if updated is None:
+        raise ClaimLost(str(owned.job_id))
+    parent_id: UUID | None = updated.parent_id
+    _advance_parent(session, parent_id, now)
 
 
 def fail(session: Session, owned: Claim, now: datetime, *, code: str, detail: str) -> None:
     """End the job with an error that a retry would meet again."""
-    _update_owned(
+    parent_id = _update_owned(
         session,
         owned,
         {
@@ -329,7 +390,7 @@ def fail(session: Session, owned: Claim, now: datetime, *, code: str, detail: st
             "lease_expires_at": None,
         },
     )
-    _advance_parent(session, get(session, owned.job_id), now)
+    _advance_parent(session, parent_id, now)
 
 
 def retry_later(
@@ -374,7 +435,7 @@ def cancel(session: Session, job_id: UUID, now: datetime) -> Job:
         _end(job, JobStatus.CANCELLED, now)
         for child in children:
             _end(child, JobStatus.CANCELLED, now)
-        _advance_parent(session, job, now)
+        _advance_parent(session, job.parent_id, now)
     return job
 
 
@@ -405,6 +466,15 @@ def get(session: Session, job_id: UUID) -> Job:
     if job is None:
         raise NotFound("There is no such job.")
     return job
+
+
+def among(session: Session, job_ids: Sequence[UUID]) -> dict[UUID, Job]:
+    """Those of the jobs that there are, by id."""
+    return {
+        job.id: job
+        for chunk in chunks(job_ids)
+        for job in session.scalars(select(Job).where(Job.id.in_(chunk)))
+    }
 
 
 def result_of(job: Job) -> JobResult | None:
@@ -503,7 +573,8 @@ def due_of(session: Session, job_types: Collection[JobType], now: datetime) -> S
     ).all()
 
 
-def _update_owned(session: Session, owned: Claim, values: dict[str, object]) -> None:
+def _update_owned(session: Session, owned: Claim, values: dict[str, object]) -> UUID | None:
+    """Change the job and give its parent. Raises ClaimLost, having changed nothing."""
     updated = session.execute(
         update(Job)
         .where(
@@ -512,11 +583,13 @@ def _update_owned(session: Session, owned: Claim, values: dict[str, object]) -> 
             Job.status == JobStatus.RUNNING,
         )
         .values(values)
-        .returning(Job.id)
+        .returning(Job.parent_id)
         .execution_options(synchronize_session=False)
     ).one_or_none()
     if updated is None:
         raise ClaimLost(str(owned.job_id))
+    parent_id: UUID | None = updated.parent_id
+    return parent_id
 
 
 def _locked(session: Session, job_id: UUID) -> Job:
@@ -551,12 +624,12 @@ def _open_children(job_id: UUID) -> Select[Job]:
     )
 
 
-def _advance_parent(session: Session, job: Job, now: datetime) -> None:
-    """Add a child's progress to its parent, and end the parent with its last child."""
-    if job.parent_id is None:
+def _advance_parent(session: Session, parent_id: UUID | None, now: datetime) -> None:
+    """Add a child's progress to its parent, if any, and end the parent with its last child."""
+    if parent_id is None:
         return
     # Locked before counting: children that end at the same time are counted one after the other.
-    parent = _locked(session, job.parent_id)
+    parent = _locked(session, parent_id)
     session.flush()
     done, still_open = session.execute(
         select(

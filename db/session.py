@@ -15,6 +15,10 @@ from models.domain.geo import haversine
 
 BUSY_TIMEOUT_MS = 5_000
 CONNECT_TIMEOUT_S = 3
+POOL_SIZE = 20
+"""Connections that are kept, where so many were needed at once: opening one takes as long as ten
+queries. Few processes need more than two."""
+MAX_CONNECTIONS = 35
 
 
 def database_url(url: str) -> URL:
@@ -85,7 +89,13 @@ class Database:
     def __init__(self, url: str) -> None:
         parsed = database_url(url)
         self.engine = create_engine(
-            parsed, connect_args=_connect_args(parsed), pool_pre_ping=True, max_overflow=30
+            parsed,
+            connect_args=_connect_args(parsed),
+            pool_pre_ping=True,
+            pool_size=POOL_SIZE,
+            max_overflow=MAX_CONNECTIONS - POOL_SIZE,
+            # The connection that was used last: what a peak has opened is idle again afterwards.
+            pool_use_lifo=True,
         )
         self._writer = self.engine.execution_options(sqlite_begin="IMMEDIATE")
         if self.engine.dialect.name == "sqlite":

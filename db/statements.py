@@ -17,17 +17,25 @@ Row = Mapping[str, object]
 T = TypeVar("T")
 
 
+def table_of(model: type[DeclarativeBase]) -> Table:
+    """The table of a mapped class."""
+    table = model.__table__
+    if not isinstance(table, Table):
+        raise TypeError(f"{model} is not mapped to a table")
+    return table
+
+
 def upsert(session: Session, table: type[DeclarativeBase]) -> sqlite.Insert | postgresql.Insert:
     """An INSERT of the session's dialect, which supports ON CONFLICT."""
     # Into the table, not the mapped class: for that, SQLAlchemy inserts rows one by one where their
     # null columns differ.
-    target = _table_of(table)
+    target = table_of(table)
     return postgresql.insert(target) if is_postgresql(session) else sqlite.insert(target)
 
 
 def insert_rows(session: Session, table: type[DeclarativeBase], rows: Sequence[Row]) -> None:
     """Insert rows, which all have the same columns, in bulk."""
-    target = _table_of(table)
+    target = table_of(table)
     if is_postgresql(session) and len(rows) >= COPY_FROM_ROWS:
         _copy(session, target, rows, target.name)
     elif rows:
@@ -77,7 +85,7 @@ def _insert(
     in_bulk = is_postgresql(session) and len(rows) >= COPY_FROM_ROWS
     if in_bulk:
         columns = list(rows[0])
-        incoming = _copy_to_temporary_table(session, _table_of(model), rows)
+        incoming = _copy_to_temporary_table(session, table_of(model), rows)
         source = select(table(incoming, *map(column, columns)))
         statement = statement.from_select(columns, source)
     if updating:
@@ -127,10 +135,3 @@ def _copy(session: Session, described_by: Table, rows: Sequence[Row], into: str)
                 )
     finally:
         cursor.close()
-
-
-def _table_of(model: type[DeclarativeBase]) -> Table:
-    table = model.__table__
-    if not isinstance(table, Table):
-        raise TypeError(f"{model} is not mapped to a table")
-    return table

@@ -2,9 +2,12 @@
 
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
+
+from threadpoolctl import threadpool_limits
 
 from db.session import Database
 from db.store.photo_store import PhotoStore
@@ -23,6 +26,7 @@ from workers.indexes.open import Indexes
 from workers.queue.announcements import Announcer
 from workers.queue.messages import Queue
 from workers.queue.owner import this_process
+from workers.queue.publisher import JobPublisher
 from workers.queue.throttle import Throttle
 from workers.search.active_engine import ActiveEngine, SearchEngine
 
@@ -42,7 +46,10 @@ class Runtime:
     indexes: Indexes
     engine: ActiveEngine | None
     announcer: Announcer
+    publisher: JobPublisher
     consumption: Throttle
+    helper: ThreadPoolExecutor
+    """A second thread for queries."""
     owner: str | None
 
     @classmethod
@@ -50,8 +57,7 @@ class Runtime:
         """Connect, and open what searches need. Takes seconds and hundreds of megabytes."""
         database = Database(config.database_url)
         active = ensure_active_encoder(database, config.library, config.models_dir, utc_now())
-        # One search scans faster on one thread than on many that other processes interrupt.
-        set_threads(1 if config.queue is Queue.SEARCH else config.threads)
+        _share_cores(config)
         encoders = OpenEncoders(partial(_open_encoder, config))
         store = PhotoStore(config.store_url)
         indexes = Indexes(database, store, config.index.generations_dir, config.index_url)
@@ -74,7 +80,9 @@ class Runtime:
             indexes,
             engine,
             announcer,
+            JobPublisher(config.broker_url),
             consumption,
+            ThreadPoolExecutor(1, "queries", _share_cores, (config,)),
             this_process(),
         )
 
@@ -87,6 +95,15 @@ class Runtime:
     def encoder_id(self) -> int | None:
         """The encoder that this process searches with, None if it does not."""
         return self.engine.encoder_id if self.engine else None
+
+
+def _share_cores(config: WorkerConfig) -> None:
+    """Limit the threads of FAISS and of numpy's products; encoders get `config.threads`."""
+    # One search scans faster on one thread than on many that other processes interrupt.
+    set_threads(1 if config.queue is Queue.SEARCH else config.threads)
+    # OpenBLAS's threads spin for milliseconds after each product and take a core from the encoder,
+    # which with int8 makes it 1.4 times as slow. Only learning has products that are worth it.
+    threadpool_limits(config.threads if config.queue is Queue.INDEX else 1, user_api="blas")
 
 
 def _active_engine(

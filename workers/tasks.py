@@ -1,9 +1,12 @@
 """The Celery tasks: they claim a job, call the function that runs it, and record how it ended."""
 
 import logging
-from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
+from itertools import chain
+from time import monotonic
 from typing import Final
 from uuid import UUID
 
@@ -24,41 +27,32 @@ from models.domain.errors import (
 from models.domain.job_payloads import (
     AdaptPayload,
     DuplicatesPayload,
-    EmbeddingPayload,
     EmbedPayload,
-    PredictionPayload,
     ReindexPayload,
-    SearchPayload,
 )
 from models.domain.job_results import JobResult
-from models.domain.types import JobType
 from models.encoders.encoder import Encoder
-from models.head import find_head
 from workers.encoders.loaded import encoders_for
 from workers.jobs.adapt import AdaptTools, run_adapt
 from workers.jobs.duplicates import run_duplicates
 from workers.jobs.embed import run_embed
-from workers.jobs.embedding import run_embedding
 from workers.jobs.heartbeat import Heartbeat
-from workers.jobs.prediction import run_prediction
+from workers.jobs.queries import Answer, QueryTools, answer_queries
 from workers.jobs.reindex import run_reindex
 from workers.jobs.repair_index import run_repair
-from workers.jobs.search import run_search
-from workers.queue.messages import PROBE, RUN_JOB
-from workers.queue.publisher import JobPublisher
+from workers.queue.messages import PROBE, QUERIES, RUN_JOB
 from workers.runtime import Runtime
 from workers.search.active_engine import SearchEngine
-from workers.search.query_encoder import QueryEncoder
 
 log = logging.getLogger(__name__)
 
-QUERIES: Final = frozenset({JobType.SEARCH, JobType.EMBEDDING, JobType.PREDICTION})
-"""Jobs about a photo or a listing that a caller waits for; search workers do them."""
+TOGETHER: Final = 4
+"""Queries that are claimed, answered and ended together, at most: enough to share what they cost
+beside the network, and few enough that two threads have something to do."""
 
-TOGETHER: Final = 8
-"""Queries that are claimed, and end, in one transaction at most, however few are embedded at once:
-each transaction waits for the disk."""
-
+ANSWER_FOR_S: Final = 1.0
+"""For how long a message leads to more queries than its own: then another message does, so that a
+worker that is stopped has little left to do."""
 
 Outcome = Callable[[Session], None]
 """Records how an attempt ended."""
@@ -85,7 +79,7 @@ def answer_probe(runtime: Runtime, queue: str) -> None:
     if runtime.engine:
         # Also while nobody searches: new generations are opened, and old ones released.
         engine = runtime.engine.current()
-        with runtime.database.read() as session:
+        with runtime.database.read() as session, engine.indexing:
             engine.index.sync(session)
     with runtime.database.write() as session:
         record_consumption(session, queue, utc_now(), runtime.encoder_id)
@@ -94,14 +88,15 @@ def answer_probe(runtime: Runtime, queue: str) -> None:
 def run_job(runtime: Runtime, job_id: UUID) -> None:
     """Run a job if it is still due; every outcome is recorded, unless the database is lost.
 
-    Other waiting queries are run with it.
+    If it is a query, all other queries that wait are answered as well: one message may stand for
+    several that were accepted at the same moment.
     """
-    engine = runtime.engine.current() if runtime.engine else None
-    claims = _claim(runtime, job_id, engine)
+    _note_consumption(runtime)
+    claims, engine = _claim(runtime, job_id)
     if not claims:
         log.info("job %s: nothing to do", job_id)
     elif engine is not None and claims[0].type in QUERIES:
-        _answer_all(runtime, claims, engine)
+        _answer_and_more(runtime, claims, engine)
     else:
         (claim,) = claims
         outcome = _outcome_of(runtime, claim, lambda: _do(runtime, claim))
@@ -110,42 +105,91 @@ def run_job(runtime: Runtime, job_id: UUID) -> None:
         runtime.announcer.announce([claim.job_id])
 
 
-def _claim(runtime: Runtime, job_id: UUID, engine: SearchEngine | None) -> list[Claim]:
-    config, database = runtime.config, runtime.database
-    if runtime.consumption.is_due():
-        with database.write() as session:
-            record_consumption(session, config.queue, utc_now(), runtime.encoder_id)
-    with database.read() as session:
-        # Most often it was run with another one: then nothing is written.
-        if not jobs.is_claimable(session, job_id, utc_now()):
-            return []
-    with database.write() as session:
-        owner = runtime.owner
-        first = jobs.claim(session, job_id, utc_now(), config.lease, owner=owner)
+def _claim(runtime: Runtime, job_id: UUID) -> tuple[list[Claim], SearchEngine | None]:
+    lease, owner = runtime.config.lease, runtime.owner
+    with runtime.database.write() as session:
+        first = jobs.claim(session, job_id, utc_now(), lease, owner=owner)
         if first is None:
-            return []
+            return [], None
+        if runtime.engine is None or first.type not in QUERIES:
+            return [first], None
+        engine = runtime.engine.current_in(session)
         # A job that was attempted before may have killed its worker: it is run alone.
-        if engine is None or first.type not in QUERIES or first.attempt > 1:
-            return [first]
-        others = max(engine.batch, TOGETHER) - 1
-        waiting = jobs.claim_waiting(
-            session, QUERIES, utc_now(), config.lease, limit=others, owner=owner
-        )
-        return [first, *waiting]
+        if first.attempt > 1:
+            return [first], engine
+        return [first, *_claim_waiting(runtime, session, TOGETHER - 1)], engine
+
+
+def _claim_waiting(runtime: Runtime, session: Session, limit: int) -> list[Claim]:
+    lease, owner = runtime.config.lease, runtime.owner
+    return jobs.claim_waiting(session, QUERIES, utc_now(), lease, limit=limit, owner=owner)
+
+
+def _note_consumption(runtime: Runtime) -> None:
+    if runtime.consumption.is_due():
+        with runtime.database.write() as session:
+            record_consumption(session, runtime.config.queue, utc_now(), runtime.encoder_id)
+
+
+def _answer_and_more(runtime: Runtime, claims: list[Claim], engine: SearchEngine) -> None:
+    """Answer claimed queries and then others until none waits, with a second thread if many do.
+
+    While one thread waits for the network, the other does all the rest.
+    """
+    helper: Future[None] | None = None
+    for together, current in chain([(claims, engine)], _waiting_queries(runtime)):
+        if len(together) == TOGETHER and (helper is None or helper.done()):
+            helper = runtime.helper.submit(_answer_waiting, runtime)
+        _answer_all(runtime, together, current)
+    if helper is not None:
+        helper.result()
+
+
+def _answer_waiting(runtime: Runtime) -> None:
+    for claims, engine in _waiting_queries(runtime):
+        _answer_all(runtime, claims, engine)
+
+
+def _waiting_queries(runtime: Runtime) -> Iterator[tuple[list[Claim], SearchEngine]]:
+    """Claims of queries until none waits; after a while, the rest is left to another message."""
+    end = monotonic() + ANSWER_FOR_S
+    while runtime.engine is not None:
+        _note_consumption(runtime)
+        with runtime.database.read() as session:
+            oldest = jobs.oldest_waiting(session, QUERIES)
+        if oldest is None:
+            return
+        if monotonic() >= end:
+            runtime.publisher.publish([oldest])
+            return
+        with runtime.database.write() as session:
+            engine = runtime.engine.current_in(session)
+            claims = _claim_waiting(runtime, session, TOGETHER)
+        if claims:
+            yield claims, engine
 
 
 def _answer_all(runtime: Runtime, claims: list[Claim], engine: SearchEngine) -> None:
     """Answer queries that were claimed together, and end them in one transaction."""
-    encoder = QueryEncoder(runtime.database, runtime.store, engine.encoder, engine.encoder_id)
-    if len(claims) > 1:
-        encoder.prepare(claims, engine.batch)
+    tools = QueryTools(runtime.database, runtime.store, runtime.config.models_dir, utc_now)
+    answers: list[tuple[Claim, Answer]]
+    try:
+        answers = answer_queries(claims, engine, tools)
+    except Exception as error:  # noqa: BLE001 - logged where the outcomes are made
+        answers = [(claim, error) for claim in claims]
     outcomes: list[tuple[Claim, Outcome]] = []
-    for claim in claims:
-        outcome = _outcome_of(runtime, claim, partial(_answer, runtime, claim, encoder, engine))
+    for claim, answer in answers:
+        outcome = _outcome_of(runtime, claim, partial(_result_of, answer))
         if outcome is not None:
             outcomes.append((claim, outcome))
     _record(runtime, outcomes)
     runtime.announcer.announce([claim.job_id for claim in claims])
+
+
+def _result_of(answer: Answer) -> JobResult:
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 def _outcome_of(
@@ -226,18 +270,17 @@ def _do(runtime: Runtime, claim: Claim) -> None:
                 clock=utc_now,
             )
         case AdaptPayload():
-            with closing(JobPublisher(config.broker_url)) as publisher:
-                adapt_tools = AdaptTools(
-                    database=database,
-                    store=runtime.store,
-                    library=config.library,
-                    generations_dir=config.index.generations_dir,
-                    threads=config.threads,
-                    run_job=partial(run_job, runtime),
-                    publisher=publisher,
-                    clock=utc_now,
-                )
-                run_adapt(claim, adapt_tools, heartbeat)
+            adapt_tools = AdaptTools(
+                database=database,
+                store=runtime.store,
+                library=config.library,
+                generations_dir=config.index.generations_dir,
+                threads=config.threads,
+                run_job=partial(run_job, runtime),
+                publisher=runtime.publisher,
+                clock=utc_now,
+            )
+            run_adapt(claim, adapt_tools, heartbeat)
         case _:
             raise SetupError(f"A worker of queue {config.queue} can't do a {claim.type} job.")
 
@@ -247,34 +290,6 @@ def _encoders(runtime: Runtime, encoder_id: int | None) -> dict[int, Encoder]:
         return encoders_for(encoder_id, runtime.database, runtime.encoders)
     except WeightsError as error:
         raise NotOnThisMachine(str(error)) from error
-
-
-def _answer(
-    runtime: Runtime, claim: Claim, encoder: QueryEncoder, engine: SearchEngine
-) -> JobResult:
-    """The result of a query: all of it comes from one engine."""
-    database, index = runtime.database, engine.index
-    match claim.payload:
-        case EmbeddingPayload() as payload:
-            return run_embedding(claim, payload, encoder=encoder, clock=utc_now)
-        case PredictionPayload() as payload:
-            head = find_head(runtime.config.models_dir, encoder.spec)
-            return run_prediction(
-                claim,
-                payload,
-                database=database,
-                store=runtime.store,
-                encoder=encoder,
-                index=index,
-                head=head,
-                clock=utc_now,
-            )
-        case SearchPayload() as payload:
-            return run_search(
-                claim, payload, database=database, encoder=encoder, index=index, clock=utc_now
-            )
-        case _:
-            raise SetupError(f"A {claim.type} job is no query.")
 
 
 def _finish(claim: Claim, result: JobResult) -> Outcome:
@@ -298,30 +313,36 @@ def _retry_later(claim: Claim, max_attempts: int, reason: str) -> Outcome:
 def _record(runtime: Runtime, outcomes: Sequence[tuple[Claim, Outcome]]) -> None:
     """Store how attempts ended, in one transaction; what is no longer ours is left out.
 
-    What can't be stored is tried again, alone. If even that fails, leases expire and the relay sees
-    it.
+    If that can't be stored, each is stored alone, and what can't be is tried again. If even that
+    fails, leases expire and the relay sees it.
     """
     if not outcomes:
         return
     try:
-        with runtime.database.write() as session:
-            for claim, outcome in outcomes:
-                _record_one(session, claim, outcome, runtime.config.max_attempts)
-    except Unavailable as error:
-        ids = [str(claim.job_id) for claim, _ in outcomes]
-        log.warning("jobs %s: outcomes not recorded: %r", ids, error)
+        _store(runtime, outcomes)
+    except Exception as error:  # noqa: BLE001 - whose it is, is found by storing each alone
+        log.warning("%s outcomes are stored one by one: %r", len(outcomes), error)
+        for claim, outcome in outcomes:
+            _record_alone(runtime, claim, outcome)
 
 
-def _record_one(session: Session, claim: Claim, outcome: Outcome, max_attempts: int) -> None:
-    """Store how an attempt ended, apart from what else the transaction stores."""
+def _record_alone(runtime: Runtime, claim: Claim, outcome: Outcome) -> None:
     try:
-        with session.begin_nested():
-            outcome(session)
-    except ClaimLost:
-        log.warning("job %s: its claim was lost, no outcome is recorded", claim.job_id)
+        _store(runtime, [(claim, outcome)])
+    except Unavailable as error:
+        log.warning("job %s: its outcome is not recorded: %r", claim.job_id, error)
     except Exception as error:
         log.exception("job %s: its outcome can't be stored", claim.job_id)
         reason = f"{type(error).__name__}, see the worker's log."
-        # With a lost connection this fails as well, and all outcomes with it.
-        with suppress(ClaimLost), session.begin_nested():
-            _retry_later(claim, max_attempts, reason)(session)
+        with suppress(Unavailable):
+            _store(runtime, [(claim, _retry_later(claim, runtime.config.max_attempts, reason))])
+
+
+def _store(runtime: Runtime, outcomes: Sequence[tuple[Claim, Outcome]]) -> None:
+    with runtime.database.write() as session:
+        for claim, outcome in outcomes:
+            try:
+                outcome(session)
+            except ClaimLost:
+                # Then nothing of it was written.
+                log.warning("job %s: its claim was lost, no outcome is recorded", claim.job_id)

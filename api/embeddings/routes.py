@@ -54,7 +54,7 @@ async def submit(
     """
     async with read_form(request, max_files=1) as form:
         photo = (await photo_bytes(form, PHOTO_PART, resources.max_upload_bytes))[0]
-    job = await to_thread.run_sync(accept_embedding, resources, photo, limiter=resources.decoding)
+    job = await to_thread.run_sync(accept_embedding, resources, photo, limiter=resources.uploads)
     return await awaited_job(resources, job, response, router.prefix, prefer)
 
 

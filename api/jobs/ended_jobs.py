@@ -1,7 +1,8 @@
-"""Wakes requests that wait for a job, when it has ended."""
+"""Wakes requests that wait for a job, when it has ended, and reads what they have waited for."""
 
 import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from typing import Final
@@ -13,7 +14,8 @@ from redis.exceptions import RedisError
 
 from db import jobs
 from db.session import Database
-from models.domain.errors import Unavailable
+from db.tables import Job
+from models.domain.errors import NotFound, Unavailable
 from workers.queue.announcements import CHANNEL, redis_url
 
 log = logging.getLogger(__name__)
@@ -24,20 +26,26 @@ ASK_ALONE_EVERY_S: Final = 0.1
 """How often it is asked while the broker can't be reached."""
 RECONNECT_AFTER_S: Final = 1.0
 CONNECT_TIMEOUT_S: Final = 3.0
+REMEMBERED: Final = 10_000
+"""Announced jobs that are remembered: one may end before its request waits for it."""
 
 
 class EndedJobs:
     """Listens to announcements once for all requests of this process that wait.
 
-    Whatever is not announced is found by one query for all of them. `listening` is entered by the
-    application; `waiting_for` is used by requests in the same event loop.
+    Whatever is not announced is found by one query for all of them, and those who are woken at the
+    same moment share a query. `listening` is entered by the application; `waiting_for` and `read`
+    are used by requests in the same event loop.
     """
 
     def __init__(self, broker_url: str, database: Database) -> None:
         self._broker_url = redis_url(broker_url)
         self._database = database
         self._waiting: dict[UUID, list[asyncio.Event]] = {}
+        self._announced: OrderedDict[UUID, None] = OrderedDict()
         self._is_told = False
+        self._reads: dict[UUID, asyncio.Future[Job]] = {}
+        self._reading: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def listening(self) -> AsyncGenerator[None]:
@@ -52,8 +60,10 @@ class EndedJobs:
 
     @asynccontextmanager
     async def waiting_for(self, job_id: UUID) -> AsyncGenerator[asyncio.Event]:
-        """An event that is set when the job may have ended, once this was entered."""
+        """An event that is set when the job may have ended, now or later."""
         event = asyncio.Event()
+        if job_id in self._announced:
+            event.set()
         events = self._waiting.setdefault(job_id, [])
         events.append(event)
         try:
@@ -68,6 +78,40 @@ class EndedJobs:
         for job_id in job_ids:
             for event in self._waiting.get(job_id, ()):
                 event.set()
+
+    async def read(self, job_id: UUID) -> Job:
+        """The job as it is now. Raises NotFound, and Unavailable."""
+        read = self._reads.get(job_id)
+        if read is None:
+            if not self._reads:
+                # Once all that are woken by the same announcement have asked.
+                asyncio.get_running_loop().call_soon(self._begin_reading)
+            read = self._reads[job_id] = asyncio.get_running_loop().create_future()
+        # Another request may wait for it as well, when this one is cancelled.
+        return await asyncio.shield(read)
+
+    def _begin_reading(self) -> None:
+        reads, self._reads = self._reads, {}
+        task = asyncio.create_task(self._read_all(reads))
+        self._reading.add(task)
+        task.add_done_callback(self._reading.discard)
+
+    async def _read_all(self, reads: dict[UUID, asyncio.Future[Job]]) -> None:
+        try:
+            found = await run_in_threadpool(self._found_among, list(reads))
+        except Exception as error:  # noqa: BLE001 - it is raised for each who asked
+            for read in reads.values():
+                read.set_exception(error)
+        else:
+            for job_id, read in reads.items():
+                if job_id in found:
+                    read.set_result(found[job_id])
+                else:
+                    read.set_exception(NotFound("There is no such job."))
+
+    def _found_among(self, job_ids: list[UUID]) -> dict[UUID, Job]:
+        with self._database.read() as session:
+            return jobs.among(session, job_ids)
 
     async def _listen(self) -> None:
         """Receive announcements; connect again when the connection is lost."""
@@ -91,7 +135,13 @@ class EndedJobs:
             while True:
                 message = await channel.get_message(timeout=None)
                 if message is not None:
-                    self.wake(map(UUID, message["data"].decode().split()))
+                    self._remember_and_wake(list(map(UUID, message["data"].decode().split())))
+
+    def _remember_and_wake(self, job_ids: list[UUID]) -> None:
+        self._announced |= dict.fromkeys(job_ids)
+        while len(self._announced) > REMEMBERED:
+            self._announced.popitem(last=False)
+        self.wake(job_ids)
 
     async def _ask(self) -> None:
         """Ask the database for the jobs that are waited for, all at once."""

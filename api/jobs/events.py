@@ -5,10 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Final
 
-from fastapi.concurrency import run_in_threadpool
-
 from api.deps import Resources
-from api.jobs.service import read_job
 from db.tables import Job
 
 PROGRESS_EVERY_S: Final = 1.0
@@ -21,7 +18,7 @@ async def job_changes(resources: Resources, job: Job) -> AsyncIterator[Job]:
     async with resources.ended_jobs.waiting_for(job.id) as told:
         while True:
             told.clear()
-            job = await run_in_threadpool(read_job, resources, job.id)
+            job = await resources.ended_jobs.read(job.id)
             state = (job.status, job.done, job.failed, job.total)
             if state != shown:
                 yield job

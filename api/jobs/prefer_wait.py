@@ -8,12 +8,10 @@ from time import monotonic
 from typing import Annotated
 
 from fastapi import Header, Response
-from fastapi.concurrency import run_in_threadpool
 
 from api.deps import Resources
 from api.jobs.responses import current_job
 from api.jobs.schemas import JobOut
-from api.jobs.service import read_job_of_type
 from db.tables import Job
 
 MAX_WAIT_S = 30.0
@@ -48,12 +46,9 @@ def _wanted_wait(prefer: str | None) -> float:
 async def _wait_for(resources: Resources, job: Job, wait_s: float) -> Job:
     deadline = monotonic() + wait_s
     async with resources.ended_jobs.waiting_for(job.id) as told:
-        while True:
-            told.clear()
-            # Also the first time: it may have ended before anything could be told.
-            job = await run_in_threadpool(read_job_of_type, resources, job.id, job.type)
-            left = deadline - monotonic()
-            if job.status.terminal or left <= 0:
-                return job
+        while not job.status.terminal and (left := deadline - monotonic()) > 0:
             with suppress(TimeoutError):
                 await asyncio.wait_for(told.wait(), left)
+            told.clear()
+            job = await resources.ended_jobs.read(job.id)
+    return job

@@ -21,13 +21,11 @@ ADMIN_JOBS = frozenset({JobType.REINDEX, JobType.DUPLICATES, JobType.ADAPT})
 
 def accept_and_publish(resources: Resources, payload: JobPayload, total: int = 0) -> Job:
     """Store a job and publish its id; `total` is its photos. Raises ReindexRunning."""
-    job = resources.commits.write(
+    return resources.accepted.write(
         lambda session: jobs.accept(
             session, payload, job_id=uuid4(), now=resources.now(), total=total
         )
     )
-    resources.publisher.publish([job])
-    return job
 
 
 def list_jobs(resources: Resources, limit: int, after: Position | None) -> Sequence[Job]:

@@ -75,7 +75,9 @@ async def put(
 async def batch(request: Request, response: Response, resources: ResourcesDep) -> JobOut:
     """Store many listings at once. Rows with errors are listed in the job; the others go on."""
     stated = await forms.read_batch(request, resources.max_upload_bytes)
-    job = await to_thread.run_sync(service.put_batch, resources, stated, limiter=resources.decoding)
+    job = await to_thread.run_sync(
+        service.put_batch, resources, stated, limiter=resources.bulk_uploads
+    )
     return accepted_job(job, response)
 
 
@@ -110,6 +112,6 @@ async def _put(
     stated, photos = await forms.read_listing(request, resources.max_upload_bytes)
     data = stated.to_data(listing_id)
     job = await to_thread.run_sync(
-        service.put_listing, resources, data, photos, limiter=resources.decoding
+        service.put_listing, resources, data, photos, limiter=resources.bulk_uploads
     )
     return ListingAccepted(listing_id=listing_id, job=accepted_job(job, response))

@@ -8,7 +8,8 @@ from models.photo_decoding import standardise
 
 def store_photo(resources: Resources, data: bytes) -> PhotoData:
     """Standardise a photo and store it, durably. Raises InvalidPhoto or UnsupportedPhoto."""
-    photo = standardise(data)
+    with resources.decoding:
+        photo = standardise(data)
     return PhotoData(resources.store.put(photo.data), photo.width, photo.height)
 
 

@@ -16,7 +16,7 @@ async def accept_prediction(resources: Resources, query: PredictionByPhoto | Pre
     """Accept a prediction. Raises InvalidPhoto, UnsupportedPhoto, or NotFound for a listing."""
     if isinstance(query, PredictionIn):
         return await run_in_threadpool(_accept_by_listing, resources, query)
-    return await to_thread.run_sync(_accept_by_photo, resources, query, limiter=resources.decoding)
+    return await to_thread.run_sync(_accept_by_photo, resources, query, limiter=resources.uploads)
 
 
 def _accept_by_photo(resources: Resources, query: PredictionByPhoto) -> Job:

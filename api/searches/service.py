@@ -25,7 +25,7 @@ async def accept_search(resources: Resources, query: SearchByPhotos | SearchIn) 
     """Accept a search. Raises InvalidInput, NotFound, or CursorExpired for a next page."""
     if isinstance(query, SearchByPhotos):
         return await to_thread.run_sync(
-            _accept_by_photos, resources, query, limiter=resources.decoding
+            _accept_by_photos, resources, query, limiter=resources.uploads
         )
     accept = _accept_by_names if query.cursor is None else _accept_next_page
     return await run_in_threadpool(accept, resources, query)

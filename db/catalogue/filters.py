@@ -4,11 +4,11 @@ The index holds no attributes of listings, so that a new price or a sale counts 
 on.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from math import cos, radians
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Float, and_, func, or_, select
+from sqlalchemy import ColumnElement, Float, Select, and_, bindparam, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from db.catalogue.categories import CATEGORY_SEPARATOR
@@ -42,21 +42,29 @@ def listings_showing(
     session: Session, photo_ids: Collection[int], wanted: ListingFilter = ACTIVE
 ) -> dict[int, list[UUID]]:
     """The listings that pass and show each photo, in order of id."""
-    # An outer join, so that SQLite starts with the photos. Without statistics it may otherwise take
-    # a status for selective, and scan all listings that have it.
-    passes = and_(Listing.id == ListingPhoto.listing_id, *_conditions(session, wanted))
+    statement = _SHOWING if wanted == ACTIVE else _showing(_conditions(session, wanted))
     found: dict[int, list[UUID]] = {}
     for chunk in chunks(photo_ids):
-        rows = session.execute(
-            select(ListingPhoto.photo_id, Listing.id)
-            .outerjoin(Listing, passes)
-            .where(ListingPhoto.photo_id.in_(chunk))
-            .order_by(ListingPhoto.listing_id)
-        )
-        for photo_id, listing_id in rows:
+        for photo_id, listing_id in session.execute(statement, {"ids": chunk}):
             if listing_id is not None:
                 found.setdefault(photo_id, []).append(listing_id)
     return found
+
+
+def _showing(conditions: Iterable[ColumnElement[bool]]) -> Select[int, UUID | None]:
+    # An outer join, so that SQLite starts with the photos. Without statistics it may otherwise take
+    # a status for selective, and scan all listings that have it.
+    passes = and_(Listing.id == ListingPhoto.listing_id, *conditions)
+    return (
+        select(ListingPhoto.photo_id, Listing.id)
+        .outerjoin(Listing, passes)
+        .where(ListingPhoto.photo_id.in_(bindparam("ids", expanding=True)))
+        .order_by(ListingPhoto.listing_id)
+    )
+
+
+# Built once: most searches need it.
+_SHOWING = _showing([Listing.status.in_(ACTIVE.status)])
 
 
 def _conditions(session: Session, wanted: ListingFilter) -> Iterator[ColumnElement[bool]]:

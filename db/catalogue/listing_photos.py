@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, exists, func, select
+from sqlalchemy import ColumnElement, bindparam, delete, exists, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from db.statements import chunks, insert_missing, insert_rows
@@ -139,9 +139,12 @@ def photo_hashes(session: Session, photo_ids: Collection[int]) -> dict[int, str]
     """The SHA-256 of each photo."""
     found: dict[int, str] = {}
     for chunk in chunks(photo_ids):
-        rows = session.execute(select(Photo.id, Photo.sha256).where(Photo.id.in_(chunk)))
+        rows = session.execute(_HASHES, {"ids": chunk})
         found.update(dict(rows.all()))
     return found
+
+
+_HASHES = select(Photo.id, Photo.sha256).where(Photo.id.in_(bindparam("ids", expanding=True)))
 
 
 def is_public(session: Session, sha256: str) -> bool:

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import Row, Select, and_, func, or_, select, update
+from sqlalchemy import Row, Select, and_, bindparam, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from db.catalogue.categories import category_ids, ensure_categories
@@ -255,7 +255,7 @@ def views_of(session: Session, listing_ids: Collection[UUID]) -> dict[UUID, List
     return {
         view.listing.id: view
         for chunk in chunks(listing_ids)
-        for view in _views(session, _shown_listings().where(Listing.id.in_(chunk)))
+        for view in _views(session, _SHOWN_BY_ID, {"ids": chunk})
     }
 
 
@@ -285,16 +285,24 @@ def _shown_listings() -> Select[Listing, str | None]:
     )
 
 
-def _views(session: Session, statement: Select[Listing, str | None]) -> list[ListingView]:
-    views = [ListingView(row, path, []) for row, path in session.execute(statement)]
+# Built once: every search needs them.
+_SHOWN_BY_ID = _shown_listings().where(Listing.id.in_(bindparam("ids", expanding=True)))
+_THEIR_PHOTOS = (
+    select(ListingPhoto.listing_id, Photo.sha256)
+    .join(Photo, Photo.id == ListingPhoto.photo_id)
+    .where(ListingPhoto.listing_id.in_(bindparam("ids", expanding=True)))
+    .order_by(ListingPhoto.listing_id, ListingPhoto.position)
+)
+
+
+def _views(
+    session: Session,
+    statement: Select[Listing, str | None],
+    values: Mapping[str, object] | None = None,
+) -> list[ListingView]:
+    views = [ListingView(row, path, []) for row, path in session.execute(statement, values)]
     by_id = {view.listing.id: view for view in views}
-    photos = session.execute(
-        select(ListingPhoto.listing_id, Photo.sha256)
-        .join(Photo, Photo.id == ListingPhoto.photo_id)
-        .where(ListingPhoto.listing_id.in_(by_id))
-        .order_by(ListingPhoto.listing_id, ListingPhoto.position)
-    )
-    for listing_id, sha256 in photos:
+    for listing_id, sha256 in session.execute(_THEIR_PHOTOS, {"ids": list(by_id)}):
         by_id[listing_id].photos.append(sha256)
     return views
 

@@ -6,7 +6,7 @@ was read, and a reader that continues after the highest number it has read would
 
 from collections.abc import Iterable
 
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import Integer, bindparam, func, insert, select, text
 from sqlalchemy.orm import Session
 
 from db.statements import is_postgresql
@@ -44,14 +44,18 @@ def last_change(session: Session) -> int:
     return session.scalar(select(func.max(Change.number))) or 0
 
 
+# Built once: every search needs it.
+_AFTER = (
+    select(Change.number, Change.photo_id)
+    .where(Change.number > bindparam("seen"))
+    .order_by(Change.number)
+    .limit(bindparam("count", type_=Integer()))
+)
+
+
 def changes_after(session: Session, number: int, limit: int) -> tuple[int, list[int]]:
     """The next `limit` changes after `number`: the last number among them, and their photos."""
-    rows = session.execute(
-        select(Change.number, Change.photo_id)
-        .where(Change.number > number)
-        .order_by(Change.number)
-        .limit(limit)
-    ).all()
+    rows = session.execute(_AFTER, {"seen": number, "count": limit}).all()
     if not rows:
         return number, []
     return rows[-1].number, sorted({row.photo_id for row in rows})

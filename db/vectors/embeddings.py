@@ -8,7 +8,7 @@ from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import exists, func, select, text, true
+from sqlalchemy import bindparam, exists, func, select, text, true
 from sqlalchemy.orm import Session, aliased
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -131,14 +131,16 @@ def embedded_photos(session: Session, encoder_id: int) -> list[int]:
     return list(session.scalars(statement.order_by(Embedding.photo_id)))
 
 
-def vector_of_hash(session: Session, encoder_id: int, sha256: str) -> NDArray[np.float32] | None:
-    """The stored vector of the photo with these bytes, if there is one."""
-    stored = session.scalar(
-        select(Embedding.vector)
-        .join(Photo, Photo.id == Embedding.photo_id)
-        .where(Embedding.encoder_id == encoder_id, Photo.sha256 == sha256, _HAS_VECTOR)
+# Built once: every search needs it.
+_BY_HASH = (
+    select(Photo.sha256, Embedding.vector)
+    .join(Embedding, Embedding.photo_id == Photo.id)
+    .where(
+        Embedding.encoder_id == bindparam("its_encoder"),
+        Photo.sha256.in_(bindparam("hashes", expanding=True)),
+        _HAS_VECTOR,
     )
-    return None if stored is None else _unpack([(0, stored)])[1][0]
+)
 
 
 def vectors_of_hashes(
@@ -148,11 +150,7 @@ def vectors_of_hashes(
     rows = [
         (row.sha256, row.vector)
         for chunk in chunks(hashes)
-        for row in session.execute(
-            select(Photo.sha256, Embedding.vector)
-            .join(Embedding, Embedding.photo_id == Photo.id)
-            .where(Embedding.encoder_id == encoder_id, Photo.sha256.in_(chunk), _HAS_VECTOR)
-        )
+        for row in session.execute(_BY_HASH, {"its_encoder": encoder_id, "hashes": chunk})
     ]
     _, vectors = _unpack([(0, vector) for _, vector in rows])
     return dict(zip((sha256 for sha256, _ in rows), vectors, strict=True))

@@ -6,6 +6,7 @@ Needs no numpy: the API may import this module.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
 from sqlalchemy import Select, exists, func, select, text
 from sqlalchemy.orm import Session, aliased
@@ -257,5 +258,6 @@ def _count_shown(session: Session, encoder_id: int) -> int:
     return session.scalars(statement).one()
 
 
+@cache
 def _with_status(*statuses: EncoderStatus) -> Select[Encoder]:
     return select(Encoder).where(Encoder.status.in_(statuses)).order_by(Encoder.id)

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import TypedDict, Unpack
 from uuid import UUID
 
-from sqlalchemy import exists, func, select, update
+from sqlalchemy import bindparam, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from db.tables import Change, Encoder, Generation, Job
@@ -120,13 +120,17 @@ def open_reindex(session: Session) -> Job | None:
     )
 
 
+# Built once: every search needs it.
+_USABLE = (
+    select(Generation)
+    .where(Generation.encoder_id == bindparam("its_encoder"), Generation.status.in_(USABLE))
+    .order_by(Generation.activated_at.desc(), Generation.id.desc())
+)
+
+
 def usable(session: Session, encoder_id: int) -> Sequence[Generation]:
     """The live generation and, after it, those it could be rolled back to, newest first."""
-    rows = session.scalars(
-        select(Generation)
-        .where(Generation.encoder_id == encoder_id, Generation.status.in_(USABLE))
-        .order_by(Generation.activated_at.desc(), Generation.id.desc())
-    ).all()
+    rows = session.scalars(_USABLE, {"its_encoder": encoder_id}).all()
     return sorted(rows, key=lambda row: row.status is not GenerationStatus.LIVE)
 
 

@@ -44,6 +44,7 @@ class TorchEncoder:
         self._architecture = architecture
         self._transform = transform or self._architecture.transform
         self._lock = Lock()
+        self._running = Lock()
         self._network: FeatureNetwork | None = None
 
     @property
@@ -71,7 +72,8 @@ class TorchEncoder:
         for start in range(0, len(photos), BATCH):
             batch = photos[start : start + BATCH]
             pixels = np.stack([to_pixels(photo, self._transform) for photo in batch])
-            with torch.inference_mode():
+            # Each run uses all threads: two at the same time would wait for each other's.
+            with self._running, torch.inference_mode():
                 channels = network(torch.from_numpy(pixels).to(memory_format=torch.channels_last))
             vectors[start : start + BATCH] = channels.numpy()
         return unit_rows(vectors)

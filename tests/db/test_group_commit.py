@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from threading import Barrier, Event
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -17,6 +19,7 @@ from db.tables import Job
 from models.domain.errors import Conflict, NotFound, Unavailable
 from models.domain.job_payloads import EmbedPayload
 from tests.support.clock import Clock
+from tests.support.waiting import wait_until
 
 THREADS = 8
 
@@ -40,7 +43,8 @@ class Held:
     """A first write that is held in its transaction, until `many` others wait for the next."""
 
     def __init__(self, database: Database) -> None:
-        self.group = GroupCommit(database)
+        self.committed: list[list[Any]] = []
+        self.group: GroupCommit[Any] = GroupCommit(database, self.committed.append)
         self._threads = ThreadPoolExecutor(THREADS + 1)
         self._go_on = Event()
         self._begun = Event()
@@ -78,11 +82,15 @@ def commits(any_database: Database) -> list[int]:
 
 def test_those_that_wait_share_a_commit(any_database: Database, commits: list[int]) -> None:
     ids = [uuid4() for _ in range(THREADS)]
-    made = Held(any_database).all([accepting(job_id) for job_id in ids])
+    held = Held(any_database)
+    made = held.all([accepting(job_id) for job_id in ids])
     assert [job.id for job in made if isinstance(job, Job)] == ids
     assert all(exists(any_database, job_id) for job_id in ids)
     # The one that was held has written nothing.
     assert len(commits) == 1
+    # Told once, when all are there.
+    wait_until(lambda: len(held.committed) == 2)
+    assert {job.id for job in held.committed[1]} == set(ids)
 
 
 def test_one_that_fails_fails_alone(any_database: Database) -> None:
@@ -115,11 +123,14 @@ def test_one_that_is_refused_breaks_no_transaction(
         accepting(ids[1])(session)
         raise Conflict("not this one")
 
-    first, second = Held(any_database).all([accepting(ids[0]), refused])
+    held = Held(any_database)
+    first, second = held.all([accepting(ids[0]), refused])
     assert isinstance(first, Job)
     assert isinstance(second, Conflict)
     assert [exists(any_database, job_id) for job_id in ids] == [True, False]
     assert len(commits) == 1
+    wait_until(lambda: len(held.committed) == 2)
+    assert [job.id for job in held.committed[1]] == ids[:1]
 
 
 def test_nothing_is_answered_that_was_not_committed(
@@ -141,7 +152,8 @@ def test_nothing_is_answered_that_was_not_committed(
 
 
 def test_many_threads_at_once_lose_nothing(any_database: Database, commits: list[int]) -> None:
-    group, start = GroupCommit(any_database), Barrier(THREADS)
+    committed: list[list[Job]] = []
+    group, start = GroupCommit(any_database, committed.append), Barrier(THREADS)
     ids = [[uuid4() for _ in range(20)] for _ in range(THREADS)]
 
     def work(own: list[UUID]) -> None:
@@ -153,3 +165,4 @@ def test_many_threads_at_once_lose_nothing(any_database: Database, commits: list
         list(threads.map(work, ids))
     assert all(exists(any_database, job_id) for own in ids for job_id in own)
     assert len(commits) < THREADS * 20
+    assert sorted(job.id for some in committed for job in some) == sorted(chain(*ids))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import numpy as np
 import pytest
@@ -16,10 +16,9 @@ from PIL import Image
 from api.main import create_app
 from db import jobs
 from db.catalogue.listing_photos import ensure_photos
-from db.jobs import Claim
 from db.session import Database
 from db.store.photo_store import PhotoStore
-from db.vectors.embeddings import live_vectors_of, vector_of_hash
+from db.vectors.embeddings import live_vectors_of, vectors_of_hashes
 from db.vectors.encoders import register_encoder
 from etl.photos.prepare import FeedPhoto, prepare_photos
 from models.domain.job_payloads import SearchPayload
@@ -36,7 +35,10 @@ from tests.support.embedding import claim_queued, embed_payload
 from tests.support.networks import NETWORK, SMALL, write_weights
 from tests.support.payloads import payload_as
 from tests.support.pictures import jpeg, picture
+from workers.indexes.live import LiveIndex
 from workers.jobs.embed import run_embed
+from workers.search.active_engine import SearchEngine
+from workers.search.query import QueryPhoto
 from workers.search.query_encoder import QueryEncoder
 from workers.search.stopwatch import Stopwatch
 
@@ -124,19 +126,17 @@ def test_one_photo_has_one_embedding(
         clock=now,
     )
     with database.read() as session:
-        at_rest = vector_of_hash(session, encoder_id, question)
+        at_rest = vectors_of_hashes(session, encoder_id, [question])[question]
         in_the_index = live_vectors_of(session, encoder_id, [photo_id])[1][0]
     # As an encoder that has not stored it yet, so that both are computed anew.
-    alone = QueryEncoder(database, store, encoder, encoder_id + 1)
-    together = QueryEncoder(database, store, encoder, encoder_id + 1)
+    index = LiveIndex(encoder.spec, encoder_id + 1, tmp_path / "generations")
+    engine = SearchEngine(encoder_id + 1, encoder, index, batch=3)
+    alone, together = QueryEncoder(store, engine), QueryEncoder(store, engine)
     others = [store.put(data) for data in (jpeg(3), jpeg(4))]
-    claims = [
-        Claim(uuid4(), JobType.EMBEDDING, 1, 1, {"photo": sha256}, now())
-        for sha256 in (others[0], question, others[1])
-    ]
-    together.prepare(claims, batch=len(claims))
-    (searched,) = alone.vectors_of([question], Stopwatch(0))
-    (searched_with_others,) = together.vectors_of([question], Stopwatch(0))
+    alone.embed([QueryPhoto(question)], Stopwatch())
+    together.embed(map(QueryPhoto, (others[0], question, others[1])), Stopwatch())
+    (searched,) = alone.vectors_of([QueryPhoto(question)])
+    (searched_with_others,) = together.vectors_of([QueryPhoto(question)])
     photos = LabelledPhotos((question,), ("1",), ("Lamps",), store.get)
     learned = unit_vectors(
         features(photos, encoder, tmp_path / "features", lambda *_: None), photos
@@ -146,6 +146,5 @@ def test_one_photo_has_one_embedding(
     for computed in (searched, searched_with_others):
         np.testing.assert_allclose(computed, direct, atol=1e-6)
     # These rest in half precision.
-    assert at_rest is not None
     for stored in (at_rest, in_the_index, learned):
         np.testing.assert_allclose(stored, direct, atol=2**-11 * direct.max())

@@ -7,20 +7,15 @@ from pathlib import Path
 from threading import Event, Thread
 
 from db import jobs
-from db.jobs import Claim
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.vectors.encoders import register_encoder
-from models.domain.job_payloads import EmbeddingPayload, PredictionPayload, SearchPayload
-from models.domain.job_results import JobResult
 from models.domain.types import JobType
 from tests.support.embedding import claim_queued, embed_for_real
 from tests.support.encoder import ThumbnailEncoder
 from workers.indexes.live import LiveIndex
-from workers.jobs.embedding import run_embedding
-from workers.jobs.prediction import run_prediction
-from workers.jobs.search import run_search
-from workers.search.query_encoder import QueryEncoder
+from workers.jobs.queries import QueryTools, answer_queries
+from workers.search.active_engine import SearchEngine
 
 
 def now() -> datetime:
@@ -36,7 +31,9 @@ class Answerer:
         self._store = store
         with database.write() as session:
             self._encoder_id = register_encoder(session, self.encoder.spec, now())
-        self._index = LiveIndex(self.encoder.spec, self._encoder_id, generations_dir)
+        index = LiveIndex(self.encoder.spec, self._encoder_id, generations_dir)
+        self._engine = SearchEngine(self._encoder_id, self.encoder, index, batch=1)
+        self._tools = QueryTools(database, store, generations_dir.parent / "models", now)
 
     def embed_listings(self) -> None:
         """Do every queued embed job."""
@@ -47,10 +44,11 @@ class Answerer:
         for kind in (JobType.EMBEDDING, JobType.PREDICTION, JobType.SEARCH):
             with self._database.write() as session:
                 claims = claim_queued(session, kind, now())
-            for claim in claims:
-                result = self._result(claim)
+            for claim, answer in answer_queries(claims, self._engine, self._tools):
+                if isinstance(answer, Exception):
+                    raise answer
                 with self._database.write() as session:
-                    jobs.finish(session, claim, now(), result=result, done=1)
+                    jobs.finish(session, claim, now(), result=answer, done=1)
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
@@ -68,29 +66,3 @@ class Answerer:
         finally:
             stop.set()
             thread.join()
-
-    def _result(self, claim: Claim) -> JobResult:
-        encoder = QueryEncoder(self._database, self._store, self.encoder, self._encoder_id)
-        payload = claim.payload
-        if isinstance(payload, EmbeddingPayload):
-            return run_embedding(claim, payload, encoder=encoder, clock=now)
-        if isinstance(payload, SearchPayload):
-            return run_search(
-                claim,
-                payload,
-                database=self._database,
-                encoder=encoder,
-                index=self._index,
-                clock=now,
-            )
-        assert isinstance(payload, PredictionPayload)
-        return run_prediction(
-            claim,
-            payload,
-            database=self._database,
-            store=self._store,
-            encoder=encoder,
-            index=self._index,
-            head=None,
-            clock=now,
-        )

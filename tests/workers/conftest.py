@@ -1,5 +1,6 @@
 """A worker on a real database, store and index; only the network is a small one."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from workers.indexes.live import LiveIndex
 from workers.indexes.open import Indexes
 from workers.queue.announcements import Announcer
 from workers.queue.messages import Queue
+from workers.queue.publisher import JobPublisher
 from workers.queue.throttle import Throttle
 from workers.runtime import Runtime
 from workers.search.active_engine import ActiveEngine, SearchEngine
@@ -58,6 +60,16 @@ def worker(tmp_path: Path, any_database: Database, store: PhotoStore) -> WorkerH
     indexes = Indexes(database, store, generations_dir, config.index_url)
     announcer = Announcer(f"redis+socket://{tmp_path}/nobody.sock")
     runtime = Runtime(
-        config, database, store, encoders, indexes, engine, announcer, Throttle(0), None
+        config,
+        database,
+        store,
+        encoders,
+        indexes,
+        engine,
+        announcer,
+        JobPublisher(f"redis+socket://{tmp_path}/nobody.sock"),
+        Throttle(0),
+        ThreadPoolExecutor(1),
+        None,
     )
     return WorkerHarness(runtime, encoder, library)

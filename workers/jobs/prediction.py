@@ -1,17 +1,15 @@
 """The prediction job: what a photo or a listing likely shows and costs, and its near duplicates."""
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from math import floor
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from sqlalchemy.orm import Session
 
 from db.catalogue.categories import CATEGORY_SEPARATOR
-from db.catalogue.listings import ListingView, views_of
-from db.jobs import Claim
-from db.session import Database
+from db.catalogue.listings import ListingView
 from db.store.photo_store import PhotoStore
 from models.domain.errors import NothingIndexed
 from models.domain.job_payloads import PredictionPayload
@@ -28,9 +26,9 @@ from models.near_duplicates import COPY_SIMILARITY, HASH_BITS, hash_distance, re
 from models.prediction import Neighbour, PriceBand, grouped, price_band, vote
 from workers.indexes.following import FollowingIndex
 from workers.near_duplicates.hashing import perceptual_hashes
-from workers.search.query import query_of
+from workers.search.query import Query
 from workers.search.query_encoder import QueryEncoder
-from workers.search.results import found_listings
+from workers.search.results import Details
 from workers.search.retrieval import Page, retrieve
 from workers.search.stopwatch import Stopwatch
 
@@ -38,43 +36,39 @@ NEIGHBOURS: Final = 20
 """How many of the nearest listings vote, and are examined for prices and duplicates."""
 
 
-def run_prediction(
-    claim: Claim,
+def predict(
     payload: PredictionPayload,
+    query: Query,
     *,
-    database: Database,
+    session: Session,
     store: PhotoStore,
     encoder: QueryEncoder,
     index: FollowingIndex,
     head: CategoryHead | None,
-    clock: Callable[[], datetime],
+    watch: Stopwatch,
 ) -> PredictionResult:
-    """Do a prediction job and give its result.
+    """Do a prediction, without how long it took; `index` is in step with `session`.
 
     `head` must be one for this encoder; without one the nearest listings vote. Raises InvalidPhoto
-    where the encoder finds nothing to compare, and NothingIndexed where there is neither a head nor
-    a listing to vote.
+    where the encoder finds nothing to compare, NothingIndexed where there is neither a head nor a
+    listing to vote, and whatever kept a photo from being embedded.
     """
-    watch = Stopwatch((clock() - claim.created_at).total_seconds() * 1e3)
-    query = query_of(payload, database)
-    vectors = encoder.vectors_of(query.hashes, watch)
-    with database.read() as session:
-        index.sync(session)
-        watch.lap("sync")
-        page = Page(NEIGHBOURS, excluded=query.listings)
-        found = retrieve(session, index.index, vectors, page).listings
-        views = views_of(session, [match.listing_id for match in found])
-        watch.lap("search")
+    vectors = encoder.vectors_of(query.photos)
+    page = Page(NEIGHBOURS, excluded=query.listings)
+    found = retrieve(session, index.index, vectors, page).listings
+    details = Details.of(session, found)
+    watch.lap("search")
     if head is None and not found:
         raise NothingIndexed(
             f"No listing has been embedded by {encoder.spec.label} yet that could vote."
         )
     neighbours = [
-        _neighbour(match, views[match.listing_id]) for match in found if match.listing_id in views
+        _neighbour(match, details.views[match.listing_id])
+        for match in found
+        if match.listing_id in details.views
     ]
     shares = vote(neighbours) if head is None else _classified(head, vectors)
-    duplicates = _duplicates(query.hashes, found_listings(found, database), database, store)
-    watch.lap("predict")
+    hashes = [photo.sha256 for photo in query.photos]
     return PredictionResult(
         encoder=encoder.spec.label,
         generation=index.generation_id,
@@ -83,15 +77,15 @@ def run_prediction(
         categories=_likeliest(shares, payload.top),
         roots=_likeliest(grouped(shares, _root_of), payload.top),
         price_band=_price_range(price_band(neighbours)),
-        duplicates=duplicates,
-        took_ms=watch.stop(),
+        duplicates=_duplicates(session, hashes, details.shown(found), store),
+        took_ms={},
     )
 
 
 def _duplicates(
+    session: Session,
     hashes: Sequence[str],
     neighbours: Sequence[FoundListing],
-    database: Database,
     store: PhotoStore,
 ) -> tuple[LikelyDuplicate, ...]:
     """Those of the neighbours, nearest first, that show the same photo or item.
@@ -99,7 +93,7 @@ def _duplicates(
     `hashes` are the SHA-256 of the photos that the prediction is made from.
     """
     near = [found.photo for found in neighbours if found.similarity >= COPY_SIMILARITY]
-    phashes = perceptual_hashes(database, store, {*hashes, *near} if near else ())
+    phashes = perceptual_hashes(session, store, {*hashes, *near} if near else ())
     queried = [phashes[sha256] for sha256 in hashes if sha256 in phashes]
     distances = [
         min((hash_distance(phashes[found.photo], one) for one in queried), default=HASH_BITS)

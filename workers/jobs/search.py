@@ -1,71 +1,41 @@
 """The search job: finds the listings that look like given photos and listings."""
 
-from collections.abc import Callable
-from datetime import datetime
+from sqlalchemy.orm import Session
 
 from db.catalogue.listings import count_listings
-from db.jobs import Claim
-from db.session import Database
 from models.domain.cursors import Cursor
 from models.domain.errors import CursorExpired, NothingIndexed
 from models.domain.job_payloads import SearchPayload
-from models.domain.job_results import SearchResult
 from models.domain.types import EncoderSpec, ListingMatch
 from workers.indexes.following import FollowingIndex
-from workers.search.query import query_of
+from workers.search.query import Query
 from workers.search.query_encoder import QueryEncoder
-from workers.search.results import found_listings
-from workers.search.retrieval import ANY_ACTIVE, Page, retrieve
-from workers.search.stopwatch import Stopwatch
+from workers.search.retrieval import ANY_ACTIVE, Page, Retrieved, retrieve
 
 
-def run_search(
-    claim: Claim,
+def find_listings(
     payload: SearchPayload,
+    query: Query,
     *,
-    database: Database,
+    session: Session,
     encoder: QueryEncoder,
     index: FollowingIndex,
-    clock: Callable[[], datetime],
-) -> SearchResult:
-    """Do a search job and give its result.
+) -> Retrieved:
+    """The page of listings that a search asks for; `index` is in step with `session`.
 
-    Raises CursorExpired where it continues a search that was made with another encoder, and what
-    `query_of` and `QueryEncoder.queries_of` raise.
+    Raises CursorExpired where it continues a search that was made with another encoder,
+    NothingIndexed, and what `QueryEncoder.queries_of` raises.
     """
-    watch = Stopwatch((clock() - claim.created_at).total_seconds() * 1e3)
     after = _last_of_page_before(payload, encoder.spec)
-    query = query_of(payload, database)
-    vectors = encoder.queries_of(query, watch)
-    with database.read() as session:
-        index.sync(session)
-        watch.lap("sync")
-        found = retrieve(
-            session,
-            index.index,
-            vectors,
-            Page(payload.limit, after, query.listings, payload.filter or ANY_ACTIVE),
+    vectors = encoder.queries_of(query)
+    page = Page(payload.limit, after, query.listings, payload.filter or ANY_ACTIVE)
+    found = retrieve(session, index.index, vectors, page)
+    if not found.listings and index.index.rows == 0 and count_listings(session):
+        raise NothingIndexed(
+            f"No photo has been embedded by {encoder.spec.label} yet: "
+            "`marketlens seed` queues what is missing."
         )
-        if not found.listings and index.index.rows == 0 and count_listings(session):
-            raise NothingIndexed(
-                f"No photo has been embedded by {encoder.spec.label} yet: "
-                "`marketlens seed` queues what is missing."
-            )
-        watch.lap("search")
-    results = found_listings(found.listings, database)
-    watch.lap("rank")
-    next_cursor = None
-    if found.more:
-        last = found.listings[-1]
-        next_cursor = Cursor(claim.job_id, encoder.spec.fingerprint, last).encode()
-    return SearchResult(
-        generation=index.generation_id,
-        encoder=encoder.spec.label,
-        exact=found.exact,
-        took_ms=watch.stop(),
-        results=results,
-        next_cursor=next_cursor,
-    )
+    return found
 
 
 def _last_of_page_before(payload: SearchPayload, spec: EncoderSpec) -> ListingMatch | None:

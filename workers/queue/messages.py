@@ -23,8 +23,11 @@ QUEUE_OF = {
     JobType.PREDICTION: Queue.SEARCH,
 }
 
+QUERIES = frozenset(job_type for job_type, queue in QUEUE_OF.items() if queue is Queue.SEARCH)
+"""Jobs about a photo or a listing that a caller waits for."""
+
 RUN_JOB = "marketlens.run_job"
-"""Task: run the job with this id."""
+"""Task: run the job with this id; if it is a query, all queries that were never attempted."""
 
 PROBE = "marketlens.probe"
 """Task: record in the database that this queue is being consumed."""

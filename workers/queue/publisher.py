@@ -9,7 +9,7 @@ from kombu.exceptions import OperationalError
 
 from models.domain.types import JobType
 from workers.queue.broker import PRODUCER_TRANSPORT, create_celery
-from workers.queue.messages import PROBE, QUEUE_OF, RUN_JOB, Queue
+from workers.queue.messages import PROBE, QUERIES, QUEUE_OF, RUN_JOB, Queue
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +25,10 @@ class PublishableJob(Protocol):
     def type(self) -> JobType:
         """Decides the queue."""
 
+    @property
+    def attempt(self) -> int:
+        """How often it was attempted."""
+
 
 class JobPublisher:
     """Publishes job ids. Connects when first used."""
@@ -33,13 +37,15 @@ class JobPublisher:
         self._celery = create_celery(broker_url, PRODUCER_TRANSPORT)
 
     def publish(self, jobs: Iterable[PublishableJob]) -> list[UUID]:
-        """Send one message for each job, whose row must be committed; returns those sent.
+        """Send messages for jobs, whose rows must be committed; returns those sent.
 
-        A broker that can't be reached is no error: the rows are there and the relay will publish
+        One message leads to all queries that were never attempted; each other job has its own. A
+        broker that can't be reached is no error: the rows are there and the relay will publish
         them. The remaining jobs are left to it at the first failure.
         """
         sent: list[UUID] = []
-        for job in jobs:
+        for together in _by_message(jobs):
+            job = together[0]
             try:
                 self._celery.send_task(
                     RUN_JOB, args=[str(job.id)], queue=QUEUE_OF[job.type].value, retry=False
@@ -47,7 +53,7 @@ class JobPublisher:
             except OperationalError as error:
                 log.warning("broker unreachable, the relay will publish: %s", error)
                 break
-            sent.append(job.id)
+            sent += [job.id for job in together]
         return sent
 
     def probe(self, queue: Queue, expires_s: float) -> None:
@@ -71,3 +77,15 @@ class JobPublisher:
     def close(self) -> None:
         """Close pooled connections."""
         self._celery.close()
+
+
+def _by_message(jobs: Iterable[PublishableJob]) -> list[list[PublishableJob]]:
+    """The jobs that a message leads to, for each message that is needed."""
+    queries: list[PublishableJob] = []
+    others: list[list[PublishableJob]] = []
+    for job in jobs:
+        if job.type in QUERIES and not job.attempt:
+            queries.append(job)
+        else:
+            others.append([job])
+    return [queries, *others] if queries else others

@@ -3,8 +3,11 @@
 import logging
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Lock
 from time import monotonic
+
+from sqlalchemy.orm import Session
 
 from db.session import Database
 from db.tables import Encoder as EncoderRow
@@ -21,13 +24,15 @@ RETRY_AFTER_S = 30.0
 class SearchEngine:
     """An encoder and the index of its vectors, always used together.
 
-    `batch` is how many photos it embeds at once when so many queries are waiting.
+    `batch` is how many photos it embeds at once when so many queries are waiting. Two threads may
+    use it: each holds `indexing` from `index.sync` to its last use of the index.
     """
 
     encoder_id: int
     encoder: Encoder
     index: FollowingIndex
     batch: int
+    indexing: Lock = field(default_factory=Lock)
 
 
 class ActiveEngine:
@@ -50,6 +55,7 @@ class ActiveEngine:
         self._opener = ThreadPoolExecutor(1, "open-engine")
         self._opening: Future[SearchEngine] | None = None
         self._retry_at = 0.0
+        self._following = Lock()
 
     @property
     def encoder_id(self) -> int:
@@ -59,10 +65,15 @@ class ActiveEngine:
     def current(self) -> SearchEngine:
         """The engine to use for a whole job, even if another encoder becomes active meanwhile."""
         with self._database.read() as session:
-            active = active_encoder(session)
-        if active is not None:
-            self._follow(active)
-        return self._held
+            return self.current_in(session)
+
+    def current_in(self, session: Session) -> SearchEngine:
+        """The same, as a transaction sees it."""
+        active = active_encoder(session)
+        with self._following:
+            if active is not None:
+                self._follow(active)
+            return self._held
 
     def _follow(self, active: EncoderRow) -> None:
         if self._opening is not None:

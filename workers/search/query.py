@@ -1,16 +1,12 @@
 """The examples of a search, an embedding or a prediction."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy.orm import Session
-
-from db.catalogue.listings import get_listing
-from db.session import Database
-from models.domain.errors import InvalidInput
+from models.domain.errors import InvalidInput, NotFound
 from models.domain.job_payloads import (
     EmbeddingPayload,
     Example,
@@ -45,47 +41,46 @@ class Query:
         """All photos of all examples, each once."""
         return list(dict.fromkeys(chain(*self.positives, *self.negatives)))
 
-    @property
-    def hashes(self) -> list[str]:
-        """The SHA-256 of all photos of all examples."""
-        return [photo.sha256 for photo in self.photos]
+
+def listings_named(payload: JobPayload) -> set[UUID]:
+    """The listings that a query's payload names as examples."""
+    positives, negatives = _examples(payload)
+    return {example for example in (*positives, *negatives) if isinstance(example, UUID)}
 
 
-def query_of(payload: JobPayload, database: Database) -> Query:
-    """The query that a job asks for.
+def query_of(payload: JobPayload, photos_of: Mapping[UUID, Sequence[str]]) -> Query:
+    """The query that a job asks for; `photos_of` are the SHA-256 of the listings that it names.
 
-    Raises NotFound when it names a listing that is not there, and InvalidInput for a job of a type
-    that asks for no query.
+    Raises NotFound when one of them is not there, and InvalidInput for a job of a type that asks
+    for no query.
     """
+    positives, negatives = _examples(payload)
+    region = payload.region if isinstance(payload, SearchPayload) else None
+    return Query(
+        [_photos(example, photos_of, region) for example in positives],
+        [_photos(example, photos_of) for example in negatives],
+        listings_named(payload),
+    )
+
+
+def _examples(payload: JobPayload) -> tuple[Iterable[Example], Iterable[Example]]:
+    """The positive and the negative ones."""
     match payload:
         case SearchPayload():
-            return _query(database, payload.positive, payload.negative, payload.region)
+            return payload.positive, payload.negative
         case PredictionPayload():
-            return _query(database, [payload.example])
+            return [payload.example], []
         case EmbeddingPayload():
-            return _query(database, [payload.photo])
+            return [payload.photo], []
         case _:
             raise InvalidInput(f"A job of type {payload.job_type} is no query.")
 
 
-def _query(
-    database: Database,
-    positives: Iterable[Example],
-    negatives: Iterable[Example] = (),
-    region: Region | None = None,
-) -> Query:
-    positives, negatives = list(positives), list(negatives)
-    with database.read() as session:
-        return Query(
-            [_photos_of(session, example, region) for example in positives],
-            [_photos_of(session, example) for example in negatives],
-            {example for example in [*positives, *negatives] if isinstance(example, UUID)},
-        )
-
-
-def _photos_of(
-    session: Session, example: Example, region: Region | None = None
+def _photos(
+    example: Example, photos_of: Mapping[UUID, Sequence[str]], region: Region | None = None
 ) -> list[QueryPhoto]:
-    if isinstance(example, UUID):
-        return [QueryPhoto(sha256) for sha256 in get_listing(session, example).photos]
-    return [QueryPhoto(example, region)]
+    if not isinstance(example, UUID):
+        return [QueryPhoto(example, region)]
+    if example not in photos_of:
+        raise NotFound("There is no such listing.")
+    return [QueryPhoto(sha256) for sha256 in photos_of[example]]

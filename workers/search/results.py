@@ -1,32 +1,48 @@
-"""The listings of a search's results."""
+"""The listings of results, as they are in the database."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy.orm import Session
 
 from db.catalogue.listing_photos import photo_hashes
-from db.catalogue.listings import views_of
-from db.session import Database
+from db.catalogue.listings import ListingView, views_of
 from models.domain.job_results import FoundListing
 from models.domain.types import ListingMatch
 
 SIMILARITY_DECIMALS = 6
 
 
-def found_listings(found: Collection[ListingMatch], database: Database) -> tuple[FoundListing, ...]:
-    """The details of the listings found, in their order; without those deleted meanwhile."""
-    with database.read() as session:
-        views = views_of(session, [match.listing_id for match in found])
-        hashes = photo_hashes(session, [match.photo_id for match in found])
-    return tuple(
-        FoundListing(
-            listing_id=match.listing_id,
-            title=view.listing.title,
-            price=view.listing.price,
-            currency=view.listing.currency,
-            category=view.category,
-            location=view.listing.location,
-            photo=hashes[match.photo_id],
-            similarity=round(match.similarity, SIMILARITY_DECIMALS),
+@dataclass(frozen=True, slots=True)
+class Details:
+    """Listings that were found, by id, and the SHA-256 of the photos that they were found by."""
+
+    views: Mapping[UUID, ListingView]
+    hashes: Mapping[int, str]
+
+    @classmethod
+    def of(cls, session: Session, found: Iterable[ListingMatch]) -> "Details":
+        """Read what is needed to show them; those deleted meanwhile are not there."""
+        matches = list(found)
+        return cls(
+            views_of(session, {match.listing_id for match in matches}),
+            photo_hashes(session, {match.photo_id for match in matches}),
         )
-        for match in found
-        if (view := views.get(match.listing_id)) is not None
-    )
+
+    def shown(self, found: Collection[ListingMatch]) -> tuple[FoundListing, ...]:
+        """The listings found, in their order; without those that are not there."""
+        return tuple(
+            FoundListing(
+                listing_id=match.listing_id,
+                title=view.listing.title,
+                price=view.listing.price,
+                currency=view.listing.currency,
+                category=view.category,
+                location=view.listing.location,
+                photo=self.hashes[match.photo_id],
+                similarity=round(match.similarity, SIMILARITY_DECIMALS),
+            )
+            for match in found
+            if (view := self.views.get(match.listing_id)) is not None
+        )

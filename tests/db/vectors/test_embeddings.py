@@ -22,7 +22,7 @@ from db.vectors.embeddings import (
     open_embed_jobs,
     photos_in_open_jobs,
     photos_to_embed,
-    vector_of_hash,
+    vectors_of_hashes,
 )
 from db.vectors.encoders import register_encoder
 from models.domain.job_payloads import EmbedPayload, ReindexPayload
@@ -96,8 +96,9 @@ def test_a_photo_with_nothing_in_it_is_embedded_and_has_no_vector(
         ):
             assert ids.tolist() == [seen]
             assert vectors.tolist() == [SEEN.tolist()]
-        assert vector_of_hash(session, encoder_id, sha256(1)) is None
-        found = vector_of_hash(session, encoder_id, sha256(0))
+        by_hash = vectors_of_hashes(session, encoder_id, [sha256(0), sha256(1)])
+        assert by_hash.keys() == {sha256(0)}
+        found = by_hash[sha256(0)]
         assert found is not None
         assert found.tolist() == SEEN.tolist()
 

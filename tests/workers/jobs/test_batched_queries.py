@@ -16,14 +16,14 @@ from sqlalchemy.orm import Session
 from db import jobs
 from db.jobs import Claim
 from db.tables import Job
-from models.domain.job_results import JobResult
 from models.domain.types import JobStatus, JobType
-from models.photo_decoding import standardise
+from models.photo_decoding import decode, standardise
 from tests.support.pictures import grey, jpeg
 from tests.support.workers import LEASE, WorkerHarness
 from workers import tasks
+from workers.jobs.queries import Answer, answer_queries
 from workers.runtime import Runtime
-from workers.search import query_encoder as query
+from workers.search import query_encoder
 from workers.tasks import run_job
 
 
@@ -42,7 +42,7 @@ def calls(worker: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> list[int]:
         _, photo_ids = worker.list_photos(jpeg(seed))
         worker.embed(photo_ids)
     monkeypatch.setattr(worker.encoder, "embed", counted)
-    monkeypatch.setattr(tasks, "TOGETHER", 1)
+    monkeypatch.setattr(tasks, "TOGETHER", 4)
     worker.engine._held = replace(worker.engine._held, batch=4)
     return given
 
@@ -66,12 +66,12 @@ def statuses(worker: WorkerHarness, job_ids: Sequence[UUID]) -> list[JobStatus]:
 def test_waiting_searches_are_embedded_together(worker: WorkerHarness, calls: list[int]) -> None:
     waiting = asked(worker, 11, 12, 13, 14, 15)
     run_job(worker.runtime, waiting[0])
-    assert calls == [4]
-    assert worker.job(waiting[0]).status is JobStatus.SUCCEEDED
-    assert sorted(statuses(worker, waiting)) == [JobStatus.QUEUED] + [JobStatus.SUCCEEDED] * 4
-    for job_id in waiting[1:]:
+    # One message leads to all of them.
+    assert sorted(calls) == [1, 4]
+    assert statuses(worker, waiting) == [JobStatus.SUCCEEDED] * 5
+    for job_id in waiting:
         run_job(worker.runtime, job_id)
-    assert calls == [4, 1]
+    assert len(calls) == 2
     assert {worker.job(job_id).attempt for job_id in waiting} == {1}
 
 
@@ -158,8 +158,8 @@ def test_what_may_have_ended_a_worker_is_tried_alone(
     assert worker.job(waiting[0]).status is JobStatus.QUEUED
     waiting += asked(worker, 14)
     run_job(worker.runtime, waiting[0])
-    assert calls == [2, 1]
-    assert worker.job(waiting[3]).status is JobStatus.QUEUED
+    assert calls == [2, 1, 1]
+    assert statuses(worker, waiting) == [JobStatus.SUCCEEDED] * 4
 
 
 def test_photos_of_listings_are_not_embedded_with_questions(
@@ -172,7 +172,14 @@ def test_photos_of_listings_are_not_embedded_with_questions(
     assert worker.job(embed_job).status is JobStatus.QUEUED
 
 
-def test_the_oldest_come_first(worker: WorkerHarness, calls: list[int]) -> None:
+def test_the_oldest_come_first_and_the_rest_has_a_message(
+    worker: WorkerHarness, calls: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    led_on: list[UUID] = []
+    monkeypatch.setattr(tasks, "ANSWER_FOR_S", 0.0)
+    monkeypatch.setattr(
+        worker.runtime.publisher, "publish", lambda some: led_on.extend(job.id for job in some)
+    )
     waiting = asked(worker, 11, 12, 13, 14, 15, 16)
     with worker.database.write() as session:
         for place, job_id in enumerate(waiting):
@@ -185,6 +192,8 @@ def test_the_oldest_come_first(worker: WorkerHarness, calls: list[int]) -> None:
     assert calls == [4]
     done = [worker.job(job_id).status is JobStatus.SUCCEEDED for job_id in waiting]
     assert done == [True, True, True, False, False, True]
+    # By each of the two threads that have looked.
+    assert led_on == [waiting[3]] * 2
 
 
 def test_what_somebody_retries_is_tried_alone(worker: WorkerHarness, calls: list[int]) -> None:
@@ -195,18 +204,27 @@ def test_what_somebody_retries_is_tried_alone(worker: WorkerHarness, calls: list
         jobs.fail(session, owned, worker.now(), code="attempts_exhausted", detail="It died.")
         jobs.retry(session, waiting[0], worker.now())
     run_job(worker.runtime, waiting[0])
-    assert calls == [1]
-    assert worker.job(waiting[1]).status is JobStatus.QUEUED
+    assert calls == [1, 1]
+    assert statuses(worker, waiting) == [JobStatus.SUCCEEDED] * 2
 
 
-def test_a_listing_of_many_photos_keeps_nobody_waiting(
+def test_few_photos_are_in_memory_at_the_same_time(
     worker: WorkerHarness, calls: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(query, "MAX_PREPARED", 2)
-    waiting = asked(worker, 11, 12, 13)
-    run_job(worker.runtime, waiting[0])
-    assert sorted(calls) == [1, 2]
-    assert statuses(worker, waiting) == [JobStatus.SUCCEEDED] * 3
+    decoded: list[bytes] = []
+
+    def counted(data: bytes) -> Image.Image:
+        decoded.append(data)
+        assert len(decoded) - sum(calls) <= 2
+        return decode(data)
+
+    monkeypatch.setattr(query_encoder, "DECODED_AT_ONCE", 2)
+    monkeypatch.setattr(query_encoder, "decode", counted)
+    worker.engine._held = replace(worker.engine._held, batch=1)
+    photos = [stored(worker, jpeg(seed)) for seed in (11, 12, 13, 14, 15)]
+    search = {"positive": photos[:4], "negative": photos[4:], "limit": 2}
+    assert worker.do(JobType.SEARCH, search).status is JobStatus.SUCCEEDED
+    assert calls == [1] * 5
 
 
 def test_every_way_of_asking_is_prepared(worker: WorkerHarness, calls: list[int]) -> None:
@@ -248,15 +266,20 @@ def test_what_waits_is_claimed_and_ended_together(
             yield session
 
     monkeypatch.setattr(worker.database, "write", counted)
+    note, consumption = tasks._note_consumption, 0
+
+    def noted(runtime: Runtime) -> None:
+        nonlocal consumption
+        before = len(transactions)
+        note(runtime)
+        consumption += len(transactions) - before
+
+    monkeypatch.setattr(tasks, "_note_consumption", noted)
     run_job(worker.runtime, waiting[0])
     assert statuses(worker, waiting) == [JobStatus.SUCCEEDED] * 5
     assert calls == [1] * 5
-    # Who consumes the queue, the claims, and the ends.
-    assert len(transactions) == 3
-    for job_id in waiting[1:]:
-        run_job(worker.runtime, job_id)
-    # Their messages find nothing to do.
-    assert len(transactions) == 3 + 4
+    # The claims, and the ends; and who consumes the queue, as often as that is due.
+    assert len(transactions) - consumption == 2
     assert {worker.job(job_id).attempt for job_id in waiting} == {1}
 
 
@@ -265,15 +288,13 @@ def test_one_whose_claim_is_lost_ends_alone(
     worker: WorkerHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting = asked(worker, 11, 12, 13)
-    answer = tasks._answer
 
-    def answered(runtime: Runtime, claim: Claim, *given: Any) -> JobResult:
-        if claim.job_id == waiting[1]:
-            with worker.database.write() as session:
-                jobs.cancel(session, claim.job_id, worker.now())
-        return answer(runtime, claim, *given)
+    def answered(claims: Sequence[Claim], *given: Any) -> list[tuple[Claim, Answer]]:
+        with worker.database.write() as session:
+            jobs.cancel(session, waiting[1], worker.now())
+        return answer_queries(claims, *given)
 
-    monkeypatch.setattr(tasks, "_answer", answered)
+    monkeypatch.setattr(tasks, "answer_queries", answered)
     run_job(worker.runtime, waiting[0])
     done = [JobStatus.SUCCEEDED, JobStatus.CANCELLED, JobStatus.SUCCEEDED]
     assert statuses(worker, waiting) == done

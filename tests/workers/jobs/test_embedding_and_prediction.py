@@ -13,7 +13,7 @@ from sqlalchemy import update
 
 from db.catalogue.listings import ListingData, delete_listing, upsert_listings
 from db.tables import Job, Photo
-from db.vectors.embeddings import vector_of_hash
+from db.vectors.embeddings import vectors_of_hashes
 from models.domain.errors import InvalidPhoto, NotFound, NothingIndexed
 from models.domain.types import JobType
 from models.head import CategoryHead, head_path
@@ -117,7 +117,7 @@ def test_of_a_photo_in_the_catalogue_it_is_the_vector_stored_there(worker: Worke
     assert worker.encoder.embedded == calls
     with worker.database.read() as session:
         sha256 = standardise(jpeg(1)).sha256
-        stored = vector_of_hash(session, worker.encoder_id, sha256)
+        stored = vectors_of_hashes(session, worker.encoder_id, [sha256])[sha256]
     assert stored is not None
     assert after["embedding"] == pytest.approx(stored.tolist(), abs=1e-6)
     # Half precision keeps 11 bits of each number.

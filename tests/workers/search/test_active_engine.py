@@ -1,6 +1,7 @@
 """Workers follow the encoder that the database names, and never mix two."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from threading import Event
 
 import numpy as np
@@ -16,7 +17,6 @@ from db.vectors.embeddings import embedded
 from db.vectors.encoders import activate_encoder, follow_encoder, retire_encoder
 from models.domain.clock import utc_now
 from models.domain.errors import WeightsMissing
-from models.domain.job_payloads import SearchPayload
 from models.domain.job_results import SearchResult
 from models.domain.types import EncoderSpec, JobStatus, JobType
 from models.photo_decoding import standardise
@@ -25,10 +25,9 @@ from tests.support.payloads import result_as
 from tests.support.pictures import grey, jpeg
 from tests.support.waiting import wait_until
 from tests.support.workers import WorkerHarness
-from workers.jobs.search import run_search
+from workers.jobs.queries import QueryTools, answer_queries
 from workers.queue.messages import Queue
 from workers.search import active_engine as searcher
-from workers.search.query_encoder import QueryEncoder
 from workers.tasks import answer_probe, run_job
 
 
@@ -254,17 +253,9 @@ def test_a_search_that_has_begun_ends_with_the_encoder_it_began_with(worker: Wor
     engine = worker.engine.current()
 
     worker.activate(other_id)
-    encoder = QueryEncoder(worker.database, worker.runtime.store, engine.encoder, engine.encoder_id)
-    payload = claim.payload
-    assert isinstance(payload, SearchPayload)
-    result = run_search(
-        claim,
-        payload,
-        database=worker.database,
-        encoder=encoder,
-        index=engine.index,
-        clock=worker.now,
-    )
+    tools = QueryTools(worker.database, worker.runtime.store, Path(), worker.now)
+    ((_, result),) = answer_queries([claim], engine, tools)
+    assert isinstance(result, SearchResult)
 
     assert result.encoder == worker.encoder.spec.label
     assert result.generation == built["generation"]

@@ -1,0 +1,198 @@
+"""Queries that are answered together: searches, embeddings and predictions.
+
+All answers come from one engine. What the database holds is read in one transaction before photos
+are embedded, and in one after that. What keeps one query from being answered keeps no other.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
+from pathlib import Path
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from db.catalogue.listings import views_of
+from db.jobs import Claim
+from db.session import Database
+from db.store.photo_store import PhotoStore
+from models.domain.cursors import Cursor
+from models.domain.job_payloads import (
+    EmbeddingPayload,
+    JobPayload,
+    PredictionPayload,
+    SearchPayload,
+)
+from models.domain.job_results import EmbeddingResult, JobResult, PredictionResult, SearchResult
+from models.head import find_head
+from workers.jobs.embedding import shown_vector
+from workers.jobs.prediction import predict
+from workers.jobs.search import find_listings
+from workers.search.active_engine import SearchEngine
+from workers.search.query import Query, listings_named, query_of
+from workers.search.query_encoder import QueryEncoder
+from workers.search.results import Details
+from workers.search.retrieval import Retrieved
+from workers.search.stopwatch import Stopwatch
+
+Answer = JobResult | Exception
+"""The result of a query, or what kept it from being answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueryTools:
+    """What answering needs beside an engine. `models_dir` has the category heads."""
+
+    database: Database
+    store: PhotoStore
+    models_dir: Path
+    clock: Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A claimed query, and the examples that it is about."""
+
+    claim: Claim
+    payload: JobPayload
+    query: Query
+
+
+def answer_queries(
+    claims: Sequence[Claim], engine: SearchEngine, tools: QueryTools
+) -> list[tuple[Claim, Answer]]:
+    """Answer queries together. Raises what keeps all of them from being answered."""
+    return _Batch(claims, engine, tools).answers()
+
+
+class _Batch:
+    """Queries, and what came of them so far."""
+
+    def __init__(self, claims: Sequence[Claim], engine: SearchEngine, tools: QueryTools) -> None:
+        self._claims = claims
+        self._index = engine.index
+        self._indexing = engine.indexing
+        self._tools = tools
+        self._encoder = QueryEncoder(tools.store, engine)
+        self._begun = tools.clock()
+        self._watch = Stopwatch()
+        self._answers: dict[UUID, Answer] = {}
+
+    def answers(self) -> list[tuple[Claim, Answer]]:
+        """Answer them."""
+        with self._tools.database.read() as session:
+            asked = self._asked(session)
+            photos = [photo for one in asked for photo in one.query.photos]
+            self._encoder.look_up(session, photos)
+        self._encoder.embed(photos, self._watch)
+        self._give_vectors(asked)
+        with self._tools.database.read() as session:
+            with self._indexing:
+                self._index.sync(session)
+                self._watch.lap("sync")
+                found = self._found(session, asked)
+                generation = self._index.generation_id
+            self._watch.lap("search")
+            matches = chain.from_iterable(page.listings for page in found.values())
+            self._show(found, Details.of(session, matches), generation)
+        return [(claim, self._answers[claim.job_id]) for claim in self._claims]
+
+    def _asked(self, session: Session) -> list[_Asked]:
+        """Those that can be asked; why the others can't is their answer."""
+        parsed: list[tuple[Claim, JobPayload]] = []
+        for claim in self._claims:
+            with self._answering(claim):
+                parsed.append((claim, claim.payload))
+        named = set().union(*(listings_named(payload) for _, payload in parsed))
+        views = views_of(session, named) if named else {}
+        photos_of = {listing_id: view.photos for listing_id, view in views.items()}
+        asked: list[_Asked] = []
+        for claim, payload in parsed:
+            with self._answering(claim):
+                asked.append(_Asked(claim, payload, query_of(payload, photos_of)))
+        return asked
+
+    def _found(self, session: Session, asked: Sequence[_Asked]) -> dict[UUID, Retrieved]:
+        """The pages of those that are searches, by job; predictions are answered."""
+        found: dict[UUID, Retrieved] = {}
+        for one in asked:
+            job_id = one.claim.job_id
+            with self._answering(one.claim, session):
+                if isinstance(one.payload, SearchPayload):
+                    found[job_id] = find_listings(
+                        one.payload,
+                        one.query,
+                        session=session,
+                        encoder=self._encoder,
+                        index=self._index,
+                    )
+                elif isinstance(one.payload, PredictionPayload):
+                    self._answers[job_id] = self._prediction(session, one, one.payload)
+        return found
+
+    def _prediction(
+        self, session: Session, asked: _Asked, payload: PredictionPayload
+    ) -> PredictionResult:
+        prediction = predict(
+            payload,
+            asked.query,
+            session=session,
+            store=self._tools.store,
+            encoder=self._encoder,
+            index=self._index,
+            head=find_head(self._tools.models_dir, self._encoder.spec),
+            watch=self._watch,
+        )
+        self._watch.lap("predict")
+        return prediction.model_copy(update={"took_ms": self._took_ms(asked.claim)})
+
+    def _give_vectors(self, asked: Sequence[_Asked]) -> None:
+        spec = self._encoder.spec
+        for one in asked:
+            if not isinstance(one.payload, EmbeddingPayload):
+                continue
+            with self._answering(one.claim):
+                (vector,) = self._encoder.vectors_of(one.query.photos)
+                self._answers[one.claim.job_id] = EmbeddingResult(
+                    encoder=spec.label,
+                    fingerprint=spec.fingerprint,
+                    dimension=spec.dimension,
+                    embedding=shown_vector(vector),
+                    took_ms=self._took_ms(one.claim),
+                )
+
+    def _show(
+        self, found: Mapping[UUID, Retrieved], details: Details, generation: int | None
+    ) -> None:
+        searches = [claim for claim in self._claims if claim.job_id in found]
+        shown = {claim.job_id: details.shown(found[claim.job_id].listings) for claim in searches}
+        self._watch.lap("rank")
+        spec = self._encoder.spec
+        for claim in searches:
+            page = found[claim.job_id]
+            self._answers[claim.job_id] = SearchResult(
+                generation=generation,
+                encoder=spec.label,
+                exact=page.exact,
+                took_ms=self._took_ms(claim),
+                results=shown[claim.job_id],
+                next_cursor=Cursor(claim.job_id, spec.fingerprint, page.listings[-1]).encode()
+                if page.more
+                else None,
+            )
+
+    def _took_ms(self, claim: Claim) -> dict[str, float]:
+        return self._watch.took_ms((self._begun - claim.created_at).total_seconds() * 1e3)
+
+    @contextmanager
+    def _answering(self, claim: Claim, session: Session | None = None) -> Iterator[None]:
+        """What is raised within is the answer to this one query."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - whoever records the answer, logs it
+            self._answers[claim.job_id] = error
+            if session is not None:
+                # PostgreSQL does nothing more in a transaction in which a statement has failed.
+                session.rollback()
