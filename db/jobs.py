@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
+from math import ceil
 from uuid import UUID
 
 from sqlalchemy import (
@@ -306,23 +307,28 @@ def claim_waiting(
     lease: timedelta,
     *,
     limit: int,
+    among: int = 1,
     owner: str | None = None,
 ) -> list[Claim]:
     """Claim up to `limit` queued jobs of these types, the oldest first, to do them as one batch.
 
-    Only jobs that were never attempted: one that has crashed its worker must not fail the batch.
+    If `among` several share what waits, no more than the share of one is claimed. Only jobs that
+    were never attempted: one that has crashed its worker must not fail the batch.
     """
     if not limit:
         return []
     waiting = session.scalars(
         _waiting(job_types)
         .with_only_columns(Job.id)
-        .limit(limit)
+        .limit(among * limit)
         # Without waiting for rows that another worker has locked, against deadlocks.
         .with_for_update(skip_locked=True)
     ).all()
+    if not waiting:
+        return []
+    share = waiting[: ceil(len(waiting) / among)]
     claimed = session.execute(
-        _claiming(now, lease, owner).where(Job.id.in_(waiting), Job.status == JobStatus.QUEUED)
+        _claiming(now, lease, owner).where(Job.id.in_(share), Job.status == JobStatus.QUEUED)
     )
     return sorted(map(_claim_of, claimed), key=lambda owned: (owned.created_at, owned.job_id))
 

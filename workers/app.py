@@ -24,8 +24,9 @@ from workers.tasks import register_tasks
 
 log = logging.getLogger(__name__)
 
-NICENESS: Final = {Queue.SEARCH: 0, Queue.EMBED: 10, Queue.INDEX: 10}
-"""Of a queue's processes: somebody waits for a search, and it gets the cores first."""
+NICENESS: Final = {Queue.SEARCH: 4, Queue.EMBED: 15, Queue.INDEX: 15}
+"""Of a queue's processes. The API gets the cores first, as what it accepts keeps the others busy,
+and then searches, as somebody waits for them."""
 
 
 class Worker:

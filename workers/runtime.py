@@ -48,8 +48,8 @@ class Runtime:
     announcer: Announcer
     publisher: JobPublisher
     consumption: Throttle
-    helper: ThreadPoolExecutor
-    """A second thread for queries."""
+    helpers: ThreadPoolExecutor
+    """More threads for queries."""
     owner: str | None
 
     @classmethod
@@ -82,7 +82,7 @@ class Runtime:
             announcer,
             JobPublisher(config.broker_url),
             consumption,
-            ThreadPoolExecutor(1, "queries", _share_cores, (config,)),
+            ThreadPoolExecutor(None, "queries", _share_cores, (config,)),
             this_process(),
         )
 

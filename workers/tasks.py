@@ -46,9 +46,13 @@ from workers.search.active_engine import SearchEngine
 
 log = logging.getLogger(__name__)
 
-TOGETHER: Final = 4
-"""Queries that are claimed, answered and ended together, at most: enough to share what they cost
-beside the network, and few enough that two threads have something to do."""
+TOGETHER: Final = 8
+"""Queries that are claimed, answered and ended together, at most: they share what they cost beside
+the network."""
+
+THREADS: Final = 2
+"""Threads of a process that answer queries: while one waits for the disk or has the network to
+itself, the other does the rest."""
 
 ANSWER_FOR_S: Final = 1.0
 """For how long a message leads to more queries than its own: then another message does, so that a
@@ -122,7 +126,9 @@ def _claim(runtime: Runtime, job_id: UUID) -> tuple[list[Claim], SearchEngine | 
 
 def _claim_waiting(runtime: Runtime, session: Session, limit: int) -> list[Claim]:
     lease, owner = runtime.config.lease, runtime.owner
-    return jobs.claim_waiting(session, QUERIES, utc_now(), lease, limit=limit, owner=owner)
+    return jobs.claim_waiting(
+        session, QUERIES, utc_now(), lease, limit=limit, among=THREADS, owner=owner
+    )
 
 
 def _note_consumption(runtime: Runtime) -> None:
@@ -132,16 +138,14 @@ def _note_consumption(runtime: Runtime) -> None:
 
 
 def _answer_and_more(runtime: Runtime, claims: list[Claim], engine: SearchEngine) -> None:
-    """Answer claimed queries and then others until none waits, with a second thread if many do.
-
-    While one thread waits for the network, the other does all the rest.
-    """
-    helper: Future[None] | None = None
+    """Answer claimed queries and then others until none waits, with more threads if many do."""
+    helpers: list[Future[None]] = []
     for together, current in chain([(claims, engine)], _waiting_queries(runtime)):
-        if len(together) == TOGETHER and (helper is None or helper.done()):
-            helper = runtime.helper.submit(_answer_waiting, runtime)
+        helpers = [helper for helper in helpers if not helper.done()]
+        if len(together) > 1 and len(helpers) < THREADS - 1:
+            helpers.append(runtime.helpers.submit(_answer_waiting, runtime))
         _answer_all(runtime, together, current)
-    if helper is not None:
+    for helper in helpers:
         helper.result()
 
 

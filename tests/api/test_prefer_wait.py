@@ -6,17 +6,21 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic, sleep
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
 from redis.asyncio import Redis
+from sqlalchemy.orm import Session
 
 from api.jobs import ended_jobs
 from db import jobs
 from db.session import Database
 from db.tables import Job
+from models.domain.clock import utc_now
+from models.domain.errors import NotFound
+from models.domain.job_payloads import EmbedPayload
 from models.domain.types import JobStatus, JobType
 from tests.support.http import MakeClient, submit_photo
 from tests.support.waiting import wait_until
@@ -115,6 +119,55 @@ def test_what_can_not_be_read_or_asked_ends_no_waiting(
     monkeypatch.setattr(jobs, "ended_among", break_down)
     asyncio.run(asyncio.wait_for(told_all_the_same(), WAIT_S))
     assert asked[:2] == [job_id] * 2
+
+
+def test_what_was_announced_before_is_not_waited_for(
+    redis_url: str, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ended_jobs, "ASK_EVERY_S", NEVER_S)
+    monkeypatch.setattr(ended_jobs, "ASK_ALONE_EVERY_S", NEVER_S)
+    monkeypatch.setattr(ended_jobs, "REMEMBERED", 2)
+
+    async def announced_first() -> None:
+        waiting = ended_jobs.EndedJobs(redis_url, database)
+        broker = Redis.from_url(redis_address(redis_url))
+        async with broker, waiting.listening():
+            async with waiting.waiting_for(UUID(int=3)) as told:
+                while not told.is_set():
+                    await broker.publish(CHANNEL, " ".join(str(UUID(int=n)) for n in (1, 2, 3)))
+                    await asyncio.sleep(0.01)
+            for number, is_remembered in ((1, False), (2, True), (3, True)):
+                async with waiting.waiting_for(UUID(int=number)) as told:
+                    assert told.is_set() is is_remembered
+
+    asyncio.run(asyncio.wait_for(announced_first(), WAIT_S))
+
+
+def test_those_who_are_woken_together_share_a_query(
+    redis_url: str, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with database.write() as session:
+        made = [
+            jobs.accept(session, EmbedPayload(photo_ids=(1,)), job_id=uuid4(), now=utc_now()).id
+            for _ in range(3)
+        ]
+    asked: list[list[UUID]] = []
+    among = jobs.among
+
+    def counted(session: Session, job_ids: list[UUID]) -> dict[UUID, Job]:
+        asked.append(job_ids)
+        return among(session, job_ids)
+
+    async def read_together() -> list[Job | BaseException]:
+        waiting = ended_jobs.EndedJobs(redis_url, database)
+        wanted = [*made, made[0], UUID(int=7)]
+        return await asyncio.gather(*map(waiting.read, wanted), return_exceptions=True)
+
+    monkeypatch.setattr(jobs, "among", counted)
+    *found, unknown = asyncio.run(asyncio.wait_for(read_together(), WAIT_S))
+    assert [job.id for job in found if isinstance(job, Job)] == [*made, made[0]]
+    assert isinstance(unknown, NotFound)
+    assert [set(some) for some in asked] == [{*made, UUID(int=7)}]
 
 
 def test_without_a_broker_the_database_is_asked(

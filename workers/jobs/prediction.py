@@ -69,6 +69,7 @@ def predict(
     ]
     shares = vote(neighbours) if head is None else _classified(head, vectors)
     hashes = [photo.sha256 for photo in query.photos]
+    duplicates = _duplicates(session, hashes, details.shown(found), store)
     return PredictionResult(
         encoder=encoder.spec.label,
         generation=index.generation_id,
@@ -77,7 +78,7 @@ def predict(
         categories=_likeliest(shares, payload.top),
         roots=_likeliest(grouped(shares, _root_of), payload.top),
         price_band=_price_range(price_band(neighbours)),
-        duplicates=_duplicates(session, hashes, details.shown(found), store),
+        duplicates=duplicates,
         took_ms={},
     )
 

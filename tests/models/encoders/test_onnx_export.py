@@ -1,8 +1,12 @@
 """An exported network gives the vectors of the one it was made of, wherever it runs."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError
+from typing import Any
 
 import numpy as np
 import onnx
@@ -14,6 +18,7 @@ from PIL import Image
 from models.domain.durable_files import sha256_of
 from models.domain.errors import WeightsRefused
 from models.domain.types import Precision
+from models.encoders import onnx as onnx_encoder
 from models.encoders.encoder import Encoder, unit_rows
 from models.encoders.library import EncoderLibrary
 from models.encoders.networks.architectures import RESNET50
@@ -112,6 +117,42 @@ def test_a_vector_does_not_depend_on_its_neighbours(encoder: Encoder) -> None:
     together = encoder.embed(shown)
     alone = np.concatenate([encoder.embed([photo]) for photo in shown])
     np.testing.assert_allclose(together, alone, atol=2e-6)
+
+
+def test_threads_that_embed_at_the_same_time_share_its_threads(
+    package: Package, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[int] = []
+    both = Barrier(2)
+    open_session = onnx_encoder.open_network
+
+    class Meeting:
+        """A session in which two calls meet."""
+
+        def __init__(self, session: Any) -> None:
+            self._session = session
+
+        def run(self, *given: Any) -> Any:
+            with suppress(BrokenBarrierError):
+                both.wait(10)
+            return self._session.run(*given)
+
+    def counted(network: Path, threads: int) -> Meeting:
+        opened.append(threads)
+        return Meeting(open_session(network, threads))
+
+    monkeypatch.setattr(onnx_encoder, "open_network", counted)
+    assert package.network
+    assert package.network_sha256
+    one = OnnxEncoder(package.spec, package.network, package.network_sha256, SMALL, threads=4)
+    with ThreadPoolExecutor(2) as threads:
+        first, second = threads.map(one.embed, [photos(1), photos(2)])
+    assert sorted(opened) == [2, 4]
+    both.abort()
+    # Alone again, with all of them.
+    np.testing.assert_allclose(one.embed(photos(1)), first, atol=1e-6)
+    np.testing.assert_allclose(one.embed(photos(2)), second, atol=1e-6)
+    assert sorted(opened) == [2, 4]
 
 
 def test_no_photos_give_no_vectors(encoder: Encoder) -> None:

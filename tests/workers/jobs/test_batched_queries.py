@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from threading import Barrier
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -29,7 +30,10 @@ from workers.tasks import run_job
 
 @pytest.fixture
 def calls(worker: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many photos the network was given, each time it ran; it takes four at once."""
+    """How many photos the network was given, each time it ran; it takes four at once.
+
+    One thread answers.
+    """
     given: list[int] = []
     embed = worker.encoder.embed
 
@@ -43,6 +47,7 @@ def calls(worker: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> list[int]:
         worker.embed(photo_ids)
     monkeypatch.setattr(worker.encoder, "embed", counted)
     monkeypatch.setattr(tasks, "TOGETHER", 4)
+    monkeypatch.setattr(tasks, "THREADS", 1)
     worker.engine._held = replace(worker.engine._held, batch=4)
     return given
 
@@ -67,7 +72,7 @@ def test_waiting_searches_are_embedded_together(worker: WorkerHarness, calls: li
     waiting = asked(worker, 11, 12, 13, 14, 15)
     run_job(worker.runtime, waiting[0])
     # One message leads to all of them.
-    assert sorted(calls) == [1, 4]
+    assert calls == [4, 1]
     assert statuses(worker, waiting) == [JobStatus.SUCCEEDED] * 5
     for job_id in waiting:
         run_job(worker.runtime, job_id)
@@ -192,8 +197,7 @@ def test_the_oldest_come_first_and_the_rest_has_a_message(
     assert calls == [4]
     done = [worker.job(job_id).status is JobStatus.SUCCEEDED for job_id in waiting]
     assert done == [True, True, True, False, False, True]
-    # By each of the two threads that have looked.
-    assert led_on == [waiting[3]] * 2
+    assert led_on == [waiting[3]]
 
 
 def test_what_somebody_retries_is_tried_alone(worker: WorkerHarness, calls: list[int]) -> None:
@@ -319,3 +323,23 @@ def test_one_whose_answer_can_not_be_stored_is_tried_again_alone(
     assert statuses(worker, waiting) == done
     run_job(worker.runtime, waiting[1])
     assert statuses(worker, waiting) == [JobStatus.SUCCEEDED] * 3
+
+
+def test_two_threads_share_what_waits(
+    worker: WorkerHarness, calls: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both, embed = Barrier(2), worker.encoder.embed
+
+    def meeting(photos: Sequence[Image.Image]) -> NDArray[np.float32]:
+        if len(photos) > 1:
+            both.wait(20)
+        return embed(photos)
+
+    monkeypatch.setattr(tasks, "THREADS", 2)
+    monkeypatch.setattr(worker.encoder, "embed", meeting)
+    waiting = asked(worker, 11, 12, 13, 14, 15, 16, 17)
+    run_job(worker.runtime, waiting[0])
+    # Of the six others, half with the first; of those that are left, half and then one by one.
+    assert sorted(calls) == [1, 2, 4]
+    assert statuses(worker, waiting) == [JobStatus.SUCCEEDED] * 7
+    assert {worker.job(job_id).attempt for job_id in waiting} == {1}
