@@ -73,6 +73,12 @@ class Settings(BaseSettings):
     max_batch_bytes: int = Field(
         default=200_000_000, ge=1, description="Largest bulk request accepted, in bytes."
     )
+    max_wait_seconds: int = Field(
+        default=30,
+        ge=1,
+        description="Searches, embeddings and predictions that would wait longer are refused"
+        " (429), until fewer wait.",
+    )
     lease_seconds: int = Field(
         default=60,
         ge=1,

@@ -1,5 +1,6 @@
 """`marketlens api`."""
 
+import os
 from dataclasses import dataclass
 from typing import Annotated, Final
 
@@ -24,6 +25,7 @@ class ApiOptions:
 
     host: Annotated[str | None, typer.Option(help="Address to bind to.")] = None
     port: Annotated[int | None, typer.Option(help="Port to bind to.")] = None
+    processes: Annotated[int, typer.Option(min=1, help="Processes that answer calls.")] = 1
 
 
 @command_of(ApiOptions)
@@ -33,9 +35,14 @@ def api(options: ApiOptions) -> ExitCode:
     given = {"host": options.host or settings.host, "port": options.port or settings.port}
     settings = settings.model_copy(update=given)
     _require_key_off_loopback(settings)
+    # Each process makes an application of its own, from what it finds in the environment.
+    os.environ.update(MARKETLENS_HOST=settings.host, MARKETLENS_PORT=str(settings.port))
+    several = options.processes > 1
     try:
         uvicorn.run(
-            create_app(settings),
+            "api.main:create_app" if several else create_app(settings),
+            factory=several,
+            workers=options.processes,
             host=settings.host,
             port=settings.port,
             log_level=settings.log_level.lower(),

@@ -10,6 +10,7 @@ from uuid import UUID
 from anyio import CapacityLimiter
 from fastapi import Depends, Path, Request
 
+from api.jobs.backlog import Backlog
 from api.jobs.ended_jobs import EndedJobs
 from db.group_commit import GroupCommit
 from db.session import Database
@@ -32,6 +33,7 @@ class Resources:
     store: PhotoStore
     publisher: JobPublisher
     ended_jobs: EndedJobs
+    backlog: Backlog
     max_upload_bytes: int
     uploads: CapacityLimiter
     """Limits the threads that store what was uploaded, mostly waiting for the disk."""

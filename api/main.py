@@ -19,6 +19,7 @@ from api.deps import Resources
 from api.embeddings import routes as embeddings
 from api.health import routes as health
 from api.jobs import routes as jobs
+from api.jobs.backlog import Backlog
 from api.jobs.ended_jobs import EndedJobs
 from api.listings import routes as listings
 from api.middleware.body_limit import LimitBody
@@ -32,6 +33,7 @@ from api.searches import routes as searches
 from db.group_commit import GroupCommit
 from db.session import Database
 from db.store.photo_store import PhotoStore
+from models.domain.clock import utc_now
 from settings import Settings
 from workers.queue.publisher import JobPublisher
 
@@ -52,6 +54,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         store=PhotoStore(settings.photo_store_url),
         publisher=publisher,
         ended_jobs=EndedJobs(settings.broker_url, database),
+        backlog=Backlog(database, utc_now, settings.max_wait_seconds),
         max_upload_bytes=settings.max_upload_bytes,
         uploads=CapacityLimiter(UPLOADS),
         bulk_uploads=CapacityLimiter(BULK_UPLOADS),
@@ -62,7 +65,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         del app
-        async with resources.ended_jobs.listening():
+        async with resources.ended_jobs.listening(), resources.backlog.watching():
             yield
         resources.publisher.close()
         resources.database.close()

@@ -14,6 +14,7 @@ from models.domain.types import JobStatus, JobType
 
 JsonObject = dict[str, JsonValue]
 
+TOO_MANY: Final = responses(HTTPStatus.TOO_MANY_REQUESTS)
 KEY_REFUSED: Final = responses(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 NO_SUCH: Final = responses(HTTPStatus.NOT_FOUND)
 BODY_REFUSED: Final = responses(

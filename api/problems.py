@@ -30,6 +30,7 @@ STATUS_OF: dict[type[errors.MarketlensError], HTTPStatus] = {
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.ReindexRunning: HTTPStatus.CONFLICT,
     errors.CursorExpired: HTTPStatus.GONE,
+    errors.Overloaded: HTTPStatus.TOO_MANY_REQUESTS,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.NothingIndexed: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.WeightsError: HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -72,7 +73,10 @@ def problem(
 
 def problem_of(error: errors.MarketlensError) -> JSONResponse:
     """The problem document of one of the product's errors."""
-    return problem(STATUS_OF[type(error)], error.code, str(error))
+    headers = None
+    if isinstance(error, errors.Overloaded):
+        headers = {"Retry-After": str(error.retry_after_s)}
+    return problem(STATUS_OF[type(error)], error.code, str(error), headers)
 
 
 def handle_errors(app: FastAPI) -> None:

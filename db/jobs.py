@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from math import ceil
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
@@ -513,12 +514,40 @@ def newest(session: Session, job_type: JobType) -> Job | None:
     )
 
 
+class Load(NamedTuple):
+    """How many jobs are open, and how many were accepted in a while."""
+
+    open: int
+    accepted: int
+
+
+def load_of(
+    session: Session, job_types: Collection[JobType], since: datetime, until: datetime
+) -> Load:
+    """Of the jobs of these types accepted until then: how many are open, how many came since."""
+    of_types = Job.type.in_(job_types), Job.created_at <= until
+    still_open = _count(session, Job.status.in_(OPEN_STATUSES), *of_types)
+    accepted = _count(session, Job.created_at > since, *of_types)
+    return Load(still_open, accepted)
+
+
+def count_ahead(session: Session, job: Job, job_types: Collection[JobType]) -> int:
+    """How many open jobs of these types were accepted before this one, with itself."""
+    return _count(
+        session,
+        Job.status.in_(OPEN_STATUSES),
+        Job.type.in_(job_types),
+        Job.created_at <= job.created_at,
+    )
+
+
 def count_open(session: Session, job_type: JobType) -> int:
     """How many jobs of this type are queued or running."""
-    statement = select(func.count()).select_from(Job)
-    return session.scalars(
-        statement.where(Job.status.in_(OPEN_STATUSES), Job.type == job_type)
-    ).one()
+    return _count(session, Job.status.in_(OPEN_STATUSES), Job.type == job_type)
+
+
+def _count(session: Session, *conditions: ColumnElement[bool]) -> int:
+    return session.scalars(select(func.count()).select_from(Job).where(*conditions)).one()
 
 
 def progress_of(session: Session, job_ids: Sequence[UUID]) -> Progress:

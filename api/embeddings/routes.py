@@ -10,10 +10,10 @@ from api.deps import JobId, ResourcesDep
 from api.embeddings.service import accept_embedding
 from api.forms import PHOTO_PART, photo_bytes, read_form
 from api.jobs.prefer_wait import Prefer, awaited_job
-from api.jobs.responses import current_job
+from api.jobs.responses import polled_job
 from api.jobs.schemas import EmbeddingJob, JobOut, job_out
 from api.jobs.service import cancel_job_of_type, read_job_of_type
-from api.openapi import BODY_REFUSED, KEY_REFUSED, NO_SUCH, described_body, described_job
+from api.openapi import BODY_REFUSED, KEY_REFUSED, NO_SUCH, TOO_MANY, described_body, described_job
 from models.domain.types import JobType, Scope
 
 router = APIRouter(
@@ -40,7 +40,7 @@ _JOB = described_job(
     "",
     status_code=HTTPStatus.ACCEPTED,
     openapi_extra=described_body(),
-    responses={**_JOB, **BODY_REFUSED},
+    responses={**_JOB, **BODY_REFUSED, **TOO_MANY},
     response_model=EmbeddingJob,
 )
 async def submit(
@@ -54,6 +54,7 @@ async def submit(
     """
     async with read_form(request, max_files=1) as form:
         photo = (await photo_bytes(form, PHOTO_PART, resources.max_upload_bytes))[0]
+    resources.backlog.admit()
     job = await to_thread.run_sync(accept_embedding, resources, photo, limiter=resources.uploads)
     return await awaited_job(resources, job, response, router.prefix, prefer)
 
@@ -65,7 +66,8 @@ async def submit(
 )
 def read(job_id: JobId, resources: ResourcesDep, response: Response) -> JobOut:
     """An embedding's status, and the vector once it has succeeded."""
-    return current_job(read_job_of_type(resources, job_id, JobType.EMBEDDING), response)
+    job = read_job_of_type(resources, job_id, JobType.EMBEDDING)
+    return polled_job(resources, job, response)
 
 
 @router.delete(

@@ -34,7 +34,7 @@ async def awaited_job(
         job = await _wait_for(resources, job, wait_s)
     if job.status.terminal:
         response.status_code = HTTPStatus.OK
-    return current_job(job, response)
+    return current_job(job, response, resources.backlog.newest_wait_s())
 
 
 def _wanted_wait(prefer: str | None) -> float:

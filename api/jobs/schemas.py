@@ -111,21 +111,27 @@ class _JobOut(BaseModel):
     error: JobError | None
 
 
-class SearchJob(_JobOut):
+class _QueryOut(_JobOut):
+    """What queries have in common. `expected_wait_s` is how long it will take about, if known."""
+
+    expected_wait_s: float | None = None
+
+
+class SearchJob(_QueryOut):
     """A search."""
 
     type: Literal[JobType.SEARCH]
     result: SearchResultOut | None
 
 
-class EmbeddingJob(_JobOut):
+class EmbeddingJob(_QueryOut):
     """The embedding of a photo."""
 
     type: Literal[JobType.EMBEDDING]
     result: EmbeddingResult | None
 
 
-class PredictionJob(_JobOut):
+class PredictionJob(_QueryOut):
     """A prediction."""
 
     type: Literal[JobType.PREDICTION]
@@ -183,7 +189,7 @@ JobOut = Annotated[
 _JOB_OUT: Final[TypeAdapter[JobOut]] = TypeAdapter(JobOut)
 
 
-def job_out(job: Job) -> JobOut:
+def job_out(job: Job, expected_wait_s: float | None = None) -> JobOut:
     """The job as it is now. A result that this release can't read is shown as an error."""
     error = None
     if job.error_code is not None:
@@ -199,6 +205,7 @@ def job_out(job: Job) -> JobOut:
         "finished_at": job.finished_at,
         "error": error,
         "result": job.result,
+        "expected_wait_s": expected_wait_s,
     }
     try:
         return _JOB_OUT.validate_python(shown)

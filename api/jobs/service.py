@@ -15,6 +15,7 @@ from db.tables import Job
 from models.domain.errors import NotFound
 from models.domain.job_payloads import JobPayload
 from models.domain.types import JobType, Scope
+from workers.queue.messages import QUERIES
 
 ADMIN_JOBS = frozenset({JobType.REINDEX, JobType.DUPLICATES, JobType.ADAPT})
 
@@ -46,6 +47,15 @@ def read_job_of_type(resources: Resources, job_id: UUID, job_type: JobType) -> J
     if job.type is not job_type:
         raise NotFound(f"There is no such {job_type}.")
     return job
+
+
+def expected_wait_s(resources: Resources, job: Job) -> float | None:
+    """The seconds after which a query is expected to end; None if it has, or nothing is known."""
+    if job.status.terminal:
+        return None
+    with resources.database.read() as session:
+        ahead = jobs.count_ahead(session, job, QUERIES)
+    return resources.backlog.wait_s(ahead)
 
 
 def cancel_job(resources: Resources, job_id: UUID, credentials: Credentials) -> Job:

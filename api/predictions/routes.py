@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from api.auth import require_scope
 from api.deps import JobId, ResourcesDep
 from api.jobs.prefer_wait import Prefer, awaited_job
-from api.jobs.responses import current_job
+from api.jobs.responses import polled_job
 from api.jobs.schemas import JobOut, PredictionJob, job_out
 from api.jobs.service import cancel_job_of_type, read_job_of_type
 from api.openapi import (
@@ -15,6 +15,7 @@ from api.openapi import (
     KEY_REFUSED,
     MATCH_EXAMPLE,
     NO_SUCH,
+    TOO_MANY,
     described_body,
     described_job,
 )
@@ -71,7 +72,7 @@ _JOB = described_job(
     "",
     status_code=HTTPStatus.ACCEPTED,
     openapi_extra=described_body(PredictionOptions, PredictionIn),
-    responses={**_JOB, **NO_SUCH, **BODY_REFUSED},
+    responses={**_JOB, **NO_SUCH, **BODY_REFUSED, **TOO_MANY},
     response_model=PredictionJob,
 )
 async def submit(
@@ -85,6 +86,7 @@ async def submit(
     compressed, scaled, marked or mirrored, or likely the `same_item` in another one.
     """
     query = await read_prediction(request, resources.max_upload_bytes)
+    resources.backlog.admit()
     job = await accept_prediction(resources, query)
     return await awaited_job(resources, job, response, router.prefix, prefer)
 
@@ -96,7 +98,8 @@ async def submit(
 )
 def read(job_id: JobId, resources: ResourcesDep, response: Response) -> JobOut:
     """A prediction's status, and the prediction once it has succeeded."""
-    return current_job(read_job_of_type(resources, job_id, JobType.PREDICTION), response)
+    job = read_job_of_type(resources, job_id, JobType.PREDICTION)
+    return polled_job(resources, job, response)
 
 
 @router.delete(

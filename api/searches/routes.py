@@ -1,15 +1,20 @@
 """Searches: submit, poll, cancel."""
 
+from collections.abc import AsyncIterator
 from http import HTTPStatus
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.sse import EventSourceResponse
 
 from api.auth import require_scope
 from api.deps import ResourcesDep, SearchId
 from api.forms import PHOTO_PART
+from api.jobs.events import job_changes
 from api.jobs.prefer_wait import Prefer, awaited_job
-from api.jobs.responses import current_job
+from api.jobs.responses import polled_job
 from api.jobs.schemas import JobOut, SearchJob, job_out
 from api.jobs.service import cancel_job_of_type, read_job_of_type
 from api.openapi import (
@@ -18,6 +23,7 @@ from api.openapi import (
     MATCH_EXAMPLE,
     NO_SUCH,
     PHOTO,
+    TOO_MANY,
     described_body,
     described_job,
 )
@@ -25,6 +31,7 @@ from api.problems import responses
 from api.searches.forms import NEGATIVE_PART, read_search
 from api.searches.schemas import MAX_EXAMPLES, SearchForm, SearchIn
 from api.searches.service import accept_search
+from db.tables import Job
 from models.domain.cursors import Cursor
 from models.domain.types import JobType, ListingMatch, Scope
 
@@ -104,7 +111,7 @@ _BODY = described_body(
     "",
     status_code=HTTPStatus.ACCEPTED,
     openapi_extra=_BODY,
-    responses={**_JOB, **NO_SUCH, **BODY_REFUSED, **responses(HTTPStatus.GONE)},
+    responses={**_JOB, **NO_SUCH, **BODY_REFUSED, **TOO_MANY, **responses(HTTPStatus.GONE)},
     response_model=SearchJob,
 )
 async def submit(
@@ -119,6 +126,7 @@ async def submit(
     on from the last one, whatever was added or deleted meanwhile.
     """
     query = await read_search(request, resources.max_upload_bytes)
+    resources.backlog.admit()
     job = await accept_search(resources, query)
     return await awaited_job(resources, job, response, router.prefix, prefer)
 
@@ -130,7 +138,22 @@ async def submit(
 )
 def read(search_id: SearchId, resources: ResourcesDep, response: Response) -> JobOut:
     """A search's status, and its results once it has succeeded."""
-    return current_job(read_job_of_type(resources, search_id, JobType.SEARCH), response)
+    job = read_job_of_type(resources, search_id, JobType.SEARCH)
+    return polled_job(resources, job, response)
+
+
+async def _known_search(search_id: SearchId, resources: ResourcesDep) -> Job:
+    # Before the stream begins: a search that is not there is answered with 404.
+    return await run_in_threadpool(read_job_of_type, resources, search_id, JobType.SEARCH)
+
+
+@router.get("/{search_id}/events", response_class=EventSourceResponse, responses=NO_SUCH)
+async def events(
+    job: Annotated[Job, Depends(_known_search)], resources: ResourcesDep
+) -> AsyncIterator[JobOut]:
+    """The search as it is, and each time it has changed, until it ends (server-sent events)."""
+    async for changed in job_changes(resources, job):
+        yield job_out(changed)
 
 
 @router.delete(

@@ -30,8 +30,6 @@
  */
 
 const KEY = "marketlens-api-key";
-const FIRST_POLL_MS = 100;
-const POLL_GROWTH = 1.5;
 
 /** Why something could not be done; the message is one sentence for a person. */
 export class Problem extends Error {
@@ -82,11 +80,19 @@ export class Search {
       ...submission(query, limit),
     });
     this.#place = response.headers.get("Location");
-    for (let wait = FIRST_POLL_MS; ; wait = Math.min(wait * POLL_GROWTH, longestWait(response))) {
-      yield body;
-      if (body.status !== "queued" && body.status !== "running") return;
-      await pause(wait, signal);
-      ({ response, body } = await call(this.#place, { signal }));
+    yield body;
+    while (isOpen(body)) {
+      try {
+        for await (body of events(`${this.#place}/events`, signal)) yield body;
+      } catch (error) {
+        if (signal.aborted || error.status) throw error;
+      }
+      // The stream was cut, as by a proxy: what has become of the job is asked for.
+      if (isOpen(body)) {
+        await pause(longestWait(response), signal);
+        ({ response, body } = await call(this.#place, { signal }));
+        yield body;
+      }
     }
   }
 
@@ -116,17 +122,56 @@ async function call(path, options) {
   return { response, body };
 }
 
+/**
+ * The job of each server-sent event, until the stream ends. (EventSource can't send a key.)
+ * @param {string} path
+ * @param {AbortSignal} signal
+ * @returns {AsyncGenerator<Job, void>}
+ */
+async function* events(path, signal) {
+  const response = await send(path, { signal });
+  if (!response.ok) throw problemOf(response, parsed(await response.text()));
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const complete = (text + value).split(/\r?\n\r?\n/);
+    text = complete.pop();
+    for (const event of complete) {
+      const lines = event.split(/\r?\n/).filter((line) => line.startsWith("data:"));
+      if (lines.length) yield JSON.parse(lines.map((line) => line.slice(5)).join("\n"));
+    }
+  }
+}
+
 async function exchange(path, options) {
+  const response = await send(path, options);
+  try {
+    return { response, body: parsed(await response.text()) };
+  } catch (error) {
+    throw unreachable(error, options);
+  }
+}
+
+async function send(path, options) {
   const headers = new Headers(options.headers);
   const key = sessionStorage.getItem(KEY);
   if (key) headers.set("Authorization", `Bearer ${key}`);
   try {
-    const response = await fetch(path, { ...options, headers });
-    return { response, body: parsed(await response.text()) };
+    return await fetch(path, { ...options, headers });
   } catch (error) {
-    if (options.signal?.aborted) throw error;
-    throw new Problem("Marketlens could not be reached; see whether it is running");
+    throw unreachable(error, options);
   }
+}
+
+function unreachable(error, options) {
+  if (options.signal?.aborted) return error;
+  return new Problem("Marketlens could not be reached; see whether it is running");
+}
+
+function isOpen(job) {
+  return job.status === "queued" || job.status === "running";
 }
 
 function parsed(text) {

@@ -122,6 +122,16 @@ class Unavailable(MarketlensError):
     code = "unavailable"
 
 
+class Overloaded(MarketlensError):
+    """So much is waiting that an answer would come too late; `retry_after_s` says when to ask."""
+
+    code = "overloaded"
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class NothingIndexed(MarketlensError):
     """There are listings, but no photo of theirs has been embedded by this encoder."""
 

@@ -15,7 +15,7 @@ from db import jobs
 from db.session import Database
 from models.domain.job_payloads import EmbedPayload
 from models.domain.types import Scope
-from tests.support.http import assert_problem
+from tests.support.http import assert_problem, submit_photo
 
 LEASE = timedelta(seconds=60)
 
@@ -78,3 +78,19 @@ def test_it_needs_the_key_that_jobs_need(
     path = f"/v1/jobs/{job_id}/events"
     assert_problem(client.get(path), 401, "unauthenticated")
     assert_problem(client.get(path, headers=key(Scope.SEARCH)), 403, "forbidden")
+
+
+def test_a_search_is_followed_with_the_key_that_searches(
+    make_client: Any, database: Database, key: Callable[..., dict[str, str]]
+) -> None:
+    client = make_client(host="0.0.0.0")  # noqa: S104 - nothing is bound
+    headers = key(Scope.SEARCH)
+    place = submit_photo(client, "search", headers=headers).headers["Location"]
+    with database.write() as session:
+        jobs.cancel(session, UUID(place.rpartition("/")[2]), datetime.now(UTC))
+    with client.stream("GET", f"{place}/events", headers=headers) as response:
+        (line,) = (line for line in response.iter_lines() if line.startswith("data:"))
+    assert json.loads(line.removeprefix("data:")) == client.get(place, headers=headers).json()
+    assert_problem(client.get(f"{place}/events"), 401, "unauthenticated")
+    other = client.get(f"/v1/searches/{uuid4()}/events", headers=headers)
+    assert_problem(other, 404, "not_found")

@@ -1,0 +1,99 @@
+"""How long queries wait: how many are open, how fast they end, and when there are too many."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from math import ceil
+from time import monotonic
+from typing import Final
+
+from fastapi.concurrency import run_in_threadpool
+
+from db import jobs
+from db.jobs import Load
+from db.session import Database
+from models.domain.errors import Overloaded
+from workers.queue.messages import QUERIES
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S: Final = 1.0
+NEWEST_SHARE: Final = 0.5
+"""The weight of the newest second in the rate, so that it follows a change in a few seconds."""
+
+
+class Backlog:
+    """The queries that are open, as this process has last seen them, and at what rate they end.
+
+    `watching` is entered by the application; the rest is used in the same event loop. The rate is
+    measured over seconds at whose beginning and end some were open: it is what the workers can do,
+    and not known before they had something to do. It is that of all API processes and all workers.
+    """
+
+    def __init__(
+        self, database: Database, clock: Callable[[], datetime], max_wait_s: float
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._max_wait_s = max_wait_s
+        self._rate: float | None = None
+        self._open = 0
+        self._admitted = 0
+        self._looked_at = clock()
+        self._looked = monotonic()
+
+    @asynccontextmanager
+    async def watching(self) -> AsyncGenerator[None]:
+        """Look in the background."""
+        task = asyncio.create_task(self._watch())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    def admit(self) -> None:
+        """Count one query more. Raises Overloaded if it would wait too long, and does not count."""
+        wait_s = self.wait_s(self._open + self._admitted)
+        if wait_s is not None and wait_s > self._max_wait_s:
+            raise Overloaded(
+                f"An answer would take about {ceil(wait_s)} s: too many searches are waiting.",
+                retry_after_s=ceil(wait_s),
+            )
+        self._admitted += 1
+
+    def newest_wait_s(self) -> float | None:
+        """The seconds after which the query that came last is expected to end, if known."""
+        return self.wait_s(self._open + self._admitted)
+
+    def wait_s(self, ahead: int) -> float | None:
+        """The seconds in which so many queries are expected to end, if known."""
+        return None if self._rate is None else ahead / self._rate
+
+    def look(self, seen: Load, elapsed_s: float) -> None:
+        """Take in what was seen after so many seconds."""
+        ended = self._open + seen.accepted - seen.open
+        if self._open and seen.open and ended > 0:
+            newest = ended / elapsed_s
+            before = newest if self._rate is None else self._rate
+            self._rate = before + NEWEST_SHARE * (newest - before)
+        self._open, self._admitted = seen.open, 0
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            now, moment = self._clock(), monotonic()
+            if self._open or self._admitted:
+                try:
+                    seen = await run_in_threadpool(self._seen, self._looked_at, now)
+                except Exception as error:  # noqa: BLE001 - the next look may succeed
+                    log.warning("the backlog can't be seen: %s", error)
+                    continue
+                self.look(seen, moment - self._looked)
+            self._looked_at, self._looked = now, moment
+
+    def _seen(self, since: datetime, until: datetime) -> Load:
+        with self._database.read() as session:
+            return jobs.load_of(session, QUERIES, since, until)

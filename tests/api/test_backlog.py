@@ -1,0 +1,130 @@
+"""Queries say how long they will wait, and are refused where that is too long."""
+
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+import pytest
+from fastapi.testclient import TestClient
+
+from api.jobs import backlog as backlog_module
+from api.jobs.backlog import Backlog
+from db import jobs
+from db.jobs import Load
+from db.session import Database
+from models.domain.errors import Overloaded
+from models.domain.job_payloads import EmbedPayload, SearchPayload
+from tests.support.http import KETTLE, MakeClient, assert_problem, listing_form, submit_photo
+from tests.support.pictures import jpeg
+from tests.support.waiting import wait_until
+from workers.queue.messages import QUERIES
+
+
+def backlog_of(client: TestClient) -> Backlog:
+    app: object = client.app
+    found = app.state.resources.backlog  # type: ignore[attr-defined] # Starlette's own
+    assert isinstance(found, Backlog)
+    return found
+
+
+@pytest.fixture
+def backlog(database: Database) -> Backlog:
+    return Backlog(database, lambda: datetime.now(UTC), max_wait_s=2)
+
+
+@pytest.fixture
+def busy(make_client: MakeClient, monkeypatch: pytest.MonkeyPatch) -> TestClient:
+    """Ten queries are open, of which ten a second are answered; two seconds are too long."""
+    monkeypatch.setattr(backlog_module, "LOOK_EVERY_S", 1_000)
+    client = make_client(max_wait_seconds=2)
+    for still_open in (20, 10):
+        backlog_of(client).look(Load(still_open, 0), 1.0)
+    return client
+
+
+def test_nothing_is_refused_before_anything_is_known(backlog: Backlog) -> None:
+    for _ in range(1_000):
+        backlog.admit()
+    assert backlog.newest_wait_s() is None
+
+
+def test_the_rate_is_that_of_what_has_ended_while_some_were_open(backlog: Backlog) -> None:
+    backlog.look(Load(open=0, accepted=50), 1.0)
+    assert backlog.wait_s(10) is None  # they may have ended at once, and not in a second
+    backlog.look(Load(open=30, accepted=30), 1.0)
+    assert backlog.wait_s(10) is None
+    backlog.look(Load(open=40, accepted=50), 2.0)
+    assert backlog.wait_s(10) == 10 / 20
+    # The newest second counts half.
+    backlog.look(Load(open=30, accepted=0), 1.0)
+    assert backlog.wait_s(10) == 10 / 15
+    # That nothing ends says that a worker is away, not how fast it is.
+    backlog.look(Load(open=30, accepted=0), 1.0)
+    assert backlog.wait_s(10) == 10 / 15
+
+
+def test_more_are_admitted_until_the_newest_would_wait_too_long(backlog: Backlog) -> None:
+    for still_open in (20, 10):
+        backlog.look(Load(still_open, 0), 1.0)
+    for _ in range(11):
+        backlog.admit()
+    with pytest.raises(Overloaded) as refused:
+        backlog.admit()
+    assert refused.value.retry_after_s == 3
+    backlog.look(Load(open=5, accepted=11), 1.0)
+    backlog.admit()
+
+
+@pytest.mark.parametrize("kind", ["search", "embedding", "prediction"])
+def test_what_would_wait_too_long_is_refused(busy: TestClient, kind: str) -> None:
+    accepted = [submit_photo(busy, kind) for _ in range(11)]
+    assert {response.status_code for response in accepted} == {202}
+    assert accepted[0].json()["expected_wait_s"] == 1.1
+    assert accepted[0].headers["Retry-After"] == "2"
+    refused = submit_photo(busy, kind)
+    assert_problem(refused, 429, "overloaded")
+    assert refused.headers["Retry-After"] == "3"
+    # What was accepted is still there, and says how long it will take.
+    first = busy.get(accepted[0].headers["Location"])
+    assert first.json()["status"] == "queued"
+    assert 0 < first.json()["expected_wait_s"] <= 1.1
+    backlog_of(busy).look(Load(open=0, accepted=0), 1.0)
+    assert submit_photo(busy, kind).status_code == 202
+
+
+def test_listings_are_taken_however_many_wait(busy: TestClient) -> None:
+    backlog_of(busy).look(Load(open=1_000, accepted=1_000), 1.0)
+    assert_problem(submit_photo(busy, "search"), 429, "overloaded")
+    assert busy.post("/v1/listings", **listing_form(KETTLE, jpeg(1))).status_code == 202
+
+
+def test_what_is_seen_is_what_the_database_holds(
+    make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backlog_module, "LOOK_EVERY_S", 0.02)
+    client = make_client()
+    last, *others = (submit_photo(client, "search").headers["Location"] for _ in range(4))
+    seen = backlog_of(client)
+    wait_until(lambda: seen._open == 4)
+    assert client.get(last).json()["expected_wait_s"] is None
+    for other in others[:2]:
+        client.delete(other).raise_for_status()
+    wait_until(lambda: seen._open == 2)
+    assert client.get(last).json()["expected_wait_s"] is not None
+    client.delete(last).raise_for_status()
+    assert client.get(last).json()["expected_wait_s"] is None
+
+
+def test_only_queries_are_counted_and_those_before_are_ahead(any_database: Database) -> None:
+    begun = datetime(2030, 1, 1, tzinfo=UTC)
+    search = SearchPayload(positive=("0" * 64,), limit=3)
+    times = [begun.replace(minute=minute) for minute in range(5)]
+    with any_database.write() as session:
+        jobs.accept(session, EmbedPayload(photo_ids=(1,)), job_id=uuid4(), now=times[1])
+        made = [
+            jobs.accept(session, search, job_id=UUID(int=n), now=time)
+            for n, time in enumerate(times)
+        ]
+        jobs.cancel(session, made[0].id, times[4])
+    with any_database.read() as session:
+        assert jobs.load_of(session, QUERIES, times[1], times[3]) == Load(3, 2)
+        assert [jobs.count_ahead(session, job, QUERIES) for job in made[1:]] == [1, 2, 3, 4]
