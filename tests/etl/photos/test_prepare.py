@@ -255,7 +255,8 @@ photos = [FeedPhoto(1, "", "", path) for path in sorted((folder / "feed").iterdi
 store = PhotoStore(str(folder / "photos"))
 with Ledger(folder / "ledger.db") as ledger:
     for photo in prepare_photos(photos, store, ledger, max_bytes=10**7, processes=2):
-        print(photo.data.sha256, flush=True)
+        # A pipe holds no more than three of these: whoever reads is never too late to stop it.
+        print(f"{photo.data.sha256:<20000}", flush=True)
 """
 
 

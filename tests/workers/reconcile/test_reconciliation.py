@@ -22,7 +22,7 @@ from db.catalogue.listings import (
 )
 from db.session import Database
 from db.store.photo_store import GRACE, PREFIXES, PhotoStore, PrefixListing
-from db.tables import Generation
+from db.tables import Generation, Job
 from db.vectors import generations
 from db.vectors.embeddings import photos_to_queue
 from db.vectors.encoders import (
@@ -277,7 +277,8 @@ def test_photos_with_a_row_or_a_job_are_not_orphans(world: World) -> None:
         job = jobs.accept(
             session, SearchPayload(positive=(listing,), limit=3), job_id=uuid4(), now=world.now()
         )
-        job.payload = {"photo": once, "limit": 3}
+        stored = {"photo": once, "limit": 3}
+        session.execute(update(Job).where(Job.id == job.id).values(payload=stored))
     before = world.stored()
     world.repair(later=timedelta(days=1000))
     assert world.stored() == before
