@@ -36,7 +36,7 @@ from db.tables import Job
 from models.domain.errors import Conflict, NotFound, ReindexRunning
 from models.domain.job_payloads import BatchPayload, JobPayload, StoredJson, parse_payload
 from models.domain.job_results import BatchResult, JobResult, parse_result
-from models.domain.types import OPEN_STATUSES, JobStatus, JobType
+from models.domain.types import ENDED_STATUSES, OPEN_STATUSES, JobStatus, JobType
 
 # The accepting process publishes right after its commit, and does not record that it has, which
 # would cost a second write for each job: the relay publishes what is still unclaimed after this.
@@ -548,6 +548,18 @@ def count_open(session: Session, job_type: JobType) -> int:
 
 def _count(session: Session, *conditions: ColumnElement[bool]) -> int:
     return session.scalars(select(func.count()).select_from(Job).where(*conditions)).one()
+
+
+def count_ended(session: Session, job_type: JobType, since: datetime) -> int:
+    """How many jobs of this type have ended since, of those accepted in the hour before."""
+    return _count(
+        session,
+        # In the order of the index.
+        Job.status.in_(ENDED_STATUSES),
+        Job.type == job_type,
+        Job.created_at > since - timedelta(hours=1),
+        Job.finished_at > since,
+    )
 
 
 def progress_of(session: Session, job_ids: Sequence[UUID]) -> Progress:

@@ -34,6 +34,7 @@ class JobStatus(StrEnum):
 
 
 OPEN_STATUSES = frozenset({JobStatus.QUEUED, JobStatus.RUNNING})
+ENDED_STATUSES = frozenset(JobStatus) - OPEN_STATUSES
 
 
 class ListingStatus(StrEnum):

@@ -25,7 +25,9 @@ MIN_PHOTOS: Final = 300
 GROWTH: Final = 1.5
 """By how much the index must have grown since the last try."""
 BUSY_JOBS: Final = 10
-"""Open embed jobs from which on a feed is being taken in, which should end first."""
+"""Embed jobs from which on a feed is being taken in, which should end first."""
+QUIET_FOR: Final = timedelta(seconds=15)
+"""For how long so many must have ended: an index of them is then asked for, which would wait."""
 BACKOFF_AFTER_FAILURE: Final = timedelta(hours=1)
 REPLACED_KEPT_FOR: Final = timedelta(days=1)
 """For how long a rollback to the float32 network takes a second; each photo is embedded twice."""
@@ -47,12 +49,17 @@ def adapt_if_due(
         last = jobs.newest(session, JobType.ADAPT)
         if last is not None and not _may_follow(last, live.rows or 0, clock()):
             return None
-        if generations.open_reindex(session) or jobs.count_open(session, JobType.EMBED) > BUSY_JOBS:
+        if generations.open_reindex(session) or _is_taking_in(session, clock()):
             return None
     with database.write() as session:
         job = jobs.accept(session, AdaptPayload(), job_id=new_id(), now=clock())
     log.info("an adaptation to the catalogue is due")
     return job
+
+
+def _is_taking_in(session: Session, now: datetime) -> bool:
+    lately = jobs.count_ended(session, JobType.EMBED, now - QUIET_FOR)
+    return jobs.count_open(session, JobType.EMBED) + lately > BUSY_JOBS
 
 
 def retire_replaced(database: Database, now: datetime) -> list[str]:

@@ -1,7 +1,8 @@
 """The embed job: stores the vectors and perceptual hashes of photos."""
 
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -30,8 +31,10 @@ from workers.search.query_encoder import NOTHING_TO_COMPARE
 
 # The network keeps the cores busy: more decoding threads would take them away from it.
 DECODER_THREADS: Final = 2
+# Two that compute side by side take less time than one that waits for all cores.
+ENCODER_THREADS: Final = 2
 # Large enough for full throughput, and small enough for the first batch to be decoded soon.
-BATCH_SIZE: Final = 8
+BATCH_SIZE: Final = 4
 
 
 class Decoded(NamedTuple):
@@ -115,9 +118,19 @@ def _embed_all(
 ) -> Embedded:
     """Read the photos, SHA-256 by id, in batches, and embed those that each encoder lacks."""
     embedded = Embedded({encoder_id: {} for encoder_id in encoders}, {}, [])
-    with ThreadPoolExecutor(DECODER_THREADS, "decode") as pool:
-        # While a network embeds one batch, the next is decoded.
-        decoded = zip(hashes, pool.map(partial(_decoded, store), hashes.values()), strict=True)
+    running: deque[Future[dict[int, dict[int, NDArray[np.float32]]]]] = deque()
+
+    def keep(vectors_of: dict[int, dict[int, NDArray[np.float32]]]) -> None:
+        for encoder_id, vectors in vectors_of.items():
+            embedded.vectors[encoder_id] |= vectors
+        beat()
+
+    with (
+        ThreadPoolExecutor(DECODER_THREADS, "decode") as decoders,
+        ThreadPoolExecutor(ENCODER_THREADS, "encode") as encoding,
+    ):
+        # While a network embeds some batches, the next is decoded.
+        decoded = zip(hashes, decoders.map(partial(_decoded, store), hashes.values()), strict=True)
         while batch := dict(islice(decoded, BATCH_SIZE)):
             photos = {}
             for photo_id, read in batch.items():
@@ -125,9 +138,11 @@ def _embed_all(
                     embedded.unreadable.append(_error(hashes[photo_id], read))
                 else:
                     photos[photo_id], embedded.phashes[photo_id] = read
-            for encoder_id, vectors in embed_by_all(encoders, photos, lacking).items():
-                embedded.vectors[encoder_id] |= vectors
-            beat()
+            running.append(encoding.submit(embed_by_all, encoders, photos, lacking))
+            if len(running) > ENCODER_THREADS:
+                keep(running.popleft().result())
+        while running:
+            keep(running.popleft().result())
     return embedded
 
 

@@ -16,6 +16,7 @@ from db.vectors.encoders import all_encoders, encoder_named, find_encoder, previ
 from models.adaptation import learn, trial
 from models.domain.clock import utc_now
 from models.domain.errors import Conflict
+from models.domain.job_payloads import EmbedPayload
 from models.domain.job_results import AdaptResult
 from models.domain.types import EncoderStatus, JobStatus, JobType
 from models.encoders.encoder import unit_rows
@@ -263,6 +264,17 @@ def test_after_a_failure_an_hour_passes(
     assert due(worker) is None
     now = utc_now() + auto_adapt.BACKOFF_AFTER_FAILURE + timedelta(seconds=1)
     assert due(worker, now)
+
+
+@pytest.mark.usefixtures("catalogue")
+def test_a_feed_is_not_adapted_to_right_after_it_was_taken_in(worker: WorkerHarness) -> None:
+    with worker.database.write() as session:
+        for number in range(auto_adapt.BUSY_JOBS + 1):
+            payload = EmbedPayload(photo_ids=(number,))
+            job = jobs.accept(session, payload, job_id=uuid4(), now=utc_now())
+            jobs.cancel(session, job.id, utc_now())
+    assert not due(worker)
+    assert due(worker, utc_now() + auto_adapt.QUIET_FOR)
 
 
 def due(worker: WorkerHarness, now: datetime | None = None) -> Job | None:
