@@ -13,6 +13,9 @@ TESTS := tests-of-machines tests-of-feeds tests-of-work other-tests
 # Their files lie in memory where there is room: most of what a test waits for is a disk.
 SCRATCH := $(shell [ -w /dev/shm ] && df -Pk /dev/shm | awk 'NR == 2 && $$4 > 8000000 {print "/dev/shm"}')
 ALONE = $(if $(SCRATCH),TMPDIR=$(SCRATCH)) OMP_NUM_THREADS=1 $(BIN)/pytest
+# QUICK=1 measures less, and leaves the committed results as they are.
+QUICK ?=
+QUICK_RESULTS := build/bench
 # ONCE=1 ends the demo after its search.
 ONCE ?=
 # The version for `make release`; DRY=1 changes nothing.
@@ -43,11 +46,14 @@ soak: setup ## Search for ten minutes while listings come, go and are indexed an
 fuzz: setup ## Call every operation of the API with 500 made-up requests, and check the answers
 	MARKETLENS_TEST_FUZZ=500 $(BIN)/pytest tests/e2e/test_openapi.py
 
-bench: setup ## Figures: cleaning, a feed of a million products, index and adaptation of a million photos
+bench: setup ## Figures of the whole and of its parts (QUICK=1: of the whole, in three minutes)
+	$(BIN)/python -m benchmarks.serving $(if $(QUICK),--quick --into $(QUICK_RESULTS))
+ifeq ($(QUICK),)
 	$(BIN)/python benchmarks/photo_cleaning.py
 	$(BIN)/python benchmarks/feed_intake.py
 	$(BIN)/python -m benchmarks.index --rows 1000000 --compare
 	$(BIN)/python -m benchmarks.adaptation --rows 1000000
+endif
 
 lint: setup ## Linter and formatter check
 	$(BIN)/ruff check .

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from statistics import median
 from subprocess import run
 from threading import local
 from time import perf_counter
@@ -42,11 +43,15 @@ class Plan(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What came of it: milliseconds of each request, requests a second, counts of statuses."""
+    """What came of it: milliseconds of each request, requests a second, counts of statuses.
+
+    `stages` are the median milliseconds of each part of a search, where the server says so.
+    """
 
     milliseconds: tuple[float, ...]
     per_second: float
     statuses: dict[str, int]
+    stages: dict[str, float]
 
     def percentile(self, share: float) -> float:
         """A percentile of the milliseconds."""
@@ -58,7 +63,9 @@ def called(plan: Plan) -> Load:
     command = [sys.executable, "-m", "benchmarks.load"]
     done = run(command, input=plan.model_dump_json(), capture_output=True, text=True, check=True)
     answer = json.loads(done.stdout)
-    return Load(tuple(answer["milliseconds"]), answer["per_second"], answer["statuses"])
+    return Load(
+        tuple(answer["milliseconds"]), answer["per_second"], answer["statuses"], answer["stages"]
+    )
 
 
 def main(plan: Plan) -> None:
@@ -68,8 +75,8 @@ def main(plan: Plan) -> None:
     requests += [_json(body) for body in plan.bodies]
     connections, numbers = local(), count()
 
-    def client(_: int) -> list[tuple[float, int]]:
-        answered: list[tuple[float, int]] = []
+    def client(_: int) -> list[tuple[float, int, bytes]]:
+        answered: list[tuple[float, int, bytes]] = []
         for number in numbers:
             if number >= len(requests):
                 return answered
@@ -83,8 +90,8 @@ def main(plan: Plan) -> None:
             begun = perf_counter()
             connections.kept.request("POST", address.path, body, headers)
             response = connections.kept.getresponse()
-            response.read()
-            answered.append((perf_counter() - begun, response.status))
+            read = response.read()
+            answered.append((perf_counter() - begun, response.status, read))
         return answered
 
     begun = perf_counter()
@@ -94,12 +101,22 @@ def main(plan: Plan) -> None:
     print(
         json.dumps(
             {
-                "milliseconds": [1e3 * taken for taken, _ in answers],
+                "milliseconds": [1e3 * taken for taken, _, _ in answers],
                 "per_second": len(answers) / seconds,
-                "statuses": Counter(str(status) for _, status in answers),
+                "statuses": Counter(str(status) for _, status, _ in answers),
+                "stages": _stages([json.loads(body) for *_, body in answers]),
             }
         )
     )
+
+
+def _stages(answers: Sequence[object]) -> dict[str, float]:
+    took: dict[str, list[float]] = {}
+    for answer in answers:
+        result = answer.get("result") if isinstance(answer, dict) else None
+        for part, milliseconds in (result or {}).get("took_ms", {}).items():
+            took.setdefault(part, []).append(milliseconds)
+    return {part: round(median(values), 1) for part, values in took.items()}
 
 
 def _form(photo: bytes) -> tuple[bytes, dict[str, str]]:

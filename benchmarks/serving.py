@@ -1,57 +1,64 @@
-"""Searches from the caller's side: the machine as it starts by default, and naive servers.
+"""The whole path from the caller's side: the machine as it starts by default, and naive servers.
 
-    python -m benchmarks.serving --data FEED [--weights WEIGHTS] [--searches 120] [--json]
+    python -m benchmarks.serving [--data FEED] [--weights WEIGHTS] [--quick] [--into FOLDER]
 
-Seeds the feed, waits until nothing is done by itself any more, and then calls with 1 to 32 clients,
-in turns and each with photos that nobody has sent before: the machine, and the server that most
-people would write; then the one that loads model and index for each request (see
-`benchmarks.naive_server`), searches whose vectors are known, and searches that are only accepted.
-The clients run on the same cores. The bare encoder is the active one, with nothing beside it.
+Seeds the feed, or one that it draws, waits until nothing is done by itself any more, and calls with
+1 to 32 clients, in turns and each with photos that nobody has sent before: the machine, and the
+server that most people would write; then the one that loads model and index for each request (see
+`benchmarks.naive_server`), searches whose vectors are known, searches that are only accepted, on
+SQLite and on PostgreSQL, searches while listings are enqueued, and clients that only wait. The
+clients run on the same cores. The bare encoder is the active one, with nothing beside it. Writes
+RESULTS.md, results.json and plots.
 """
 
 import json
 import os
-import subprocess
-import sys
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
-from io import BytesIO
+from dataclasses import asdict, dataclass, field
+from http import HTTPStatus
+from http.client import HTTPConnection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Final
-from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.parse import urlsplit
 
-import numpy as np
+import psutil
 import typer
-from rich.console import Console
-from rich.table import Table
+from sqlalchemy import create_engine, func, select, text
+from threadpoolctl import threadpool_limits
 
 from benchmarks.load import Load, Plan, called, split
-from benchmarks.photo_shapes import read_catalogue
+from benchmarks.servers import naive_server, say, seconds_of, settle, unseen
+from benchmarks.serving_report import write_report
 from command_line.resources import library_of
-from db import jobs
 from db.catalogue.listings import recent_listings
 from db.session import Database
-from db.vectors.embeddings import live_vectors
-from db.vectors.encoders import active_encoder, find_encoder
+from db.tables import Job
+from db.vectors.encoders import active_encoder, all_encoders
 from models.domain.errors import SetupError
 from models.domain.types import EncoderSpec, JobType
 from models.encoders.onnx import BATCH
 from models.encoders.runtimes import open_encoder
 from models.photo_decoding import decode
 from ops.machine import Machine, machine_up
-from ops.processes import free_port, marketlens_command
+from ops.processes import free_port
+from sample.catalogue import draw_catalogue
 from settings import Settings
+from tests.support.postgres import postgres_server
 
-CLIENTS: Final = (1, 8, 16, 32)
-LISTINGS: Final = 600
-READY_TIMEOUT_S: Final = 600
+HERE: Final = Path(__file__).parent
+CLIENTS: Final = (1, 2, 4, 8, 16, 32)
+QUICK_CLIENTS: Final = (1, 8)
+DRAWN_LISTINGS: Final = 400
+KNOWN: Final = 600
 RELOADING_SEARCHES: Final = 8
-QUIET_FOR_S: Final = 25
-"""Seconds without a job after which nothing is expected any more."""
+WAITING_CLIENTS: Final = 64
+WAIT_S: Final = 5
+BATCH_ROWS: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,171 +70,251 @@ class Row:
     per_second: float
     p50_ms: float
     p95_ms: float
+    p99_ms: float
     statuses: dict[str, int]
+    stages: dict[str, float]
+
+    @classmethod
+    def of(cls, server: str, clients: int, load: Load) -> "Row":
+        """The figures of one measurement, which are also said."""
+        p50, p95, p99 = (round(load.percentile(share), 1) for share in (50, 95, 99))
+        rate = round(load.per_second, 1)
+        say(f"{server}, {clients}: {rate}/s, p50 {p50} ms, p95 {p95} ms")
+        return cls(server, clients, rate, p50, p95, p99, load.statuses, load.stages)
+
+
+@dataclass(slots=True)
+class Figures:
+    """All that was measured. Rates are photos or searches a second."""
+
+    encoder: str = ""
+    photos: int = 0
+    seed_s: float = 0.0
+    seeding: dict[str, float] = field(default_factory=dict)
+    bare: dict[str, float] = field(default_factory=dict)
+    rows: list[Row] = field(default_factory=list)
+    enqueued: int = 0
+    enqueued_s: float = 0.0
+    waiting_share: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much is measured."""
+
+    clients: tuple[int, ...]
+    searches: int
+    enqueued: int
+
+
+FULL: Final = Sizes(CLIENTS, searches=160, enqueued=2_000)
+QUICK: Final = Sizes(QUICK_CLIENTS, searches=60, enqueued=300)
 
 
 def main(
-    data: Annotated[Path, typer.Option(help="Products.csv, Images.csv and images/<id>.jpg.")],
+    data: Annotated[
+        Path | None, typer.Option(help="Products.csv, Images.csv, images/<id>.jpg; else drawn.")
+    ] = None,
     *,
     weights: Annotated[
         Path | None, typer.Option(help="Weights; the installed ones by default.")
     ] = None,
-    searches: Annotated[int, typer.Option(help="Searches of each measurement.")] = 120,
-    as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Less of each, in three minutes.")] = False,
+    into: Annotated[Path, typer.Option(help="Where the results are written.")] = HERE,
 ) -> None:
-    """Seed, wait, measure; print the tables."""
-    with TemporaryDirectory() as folder:
+    """Seed, wait, measure, write."""
+    sizes = QUICK if quick else FULL
+    figures = Figures()
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        if data is None:
+            data = folder / "feed"
+            draw_catalogue(data, DRAWN_LISTINGS, 0)
         settings = Settings(
-            data_dir=Path(folder) / "data", port=free_port("127.0.0.1", 8950), weights=weights
+            data_dir=folder / "data", port=free_port("127.0.0.1", 8950), weights=weights
         )
         with machine_up(settings, say) as machine:
-            machine.wait_until_ready()
-            say(f"seed: {seconds_of('seed', str(data), machine=machine):.1f} s")
-            settle(machine)
-            database = Database(machine.settings.sqlalchemy_url)
-            with closing(database), database.read() as session:
-                active = active_encoder(session)
-            if active is None:
-                raise SetupError("There is no active encoder.")
-            photos = unseen(data, Path(folder), searches * len(CLIENTS) * 2 + RELOADING_SEARCHES)
-            with naive_server(machine, active.spec, Path(folder)) as naive:
-                rows = list(measured(machine, naive, photos, searches))
-                with naive_server(machine, active.spec, Path(folder), reload=True) as reloading:
-                    plan = Plan(
-                        url=f"{reloading}/v1/searches",
-                        clients=1,
-                        photos=photos[-RELOADING_SEARCHES:],
-                    )
-                    rows.append(row("naive, loaded for each", 1, called(plan)))
-            rows += known(machine)
-        bare = bare_speed(settings, active.spec, photos)
-    Console().print(table(rows, active.spec, bare))
-    if as_json:
-        found = {"encoder": active.spec.label, "bare_per_second": bare}
-        typer.echo(json.dumps({**found, "rows": [asdict(one) for one in rows]}))
+            active, photos = seeded(machine, data, folder, sizes, figures)
+            with naive_server(machine, active, folder) as naive:
+                figures.rows += in_turns(machine, naive, photos, sizes)
+            with naive_server(machine, active, folder, reload=True) as reloading:
+                plan = Plan(
+                    url=f"{reloading}/v1/searches", clients=1, photos=photos[-RELOADING_SEARCHES:]
+                )
+                figures.rows.append(Row.of("naive, loaded for each", 1, called(plan)))
+            known, accepted = by_listing(machine, "SQLite")
+            figures.rows += [known, accepted]
+            mixed(machine, photos, sizes, figures)
+            figures.waiting_share = waiting_share(machine, photos)
+            drain(machine)
+        threadpool_limits(1, user_api="blas")  # as workers do
+        figures.bare = {
+            spec.label: round(bare_speed(settings, spec, photos), 1)
+            for spec in {active, library_of(settings).base_of(active)}
+        }
+        with on_postgresql(data, folder, weights) as machine:
+            figures.rows.append(by_listing(machine, "PostgreSQL")[1])
+    write_report(asdict(figures), into)
+    say(f"Written: {into / 'RESULTS.md'}")
 
 
-def say(line: str) -> None:
-    """Tell a person."""
-    print(line, file=sys.stderr, flush=True)
-
-
-def seconds_of(*arguments: str, machine: Machine) -> float:
-    """How long one of our commands takes."""
-    begun = time.perf_counter()
-    subprocess.run(
-        marketlens_command(*arguments), env=machine.environment, capture_output=True, check=True
-    )
-    return time.perf_counter() - begun
-
-
-def settle(machine: Machine) -> None:
-    """Wait until nothing is done by itself any more. Raises SetupError if it does not end."""
-    quiet_since = time.monotonic()
-    deadline = quiet_since + READY_TIMEOUT_S
-    with closing(Database(machine.settings.sqlalchemy_url)) as database:
-        while time.monotonic() - quiet_since < QUIET_FOR_S:
-            machine.watch()
-            with database.read() as session:
-                if any(jobs.count_open(session, job_type) for job_type in JobType):
-                    quiet_since = time.monotonic()
-            if time.monotonic() > deadline:
-                raise SetupError("The machine is still busy by itself.")
-            time.sleep(0.5)
-
-
-def unseen(data: Path, folder: Path, number: int) -> list[Path]:
-    """Files of photos of the feed, cut at the border and compressed anew: bytes that are new."""
-    known = read_catalogue(data, None).photos
-    rng = np.random.default_rng(0)
-    made = []
-    for name, source in enumerate(rng.choice(len(known), number, replace=number > len(known))):
-        image = decode(known[source])
-        left, top = (int(rng.integers(side // 20 + 1)) for side in image.size)
-        file = BytesIO()
-        image.crop((left, top, *image.size)).save(file, "JPEG", quality=int(rng.integers(70, 95)))
-        made.append(folder / f"unseen-{name}.jpg")
-        made[-1].write_bytes(file.getvalue())
-    return made
-
-
-@contextmanager
-def naive_server(
-    machine: Machine, active: EncoderSpec, folder: Path, *, reload: bool = False
-) -> Iterator[str]:
-    """The URL of a naive server with the network of the machine in torch, and the same photos."""
-    library = library_of(machine.settings)
-    base = library.base_of(active)
-    weights, _ = library.weights_of(base)
-    vectors = folder / "vectors.npy"
+def seeded(
+    machine: Machine, data: Path, folder: Path, sizes: Sizes, figures: Figures
+) -> tuple[EncoderSpec, list[Path]]:
+    """Seed and settle; the encoder that is then active, and photos that nobody has sent."""
+    machine.wait_until_ready()
+    figures.seed_s = round(seconds_of("seed", str(data), machine=machine), 1)
     with closing(Database(machine.settings.sqlalchemy_url)) as database:
         with database.read() as session:
-            row = find_encoder(session, base)
-        if row is None:
-            raise SetupError(f"{base.label} has embedded nothing.")
-        np.save(vectors, np.concatenate([some for _, some in live_vectors(database.read, row.id)]))
-    port = free_port("127.0.0.1", 8970)
-    command = [sys.executable, "-m", "benchmarks.naive_server"]
-    command += [str(vectors), str(weights), base.name, str(port)]
-    process = subprocess.Popen([*command, "--reload"] if reload else command)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        wait_for(url)
-        yield url
-    finally:
-        process.terminate()
-        process.wait()
+            (first, *_) = all_encoders(session)
+            done, begun, ended = session.execute(
+                select(
+                    func.sum(Job.done), func.min(Job.started_at), func.max(Job.finished_at)
+                ).where(Job.type == JobType.EMBED)
+            ).one()
+        if begun is None or ended is None:
+            raise SetupError("Nothing was embedded.")
+        figures.photos = int(done)
+        rate = figures.photos / (ended - begun).total_seconds()
+        figures.seeding = {first.spec.label: round(rate, 1)}
+        say(f"seed: {figures.seed_s} s, embedded at {rate:.1f} photos/s")
+        settle(machine)
+        with database.read() as session:
+            active = active_encoder(session)
+    if active is None:
+        raise SetupError("There is no active encoder.")
+    figures.encoder = active.spec.label
+    number = sizes.searches * (len(sizes.clients) * 2 + 2) + RELOADING_SEARCHES
+    return active.spec, unseen(data, folder, number)
 
 
-def wait_for(url: str) -> None:
-    """Return when a server answers."""
-    deadline = time.monotonic() + READY_TIMEOUT_S
-    while time.monotonic() < deadline:
-        try:
-            with urlopen(f"{url}/openapi.json"):  # noqa: S310 - our own
-                return
-        except URLError:
-            time.sleep(0.2)
-    raise SetupError(f"{url} does not answer.")
-
-
-def measured(machine: Machine, naive: str, photos: list[Path], searches: int) -> Iterator[Row]:
+def in_turns(machine: Machine, naive: str, photos: list[Path], sizes: Sizes) -> Iterator[Row]:
     """Both servers in turns, with more and more clients."""
     servers = {"naive": naive, "Marketlens": machine.url}
-    parts = iter(split(photos, len(photos) // searches))
+    parts = iter(split(photos, len(photos) // sizes.searches))
     for url in servers.values():  # whatever is done the first time
-        called(Plan(url=f"{url}/v1/searches", clients=1, photos=photos[-4:]))
-    for clients in CLIENTS:
+        for clients in (1, 4):
+            called(Plan(url=f"{url}/v1/searches", clients=clients, photos=photos[-8:]))
+    for clients in sizes.clients:
         for name, url in servers.items():
             plan = Plan(url=f"{url}/v1/searches", clients=clients, photos=next(parts))
-            yield row(name, clients, called(plan))
+            yield Row.of(name, clients, called(plan))
 
 
-def row(server: str, clients: int, load: Load) -> Row:
-    """The figures of one measurement."""
-    p50, p95 = load.percentile(50), load.percentile(95)
-    say(f"{server}, {clients}: {load.per_second:.1f}/s, p50 {p50:.0f} ms, p95 {p95:.0f} ms")
-    return Row(server, clients, load.per_second, p50, p95, load.statuses)
-
-
-def known(machine: Machine) -> Iterator[Row]:
-    """Searches by listings, whose vectors are stored: answered, then accepted only."""
+def by_listing(machine: Machine, database_name: str) -> tuple[Row, Row]:
+    """Searches by listings, whose vectors are stored: answered, and then only accepted."""
     with closing(Database(machine.settings.sqlalchemy_url)) as database, database.read() as session:
-        listings = [str(view.listing.id) for view in recent_listings(session, LISTINGS, None)]
+        listings = [str(view.listing.id) for view in recent_listings(session, KNOWN, None)]
     bodies: list[dict[str, object]] = [{"listing_id": listing} for listing in listings]
+    while len(bodies) < KNOWN:
+        bodies += bodies[: KNOWN - len(bodies)]
     url = f"{machine.url}/v1/searches"
-    yield row("known vectors", 8, called(Plan(url=url, clients=8, bodies=bodies)))
-    yield row("accepted only", 8, called(Plan(url=url, clients=8, bodies=bodies, wait_s=0)))
+    known = called(Plan(url=url, clients=8, bodies=bodies))
+    accepted = called(Plan(url=url, clients=8, bodies=bodies, wait_s=0))
+    drain(machine)
+    return (
+        Row.of(f"known vectors, {database_name}", 8, known),
+        Row.of(f"accepted, {database_name}", 8, accepted),
+    )
 
 
-def bare_speed(settings: Settings, active: EncoderSpec, photos: list[Path]) -> float:
-    """Photos a second from files to vectors of the active encoder alone."""
+def drain(machine: Machine) -> None:
+    """Wait until no job is open."""
+    with closing(Database(machine.settings.sqlalchemy_url)) as database:
+        while True:
+            with database.read() as session:
+                statement = select(func.count()).where(Job.finished_at.is_(None))
+                if not session.scalar(statement):
+                    return
+            time.sleep(0.1)
+
+
+def mixed(machine: Machine, photos: list[Path], sizes: Sizes, figures: Figures) -> None:
+    """Searches of four clients, idle and while listings are enqueued and embedded."""
+    url = f"{machine.url}/v1/searches"
+    idle, busy = (photos[-part * sizes.searches :][: sizes.searches] for part in (1, 2))
+    figures.rows.append(Row.of("idle", 4, called(Plan(url=url, clients=4, photos=idle))))
+    begun = time.perf_counter()
+    enqueuing = threading.Thread(target=enqueue, args=(machine, photos, sizes.enqueued))
+    enqueuing.start()
+    time.sleep(1)
+    loads = Row.of("while listings come", 4, called(Plan(url=url, clients=4, photos=busy)))
+    enqueuing.join()
+    drain(machine)
+    figures.rows.append(loads)
+    figures.enqueued = sizes.enqueued
+    figures.enqueued_s = round(time.perf_counter() - begun, 1)
+
+
+def enqueue(machine: Machine, photos: list[Path], number: int) -> None:
+    """Create so many listings, each with a photo, in bulk."""
+    address = urlsplit(machine.url)
+    connection = HTTPConnection(address.hostname or "", address.port, timeout=300)
+    for start in range(0, number, BATCH_ROWS):
+        names = [f"p{number}" for number in range(start, start + BATCH_ROWS)]
+        rows = "\n".join(json.dumps({"title": name, "photos": [name]}) for name in names)
+        parts = [("listings", "application/x-ndjson", rows.encode())]
+        for place, name in enumerate(names, start=start):
+            parts.append((name, "image/jpeg", photos[place % len(photos)].read_bytes()))
+        body = b"".join(
+            f'--b\r\nContent-Disposition: form-data; name="{name}"; filename="{name}"\r\n'
+            f"Content-Type: {kind}\r\n\r\n".encode()
+            + content
+            + b"\r\n"
+            for name, kind, content in parts
+        )
+        connection.request(
+            "POST",
+            "/v1/listings:batch",
+            body + b"--b--\r\n",
+            {"Content-Type": "multipart/form-data; boundary=b"},
+        )
+        answer = connection.getresponse()
+        answer.read()
+        if answer.status != HTTPStatus.ACCEPTED:
+            raise SetupError(f"A batch was answered with {answer.status}.")
+
+
+def waiting_share(machine: Machine, photos: list[Path]) -> float:
+    """The share of a core that the API takes while many clients wait and nothing is answered."""
+    search = [one for one in psutil.process_iter() if _is(one, "worker search", machine)]
+    (api,) = (one for one in psutil.process_iter() if _is(one, "api", machine))
+    url = f"{machine.url}/v1/searches"
+    plan = Plan(url=url, clients=WAITING_CLIENTS, photos=photos[:WAITING_CLIENTS], wait_s=30)
+    for process in search:
+        process.send_signal(signal.SIGSTOP)
+    try:
+        clients = threading.Thread(target=called, args=(plan,))
+        clients.start()
+        time.sleep(4)
+        before = sum(api.cpu_times()[:2])
+        time.sleep(WAIT_S)
+        used = sum(api.cpu_times()[:2]) - before
+    finally:
+        for process in search:
+            process.send_signal(signal.SIGCONT)
+    clients.join()
+    return round(used / WAIT_S, 4)
+
+
+def _is(process: psutil.Process, command: str, machine: Machine) -> bool:
+    try:
+        if not " ".join(process.cmdline()).endswith(f"marketlens {command}"):
+            return False
+        data_dir = process.environ().get("MARKETLENS_DATA_DIR")
+    except psutil.Error:
+        return False
+    return data_dir == str(machine.settings.data_dir)
+
+
+def bare_speed(settings: Settings, spec: EncoderSpec, photos: list[Path]) -> float:
+    """Photos a second from files to vectors of an encoder alone."""
     threads = len(os.sched_getaffinity(0))
     library = library_of(settings)
     encoder = open_encoder(
-        library, active, threads, lambda spec: open_encoder(library, spec, threads)
+        library, spec, threads, lambda base: open_encoder(library, base, threads)
     )
-    files = [path.read_bytes() for path in photos[: 8 * BATCH]]
+    files = [path.read_bytes() for path in photos[: 12 * BATCH]]
     encoder.embed([decode(file) for file in files[:BATCH]])
     begun = time.perf_counter()
     for start in range(0, len(files), BATCH):
@@ -235,15 +322,26 @@ def bare_speed(settings: Settings, active: EncoderSpec, photos: list[Path]) -> f
     return len(files) / (time.perf_counter() - begun)
 
 
-def table(rows: list[Row], active: EncoderSpec, bare: float) -> Table:
-    """The figures for people."""
-    shown = Table(title=f"{active.label}, alone: {bare:.1f} photos/s", title_justify="left")
-    for name in ("server", "clients", "per second", "p50, ms", "p95, ms", "statuses"):
-        shown.add_column(name, justify="left" if name == "server" else "right")
-    for one in rows:
-        figures = (f"{one.per_second:.1f}", f"{one.p50_ms:.0f}", f"{one.p95_ms:.0f}")
-        shown.add_row(one.server, str(one.clients), *figures, str(one.statuses))
-    return shown
+@contextmanager
+def on_postgresql(data: Path, folder: Path, weights: Path | None) -> Iterator[Machine]:
+    """A machine on PostgreSQL, whose commits are durable, with the feed."""
+    with postgres_server(durable=True) as url:
+        engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("CREATE DATABASE marketlens"))
+        engine.dispose()
+        settings = Settings(
+            data_dir=folder / "data-postgresql",
+            database_url=url.replace("/postgres?", "/marketlens?"),
+            port=free_port("127.0.0.1", 8960),
+            weights=weights,
+            auto_optimise=False,
+            encoder="hog",
+        )
+        with machine_up(settings, say) as machine:
+            machine.wait_until_ready()
+            seconds_of("seed", str(data), machine=machine)
+            yield machine
 
 
 if __name__ == "__main__":

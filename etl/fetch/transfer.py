@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -233,9 +233,10 @@ class _Transfer:
         self._sums = sums
         self._progress = progress
         self._stopped = Event()
+        self._cause: BaseException | None = None
 
     def run(self, work: Callable[[FeedFile], None], files: list[FeedFile]) -> None:
-        """Process the files concurrently; the first failure stops all."""
+        """Process the files concurrently; the first failure stops all, and is raised."""
         queue = deque(files)
 
         def take() -> None:
@@ -246,7 +247,9 @@ class _Transfer:
                     return
                 try:
                     work(file)
-                except BaseException:
+                except BaseException as error:
+                    # The others then break off as well: their errors say nothing.
+                    self._cause = self._cause or error
                     # Here and not in the thread that waits for all: it may be the last to run.
                     self._stopped.set()
                     raise
@@ -254,11 +257,12 @@ class _Transfer:
         with ThreadPoolExecutor(AT_ONCE) as pool:
             workers = [pool.submit(take) for _ in range(min(AT_ONCE, len(files)))]
             try:
-                for worker in as_completed(workers):
-                    worker.result()
+                wait(workers, return_when=FIRST_EXCEPTION)
             finally:
                 # Leaving the pool joins the others, which stop at their next block.
                 self._stopped.set()
+        if self._cause is not None:
+            raise self._cause
 
     def copy(self, remote: Remote, file: FeedFile) -> None:
         """Copy a file of the source."""

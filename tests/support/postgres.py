@@ -32,21 +32,24 @@ def _candidates() -> Iterator[Path]:
         yield Path(package.origin).parent / "pginstall" / "bin"
 
 
+_UNSAFE = " -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
+
+
 @contextmanager
-def postgres_server() -> Iterator[str]:
-    """Run a server; gives the URL of its maintenance database."""
+def postgres_server(*, durable: bool = False) -> Iterator[str]:
+    """Run a server; gives the URL of its maintenance database. Only if `durable`, as a real one."""
     programs = find_postgres()
     user = UNPRIVILEGED if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
-    folder = Path(tempfile.mkdtemp(prefix="marketlens-pg-", dir=_memory()))
+    folder = Path(tempfile.mkdtemp(prefix="marketlens-pg-", dir=None if durable else _memory()))
     try:
         shutil.chown(folder, user)
         data = folder / "data"
         _run(user, programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8")
         # Durability is PostgreSQL's own to test; without it each test's database is made quickly.
         options = (
-            f"-k {folder} -c listen_addresses= -c max_connections=200 -c fsync=off"
-            " -c synchronous_commit=off -c full_page_writes=off"
-            " -c wal_level=minimal -c max_wal_senders=0 -c max_wal_size=128MB"
+            f"-k {folder} -c listen_addresses= -c max_connections=200"
+            + ("" if durable else _UNSAFE)
+            + " -c wal_level=minimal -c max_wal_senders=0 -c max_wal_size=128MB"
             # Else what a stopped server shared stays behind in /dev/shm.
             " -c dynamic_shared_memory_type=mmap"
         )

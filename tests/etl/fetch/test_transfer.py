@@ -7,12 +7,14 @@ import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from db.store.photo_store import PhotoStore
 from etl.clean.feed import TableRows
-from etl.fetch.transfer import Fetched, fetch
+from etl.fetch.remote.remote import BLOCK_BYTES
+from etl.fetch.transfer import AT_ONCE, Fetched, fetch
 from etl.load.cleaned_feed import CleanedFolder, CleanedWriter
 from etl.load.pipeline import run_intake
 from etl.load.sources import IntakeContext
@@ -241,6 +243,24 @@ def test_after_a_failure_nothing_more_is_copied(tmp_path: Path, folder: Path) ->
         fetch(str(source), folder, dry_run=False, on_progress=break_once)
 
     assert calls < len(feed) // 2
+
+
+def test_the_failure_that_is_raised_is_the_first(tmp_path: Path, folder: Path) -> None:
+    source = write_files(
+        tmp_path / "large", feed_of(photos=AT_ONCE * 2, photo_bytes=4 * BLOCK_BYTES)
+    )
+    others = Event()
+
+    def break_once(done: int, _total: int) -> None:
+        if done > AT_ONCE // 2 * BLOCK_BYTES and not others.is_set():
+            others.set()
+            raise Interrupted
+
+    for _ in range(5):
+        others.clear()
+        with pytest.raises(Interrupted):
+            fetch(str(source), folder, dry_run=False, on_progress=break_once)
+        shutil.rmtree(folder)
 
 
 def test_a_copy_that_the_sums_disown_is_made_again(source: Path, folder: Path) -> None:

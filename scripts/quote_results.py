@@ -1,0 +1,56 @@
+"""Writes figures of benchmarks/results.json into README.md."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BETWEEN = re.compile(r"(?<=<!-- results -->\n).*(?=<!-- /results -->)", re.DOTALL)
+
+
+def quoted() -> str:
+    """What README.md says of them."""
+    results = json.loads((ROOT / "benchmarks" / "results.json").read_text())
+    by_server = {(row["server"], row["clients"]): row for row in results["rows"]}
+    lines = [
+        "| searches by new photos | 1 client, median | 8 clients | 32 clients |",
+        "|---|---|---|---|",
+    ]
+    for server, name in (
+        ("naive", "a server with one synchronous route"),
+        ("Marketlens", "Marketlens, as it starts by default"),
+    ):
+        alone, eight, many = (by_server[server, clients] for clients in (1, 8, 32))
+        lines.append(
+            f"| {name} | {alone['p50_ms']:.0f} ms | {eight['per_second']:.0f}/s | "
+            f"{many['per_second']:.0f}/s |"
+        )
+    known, accepted = (
+        next(row for row in results["rows"] if row["server"].startswith(start))
+        for start in ("known vectors", "accepted, SQLite")
+    )
+    lines += [
+        "",
+        f"Measured on {results['machine']['cores']} cores ({results['machine']['processor']}), the "
+        f"clients on the same, with {results['photos']:,} photos and {results['encoder']}. "
+        f"{known['per_second']:.0f} searches a second by listings, whose vectors are known; "
+        f"{accepted['per_second']:.0f} accepted. All of it: "
+        "[benchmarks/RESULTS.md](benchmarks/RESULTS.md), written by `make bench`.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Rewrite them; with `--check`, only say whether that would change anything."""
+    readme = ROOT / "README.md"
+    before = readme.read_text()
+    after = BETWEEN.sub(lambda _: quoted(), before)
+    if "--check" in sys.argv:
+        sys.exit("README.md: the results are out of date" if after != before else 0)
+    readme.write_text(after)
+
+
+if __name__ == "__main__":
+    main()
