@@ -15,6 +15,7 @@ MarketlensError
 │   └── ReindexRunning      one build at a time
 ├── CursorExpired           a page can't follow the one before any more
 ├── Unavailable             try again later
+├── Overloaded              so much waits that it would take too long
 ├── NothingIndexed          listings, but none embedded by this encoder
 ├── WeightsError            an encoder's weights
 │   ├── WeightsMissing      none available
