@@ -107,7 +107,7 @@ def described_job(
     model: type[BaseModel], job_type: JobType, result: Mapping[str, object]
 ) -> Responses:
     """The response 200 of a job, with an example that has succeeded with this result."""
-    example: dict[str, object] = {
+    example = {
         "id": "0b7e7a5c-7d0f-4c8b-9a55-0f4f6f3c2c11",
         "type": job_type,
         "status": JobStatus.SUCCEEDED,
@@ -119,8 +119,6 @@ def described_job(
         "error": None,
         "result": result,
     }
-    if "expected_wait_s" in model.model_fields:
-        example["expected_wait_s"] = None
     described = {
         "model": model,
         "description": "The job, with its result if it has succeeded.",
