@@ -1,6 +1,7 @@
 """Dependencies of routes: the application's resources, and ids from the path."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Semaphore
@@ -37,8 +38,8 @@ class Resources:
     max_upload_bytes: int
     uploads: CapacityLimiter
     """Limits the threads that store what was uploaded, mostly waiting for the disk."""
-    bulk_uploads: CapacityLimiter
-    """The same for listings: they leave room for those who wait for an answer."""
+    bulk: ThreadPoolExecutor
+    """Threads for photos of listings, which leave the cores to those who wait for an answer."""
     decoding: Semaphore
     """Limits how many photos are decoded at once: each may need hundreds of megabytes."""
     allow_anonymous: bool

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from threading import Semaphore
@@ -34,13 +35,15 @@ from db.group_commit import GroupCommit
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from models.domain.clock import utc_now
+from models.domain.niceness import be_nice
 from settings import Settings
 from workers.queue.publisher import JobPublisher
 
 WEB = Path(__file__).parent / "web"
 
 UPLOADS: Final = 16
-BULK_UPLOADS: Final = 2
+BULK_THREADS: Final = 2
+BULK_NICENESS: Final = 10
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -57,7 +60,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         backlog=Backlog(database, utc_now, settings.max_wait_seconds),
         max_upload_bytes=settings.max_upload_bytes,
         uploads=CapacityLimiter(UPLOADS),
-        bulk_uploads=CapacityLimiter(BULK_UPLOADS),
+        bulk=ThreadPoolExecutor(BULK_THREADS, "bulk", be_nice, (BULK_NICENESS,)),
         decoding=Semaphore(len(os.sched_getaffinity(0))),
         allow_anonymous=is_loopback(settings.host),
     )
@@ -67,6 +70,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         del app
         async with resources.ended_jobs.listening(), resources.backlog.watching():
             yield
+        resources.bulk.shutdown(cancel_futures=True)
         resources.publisher.close()
         resources.database.close()
 

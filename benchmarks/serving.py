@@ -134,7 +134,7 @@ def main(
             data_dir=folder / "data", port=free_port("127.0.0.1", 8950), weights=weights
         )
         with machine_up(settings, say) as machine:
-            active, photos = seeded(machine, data, folder, sizes, figures)
+            first, active, photos = seeded(machine, data, folder, sizes, figures)
             with naive_server(machine, active, folder) as naive:
                 figures.rows += in_turns(machine, naive, photos, sizes)
             with naive_server(machine, active, folder, reload=True) as reloading:
@@ -150,7 +150,7 @@ def main(
         threadpool_limits(1, user_api="blas")  # as workers do
         figures.bare = {
             spec.label: round(bare_speed(settings, spec, photos), 1)
-            for spec in {active, library_of(settings).base_of(active)}
+            for spec in dict.fromkeys((active, library_of(settings).base_of(active), first))
         }
         with on_postgresql(data, folder, weights) as machine:
             figures.rows.append(by_listing(machine, "PostgreSQL")[1])
@@ -160,8 +160,8 @@ def main(
 
 def seeded(
     machine: Machine, data: Path, folder: Path, sizes: Sizes, figures: Figures
-) -> tuple[EncoderSpec, list[Path]]:
-    """Seed and settle; the encoder that is then active, and photos that nobody has sent."""
+) -> tuple[EncoderSpec, EncoderSpec, list[Path]]:
+    """Seed and settle; the encoder that it began with, the active one, and photos nobody has sent."""
     machine.wait_until_ready()
     figures.seed_s = round(seconds_of("seed", str(data), machine=machine), 1)
     with closing(Database(machine.settings.sqlalchemy_url)) as database:
@@ -185,7 +185,7 @@ def seeded(
         raise SetupError("There is no active encoder.")
     figures.encoder = active.spec.label
     number = sizes.searches * (len(sizes.clients) * 2 + 2) + RELOADING_SEARCHES
-    return active.spec, unseen(data, folder, number)
+    return first.spec, active.spec, unseen(data, folder, number)
 
 
 def in_turns(machine: Machine, naive: str, photos: list[Path], sizes: Sizes) -> Iterator[Row]:

@@ -24,9 +24,10 @@ from workers.tasks import register_tasks
 
 log = logging.getLogger(__name__)
 
-NICENESS: Final = {Queue.SEARCH: 4, Queue.EMBED: 15, Queue.INDEX: 15}
+NICENESS: Final = {Queue.SEARCH: 4, Queue.EMBED: 0, Queue.INDEX: 15}
 """Of a queue's processes. The API gets the cores first, as what it accepts keeps the others busy,
-and then searches, as somebody waits for them."""
+and then searches, as somebody waits for them. Embed workers lower the priority of the threads that
+compute (`workers.jobs.embed`) and not of those that write."""
 
 
 class Worker:

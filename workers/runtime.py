@@ -23,6 +23,7 @@ from workers.config import WorkerConfig
 from workers.encoders.active_encoder import encoder_mismatch_warning, ensure_active_encoder
 from workers.encoders.loaded import OpenEncoders, encoders_for
 from workers.indexes.open import Indexes
+from workers.jobs.embed import ENCODER_THREADS
 from workers.queue.announcements import Announcer
 from workers.queue.messages import Queue
 from workers.queue.owner import this_process
@@ -126,4 +127,8 @@ def _open_encoder(
     """One of the machine's encoders, not loaded yet. Raises WeightsError."""
     if config.auto_optimise and (outcome := export_once(config.models_dir, spec, config.threads)):
         log.info(outcome)
-    return open_encoder(config.library, spec, config.threads, open_base)
+    threads = config.threads
+    if config.queue is Queue.EMBED:
+        # Those that embed compute themselves: threads of the encoder would have another priority.
+        threads = max(1, threads // ENCODER_THREADS)
+    return open_encoder(config.library, spec, threads, open_base)

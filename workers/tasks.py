@@ -127,8 +127,13 @@ def _claim(runtime: Runtime, job_id: UUID) -> tuple[list[Claim], SearchEngine | 
 def _claim_waiting(runtime: Runtime, session: Session, limit: int) -> list[Claim]:
     lease, owner = runtime.config.lease, runtime.owner
     return jobs.claim_waiting(
-        session, QUERIES, utc_now(), lease, limit=limit, among=THREADS, owner=owner
+        session, QUERIES, utc_now(), lease, limit=limit, among=_threads(runtime), owner=owner
     )
+
+
+def _threads(runtime: Runtime) -> int:
+    """How many threads answer: where nothing is encoded, they would only wait for each other."""
+    return THREADS if runtime.engine is not None and runtime.engine.encodes else 1
 
 
 def _note_consumption(runtime: Runtime) -> None:
@@ -142,7 +147,7 @@ def _answer_and_more(runtime: Runtime, claims: list[Claim], engine: SearchEngine
     helpers: list[Future[None]] = []
     for together, current in chain([(claims, engine)], _waiting_queries(runtime)):
         helpers = [helper for helper in helpers if not helper.done()]
-        if len(together) > 1 and len(helpers) < THREADS - 1:
+        if len(together) > 1 and len(helpers) < _threads(runtime) - 1:
             helpers.append(runtime.helpers.submit(_answer_waiting, runtime))
         _answer_all(runtime, together, current)
     for helper in helpers:
@@ -178,7 +183,9 @@ def _answer_all(runtime: Runtime, claims: list[Claim], engine: SearchEngine) -> 
     tools = QueryTools(runtime.database, runtime.store, runtime.config.models_dir, utc_now)
     answers: list[tuple[Claim, Answer]]
     try:
-        answers = answer_queries(claims, engine, tools)
+        answers, embedded = answer_queries(claims, engine, tools)
+        if runtime.engine is not None:
+            runtime.engine.encodes = embedded > 0
     except Exception as error:  # noqa: BLE001 - logged where the outcomes are made
         answers = [(claim, error) for claim in claims]
     outcomes: list[tuple[Claim, Outcome]] = []

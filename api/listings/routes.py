@@ -1,10 +1,14 @@
 """Listings: create, read, delete, in bulk."""
 
+import asyncio
+from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
+from typing import TypeVar
 from uuid import UUID, uuid4
 
-from anyio import to_thread
 from fastapi import APIRouter, Depends, Request, Response
+from fastapi.concurrency import run_in_threadpool
 
 from api.auth import require_scope
 from api.deps import ListingId, Resources, ResourcesDep
@@ -15,6 +19,8 @@ from api.listings.schemas import BatchRowIn, ListingAccepted, ListingIn, Listing
 from api.openapi import BODY_REFUSED, KEY_REFUSED, NO_SUCH, PHOTO, described_form
 from api.pagination import PageCursor, PageSize, next_cursor
 from models.domain.types import Scope
+
+T = TypeVar("T")
 
 router = APIRouter(prefix="/v1", tags=["listings"], responses=KEY_REFUSED)
 WRITE = [Depends(require_scope(Scope.WRITE))]
@@ -75,9 +81,8 @@ async def put(
 async def batch(request: Request, response: Response, resources: ResourcesDep) -> JobOut:
     """Store many listings at once. Rows with errors are listed in the job; the others go on."""
     stated = await forms.read_batch(request, resources.max_upload_bytes)
-    job = await to_thread.run_sync(
-        service.put_batch, resources, stated, limiter=resources.bulk_uploads
-    )
+    parts = await _in_bulk(resources, partial(service.store_parts, resources, stated))
+    job = await run_in_threadpool(service.put_batch, resources, stated, parts)
     return accepted_job(job, response)
 
 
@@ -111,7 +116,11 @@ async def _put(
 ) -> ListingAccepted:
     stated, photos = await forms.read_listing(request, resources.max_upload_bytes)
     data = stated.to_data(listing_id)
-    job = await to_thread.run_sync(
-        service.put_listing, resources, data, photos, limiter=resources.bulk_uploads
-    )
+    stored = await _in_bulk(resources, partial(service.store_photos, resources, photos))
+    job = await run_in_threadpool(service.put_listing, resources, data, stored)
     return ListingAccepted(listing_id=listing_id, job=accepted_job(job, response))
+
+
+async def _in_bulk(resources: Resources, call: Callable[[], T]) -> T:
+    """What `call` returns, or raises, in a thread that leaves the cores to others."""
+    return await asyncio.get_running_loop().run_in_executor(resources.bulk, call)

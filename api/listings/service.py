@@ -4,6 +4,7 @@ Each function commits before it returns, so that no response is sent for what is
 """
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 from uuid import UUID, uuid4
 
 from sqlalchemy.orm import Session
@@ -48,9 +49,13 @@ def delete_listing(resources: Resources, listing_id: UUID) -> None:
         listings.delete_listing(session, listing_id, resources.now())
 
 
-def put_listing(resources: Resources, listing: ListingData, photos: Sequence[bytes]) -> Job:
+def store_photos(resources: Resources, photos: Sequence[bytes]) -> list[PhotoData]:
+    """Store a listing's photos. Raises InvalidPhoto or UnsupportedPhoto."""
+    return [store_photo(resources, data) for data in photos]
+
+
+def put_listing(resources: Resources, listing: ListingData, stored: Sequence[PhotoData]) -> Job:
     """Store a listing with its photos and accept the job that embeds them, in one transaction."""
-    stored = [store_photo(resources, data) for data in photos]
     with resources.database.write() as session:
         now = resources.now()
         upsert_listings(session, [listing], now)
@@ -68,9 +73,29 @@ def put_listing(resources: Resources, listing: ListingData, photos: Sequence[byt
     return job
 
 
-def put_batch(resources: Resources, batch: Batch) -> Job:
+class Parts(NamedTuple):
+    """The photos of a batch that are stored, and why others are not, by the name of their part."""
+
+    stored: dict[str, PhotoData]
+    unusable: dict[str, InvalidInput]
+
+
+def store_parts(resources: Resources, batch: Batch) -> Parts:
+    """Store the photos that rows name."""
+    stored: dict[str, PhotoData] = {}
+    unusable: dict[str, InvalidInput] = {}
+    named = (name for row in batch.rows for name in row.photos if name in batch.parts)
+    for name in dict.fromkeys(named):
+        try:
+            stored[name] = store_photo(resources, batch.parts[name])
+        except InvalidInput as error:
+            unusable[name] = error
+    return Parts(stored, unusable)
+
+
+def put_batch(resources: Resources, batch: Batch, parts: Parts) -> Job:
     """Store many listings and accept their embedding; invalid rows are only reported in the job."""
-    photos, unusable = _store_parts(resources, batch)
+    photos, unusable = parts
     errors = list(batch.refused)
     with resources.database.write() as session:
         known = {**stored_photos(session, _named_hashes(batch.rows)), **photos}
@@ -118,21 +143,6 @@ def _batch_result(rows: Sequence[BatchRow], errors: Sequence[RowError]) -> Batch
         listing_ids=tuple(row.listing.id for row in rows),
         errors=tuple(sorted(errors, key=lambda error: error.row)),
     )
-
-
-def _store_parts(
-    resources: Resources, batch: Batch
-) -> tuple[dict[str, PhotoData], dict[str, InvalidInput]]:
-    """Store the photos that rows name; returns them, and the errors of others, by part name."""
-    stored: dict[str, PhotoData] = {}
-    unusable: dict[str, InvalidInput] = {}
-    named = (name for row in batch.rows for name in row.photos if name in batch.parts)
-    for name in dict.fromkeys(named):
-        try:
-            stored[name] = store_photo(resources, batch.parts[name])
-        except InvalidInput as error:
-            unusable[name] = error
-    return stored, unusable
 
 
 def _named_hashes(rows: Sequence[BatchRow]) -> list[str]:

@@ -168,7 +168,7 @@ def test_api_stays_light(seeded: SeededMachine) -> None:
 
 def test_searches_get_the_cores_first(seeded: SeededMachine) -> None:
     own = os.nice(0)
-    for name, niceness in (("search", 4), ("embed", 15), ("index", 15)):
+    for name, niceness in (("search", 4), ("embed", 0), ("index", 15)):
         worker = psutil.Process(seeded.machine.supervisor.process_of(name).pid)
         assert {child.nice() for child in worker.children()} == {own + niceness}, name
 

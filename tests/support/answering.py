@@ -44,7 +44,7 @@ class Answerer:
         for kind in (JobType.EMBEDDING, JobType.PREDICTION, JobType.SEARCH):
             with self._database.write() as session:
                 claims = claim_queued(session, kind, now())
-            for claim, answer in answer_queries(claims, self._engine, self._tools):
+            for claim, answer in answer_queries(claims, self._engine, self._tools).answers:
                 if isinstance(answer, Exception):
                     raise answer
                 with self._database.write() as session:

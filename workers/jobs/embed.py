@@ -24,6 +24,7 @@ from models.adaptation.adapted_encoder import embed_by_all
 from models.domain.errors import InvalidInput, InvalidPhoto, MarketlensError, NotFound
 from models.domain.job_payloads import EmbedPayload
 from models.domain.job_results import EmbedResult, PhotoError
+from models.domain.niceness import be_nice
 from models.encoders.encoder import Encoder
 from models.near_duplicates import perceptual_hash
 from models.photo_decoding import decode
@@ -33,6 +34,8 @@ from workers.search.query_encoder import NOTHING_TO_COMPARE
 DECODER_THREADS: Final = 2
 # Two that compute side by side take less time than one that waits for all cores.
 ENCODER_THREADS: Final = 2
+NICENESS: Final = 15
+"""Of the threads that decode and encode: somebody waits for a search."""
 # Large enough for full throughput, and small enough for the first batch to be decoded soon.
 BATCH_SIZE: Final = 4
 
@@ -126,8 +129,8 @@ def _embed_all(
         beat()
 
     with (
-        ThreadPoolExecutor(DECODER_THREADS, "decode") as decoders,
-        ThreadPoolExecutor(ENCODER_THREADS, "encode") as encoding,
+        ThreadPoolExecutor(DECODER_THREADS, "decode", be_nice, (NICENESS,)) as decoders,
+        ThreadPoolExecutor(ENCODER_THREADS, "encode", be_nice, (NICENESS,)) as encoding,
     ):
         # While a network embeds some batches, the next is decoded.
         decoded = zip(hashes, decoders.map(partial(_decoded, store), hashes.values()), strict=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -60,11 +61,16 @@ class _Asked:
     query: Query
 
 
-def answer_queries(
-    claims: Sequence[Claim], engine: SearchEngine, tools: QueryTools
-) -> list[tuple[Claim, Answer]]:
+class Answered(NamedTuple):
+    """The answer of each query, and how many photos had to be embedded."""
+
+    answers: list[tuple[Claim, Answer]]
+    embedded: int
+
+
+def answer_queries(claims: Sequence[Claim], engine: SearchEngine, tools: QueryTools) -> Answered:
     """Answer queries together. Raises what keeps all of them from being answered."""
-    return _Batch(claims, engine, tools).answers()
+    return _Batch(claims, engine, tools).answered()
 
 
 class _Batch:
@@ -80,13 +86,13 @@ class _Batch:
         self._watch = Stopwatch()
         self._answers: dict[UUID, Answer] = {}
 
-    def answers(self) -> list[tuple[Claim, Answer]]:
+    def answered(self) -> Answered:
         """Answer them."""
         with self._tools.database.read() as session:
             asked = self._asked(session)
             photos = [photo for one in asked for photo in one.query.photos]
             self._encoder.look_up(session, photos)
-        self._encoder.embed(photos, self._watch)
+        embedded = self._encoder.embed(photos, self._watch)
         self._give_vectors(asked)
         with self._tools.database.read() as session:
             with self._indexing:
@@ -97,7 +103,8 @@ class _Batch:
             self._watch.lap("search")
             matches = chain.from_iterable(page.listings for page in found.values())
             self._show(found, Details.of(session, matches), generation)
-        return [(claim, self._answers[claim.job_id]) for claim in self._claims]
+        answers = [(claim, self._answers[claim.job_id]) for claim in self._claims]
+        return Answered(answers, embedded)
 
     def _asked(self, session: Session) -> list[_Asked]:
         """Those that can be asked; why the others can't is their answer."""

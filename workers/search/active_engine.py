@@ -56,6 +56,8 @@ class ActiveEngine:
         self._opening: Future[SearchEngine] | None = None
         self._retry_at = 0.0
         self._following = Lock()
+        self.encodes = True
+        """Whether photos were embedded for the queries that were answered last."""
 
     @property
     def encoder_id(self) -> int:

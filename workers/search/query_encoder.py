@@ -53,8 +53,11 @@ class QueryEncoder:
         stored = vectors_of_hashes(session, self._engine.encoder_id, hashes)
         self._vectors |= {QueryPhoto(sha256): vector for sha256, vector in stored.items()}
 
-    def embed(self, photos: Iterable[QueryPhoto], watch: Stopwatch) -> None:
-        """Decode and embed those photos whose vectors are not known, `batch` of them at once."""
+    def embed(self, photos: Iterable[QueryPhoto], watch: Stopwatch) -> int:
+        """Decode and embed those photos whose vectors are not known, `batch` of them at once.
+
+        Returns how many were not known.
+        """
         batch = self._engine.batch
         missing = dict.fromkeys(photo for photo in photos if photo not in self._vectors)
         for some in chunks(missing, max(batch, DECODED_AT_ONCE)):
@@ -66,6 +69,7 @@ class QueryEncoder:
         # Also where nothing was missing, for what was looked up.
         watch.lap("decode")
         watch.lap("embed")
+        return len(missing)
 
     def queries_of(self, query: Query) -> NDArray[np.float32]:
         """The unit vectors (n, dimension) that a query searches by.

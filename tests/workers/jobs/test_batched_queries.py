@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from threading import Barrier
+from threading import Barrier, current_thread
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -22,7 +22,7 @@ from models.photo_decoding import decode, standardise
 from tests.support.pictures import grey, jpeg
 from tests.support.workers import LEASE, WorkerHarness
 from workers import tasks
-from workers.jobs.queries import Answer, answer_queries
+from workers.jobs.queries import Answered, answer_queries
 from workers.runtime import Runtime
 from workers.search import query_encoder
 from workers.tasks import run_job
@@ -293,7 +293,7 @@ def test_one_whose_claim_is_lost_ends_alone(
 ) -> None:
     waiting = asked(worker, 11, 12, 13)
 
-    def answered(claims: Sequence[Claim], *given: Any) -> list[tuple[Claim, Answer]]:
+    def answered(claims: Sequence[Claim], *given: Any) -> Answered:
         with worker.database.write() as session:
             jobs.cancel(session, waiting[1], worker.now())
         return answer_queries(claims, *given)
@@ -343,3 +343,33 @@ def test_two_threads_share_what_waits(
     assert sorted(calls) == [1, 2, 4]
     assert statuses(worker, waiting) == [JobStatus.SUCCEEDED] * 7
     assert {worker.job(job_id).attempt for job_id in waiting} == {1}
+
+
+def test_what_encodes_nothing_is_answered_by_one_thread(
+    worker: WorkerHarness, calls: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[str] = []
+    answer = tasks._answer_all
+
+    def noted(*given: Any) -> None:
+        threads.append(current_thread().name)
+        answer(*given)
+
+    monkeypatch.setattr(tasks, "THREADS", 2)
+    monkeypatch.setattr(tasks, "_answer_all", noted)
+    listing = worker.list_pictures(1)
+    calls.clear()
+    for _ in range(2):
+        threads.clear()
+        waiting = [
+            worker.accept(JobType.SEARCH, {"listing_id": str(listing), "limit": 2})
+            for _ in range(8)
+        ]
+        run_job(worker.runtime, waiting[0])
+        assert statuses(worker, waiting) == [JobStatus.SUCCEEDED] * 8
+    # It is known from the answers before.
+    assert threads == [current_thread().name] * 2
+    assert not calls
+    asked_for = asked(worker, 11, 12)
+    run_job(worker.runtime, asked_for[0])
+    assert worker.engine.encodes

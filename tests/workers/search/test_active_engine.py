@@ -254,7 +254,7 @@ def test_a_search_that_has_begun_ends_with_the_encoder_it_began_with(worker: Wor
 
     worker.activate(other_id)
     tools = QueryTools(worker.database, worker.runtime.store, Path(), worker.now)
-    ((_, result),) = answer_queries([claim], engine, tools)
+    ((_, result),) = answer_queries([claim], engine, tools).answers
     assert isinstance(result, SearchResult)
 
     assert result.encoder == worker.encoder.spec.label
