@@ -161,7 +161,7 @@ def main(
 def seeded(
     machine: Machine, data: Path, folder: Path, sizes: Sizes, figures: Figures
 ) -> tuple[EncoderSpec, EncoderSpec, list[Path]]:
-    """Seed and settle; the encoder that it began with, the active one, and photos nobody has sent."""
+    """Seed and settle; the encoder that began, the one that is then active, and unseen photos."""
     machine.wait_until_ready()
     figures.seed_s = round(seconds_of("seed", str(data), machine=machine), 1)
     with closing(Database(machine.settings.sqlalchemy_url)) as database:

@@ -147,8 +147,8 @@ class Supervisor:
     def _spawn(self, name: str, command: Sequence[str]) -> subprocess.Popen[bytes]:
         log = (self.log_dir / f"{name}.log").open("ab")
         self._logs.append(log)
-        # In its own group: Ctrl-C in the terminal reaches only the supervisor, which stops it. Not in
-        # its own session: Linux shares the cores among sessions, whatever the priorities in them.
+        # In its own group: Ctrl-C in the terminal reaches only the supervisor, which stops it. Not
+        # in its own session: Linux shares cores among sessions, whatever the priorities in them.
         return subprocess.Popen(  # noqa: S603 - the command is our own
             command,
             stdin=subprocess.DEVNULL,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.serving_report import markdown
 from marketlens import COMMANDS
 from tests.support.machine import SeededMachine
 from tests.support.paths import REPOSITORY
@@ -56,9 +57,16 @@ def test_every_make_target_named_exists() -> None:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
-def test_settings_table_is_up_to_date() -> None:
-    check = [sys.executable, str(REPOSITORY / "scripts" / "settings_table.py"), "--check"]
+@pytest.mark.parametrize("script", ["settings_table.py", "quote_results.py"])
+def test_what_is_generated_is_up_to_date(script: str) -> None:
+    check = [sys.executable, str(REPOSITORY / "scripts" / script), "--check"]
     assert subprocess.run(check, check=False).returncode == 0
+
+
+def test_the_results_are_those_of_the_figures() -> None:
+    folder = REPOSITORY / "benchmarks"
+    results = json.loads((folder / "results.json").read_text())
+    assert (folder / "RESULTS.md").read_text() == markdown(results)
 
 
 def test_links_lead_somewhere() -> None:
