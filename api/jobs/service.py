@@ -25,7 +25,8 @@ def accept_and_publish(resources: Resources, payload: JobPayload, total: int = 0
     return resources.accepted.write(
         lambda session: jobs.accept(
             session, payload, job_id=uuid4(), now=resources.now(), total=total
-        )
+        ),
+        in_one_statement=True,
     )
 
 

@@ -7,7 +7,7 @@ from api.deps import Resources
 from api.jobs.service import accept_and_publish
 from api.photos.service import store_photo
 from api.predictions.schemas import PredictionByPhoto, PredictionIn
-from db.catalogue.listings import get_listing
+from db.catalogue.listings import require_listing
 from db.tables import Job
 from models.domain.job_payloads import PredictionPayload
 
@@ -27,6 +27,6 @@ def _accept_by_photo(resources: Resources, query: PredictionByPhoto) -> Job:
 
 def _accept_by_listing(resources: Resources, query: PredictionIn) -> Job:
     with resources.database.read() as session:
-        get_listing(session, query.listing_id)
+        require_listing(session, query.listing_id)
     payload = PredictionPayload.of(query.listing_id, query.top)
     return accept_and_publish(resources, payload, total=1)

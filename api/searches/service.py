@@ -12,7 +12,7 @@ from api.jobs.service import accept_and_publish, read_job_of_type
 from api.photos.service import store_photo
 from api.searches.schemas import DEFAULT_LIMIT, SearchByPhotos, SearchForm, SearchIn
 from db.catalogue.listing_photos import is_public, stored_photos
-from db.catalogue.listings import get_listing
+from db.catalogue.listings import require_listing
 from db.tables import Job
 from db.vectors.encoders import active_encoder
 from models.domain.cursors import Cursor
@@ -63,7 +63,7 @@ def _accept_by_names(resources: Resources, query: SearchIn) -> Job:
 def _require(session: Session, example: Example) -> None:
     """Raise NotFound unless the listing exists, or a listing shows the photo."""
     if isinstance(example, UUID):
-        get_listing(session, example)
+        require_listing(session, example)
     elif not is_public(session, example):
         raise NotFound("There is no such photo.")
 

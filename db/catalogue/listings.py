@@ -250,6 +250,12 @@ def get_listing(session: Session, listing_id: UUID) -> ListingView:
     return views[listing_id]
 
 
+def require_listing(session: Session, listing_id: UUID) -> None:
+    """Raise NotFound unless there is this listing."""
+    if session.scalar(_IS_THERE, {"its_id": listing_id}) is None:
+        raise NotFound("There is no such listing.")
+
+
 def views_of(session: Session, listing_ids: Collection[UUID]) -> dict[UUID, ListingView]:
     """Those of these listings that are there, by id."""
     return {
@@ -286,6 +292,9 @@ def _shown_listings() -> Select[Listing, str | None]:
 
 
 # Built once: every search needs them.
+_IS_THERE = select(Listing.id).where(
+    Listing.id == bindparam("its_id"), Listing.status != ListingStatus.DELETED
+)
 _SHOWN_BY_ID = _shown_listings().where(Listing.id.in_(bindparam("ids", expanding=True)))
 _THEIR_PHOTOS = (
     select(ListingPhoto.listing_id, Photo.sha256)

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from functools import partial
 from itertools import chain
 from threading import Barrier, Event
 from typing import Any
@@ -16,8 +18,8 @@ from db import jobs
 from db.group_commit import GroupCommit
 from db.session import Database
 from db.tables import Job
-from models.domain.errors import Conflict, NotFound, Unavailable
-from models.domain.job_payloads import EmbedPayload
+from models.domain.errors import Conflict, NotFound, ReindexRunning, Unavailable
+from models.domain.job_payloads import EmbedPayload, ReindexPayload
 from tests.support.clock import Clock
 from tests.support.waiting import wait_until
 
@@ -49,11 +51,14 @@ class Held:
         self._go_on = Event()
         self._begun = Event()
 
-    def all(self, works: list[Callable[[Session], Job]]) -> list[Job | Exception]:
+    def all(
+        self, works: list[Callable[[Session], Job]], *, in_one_statement: bool = False
+    ) -> list[Job | Exception]:
         """Do all of these together; what each gives or raises."""
         first = self._threads.submit(self.group.write, self._hold)
         assert self._begun.wait(20)
-        futures = [self._threads.submit(self.group.write, work) for work in works]
+        write = partial(self.group.write, in_one_statement=in_one_statement)
+        futures = [self._threads.submit(write, work) for work in works]
         while len(self.group._waiting) < len(works):
             pass
         self._go_on.set()
@@ -131,6 +136,22 @@ def test_one_that_is_refused_breaks_no_transaction(
     assert len(commits) == 1
     wait_until(lambda: len(held.committed) == 2)
     assert [job.id for job in held.committed[1]] == ids[:1]
+
+
+def test_a_statement_that_is_refused_refuses_no_other(any_database: Database) -> None:
+    ids = [uuid4() for _ in range(4)]
+
+    def reindexing(job_id: UUID) -> Callable[[Session], Job]:
+        return lambda session: jobs.accept(
+            session, ReindexPayload(), job_id=job_id, now=datetime.now(UTC)
+        )
+
+    works = [accepting(ids[0]), reindexing(ids[1]), reindexing(ids[2]), accepting(ids[3])]
+    made = Held(any_database).all(works, in_one_statement=True)
+    assert [isinstance(one, ReindexRunning) for one in made].count(True) == 1
+    there = [exists(any_database, job_id) for job_id in ids]
+    assert there == [isinstance(one, Job) for one in made]
+    assert there.count(True) == 3
 
 
 def test_nothing_is_answered_that_was_not_committed(
