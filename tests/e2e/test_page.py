@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, BrowserType, Page, sync_playwright
 from ops.demo import HeldOut, search
 from ops.processes import free_port, marketlens_command
 from tests.support.machine import TIMEOUT_S, SeededMachine, marketlens
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser]
 
@@ -51,19 +52,23 @@ class Visit:
 
     def drop(self, path: Path) -> None:
         """Drag a file from the desktop over the drop zone and let go, as the browser sees it."""
-        box = self.page.locator("#zone").bounding_box()
-        assert box is not None
-        where = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
         data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
         wire = self.page.context.new_cdp_session(self.page)
 
         def drag(kind: str) -> None:
+            box = self.page.locator("#zone").bounding_box()
+            assert box is not None
+            where = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
             wire.send("Input.dispatchDragEvent", {"type": kind, **where, "data": data})
 
-        drag("dragEnter")
-        drag("dragOver")
+        def is_over() -> bool:
+            # Again and again, as a hand moves: the page may still be taking its shape.
+            drag("dragEnter")
+            drag("dragOver")
+            return self.page.locator("#zone.over").is_visible()
+
         # Until the page has said that it takes files, a browser refuses a drop.
-        self.page.locator("#zone.over").wait_for()
+        wait_until(is_over)
         drag("dragOver")
         drag("drop")
         wire.detach()
