@@ -46,7 +46,7 @@ soak: setup ## Search for ten minutes while listings come, go and are indexed an
 fuzz: setup ## Call every operation of the API with 500 made-up requests, and check the answers
 	MARKETLENS_TEST_FUZZ=500 $(BIN)/pytest tests/e2e/test_openapi.py
 
-bench: setup ## Figures of the whole and of its parts (QUICK=1: of the whole, in three minutes)
+bench: setup ## Figures of the whole and of its parts (QUICK=1: of the whole, in four minutes)
 	$(BIN)/python -m benchmarks.serving $(if $(QUICK),--quick --into $(QUICK_RESULTS))
 ifeq ($(QUICK),)
 	$(BIN)/python benchmarks/photo_cleaning.py

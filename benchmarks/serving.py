@@ -119,7 +119,7 @@ def main(
     weights: Annotated[
         Path | None, typer.Option(help="Weights; the installed ones by default.")
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Less of each, in three minutes.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Less of each, in four minutes.")] = False,
     into: Annotated[Path, typer.Option(help="Where the results are written.")] = HERE,
 ) -> None:
     """Seed, wait, measure, write."""
