@@ -1,12 +1,11 @@
 """Writes figures of benchmarks/results.json into README.md."""
 
 import json
-import re
-import sys
 from pathlib import Path
 
+from readme_section import rewrite
+
 ROOT = Path(__file__).resolve().parent.parent
-BETWEEN = re.compile(r"(?<=<!-- results -->\n).*(?=<!-- /results -->)", re.DOTALL)
 
 
 def quoted() -> str:
@@ -42,15 +41,5 @@ def quoted() -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    """Rewrite them; with `--check`, only say whether that would change anything."""
-    readme = ROOT / "README.md"
-    before = readme.read_text()
-    after = BETWEEN.sub(lambda _: quoted(), before)
-    if "--check" in sys.argv:
-        sys.exit("README.md: the results are out of date" if after != before else 0)
-    readme.write_text(after)
-
-
 if __name__ == "__main__":
-    main()
+    rewrite("results", quoted())

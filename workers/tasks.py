@@ -99,6 +99,8 @@ def run_job(runtime: Runtime, job_id: UUID) -> None:
     claims, engine = _claim(runtime, job_id)
     if not claims:
         log.info("job %s: nothing to do", job_id)
+        # It may have been cancelled, and its message stand for others.
+        _answer_waiting(runtime)
     elif engine is not None and claims[0].type in QUERIES:
         _answer_and_more(runtime, claims, engine)
     else:

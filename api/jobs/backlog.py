@@ -24,6 +24,10 @@ NEWEST_SHARE: Final = 0.5
 """The weight of the newest second in the rate, so that it follows a change in a few seconds."""
 
 
+LONGEST_S: Final = 10.0
+"""Seconds without an end that count, where ends are seldom; after more, a worker was away."""
+
+
 class Backlog:
     """The queries that are open, as this process has last seen them, and at what rate they end.
 
@@ -41,6 +45,7 @@ class Backlog:
         self._rate: float | None = None
         self._open = 0
         self._admitted = 0
+        self._busy_s = 0.0
         self._looked_at = clock()
         self._looked = monotonic()
 
@@ -75,10 +80,12 @@ class Backlog:
     def look(self, seen: Load, elapsed_s: float) -> None:
         """Take in what was seen after so many seconds."""
         ended = self._open + seen.accepted - seen.open
-        if self._open and seen.open and ended > 0:
-            newest = ended / elapsed_s
+        self._busy_s = min(self._busy_s + elapsed_s, LONGEST_S) if self._open else 0.0
+        if self._busy_s and seen.open and ended > 0:
+            newest = ended / self._busy_s
             before = newest if self._rate is None else self._rate
             self._rate = before + NEWEST_SHARE * (newest - before)
+            self._busy_s = 0.0
         self._open, self._admitted = seen.open, 0
 
     async def _watch(self) -> None:

@@ -57,9 +57,17 @@ def test_the_rate_is_that_of_what_has_ended_while_some_were_open(backlog: Backlo
     # The newest second counts half.
     backlog.look(Load(open=30, accepted=0), 1.0)
     assert backlog.wait_s(10) == 10 / 15
-    # That nothing ends says that a worker is away, not how fast it is.
-    backlog.look(Load(open=30, accepted=0), 1.0)
+    # That nothing ends does not say how fast they end, before one does.
+    for _ in range(4):
+        backlog.look(Load(open=30, accepted=0), 1.0)
     assert backlog.wait_s(10) == 10 / 15
+    backlog.look(Load(open=25, accepted=0), 1.0)
+    assert backlog.wait_s(10) == 10 / 8
+    # A worker that was away is not as slow as that.
+    for _ in range(60):
+        backlog.look(Load(open=25, accepted=0), 1.0)
+    backlog.look(Load(open=5, accepted=0), 1.0)
+    assert backlog.wait_s(10) == 10 / 5
 
 
 def test_more_are_admitted_until_the_newest_would_wait_too_long(backlog: Backlog) -> None:

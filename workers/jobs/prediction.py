@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from math import floor
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from db.catalogue.categories import CATEGORY_SEPARATOR
 from db.catalogue.listings import ListingView
+from db.session import Database
 from db.store.photo_store import PhotoStore
 from models.domain.errors import NothingIndexed
 from models.domain.job_payloads import PredictionPayload
@@ -36,18 +37,24 @@ NEIGHBOURS: Final = 20
 """How many of the nearest listings vote, and are examined for prices and duplicates."""
 
 
+class Predicted(NamedTuple):
+    """A prediction without its duplicates and how long it took, and the nearest listings."""
+
+    result: PredictionResult
+    neighbours: tuple[FoundListing, ...]
+
+
 def predict(
     payload: PredictionPayload,
     query: Query,
     *,
     session: Session,
-    store: PhotoStore,
     encoder: QueryEncoder,
     index: FollowingIndex,
     head: CategoryHead | None,
     watch: Stopwatch,
-) -> PredictionResult:
-    """Do a prediction, without how long it took; `index` is in step with `session`.
+) -> Predicted:
+    """Do a prediction; `index` is in step with `session`.
 
     `head` must be one for this encoder; without one the nearest listings vote. Raises InvalidPhoto
     where the encoder finds nothing to compare, NothingIndexed where there is neither a head nor a
@@ -68,9 +75,7 @@ def predict(
         if match.listing_id in details.views
     ]
     shares = vote(neighbours) if head is None else _classified(head, vectors)
-    hashes = [photo.sha256 for photo in query.photos]
-    duplicates = _duplicates(session, hashes, details.shown(found), store)
-    return PredictionResult(
+    result = PredictionResult(
         encoder=encoder.spec.label,
         generation=index.generation_id,
         method="neighbours" if head is None else "head",
@@ -78,23 +83,25 @@ def predict(
         categories=_likeliest(shares, payload.top),
         roots=_likeliest(grouped(shares, _root_of), payload.top),
         price_band=_price_range(price_band(neighbours)),
-        duplicates=duplicates,
+        duplicates=(),
         took_ms={},
     )
+    return Predicted(result, details.shown(found))
 
 
-def _duplicates(
-    session: Session,
+def likely_duplicates(
+    database: Database,
+    store: PhotoStore,
     hashes: Sequence[str],
     neighbours: Sequence[FoundListing],
-    store: PhotoStore,
 ) -> tuple[LikelyDuplicate, ...]:
     """Those of the neighbours, nearest first, that show the same photo or item.
 
-    `hashes` are the SHA-256 of the photos that the prediction is made from.
+    `hashes` are the SHA-256 of the photos that the prediction is made from. Photos without a
+    perceptual hash are read and decoded: not to be called within a transaction.
     """
     near = [found.photo for found in neighbours if found.similarity >= COPY_SIMILARITY]
-    phashes = perceptual_hashes(session, store, {*hashes, *near} if near else ())
+    phashes = perceptual_hashes(database, store, {*hashes, *near} if near else ())
     queried = [phashes[sha256] for sha256 in hashes if sha256 in phashes]
     distances = [
         min((hash_distance(phashes[found.photo], one) for one in queried), default=HASH_BITS)

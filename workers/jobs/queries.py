@@ -26,10 +26,10 @@ from models.domain.job_payloads import (
     PredictionPayload,
     SearchPayload,
 )
-from models.domain.job_results import EmbeddingResult, JobResult, PredictionResult, SearchResult
+from models.domain.job_results import EmbeddingResult, JobResult, SearchResult
 from models.head import find_head
 from workers.jobs.embedding import shown_vector
-from workers.jobs.prediction import predict
+from workers.jobs.prediction import Predicted, likely_duplicates, predict
 from workers.jobs.search import find_listings
 from workers.search.active_engine import SearchEngine
 from workers.search.query import Query, listings_named, query_of
@@ -85,6 +85,7 @@ class _Batch:
         self._begun = tools.clock()
         self._watch = Stopwatch()
         self._answers: dict[UUID, Answer] = {}
+        self._predicted: dict[UUID, Predicted] = {}
 
     def answered(self) -> Answered:
         """Answer them."""
@@ -101,8 +102,10 @@ class _Batch:
                 found = self._found(session, asked)
                 generation = self._index.generation_id
             self._watch.lap("search")
-            matches = chain.from_iterable(page.listings for page in found.values())
-            self._show(found, Details.of(session, matches), generation)
+            if found:
+                matches = chain.from_iterable(page.listings for page in found.values())
+                self._show(found, Details.of(session, matches), generation)
+        self._find_duplicates(asked)
         answers = [(claim, self._answers[claim.job_id]) for claim in self._claims]
         return Answered(answers, embedded)
 
@@ -122,7 +125,7 @@ class _Batch:
         return asked
 
     def _found(self, session: Session, asked: Sequence[_Asked]) -> dict[UUID, Retrieved]:
-        """The pages of those that are searches, by job; predictions are answered."""
+        """The pages of those that are searches, by job; predictions are made."""
         found: dict[UUID, Retrieved] = {}
         for one in asked:
             job_id = one.claim.job_id
@@ -136,24 +139,33 @@ class _Batch:
                         index=self._index,
                     )
                 elif isinstance(one.payload, PredictionPayload):
-                    self._answers[job_id] = self._prediction(session, one, one.payload)
+                    self._predicted[job_id] = predict(
+                        one.payload,
+                        one.query,
+                        session=session,
+                        encoder=self._encoder,
+                        index=self._index,
+                        head=find_head(self._tools.models_dir, self._encoder.spec),
+                        watch=self._watch,
+                    )
         return found
 
-    def _prediction(
-        self, session: Session, asked: _Asked, payload: PredictionPayload
-    ) -> PredictionResult:
-        prediction = predict(
-            payload,
-            asked.query,
-            session=session,
-            store=self._tools.store,
-            encoder=self._encoder,
-            index=self._index,
-            head=find_head(self._tools.models_dir, self._encoder.spec),
-            watch=self._watch,
-        )
-        self._watch.lap("predict")
-        return prediction.model_copy(update={"took_ms": self._took_ms(asked.claim)})
+    def _find_duplicates(self, asked: Sequence[_Asked]) -> None:
+        """Complete the predictions by what photos have to be read for."""
+        for one in asked:
+            predicted = self._predicted.get(one.claim.job_id)
+            if predicted is None:
+                continue
+            with self._answering(one.claim):
+                hashes = [photo.sha256 for photo in one.query.photos]
+                duplicates = likely_duplicates(
+                    self._tools.database, self._tools.store, hashes, predicted.neighbours
+                )
+                self._watch.lap("predict")
+                took_ms = self._took_ms(one.claim)
+                self._answers[one.claim.job_id] = predicted.result.model_copy(
+                    update={"duplicates": duplicates, "took_ms": took_ms}
+                )
 
     def _give_vectors(self, asked: Sequence[_Asked]) -> None:
         spec = self._encoder.spec

@@ -5,8 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Final
 
-from sqlalchemy.orm import Session
-
 from db.catalogue.perceptual_hashes import (
     count_without_phash,
     phashes_of,
@@ -47,10 +45,11 @@ def hash_photos(
 
 
 def perceptual_hashes(
-    session: Session, store: PhotoStore, hashes: Collection[str]
+    database: Database, store: PhotoStore, hashes: Collection[str]
 ) -> dict[str, int]:
     """The perceptual hash of each photo that can be read, by SHA-256; computed if not stored."""
-    found = phashes_of(session, hashes)
+    with database.read() as session:
+        found = phashes_of(session, hashes)
     for sha256 in hashes:
         if sha256 not in found and (phash := _hash(store, sha256)) is not None:
             found[sha256] = phash

@@ -373,3 +373,14 @@ def test_what_encodes_nothing_is_answered_by_one_thread(
     asked_for = asked(worker, 11, 12)
     run_job(worker.runtime, asked_for[0])
     assert worker.engine.encodes
+
+
+def test_a_message_leads_to_others_although_its_own_was_cancelled(
+    worker: WorkerHarness, calls: list[int]
+) -> None:
+    waiting = asked(worker, 11, 12, 13)
+    with worker.database.write() as session:
+        jobs.cancel(session, waiting[0], worker.now())
+    run_job(worker.runtime, waiting[0])
+    assert statuses(worker, waiting) == [JobStatus.CANCELLED, *[JobStatus.SUCCEEDED] * 2]
+    assert calls == [2]
