@@ -171,6 +171,9 @@ def test_searches_get_the_cores_first(seeded: SeededMachine) -> None:
     for name, niceness in (("search", 4), ("embed", 0), ("index", 15)):
         worker = psutil.Process(seeded.machine.supervisor.process_of(name).pid)
         assert {child.nice() for child in worker.children()} == {own + niceness}, name
+        # Linux shares the cores among sessions first: in another one it would have no effect.
+        assert os.getsid(worker.pid) == os.getsid(0), name
+        assert os.getpgid(worker.pid) != os.getpgid(0), name
 
 
 def test_the_same_on_postgresql(

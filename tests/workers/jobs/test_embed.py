@@ -1,7 +1,11 @@
 """Embed jobs are idempotent, and one bad photo fails itself alone."""
 
+import os
+import sys
+import threading
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -20,7 +24,7 @@ from models.photo_decoding import standardise
 from tests.support.payloads import result_as
 from tests.support.pictures import grey, jpeg
 from tests.support.workers import WorkerHarness
-from workers.jobs.embed import BATCH_SIZE
+from workers.jobs.embed import BATCH_SIZE, NICENESS
 from workers.search.query_encoder import NOTHING_TO_COMPARE
 from workers.tasks import run_job
 
@@ -79,6 +83,31 @@ def test_the_lease_is_renewed_between_batches(
     assert len(leases) == 4
     assert leases[0] < max(leases)
     assert worker.job(job_id).done == len(photo_ids)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a niceness for each thread")
+def test_only_threads_that_compute_leave_the_cores_to_others(
+    worker: WorkerHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def niceness() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    computing: set[int] = set()
+    storing: set[int] = set()
+    embed, finish = worker.encoder.embed, jobs.finish
+
+    def embed_noting(photos: Sequence[Image.Image]) -> NDArray[np.float32]:
+        computing.add(niceness())
+        return embed(photos)
+
+    def finish_noting(*given: Any, **named: Any) -> None:
+        storing.add(niceness())
+        finish(*given, **named)
+
+    monkeypatch.setattr(worker.encoder, "embed", embed_noting)
+    monkeypatch.setattr(jobs, "finish", finish_noting)
+    worker.list_pictures(1)
+    assert (computing, storing) == ({niceness() + NICENESS}, {niceness()})
 
 
 def test_a_bad_photo_fails_alone(worker: WorkerHarness) -> None:
