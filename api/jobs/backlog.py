@@ -11,6 +11,7 @@ from typing import Final
 
 from fastapi.concurrency import run_in_threadpool
 
+from api.jobs.waiting import is_set_within
 from db import jobs
 from db.jobs import Load
 from db.session import Database
@@ -52,12 +53,14 @@ class Backlog:
     @asynccontextmanager
     async def watching(self) -> AsyncGenerator[None]:
         """Look in the background."""
-        task = asyncio.create_task(self._watch())
+        stop = asyncio.Event()
+        task = asyncio.create_task(self._watch(stop))
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            # Not cancelled: a thread would go on, with a connection that is then closed.
+            stop.set()
+            await task
 
     def admit(self) -> None:
         """Count one query more. Raises Overloaded if it would wait too long, and does not count."""
@@ -88,9 +91,8 @@ class Backlog:
             self._busy_s = 0.0
         self._open, self._admitted = seen.open, 0
 
-    async def _watch(self) -> None:
-        while True:
-            await asyncio.sleep(LOOK_EVERY_S)
+    async def _watch(self, stop: asyncio.Event) -> None:
+        while not await is_set_within(stop, LOOK_EVERY_S):
             now, moment = self._clock(), monotonic()
             if self._open or self._admitted:
                 try:

@@ -12,6 +12,7 @@ from fastapi.concurrency import run_in_threadpool
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from api.jobs.waiting import is_set_within
 from db import jobs
 from db.session import Database
 from db.tables import Job
@@ -50,13 +51,15 @@ class EndedJobs:
     @asynccontextmanager
     async def listening(self) -> AsyncGenerator[None]:
         """Listen in the background."""
-        tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._ask())]
+        stop = asyncio.Event()
+        listener, asker = asyncio.create_task(self._listen()), asyncio.create_task(self._ask(stop))
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            listener.cancel()
+            # Not cancelled: threads would go on, with connections that are then closed.
+            stop.set()
+            await asyncio.gather(listener, asker, *self._reading, return_exceptions=True)
 
     @asynccontextmanager
     async def waiting_for(self, job_id: UUID) -> AsyncGenerator[asyncio.Event]:
@@ -143,10 +146,9 @@ class EndedJobs:
             self._announced.popitem(last=False)
         self.wake(job_ids)
 
-    async def _ask(self) -> None:
+    async def _ask(self, stop: asyncio.Event) -> None:
         """Ask the database for the jobs that are waited for, all at once."""
-        while True:
-            await asyncio.sleep(ASK_EVERY_S if self._is_told else ASK_ALONE_EVERY_S)
+        while not await is_set_within(stop, ASK_EVERY_S if self._is_told else ASK_ALONE_EVERY_S):
             if self._waiting:
                 try:
                     self.wake(await run_in_threadpool(self._ended_among, list(self._waiting)))

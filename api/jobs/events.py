@@ -1,11 +1,10 @@
 """A job's changes as they happen, until it has ended."""
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from typing import Final
 
 from api.deps import Resources
+from api.jobs.waiting import is_set_within
 from db.tables import Job
 
 PROGRESS_EVERY_S: Final = 1.0
@@ -25,5 +24,4 @@ async def job_changes(resources: Resources, job: Job) -> AsyncIterator[Job]:
             if job.status.terminal:
                 return
             shown = state
-            with suppress(TimeoutError):
-                await asyncio.wait_for(told.wait(), PROGRESS_EVERY_S)
+            await is_set_within(told, PROGRESS_EVERY_S)

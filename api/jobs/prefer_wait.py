@@ -1,8 +1,6 @@
 """`Prefer: wait=N` (RFC 7240): a response that is held until its job has ended."""
 
-import asyncio
 import re
-from contextlib import suppress
 from http import HTTPStatus
 from time import monotonic
 from typing import Annotated
@@ -12,6 +10,7 @@ from fastapi import Header, Response
 from api.deps import Resources
 from api.jobs.responses import current_job
 from api.jobs.schemas import JobOut
+from api.jobs.waiting import is_set_within
 from db.tables import Job
 
 MAX_WAIT_S = 30.0
@@ -47,8 +46,7 @@ async def _wait_for(resources: Resources, job: Job, wait_s: float) -> Job:
     deadline = monotonic() + wait_s
     async with resources.ended_jobs.waiting_for(job.id) as told:
         while not job.status.terminal and (left := deadline - monotonic()) > 0:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(told.wait(), left)
+            await is_set_within(told, left)
             told.clear()
             job = await resources.ended_jobs.read(job.id)
     return job

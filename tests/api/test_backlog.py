@@ -1,6 +1,9 @@
 """Queries say how long they will wait, and are refused where that is too long."""
 
+import asyncio
 from datetime import UTC, datetime
+from threading import Event
+from time import sleep
 from uuid import UUID, uuid4
 
 import pytest
@@ -136,3 +139,26 @@ def test_only_queries_are_counted_and_those_before_are_ahead(any_database: Datab
     with any_database.read() as session:
         assert jobs.load_of(session, QUERIES, times[1], times[3]) == Load(3, 2)
         assert [jobs.count_ahead(session, job, QUERIES) for job in made[1:]] == [1, 2, 3, 4]
+
+
+def test_what_looks_is_awaited_before_the_database_is_closed(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backlog_module, "LOOK_EVERY_S", 0.0)
+    looking, looked = Event(), Event()
+
+    def slowly(*_: object) -> Load:
+        looking.set()
+        sleep(0.2)
+        looked.set()
+        return Load(0, 0)
+
+    async def stop_while_it_looks() -> None:
+        backlog = Backlog(database, lambda: datetime.now(UTC), max_wait_s=2)
+        backlog.admit()
+        async with backlog.watching():
+            await asyncio.to_thread(looking.wait, 20)
+        assert looked.is_set()
+
+    monkeypatch.setattr(jobs, "load_of", slowly)
+    asyncio.run(stop_while_it_looks())
