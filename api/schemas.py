@@ -3,10 +3,10 @@
 from decimal import Decimal
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, Field
 
-from db.catalogue.categories import CATEGORY_SEPARATOR
 from models.domain.limits import MAX_CATEGORY_DEPTH, MAX_CATEGORY_NAME, MAX_CATEGORY_PATH
+from models.domain.text import CATEGORY_SEPARATOR, clean_category, clean_line, clean_text
 from models.domain.types import ListingStatus
 
 MAX_LIMIT = 100
@@ -14,28 +14,32 @@ MAX_LIMIT = 100
 
 
 def _storable(text: str) -> str:
-    """Refuse NUL characters, which PostgreSQL can't store."""
+    """Refuse NUL characters, which no caller means to send; pydantic refuses lone surrogates."""
     if "\x00" in text:
         raise ValueError("must not contain NUL characters")
     return text
 
 
 def _category_path(path: str) -> str:
-    """A category path with its separators as the database writes them."""
-    parts = [part.strip() for part in path.split("/") if part.strip()]
-    normal = CATEGORY_SEPARATOR.join(parts)
-    if len(parts) > MAX_CATEGORY_DEPTH:
+    """A category path as the database has it, within its limits."""
+    normal = clean_category(path)
+    names = normal.split(CATEGORY_SEPARATOR)
+    if len(names) > MAX_CATEGORY_DEPTH:
         raise ValueError(f"has more than {MAX_CATEGORY_DEPTH} levels")
-    if any(len(part) > MAX_CATEGORY_NAME for part in parts) or len(normal) > MAX_CATEGORY_PATH:
+    if any(len(name) > MAX_CATEGORY_NAME for name in names) or len(normal) > MAX_CATEGORY_PATH:
         raise ValueError(
             f"has a name over {MAX_CATEGORY_NAME} or altogether over {MAX_CATEGORY_PATH} characters"
         )
     return normal
 
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_storable)]
+_Text = Annotated[str, AfterValidator(_storable)]
 
-CategoryPath = Annotated[Text, AfterValidator(_category_path)]
+Line = Annotated[_Text, AfterValidator(clean_line)]
+Lines = Annotated[_Text, AfterValidator(clean_text)]
+CategoryPath = Annotated[_Text, AfterValidator(_category_path)]
+"""Text by the rules of `models.domain.text`. Limits that follow are those of the outcome."""
+
 Price = Annotated[Decimal, Field(ge=0, max_digits=14, decimal_places=2)]
 
 ShownStatus = Literal[ListingStatus.ACTIVE, ListingStatus.RESERVED, ListingStatus.SOLD]
