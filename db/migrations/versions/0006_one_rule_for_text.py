@@ -75,7 +75,7 @@ def upgrade() -> None:
         # The lock of writers, before what is written depends on what was read.
         connection.execute(sa.delete(CATEGORIES).where(sa.false()))
     merged = _rewrite_categories(connection)
-    _rewrite_listings(connection, merged)
+    rewrite_listings(connection, merged)
     _delete_categories(connection, merged)
     _rewrite_places(connection)
 
@@ -140,20 +140,22 @@ def _delete_categories(connection: sa.Connection, ids: Collection[int]) -> None:
         connection.execute(sa.delete(CATEGORIES).where(one), rows)
 
 
-def _rewrite_listings(connection: sa.Connection, merged: Mapping[int, int | None]) -> None:
+def rewrite_listings(connection: sa.Connection, merged: Mapping[int, int | None]) -> None:
     """Write the listings that are not by the rule; says how far it is if it takes long."""
     values = {name: sa.bindparam(f"new_{name}") for name in COLUMNS}
     update = sa.update(LISTINGS).where(LISTINGS.c.id == sa.bindparam("its_id")).values(values)
     rows = connection.execute(sa.select(LISTINGS).execution_options(yield_per=ROWS_AT_ONCE))
-    done, said = 0, monotonic()
+    done, total, said = 0, None, monotonic()
     for part in rows.partitions():
         changed = [new for row in part if (new := _changed(row, merged)) is not None]
         if changed:
             connection.execute(update, changed)
         done += len(part)
         if monotonic() - said > SAY_EVERY_S:
+            # Counted only here: most databases are done before.
+            total = total or connection.scalar(sa.select(sa.func.count()).select_from(LISTINGS))
+            sys.stderr.write(f"Text by one rule: {done:,} of {total:,} listings.\n")
             said = monotonic()
-            print(f"{done:,} listings have their text by one rule.", file=sys.stderr)
 
 
 def _changed(row: sa.Row, merged: Mapping[int, int | None]) -> dict[str, object] | None:
@@ -161,7 +163,7 @@ def _changed(row: sa.Row, merged: Mapping[int, int | None]) -> dict[str, object]
     location, place, county = row.location, row.place, row.county
     if location is not None and location != clean_line(location):
         location = clean_line(location) or None
-        place, county = _split_location(location or "")
+        place, county = split_location(location or "")
     new = (
         # A title that shows nothing stays: a listing has to have one.
         clean_line(row.title) or row.title,
@@ -179,16 +181,20 @@ def _changed(row: sa.Row, merged: Mapping[int, int | None]) -> dict[str, object]
     }
 
 
-def _split_location(location: str) -> tuple[str | None, str | None]:
+def split_location(location: str) -> tuple[str | None, str | None]:
     """Place and county, as `models.domain.limits` has them."""
     parts = [part for part in map(str.strip, location.split(",")) if part]
-    if len(parts) < 2:
-        return (parts[0] if parts else None), None
+    if len(parts) == 1:
+        return parts[0], None
+    if not parts:
+        return None, None
     return ", ".join(parts[:-1]), parts[-1]
 
 
 def _rewrite_places(connection: sa.Connection) -> None:
-    """Spell geocoded names by the rule; of equal names one stays, if possible a place found."""
+    """Spell geocoded names by the rule. Of names that become equal, one that is by it stays, else
+    one of a place that was found.
+    """
     rows = connection.execute(sa.select(PLACES)).all()
     rows.sort(key=lambda row: (row.latitude is None, row.name))
     names = {row.name for row in rows}
