@@ -1,9 +1,10 @@
 """Schemas that several features share. Names and shapes are the HTTP contract."""
 
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from models.domain.limits import MAX_CATEGORY_DEPTH, MAX_CATEGORY_NAME, MAX_CATEGORY_PATH
 from models.domain.text import CATEGORY_SEPARATOR, clean_category, clean_line, clean_text
@@ -13,11 +14,20 @@ MAX_LIMIT = 100
 """Results of one search, or categories of one prediction, at most."""
 
 
-def _storable(text: str) -> str:
-    """Refuse NUL characters, which no caller means to send; pydantic refuses lone surrogates."""
-    if "\x00" in text:
-        raise ValueError("must not contain NUL characters")
-    return text
+def _text(rule: Callable[[str], str]) -> BeforeValidator:
+    """Applies a rule for text, so that limits are checked of what it has made.
+
+    NUL characters are refused: no caller means to send them.
+    """
+
+    def apply(stated: object) -> object:
+        if not isinstance(stated, str):
+            return stated
+        if "\x00" in stated:
+            raise ValueError("must not contain NUL characters")
+        return rule(stated)
+
+    return BeforeValidator(apply)
 
 
 def _category_path(path: str) -> str:
@@ -33,12 +43,12 @@ def _category_path(path: str) -> str:
     return normal
 
 
-_Text = Annotated[str, AfterValidator(_storable)]
+LINE: Final = _text(clean_line)
+LINES: Final = _text(clean_text)
+"""Text by the rules of `models.domain.text`; in an annotation they follow the limits."""
 
-Line = Annotated[_Text, AfterValidator(clean_line)]
-Lines = Annotated[_Text, AfterValidator(clean_text)]
-CategoryPath = Annotated[_Text, AfterValidator(_category_path)]
-"""Text by the rules of `models.domain.text`. Limits that follow are those of the outcome."""
+CategoryPath = Annotated[str, _text(_category_path)]
+"""By the same rules; empty if it names no category."""
 
 Price = Annotated[Decimal, Field(ge=0, max_digits=14, decimal_places=2)]
 

@@ -238,8 +238,6 @@ def test_nul_is_refused_in_every_text(text: str) -> None:
 
 def test_half_of_a_surrogate_pair_is_refused_in_every_text(client: TestClient) -> None:
     for field in ("title", "description", "category", "location", "seller"):
-        with pytest.raises(ValueError, match=field):
-            ListingIn.model_validate({"title": "x", field: "a\ud800"})
         assert create_listing(client, **{field: "a\ud800"}).status_code in {400, 422}
     for field in ("category", "exclude_seller"):
         assert post_filter(client, {field: "a\ud800"}).status_code in {400, 422}
