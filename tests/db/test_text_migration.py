@@ -11,7 +11,8 @@ from alembic import command
 from alembic.script import ScriptDirectory
 from hypothesis import example, given
 from hypothesis import strategies as st
-from sqlalchemy import Engine, event, insert, select
+from sqlalchemy import Engine, event, insert, select, update
+from sqlalchemy.exc import OperationalError
 
 from db.catalogue.categories import category_paths, with_parents
 from db.catalogue.filters import photos_passing
@@ -213,7 +214,7 @@ def test_only_what_changes_is_written_and_only_once(any_database: Database, cloc
     kept = contents(any_database)
     with written_rows() as written:
         upgrade(url_of(any_database))
-    assert [statement.split()[:2] for statement in written if "1 = 0" not in statement] == [
+    assert [statement.split()[:2] for statement in written if "0 = 1" not in statement] == [
         ["UPDATE", "listings"]
     ]
     with any_database.read() as session:
@@ -228,7 +229,7 @@ def test_only_what_changes_is_written_and_only_once(any_database: Database, cloc
     assert contents(any_database) == now
     with written_rows() as again:
         upgrade(url_of(any_database))
-    assert [statement for statement in again if "1 = 0" not in statement] == []
+    assert [statement for statement in again if "0 = 1" not in statement] == []
     assert contents(any_database) == now
 
 
@@ -240,6 +241,7 @@ def test_rows_are_read_in_parts_and_progress_is_said_if_it_takes_long(
 ) -> None:
     insert_old(any_database, clock, ["Lamps", *(f"Lamps {n}" for n in range(24))], OLD_LISTING)
     monkeypatch.setattr(MIGRATION, "ROWS_AT_ONCE", 10)
+    monkeypatch.setattr(MIGRATION, "SAY_AFTER_S", 0)
     monkeypatch.setattr(MIGRATION, "SAY_EVERY_S", 0)
     with any_database.write() as session:
         MIGRATION.rewrite_listings(session.connection(), {1: 2})
@@ -249,6 +251,19 @@ def test_rows_are_read_in_parts_and_progress_is_said_if_it_takes_long(
     with any_database.read() as session:
         assert set(session.scalars(select(Listing.title))) == {"Lamp one"}
         assert session.get_one(Listing, UUID(int=1)).category_id == 2
+
+
+def test_nobody_writes_between_what_is_read_and_written(any_database: Database) -> None:
+    at_once = "PRAGMA busy_timeout = 0"
+    if any_database.engine.dialect.name == "postgresql":
+        at_once = "SET lock_timeout = '100ms'"
+    with any_database.engine.connect() as migrating, any_database.engine.connect() as other:
+        other.exec_driver_sql(at_once)
+        migrating.begin()
+        MIGRATION.lock_writers_out(migrating)
+        assert other.execute(select(Listing.id)).all() == []
+        with pytest.raises(OperationalError):
+            other.execute(update(Listing).values(title="x"))
 
 
 def test_names_of_places_are_looked_up_by_their_new_spelling(

@@ -25,7 +25,7 @@ SEPARATOR = " / "
 MAX_DEPTH, MAX_PATH = 10, 1_000
 
 ROWS_AT_ONCE = 2_000
-SAY_EVERY_S = 2.0
+SAY_AFTER_S, SAY_EVERY_S = 2.0, 10.0
 """Seconds until progress is told, and until it is told again."""
 
 COLUMNS = ("title", "description", "category_id", "location", "place", "county", "seller")
@@ -71,9 +71,7 @@ def _sorted_marks(run: re.Match[str]) -> str:
 
 def upgrade() -> None:
     connection = op.get_bind()
-    if connection.dialect.name == "sqlite":
-        # The lock of writers, before what is written depends on what was read.
-        connection.execute(sa.delete(CATEGORIES).where(sa.false()))
+    lock_writers_out(connection)
     merged = _rewrite_categories(connection)
     rewrite_listings(connection, merged)
     _delete_categories(connection, merged)
@@ -83,6 +81,16 @@ def upgrade() -> None:
 def downgrade() -> None:
     # Rows stay as they are: nothing remembers how they were spelt, and earlier releases read them.
     pass
+
+
+def lock_writers_out(connection: sa.Connection) -> None:
+    """Keep other writers out: what they wrote after it was read here would be written over."""
+    if connection.dialect.name == "postgresql":
+        tables = "categories, listings, places"
+        connection.execute(sa.text(f"LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE"))
+    else:
+        # SQLite has one lock for all; a statement that writes nothing takes it, too.
+        connection.execute(sa.delete(CATEGORIES).where(sa.false()))
 
 
 def _rewrite_categories(connection: sa.Connection) -> dict[int, int | None]:
@@ -145,17 +153,17 @@ def rewrite_listings(connection: sa.Connection, merged: Mapping[int, int | None]
     values = {name: sa.bindparam(f"new_{name}") for name in COLUMNS}
     update = sa.update(LISTINGS).where(LISTINGS.c.id == sa.bindparam("its_id")).values(values)
     rows = connection.execute(sa.select(LISTINGS).execution_options(yield_per=ROWS_AT_ONCE))
-    done, total, said = 0, None, monotonic()
+    done, total, due = 0, None, monotonic() + SAY_AFTER_S
     for part in rows.partitions():
         changed = [new for row in part if (new := _changed(row, merged)) is not None]
         if changed:
             connection.execute(update, changed)
         done += len(part)
-        if monotonic() - said > SAY_EVERY_S:
+        if monotonic() > due:
             # Counted only here: most databases are done before.
             total = total or connection.scalar(sa.select(sa.func.count()).select_from(LISTINGS))
             sys.stderr.write(f"Text by one rule: {done:,} of {total:,} listings.\n")
-            said = monotonic()
+            due = monotonic() + SAY_EVERY_S
 
 
 def _changed(row: sa.Row, merged: Mapping[int, int | None]) -> dict[str, object] | None:
