@@ -1,5 +1,6 @@
 """Rows of earlier releases get the text that this release would have given them."""
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import ModuleType
@@ -62,6 +63,12 @@ def test_the_rule_is_the_one_that_the_migration_applies(text: str) -> None:
     assert MIGRATION.clean_category(text) == living.clean_category(text)
     line = living.clean_line(text)
     assert MIGRATION.split_location(line) == split_location(line)
+
+
+def test_every_character_is_taken_as_the_migration_takes_it() -> None:
+    for first in range(0, sys.maxunicode, 0x1000):
+        text = "a".join(map(chr, range(first, first + 0x1000)))
+        assert MIGRATION.clean_line(text) == living.clean_line(text), hex(first)
 
 
 def test_the_limits_are_those_of_the_rule() -> None:
