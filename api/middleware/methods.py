@@ -1,15 +1,17 @@
 """HEAD wherever GET is, OPTIONS, and what `Allow` says (RFC 9110)."""
 
+import re
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final
 
-from fastapi.sse import EventSourceResponse
 from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
 from starlette.routing import Match, Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+STREAM: Final = re.compile(r"/v1/\w+/[^/]+/events")
+"""Paths of server-sent events."""
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -39,18 +41,19 @@ class Methods:
 
 def allowed_methods(scope: Scope) -> Sequence[str]:
     """The methods that the routes of a path take, HEAD included; empty for an unknown path."""
-    allowed: list[str] = []
-    for method in METHODS:
-        for route in scope["app"].routes:
-            match, found = route.matches({**scope, "method": method})
-            # What is mounted are files.
-            if match is Match.FULL and (method == "GET" or not isinstance(route, Mount)):
-                allowed.append(method)
-                taken = getattr(found.get("route"), "response_class", None)
-                if method == "GET" and taken is not EventSourceResponse:
-                    allowed.append("HEAD")
-                break
+    allowed = [method for method in METHODS if _is_taken(scope, method)]
+    if "GET" in allowed and not STREAM.fullmatch(scope["path"]):
+        allowed.insert(1, "HEAD")
     return allowed
+
+
+def _is_taken(scope: Scope, method: str) -> bool:
+    asked = {**scope, "method": method}
+    return any(
+        # What is mounted are files.
+        route.matches(asked)[0] is Match.FULL and (method == "GET" or not isinstance(route, Mount))
+        for route in scope["app"].routes
+    )
 
 
 def _as_get(scope: Scope) -> Scope:
