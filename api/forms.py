@@ -100,6 +100,11 @@ def parsed_fields(fields: Mapping[str, object], model: type[Model]) -> Model:
         raise InvalidInput(validation_sentence(error, model)) from error
 
 
+def query_fields(request: Request) -> dict[str, str]:
+    """The fields of the query, without those that are blank."""
+    return {name: value for name, value in request.query_params.items() if value.strip()}
+
+
 async def one_photo(form: Form, max_bytes: int) -> bytes:
     """The photo in the form's part `photo`. Raises InvalidInput and TooLarge."""
     return required(await form.photos(PHOTO_PART, max_bytes, at_most=1), PHOTO_PART)[0]

@@ -29,8 +29,15 @@ _CHARSET: Final = re.compile(r";\s*charset\s*=\s*\"?([\w.:-]+)", re.IGNORECASE)
 class _EveryPartIsAFile(MultiPartParser):
     """Starlette's parser, for clients that give their files no `filename`, or only `filename*`.
 
-    By itself it takes the bytes of such a part for a text, of a megabyte at most.
+    By itself it takes the bytes of such a part for a text, of a megabyte at most. It also passes
+    over a last part whose end is not there.
     """
+
+    is_whole = False
+
+    def on_end(self) -> None:
+        """Note that the last boundary was there."""
+        self.is_whole = True
 
     def on_headers_finished(self) -> None:
         """Begin a part. Raises MultiPartException if it has no name, or is one too many."""
@@ -106,6 +113,9 @@ async def parsed_form(request: Request, *, max_files: int) -> AsyncIterator[Form
             form = await parser.parse()
         except MultiPartException as error:
             raise MalformedBody(_sentence(error.message)) from error
+    if not parser.is_whole:
+        await form.close()
+        raise MalformedBody("The form can't be read: its last boundary is not there.")
     parts = [(name, part) for name, part in form.multi_items() if isinstance(part, UploadFile)]
     try:
         yield Form(parts)

@@ -10,6 +10,7 @@ from api.forms import (
     kind_of_body,
     one_photo,
     parsed_fields,
+    query_fields,
     read_form,
     read_json,
     read_photo,
@@ -30,7 +31,7 @@ async def read_prediction(
     if kind is BodyKind.JSON:
         return await read_json(request, PredictionIn)
     if kind is BodyKind.PHOTO:
-        options = parsed_fields(request.query_params, PredictionOptions)
+        options = parsed_fields(query_fields(request), PredictionOptions)
         return PredictionByPhoto(await read_photo(request, max_photo_bytes), options)
     async with read_form(request, max_files=1) as form:
         form.check_names(_PARTS)

@@ -9,6 +9,7 @@ from api.forms import (
     BodyKind,
     kind_of_body,
     parsed_fields,
+    query_fields,
     read_form,
     read_json,
     read_photo,
@@ -30,7 +31,7 @@ async def read_search(request: Request, max_photo_bytes: int) -> SearchByPhotos 
     if kind is BodyKind.JSON:
         return await read_json(request, SearchIn)
     if kind is BodyKind.PHOTO:
-        options = parsed_fields(request.query_params, SearchForm)
+        options = parsed_fields(query_fields(request), SearchForm)
         return SearchByPhotos([await read_photo(request, max_photo_bytes)], [], options)
     async with read_form(request, max_files=MAX_EXAMPLES) as form:
         form.check_names(_PARTS)
