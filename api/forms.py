@@ -44,7 +44,7 @@ async def kind_of_body(request: Request, taken: Collection[BodyKind]) -> BodyKin
     kind = _kind_of(stated)
     if not stated and BodyKind.JSON in taken and (await request.body()).lstrip()[:1] == b"{":
         kind = BodyKind.JSON
-    if kind not in taken:
+    if kind is None or kind not in taken:
         kinds = " or ".join(taken)
         but = f"its Content-Type is {stated}" if stated else "it has no Content-Type"
         raise UnsupportedBody(f"The body of this call is {kinds}; {but}.")

@@ -1,13 +1,13 @@
 """The parts of a multipart form, each read as its name says, however the client labels it."""
 
 import re
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Final
 
 from fastapi import Request
 from python_multipart.multipart import parse_options_header
-from starlette.datastructures import UploadFile
+from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from api.naming import unknown_name
@@ -33,11 +33,20 @@ class _EveryPartIsAFile(MultiPartParser):
     over a last part whose end is not there.
     """
 
-    is_whole = False
+    def __init__(self, headers: Headers, stream: AsyncGenerator[bytes], *, max_files: int) -> None:
+        super().__init__(headers, self._to_the_end(stream), max_files=max_files)
+        self._has_ended = False
+
+    async def _to_the_end(self, stream: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+        async with aclosing(stream):
+            async for chunk in stream:
+                yield chunk
+        if not self._has_ended:
+            raise MultiPartException("Its last boundary is not there.")
 
     def on_end(self) -> None:
         """Note that the last boundary was there."""
-        self.is_whole = True
+        self._has_ended = True
 
     def on_headers_finished(self) -> None:
         """Begin a part. Raises MultiPartException if it has no name, or is one too many."""
@@ -107,15 +116,12 @@ async def parsed_form(request: Request, *, max_files: int) -> AsyncIterator[Form
 
     Raises MalformedBody.
     """
-    async with aclosing(request.stream()) as stream:
-        parser = _EveryPartIsAFile(request.headers, stream, max_files=max_files + MAX_FIELDS)
-        try:
+    parser = _EveryPartIsAFile(request.headers, request.stream(), max_files=max_files + MAX_FIELDS)
+    try:
+        async with aclosing(parser.stream):
             form = await parser.parse()
-        except MultiPartException as error:
-            raise MalformedBody(_sentence(error.message)) from error
-    if not parser.is_whole:
-        await form.close()
-        raise MalformedBody("The form can't be read: its last boundary is not there.")
+    except MultiPartException as error:
+        raise MalformedBody(_sentence(error.message)) from error
     parts = [(name, part) for name, part in form.multi_items() if isinstance(part, UploadFile)]
     try:
         yield Form(parts)

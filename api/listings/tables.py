@@ -38,13 +38,17 @@ def read_rows(data: bytes, content_type: str | None, columns: Sequence[str]) -> 
 
     Raises InvalidInput if it is no such table.
     """
-    text = _decoded(data, content_type)
+    text = _decoded(data, content_type).lstrip("\r\n")
     start = text.lstrip()[:1]
     if start == "[":
         return iter(_json_rows(text))
-    if start == "{" or (_says_json(content_type) and not _known_columns(text, columns)[0]):
+    known, delimiter = _known_columns(text, columns)
+    stated = _SEPARATOR_LINE.match(text)
+    if stated:
+        return _delimited_rows(text[stated.end() :], stated[1], columns)
+    if start == "{" or (_says_json(content_type) and not known):
         return (line for line in io.StringIO(text, newline="\n") if line.strip())
-    return _delimited_rows(text, columns)
+    return _delimited_rows(text, delimiter, columns)
 
 
 def _decoded(data: bytes, content_type: str | None) -> str:
@@ -81,12 +85,7 @@ def _no_object(item: object) -> InvalidInput:
     return InvalidInput(f"The row is {type(item).__name__}, not an object of JSON.")
 
 
-def _delimited_rows(text: str, columns: Sequence[str]) -> Iterator[Row]:
-    stated = _SEPARATOR_LINE.match(text)
-    if stated:
-        delimiter, text = stated[1], text[stated.end() :]
-    else:
-        _, delimiter = _known_columns(text, columns)
+def _delimited_rows(text: str, delimiter: str, columns: Sequence[str]) -> Iterator[Row]:
     records = _records(text, delimiter)
     number = 0
     try:
@@ -114,7 +113,7 @@ def _known_columns(text: str, columns: Sequence[str]) -> tuple[int, str]:
 
 
 def _records(text: str, delimiter: str) -> Iterator[list[str]]:
-    lines = io.StringIO(text.lstrip("\r\n"), newline="")
+    lines = io.StringIO(text, newline="")
     # Strict, or an unclosed quote would swallow all rows after it.
     return csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
 

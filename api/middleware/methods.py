@@ -36,7 +36,8 @@ class Methods:
             response = Response(status_code=HTTPStatus.NO_CONTENT, headers=headers)
             await response(scope, receive, send)
         else:
-            await self._app(scope, receive, _with_allow(scope, send))
+            # A copy: routing changes the scope.
+            await self._app(scope, receive, _with_allow({**scope}, send))
 
 
 def allowed_methods(scope: Scope) -> Sequence[str]:

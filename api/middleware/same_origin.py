@@ -27,7 +27,7 @@ class SameOriginOnly:
             headers = Headers(scope=scope)
             host = headers.get("host", "")
             origin = headers.get("origin")
-            foreign = origin is not None and urlsplit(origin).netloc != host
+            foreign = origin is not None and (not host or urlsplit(origin).netloc != host)
             if foreign or (host and not _names_loopback(host)):
                 refusal = Forbidden("Only pages and programs of this machine may call here.")
                 await problem_of(refusal)(scope, receive, send)

@@ -9,8 +9,10 @@ from httpx2 import Response
 
 from db import jobs
 from db.session import Database
+from models.domain.job_payloads import SearchPayload
 from models.photo_decoding import standardise
 from tests.support.http import UNKNOWN_ID, MakeClient, assert_problem
+from tests.support.payloads import payload_as
 from tests.support.pictures import jpeg
 from tests.support.raw_http import BOUNDARY, form_of
 
@@ -75,8 +77,9 @@ def test_options_beside_a_photo_as_the_body(client: TestClient, database: Databa
     headers = {"Content-Type": "image/jpeg"}
     response = client.post("/v1/searches", content=jpeg(1), headers=headers, params=query)
     with database.read() as session:
-        payload = jobs.get(session, UUID(response.json()["id"])).payload
-    assert (payload["limit"], payload["filter"]["currency"]) == (3, "GBP")
+        payload = payload_as(jobs.get(session, UUID(response.json()["id"])), SearchPayload)
+    assert payload.filter
+    assert (payload.limit, payload.filter.currency) == (3, "GBP")
     for path, query in (("searches", {"limt": "3"}), ("predictions", {"top": "0"})):
         response = client.post(f"/v1/{path}", content=jpeg(1), headers=headers, params=query)
         assert_problem(response, 422, "invalid_input")
@@ -86,7 +89,7 @@ def test_options_beside_a_photo_as_the_body(client: TestClient, database: Databa
 def test_a_body_that_is_called_a_photo(client: TestClient, path: str) -> None:
     assert_problem(post(client, path, b"text", "image/jpeg"), 415, "unsupported_photo")
     assert_problem(post(client, path, jpeg(1)[:500], "image/jpeg"), 422, "invalid_photo")
-    assert_problem(post(client, path, b"", "image/jpeg"), 415, "unsupported_photo")
+    assert_problem(post(client, path, b"", "image/jpeg"), 422, "invalid_photo")
 
 
 def test_a_photo_as_the_body_over_the_limit(make_client: MakeClient) -> None:

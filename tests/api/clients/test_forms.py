@@ -158,7 +158,7 @@ def test_a_photo_whatever_its_file_is_called(
     data = jpeg(1) + bytes(2_000_000)
     for path in ("searches", "embeddings", "predictions"):
         assert_accepted(server.post_form(f"/v1/{path}", part("photo", file_name + kind, data)))
-    assert payload()["example"] == standardise(jpeg(1)).sha256
+    assert payload()["photo"] == standardise(jpeg(1)).sha256
 
 
 NAMES = ["front", "f r o n t", "фото ☕", "a.jpg", "a\\b", "50%", "%22", "a'b", "x" * 300]
@@ -228,8 +228,9 @@ def test_a_photo_of_a_listing_in_a_part_that_is_not_known(client: TestClient) ->
 
 
 def test_a_field_twice(client: TestClient) -> None:
-    files = [("photo", ("a.jpg", jpeg(1))), ("limit", (None, "3")), ("limit", (None, "4"))]
-    assert_problem(client.post("/v1/searches", files=files), 422, "invalid_input")
+    response = submit_photo(client, "search", data={"limit": ["3", "4"]})
+    assert_problem(response, 422, "invalid_input")
+    assert "takes one" in response.json()["detail"]
 
 
 def test_more_photos_than_a_call_takes(client: TestClient) -> None:

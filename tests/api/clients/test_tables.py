@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.listings.forms import COLUMNS
@@ -199,16 +199,15 @@ def test_no_rows(client: TestClient, table: str) -> None:
     assert_problem(send(client, table), 422, "invalid_input")
 
 
-CELLS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=12).map(
-    str.strip
-)
+CELLS = st.text("aZ0 é☕£“,;|\t\"'=", max_size=8).map(str.strip)
 
 
 @st.composite
 def tables(draw: st.DrawFn) -> tuple[str, list[dict[str, object]]]:
     """A table as a spreadsheet might write it, and the values that it has."""
     columns = draw(st.permutations(COLUMNS))[: draw(st.integers(2, len(COLUMNS)))]
-    rows = [[draw(CELLS) for _ in columns] for _ in range(draw(st.integers(0, 4)))]
+    width = len(columns)
+    rows = draw(st.lists(st.lists(CELLS, min_size=width, max_size=width), max_size=4))
     delimiter = draw(st.sampled_from(DELIMITERS))
     anycase = [
         "".join(draw(st.sampled_from([one, one.upper()])) for one in name) for name in columns
@@ -226,7 +225,7 @@ def tables(draw: st.DrawFn) -> tuple[str, list[dict[str, object]]]:
     )
     writer.writerows([header, *rows])
     first = draw(st.sampled_from(["", f"sep={delimiter}\r\n"]))
-    meant = [
+    meant: list[dict[str, object]] = [
         {
             name: cell.split() if name == "photos" else cell
             for name, cell in zip(columns, row, strict=True)
@@ -237,6 +236,7 @@ def tables(draw: st.DrawFn) -> tuple[str, list[dict[str, object]]]:
     return first + file.getvalue(), [row for row in meant if row]
 
 
+@settings(max_examples=50, deadline=None)
 @given(tables(), st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]), st.sampled_from(KINDS))
 def test_any_table_has_the_values_that_were_written(
     written: tuple[str, list[dict[str, object]]], encoding: str, kind: str
