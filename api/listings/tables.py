@@ -9,7 +9,6 @@ import io
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
 from typing import Final, TypeAlias
 
 from api.forms import media_type
@@ -25,7 +24,7 @@ DELIMITERS: Final = ",;\t|"
 # Which columns there are is seen in so many characters.
 HEADER_CHARACTERS: Final = 1 << 16
 
-_SEPARATOR_LINE: Final = re.compile(r"\"?sep=([,;\t|])\"?[^\r\n]*(?:\r\n|\r|\n)", re.IGNORECASE)
+_SEPARATOR_LINE: Final = re.compile(r"\"?sep=([,;\t|])\"?[,;\t| ]*(?:\r\n|\r|\n)", re.IGNORECASE)
 _NO_TEXT: Final = {
     b"PK\x03\x04": "a workbook or an archive",
     b"\xd0\xcf\x11\xe0": "an Excel workbook",
@@ -75,7 +74,7 @@ def _says_json(content_type: str | None) -> bool:
 
 def _json_rows(text: str) -> list[Row]:
     try:
-        items = json.loads(text, parse_float=Decimal)
+        items = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"The part 'listings' is not JSON: {error}.") from error
     return [item if isinstance(item, dict) else _no_object(item) for item in items]
