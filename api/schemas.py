@@ -1,5 +1,6 @@
 """Schemas that several features share. Names and shapes are the HTTP contract."""
 
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Annotated, Final, Literal, Self
@@ -10,6 +11,8 @@ from models.domain.limits import MAX_CATEGORY_DEPTH, MAX_CATEGORY_NAME, MAX_CATE
 from models.domain.text import CATEGORY_SEPARATOR, clean_category, clean_line, clean_text
 from models.domain.types import ListingStatus
 
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
 MAX_LIMIT = 100
 """Results of one search, or categories of one prediction, at most."""
 
@@ -17,7 +20,7 @@ MAX_LIMIT = 100
 def _text(rule: Callable[[str], str]) -> BeforeValidator:
     """Applies a rule for text, so that limits are checked of what it has made.
 
-    NUL characters are refused: no caller means to send them.
+    NUL characters and halves of surrogate pairs are refused: no caller means to send them.
     """
 
     def apply(stated: object) -> object:
@@ -25,6 +28,8 @@ def _text(rule: Callable[[str], str]) -> BeforeValidator:
             return stated
         if "\x00" in stated:
             raise ValueError("must not contain NUL characters")
+        if not stated.isascii() and _SURROGATE.search(stated):
+            raise ValueError("must not contain halves of surrogate pairs")
         return rule(stated)
 
     return BeforeValidator(apply)

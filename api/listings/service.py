@@ -27,7 +27,6 @@ from db.tables import Job
 from models.domain.errors import InvalidInput, MarketlensError
 from models.domain.job_payloads import EmbedPayload, is_sha256
 from models.domain.job_results import BatchResult, RowError
-from models.domain.text import clean_line
 
 
 def list_listings(
@@ -82,27 +81,16 @@ class Parts(NamedTuple):
 
 
 def store_parts(resources: Resources, batch: Batch) -> Parts:
-    """Store the photos that rows name. Raises InvalidInput if two parts have the same name."""
-    parts = _by_clean_name(batch.parts)
+    """Store the photos that rows name."""
     stored: dict[str, PhotoData] = {}
     unusable: dict[str, InvalidInput] = {}
-    named = (name for row in batch.rows for name in row.photos if name in parts)
+    named = (name for row in batch.rows for name in row.photos if name in batch.parts)
     for name in dict.fromkeys(named):
         try:
-            stored[name] = store_photo(resources, parts[name])
+            stored[name] = store_photo(resources, batch.parts[name])
         except InvalidInput as error:
             unusable[name] = error
     return Parts(stored, unusable)
-
-
-def _by_clean_name(parts: Mapping[str, bytes]) -> dict[str, bytes]:
-    """The parts by their names as rows state them, whose text is cleaned by the same rule."""
-    by_name: dict[str, bytes] = {}
-    for stated, data in parts.items():
-        name = clean_line(stated)
-        if by_name.setdefault(name, data) != data:
-            raise InvalidInput(f"Two photos are in parts of the name {name!r}.")
-    return by_name
 
 
 def put_batch(resources: Resources, batch: Batch, parts: Parts) -> Job:
