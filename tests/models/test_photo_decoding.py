@@ -14,7 +14,8 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from models import photo_decoding
 from models.domain.errors import InvalidInput, InvalidPhoto, UnsupportedPhoto
-from models.photo_decoding import JPEG_QUALITY, LONG_SIDE, MAX_JPEG_SCANS, decode, standardise
+from models.photo_decoding import JPEG_QUALITY, LONG_SIDE, decode, standardise
+from models.photo_formats.jpeg import MAX_JPEG_SCANS, decode_coarsely
 
 WHITE = (255, 255, 255)
 
@@ -352,7 +353,7 @@ def test_a_jpeg_is_decoded_hardly_finer_than_needed(
     size: tuple[int, int], decoded: tuple[int, int]
 ) -> None:
     image = JpegImageFile(io.BytesIO(encoded(Image.new("RGB", size), "JPEG")))
-    photo_decoding._decode_coarsely(image, photo_decoding._fitted(size, LONG_SIDE))
+    decode_coarsely(image, photo_decoding._fitted(size, LONG_SIDE))
     image.load()
     assert image.size == decoded
 
