@@ -20,6 +20,7 @@ from etl.load.pipeline import run_intake
 from etl.load.sources import IntakeContext
 from etl.report import IntakeReport
 from models.domain.errors import InvalidFeed
+from models.photo_decoding import ACCEPTED_FORMATS
 from tests.support.feeds import (
     PRODUCT_HEADER,
     image_row,
@@ -109,7 +110,11 @@ def test_the_files_say_what_was_cleaned(tmp_path: Path) -> None:
         (str(listing_id(1)), 200, None),
         (str(listing_id(1)), 512, None),
         (str(listing_id(3)), 200, None),
-        (str(listing_id(3)), None, "The file is not a JPEG, PNG or WebP photo."),
+        (
+            str(listing_id(3)),
+            None,
+            f"The file is not a {ACCEPTED_FORMATS} photo.",
+        ),
     ]
     store = PhotoStore(str(out / "photos"))
     assert all(store.has(row["sha256"]) for row in images if row["sha256"])
