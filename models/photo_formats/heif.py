@@ -1,17 +1,20 @@
 """HEIC by libheif and libde265, AVIF by libavif and dav1d."""
 
 import io
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
 import pi_heif
-from PIL import ExifTags
+from PIL import ExifTags, Image
 from PIL.AvifImagePlugin import AvifImageFile
 
 from models.domain.errors import InvalidPhoto
 from models.photo_formats.boxes import BoxedPhoto
 from models.photo_formats.metadata import MAX_PROFILE, UPRIGHT
 from models.photo_formats.opened import (
+    DECODER_ERRORS,
     ENOUGH_PIXELS,
     Opened,
     Pixels,
@@ -24,32 +27,37 @@ from models.photo_formats.opened import (
 MAX_PIXELS: Final = 70_000_000
 """Phones of 64 million: about 15 bytes of memory a pixel."""
 
+# A cut photo is decoded with two of these behind it, to see which pixels differ. Not each can be:
+# some code the same pixels in more bytes than are missing.
+_ENDINGS: Final = (b"\0", b"\xff", b"\x55", b"\xaa")
+_NEEDED: Final = 2
+
 
 def open_boxed(photo: BoxedPhoto) -> Opened:
     """Open a HEIC or AVIF by its header. Raises InvalidPhoto, and what decoders raise."""
-    data = photo.data
-    if photo.missing:
-        if photo.missing > len(data) * 2 * (1 - ENOUGH_PIXELS):
-            refuse_missing(len(data) / (len(data) + photo.missing))
-        data += bytes(photo.missing)
-    opened = _open_heic(data) if photo.is_hevc else _open_avif(data)
+    open_codec = _open_heic if photo.is_hevc else _open_avif
     if not photo.missing:
-        return opened
-    other = _open_heic if photo.is_hevc else _open_avif
-    continued = photo.data + noise(photo.missing)
-    return Opened(
-        opened.size,
-        partial(_load_cut, opened, other(continued)),
-        opened.orientation,
-        opened.profile,
-    )
+        return open_codec(photo.data)
+    there = len(photo.data)
+    if photo.missing > there * 2 * (1 - ENOUGH_PIXELS):
+        refuse_missing(there / (there + photo.missing))
+    endings = [byte * photo.missing for byte in _ENDINGS] + [noise(photo.missing)]
+    first = open_codec(photo.data + endings[0])
+    load = partial(_load_cut, lambda ending: open_codec(photo.data + ending), endings)
+    return Opened(first.size, load, first.orientation, first.profile)
 
 
-def _load_cut(opened: Opened, other: Opened, size: Size) -> Pixels:
-    image = opened.load(size).image
-    share = share_of_pixels(image, other.load(size).image)
-    refuse_missing(share)
-    return Pixels(image, incomplete=share < 1)
+def _load_cut(open_ended: Callable[[bytes], Opened], endings: list[bytes], size: Size) -> Pixels:
+    """Load the photo as it is with two of these endings: some may not be decoded."""
+    images: list[Image.Image] = []
+    for ending in endings:
+        with suppress(*DECODER_ERRORS):
+            images.append(open_ended(ending).load(size).image)
+        if len(images) == _NEEDED:
+            share = share_of_pixels(*images)
+            refuse_missing(share)
+            return Pixels(images[0], incomplete=share < 1)
+    raise InvalidPhoto("The photo is damaged: it is cut off.")
 
 
 def _open_heic(data: bytes) -> Opened:

@@ -62,8 +62,8 @@ _BLOCK: Final = 8
 _UNWRITTEN: Final = bytes(64)
 # More than a row of blocks takes, so that the first row that is missing is sure to differ.
 _NOISE_BYTES: Final = 1 << 16
-# Missing blocks are decoded to this level in every band.
-_MISSING_LEVEL: Final = 128
+# Missing blocks are decoded to these levels in every band.
+_MISSING_LEVELS: Final = frozenset({127, 128})
 
 
 class _Segment(NamedTuple):
@@ -240,17 +240,15 @@ def _load(jpeg: _Jpeg, size: Size) -> Pixels:
     region = decode_coarsely(image, size)
     image.load()
     incomplete = False
-    if not jpeg.ended or (not jpeg.in_parts and _ends_grey(image)):
+    if not jpeg.ended or (not jpeg.in_parts and _ends_in_missing(image)):
         incomplete = _is_incomplete(jpeg, image, size)
     return Pixels(image, region, incomplete)
 
 
-def _ends_grey(image: Image.Image) -> bool:
-    """Whether the last row is what missing blocks are decoded to, behind an early end marker."""
-    last = image.crop((0, image.height - 1, image.width, image.height))
-    extrema = last.getextrema()
-    missing = (_MISSING_LEVEL, _MISSING_LEVEL)
-    return extrema == missing or set(extrema) == {missing}
+def _ends_in_missing(image: Image.Image) -> bool:
+    """Whether the last pixel may be of a missing block, before an early end marker."""
+    pixel = image.getpixel((image.width - 1, image.height - 1))
+    return set(pixel if isinstance(pixel, tuple) else [pixel]) <= _MISSING_LEVELS
 
 
 def _is_incomplete(jpeg: _Jpeg, image: Image.Image, size: Size) -> bool:

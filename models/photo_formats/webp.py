@@ -29,6 +29,8 @@ _ALPHA, _ANIMATED = 0x10, 0x02
 _CANVAS: Final = 10
 # Rows that are decoded together, where pixels are not stored one by one.
 _BLOCK: Final = 16
+# Noise takes more bytes to code the same pixels.
+_SPARE: Final = 4096
 _LOOP_ONCE: Final = b"\xff\xff\xff\xff\x01\x00"
 
 
@@ -116,8 +118,9 @@ def _load(start: bytes, frame: _Chunk, size: Size) -> Pixels:
     if frame.missing > stated * 2 * (1 - ENOUGH_PIXELS):
         # Not worth decoding: bytes are spread over the rows, though not quite evenly.
         refuse_missing(len(frame.content) / stated)
-    image = _decoded(start + frame.written(bytes(frame.missing)))
-    other = _decoded(start + frame.written(noise(frame.missing)))
+    more = 3 * frame.missing + _SPARE
+    image = _decoded(start + frame.written(bytes(more)))
+    other = _decoded(start + frame.written(noise(more)))
     share = share_from_top(image, other, _BLOCK)
     refuse_missing(share)
     return Pixels(image, incomplete=share < 1)

@@ -1,13 +1,14 @@
 """Photos standardised in a process of their own, whose death, time and memory are seen."""
 
 import os
-import resource
+import re
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Final
 
 from models.domain.errors import InvalidPhoto, UnsupportedPhoto
@@ -24,8 +25,9 @@ _START = "started"
 class Decoder:
     """The process, started again whenever it has ended. Use `decoder_process`."""
 
-    def __init__(self, function: Callable[[bytes], object]) -> None:
+    def __init__(self, function: Callable[[bytes], object], hang_s: float) -> None:
         self._function = function
+        self._hang_s = hang_s
         self._process: BaseProcess | None = None
         self._death = ""
 
@@ -62,35 +64,39 @@ class Decoder:
     def _start(self) -> None:
         spawn = get_context("spawn")
         self._connection, theirs = spawn.Pipe()
-        self._process = spawn.Process(target=_serve, args=(theirs, self._function), daemon=True)
+        told = (theirs, self._function, self._hang_s)
+        self._process = spawn.Process(target=_serve, args=told, daemon=True)
         self._process.start()
         theirs.close()
         assert self._connection.recv() == _START
 
 
 @contextmanager
-def decoder_process(function: Callable[[bytes], object] = standardise) -> Iterator[Decoder]:
+def decoder_process(
+    function: Callable[[bytes], object] = standardise, *, hang_s: float = HANG_S
+) -> Iterator[Decoder]:
     """A process that calls this function, which ends with the block."""
-    decoder = Decoder(function)
+    decoder = Decoder(function, hang_s)
     try:
         yield decoder
     finally:
         decoder.stop()
 
 
-def _serve(connection: Connection, function: Callable[[bytes], object]) -> None:
+def _serve(connection: Connection, function: Callable[[bytes], object], hang_s: float) -> None:
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
-    before = _peak_bytes()
     connection.send(_START)
     while True:
         try:
             data = connection.recv_bytes()
         except EOFError:
             return
-        signal.setitimer(signal.ITIMER_PROF, HANG_S)
+        reset_peak()
+        before = peak_bytes()
+        signal.setitimer(signal.ITIMER_PROF, hang_s)
         outcome = _outcome(function, data)
         signal.setitimer(signal.ITIMER_PROF, 0)
-        connection.send((outcome, _peak_bytes() - before))
+        connection.send((outcome, peak_bytes() - before))
 
 
 def _outcome(function: Callable[[bytes], object], data: bytes) -> str:
@@ -103,8 +109,16 @@ def _outcome(function: Callable[[bytes], object], data: bytes) -> str:
     return "taken"
 
 
-def _peak_bytes() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def reset_peak() -> None:
+    """Forget the highest memory use of this process so far."""
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def peak_bytes() -> int:
+    """The highest memory use of this process since its start or `reset_peak`."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    (kilobytes,) = re.findall(r"VmHWM:\s+(\d+) kB", status)
+    return int(kilobytes) * 1024
 
 
 def die(data: bytes) -> None:

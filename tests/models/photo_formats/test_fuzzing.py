@@ -112,7 +112,7 @@ def test_a_mutated_photo_is_taken_or_refused_within_time_and_memory(
 def test_a_decoder_that_does_not_behave_is_seen(
     function: Callable[[bytes], object], outcome: str
 ) -> None:
-    with decoder_process(function) as process:
+    with decoder_process(function, hang_s=0.3) as process:
         for _ in range(2):
             seen, grown = process.standardise(b"photo")
             assert seen == outcome
