@@ -3,7 +3,7 @@
 import io
 from collections.abc import Callable
 from functools import lru_cache
-from itertools import product
+from itertools import chain, product
 from typing import Final
 
 from PIL import Image, ImageChops, ImageCms
@@ -60,13 +60,11 @@ def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
         return None
     if mode == "CMYK":
         return transform
-    bands = ImageChops.difference(converted, probe.convert("RGB")).getextrema()
-    return transform if max(most for _, most in bands) > _ALIKE else None
+    changes = ImageChops.difference(converted, probe.convert("RGB")).tobytes()
+    return transform if max(changes) > _ALIKE else None
 
 
 def _probe(mode: str) -> Image.Image:
     """A pixel of each of some colours."""
     colours = list(product(_LEVELS, repeat=len(Image.new(mode, (1, 1)).getbands())))
-    probe = Image.new(mode, (len(colours), 1))
-    probe.putdata([colour[0] if len(colour) == 1 else colour for colour in colours])
-    return probe
+    return Image.frombytes(mode, (len(colours), 1), bytes(chain.from_iterable(colours)))

@@ -1,7 +1,7 @@
 """HEIC by libheif and libde265, AVIF by libavif and dav1d."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Final
@@ -86,6 +86,6 @@ def _load_avif(image: AvifImageFile, size: Size) -> Pixels:
     return Pixels(image)
 
 
-def _bounded(info: dict[str, object]) -> bytes | None:
+def _bounded(info: Mapping[str | tuple[int, int], object]) -> bytes | None:
     profile = info.get("icc_profile")
     return profile if isinstance(profile, bytes) and 0 < len(profile) <= MAX_PROFILE else None
