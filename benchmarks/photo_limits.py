@@ -96,7 +96,7 @@ def drawn(case: Case) -> bytes:
     file = io.BytesIO()
     if case.kind == "HEIC":
         # Its fastest way of coding.
-        parameters = {"x265:preset": "ultrafast"}
+        parameters = {"preset": "ultrafast"}
         pillow_heif.from_pillow(image).save(file, quality=60, enc_params=parameters)
     else:
         image.save(file, case.kind, **case.options)

@@ -15,7 +15,7 @@ from tests.support.decoder_process import Decoder, decoder_process, die, grow, h
 from tests.support.photo_files import PNG_SIGNATURE, chunk, every_kind
 
 MORE: Final = os.environ.get("MARKETLENS_TEST_FUZZ")
-EXAMPLES: Final = 20 * int(MORE) if MORE else 400
+EXAMPLES: Final = 20 * int(MORE) if MORE else 1500
 
 MOST_GROWTH: Final = 1_500_000_000
 """What the largest photo that is taken needs, in bytes: a header may be changed to claim it."""
