@@ -183,7 +183,7 @@ def _flattened_in_strips(
     image: Image.Image, across: int, down: int, *, keep_cmyk: bool
 ) -> Image.Image:
     """The photo flattened, and reduced by whole factors."""
-    rows = down * max(_ROWS_AT_ONCE // down, 1)
+    rows = down * max(min(_ROWS_AT_ONCE, _LARGE // image.width) // down, 1)
     size = -(-image.width // across), -(-image.height // down)
     reduced = Image.new("CMYK" if keep_cmyk and image.mode == "CMYK" else "RGB", size)
     for top in range(0, image.height, rows):

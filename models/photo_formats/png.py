@@ -18,7 +18,8 @@ SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 MAX_PIXELS: Final = 110_000_000
 """A screenshot or a photo of 108 million pixels, at 4 bytes of memory each."""
 
-_HEADER: Final = struct.Struct(">IIBBBBB")
+# Width, height, depth, colour type, two methods of which there is one each, interlacing.
+_HEADER: Final = struct.Struct(">IIBBxxB")
 _NAME: Final = 4
 # Samples of a pixel by colour type, and bytes of a tRNS chunk by those that have one.
 _SAMPLES: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
@@ -63,8 +64,6 @@ class _Header(NamedTuple):
     height: int
     depth: int
     colour: int
-    compression: int
-    filters: int
     interlaced: int
 
     def passes(self) -> Iterator[tuple[int, int, int]]:
