@@ -93,7 +93,13 @@ def test_the_share_of_pixels_decides(share: float) -> None:
 def test_what_was_not_written_yet_is_not_taken_for_pixels() -> None:
     half = WHOLE[: len(WHOLE) // 2]
     with pytest.raises(InvalidPhoto, match="damaged"):
-        standardise(half + bytes(len(half)))
+        standardise(half + bytes(10 * len(half)))
+
+
+def test_a_progressive_jpeg_that_is_cut_before_its_last_scan_is_refused() -> None:
+    whole = KINDS["progressive"]
+    with pytest.raises(InvalidPhoto, match="before its last scan"):
+        standardise(whole[: whole.rindex(b"\xff\xda")])
 
 
 def test_a_grey_last_row_is_no_missing_row() -> None:
