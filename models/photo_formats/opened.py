@@ -24,6 +24,7 @@ DECODER_ERRORS: Final = (
     ValueError,
     TypeError,
     LookupError,
+    ArithmeticError,
     EOFError,
     RuntimeError,
     struct.error,

@@ -8,7 +8,7 @@ from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 
 from models.domain.errors import InvalidPhoto
-from models.photo_formats.opened import Opened, Pixels, Size, refuse_missing
+from models.photo_formats.opened import ENOUGH_PIXELS, Opened, Pixels, Size, refuse_missing
 
 MAX_PIXELS: Final = 70_000_000
 """One to 4 bytes of memory a pixel."""
@@ -18,7 +18,12 @@ _CANVAS_END: Final = 13
 _EXTENSION, _FRAME, _TRAILER = 0x21, 0x2C, 0x3B
 _CONTROL: Final = 0xF9
 _FRAME_HEADER: Final = 10
-_HAS_PALETTE: Final = 0x80
+_HAS_PALETTE, _INTERLACED = 0x80, 0x40
+# First row and step of the passes of an interlaced frame.
+_PASSES: Final = [(0, 8), (4, 8), (2, 4), (1, 2)]
+_BLOCK: Final = 255
+# A code has twelve bits at most, and stands for a pixel at least.
+_MOST_BYTES_A_PIXEL: Final = 1.5
 
 # Lengths of the header; the first is that of OS/2, with shorter numbers.
 _OLD_HEADER: Final = 12
@@ -48,22 +53,49 @@ def open_gif(data: bytes) -> Opened:
     end = _end_of_blocks(data, start)
     left, top, width, height = (_number(header, at, 2) for at in (1, 3, 5, 7))
     size = max(_number(canvas, 6, 2), left + width), max(_number(canvas, 8, 2), top + height)
-    file = b"".join([*kept, data[position:end], b"\0", bytes([_TRAILER])])
-    return Opened(size, partial(_load_gif, file))
+    if end <= len(data):
+        file = b"".join([*kept, data[position:end], b"\0", bytes([_TRAILER])])
+        return Opened(size, partial(_load_gif, file))
+    if (width, height) != size:
+        raise _cut()
+    more = int(width * height * (1 - ENOUGH_PIXELS) * _MOST_BYTES_A_PIXEL) + _BLOCK
+    pixels = _in_blocks(_out_of_blocks(data[start:]) + bytes(more))
+    file = b"".join([*kept, data[position:start], pixels, bytes([_TRAILER])])
+    passes = _PASSES if header[9] & _INTERLACED else [(0, 1)]
+    rows = [row for first, step in passes for row in range(first, height, step)]
+    return Opened(size, partial(_load_cut_gif, file, rows))
 
 
 def _palette_bytes(flags: int) -> int:
     return 3 << (flags & 7) + 1 if flags & _HAS_PALETTE else 0
 
 
+def _out_of_blocks(data: bytes) -> bytes:
+    """The content of blocks, the last of which may be cut off."""
+    parts, position = [], 0
+    while position < len(data):
+        parts.append(data[position + 1 : position + 1 + data[position]])
+        position += 1 + data[position]
+    return b"".join(parts)
+
+
+def _in_blocks(content: bytes) -> bytes:
+    parts = [content[at : at + _BLOCK] for at in range(0, len(content), _BLOCK)]
+    return b"".join(bytes([len(part)]) + part for part in [*parts, b""])
+
+
 def _end_of_blocks(data: bytes, position: int) -> int:
-    """Behind the blocks, each with its length before it, and the empty one that ends them."""
+    """Behind the blocks, each with its length before it, and the empty one that ends them.
+
+    Behind the data if they are cut off.
+    """
     while position < len(data):
         length = data[position]
         position += 1 + length
         if not length:
             return position
-    return min(position, len(data))
+    # Between two blocks only the empty one is missing, and no pixel.
+    return position + (position > len(data))
 
 
 def _load_gif(file: bytes, size: Size) -> Pixels:
@@ -71,6 +103,20 @@ def _load_gif(file: bytes, size: Size) -> Pixels:
     image = GifImageFile(io.BytesIO(file))
     image.load()
     return Pixels(image)
+
+
+def _load_cut_gif(file: bytes, rows: list[int], size: Size) -> Pixels:
+    """A GIF that goes on in zeros, which are pixels of the first colour, each by itself.
+
+    What is there is known to reach to the last pixel of another colour, in the order of these rows.
+    """
+    pixels = _load_gif(file, size)
+    stored = pixels.image.tobytes() if pixels.image.mode in {"P", "L"} else b""
+    width = pixels.image.width
+    levels = b"".join(stored[row * width : (row + 1) * width] for row in rows)
+    share = len(levels.rstrip(b"\0")) / max(len(levels), 1)
+    refuse_missing(share)
+    return Pixels(pixels.image, incomplete=True)
 
 
 def is_bmp(data: bytes) -> bool:

@@ -1,5 +1,7 @@
 """GIF and BMP."""
 
+import random
+
 import pytest
 from PIL import Image
 
@@ -51,6 +53,22 @@ def test_a_gif_without_its_trailer_is_taken_and_one_that_is_cut_is_not() -> None
     for share in (0.01, 0.1, 0.5, 0.9):
         with pytest.raises(InvalidPhoto, match="damaged"):
             standardise(GIF[: int(len(GIF) * share)])
+
+
+@pytest.mark.parametrize("colours", [4, 16, 256])
+@pytest.mark.parametrize("share", [0.97, 0.98, 0.99])
+@pytest.mark.parametrize("interlace", [0, 1])
+def test_a_gif_that_lacks_a_little_is_taken_and_flagged(
+    colours: int, share: float, interlace: int
+) -> None:
+    grain = Image.frombytes("RGB", (120, 90), random.Random(0).randbytes(120 * 90 * 3))
+    image = Image.blend(PICTURE, grain, 0.3).quantize(colours)
+    whole = encoded(image, "GIF", interlace=interlace)
+    cut = whole[: int(len(whole) * share)]
+    assert standardise(cut).incomplete
+    assert not standardise(whole).incomplete
+    upper = (0, 0, 120, 80)
+    assert decode(cut).crop(upper).tobytes() == image.convert("RGB").crop(upper).tobytes()
 
 
 @pytest.mark.parametrize("data", [GIF[:6] + b"\xff" * 7, b"GIF89a" + bytes(50)])
