@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from models.photo_formats.opened import bounded
+
 _MOST_BRANDS: Final = 64
 _HEVC_BRANDS: Final = {
     *(b"heic", b"heix", b"heim", b"heis"),
@@ -44,7 +46,7 @@ def read_boxed_photo(data: bytes) -> BoxedPhoto | None:
     """The photo in these boxes, None if they are not of a HEIC or AVIF."""
     if data[4:8] != b"ftyp":
         return None
-    top = list(_boxes(data, 0, len(data)))
+    top = list(bounded(_boxes(data, 0, len(data))))
     brands = _brands(data, top[0]) if top else set()
     if not brands & (_HEVC_BRANDS | _AV1_BRANDS | _ANY_CODEC):
         return None
@@ -83,7 +85,7 @@ def _brands(data: bytes, first: _Box) -> set[bytes]:
 
 def _items(data: bytes, meta: _Box) -> Iterator[tuple[int, bytes]]:
     """Where the type of each item is, and the type."""
-    for listing in _boxes(data, meta.content + 4, min(meta.end, len(data))):
+    for listing in bounded(_boxes(data, meta.content + 4, min(meta.end, len(data)))):
         if listing.name != b"iinf":
             continue
         count = 2 if data[listing.content] == 0 else 4

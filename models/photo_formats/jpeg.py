@@ -18,6 +18,7 @@ from models.photo_formats.opened import (
     Opened,
     Pixels,
     Size,
+    bounded,
     noise,
     refuse_large,
     refuse_missing,
@@ -146,7 +147,7 @@ def _segments(data: bytes) -> Iterator[_Segment]:
 def _parse(data: bytes) -> _Jpeg:
     jpeg = _Jpeg()
     first_scan, end = 0, len(data)
-    for code, start, content, stop in _segments(data):
+    for code, start, content, stop in bounded(_segments(data)):
         if code == _EOI:
             jpeg.ended, end = True, start
             break

@@ -2,10 +2,10 @@
 
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from random import Random
-from typing import Final
+from typing import Final, TypeVar
 
 from PIL import Image, ImageChops
 
@@ -15,8 +15,13 @@ from models.domain.errors import InvalidPhoto
 Box = tuple[float, float, float, float]
 Size = tuple[int, int]
 
+Part = TypeVar("Part")
+
 ENOUGH_PIXELS: Final = 0.95
 """A photo is taken if at least this share of its pixels is there."""
+
+MOST_PARTS: Final = 20_000
+"""How many segments, chunks or boxes a file may have: each costs microseconds, however short."""
 
 DECODER_ERRORS: Final = (
     OSError,
@@ -60,6 +65,14 @@ class Opened:
     load: Callable[[Size], Pixels]
     orientation: int = 1
     profile: bytes | None = None
+
+
+def bounded(parts: Iterable[Part]) -> Iterator[Part]:
+    """The parts of a file; raises InvalidPhoto when they are more than `MOST_PARTS`."""
+    for number, part in enumerate(parts):
+        if number >= MOST_PARTS:
+            raise InvalidPhoto(f"The photo's file has more than {MOST_PARTS:,} parts.")
+        yield part
 
 
 def refuse_missing(share: float) -> None:

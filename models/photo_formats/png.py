@@ -11,7 +11,14 @@ from PIL.PngImagePlugin import PngImageFile
 
 from models.domain.errors import InvalidPhoto
 from models.photo_formats.metadata import MAX_METADATA, MAX_PROFILE, inflated, orientation_of
-from models.photo_formats.opened import DECODER_ERRORS, Opened, Pixels, Size, refuse_missing
+from models.photo_formats.opened import (
+    DECODER_ERRORS,
+    Opened,
+    Pixels,
+    Size,
+    bounded,
+    refuse_missing,
+)
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 
@@ -78,7 +85,7 @@ class _Header(NamedTuple):
 
 def open_png(data: bytes) -> Opened:
     """Open a PNG by its header; an animated one is its default picture. Raises InvalidPhoto."""
-    chunks = _chunks(data)
+    chunks = bounded(_chunks(data))
     first = next(chunks, None)
     if first is None or first.name != b"IHDR" or len(first.content) != _HEADER.size:
         raise InvalidPhoto("The photo is damaged: it does not begin with a PNG header.")

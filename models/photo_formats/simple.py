@@ -2,13 +2,14 @@
 
 import io
 from functools import partial
+from itertools import repeat
 from typing import Final
 
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 
 from models.domain.errors import InvalidPhoto
-from models.photo_formats.opened import ENOUGH_PIXELS, Opened, Pixels, Size, refuse_missing
+from models.photo_formats.opened import ENOUGH_PIXELS, Opened, Pixels, Size, bounded, refuse_missing
 
 MAX_PIXELS: Final = 70_000_000
 """One to 4 bytes of memory a pixel."""
@@ -41,7 +42,9 @@ def open_gif(data: bytes) -> Opened:
         raise _cut()
     position = _CANVAS_END + _palette_bytes(canvas[10])
     kept = [data[:position]]
-    while data[position : position + 1] == bytes([_EXTENSION]):
+    for _ in bounded(repeat(None)):
+        if data[position : position + 1] != bytes([_EXTENSION]):
+            break
         end = _end_of_blocks(data, position + 2)
         if data[position + 1 : position + 2] == bytes([_CONTROL]):
             kept[1:] = [data[position:end]]

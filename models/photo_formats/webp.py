@@ -15,6 +15,7 @@ from models.photo_formats.opened import (
     Opened,
     Pixels,
     Size,
+    bounded,
     noise,
     refuse_missing,
     share_from_top,
@@ -54,7 +55,7 @@ def is_webp(data: bytes) -> bool:
 def open_webp(data: bytes) -> Opened:
     """Open a WebP by its header; an animated one is its first frame. Raises InvalidPhoto."""
     chunks: dict[bytes, _Chunk] = {}
-    for chunk in _chunks(data):
+    for chunk in bounded(_chunks(data)):
         chunks.setdefault(chunk.name, chunk)
     canvas = chunks.get(b"VP8X")
     animated = canvas is not None and bool(canvas.content[:1] and canvas.content[0] & _ANIMATED)
@@ -85,9 +86,12 @@ def _chunks(data: bytes) -> Iterator[_Chunk]:
     """The chunks, whatever length the container states: it may be wrong, or that of a stream."""
     position = _CONTAINER
     while position + 8 <= len(data):
+        name = data[position : position + 4]
+        if b"\0" in name:  # what fills a file up
+            return
         length = int.from_bytes(data[position + 4 : position + 8], "little")
         content = data[position + 8 : position + 8 + length]
-        yield _Chunk(data[position : position + 4], content, length - len(content))
+        yield _Chunk(name, content, length - len(content))
         position += 8 + length + length % 2
 
 

@@ -43,6 +43,19 @@ def test_a_profile_of_srgb_changes_no_byte(mode: str) -> None:
     )
 
 
+def test_a_profile_that_is_nearly_srgb_changes_no_byte() -> None:
+    rounded = matrix_profile(
+        {
+            b"rXYZ": (0.436, 0.2225, 0.0139),
+            b"gXYZ": (0.385, 0.7169, 0.0971),
+            b"bXYZ": (0.143, 0.0606, 0.7141),
+        }
+    )
+    assert standardise(encoded(PICTURE, "PNG", icc_profile=rounded)) == standardise(
+        encoded(PICTURE, "PNG")
+    )
+
+
 def grey_profile() -> bytes:
     """A grey profile with a gamma of 1.0: half of the light is 188 of 255 in sRGB."""
     profile = bytearray(display_p3())

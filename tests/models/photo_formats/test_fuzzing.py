@@ -100,6 +100,36 @@ def test_a_mutated_photo_is_taken_or_refused_within_time_and_memory(
     assert grown < MOST_GROWTH
 
 
+MANY: Final = 1_500_000
+
+
+def behind_header(kind: str, piece: bytes) -> bytes:
+    """A photo with very many short pieces where there may be some."""
+    whole = every_kind()[kind]
+    at = {"jpeg": 2, "png": 33, "gif": 13 + (6 << (whole[10] & 7))}.get(kind, len(whole))
+    return whole[:at] + piece * MANY + whole[at:]
+
+
+@pytest.mark.parametrize(
+    ("kind", "piece"),
+    [
+        ("jpeg", b"\xff\xfe\x00\x02"),
+        ("jpeg", b"\xff\xdb\x00\x02"),
+        ("jpeg", b"\xff\xe1\x00\x08Exif\0\0"),
+        ("png", chunk(b"teXt", b"")),
+        ("png", chunk(b"IDAT", b"")),
+        ("webp", b"abcd\0\0\0\0"),
+        ("gif", b"\x21\xfe\0"),
+        ("avif", b"\0\0\0\x08free"),
+        ("heic", b"\0\0\0\x08free"),
+    ],
+)
+def test_a_file_of_very_many_parts_is_refused(decoder: Decoder, kind: str, piece: bytes) -> None:
+    outcome, grown = decoder.standardise(behind_header(kind, piece))
+    assert outcome == "refused"
+    assert grown < 100_000_000
+
+
 @pytest.mark.parametrize(
     ("function", "outcome"),
     [
