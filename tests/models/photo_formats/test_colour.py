@@ -1,6 +1,8 @@
 """Colour profiles."""
 
 import io
+from itertools import chain, product
+from typing import Final
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +16,7 @@ from tests.support.photo_files import display_p3, encoded, in_display_p3, matrix
 from tests.support.pictures import picture
 
 PICTURE = picture(4, (240, 160))
+NINE: Final = list(product(range(3), repeat=2))
 
 
 def difference(one: Image.Image, other: Image.Image) -> float:
@@ -81,6 +84,40 @@ def test_a_profile_of_another_kind_of_photo_is_ignored() -> None:
     assert standardise(encoded(cmyk, "JPEG", icc_profile=display_p3())) == standardise(
         encoded(cmyk, "JPEG")
     )
+
+
+def cmyk_profile() -> bytes:
+    """A CMYK profile for which cyan ink is red, black is black, and the others are not seen."""
+    white, red, black = (
+        (255, 128, 128),
+        (138, 208, 195),
+        (0, 128, 128),
+    )  # L*, a*, b*, each in 8 bits
+    papers = product((0, 1), repeat=4)
+    inks = [black if key else red if cyan else white for cyan, _, _, key in papers]
+    straight = bytes(range(256))
+    matrix = b"".join((65536 * (row == column)).to_bytes(4) for row, column in NINE)
+    table = b"mft1" + bytes(4) + b"\4\3\2\0" + matrix + straight * 4
+    table += bytes(chain.from_iterable(inks)) + straight * 3
+    start = 128 + 4 + 12
+    header = bytearray(128)
+    header[0:4] = (start + len(table)).to_bytes(4)
+    header[8:12] = b"\x02\x40\0\0"
+    header[12:24] = b"prtrCMYKLab "
+    header[36:40] = b"acsp"
+    header[68:80] = bytes.fromhex("0000f6d6000100000000d32d")
+    entry = b"A2B0" + start.to_bytes(4) + len(table).to_bytes(4)
+    return bytes(header) + (1).to_bytes(4) + entry + table
+
+
+@pytest.mark.parametrize("side", [8, 1600])
+def test_a_profile_of_inks_is_applied(side: int) -> None:
+    cyan = Image.new("CMYK", (side, side), (255, 0, 0, 0))
+    plain = decode(encoded(cyan, "JPEG", quality=95)).getpixel((4, 4))
+    data = encoded(cyan, "JPEG", quality=95, icc_profile=cmyk_profile())
+    meant = decode(standardise(data).data).getpixel((4, 4))
+    assert plain == pytest.approx((0, 255, 255), abs=10)
+    assert meant == pytest.approx((255, 0, 0), abs=15)
 
 
 def test_transparency_is_laid_on_white_before_colours_are_converted() -> None:
