@@ -88,11 +88,8 @@ def test_a_profile_of_another_kind_of_photo_is_ignored() -> None:
 
 def cmyk_profile() -> bytes:
     """A CMYK profile for which cyan ink is red, black is black, and the others are not seen."""
-    white, red, black = (
-        (255, 128, 128),
-        (138, 208, 195),
-        (0, 128, 128),
-    )  # L*, a*, b*, each in 8 bits
+    # L*, a* and b*, each in 8 bits.
+    white, red, black = (255, 128, 128), (138, 208, 195), (0, 128, 128)
     papers = product((0, 1), repeat=4)
     inks = [black if key else red if cyan else white for cyan, _, _, key in papers]
     straight = bytes(range(256))
