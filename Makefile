@@ -45,8 +45,8 @@ faults: setup ## Kill seeds at ten random moments, on both databases, and each s
 soak: setup ## Search for ten minutes while listings come, go and are indexed anew
 	MARKETLENS_TEST_SOAK_S=600 $(BIN)/pytest -s tests/e2e/test_soak.py
 
-fuzz: setup ## Call every operation of the API with 500 made-up requests, and check the answers
-	MARKETLENS_TEST_FUZZ=500 $(BIN)/pytest tests/e2e/test_openapi.py
+fuzz: setup ## 500 made-up requests to every operation of the API, 10,000 damaged photos to decoders
+	MARKETLENS_TEST_FUZZ=500 $(BIN)/pytest tests/e2e/test_openapi.py tests/models/photo_formats/test_fuzzing.py
 
 bench: setup ## Figures of the whole and of its parts (QUICK=1: of the whole, in four minutes; ROWS=1000000)
 	$(BIN)/python -m benchmarks.serving $(if $(QUICK),--quick --into $(QUICK_RESULTS))

@@ -11,6 +11,7 @@ from api.forms import JSON_BODY, MULTIPART, PHOTO_BODY, PHOTO_PART
 from api.problems import Responses, responses
 from api.schemas import Problem
 from models.domain.types import JobStatus, JobType
+from models.photo_decoding import ACCEPTED_FORMATS
 
 JsonObject = dict[str, JsonValue]
 
@@ -38,7 +39,11 @@ MATCH_EXAMPLE: Final = {
 """An example of a listing that was found."""
 
 
-PHOTO: Final = {"type": "string", "format": "binary"}
+PHOTO: Final = {
+    "type": "string",
+    "format": "binary",
+    "description": f"A {ACCEPTED_FORMATS} photo, told by its content.",
+}
 ONE_PHOTO: Final = {PHOTO_PART: PHOTO}
 _AS_BODY: Final = "One photo as it is; options, where there are any, are then in the query."
 BY_LISTING: Final = {"a listing": {"listing_id": MATCH_EXAMPLE["listing_id"]}}

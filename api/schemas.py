@@ -72,7 +72,7 @@ class Problem(BaseModel):
     errors: list[dict[str, str]] | None = None
 
 
-class PhotoOut(BaseModel):
+class PhotoLink(BaseModel):
     """A photo, and where to read it."""
 
     id: str
@@ -82,3 +82,12 @@ class PhotoOut(BaseModel):
     def of(cls, sha256: str) -> Self:
         """The photo with these bytes."""
         return cls(id=sha256, url=f"/v1/photos/{sha256}")
+
+
+class PhotoOut(PhotoLink):
+    """A photo of a listing."""
+
+    incomplete: bool = Field(
+        default=False,
+        description="Whether up to a twentieth of its pixels was not in the file that was sent.",
+    )

@@ -170,6 +170,7 @@ class Photo(Base):
     """A standardised photo, stored under its `sha256`; `id` keys the index.
 
     `phash` is its perceptual hash as a signed integer of 64 bits, None until it is made.
+    `incomplete` says that up to a twentieth of its pixels was not in the file it was made from.
     """
 
     __tablename__ = "photos"
@@ -180,6 +181,7 @@ class Photo(Base):
     width: Mapped[int]
     height: Mapped[int]
     phash: Mapped[int | None] = mapped_column(BigId)
+    incomplete: Mapped[bool] = mapped_column(default=False, server_default=false())
     created_at: Mapped[datetime]
 
 

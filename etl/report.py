@@ -24,7 +24,8 @@ class CategoryCount:
 class IntakeReport:
     """How many of a feed's rows were read, accepted and rejected.
 
-    `reasons` counts rejected rows by file, field and reason; `notes` are sentences.
+    `incomplete_photos` are accepted ones that lack up to a twentieth of their pixels. `reasons`
+    counts rejected rows by file, field and reason; `notes` are sentences.
     """
 
     products: Tally
@@ -32,6 +33,7 @@ class IntakeReport:
     categories: CategoryCount
     reasons: Counter[tuple[str, str, str]]
     notes: list[str]
+    incomplete_photos: int = 0
 
     @property
     def rejected(self) -> int:
@@ -52,6 +54,7 @@ def as_json(report: IntakeReport, written: dict[str, int], cost: Cost) -> dict[s
     return {
         "products": asdict(report.products),
         "photos": asdict(report.photos),
+        "incomplete_photos": report.incomplete_photos,
         "categories": asdict(report.categories),
         "written": written,
         "reasons": [
@@ -68,6 +71,8 @@ def summary(report: IntakeReport, title: str, lines: Mapping[str, str], cost: Co
     table = Table(title=title, title_justify="left", show_header=False)
     table.add_row("Products", _tally(report.products))
     table.add_row("Photos", _tally(report.photos))
+    if report.incomplete_photos:
+        table.add_row("", f"{report.incomplete_photos:,} of them lack some of their pixels")
     table.add_row("Categories", f"{report.categories.root} roots, {report.categories.sub} below")
     for name, text in lines.items():
         table.add_row(name, text)

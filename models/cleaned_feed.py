@@ -51,8 +51,12 @@ IMAGES_SCHEMA: Final = pa.schema(
         ("width", pa.int32()),
         ("height", pa.int32()),
         ("reason", pa.string()),
+        ("incomplete", pa.bool_()),
     ]
 )
+
+ADDED_LATER: Final = frozenset({"incomplete"})
+"""Columns that the files of earlier releases lack: there they are None."""
 
 _PHOTOS_KEY: Final = b"marketlens.photos"
 _KNOWN, _UNKNOWN = b"known", b"unknown"
@@ -82,7 +86,10 @@ class ProductId(NamedTuple):
 
 
 class ImageRow(NamedTuple):
-    """A row of `IMAGES_FILE`: a photo's SHA-256 and size in pixels, or the reason for none."""
+    """A row of `IMAGES_FILE`: a photo's SHA-256 and size in pixels, or the reason for none.
+
+    `incomplete` says that some of its pixels were not in the feed's file, None that it is unknown.
+    """
 
     id: str
     product_id: str
@@ -90,6 +97,7 @@ class ImageRow(NamedTuple):
     width: int | None
     height: int | None
     reason: str | None
+    incomplete: bool | None
 
 
 class _Category(NamedTuple):
@@ -138,12 +146,16 @@ def count_rows(path: Path, schema: pa.Schema) -> int:
     """The number of a Parquet file's rows. Raises InvalidFeed if it has not this schema."""
     try:
         with pq.ParquetFile(path) as file:
-            if file.schema_arrow.equals(schema):
+            if _without_added(file.schema_arrow).equals(_without_added(schema)):
                 rows: int = file.metadata.num_rows
                 return rows
     except (OSError, pa.ArrowException) as error:
         raise InvalidFeed(f"{path} can't be read.") from error
     raise InvalidFeed(f"{path} was not written by this release: clean the feed again.")
+
+
+def _without_added(schema: pa.Schema) -> pa.Schema:
+    return pa.schema([column for column in schema if column.name not in ADDED_LATER])
 
 
 def read_rows(path: Path, row_type: type[Row]) -> Iterator[Row]:
@@ -154,12 +166,17 @@ def read_rows(path: Path, row_type: type[Row]) -> Iterator[Row]:
     """
     columns = list(row_type._fields)
     with pq.ParquetFile(path) as file:
-        if missing := set(columns) - set(file.schema_arrow.names):
+        lacking = set(columns) - set(file.schema_arrow.names)
+        if missing := lacking - ADDED_LATER:
             raise pa.ArrowKeyError(f"{path} has no column {min(missing)}.")
         # Row group by row group: in a single iteration, pyarrow keeps all that it has read.
         for group in range(file.num_row_groups):
-            for batch in file.iter_batches(ROWS_AT_ONCE, row_groups=[group], columns=columns):
-                values = (batch.column(name).to_pylist() for name in columns)
+            there = [name for name in columns if name not in lacking]
+            for batch in file.iter_batches(ROWS_AT_ONCE, row_groups=[group], columns=there):
+                values = (
+                    [None] * batch.num_rows if name in lacking else batch.column(name).to_pylist()
+                    for name in columns
+                )
                 yield from map(row_type._make, zip(*values, strict=True))
 
 

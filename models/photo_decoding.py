@@ -1,67 +1,45 @@
 """Validation, decoding and standardisation of photos.
 
-Pillow and the standard library only, because the API imports this module.
+Pillow, pi-heif and the standard library only, because the API imports this module.
 """
 
 import io
-import re
-import struct
-import zlib
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final
+from threading import Lock
+from typing import Final, NamedTuple
 
-from PIL import ExifTags, Image
-from PIL.ImageFile import ImageFile
-from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
-from PIL.WebPImagePlugin import WebPImageFile
+from PIL import Image
 
 from models.domain.errors import InvalidPhoto, UnsupportedPhoto
+from models.photo_formats import heif, jpeg, png, simple, webp
+from models.photo_formats.boxes import read_boxed_photo
+from models.photo_formats.colour import conversion_to_srgb
+from models.photo_formats.opened import DECODER_ERRORS, Opened, Pixels, Size, refuse_large
 
-# Under Pillow's own limit of 89 million, so that this one applies first.
-MAX_PIXELS: Final = 50_000_000
 # Encoders use about 224 pixels; this leaves room for larger inputs and for displaying results.
 LONG_SIDE: Final = 512
 JPEG_QUALITY: Final = 90
 SUBSAMPLING: Final = "4:2:0"
 
-STANDARD_FORM: Final = f"1/{LONG_SIDE}/{JPEG_QUALITY}/{SUBSAMPLING}"
+STANDARD_FORM: Final = f"2/{LONG_SIDE}/{JPEG_QUALITY}/{SUBSAMPLING}"
 """Identifies the standard form, for caches of photo outcomes.
 
 Raise its first number when `standardise` gives other bytes or refuses other files.
 """
 
-# A JPEG is decoded at no less than this share of the size it is wanted in. 12 megapixels are 4,000
-# to 4,032 pixels wide, an eighth of which just falls short of `LONG_SIDE`: enlarging that a little
-# takes a quarter less time than reducing a fourth, and leaves the cosine of embeddings above 0.99.
-ENOUGH_OF_A_SIDE: Final = 15 / 16
+ACCEPTED_FORMATS: Final = "JPEG, PNG, WebP, HEIC, AVIF, GIF or BMP"
 
-# Photos have about ten scans at most. Each scan costs a pass over all pixels however few bytes it
-# has, so without a limit a file of 400 kB keeps the decoder busy for half a minute.
-MAX_JPEG_SCANS: Final = 100
+# From so many pixels on, photos of formats that are decoded in full are decoded one at a time in a
+# process, so that its memory is that of one.
+_LARGE: Final = 16_000_000
+_one_large_photo = Lock()
 
-# Exceptions of Pillow's parsers on damaged files, found by fuzzing and in their source. `Warning`
-# is for runs in which warnings are errors.
-_PILLOW_ERRORS: Final = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    LookupError,
-    EOFError,
-    struct.error,
-    zlib.error,
-    Warning,
-)
-
-# A marker with a length behind it, or the end of the image: not stuffed bytes, restarts or fill.
-_JPEG_MARKER: Final = re.compile(rb"\xff([\xc0-\xcf\xd9-\xfe])", re.DOTALL)
-_JPEG_END: Final = b"\xd9"
-_JPEG_SCAN: Final = b"\xda"
-
-# Left, upper, right and lower edge, in pixels.
-Box = tuple[float, float, float, float]
+# A reducing gap of three makes the result indistinguishable from full resampling.
+_REDUCING_GAP: Final = 3.0
+_ROWS_AT_ONCE: Final = 256
 
 _UPRIGHT: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -78,96 +56,90 @@ _UPRIGHT: Final = {
 class StandardPhoto:
     """A photo as it is stored, embedded and served: a small upright JPEG without metadata.
 
-    `sha256` is the hex digest of `data`; `width` and `height` are in pixels.
+    `sha256` is the hex digest of `data`; `width` and `height` are in pixels. `incomplete` says
+    that up to a twentieth of the photo's pixels was not in the file.
     """
 
     data: bytes
     sha256: str
     width: int
     height: int
+    incomplete: bool = False
 
 
-def standardise(data: bytes, *, max_pixels: int = MAX_PIXELS) -> StandardPhoto:
+class _Format(NamedTuple):
+    """How a photo is opened, its limit, and whether large ones are decoded coarsely."""
+
+    open: Callable[[], Opened]
+    max_pixels: int
+    coarsely: bool = False
+
+
+def standardise(data: bytes, *, max_pixels: int | None = None) -> StandardPhoto:
     """Convert a photo to the standard form in which all photos are stored.
 
     The long side is at most `LONG_SIDE` pixels; smaller photos keep their size. Catalogue photos
     and query photos are both standardised, so that the same file gives the same bytes, hash and
     embedding. Raises as `decode` does.
     """
-    photo = _decode(data, max_pixels, LONG_SIDE)
+    photo, incomplete = _decode(data, max_pixels, LONG_SIDE)
     buffer = io.BytesIO()
     photo.save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=SUBSAMPLING)
     standard = buffer.getvalue()
-    return StandardPhoto(standard, sha256(standard).hexdigest(), photo.width, photo.height)
+    digest = sha256(standard).hexdigest()
+    return StandardPhoto(standard, digest, photo.width, photo.height, incomplete)
 
 
-def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """Decode a JPEG, PNG or WebP into an upright RGB image without metadata.
+def decode(data: bytes, *, max_pixels: int | None = None) -> Image.Image:
+    """Decode a photo of one of the `ACCEPTED_FORMATS` into an upright sRGB image without metadata.
 
-    The first frame of an animation, transparency on white, 16 bits scaled to 8, colour profiles
-    ignored. Raises `UnsupportedPhoto` if the bytes are of another kind, before any decoder sees
-    them, and `InvalidPhoto` if they are empty, damaged or more than `max_pixels` pixels.
+    The first frame of an animation, transparency on white, 16 bits scaled to 8. Raises
+    `UnsupportedPhoto` if the bytes are of another kind, before any decoder sees them, and
+    `InvalidPhoto` if they are empty, damaged, lack more than a twentieth of the pixels, or are
+    more than `max_pixels` pixels; without that, more than their format's limit.
     """
-    return _decode(data, max_pixels, long_side=None)
+    return _decode(data, max_pixels, long_side=None)[0]
 
 
-def _decode(data: bytes, max_pixels: int, long_side: int | None) -> Image.Image:
-    """Decode, and reduce the long side to this length if one is given."""
-    parser = _parser_for(data)
-    if parser is JpegImageFile:
-        _refuse_many_scans(data)
+def _decode(data: bytes, max_pixels: int | None, long_side: int | None) -> tuple[Image.Image, bool]:
+    """Decode, and reduce the long side to this length if one is given; whether it is incomplete."""
+    photo_format = _format_of(data)
     try:
-        # The parser itself, not `Image.open`: that would try others, and warns of large photos
-        # before the limit here can refuse them (warnings are global, so can't be caught safely).
-        image = parser(io.BytesIO(data))
-        _refuse_large(image, max_pixels)
-        size = _fitted(image.size, long_side)
-        region = _decode_coarsely(image, size)
-        image.load()
-        # Rotated last, when the photo is small.
-        photo = _turn_upright(_resized(_flatten(image), size, region), _orientation(image))
+        opened = photo_format.open()
+        refuse_large(opened.size, max_pixels or photo_format.max_pixels)
+        size = _fitted(opened.size, long_side)
+        in_full = long_side is None or not photo_format.coarsely
+        with _one_large_photo if in_full and _is_large(opened.size) else nullcontext():
+            return _loaded(opened, size)
     except Image.DecompressionBombError as error:
-        raise InvalidPhoto(f"The photo has more than {max_pixels:,} pixels.") from error
-    except _PILLOW_ERRORS as error:
+        raise InvalidPhoto("The photo has too many pixels.") from error
+    except DECODER_ERRORS as error:
         raise InvalidPhoto("The photo is damaged: it can't be decoded.") from error
-    photo.info.clear()
-    return photo
 
 
-def _parser_for(data: bytes) -> type[ImageFile]:
+def _format_of(data: bytes) -> _Format:
     if not data:
         raise InvalidPhoto("The photo is empty.")
-    if data.startswith(b"\xff\xd8\xff"):
-        return JpegImageFile
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return PngImageFile
-    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
-        return WebPImageFile
-    raise UnsupportedPhoto("The file is not a JPEG, PNG or WebP photo.")
+    if data.startswith(jpeg.SIGNATURE):
+        return _Format(lambda: jpeg.open_jpeg(data), jpeg.MAX_PIXELS, coarsely=True)
+    if data.startswith(png.SIGNATURE):
+        return _Format(lambda: png.open_png(data), png.MAX_PIXELS)
+    if webp.is_webp(data):
+        return _Format(lambda: webp.open_webp(data), webp.MAX_PIXELS)
+    if boxed := read_boxed_photo(data):
+        return _Format(lambda: heif.open_boxed(boxed), heif.MAX_PIXELS)
+    if data.startswith(simple.GIF_SIGNATURES):
+        return _Format(lambda: simple.open_gif(data), simple.MAX_PIXELS)
+    if simple.is_bmp(data):
+        return _Format(lambda: simple.open_bmp(data), simple.MAX_PIXELS)
+    raise UnsupportedPhoto(f"The file is not a {ACCEPTED_FORMATS} photo.")
 
 
-def _refuse_many_scans(jpeg: bytes) -> None:
-    scans = 0
-    position = len(b"\xff\xd8")
-    while marker := _JPEG_MARKER.search(jpeg, position):
-        if marker[1] == _JPEG_END:
-            return
-        scans += marker[1] == _JPEG_SCAN
-        if scans > MAX_JPEG_SCANS:
-            raise InvalidPhoto(f"The photo has more than {MAX_JPEG_SCANS} JPEG scans.")
-        length = int.from_bytes(jpeg[marker.end() : marker.end() + 2])
-        position = marker.end() + length
+def _is_large(size: Size) -> bool:
+    return size[0] * size[1] > _LARGE
 
 
-def _refuse_large(image: Image.Image, max_pixels: int) -> None:
-    if image.width * image.height > max_pixels:
-        raise InvalidPhoto(
-            f"The photo has {image.width} x {image.height} pixels; "
-            f"at most {max_pixels:,} pixels are allowed."
-        )
-
-
-def _fitted(size: tuple[int, int], long_side: int | None) -> tuple[int, int]:
+def _fitted(size: Size, long_side: int | None) -> Size:
     """The size with the long side reduced to at most this length."""
     if long_side is None or max(size) <= long_side:
         return size
@@ -175,47 +147,60 @@ def _fitted(size: tuple[int, int], long_side: int | None) -> tuple[int, int]:
     return width, height
 
 
-def _decode_coarsely(image: ImageFile, size: tuple[int, int]) -> Box | None:
-    """Let a JPEG's decoder halve the photo up to three times towards a smaller size.
-
-    Returns the box of the photo in the decoded pixels: if its sides can't be halved evenly, the
-    last column and row are partly outside.
-    """
-    if not isinstance(image, JpegImageFile) or image.size == size:
-        return None
-    width, height = (int(side * ENOUGH_OF_A_SIDE) or 1 for side in size)
-    drafted = image.draft(None, (width, height))
-    return drafted and drafted[1]
-
-
-def _resized(photo: Image.Image, size: tuple[int, int], region: Box | None) -> Image.Image:
-    if photo.size == size:
-        return photo
-    # With a reducing gap of three the result is indistinguishable from full resampling.
-    return photo.resize(size, Image.Resampling.LANCZOS, box=region, reducing_gap=3.0)
+def _loaded(opened: Opened, size: Size) -> tuple[Image.Image, bool]:
+    pixels = opened.load(size)
+    conversion = conversion_to_srgb(opened.profile, pixels.image.mode)
+    photo = _reduced(pixels, size, keep_cmyk=conversion is not None)
+    # Coloured and rotated last, when the photo is small.
+    if conversion is not None:
+        photo = conversion(photo)
+    turn = _UPRIGHT.get(opened.orientation)
+    photo = photo if turn is None else photo.transpose(turn)
+    photo.info.clear()
+    return photo, pixels.incomplete
 
 
-def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 (upright) if it is unknown."""
-    try:
-        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except _PILLOW_ERRORS:  # damaged EXIF data does not spoil the pixels
-        return 1
+def _reduced(pixels: Pixels, size: Size, *, keep_cmyk: bool) -> Image.Image:
+    """The photo in this size, in RGB on white; in CMYK if it is and that is to be kept."""
+    image, region = pixels.image, pixels.region
+    box = region or (0, 0, *image.size)
+    if region is None and image.size != size:
+        # As `resize` does it, but in strips, so that there is no second large photo.
+        across, down = (
+            int(side / wanted / _REDUCING_GAP) or 1
+            for side, wanted in zip(image.size, size, strict=True)
+        )
+        box = (0, 0, image.width / across, image.height / down)
+        image = _flattened_in_strips(image, across, down, keep_cmyk=keep_cmyk)
+    else:
+        image = _flattened(image, keep_cmyk=keep_cmyk)
+    if image.size == size:
+        return image
+    return image.resize(size, Image.Resampling.LANCZOS, box=box, reducing_gap=_REDUCING_GAP)
 
 
-def _turn_upright(image: Image.Image, orientation: int) -> Image.Image:
-    # Not `ImageOps.exif_transpose`: it also writes the EXIF data back, and fails where tags other
-    # than the orientation are odd.
-    turn = _UPRIGHT.get(orientation)
-    return image if turn is None else image.transpose(turn)
+def _flattened_in_strips(
+    image: Image.Image, across: int, down: int, *, keep_cmyk: bool
+) -> Image.Image:
+    """The photo flattened, and reduced by whole factors."""
+    rows = down * max(min(_ROWS_AT_ONCE, _LARGE // image.width) // down, 1)
+    size = -(-image.width // across), -(-image.height // down)
+    reduced = Image.new("CMYK" if keep_cmyk and image.mode == "CMYK" else "RGB", size)
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        flat = _flattened(strip, keep_cmyk=keep_cmyk)
+        reduced.paste(flat.reduce((across, down)), (0, top // down))
+    return reduced
 
 
-def _flatten(image: Image.Image) -> Image.Image:
+def _flattened(image: Image.Image, *, keep_cmyk: bool) -> Image.Image:
     """Convert an image of any mode to RGB, on white."""
     if image.mode == "P" and image.palette is None:
         raise SyntaxError("palette promised but missing")  # Pillow itself only asserts it
+    if image.mode == "CMYK" and keep_cmyk:
+        return image
     if image.mode.startswith("I"):
-        image = _scale_to_eight_bits(image)
+        image = _scaled_to_eight_bits(image)
     if not image.has_transparency_data:
         return image.convert("RGB")
     layer = image.convert("RGBA")
@@ -224,7 +209,7 @@ def _flatten(image: Image.Image) -> Image.Image:
     return flat
 
 
-def _scale_to_eight_bits(grey: Image.Image) -> Image.Image:
+def _scaled_to_eight_bits(grey: Image.Image) -> Image.Image:
     # Pillow's own conversion clips: everything above 255 becomes white.
     scaled = grey.point(lambda value: value * (1 / 256))
     # A transparent grey level, where there is one, is still counted in 16 bits.

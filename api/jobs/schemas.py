@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, ValidationError
 
-from api.schemas import PhotoOut
+from api.schemas import PhotoLink
 from db.tables import Job
 from models.domain.errors import UnreadableRecord
 from models.domain.job_results import (
@@ -33,10 +33,10 @@ UNREADABLE: Final = "The result was stored by another release, and can't be read
 
 
 def _with_url(photo: object) -> object:
-    return PhotoOut.of(photo) if isinstance(photo, str) else photo
+    return PhotoLink.of(photo) if isinstance(photo, str) else photo
 
 
-Photo = Annotated[PhotoOut, BeforeValidator(_with_url)]
+Photo = Annotated[PhotoLink, BeforeValidator(_with_url)]
 """A photo of a result: stored as its SHA-256, shown with its URL."""
 
 

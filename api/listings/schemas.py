@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from api.jobs.schemas import EmbedJob
-from api.schemas import LINE, LINES, CategoryPath, PhotoOut, Price, ShownStatus
+from api.schemas import LINE, LINES, CategoryPath, PhotoLink, PhotoOut, Price, ShownStatus
 from db.catalogue.listings import ListingData, ListingView
 from models.domain.job_results import RowError
 from models.domain.limits import MAX_DESCRIPTION, MAX_LOCATION, MAX_SELLER, MAX_TITLE
@@ -125,7 +125,10 @@ class ListingOut(BaseModel):
             longitude=row.longitude,
             seller=row.seller,
             status=row.status,
-            photos=[PhotoOut.of(sha256) for sha256 in view.photos],
+            photos=[
+                PhotoOut(**PhotoLink.of(sha256).model_dump(), incomplete=sha256 in view.incomplete)
+                for sha256 in view.photos
+            ],
             created_at=row.created_at,
             updated_at=row.updated_at,
         )

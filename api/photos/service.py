@@ -10,7 +10,8 @@ def store_photo(resources: Resources, data: bytes) -> PhotoData:
     """Standardise a photo and store it, durably. Raises InvalidPhoto or UnsupportedPhoto."""
     with resources.decoding:
         photo = standardise(data)
-    return PhotoData(resources.store.put(photo.data), photo.width, photo.height)
+    sha256 = resources.store.put(photo.data)
+    return PhotoData(sha256, photo.width, photo.height, photo.incomplete)
 
 
 def require_public(resources: Resources, sha256: str) -> None:

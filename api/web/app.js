@@ -48,7 +48,7 @@ async function takePhoto(photo) {
   } else {
     stop();
     element("preview").hidden = true;
-    showProblem(new Problem("There is no photo in that: give a JPEG, PNG or WebP file"));
+    showProblem(new Problem("There is no photo in that: give a JPEG, PNG, WebP, HEIC, AVIF, GIF or BMP file"));
   }
 }
 

@@ -17,11 +17,15 @@ from models.domain.types import ListingStatus
 
 @dataclass(frozen=True, slots=True)
 class PhotoData:
-    """A standardised photo in the store; sizes in pixels."""
+    """A standardised photo in the store; sizes in pixels.
+
+    `incomplete` says that up to a twentieth of its pixels was not in the file it was made from.
+    """
 
     sha256: str
     width: int
     height: int
+    incomplete: bool = False
 
 
 def ensure_photos(session: Session, photos: Collection[PhotoData], now: datetime) -> dict[str, int]:
@@ -32,7 +36,13 @@ def ensure_photos(session: Session, photos: Collection[PhotoData], now: datetime
         (photo for photo in photos if photo.sha256 not in known), key=lambda photo: photo.sha256
     )
     rows = [
-        {"sha256": photo.sha256, "width": photo.width, "height": photo.height, "created_at": now}
+        {
+            "sha256": photo.sha256,
+            "width": photo.width,
+            "height": photo.height,
+            "incomplete": photo.incomplete,
+            "created_at": now,
+        }
         for photo in new
     ]
     insert_missing(session, Photo, rows, key=["sha256"])
@@ -50,7 +60,7 @@ def _photo_ids(session: Session, hashes: Collection[str]) -> dict[str, int]:
 def stored_photos(session: Session, hashes: Iterable[str]) -> dict[str, PhotoData]:
     """Those of the photos that have a row, by SHA-256."""
     return {
-        photo.sha256: PhotoData(photo.sha256, photo.width, photo.height)
+        photo.sha256: PhotoData(photo.sha256, photo.width, photo.height, photo.incomplete)
         for chunk in chunks(hashes)
         for photo in session.scalars(select(Photo).where(Photo.sha256.in_(chunk)))
     }

@@ -50,11 +50,15 @@ class ListingData:
 
 @dataclass(frozen=True, slots=True)
 class ListingView:
-    """A listing as it is shown: its row, the path of its category, its photos in order."""
+    """A listing as it is shown: its row, the path of its category, its photos in order.
+
+    `incomplete` are those of the photos of which some pixels were not in their files.
+    """
 
     listing: Listing
     category: str | None
     photos: list[str]
+    incomplete: set[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,7 +301,7 @@ _IS_THERE = select(Listing.id).where(
 )
 _SHOWN_BY_ID = _shown_listings().where(Listing.id.in_(bindparam("ids", expanding=True)))
 _THEIR_PHOTOS = (
-    select(ListingPhoto.listing_id, Photo.sha256)
+    select(ListingPhoto.listing_id, Photo.sha256, Photo.incomplete)
     .join(Photo, Photo.id == ListingPhoto.photo_id)
     .where(ListingPhoto.listing_id.in_(bindparam("ids", expanding=True)))
     .order_by(ListingPhoto.listing_id, ListingPhoto.position)
@@ -309,10 +313,12 @@ def _views(
     statement: Select[Listing, str | None],
     values: Mapping[str, object] | None = None,
 ) -> list[ListingView]:
-    views = [ListingView(row, path, []) for row, path in session.execute(statement, values)]
+    views = [ListingView(row, path, [], set()) for row, path in session.execute(statement, values)]
     by_id = {view.listing.id: view for view in views}
-    for listing_id, sha256 in session.execute(_THEIR_PHOTOS, {"ids": list(by_id)}):
+    for listing_id, sha256, incomplete in session.execute(_THEIR_PHOTOS, {"ids": list(by_id)}):
         by_id[listing_id].photos.append(sha256)
+        if incomplete:
+            by_id[listing_id].incomplete.add(sha256)
     return views
 
 

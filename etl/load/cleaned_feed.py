@@ -90,7 +90,7 @@ class CleanedFolder:
             if image.sha256 is None or image.width is None or image.height is None:
                 yield PreparedPhoto(source, None, image.reason or "")
             else:
-                photo = PhotoData(image.sha256, image.width, image.height)
+                photo = PhotoData(image.sha256, image.width, image.height, bool(image.incomplete))
                 yield self._copy(source, photo, store)
 
     def _copy(self, source: FeedPhoto, photo: PhotoData, store: PhotoStore | None) -> PreparedPhoto:
@@ -145,6 +145,7 @@ class CleanedWriter:
                 "width": photo.data and photo.data.width,
                 "height": photo.data and photo.data.height,
                 "reason": photo.reason or None,
+                "incomplete": photo.data and photo.data.incomplete,
             }
             for photo in photos or ()
         ]

@@ -50,7 +50,7 @@ def run_intake(
     Raises InvalidFeed when a table can't be read, before anything is loaded. A row or a photo that
     can't be used is rejected by itself. The batches of a killed run remain; the next run resumes.
     """
-    photos_accepted = 0
+    photos_accepted = photos_incomplete = 0
     categories: set[str] = set()
     with (
         Rejects(context.rejects) as rejects,
@@ -63,6 +63,7 @@ def run_intake(
             rejects.add(refused)
             sink.load(_located(listings, locate), photos if source.has_photos else None)
             photos_accepted += len(photos) - len(refused)
+            photos_incomplete += sum(photo.data.incomplete for photo in photos if photo.data)
             categories.update(with_parents(item.category for item in listings if item.category))
         # Before the sink's end: a complete cleaned folder has its rejects.
         rejects.finish()
@@ -70,6 +71,7 @@ def run_intake(
     return IntakeReport(
         products=Tally(source.rows.products, source.products, rejects.count(PRODUCTS.name)),
         photos=Tally(source.rows.images, photos_accepted, rejects.count(IMAGES.name)),
+        incomplete_photos=photos_incomplete,
         categories=_count(categories),
         reasons=rejects.reasons,
         notes=source.notes,

@@ -13,7 +13,9 @@ from models.domain.errors import SetupError
 from models.photo_decoding import STANDARD_FORM
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS files (
+-- What releases before wrote, without `incomplete`; its outcomes are of another standard form.
+DROP TABLE IF EXISTS files;
+CREATE TABLE IF NOT EXISTS outcomes (
     path BLOB PRIMARY KEY,
     size INTEGER NOT NULL,
     mtime_ns INTEGER NOT NULL,
@@ -21,14 +23,15 @@ CREATE TABLE IF NOT EXISTS files (
     sha256 TEXT,
     width INTEGER,
     height INTEGER,
+    incomplete INTEGER,
     reason TEXT
 ) WITHOUT ROWID
 """
 _LOOKUP = """
-SELECT sha256, width, height, reason FROM files
+SELECT sha256, width, height, incomplete, reason FROM outcomes
 WHERE path = ? AND size = ? AND mtime_ns = ? AND form = ?
 """
-_RECORD = "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_RECORD = "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 class Ledger:
@@ -51,7 +54,7 @@ class Ledger:
             # With a write-ahead log a power cut loses the last entries, but damages nothing.
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute(_SCHEMA)
+            connection.executescript(_SCHEMA)
             self._connection, self._opened = connection, opened.pop_all()
         return self
 
@@ -96,15 +99,21 @@ def _key(file: PhotoFile) -> tuple[bytes, int, int, str]:
     return os.fsencode(file.path), file.size, file.mtime_ns, STANDARD_FORM
 
 
-def _columns(outcome: Outcome) -> tuple[str | None, int | None, int | None, str | None]:
+def _columns(
+    outcome: Outcome,
+) -> tuple[str | None, int | None, int | None, bool | None, str | None]:
     if isinstance(outcome, Kept):
-        return outcome.sha256, outcome.width, outcome.height, None
-    return None, None, None, outcome.reason
+        return outcome.sha256, outcome.width, outcome.height, outcome.incomplete, None
+    return None, None, None, None, outcome.reason
 
 
 def _outcome(
-    sha256: str | None, width: int | None, height: int | None, reason: str | None
+    sha256: str | None,
+    width: int | None,
+    height: int | None,
+    incomplete: int | None,
+    reason: str | None,
 ) -> Outcome:
     if sha256 is None or width is None or height is None:
         return Refused(reason or "", lasting=True)
-    return Kept(sha256, width, height)
+    return Kept(sha256, width, height, bool(incomplete))

@@ -20,11 +20,15 @@ class PhotoFile(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The photo in its standard form; `sha256` is its digest, sizes are in pixels."""
+    """The photo in its standard form; `sha256` is its digest, sizes are in pixels.
+
+    `incomplete` says that up to a twentieth of its pixels is not in the file.
+    """
 
     sha256: str
     width: int
     height: int
+    incomplete: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,7 @@ def keep_photo(path: str, store: PhotoStore | None, max_bytes: int) -> Outcome:
         return Refused(str(error), lasting=True)
     if store is not None:
         store.put(photo.data)
-    return Kept(photo.sha256, photo.width, photo.height)
+    return Kept(photo.sha256, photo.width, photo.height, photo.incomplete)
 
 
 def _too_large(max_bytes: int) -> Refused:

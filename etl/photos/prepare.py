@@ -107,4 +107,5 @@ def _holds(outcome: Outcome, store: PhotoStore | None) -> bool:
 def _prepared(source: FeedPhoto, outcome: Outcome) -> PreparedPhoto:
     if isinstance(outcome, Refused):
         return PreparedPhoto(source, None, outcome.reason)
-    return PreparedPhoto(source, PhotoData(outcome.sha256, outcome.width, outcome.height))
+    data = PhotoData(outcome.sha256, outcome.width, outcome.height, outcome.incomplete)
+    return PreparedPhoto(source, data)

@@ -2,8 +2,8 @@
 
 MarketlensError
 ├── InvalidInput            what was given can't be used
-│   ├── InvalidPhoto        the bytes say JPEG, PNG or WebP but do not decode
-│   ├── UnsupportedPhoto    not a JPEG, PNG or WebP at all
+│   ├── InvalidPhoto        the bytes say a format that is taken but do not decode
+│   ├── UnsupportedPhoto    not a photo of a format that is taken
 │   ├── UnsupportedBody     a request of a media type that the call does not take
 │   ├── MalformedBody       a request whose body is not what its media type says
 │   └── InvalidFeed         a feed's file or its columns are not as the dialect wants them
@@ -52,7 +52,7 @@ class InvalidPhoto(InvalidInput):
 
 
 class UnsupportedPhoto(InvalidInput):
-    """The bytes are not a JPEG, PNG or WebP."""
+    """The bytes are not a photo of a format that is taken."""
 
     code = "unsupported_photo"
 

@@ -11,7 +11,8 @@ from PIL import Image
 
 from models.photo_decoding import standardise
 from tests.support.http import KETTLE, assert_problem, create_listing, listing_form, send_batch
-from tests.support.pictures import jpeg
+from tests.support.photo_files import encoded
+from tests.support.pictures import cut_jpeg, jpeg, picture
 
 
 def test_created_listing_is_there_with_its_job(client: TestClient) -> None:
@@ -50,6 +51,20 @@ def test_photos_are_served_clean_and_only_while_listed(client: TestClient) -> No
 def test_a_search_photo_is_nobody_elses(client: TestClient) -> None:
     client.post("/v1/searches", files={"photo": ("a.jpg", jpeg(9))})
     assert_problem(client.get(f"/v1/photos/{standardise(jpeg(9)).sha256}"), 404, "not_found")
+
+
+def test_a_photo_that_lacks_some_pixels_is_taken_and_says_so(client: TestClient) -> None:
+    response = client.post("/v1/listings", **listing_form(KETTLE, jpeg(1), cut_jpeg(2)))
+    listing = client.get(f"/v1/listings/{response.json()['listing_id']}").json()
+    assert [photo["incomplete"] for photo in listing["photos"]] == [False, True]
+
+
+@pytest.mark.parametrize("kind", ["HEIC", "AVIF", "GIF", "BMP"])
+def test_what_phones_write_is_taken_whatever_it_is_called(client: TestClient, kind: str) -> None:
+    response = client.post("/v1/listings", **listing_form(KETTLE, encoded(picture(1), kind)))
+    assert response.status_code == 202
+    listing = client.get(f"/v1/listings/{response.json()['listing_id']}").json()
+    assert client.get(listing["photos"][0]["url"]).headers["content-type"] == "image/jpeg"
 
 
 @pytest.mark.parametrize("status", ["reserved", "sold"])

@@ -42,7 +42,8 @@ def test_accepted_means_stored_though_no_broker_answers(
     ("data", "status", "code"),
     [
         (b"this is text, whatever its name says", 415, "unsupported_photo"),
-        (b"GIF89a" + bytes(100), 415, "unsupported_photo"),
+        (b"II*\0" + bytes(100), 415, "unsupported_photo"),
+        (b"GIF89a" + bytes(100), 422, "invalid_photo"),
         (jpeg(1)[:500], 422, "invalid_photo"),
         (b"\xff\xd8\xff\xe0" + bytes(1000), 422, "invalid_photo"),
     ],

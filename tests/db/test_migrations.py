@@ -7,7 +7,7 @@ import pytest
 from alembic import command
 from sqlalchemy import inspect, select, text, update
 
-from db.catalogue.listing_photos import PhotoData, ensure_photos
+from db.catalogue.listing_photos import PhotoData, ensure_photos, stored_photos
 from db.catalogue.listings import ListingData, delete_listing, upsert_listings, views_of
 from db.jobs import accept
 from db.schema_migration import alembic_config, upgrade
@@ -126,3 +126,15 @@ def test_a_perceptual_hash_has_64_bits(any_database: Database, clock: Clock, pha
         session.execute(update(Photo).values(phash=phash))
     with any_database.read() as session:
         assert session.scalars(select(Photo.phash)).one() == phash
+
+
+def test_photos_of_an_earlier_release_are_complete(any_database: Database, clock: Clock) -> None:
+    config = alembic_config(url_of(any_database))
+    photos = [PhotoData("a" * 64, 3, 4), PhotoData("b" * 64, 3, 4, incomplete=True)]
+    with any_database.write() as session:
+        ensure_photos(session, photos, clock())
+        assert stored_photos(session, ["a" * 64, "b" * 64]) == {one.sha256: one for one in photos}
+    command.downgrade(config, "0006")
+    upgrade(url_of(any_database))
+    with any_database.read() as session:
+        assert session.scalars(select(Photo.incomplete)).all() == [False, False]

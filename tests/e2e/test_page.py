@@ -217,7 +217,7 @@ def test_a_text_file_gets_a_sentence(visit: Visit, text_file: Path) -> None:
     visit.drop(text_file)
     problem = visit.problem()
     assert_sentence(problem)
-    assert "JPEG, PNG or WebP" in problem
+    assert "JPEG, PNG, WebP, HEIC, AVIF, GIF or BMP" in problem
     assert visit.page.locator("#results").is_hidden()
     assert [text for text in visit.complaints if not text.startswith(STATUS_NOTE)] == []
 

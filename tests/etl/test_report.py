@@ -1,5 +1,6 @@
 import io
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,7 @@ def test_the_report_as_json_names_every_count() -> None:
     assert as_json(report(REJECTS), written, COST) == {
         "products": {"read": 1_002, "accepted": 1_000, "rejected": 2},
         "photos": {"read": 11, "accepted": 10, "rejected": 1},
+        "incomplete_photos": 0,
         "categories": {"root": 7, "sub": 17},
         "written": {"listings": 5, "photos": 4, "categories": 3},
         "reasons": [
@@ -105,6 +107,13 @@ def test_the_summary_names_every_count_and_the_rate() -> None:
     assert "900 created" in shown
     assert "0.5 s, 2,026 rows a second" in shown
     assert "123 MB at most" in shown
+
+
+def test_photos_that_lack_pixels_are_counted_where_there_are_some() -> None:
+    some = replace(report([]), incomplete_photos=1_003)
+    assert as_json(some, {}, COST)["incomplete_photos"] == 1_003
+    assert "1,003 of them lack some of their pixels" in text(summary(some, "Seeded", {}, COST))
+    assert "pixels" not in text(summary(report([]), "Seeded", {}, COST))
 
 
 def test_reasons_are_counted_and_the_rare_ones_summed_up() -> None:

@@ -14,7 +14,8 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from models import photo_decoding
 from models.domain.errors import InvalidInput, InvalidPhoto, UnsupportedPhoto
-from models.photo_decoding import JPEG_QUALITY, LONG_SIDE, MAX_JPEG_SCANS, decode, standardise
+from models.photo_decoding import JPEG_QUALITY, LONG_SIDE, decode, standardise
+from models.photo_formats.jpeg import MAX_JPEG_SCANS, decode_coarsely
 
 WHITE = (255, 255, 255)
 
@@ -77,9 +78,11 @@ FOREIGN: dict[str, bytes] = {
     "text": b"this is not a photo, whatever its name says\n",
     "html": b"<!doctype html><script>alert(1)</script>",
     "svg": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
-    "gif": encoded(scene(), "GIF"),
     "tiff": encoded(scene(), "TIFF"),
-    "bmp": encoded(scene(), "BMP"),
+    "text that begins as a bmp does": b"BMW 320i, 1998, one owner, full service history",
+    "film": b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom" + bytes(64),
+    "sound": b"\x00\x00\x00\x18ftypM4A \x00\x00\x00\x00M4A mp42" + bytes(64),
+    "jpeg 2000": encoded(scene(), "JPEG2000"),
     "pdf": encoded(scene(), "PDF"),
     "eps": encoded(scene(), "EPS"),
     "ico": encoded(scene(), "ICO"),
@@ -92,7 +95,7 @@ FOREIGN: dict[str, bytes] = {
 
 @pytest.mark.parametrize("data", FOREIGN.values(), ids=FOREIGN.keys())
 def test_anything_else_is_unsupported(data: bytes) -> None:
-    with pytest.raises(UnsupportedPhoto, match="not a JPEG, PNG or WebP"):
+    with pytest.raises(UnsupportedPhoto, match="not a JPEG, PNG, WebP, HEIC, AVIF, GIF or BMP"):
         decode(data)
 
 
@@ -352,7 +355,7 @@ def test_a_jpeg_is_decoded_hardly_finer_than_needed(
     size: tuple[int, int], decoded: tuple[int, int]
 ) -> None:
     image = JpegImageFile(io.BytesIO(encoded(Image.new("RGB", size), "JPEG")))
-    photo_decoding._decode_coarsely(image, photo_decoding._fitted(size, LONG_SIDE))
+    decode_coarsely(image, photo_decoding._fitted(size, LONG_SIDE))
     image.load()
     assert image.size == decoded
 

@@ -35,3 +35,12 @@ def grey() -> bytes:
     file = io.BytesIO()
     Image.new("RGB", (64, 64), (128, 128, 128)).save(file, "PNG")
     return file.getvalue()
+
+
+def cut_jpeg(seed: int) -> bytes:
+    """A JPEG whose last rows are missing, a fiftieth of its pixels or so."""
+    grain = Image.frombytes("RGB", (320, 240), random.Random(seed).randbytes(320 * 240 * 3))
+    file = io.BytesIO()
+    Image.blend(picture(seed, grain.size), grain, 0.3).save(file, "JPEG")
+    data = file.getvalue()
+    return data[: int(len(data) * 0.985)]

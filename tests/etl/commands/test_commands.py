@@ -75,6 +75,7 @@ def test_a_seed_is_reported_as_json(tmp_path: Path, data_dir: Path, run: Run) ->
     assert report == {
         "products": {"read": 3, "accepted": 3, "rejected": 0},
         "photos": {"read": 6, "accepted": 6, "rejected": 0},
+        "incomplete_photos": 0,
         "categories": {"root": 1, "sub": 1},
         "written": {"listings": 3, "photos": 6, "categories": 2},
         "reasons": [],

@@ -22,6 +22,7 @@ from etl.load.sources import IntakeContext
 from etl.report import IntakeReport
 from models.cleaned_feed import PRODUCTS_SCHEMA, read_listing_photos
 from models.domain.errors import InvalidFeed
+from models.photo_decoding import ACCEPTED_FORMATS
 from tests.support.feeds import (
     PRODUCT_HEADER,
     image_row,
@@ -32,8 +33,10 @@ from tests.support.feeds import (
     to_csv,
     write_feed,
 )
-from tests.support.pictures import jpeg
+from tests.support.pictures import cut_jpeg, jpeg
 from tests.support.seeding import RunSeed
+
+CUT = cut_jpeg(2)
 
 
 def clean(feed: Path, out: Path) -> IntakeReport:
@@ -111,11 +114,44 @@ def test_the_files_say_what_was_cleaned(tmp_path: Path) -> None:
         (str(listing_id(1)), 200, None),
         (str(listing_id(1)), 512, None),
         (str(listing_id(3)), 200, None),
-        (str(listing_id(3)), None, "The file is not a JPEG, PNG or WebP photo."),
+        (
+            str(listing_id(3)),
+            None,
+            f"The file is not a {ACCEPTED_FORMATS} photo.",
+        ),
     ]
     store = PhotoStore(str(out / "photos"))
     assert all(store.has(row["sha256"]) for row in images if row["sha256"])
     assert len(read_rejects(out / "rejects.csv")) == 2
+
+
+def test_photos_that_lack_some_pixels_are_flagged_on_every_way_in(
+    tmp_path: Path, database: Database, run_seed: RunSeed
+) -> None:
+    feed, out = tmp_path / "feed", tmp_path / "out"
+    write_feed(feed, [product_row(1)], [image_row(1, 1), image_row(2, 1)], {1: jpeg(1), 2: CUT})
+    for _ in range(2):  # the second time from the ledger
+        assert clean(feed, out).incomplete_photos == 1
+    assert pq.read_table(out / "images.parquet")["incomplete"].to_pylist() == [False, True]
+    for source in (out, feed):
+        assert run_seed(source, database).report.incomplete_photos == 1
+        with database.read() as session:
+            view = get_listing(session, listing_id(1))
+            assert view.incomplete == {view.photos[1]}
+
+
+def test_a_folder_cleaned_by_an_earlier_release_is_still_taken_in(
+    tmp_path: Path, database: Database, run_seed: RunSeed
+) -> None:
+    out = tmp_path / "out"
+    clean(simple_feed(tmp_path / "feed", 2), out)
+    path = out / "images.parquet"
+    table = pq.read_table(path)
+    pq.write_table(table.drop_columns(["incomplete"]), path)
+    assert pq.read_schema(path).metadata == table.schema.metadata
+    seeded = run_seed(out, database)
+    assert seeded.report.photos == Tally(read=4, accepted=4, rejected=0)
+    assert seeded.report.incomplete_photos == 0
 
 
 def test_a_second_cleaning_decodes_no_photo_again(tmp_path: Path) -> None:

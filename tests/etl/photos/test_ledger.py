@@ -1,4 +1,7 @@
 import os
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +26,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "new folder" / "ledger.db"
 
 
-@pytest.mark.parametrize("outcome", [KEPT, REFUSED])
+@pytest.mark.parametrize("outcome", [KEPT, replace(KEPT, incomplete=True), REFUSED])
 def test_an_outcome_is_remembered(path: Path, outcome: Outcome) -> None:
     other = FILE._replace(path="/feed/images/2.jpg")
     with Ledger(path) as ledger:
@@ -98,3 +101,16 @@ def test_a_ledger_in_an_impossible_place_is_a_setup_error(tmp_path: Path) -> Non
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(SetupError):
         reopened(tmp_path / "file" / "ledger.db", FILE)
+
+
+def test_a_ledger_of_an_earlier_release_is_written_anew(path: Path) -> None:
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as old, old:
+        old.execute(
+            "CREATE TABLE files (path BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER, form TEXT, "
+            "sha256 TEXT, width INTEGER, height INTEGER, reason TEXT) WITHOUT ROWID"
+        )
+    with Ledger(path) as ledger:
+        assert ledger.lookup([FILE]) == {}
+        ledger.record(FILE, KEPT)
+    assert reopened(path, FILE) == {FILE: KEPT}

@@ -81,8 +81,9 @@ def test_photos_are_stored_in_the_standard_form_and_come_in_order(
     ("data", "reason"),
     [
         (b"", "empty"),
-        (b"just text", "not a JPEG, PNG or WebP"),
-        (b"GIF89a" + bytes(50), "not a JPEG, PNG or WebP"),
+        (b"just text", "not a JPEG, PNG, WebP, HEIC, AVIF, GIF or BMP"),
+        (b"II*\0" + bytes(50), "not a JPEG, PNG, WebP, HEIC, AVIF, GIF or BMP"),
+        (b"GIF89a" + bytes(50), "damaged"),
         (jpeg(1)[:-2000], "damaged"),
         (jpeg(1) + bytes(LIMIT), "more than 100,000 bytes"),
         (None, "no such photo file"),
