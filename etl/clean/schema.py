@@ -7,8 +7,8 @@ import pandas as pd
 import pandera.pandas as pa
 
 from db.catalogue.categories import CATEGORY_SEPARATOR
+from etl.clean.currencies import CURRENCIES
 from etl.clean.feed_tables import IMAGES, PRODUCTS, TableSpec
-from etl.clean.prices import CURRENCIES
 from etl.clean.uuids import UUID_TEXT
 from models.domain.limits import (
     MAX_CATEGORY_DEPTH,
