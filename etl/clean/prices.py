@@ -8,7 +8,7 @@ text (price-parser reads `£5-£10` as 5).
 import re
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from etl.clean.currencies import (
     ANY_CASE,
@@ -35,18 +35,18 @@ _DISSENT = 20
 _DECIMALS = 2
 
 # As East Asian keyboards and typesetters write them; NFKC would also turn `5²` into 52.
-_PLAIN = str.maketrans(
+_PLAIN: Final = str.maketrans(
     {
-        **{0xFF10 + digit: str(digit) for digit in range(10)},
+        **{chr(0xFF10 + digit): str(digit) for digit in range(10)},
         **dict.fromkeys("\u00a0\u2007\u2009\u202f\u3000\t", " "),
         "\uff0c": ",",
         "\uff0e": ".",
+        "\u2019": "'",
+        "\u2212": "-",
         "￥": "¥",
         "￡": "£",
         "\uff04": "$",
         "￦": "₩",
-        "\u2019": "'",
-        "\u2212": "-",
     }
 )
 

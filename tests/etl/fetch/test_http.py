@@ -381,5 +381,5 @@ def test_a_user_in_the_url_is_refused(server: FileServer, folder: Path, user: st
 
 
 def test_a_listing_with_a_query_is_refused(server: FileServer, folder: Path) -> None:
-    with pytest.raises(InvalidFeed, match="only an archive's URL may have one"):
+    with pytest.raises(InvalidFeed, match="only the URL of an archive or a table may have one"):
         copy(url_of(server.server_port, "a%20feed?token=hush"), folder)

@@ -303,7 +303,9 @@ def test_what_is_not_there_or_no_feed_is_said(tmp_path: Path, folder: Path) -> N
     with pytest.raises(InvalidFeed, match=r"There is no .*/nowhere\.zip\.$"):
         copy(tmp_path / "nowhere.zip", folder)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InvalidFeed, match=r"empty is not a feed: it holds no Products\.csv"):
+    with pytest.raises(
+        InvalidFeed, match=r"empty is not a feed: it holds nothing, but no table: no Products\.csv"
+    ):
         copy(tmp_path / "empty", folder)
     with pytest.raises(InvalidFeed, match="ftp is none of file, s3, sftp, http, https"):
         copy("ftp://me:hush@host/feed", folder)
