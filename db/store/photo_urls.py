@@ -11,7 +11,7 @@ from typing import Final
 import httpcore2
 import httpx2
 
-from db.store.public_addresses import Deadline, PublicBackend, Resolve, resolve
+from db.store.public_addresses import Deadline, NotPublic, PublicBackend, Resolve, resolve
 from models.domain.errors import InvalidInput, Unavailable
 from models.domain.urls import redact
 
@@ -22,6 +22,7 @@ CONNECT_SECONDS: Final = 10.0
 MAX_REDIRECTS: Final = 5
 MAX_URL: Final = 2_048
 MAX_PORT: Final = 65_535
+NOT_VALID: Final = "The photo's URL is not valid"
 
 _REDIRECTS: Final = (
     HTTPStatus.MOVED_PERMANENTLY,
@@ -72,14 +73,18 @@ class PhotoUrls:
         for _ in range(MAX_REDIRECTS + 1):
             try:
                 found = self._get(at, max_bytes)
+            except NotPublic as error:
+                raise _refused(
+                    f"{_shown(at)} at {error.address}", "The photo's host has no public address"
+                ) from None
             except (httpcore2.TimeoutException, httpcore2.NetworkError) as error:
-                raise Unavailable(f"{_shown(at)} can't be read now: {_why(error)}.") from error
+                raise _unavailable(at, _why(error)) from error
             except (httpcore2.ProtocolError, httpcore2.UnsupportedProtocol) as error:
-                raise Unavailable(f"{_shown(at)} gives no valid answer: {error}.") from error
+                raise _unavailable(at, "the answer is not valid") from error
             if isinstance(found, bytes):
                 return found
             at = found
-        raise InvalidInput(f"{redact(url)} leads to more than {MAX_REDIRECTS} other addresses.")
+        raise _refused(redact(url), f"The photo's URL leads to more than {MAX_REDIRECTS} others")
 
     def _get(self, url: httpx2.URL, max_bytes: int) -> bytes | httpx2.URL:
         """The content at this URL, or where it is instead."""
@@ -97,7 +102,7 @@ class PhotoUrls:
                 return _redirected(url, headers[b"location"])
             _check_status(url, response.status)
             if headers.get(b"content-encoding", b"identity").lower() != b"identity":
-                raise InvalidInput(f"{_shown(url)} answers with compressed bytes.")
+                raise _refused(_shown(url), "The photo is sent compressed")
             length = headers.get(b"content-length", b"0")
             if length.isdigit() and int(length) > max_bytes:
                 raise _too_large(url, max_bytes)
@@ -138,7 +143,7 @@ def _parse(url: str) -> httpx2.URL:
     try:
         parsed = httpx2.URL(url.strip())
     except (httpx2.InvalidURL, ValueError, UnicodeError):
-        raise InvalidInput(f"{redact(url)} is not a valid URL.") from None
+        raise _refused(redact(url), NOT_VALID) from None
     return _checked(parsed)
 
 
@@ -147,18 +152,18 @@ def _redirected(url: httpx2.URL, location: bytes) -> httpx2.URL:
         # Servers send UTF-8 here, though it should be percent-encoded.
         return _checked(url.join(location.decode("utf-8", "replace")))
     except (httpx2.InvalidURL, ValueError, UnicodeError):
-        raise InvalidInput(f"{_shown(url)} leads to what is not a valid URL.") from None
+        raise _refused(_shown(url), "The photo's URL leads to one that is not valid") from None
 
 
 def _checked(url: httpx2.URL) -> httpx2.URL:
     if url.scheme not in {"http", "https"}:
-        raise InvalidInput(f"{_shown(url)} is no http or https URL: photos have no other.")
+        raise _refused(_shown(url), "The photo's URL is no http or https URL")
     if not (url.port is None or 0 < url.port <= MAX_PORT):
-        raise InvalidInput(f"{_shown(url)} is not a valid URL.")
+        raise _refused(_shown(url), NOT_VALID)
     if not url.host:
-        raise InvalidInput(f"{_shown(url)} names no host.")
+        raise _refused(_shown(url), "The photo's URL names no host")
     if url.userinfo:
-        raise InvalidInput(f"{_shown(url)} was given with a user or a password.")
+        raise _refused(_shown(url), "The photo's URL has a user or a password")
     return url
 
 
@@ -166,12 +171,21 @@ def _check_status(url: httpx2.URL, status: int) -> None:
     if status == HTTPStatus.OK:
         return
     if status in _TRANSIENT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise Unavailable(f"{_shown(url)} can't be read now (HTTP status {status}).")
-    raise InvalidInput(f"There is no photo at {_shown(url)} (HTTP status {status}).")
+        raise _unavailable(url, f"HTTP status {status}")
+    raise _refused(_shown(url), f"There is no such photo: HTTP status {status}")
 
 
 def _too_large(url: httpx2.URL, max_bytes: int) -> InvalidInput:
-    return InvalidInput(f"The photo at {_shown(url)} has more than {max_bytes:,} bytes.")
+    return _refused(_shown(url), f"The photo has more than {max_bytes:,} bytes")
+
+
+def _refused(shown: str, reason: str) -> InvalidInput:
+    # In this form a report counts the reasons of many photos together.
+    return InvalidInput(f"{reason} (file {shown}).")
+
+
+def _unavailable(url: httpx2.URL, reason: str) -> Unavailable:
+    return Unavailable(f"The photo can't be read now: {reason} (file {_shown(url)}).")
 
 
 def _why(error: Exception) -> str:

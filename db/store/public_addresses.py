@@ -23,8 +23,6 @@ from httpcore2 import (
     WriteTimeout,
 )
 
-from models.domain.errors import InvalidInput
-
 Resolve = Callable[[str, int], Sequence[str]]
 """The addresses of a host name, as text. Raises OSError when there are none."""
 
@@ -59,6 +57,14 @@ def _inner(address: IPv6Address) -> IPv4Address | None:
     return address.ipv4_mapped or address.sixtofour
 
 
+class NotPublic(Exception):
+    """A host has an address that is not public; `address` is that."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(address)
+        self.address = address
+
+
 class Deadline(threading.local):
     """Until when this thread's fetch may take, in seconds of the monotonic clock."""
 
@@ -75,7 +81,7 @@ class Deadline(threading.local):
 class PublicBackend(NetworkBackend):
     """Connects to public addresses, and to any of the hosts in `allowed_hosts` (lower case).
 
-    `connect_tcp` raises InvalidInput for a host any of whose addresses is not public. What is
+    `connect_tcp` raises NotPublic for a host any of whose addresses is not public. What is
     connected ends at the deadline of the thread that uses it.
     """
 
@@ -115,11 +121,7 @@ class PublicBackend(NetworkBackend):
         if host.lower().rstrip(".") not in self._allowed_hosts:
             for address in addresses:
                 if not is_public(address):
-                    raise InvalidInput(
-                        f"{host} has the address {address}, which is not a public one."
-                        if host != address
-                        else f"{host} is not a public address."
-                    )
+                    raise NotPublic(address)
         return addresses
 
 

@@ -4,7 +4,7 @@ import json
 import os
 import unicodedata
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,8 +27,9 @@ from etl.fetch.source_url import (
 )
 from etl.fetch.transfer import fetch
 from etl.report import Cost, IntakeReport, reasons, summary
+from models.domain.durable_files import write_if_changed
 from models.domain.errors import Conflict, ExitCode, InvalidFeed
-from models.domain.urls import is_url
+from models.domain.urls import is_url, redact
 from progress import Bars
 
 Source = Annotated[
@@ -38,6 +39,8 @@ Source = Annotated[
         " URL of one (s3://, sftp://, http://, https://)."
     ),
 ]
+
+SOURCE_FILE = "source"
 
 
 def named(name: str | None, source: str) -> str:
@@ -96,6 +99,20 @@ def _copy(source: str, folder: Path, bars: Bars) -> Path:
         on_progress=lambda done, total: bars.show("fetching", done, total, in_bytes=True),
     )
     return folder / table_name(source) if is_table(source) else folder
+
+
+def last_source(folder: Path) -> str:
+    """Where the feed with this folder was last seeded from, as `note_source` wrote it; or empty."""
+    with suppress(OSError, UnicodeError):
+        return (folder / SOURCE_FILE).read_text(encoding="utf-8").strip()
+    return ""
+
+
+def note_source(folder: Path, source: str) -> None:
+    """Note where the feed with this folder is seeded from, without secrets."""
+    shown = redact(source) if is_url(source) else os.fsdecode(Path(source).absolute())
+    shown = shown.encode(errors="replace").decode()
+    write_if_changed(folder / SOURCE_FILE, f"{shown}\n")
 
 
 @contextmanager

@@ -189,7 +189,7 @@ def _check_xz(path: Path, source: str, budget: int) -> None:
             if total > budget:
                 raise _bomb(source, budget)
             if decompressor.eof:
-                block = decompressor.unused_data.lstrip(b"\0") or file.read(BLOCK_BYTES)
+                block = decompressor.unused_data or file.read(BLOCK_BYTES)
             else:
                 block = file.read(BLOCK_BYTES) if decompressor.needs_input else b""
 

@@ -168,9 +168,9 @@ def _has_table(names: Iterable[str]) -> bool:
 def _no_feed(names: Iterable[str], source: str) -> InvalidFeed:
     tops = sorted({top + slash for top, slash, _ in (name.partition("/") for name in names)})
     return InvalidFeed(
-        f"{source} is not a feed: it holds {_listed(tops) or 'nothing'}, but no "
-        f"table: no {PRODUCTS_FILE}, not all of a cleaned feed's {', '.join(CLEANED_FILES)}, and no other "
-        f"file of {', '.join(TABLE_SUFFIXES)}."
+        f"{source} is not a feed: it holds {_listed(tops) or 'nothing'}, but no table: no "
+        f"{PRODUCTS_FILE}, not all of a cleaned feed's {', '.join(CLEANED_FILES)}, no other file "
+        f"of {', '.join(TABLE_SUFFIXES)}."
     )
 
 

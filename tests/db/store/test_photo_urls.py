@@ -172,7 +172,7 @@ INWARD = [
 def test_no_socket_is_opened_inward(url: str) -> None:
     with (
         serving(content(b"secret")) as server,
-        pytest.raises(InvalidInput, match=r"public|not a valid URL"),
+        pytest.raises(InvalidInput, match=r"public|not valid"),
     ):
         PhotoUrls(seconds=5).fetch(url.format(port=server.port), 100)
     assert not server.accepted
@@ -202,9 +202,9 @@ def test_the_same_of_loopback_by_ipv6() -> None:
         ("images/a.jpg", "no http or https URL"),
         ("http:///a.jpg", "names no host"),
         ("http://user:secret@example.com/a.jpg", "a user or a password"),
-        ("http://exa\x00mple.com/", "not a valid URL"),
-        ("http://[::1/", "not a valid URL"),
-        ("http://example.com:99999999/", "not a valid URL"),
+        ("http://exa\x00mple.com/", "not valid"),
+        ("http://[::1/", "not valid"),
+        ("http://example.com:99999999/", "not valid"),
         ("http://example.com/" + "a" * 3_000, "characters"),
     ],
 )
@@ -256,7 +256,10 @@ def test_redirects_are_followed_without_cookies_and_not_for_ever(urls: PhotoUrls
         assert urls.fetch(server.url, 5) == b"photo"
     assert server.accepted == 6
     assert not any(b"cookie" in head.lower() for head in server.heads)
-    with serving(*moved, redirect("/6")) as server, pytest.raises(InvalidInput, match="5 other"):
+    with (
+        serving(*moved, redirect("/6")) as server,
+        pytest.raises(InvalidInput, match="more than 5"),
+    ):
         urls.fetch(server.url, 5)
 
 
