@@ -155,11 +155,6 @@ class Settings(BaseSettings):
         return self.store_url or str((self.data_dir / "photos").resolve())
 
     @property
-    def private_photo_hosts(self) -> frozenset[str]:
-        """The hosts of `photo_hosts`."""
-        return frozenset(filter(None, map(str.strip, self.photo_hosts.split(","))))
-
-    @property
     def models_dir(self) -> Path:
         """Where downloaded weights are kept."""
         return self.data_dir / "models"

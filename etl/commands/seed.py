@@ -16,6 +16,7 @@ from command_line.options import DryRun, Inline, JsonReport, command_of, force_o
 from command_line.resources import database_exists, database_of, library_of, store_of
 from db.schema_migration import upgrade
 from db.session import Database
+from etl.clean.currencies import checked_home_currency
 from etl.commands.intake import (
     Source,
     exclusive_folder,
@@ -88,6 +89,7 @@ def seed(options: SeedOptions) -> ExitCode:
     started = monotonic()
     settings, dry_run = Settings(), options.dry_run
     load_options = _load_options(settings, options)
+    checked_home_currency(settings.currency)
     with Bars() as bars, PeakMemory() as peak, ExitStack() as stack:
         if not dry_run:
             # Before anything is fetched: raises WeightsError.
