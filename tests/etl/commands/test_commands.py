@@ -191,7 +191,7 @@ def listings_by_feed(data_dir: Path) -> dict[str | None, int]:
             .where(Listing.status == ListingStatus.ACTIVE)
             .group_by(Listing.feed)
         )
-        counted = dict(rows.tuples().all())
+        counted = {row[0]: row[1] for row in rows}
     database.close()
     return counted
 
