@@ -22,6 +22,9 @@ CONNECT_SECONDS: Final = 10.0
 MAX_REDIRECTS: Final = 5
 MAX_URL: Final = 2_048
 MAX_PORT: Final = 65_535
+NOT_PUBLIC: Final = (
+    "The photo's host has an address that is not public, and is not one of MARKETLENS_PHOTO_HOSTS"
+)
 NOT_VALID: Final = "The photo's URL is not valid"
 
 _REDIRECTS: Final = (
@@ -74,9 +77,7 @@ class PhotoUrls:
             try:
                 found = self._get(at, max_bytes)
             except NotPublic as error:
-                raise _refused(
-                    f"{_shown(at)} at {error.address}", "The photo's host has no public address"
-                ) from None
+                raise _refused(f"{_shown(at)} at {error.address}", NOT_PUBLIC) from None
             except (httpcore2.TimeoutException, httpcore2.NetworkError) as error:
                 raise _unavailable(at, _why(error)) from error
             except (httpcore2.ProtocolError, httpcore2.UnsupportedProtocol) as error:
