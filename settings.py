@@ -111,6 +111,22 @@ class Settings(BaseSettings):
         description="A Milvus server that keeps the index for all search workers, such as"
         " `http://localhost:19530`; by default each keeps its own, with FAISS.",
     )
+    currency: str = Field(
+        default="GBP",
+        pattern="^[A-Z]{3}$",
+        description="ISO 4217 code of the currency that a feed's prices are in where they name"
+        " none, and of `$`, `kr` and other symbols that several currencies share.",
+    )
+    photo_urls: Literal["off", "feeds"] = Field(
+        default="feeds",
+        description="Whether photos that a feed names by URL are fetched (`feeds`) by `seed` and"
+        " `clean`, from public addresses only, or not (`off`).",
+    )
+    photo_hosts: str = Field(
+        default="",
+        description="Hosts, separated by commas, that photos may be fetched from although their"
+        " addresses are private.",
+    )
     geocoder: str | None = Field(
         default=None,
         description="geopy's name of a service that locates feeds' places, such as `nominatim`.",

@@ -9,6 +9,7 @@ from etl.clean.rejects import Reject, Rejects
 from etl.clean.staging import Staging
 from etl.clean.transform import clean_images, clean_products, without_orphans, without_repeats
 from etl.clean.uuids import canonical_id, is_id
+from etl.photos.photo_lookup import existing_folder
 from models.domain.errors import InvalidFeed
 
 PHOTO_FOLDER = "images"
@@ -53,7 +54,7 @@ def open_feed(folder: Path) -> RawFeed:
     return RawFeed(
         products=open_table(folder / PRODUCTS.name, PRODUCTS),
         images=open_table(folder / IMAGES.name, IMAGES),
-        photo_folder=folder / PHOTO_FOLDER,
+        photo_folder=existing_folder(folder / PHOTO_FOLDER),
     )
 
 

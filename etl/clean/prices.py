@@ -1,37 +1,79 @@
-"""Prices as sellers write them, to exact amounts."""
+"""Prices as sellers and shops write them, to exact amounts.
+
+The grammar is strict: what can be read in two ways is refused, because a listing without a price
+is better than one with a wrong price. So no library is used that looks for a price anywhere in a
+text (price-parser reads `£5-£10` as 5).
+"""
 
 import re
+from collections.abc import Iterable
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Final, Literal, NamedTuple
 
-# The feed is of a British site: what is free, or has no symbol, is in pounds.
-HOME_CURRENCY = "GBP"
+from etl.clean.currencies import (
+    ANY_CASE,
+    EXACT_CASE,
+    HOME_CURRENCY,
+    LAKH_CURRENCIES,
+    minor_units,
+    settle,
+)
 
+DecimalSeparator = Literal[".", ","]
+
+# Spellings of a missing price, in lower case; "poa" is "price on application".
 # fmt: off
-CURRENCIES = frozenset({
-    "AUD", "CAD", "CHF", "CZK", "DKK", "EUR", "GBP", "HUF", "INR", "JPY", "NOK", "NZD", "PLN",
-    "RON", "SEK", "USD", "ZAR",
+NO_PRICE = frozenset({
+    "", "-", "--", "\u2013", "\u2014", "#n/a", "n/a", "na", "<na>", "nan", "nil", "none", "null",
+    "(null)", r"\n", "poa",
 })
 # fmt: on
-"""The ISO 4217 codes that a price may be in."""
 
-# Spellings of a missing price; "poa" is "price on application".
-NO_PRICE = frozenset({"", "-", "n/a", "na", "nan", "none", "null", "poa"})
+# A separator that all prices but one in this many agree on is that of the table.
+_DISSENT = 20
 
-_SYMBOLS = {"£": "GBP", "€": "EUR", "$": "USD"}
-_CURRENCY = "|".join([*map(re.escape, _SYMBOLS), *sorted(map(str.lower, CURRENCIES))])
-# Three digits after a separator are thousands, one or two are pence: `1.250` is not a pound and a
-# quarter. The two separators have to differ.
-_PRICE = re.compile(
+_DECIMALS = 2
+
+# As East Asian keyboards and typesetters write them; NFKC would also turn `5²` into 52.
+_PLAIN: Final = str.maketrans(
+    {
+        **{chr(0xFF10 + digit): str(digit) for digit in range(10)},
+        **dict.fromkeys("\u00a0\u2007\u2009\u202f\u3000\t", " "),
+        "\uff0c": ",",
+        "\uff0e": ".",
+        "\u2019": "'",
+        "\u2212": "-",
+        "￥": "¥",
+        "￡": "£",
+        "\uff04": "$",
+        "￦": "₩",
+    }
+)
+
+
+def _alternatives(texts: Iterable[str]) -> str:
+    # The longest first: in `Rs.50` the dot belongs to the symbol. `AU $25` is eBay's.
+    longest_first = sorted(texts, key=len, reverse=True)
+    return "|".join(re.escape(text).replace(r"\$", r"[ ]?\$[ ]?") for text in longest_first)
+
+
+_CURRENCY = rf"(?:(?i:{_alternatives(ANY_CASE)})|{_alternatives(EXACT_CASE)})"
+_LINE = re.compile(
     rf"""
-    (?P<minus>[-\u2212]?) \s? (?P<before>{_CURRENCY})? \s? (?P<minus_inside>[-\u2212]?)
-    (?P<whole> [0-9]+ | [1-9][0-9]{{0,2}} (?P<gap>[.,' ]) [0-9]{{3}} (?:(?P=gap)[0-9]{{3}})* )
-    (?: (?!(?P=gap)) [.,] (?P<pence>[0-9]{{1,2}}) )?
-    \s? (?P<after>{_CURRENCY})?
-    (?: \s? (?: o\.?n\.?o\.? | o\.?b\.?o\.? | or\s(?:nearest|best)\soffer ) )?
-    """,
+    (?P<minus>-?) [ ]? (?P<first>{_CURRENCY})? [ ]? (?P<second>{_CURRENCY})? [ ]?
+    (?P<minus_inside>-?)
+    (?: (?P<number> (?: (?<![^\W\d_])[.,] )? [0-9] (?:[0-9]|[.,' ](?=[0-9]))* )
+        (?P<dash> [.,:] [-–—]{{1,2}} | /- )?
+        (?: [ ]? (?P<after>{_CURRENCY}) )?
+      | (?P<euros>[0-9](?:[0-9]|[.' ](?=[0-9]))*) € (?P<cents>[0-9]{{2}})
+    )
+    (?: [ ]? (?i: o\.?n\.?o\.? | o\.?b\.?o\.? | or[ ](?:nearest|best)[ ]offer ) )?
+    """,  # noqa: RUF001 - dashes as people write them
     re.VERBOSE,
 )
+_GROUPED = re.compile(r"[0-9]+|[1-9][0-9]{0,2}(?P<gap>[.,' ])[0-9]{3}(?:(?P=gap)[0-9]{3})*")
+_LAKHS = re.compile(r"[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}")
+_ONE_SEPARATOR = re.compile(r"[1-9][0-9]{0,2}[.,][0-9]{3}")
 
 
 class Price(NamedTuple):
@@ -41,29 +83,141 @@ class Price(NamedTuple):
     currency: str
 
 
-def parse_price(line: str) -> Price | None:
-    """The price in a clean line of text; None when there is none, which is not the same as free.
+class _Number(NamedTuple):
+    """Digits before and behind the decimal separator, which is empty where there is none.
 
-    Takes `£1,250.00`, `€1.250,00`, `1 250 EUR`, `£5 ono`, `Free`, `N/A`. Raises ValueError with
-    the reason when the text is not a price. An amount may be negative or implausibly large.
+    `groups` is what separates thousands, or empty.
     """
-    stated = line.casefold()
-    if stated in NO_PRICE:
+
+    whole: str
+    separator: str
+    fraction: str
+    groups: str
+
+
+def parse_price(
+    line: str, *, decimal: DecimalSeparator | None = None, home_currency: str = HOME_CURRENCY
+) -> Price | None:
+    """The price in a line of text; None when there is none, which is not the same as free.
+
+    Takes `£1,250.00`, `€1.250,00`, `1 250 EUR`, `CHF 1’250.–`, `₹1,25,000`, `100 kr`, `£5 ono`,
+    `12.5000`, `Free`, `N/A`. `decimal` is what the table's other prices have before the pence
+    (`decimal_separator`): with it, `34.000` is 34; without, three digits are thousands.
+    `home_currency` is that of an amount without a symbol, of `$` if it is one of the dollars, and
+    of other symbols that are shared.
+
+    Raises ValueError with the reason when the text is no price, or can be read in two ways. An
+    amount may be negative or implausibly large.
+    """  # noqa: RUF002 - an apostrophe as Swiss shops write it
+    stated = _plain(line)
+    if stated.casefold() in NO_PRICE:
         return None
-    if stated == "free":
-        return Price(Decimal("0.00"), HOME_CURRENCY)
-    price = _PRICE.fullmatch(stated)
-    if price is None:
+    if stated.casefold() == "free":
+        return Price(Decimal("0.00"), home_currency)
+    match = _LINE.fullmatch(stated)
+    if match is None:
         raise ValueError("is not a price")
-    currencies = {_code(stated) for stated in price.group("before", "after") if stated}
-    if len(currencies) > 1:
-        raise ValueError("is in two currencies")
-    whole = re.sub("[^0-9]", "", price["whole"])
-    amount = Decimal(f"{whole}.{price['pence'] or '':0<2}")
-    if price["minus"] or price["minus_inside"]:
+    currency = settle(_symbols(match), home_currency)
+    number = _number(_digits(match), decimal, currency)
+    if number is None:
+        raise ValueError("is not a price")
+    amount = _amount(number, currency)
+    if match["minus"] or match["minus_inside"]:
         amount = -amount
-    return Price(amount, *(currencies or {HOME_CURRENCY}))
+    return Price(amount, currency)
 
 
-def _code(currency: str) -> str:
-    return _SYMBOLS.get(currency) or currency.upper()
+def decimal_separator(lines: Iterable[str]) -> DecimalSeparator | None:
+    """What stands before the pence in those of these prices that can be read in one way only.
+
+    None when none of them tells, or too many disagree. Lines that are no prices are passed over.
+    """
+    counts = {".": 0, ",": 0}
+    for line in lines:
+        if separator := _evidence(line):
+            counts[separator] += 1
+    if counts["."] > counts[","] * _DISSENT:
+        return "."
+    if counts[","] > counts["."] * _DISSENT:
+        return ","
+    return None
+
+
+def _plain(line: str) -> str:
+    return " ".join(filter(None, line.translate(_PLAIN).split(" ")))
+
+
+def _evidence(line: str) -> str:
+    match = _LINE.fullmatch(_plain(line))
+    if match is None or match["euros"]:
+        return ""
+    digits = _digits(match)
+    if _ONE_SEPARATOR.fullmatch(digits):
+        return ""
+    number = _number(digits, None, "INR")
+    if number is None:
+        return ""
+    if number.separator:
+        return number.separator
+    return {".": ",", ",": "."}.get(number.groups, "")
+
+
+def _symbols(match: re.Match[str]) -> list[str]:
+    symbols = [
+        symbol.replace(" ", "") for symbol in match.group("first", "second", "after") if symbol
+    ]
+    return [*symbols, "€"] if match["euros"] else symbols
+
+
+def _digits(match: re.Match[str]) -> str:
+    """The number in the line, its dash (`100,-`) as zeros."""
+    if match["euros"]:
+        return f"{match['euros']},{match['cents']}"
+    dash = match["dash"] or ""
+    return match["number"] + (f"{dash[0]}00" if dash.startswith((".", ",")) else "")
+
+
+def _number(digits: str, decimal: DecimalSeparator | None, currency: str) -> _Number | None:
+    """The number in this text of digits and separators; None if it is none."""
+    last = max(digits.rfind("."), digits.rfind(","))
+    is_ambiguous = _ONE_SEPARATOR.fullmatch(digits) is not None
+    if is_ambiguous and decimal is None and minor_units(currency) > _DECIMALS:
+        raise ValueError("may be thousands or not")
+    is_decimal = last >= 0 and (
+        digits[last] == decimal
+        if is_ambiguous
+        # Thousands have three digits; what comes twice are thousands.
+        else digits.count(digits[last]) == 1 and not _is_grouped(digits, currency)
+    )
+    if not is_decimal:
+        is_whole = _is_grouped(digits, currency)
+        return _Number(_only_digits(digits), "", "", _gap(digits)) if is_whole else None
+    whole, separator, fraction = digits[:last], digits[last], digits[last + 1 :]
+    if not fraction.isdigit() or not (_is_grouped(whole, currency) or not whole):
+        return None
+    # `.500` and `01.500` may be what is left of a larger number.
+    if len(fraction) > _DECIMALS and (not whole or (whole[0] == "0" and whole != "0")):
+        return None
+    return _Number(_only_digits(whole), separator, fraction, _gap(whole))
+
+
+def _is_grouped(digits: str, currency: str) -> bool:
+    """Whether this is a number without decimals, in thousands or without separators."""
+    if _GROUPED.fullmatch(digits):
+        return True
+    return currency in LAKH_CURRENCIES and _LAKHS.fullmatch(digits) is not None
+
+
+def _only_digits(text: str) -> str:
+    return re.sub("[^0-9]", "", text)
+
+
+def _gap(text: str) -> str:
+    return next((character for character in text if not character.isdigit()), "")
+
+
+def _amount(number: _Number, currency: str) -> Decimal:
+    units = min(minor_units(currency), _DECIMALS)
+    if number.fraction[units:].strip("0"):
+        raise ValueError(f"is not a price: it has more than {units} decimals")
+    return Decimal(f"{number.whole or '0'}.{number.fraction[:_DECIMALS]:0<2}")

@@ -32,8 +32,8 @@ class Reject:
 
     @property
     def kind(self) -> str:
-        """The reason without the lines it was found in, which differ from row to row."""
-        return self.reason.partition(" (line")[0]
+        """The reason without the lines or files it is about, which differ from row to row."""
+        return self.reason.partition(" (line")[0].partition(" (file")[0]
 
 
 _COLUMNS = [field.name for field in fields(Reject)]

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import pandas as pd
 import pandera.pandas as pa
 
+from etl.clean.currencies import CURRENCIES
 from etl.clean.feed_tables import IMAGES, PRODUCTS, TableSpec
-from etl.clean.prices import CURRENCIES
 from etl.clean.uuids import UUID_TEXT
 from models.domain.limits import (
     MAX_CATEGORY_DEPTH,

@@ -13,6 +13,7 @@ import typer
 
 from command_line.options import DryRun, JsonReport, command_of
 from db.store.photo_store import PhotoStore
+from etl.clean.currencies import checked_home_currency
 from etl.commands.intake import Source, exclusive_folder, local_feed, print_report
 from etl.commands.peak_memory import PeakMemory
 from etl.load.cleaned_feed import CleanedFolder, CleanedWriter
@@ -43,6 +44,7 @@ def clean(options: CleanOptions) -> ExitCode:
     """Clean a feed into a folder that `seed` takes in, here or on another machine."""
     started = monotonic()
     settings, out, dry_run = Settings(), options.folder, options.dry_run
+    checked_home_currency(settings.currency)
     with Bars() as bars, PeakMemory() as peak, ExitStack() as stack:
         folder = stack.enter_context(
             local_feed(options.source, out / WORK_FOLDER / "feed", bars, dry_run=dry_run)

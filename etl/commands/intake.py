@@ -1,9 +1,10 @@
 """Shared by the intake's commands: a local copy of a feed, folder locks, and the report."""
 
 import json
-import re
+import os
+import unicodedata
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,21 +14,33 @@ import typer
 from filelock import FileLock, Timeout
 from rich.console import Console
 
-from etl.fetch.source_url import feed_name, is_archive
+from etl.fetch.source_url import (
+    MAX_NAME,
+    SPREADSHEET_SUFFIXES,
+    TABLE_SUFFIXES,
+    feed_name,
+    is_archive,
+    is_safe_feed_name,
+    is_table,
+    local_path,
+    table_name,
+)
 from etl.fetch.transfer import fetch
 from etl.report import Cost, IntakeReport, reasons, summary
+from models.domain.durable_files import write_if_changed
 from models.domain.errors import Conflict, ExitCode, InvalidFeed
-from models.domain.urls import is_url
+from models.domain.urls import is_url, redact
 from progress import Bars
 
 Source = Annotated[
     str,
     typer.Argument(
-        help="A feed: a folder, a zip or tar, or a URL of one (s3://, sftp://, http://, https://)."
+        help="A feed: a folder, a zip or tar, a table (CSV, TSV, XML, JSON, NDJSON, Parquet), or a"
+        " URL of one (s3://, sftp://, http://, https://)."
     ),
 ]
 
-FEED_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
+SOURCE_FILE = "source"
 
 
 def named(name: str | None, source: str) -> str:
@@ -37,31 +50,45 @@ def named(name: str | None, source: str) -> str:
     """
     if name is None:
         return feed_name(source)
-    if not FEED_NAME.fullmatch(name):
+    name = unicodedata.normalize("NFC", name)
+    if not is_safe_feed_name(name):
         raise InvalidFeed(
-            f"{name!r} can't be a feed's name: it has up to 100 letters, digits, spaces, dots, "
-            "hyphens and underscores, and begins with a letter or digit."
+            f"{name!r} can't be a feed's name: it has up to {MAX_NAME} letters, digits, spaces, "
+            "dots, hyphens and underscores, and begins with a letter or digit."
         )
     return name
 
 
 @contextmanager
 def local_feed(source: str, feeds: Path, bars: Bars, *, dry_run: bool) -> Generator[Path]:
-    """The folder of a feed: its own, or a copy under `feeds` (in a dry run, a temporary one).
+    """The folder of a feed, or the file of its only table: its own, or a copy under `feeds` (in a
+    dry run, a temporary one).
 
-    A copy is locked until the end. Raises what `fetch` raises, and Conflict.
+    A copy is locked until the end. Raises InvalidFeed for a file that is no feed, what `fetch`
+    raises, and Conflict.
     """
-    if not is_url(source) and not is_archive(source):
-        yield Path(source)
+    path = local_path(source)
+    if path is not None and not is_archive(source) and not (is_url(source) and path.is_dir()):
+        yield _in_place(path)
     elif dry_run:
         with TemporaryDirectory(prefix="marketlens-") as folder:
             yield _copy(source, Path(folder), bars)
     else:
         # With a digest: two sources of the same name must not share a folder.
         place = source if is_url(source) else str(Path(source).absolute())
-        digest = sha256(place.encode()).hexdigest()[:12]
+        digest = sha256(os.fsencode(place)).hexdigest()[:12]
         with exclusive_folder(feeds / f"{feed_name(source)}-{digest}") as folder:
             yield _copy(source, folder / "feed", bars)
+
+
+def _in_place(path: Path) -> Path:
+    if path.is_file() and not path.name.lower().endswith(TABLE_SUFFIXES):
+        is_spreadsheet = path.name.lower().endswith(SPREADSHEET_SUFFIXES)
+        advice = "save it as CSV" if is_spreadsheet else "give a folder, an archive"
+        raise InvalidFeed(
+            f"{path} is no table of a feed: {advice}, or a file of {', '.join(TABLE_SUFFIXES)}."
+        )
+    return path
 
 
 def _copy(source: str, folder: Path, bars: Bars) -> Path:
@@ -71,7 +98,21 @@ def _copy(source: str, folder: Path, bars: Bars) -> Path:
         dry_run=False,
         on_progress=lambda done, total: bars.show("fetching", done, total, in_bytes=True),
     )
-    return folder
+    return folder / table_name(source) if is_table(source) else folder
+
+
+def last_source(folder: Path) -> str:
+    """Where the feed with this folder was last seeded from, as `note_source` wrote it; or empty."""
+    with suppress(OSError, UnicodeError):
+        return (folder / SOURCE_FILE).read_text(encoding="utf-8").strip()
+    return ""
+
+
+def note_source(folder: Path, source: str) -> None:
+    """Note where the feed with this folder is seeded from, without secrets."""
+    shown = redact(source) if is_url(source) else os.fsdecode(Path(source).absolute())
+    shown = shown.encode(errors="replace").decode()
+    write_if_changed(folder / SOURCE_FILE, f"{shown}\n")
 
 
 @contextmanager

@@ -16,8 +16,18 @@ from command_line.options import DryRun, Inline, JsonReport, command_of, force_o
 from command_line.resources import database_exists, database_of, library_of, store_of
 from db.schema_migration import upgrade
 from db.session import Database
-from etl.commands.intake import Source, exclusive_folder, local_feed, named, print_report
+from etl.clean.currencies import checked_home_currency
+from etl.commands.intake import (
+    Source,
+    exclusive_folder,
+    last_source,
+    local_feed,
+    named,
+    note_source,
+    print_report,
+)
 from etl.commands.peak_memory import PeakMemory
+from etl.fetch.source_url import former_feed_name
 from etl.load.follow_up import Outcome, embed_and_index
 from etl.load.geocode import Gazetteer, Geocoder
 from etl.load.loader import DryRunLoader, Loaded, Loader, LoadOptions
@@ -78,9 +88,8 @@ def seed(options: SeedOptions) -> ExitCode:
         raise typer.BadParameter("--inline does the work here: it can't go with --no-wait.")
     started = monotonic()
     settings, dry_run = Settings(), options.dry_run
-    load_options = LoadOptions(
-        named(options.feed, options.source), prune=options.prune, force=options.force
-    )
+    load_options = _load_options(settings, options)
+    checked_home_currency(settings.currency)
     with Bars() as bars, PeakMemory() as peak, ExitStack() as stack:
         if not dry_run:
             # Before anything is fetched: raises WeightsError.
@@ -98,8 +107,25 @@ def seed(options: SeedOptions) -> ExitCode:
         lines=_lines(loaded, outcome),
         rejects=None if dry_run else run.rejects,
         problems=loaded.problems + outcome.problems,
-        json_report=_as_json(report, loaded, outcome, cost) if options.json_report else None,
+        json_report=_as_json(report, load_options, loaded, outcome, cost)
+        if options.json_report
+        else None,
     )
+
+
+def _load_options(settings: Settings, options: SeedOptions) -> LoadOptions:
+    feed = named(options.feed, options.source)
+    return LoadOptions(
+        feed,
+        prune=options.prune,
+        force=options.force,
+        former_feed="" if options.feed else former_feed_name(options.source),
+        last_source=last_source(_feed_folder(settings, feed)),
+    )
+
+
+def _feed_folder(settings: Settings, feed: str) -> Path:
+    return settings.data_dir / "intake" / feed
 
 
 def _ensure_active_encoder(settings: Settings, bars: Bars) -> None:
@@ -115,10 +141,9 @@ def _ensure_active_encoder(settings: Settings, bars: Bars) -> None:
 
 def _seed(run: _Run) -> tuple[IntakeReport, Loaded, Outcome]:
     settings, options, stack = run.settings, run.options, run.stack
+    folder = stack.enter_context(exclusive_folder(_feed_folder(settings, run.load_options.feed)))
     context = IntakeContext(
-        scratch=stack.enter_context(
-            exclusive_folder(settings.data_dir / "intake" / run.load_options.feed)
-        ),
+        scratch=folder,
         ledger=settings.data_dir / "ledger.db",
         rejects=run.rejects,
         store=store_of(settings),
@@ -130,8 +155,9 @@ def _seed(run: _Run) -> tuple[IntakeReport, Loaded, Outcome]:
         job_executor(database, settings, run.bars.say, inline=options.inline)
     )
     embed_jobs = EmbedJobs(database, executor, clock=utc_now, new_id=uuid4)
-    loader = Loader(database, embed_jobs, run.load_options, utc_now)
+    loader = Loader(database, embed_jobs, run.load_options, utc_now, run.bars.say)
     report = _run_intake(run, database, loader, context)
+    note_source(folder, options.source)
     if not options.wait:
         return report, loader.loaded, Outcome()
     outcome = embed_and_index(
@@ -158,7 +184,7 @@ def _dry_run(run: _Run) -> tuple[IntakeReport, Loaded, Outcome]:
     )
     url = _database_url(run.settings, scratch)
     database = run.stack.enter_context(closing(Database(url)))
-    loader = DryRunLoader(database, run.load_options)
+    loader = DryRunLoader(database, run.load_options, run.bars.say)
     return _run_intake(run, database, loader, context), loader.loaded, Outcome()
 
 
@@ -188,6 +214,7 @@ def _run_intake(
             stage, done, total, in_bytes=stage is Stage.TABLES
         ),
     )
+    report.notes.extend(sink.loaded.notes)
     if gazetteer.failed:
         sink.loaded.problems.append(
             f"The geocoder gave no answer for {gazetteer.failed:,} places; seed again to ask it "
@@ -222,7 +249,7 @@ def _lines(loaded: Loaded, outcome: Outcome) -> dict[str, str]:
 
 
 def _as_json(
-    report: IntakeReport, loaded: Loaded, outcome: Outcome, cost: Cost
+    report: IntakeReport, load_options: LoadOptions, loaded: Loaded, outcome: Outcome, cost: Cost
 ) -> dict[str, object]:
     listings = loaded.listings
     written = {
@@ -230,8 +257,10 @@ def _as_json(
         "photos": loaded.photos,
         "categories": loaded.categories,
     }
+    pruned = {"feed": load_options.feed, "listings": loaded.pruned}
     return as_json(report, written, cost) | {
         "listings": asdict(listings) | {"pruned": loaded.pruned},
         "queued": loaded.queued,
         "embedded": outcome.embedded,
+        **({"prune": pruned} if load_options.prune else {}),
     }

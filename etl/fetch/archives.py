@@ -4,8 +4,10 @@ An archive is checked completely before any of it is used: it may hold regular f
 only, and their number and total size are limited. Names are checked in `etl.fetch.feed_files`.
 """
 
+import bz2
 import gzip
 import io
+import lzma
 import stat
 import tarfile
 import zipfile
@@ -13,11 +15,11 @@ import zlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from lzma import LZMAError
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from etl.fetch.feed_files import MAX_FILES, FeedFile
+from etl.fetch.magic import BZIP2_MAGIC, GZIP_MAGIC, MAGIC_BYTES, XZ_MAGIC, ZIP_MAGIC
 from models.domain.errors import InvalidFeed
 
 BLOCK_BYTES = 2**20
@@ -25,14 +27,18 @@ BLOCK_BYTES = 2**20
 # A tar's headers are read at once; valid ones are far smaller than this.
 MAX_HEADER_BYTES = 16 * 2**20
 
-_ZIP_MAGIC = b"PK"
-_GZIP_MAGIC = b"\x1f\x8b"
+# xz's strongest preset takes 65 MB to read; a file may ask for 4 GB.
+MAX_XZ_MEMORY = 256 * 2**20
+
+# Stands for the size of what is no regular file.
+_IRREGULAR = -1
+
 _END_OF_TAR = bytes(tarfile.BLOCKSIZE)
 
 # What the standard library's readers raise at bytes that are no archive.
 _FAULTS = (
     EOFError,
-    LZMAError,
+    lzma.LZMAError,
     OSError,
     RuntimeError,  # an unknown compression, headers nested without end
     ValueError,
@@ -64,8 +70,8 @@ def members(path: Path, source: str, version: str, limits: Limits) -> list[FeedF
     """The regular files of the zip or tar archive at this path, named as the archive does.
 
     `source` is what errors call it, `version` that of the archive: its members have the same.
-    Raises InvalidFeed for what is no archive or damaged, holds a link, a device or something
-    encrypted, or exceeds the limits.
+    Links and devices are listed as what they are, not regular. Raises InvalidFeed for what is no
+    archive or damaged, holds something encrypted, or exceeds the limits.
     """
     budget = limits.budget(path.stat().st_size)
     found: list[FeedFile] = []
@@ -73,12 +79,14 @@ def members(path: Path, source: str, version: str, limits: Limits) -> list[FeedF
     with _readable(source):
         list_members = _zip_members if _is_zip(path) else _tar_members
         for name, inner, size in list_members(path, source, budget):
-            total += size
+            total += max(size, 0)
             if total > budget:
                 raise _bomb(source, budget)
             if len(found) == limits.files:
                 raise InvalidFeed(f"{source} holds more than {limits.files:,} files.")
-            found.append(FeedFile(name, inner, size, version))
+            found.append(
+                FeedFile(name, inner, max(size, 0), version, is_regular=size != _IRREGULAR)
+            )
     return found
 
 
@@ -115,23 +123,21 @@ def _bomb(source: str, budget: int) -> InvalidFeed:
     return InvalidFeed(f"{source} would unpack to more than {budget:,} bytes: it is refused.")
 
 
-def _irregular(source: str, member: str) -> InvalidFeed:
-    return InvalidFeed(f"{source} holds {member!a:.200}, which is no regular file.")
-
-
 def _is_zip(path: Path) -> bool:
     with path.open("rb") as file:
-        return file.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC
+        return file.read(len(ZIP_MAGIC)) == ZIP_MAGIC
 
 
 def _zip_members(path: Path, source: str, _: int) -> Iterator[tuple[str, str, int]]:
     with zipfile.ZipFile(path) as archive:
         for info in archive.infolist():
-            if info.is_dir():
+            # Programs that write the separator of Windows end folders with it.
+            if info.filename.endswith(("/", "\\")):
                 continue
             # The upper half of it is a Unix mode, or nothing.
             if stat.S_IFMT(info.external_attr >> 16) not in {0, stat.S_IFREG}:
-                raise _irregular(source, info.filename)
+                yield info.orig_filename, info.filename, _IRREGULAR
+                continue
             if info.flag_bits & 1:
                 raise InvalidFeed(f"{source} is encrypted.")
             # The other name is cut at a NUL.
@@ -157,13 +163,44 @@ class _TarStream(io.BufferedReader):
         return self.last
 
 
+def _decompressed(raw: io.FileIO, start: bytes) -> io.RawIOBase:
+    """The file, or its content if it begins like a compressed one."""
+    opened: object = raw
+    if start.startswith(GZIP_MAGIC):
+        opened = gzip.GzipFile(fileobj=raw)
+    elif start.startswith(BZIP2_MAGIC):
+        opened = bz2.BZ2File(raw)
+    elif start.startswith(XZ_MAGIC):
+        opened = lzma.LZMAFile(raw)  # noqa: SIM115 - closed with its stream
+    return cast("io.RawIOBase", opened)
+
+
+def _check_xz(path: Path, source: str, budget: int) -> None:
+    """Read an xz file to its end within a limit of memory, which `lzma.LZMAFile` does not have."""
+    total = 0
+    with path.open("rb") as file:
+        decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MAX_XZ_MEMORY)
+        block = file.read(BLOCK_BYTES)
+        while block or not (decompressor.eof or decompressor.needs_input):
+            if decompressor.eof:
+                # Streams may follow each other.
+                decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MAX_XZ_MEMORY)
+            total += len(decompressor.decompress(block, BLOCK_BYTES))
+            if total > budget:
+                raise _bomb(source, budget)
+            if decompressor.eof:
+                block = decompressor.unused_data or file.read(BLOCK_BYTES)
+            else:
+                block = file.read(BLOCK_BYTES) if decompressor.needs_input else b""
+
+
 @contextmanager
 def _open_tar(path: Path) -> Iterator[tuple[tarfile.TarFile, _TarStream]]:
     with path.open("rb", buffering=0) as raw:
-        compressed = raw.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+        start = raw.read(MAGIC_BYTES)
         raw.seek(0)
         with (
-            _TarStream(gzip.GzipFile(fileobj=raw) if compressed else raw) as stream,
+            _TarStream(_decompressed(raw, start)) as stream,
             tarfile.open(fileobj=stream, mode="r:") as tar,
         ):
             yield tar, stream
@@ -177,14 +214,18 @@ def _each(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
 
 
 def _tar_members(path: Path, source: str, budget: int) -> Iterator[tuple[str, str, int]]:
+    with path.open("rb") as file:
+        is_xz = file.read(len(XZ_MAGIC)) == XZ_MAGIC
+    if is_xz:
+        _check_xz(path, source, budget)
     with _open_tar(path) as (tar, stream):
         for member in _each(tar):
             if member.isdir():
                 continue
             # A negative size would move the reader backwards.
-            if not member.isreg() or member.size < 0:
-                raise _irregular(source, member.name)
-            yield member.name, member.name, member.size
+            if member.size < 0:
+                raise InvalidFeed(f"{source} holds {member.name!a:.200}, which is no regular file.")
+            yield member.name, member.name, member.size if member.isreg() else _IRREGULAR
         if stream.last != _END_OF_TAR:
             raise InvalidFeed(f"{source} is cut short: it has no end.")
         # The checksum of a compressed stream is verified at its end only.

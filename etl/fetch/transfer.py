@@ -13,10 +13,10 @@ from typing import NoReturn
 from etl.fetch.archives import Limits, contents, members
 from etl.fetch.checksum_files import MAX_SUMS_BYTES, SUMS_FILE, parse_sums
 from etl.fetch.download_folder import DownloadFolder, PartialFile
-from etl.fetch.feed_files import FeedFile, feed_files, is_hidden
+from etl.fetch.feed_files import FeedFile, feed_files, is_hidden, safe_name
 from etl.fetch.remote.local import LocalRemote
 from etl.fetch.remote.remote import BLOCK_BYTES, Remote
-from etl.fetch.source_url import is_archive, scheme_of
+from etl.fetch.source_url import is_archive, is_table, scheme_of, table_name
 from models.domain.errors import InvalidFeed, SetupError, Unavailable
 from models.domain.urls import redact
 
@@ -47,12 +47,13 @@ class Fetched:
 def fetch(url: str, folder: Path, *, dry_run: bool, on_progress: OnProgress) -> Fetched:
     """Copy the feed at a URL or a path into a folder, which is made when it is not there.
 
-    `url` names a folder, or a .zip, .tar, .tar.gz or .tgz archive: a path, `file://`, `s3://`,
-    `sftp://` or `http(s)://`. Credentials come from the environment, the ssh agent and the user's
-    own files, never from the URL. Files that were copied and have not changed at the source are
-    skipped, and partial ones are resumed unless the source has changed. Lengths are verified, MD5
-    where the source states it, and SHA-256 where the feed has a SHA256SUMS; a SHA256SUMS of all
-    files is written to the folder. Files that are no longer at the source are kept.
+    `url` names a folder, a zip, a tar, which may be compressed with gzip, bzip2 or xz, or one table
+    by its suffix: a path, `file://`, `s3://`, `sftp://` or `http(s)://`. Credentials come from the
+    environment, the ssh agent and the user's own files, never from the URL. Files that were copied
+    and have not changed at the source are skipped, and partial ones are resumed unless the source
+    has changed. Lengths are verified, MD5 where the source states it, and SHA-256 where the feed
+    has a SHA256SUMS; a SHA256SUMS of all files is written to the folder. Files that are no longer
+    at the source are kept.
 
     `on_progress` is called with bytes done and bytes in total, from any thread; an archive counts
     twice, for the copy and the extraction. A dry run writes nothing.
@@ -63,7 +64,12 @@ def fetch(url: str, folder: Path, *, dry_run: bool, on_progress: OnProgress) -> 
     """
     remote = open_remote(url)
     _check_apart(remote, folder)
-    copy = _fetch_archive if is_archive(url) else _fetch_folder
+    if is_archive(url):
+        copy = _fetch_archive
+    elif is_table(url):
+        copy = partial(_fetch_table, name=table_name(url))
+    else:
+        copy = _fetch_folder
     try:
         with DownloadFolder(folder, read_only=dry_run) as target:
             return copy(remote, target, dry_run=dry_run, on_progress=on_progress)
@@ -116,10 +122,22 @@ def _fetch_folder(
     return Fetched(len(files), len(todo), len(files) - len(todo), planned)
 
 
+def _fetch_table(
+    remote: Remote, target: DownloadFolder, *, name: str, dry_run: bool, on_progress: OnProgress
+) -> Fetched:
+    file = remote.file(safe_name(name, remote.shown))
+    todo = _missing([file], target, {})
+    planned = sum(file.size - target.resumable_bytes(file) for file in todo)
+    if not dry_run:
+        _download(remote, file, target, on_progress)
+        target.finish([file])
+    return Fetched(1, len(todo), 1 - len(todo), planned)
+
+
 def _fetch_archive(
     remote: Remote, target: DownloadFolder, *, dry_run: bool, on_progress: OnProgress
 ) -> Fetched:
-    archive = remote.archive(ARCHIVE_FILE)
+    archive = remote.file(ARCHIVE_FILE)
     if count := target.unpacked(archive):
         if not dry_run:
             target.remove(archive)
@@ -143,9 +161,9 @@ def _fetch_archive(
 
 
 def _download(
-    remote: Remote, archive: FeedFile, target: DownloadFolder, on_progress: OnProgress
+    remote: Remote, file: FeedFile, target: DownloadFolder, on_progress: OnProgress
 ) -> None:
-    todo = _missing([archive], target, {})
+    todo = _missing([file], target, {})
     transfer = _Transfer(target, remote.shown, {}, _Progress(on_progress, todo, target))
     transfer.run(partial(transfer.copy, remote), todo)
 

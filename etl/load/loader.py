@@ -1,5 +1,6 @@
 """Load clean listings and their photos into the database, and queue the embedding of photos."""
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -39,7 +40,8 @@ class Loaded:
     """What a load has written, or would write.
 
     A listing whose photos changed counts as updated. `categories` and `photos` count new rows,
-    `pruned` removed listings, `queued` photos that are to be embedded. `problems` are sentences.
+    `pruned` removed listings, `queued` photos that are to be embedded. `problems` and `notes` are
+    sentences.
     """
 
     listings: Written = field(default_factory=Written)
@@ -48,24 +50,38 @@ class Loaded:
     pruned: int = 0
     queued: int = 0
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class LoadOptions:
-    """The feed's name; whether to prune its missing listings, and even if that is most of them."""
+    """The feed's name; whether to prune its missing listings, and even if that is most of them.
+
+    `former_feed` is what an earlier release called the feed, if not the same, and `last_source`
+    where the feed of this name was last seeded from, if that is known.
+    """
 
     feed: str
     prune: bool = False
     force: bool = False
+    former_feed: str = ""
+    last_source: str = ""
 
 
 class _LossGuard:
     """Refuses an implausible loss of a feed's listings or photos, by its size before the load."""
 
-    def __init__(self, database: Database, options: LoadOptions, loaded: Loaded) -> None:
+    def __init__(
+        self,
+        database: Database,
+        options: LoadOptions,
+        loaded: Loaded,
+        say: Callable[[str], None],
+    ) -> None:
         self._database = database
         self._options = options
         self._loaded = loaded
+        self._say = say
         self._listings = 0
         self.photos_stay = False
 
@@ -81,9 +97,11 @@ class _LossGuard:
             )
 
     def may_prune(self, is_listed: IsListed) -> bool:
-        """Whether to prune listings; an implausible number of them is reported as a problem."""
+        """Whether to prune listings, which is said first; an implausible number of them is reported
+        as a problem."""
         if not self._options.prune:
             return False
+        self._note_former(is_listed)
         gone = count_gone(self._database, self._options.feed, is_listed)
         if self._implausible(gone, self._listings):
             self._loaded.problems.append(
@@ -91,10 +109,30 @@ class _LossGuard:
                 "taken out: if that is right, prune again with --force."
             )
             return False
+        if gone > 0:
+            self._say(_taken_out(gone, self._options))
         return gone > 0
+
+    def _note_former(self, is_listed: IsListed) -> None:
+        """Say what an earlier release may have left: whose it is can't be known."""
+        former = self._options.former_feed
+        if not former or former == self._options.feed:
+            return
+        left = count_gone(self._database, former, is_listed)
+        if left:
+            self._loaded.notes.append(
+                f"{left:,} listings of feed {former!r} are not in this feed. An earlier release "
+                f"called this feed so, and maybe others too: they stay. If all are of this feed, "
+                f"take them out with --prune --feed {shlex.quote(former)}."
+            )
 
     def _implausible(self, lost: int, of: int) -> bool:
         return lost > of * USUAL_LOSS and not self._options.force
+
+
+def _taken_out(gone: int, options: LoadOptions) -> str:
+    last = f" (last seeded from {options.last_source})" if options.last_source else ""
+    return f"--prune: {gone:,} listings of feed {options.feed!r}{last} are to be taken out."
 
 
 class Loader:
@@ -106,13 +144,14 @@ class Loader:
         embed_jobs: EmbedJobs,
         options: LoadOptions,
         clock: Callable[[], datetime],
+        say: Callable[[str], None],
     ) -> None:
         self.loaded = Loaded()
         self._database = database
         self._embed_jobs = embed_jobs
         self._options = options
         self._clock = clock
-        self._guard = _LossGuard(database, options, self.loaded)
+        self._guard = _LossGuard(database, options, self.loaded, say)
 
     def start(self, images: int | None) -> None:
         """Look up the feed's size, and the photos that earlier runs left to be embedded."""
@@ -166,11 +205,13 @@ class Loader:
 class DryRunLoader:
     """Counts what a `Loader` would write. Reads only."""
 
-    def __init__(self, database: Database, options: LoadOptions) -> None:
+    def __init__(
+        self, database: Database, options: LoadOptions, say: Callable[[str], None]
+    ) -> None:
         self.loaded = Loaded()
         self._database = database
         self._options = options
-        self._guard = _LossGuard(database, options, self.loaded)
+        self._guard = _LossGuard(database, options, self.loaded, say)
         self._categories: set[str] = set()
         # Binary digests, to save memory: a first seed may have a million photos.
         self._photos: set[bytes] = set()

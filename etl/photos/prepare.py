@@ -1,10 +1,9 @@
 """Prepare photos of a feed: read, standardise and store them in several processes."""
 
-import os
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +11,8 @@ from db.catalogue.listing_photos import PhotoData
 from db.statements import chunks
 from db.store.photo_store import PhotoStore
 from etl.photos.ledger import Ledger
-from etl.photos.photo_files import MISSING, Outcome, PhotoFile, Refused, keep_photo, stat_photo
+from etl.photos.photo_files import Outcome, PhotoFile, Refused, keep_photo
+from etl.photos.photo_lookup import PhotoLookup
 from etl.photos.process_pool import Job, run_in_order
 
 # The batch size of file look-ups before decoding.
@@ -80,14 +80,9 @@ def _jobs(
     photos: Iterable[FeedPhoto], store: PhotoStore | None, ledger: Ledger | None, max_bytes: int
 ) -> Iterator[_PhotoJob]:
     """The photos as jobs, with their outcome where it is known without decoding."""
-    # A feed may list a million photos without their folder: a stat of each would take minutes on a
-    # network disk, and making a Path of each folder seconds.
-    is_folder, folder_of = lru_cache(os.path.isdir), os.path.dirname
+    lookup = PhotoLookup(max_bytes)
     for batch in chunks(photos, LOOKUP_BATCH):
-        found = [
-            stat_photo(photo.path, max_bytes) if is_folder(folder_of(photo.path)) else MISSING
-            for photo in batch
-        ]
+        found = [lookup.find(photo.path) for photo in batch]
         files = [file for file in found if isinstance(file, PhotoFile)]
         known = ledger.lookup(files) if ledger is not None else {}
         for photo, file in zip(batch, found, strict=True):

@@ -61,6 +61,9 @@ def seeder(place: IntakeContext, publisher: JobPublisher, clock: Callable[[], da
         feed: str = "feed",
         pruning: bool = False,
         force: bool = False,
+        former_feed: str = "",
+        last_source: str = "",
+        say: Callable[[str], None] = print,
         locate: Locate = dict.fromkeys,
         on_progress: OnProgress = lambda stage, done, total: None,  # noqa: ARG005 - shows nothing
     ) -> Seeded:
@@ -68,8 +71,10 @@ def seeder(place: IntakeContext, publisher: JobPublisher, clock: Callable[[], da
             activate_initial_encoder(session, encoder, clock())
         executor = QueueExecutor(database, publisher, clock, print)
         embed_jobs = EmbedJobs(database, executor, clock=clock, new_id=uuid4)
-        options = LoadOptions(feed, prune=pruning, force=force)
-        loader = Loader(database, embed_jobs, options, clock)
+        options = LoadOptions(
+            feed, prune=pruning, force=force, former_feed=former_feed, last_source=last_source
+        )
+        loader = Loader(database, embed_jobs, options, clock, say)
         report = run_intake(folder, loader, place, locate=locate, on_progress=on_progress)
         rejects = read_rejects(place.rejects) if place.rejects else []
         return Seeded(report, loader.loaded, list(embed_jobs.open), rejects)

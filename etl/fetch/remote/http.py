@@ -1,7 +1,7 @@
-"""An archive or a plain listing of a folder on a web server, through fsspec and aiohttp.
+"""An archive, a table or a plain listing of a folder on a web server, through fsspec and aiohttp.
 
 Credentials are those of `~/.netrc` (or `NETRC`), proxies those of the environment. The URL of an
-archive may carry a signature in its query.
+archive or a table may carry a signature in its query.
 """
 
 import logging
@@ -17,9 +17,9 @@ import aiohttp
 import fsspec
 from fsspec.implementations.http import HTTPFileSystem
 
-from etl.fetch.feed_files import FeedFile, safe_name
+from etl.fetch.feed_files import FeedFile, is_hidden, safe_name
 from etl.fetch.remote.remote import BLOCK_BYTES, FileInfo, Remote
-from etl.fetch.source_url import is_archive, split_url
+from etl.fetch.source_url import is_archive, is_table, split_url
 from models.domain.errors import InvalidFeed, MarketlensError, SetupError, Unavailable
 from models.domain.urls import redact
 
@@ -40,7 +40,7 @@ TRANSIENT_STATUSES = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 
 
 class HttpRemote(Remote):
-    """`http(s)://host/…`: an archive by its suffix, else a page that links to its files."""
+    """`http(s)://host/…`: an archive or a table by its suffix, else a page of links."""
 
     FAULTS: ClassVar[tuple[type[Exception], ...]] = (OSError, aiohttp.ClientError)
 
@@ -48,8 +48,10 @@ class HttpRemote(Remote):
         parts = split_url(url)
         if parts.username is not None:
             raise InvalidFeed(f"{redact(url)} was given with a user: put both into ~/.netrc.")
-        if parts.query and not is_archive(url):
-            raise InvalidFeed(f"{redact(url)} has a query: only an archive's URL may have one.")
+        if parts.query and not (is_archive(url) or is_table(url)):
+            raise InvalidFeed(
+                f"{redact(url)} has a query: only the URL of an archive or a table may have one."
+            )
         super().__init__(url, quote(url, safe=URL_CHARACTERS).rstrip("/"))
 
     def blocks(self, file: FeedFile, offset: int) -> Generator[bytes]:
@@ -98,7 +100,7 @@ class HttpRemote(Remote):
             # Links to other pages, column sorting, and absolute URLs.
             if link == url or re.search(r"[?#]|^[^/]*:", link):
                 continue
-            if name := unquote(link).rstrip("/"):
+            if (name := unquote(link).rstrip("/")) and not is_hidden(name):
                 links[url] = safe_name(name, self.shown)
         with ThreadPoolExecutor(AT_ONCE) as pool:
             yield from zip(pool.map(self._info, links, links.values()), links.values(), strict=True)

@@ -50,17 +50,17 @@ class Remote(ABC):
         self._lock = Lock()
 
     def files(self) -> Iterator[FeedFile]:
-        """Every file under the URL, in no order, except those in hidden folders."""
+        """Every file under the URL, in no order, except hidden ones."""
         folders = [(self.root, "", 0)]
         while folders:
             path, above, depth = folders.pop()
             for info, name in self._list(path):
+                if is_hidden(name):
+                    continue
                 inside = safe_name(above + name, self.shown)
                 match info["type"]:
                     case "file":
                         yield self._describe(info, inside)
-                    case "directory" if is_hidden(inside):
-                        continue
                     case "directory" if depth < MAX_DEPTH:
                         folders.append((info["name"].rstrip("/"), f"{inside}/", depth + 1))
                     case "directory":
@@ -68,7 +68,7 @@ class Remote(ABC):
                     case _:
                         raise InvalidFeed(f"{self.shown} holds {inside}, which is no regular file.")
 
-    def archive(self, name: str) -> FeedFile:
+    def file(self, name: str) -> FeedFile:
         """The file at the URL, under this name."""
         with self._translated_errors("") as filesystem:
             info: FileInfo = filesystem.info(self.root)

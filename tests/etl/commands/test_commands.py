@@ -1,6 +1,7 @@
 import json
 import os
 import shutil
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from typer.testing import Result
 from db.schema_migration import upgrade
 from db.session import Database
 from db.tables import Embedding, Generation, Job, Listing
-from models.domain.types import GenerationStatus, JobStatus
+from models.domain.types import GenerationStatus, JobStatus, ListingStatus
+from tests.support.archives import pack_zip
 from tests.support.commands import invoke, last_line
 from tests.support.feeds import (
     PRODUCT_HEADER,
@@ -179,6 +181,77 @@ def test_pruning_is_by_name_of_the_feed(tmp_path: Path, run: Run) -> None:
         "unchanged": 2,
         "pruned": 1,
     }
+
+
+def listings_by_feed(data_dir: Path) -> dict[str | None, int]:
+    """How many listings of each feed are shown."""
+    database = Database(f"sqlite:///{data_dir / 'marketlens.db'}")
+    with database.read() as session:
+        rows = session.execute(
+            select(Listing.feed, func.count())
+            .where(Listing.status == ListingStatus.ACTIVE)
+            .group_by(Listing.feed)
+        )
+        counted = {row[0]: row[1] for row in rows}
+    database.close()
+    return counted
+
+
+def test_feeds_in_another_script_are_kept_apart(tmp_path: Path, data_dir: Path, run: Run) -> None:
+    one, other = (simple_feed(tmp_path / name, 0, photos_each=0) for name in ("каталог", "商品"))
+    for folder, numbers in ((one, (1, 2)), (other, (3, 4, 5))):
+        rows = [product_row(number) for number in numbers]
+        (folder / "Products.csv").write_bytes(to_csv([PRODUCT_HEADER, *rows]))
+        run("seed", folder, "--no-wait")
+    (other / "Products.csv").write_bytes(to_csv([PRODUCT_HEADER, product_row(3), product_row(4)]))
+    tried = run("seed", other, "--dry-run", "--prune")
+    told = run("seed", other, "--no-wait", "--prune", "--json")
+    for result in (tried, told):
+        said = " ".join(result.stderr.split())
+        assert f"1 listings of feed '商品' (last seeded from {other}) are to be taken out" in said
+    assert last_line(told)["prune"] == {"feed": "商品", "listings": 1}
+    assert listings_by_feed(data_dir) == {"каталог": 2, "商品": 2}
+    assert (data_dir / "reports" / "商品-rejects.csv").is_file()
+
+
+def test_both_unicode_forms_of_a_folder_s_name_are_one_feed(
+    tmp_path: Path, data_dir: Path, run: Run
+) -> None:
+    folder = simple_feed(tmp_path / unicodedata.normalize("NFD", "Möbel"), 2, photos_each=0)
+    run("seed", folder, "--no-wait")
+    composed = folder.rename(tmp_path / "Möbel")
+    run("seed", composed, "--no-wait")
+    run("seed", composed, "--no-wait", "--feed", unicodedata.normalize("NFD", "Möbel"))
+    assert listings_by_feed(data_dir) == {"Möbel": 2}
+
+
+def test_a_zip_as_macos_and_windows_make_them_is_seeded(tmp_path: Path, run: Run) -> None:
+    folder = simple_feed(tmp_path / "feed", 2)
+    files_of_feed = {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in files(folder)
+    }
+    macos = {f"feed/{name}": data for name, data in files_of_feed.items()}
+    macos |= {"feed/Icon\r": b"", "__MACOSX/feed/._Icon\r": b"x", "feed/images/.DS_Store": b"x"}
+    windows = {f"feed\\{name}".replace("/", "\\"): data for name, data in files_of_feed.items()}
+    windows |= {"feed\\images\\": b"", "README.txt": b"Read me.", "feed\\Thumbs.db": b"x"}
+    for name, packed in (("macos", macos), ("windows", windows)):
+        archive = pack_zip(tmp_path / f"{name}.zip", packed)
+        report = last_line(run("seed", archive, "--dry-run", "--json"))
+        assert report["photos"] == {"read": 4, "accepted": 4, "rejected": 0}
+
+
+def test_photos_are_found_in_any_case_or_named(tmp_path: Path, data_dir: Path, run: Run) -> None:
+    folder = simple_feed(tmp_path / "feed", 3, photos_each=1)
+    (folder / "images").rename(folder / "Images")
+    one, other, third = sorted((folder / "Images").iterdir())
+    one.rename(one.with_suffix(".JPG"))
+    other.rename(other.with_name(f"{other.stem.upper()}.jpeg"))
+    third.unlink()
+    report = last_line(run("seed", folder, "--no-wait", "--json", ends=1))
+    assert report["photos"] == {"read": 3, "accepted": 2, "rejected": 1}
+    assert [reason["reason"] for reason in report["reasons"]] == ["There is no such photo file"]
+    (reject,) = read_rejects(data_dir / "reports" / "feed-rejects.csv")
+    assert f"images/{third.name}".lower() in reject.reason.lower()
 
 
 def test_too_much_to_prune_is_a_problem_until_it_is_forced(tmp_path: Path, run: Run) -> None:

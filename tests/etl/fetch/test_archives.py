@@ -1,13 +1,18 @@
+import bz2
 import gzip
+import io
+import lzma
 import stat
 import tarfile
 import tracemalloc
 import zipfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from etl.fetch import archives, transfer
 from etl.fetch.archives import Limits, contents, members
 from etl.fetch.transfer import fetch
 from models.domain.errors import InvalidFeed
@@ -19,7 +24,14 @@ FEED = feed_of(photos=5)
 Pack = Callable[[Path, Mapping[str, bytes]], Path]
 
 
-ARCHIVES = [("f.zip", pack_zip), ("f.tar", pack_tar), ("f.tar.gz", pack_tar), ("f.TGZ", pack_tar)]
+ARCHIVES = [
+    ("f.zip", pack_zip),
+    ("f.tar", pack_tar),
+    ("f.tar.gz", pack_tar),
+    ("f.TGZ", pack_tar),
+    ("f.tar.bz2", pack_tar),
+    ("f.txz", pack_tar),
+]
 
 any_archive = pytest.mark.parametrize(
     ("name", "pack"), ARCHIVES, ids=[name for name, _ in ARCHIVES]
@@ -94,6 +106,110 @@ def test_a_name_that_leads_out_is_refused_before_anything_is_unpacked(
         copy(archive, tmp_path / "in" / "feed")
 
     assert files_in(tmp_path / "in") == {}
+
+
+@any_archive
+def test_what_systems_leave_behind_and_what_is_beside_the_feed_is_passed_over(
+    name: str, pack: Pack, tmp_path: Path
+) -> None:
+    beside = {"Icon\r": b"", "README.txt": b"x", "../x": b"x", "other/x\n.txt": b"x"}
+    inside = {"feed/Icon\r": b"", "feed/images/Icon\r": b"", "feed/images/Thumbs.db": b"x"}
+    feed = {f"feed/{file}": data for file, data in FEED.items()}
+    archive = pack(tmp_path / name, beside | feed | inside | {"__MACOSX/feed/._x\r": b"x"})
+
+    copy(archive, tmp_path / "feed")
+
+    assert files_in(tmp_path / "feed") == FEED
+
+
+@pytest.mark.parametrize("top", ["", "feed\\", ".\\"])
+def test_the_separator_of_windows_is_one(top: str, tmp_path: Path) -> None:
+    named = {top + file.replace("/", "\\"): data for file, data in FEED.items()}
+    archive = pack_zip(tmp_path / "f.zip", named | {f"{top}images\\": b""})
+
+    copy(archive, tmp_path / "feed")
+
+    assert files_in(tmp_path / "feed") == FEED
+
+
+@pytest.mark.parametrize(
+    ("real", "called"),
+    [("f.tar.gz", "f.zip"), ("f.tar.xz", "f.tar"), ("f.tar", "f.tgz"), ("f.tar.bz2", "f.txz"),
+     ("f.tar.gz", "f"), ("f.tar", "f.bin"), ("f.tar.xz", "f.download")],
+)  # fmt: skip
+def test_what_an_archive_is_its_content_says(real: str, called: str, tmp_path: Path) -> None:
+    archive = pack_tar(tmp_path / real, FEED)
+
+    copy(archive.rename(tmp_path / called), tmp_path / "feed")
+
+    assert files_in(tmp_path / "feed") == FEED
+
+
+def test_a_zip_within_a_zip_is_told(tmp_path: Path) -> None:
+    inner = pack_zip(tmp_path / "inner.zip", FEED).read_bytes()
+    archive = pack_zip(tmp_path / "f.zip", {"inner.zip": inner, "readme.txt": b"x"})
+
+    with pytest.raises(InvalidFeed, match=r"holds inner\.zip, readme\.txt, but no table"):
+        copy(archive, tmp_path / "feed")
+
+
+def test_a_zip_with_64_bit_fields_is_read(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "f.zip", "w") as archive:
+        for name, data in FEED.items():
+            with archive.open(name, "w", force_zip64=True) as member:
+                member.write(data)
+
+    copy(tmp_path / "f.zip", tmp_path / "feed")
+
+    assert files_in(tmp_path / "feed") == FEED
+
+
+def test_a_link_beside_the_feed_is_passed_over(tmp_path: Path) -> None:
+    link = tarfile.TarInfo("latest")
+    link.type, link.linkname = tarfile.SYMTYPE, "feed"
+    with tarfile.open(tmp_path / "f.tar", "w") as archive:
+        archive.addfile(link)
+        for name, data in FEED.items():
+            member = tarfile.TarInfo(f"feed/{name}")
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+
+    copy(tmp_path / "f.tar", tmp_path / "feed")
+
+    assert files_in(tmp_path / "feed") == FEED
+
+
+def test_xz_may_not_take_any_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "MAX_XZ_MEMORY", 2**20)
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 4 * 2**20}]
+    tar = pack_tar(tmp_path / "f.tar", FEED).read_bytes()
+    (tmp_path / "f.txz").write_bytes(lzma.compress(tar, filters=filters))
+
+    with pytest.raises(InvalidFeed, match="damaged, or no zip or tar"):
+        copy(tmp_path / "f.txz", tmp_path / "feed")
+
+
+def test_xz_streams_one_after_the_other_are_one(tmp_path: Path) -> None:
+    tar = pack_tar(tmp_path / "f.tar", FEED).read_bytes()
+    half = len(tar) // 2
+    packed = lzma.compress(tar[:half]) + lzma.compress(tar[half:])
+    (tmp_path / "f.txz").write_bytes(packed)
+
+    copy(tmp_path / "f.txz", tmp_path / "feed")
+
+    assert files_in(tmp_path / "feed") == FEED
+
+
+@pytest.mark.parametrize("compress", [lzma.compress, bz2.compress, gzip.compress])
+def test_a_tar_that_expands_too_much_is_a_bomb(
+    tmp_path: Path, compress: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "Limits", partial(Limits, slack=2**20, expansion=2))
+    tar = pack_tar(tmp_path / "f.tar", FEED | {"zeros": bytes(8 * 2**20)}).read_bytes()
+    (tmp_path / "f.tar").write_bytes(compress(tar))
+
+    with pytest.raises(InvalidFeed, match="would unpack to more than"):
+        copy(tmp_path / "f.tar", tmp_path / "feed")
 
 
 def test_a_zip_name_behind_a_nul_is_refused(tmp_path: Path) -> None:

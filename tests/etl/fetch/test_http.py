@@ -380,6 +380,16 @@ def test_a_user_in_the_url_is_refused(server: FileServer, folder: Path, user: st
     assert server.requested == []
 
 
+@pytest.mark.parametrize("query", ["", "?signature=hush/x.zip"])
+def test_one_table_is_a_feed(server: FileServer, root: Path, folder: Path, query: str) -> None:
+    write_files(root, {"my export.csv": noise(100)})
+
+    url = url_of(server.server_port, f"my%20export.csv{query}")
+
+    assert copy(url, folder) == Fetched(1, 1, 0, 100)
+    assert files_in(folder) == {"my export.csv": noise(100)}
+
+
 def test_a_listing_with_a_query_is_refused(server: FileServer, folder: Path) -> None:
-    with pytest.raises(InvalidFeed, match="only an archive's URL may have one"):
+    with pytest.raises(InvalidFeed, match="only the URL of an archive or a table may have one"):
         copy(url_of(server.server_port, "a%20feed?token=hush"), folder)

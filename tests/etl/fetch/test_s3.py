@@ -81,6 +81,13 @@ def test_a_prefix_is_a_feed(bucket: str, folder: Path, slash: str) -> None:
     assert copy(url, folder) == Fetched(42, 0, 42, 0)
 
 
+def test_one_table_is_a_feed(bucket: str, client: Any, folder: Path) -> None:
+    client.put_object(Bucket=bucket, Key="daily/export.csv", Body=noise(100))
+
+    assert copy(f"s3://{bucket}/daily/export.csv", folder) == Fetched(1, 1, 0, 100)
+    assert files_in(folder) == {"export.csv": noise(100)}
+
+
 def test_a_bucket_is_a_feed(client: Any, bucket: str, folder: Path, tmp_path: Path) -> None:
     client.create_bucket(Bucket=f"{bucket}-2")
     upload(client, tmp_path / "source", f"{bucket}-2", "feed")

@@ -297,13 +297,38 @@ def test_sums_that_are_none_are_an_error(source: Path, folder: Path) -> None:
         copy(source, folder)
 
 
+@pytest.mark.parametrize("name", ["export.csv", "Export 1.TSV", "feed.xml", "x.parquet"])
+def test_one_table_is_a_feed(name: str, tmp_path: Path, folder: Path) -> None:
+    write_files(tmp_path / "there", {name: noise(100), "other.csv": b"x", "images/x.jpg": b"x"})
+    table = tmp_path / "there" / name
+
+    assert copy(table, folder) == Fetched(1, 1, 0, 100)
+    assert files_in(folder) == {name: noise(100)}
+    assert sums_hold(folder)
+    assert copy(table, folder) == Fetched(1, 0, 1, 0)
+    table.write_bytes(noise(200, 1))
+    assert copy(table, folder) == Fetched(1, 1, 0, 200)
+    assert files_in(folder) == {name: noise(200, 1)}
+
+
+def test_what_systems_leave_behind_in_a_folder_is_not_copied(source: Path, folder: Path) -> None:
+    left = {"Icon\r": b"", "images/Icon\r": b"", "images/.DS_Store": b"x", "Thumbs.db": b"x"}
+    write_files(source, left | {"@eaDir/x.jpg/thumb.jpg": b"x"})
+
+    copy(source, folder)
+
+    assert files_in(folder) == FEED
+
+
 def test_what_is_not_there_or_no_feed_is_said(tmp_path: Path, folder: Path) -> None:
     with pytest.raises(InvalidFeed, match=r"There is no .*/nowhere\.$"):
         copy(tmp_path / "nowhere", folder)
     with pytest.raises(InvalidFeed, match=r"There is no .*/nowhere\.zip\.$"):
         copy(tmp_path / "nowhere.zip", folder)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InvalidFeed, match=r"empty is not a feed: it holds no Products\.csv"):
+    with pytest.raises(
+        InvalidFeed, match=r"empty is not a feed: it holds nothing, but no table: no Products\.csv"
+    ):
         copy(tmp_path / "empty", folder)
     with pytest.raises(InvalidFeed, match="ftp is none of file, s3, sftp, http, https"):
         copy("ftp://me:hush@host/feed", folder)

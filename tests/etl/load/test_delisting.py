@@ -123,3 +123,52 @@ def test_the_index_is_told_of_the_photos_of_pruned_listings(
     with database.read() as session:
         _, changed = changes_after(session, seen, 10)
         assert list(photo_hashes(session, changed).values()) == [shown]
+
+
+def test_it_is_said_whose_listings_are_taken_out_before_they_are(
+    tmp_path: Path, database: Database, run_seed: RunSeed
+) -> None:
+    folder = simple_feed(tmp_path / "feed", 3, photos_each=0)
+    run_seed(folder, database, feed="商品")
+    keep(folder, product_row(1), product_row(2))
+    said: list[tuple[str, int]] = []
+
+    def say(sentence: str) -> None:
+        said.append((sentence, len(active(database))))
+
+    run_seed(folder, database, feed="商品", say=say)
+    assert not said
+    run_seed(folder, database, feed="商品", pruning=True, last_source="/exports/商品", say=say)
+    line = (
+        "--prune: 1 listings of feed '商品' (last seeded from /exports/商品) are to be taken out."
+    )
+    assert said == [(line, 3)]
+    assert len(active(database)) == 2
+
+
+def test_what_an_earlier_release_called_otherwise_is_moved_and_nothing_is_lost_or_doubled(
+    tmp_path: Path, any_database: Database, run_seed: RunSeed
+) -> None:
+    one, other = (simple_feed(tmp_path / name, 0, photos_each=0) for name in ("каталог", "商品"))
+    keep(one, product_row(1), product_row(2))
+    keep(other, product_row(3), product_row(4), product_row(5))
+    # Both were called so.
+    for folder in (one, other):
+        run_seed(folder, any_database, feed="feed")
+
+    keep(other, product_row(3), product_row(4))
+    loaded = run_seed(other, any_database, feed="商品", former_feed="feed", pruning=True).loaded
+    assert loaded.pruned == 0
+    assert len(active(any_database)) == 5
+    (note,) = loaded.notes
+    assert note.startswith("3 listings of feed 'feed' are not in this feed.")
+    assert "--feed feed" in note
+
+    loaded = run_seed(one, any_database, feed="каталог", former_feed="feed", pruning=True).loaded
+    assert loaded.listings.created == 0
+    assert "1 listings of feed 'feed'" in loaded.notes[0]
+    keep(other, product_row(3))
+    assert run_seed(
+        other, any_database, feed="商品", former_feed="feed", pruning=True
+    ).loaded.pruned
+    assert active(any_database) == {listing_id(number) for number in (1, 2, 3, 5)}
