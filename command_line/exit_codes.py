@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperCommand
 from typer.exceptions import TyperException
 
-from models.domain.errors import ExitCode, MarketlensError, exit_code_of
+from models.domain.errors import ExitCode, MarketlensError, exit_code_of, sentence_of
 
 
 class AlreadyReported(Exception):
@@ -39,11 +39,12 @@ def ending(*, json_report: bool) -> Generator[None]:
         refusal = reported.__cause__
         if not isinstance(refusal, MarketlensError):
             raise
-        typer.echo(f"marketlens: {refusal}", err=True)
+        typer.echo(f"marketlens: {sentence_of(refusal)}", err=True)
         raise typer.Exit(exit_code_of(refusal)) from refusal
     except (MarketlensError, OSError, sqlite3.Error) as error:
-        typer.echo(f"marketlens: {error}", err=True)
-        _as_json(str(error), json_report=json_report)
+        sentence = sentence_of(error)
+        typer.echo(f"marketlens: {sentence}", err=True)
+        _as_json(sentence, json_report=json_report)
         raise typer.Exit(exit_code_of(error)) from error
 
 

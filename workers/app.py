@@ -14,7 +14,7 @@ from celery.signals import setup_logging, worker_process_init, worker_process_sh
 
 from db.session import Database
 from models.domain.clock import utc_now
-from models.domain.errors import ExitCode, MarketlensError, exit_code_of
+from models.domain.errors import ExitCode, MarketlensError, exit_code_of, sentence_of
 from workers.config import WorkerConfig
 from workers.encoders.active_encoder import ensure_active_encoder
 from workers.queue.broker import CONSUMER_TRANSPORT, create_celery
@@ -85,7 +85,7 @@ class Worker:
             self._runtime = Runtime.start(self._config)
             self._runtime.warm_up()
         except MarketlensError as error:
-            self._abort(f"marketlens: {error}\n", exit_code_of(error))
+            self._abort(f"marketlens: {sentence_of(error)}\n", exit_code_of(error))
         except Exception:  # noqa: BLE001 - whatever it was, this child can do no job
             self._abort(traceback.format_exc(), ExitCode.TRY_AGAIN)
 
