@@ -201,6 +201,12 @@ class Settings(BaseSettings):
     def _in_any_case(cls, level: object) -> object:
         return level.strip().upper() if isinstance(level, str) else level
 
+    @field_validator("host", mode="after")
+    @classmethod
+    def _without_brackets(cls, host: str) -> str:
+        # They are for IPv6 addresses in URLs.
+        return host.strip().removeprefix("[").removesuffix("]")
+
     @field_validator("port", mode="before")
     @classmethod
     def _not_of_kubernetes(cls, port: object) -> object:

@@ -1,6 +1,7 @@
 """How commands end: errors become sentences and exit codes, as `ExitCode` states."""
 
 import json
+import logging
 import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -10,7 +11,14 @@ import typer
 from typer.core import TyperCommand
 from typer.exceptions import TyperException
 
-from models.domain.errors import ExitCode, MarketlensError, exit_code_of, sentence_of
+from models.domain.errors import (
+    ExitCode,
+    MarketlensError,
+    Misconfigured,
+    Unavailable,
+    exit_code_of,
+    sentence_of,
+)
 
 
 class AlreadyReported(Exception):
@@ -46,6 +54,17 @@ def ending(*, json_report: bool) -> Generator[None]:
         typer.echo(f"marketlens: {sentence}", err=True)
         _as_json(sentence, json_report=json_report)
         raise typer.Exit(exit_code_of(error)) from error
+
+
+@contextmanager
+def awaiting(log: logging.Logger) -> Generator[None]:
+    """Log what can't be reached now, where it will be tried again; what refuses is raised."""
+    try:
+        yield
+    except Misconfigured:
+        raise
+    except Unavailable as error:
+        log.warning("%s Trying again.", sentence_of(error))
 
 
 class Command(TyperCommand):

@@ -32,8 +32,10 @@ def database_exists(settings: Settings) -> bool:
 
 
 def store_of(settings: Settings) -> PhotoStore:
-    """The photo store."""
-    return PhotoStore(settings.photo_store_url)
+    """The photo store. Raises SetupError, Misconfigured and Unavailable where it can't be used."""
+    store = PhotoStore(settings.photo_store_url)
+    store.check()
+    return store
 
 
 def library_of(settings: Settings) -> EncoderLibrary:

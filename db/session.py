@@ -31,6 +31,7 @@ DRIVERS: Final = {
     "postgres": "postgresql+psycopg",
 }
 """The driver for how a database URL begins; any other driver that it names is replaced."""
+SQLITE_PARAMETERS: Final = frozenset({"uri", "mode", "cache", "immutable", "nolock", "vfs"})
 BACKEND_NAME: Final = re.compile(r"[a-z][a-z0-9]{1,19}")
 FORMS: Final = "sqlite:////FOLDER/FILE or postgresql://USER:PASSWORD@HOST:PORT/NAME"
 
@@ -55,9 +56,15 @@ def database_url(url: str) -> URL:
         raise SetupError(f"MARKETLENS_DATABASE_URL can't be read: it is {FORMS}.") from None
     if "@" in (parsed.host or ""):
         raise SetupError("In MARKETLENS_DATABASE_URL, an @ in the password is written as %40.")
-    if driver == "sqlite" and (parsed.database or "").startswith("~/"):
-        return parsed.set(database=str(Path(parsed.database or "").expanduser()))
-    return parsed
+    return parsed if driver != "sqlite" else _sqlite_file(parsed)
+
+
+def _sqlite_file(url: URL) -> URL:
+    """The URL of a SQLite file, in the home folder where it begins with `~/`."""
+    file = url.database or ""
+    if url.host or file in {"", ":memory:"} or not set(url.query) <= SQLITE_PARAMETERS:
+        raise SetupError(f"MARKETLENS_DATABASE_URL names no SQLite file: it is {FORMS}.")
+    return url.set(database=str(Path(file).expanduser())) if file.startswith("~/") else url
 
 
 def _connect_args(url: URL) -> dict[str, object]:

@@ -7,6 +7,8 @@ from db.session import Database
 from models.domain.clock import utc_now
 from settings import Settings
 from workers.config import worker_config
+from workers.queue.broker import Broker
+from workers.queue.broker_check import check_configured_broker
 from workers.queue.executors import InlineExecutor, JobExecutor, QueueExecutor, RunJob
 from workers.queue.messages import Queue
 from workers.queue.publisher import JobPublisher
@@ -28,5 +30,7 @@ def job_executor(
         with InlineExecutor(database, open_worker, utc_now) as executor:
             yield executor
     else:
-        with closing(JobPublisher(settings.broker_url)) as publisher:
+        check_configured_broker(settings.redis_url, database)
+        broker = Broker(settings.broker_url, database)
+        with closing(JobPublisher(broker)) as publisher:
             yield QueueExecutor(database, publisher, utc_now, say)
