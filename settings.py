@@ -277,5 +277,5 @@ def _variables() -> Iterator[str]:
 def _warn_if_unknown(variable: str) -> None:
     known = [PREFIX + name.upper() for name in Settings.model_fields]
     if variable.upper() not in known:
-        (nearest,) = get_close_matches(variable.upper(), known, n=1, cutoff=0) or known[:1]
+        (nearest,) = get_close_matches(variable.upper(), known, n=1, cutoff=0.0) or known[:1]
         log.warning("%s is no setting, and has no effect; did you mean %s?", variable, nearest)

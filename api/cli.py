@@ -42,9 +42,9 @@ def api(options: ApiOptions) -> ExitCode:
     given = {"host": options.host, "port": options.port}
     given = {name: value for name, value in given.items() if value is not None}
     settings = Settings(**settings.model_dump(exclude_unset=True) | given)
+    _require_key_off_loopback(settings)
     settings = settings.model_copy(update={"port": bound_port(settings.host, settings.port)})
     _require_servers(settings)
-    _require_key_off_loopback(settings)
     # Each process makes an application of its own, from what it finds in the environment.
     os.environ.update(MARKETLENS_HOST=settings.host, MARKETLENS_PORT=str(settings.port))
     several = options.processes > 1

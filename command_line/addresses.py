@@ -39,7 +39,7 @@ def bound_port(host: str, port: int) -> int:
             if family == socket.AF_INET6:
                 probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             try:
-                probe.bind((address[0], port, *address[2:]))
+                probe.bind((address, port))
             except OSError as error:
                 raise _refusal(error, host, port) from error
             port = port or probe.getsockname()[1]
@@ -55,7 +55,8 @@ def url_at(host: str, port: int) -> str:
     return f"http://{name}:{port}"
 
 
-def _addresses(host: str, port: int) -> list[tuple[int, tuple[str, int]]]:
+def _addresses(host: str, port: int) -> set[tuple[int, str]]:
+    """The families and addresses of a host. Raises SetupError where it has none."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
@@ -63,7 +64,7 @@ def _addresses(host: str, port: int) -> list[tuple[int, tuple[str, int]]]:
         raise SetupError(
             f"MARKETLENS_HOST={host} can't be listened on: {reason}. {ADVICE}"
         ) from error
-    return list({(int(family), address) for family, _, _, _, address in found})
+    return {(int(family), str(address[0])) for family, _, _, _, address in found}
 
 
 def _refusal(error: OSError, host: str, port: int) -> SetupError | Conflict:

@@ -47,7 +47,7 @@ class EndedJobs:
         self._announced: OrderedDict[UUID, None] = OrderedDict()
         self._is_told = False
         self._reads: dict[UUID, asyncio.Future[Job]] = {}
-        self._reading: set[asyncio.Task[None]] = set()
+        self._reading: set[asyncio.Task[None] | asyncio.Task[str]] = set()
 
     @asynccontextmanager
     async def listening(self) -> AsyncGenerator[None]:
@@ -130,7 +130,7 @@ class EndedJobs:
             await asyncio.sleep(RECONNECT_AFTER_S)
 
     async def _receive(self) -> None:
-        name = await run_in_threadpool(channel_of, self._broker)
+        name = await self._channel()
         client = Redis.from_url(
             self._broker.redis_url,
             socket_connect_timeout=CONNECT_TIMEOUT_S,
@@ -143,6 +143,13 @@ class EndedJobs:
                 message = await channel.get_message(timeout=None)
                 if message is not None:
                     self._remember_and_wake(list(map(UUID, message["data"].decode().split())))
+
+    async def _channel(self) -> str:
+        """Where announcements are received. Not cancelled: its thread would go on."""
+        asking = asyncio.create_task(run_in_threadpool(channel_of, self._broker))
+        self._reading.add(asking)
+        asking.add_done_callback(self._reading.discard)
+        return await asyncio.shield(asking)
 
     def _remember_and_wake(self, job_ids: list[UUID]) -> None:
         self._announced |= dict.fromkeys(job_ids)

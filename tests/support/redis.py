@@ -52,10 +52,10 @@ def broker_at(broker_url: str) -> Broker:
 
 
 def prefixes(broker_url: str, queue: Queue) -> list[str]:
-    """The prefixes of the deployments that have published to a queue."""
-    binding = f"_kombu.binding.{queue.value}"
+    """The prefixes of the deployments that have messages in a queue."""
     with Redis(unix_socket_path=broker_url.partition("://")[2]) as redis:
-        return sorted(key.decode().removesuffix(binding) for key in redis.keys(f"*{binding}"))
+        keys = [key.decode() for key in redis.keys(f"*:{queue.value}")]
+    return sorted(key.removesuffix(queue.value) for key in keys)
 
 
 def take_all(broker_url: str, queue: Queue) -> list[str]:

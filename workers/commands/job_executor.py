@@ -16,9 +16,19 @@ from workers.queue.publisher import JobPublisher
 
 @contextmanager
 def job_executor(
-    database: Database, settings: Settings, say: Callable[[str], None], *, inline: bool
+    database: Database,
+    settings: Settings,
+    say: Callable[[str], None],
+    *,
+    inline: bool,
+    has_jobs: bool = True,
 ) -> Generator[JobExecutor]:
-    """The executor of a command's jobs; `say` is called with messages for the user."""
+    """The executor of a command's jobs; `say` is called with messages for the user.
+
+    If the command `has_jobs` for the queue, a broker that the settings name must be reachable:
+    raises Unavailable and Misconfigured before anything is accepted. A private one may be started
+    later.
+    """
     if inline:
 
         def open_worker(queue: Queue) -> AbstractContextManager[RunJob]:
@@ -30,7 +40,8 @@ def job_executor(
         with InlineExecutor(database, open_worker, utc_now) as executor:
             yield executor
     else:
-        check_configured_broker(settings.redis_url, database)
+        if has_jobs:
+            check_configured_broker(settings.redis_url, database)
         broker = Broker(settings.broker_url, database)
         with closing(JobPublisher(broker)) as publisher:
             yield QueueExecutor(database, publisher, utc_now, say)
