@@ -62,13 +62,19 @@ class Settings(BaseSettings):
         description="Holds the embedded database, photos, weights, generations and logs.",
     )
     database_url: str | None = Field(
-        default=None, description="SQLAlchemy URL; a SQLite file under the data folder by default."
+        default=None,
+        description="`postgresql://…` (or `postgres://…`) or `sqlite:////…`; a SQLite file in the"
+        " data folder by default.",
     )
     redis_url: str | None = Field(
-        default=None, description="Broker; a private Redis under the data folder by default."
+        default=None,
+        description="Broker: `redis://…`, `rediss://…` or `unix:///…`; a private Redis in the data"
+        " folder by default.",
     )
     store_url: str | None = Field(
-        default=None, description="Photo store, any fsspec URL; a local folder by default."
+        default=None,
+        description="Photo store: a folder, `s3://…` or any other fsspec URL; a folder in the data"
+        " folder by default.",
     )
     encoder: Literal["auto", "resnet50", "efficientnet-lite", "hog"] = Field(
         default="auto",
@@ -98,7 +104,11 @@ class Settings(BaseSettings):
         le=32,
         description="Waiting searches embedded together; measured when a worker starts by default.",
     )
-    host: str = Field(default="127.0.0.1", description="Address the API binds to.")
+    host: str = Field(
+        default="127.0.0.1",
+        description="Address of this machine that the API binds to, also of IPv6; `0.0.0.0` and"
+        " `::` are all.",
+    )
     port: int = Field(
         default=8000, ge=0, le=65535, description="Port the API binds to; 0 is any free one."
     )
@@ -160,7 +170,7 @@ class Settings(BaseSettings):
         default="marketlens", description="How a geocoding service is told who asks."
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        default="INFO", description="What the processes log."
+        default="INFO", description="What the processes log, in any case."
     )
 
     if not TYPE_CHECKING:  # a signature of its own would hide the fields from type checkers
@@ -181,6 +191,12 @@ class Settings(BaseSettings):
     def _in_home(cls, path: Path | None) -> Path | None:
         # Shells do this, but nobody does for a line of `.env`.
         return None if path is None else Path(os.path.expanduser(path))  # noqa: PTH111 - `Path.expanduser` raises for a folder `~x`
+
+    @field_validator("store_url", "index_url", mode="after")
+    @classmethod
+    def _path_in_home(cls, place: str | None) -> str | None:
+        is_path = place is not None and place.startswith("~/")
+        return str(Path(place).expanduser()) if place and is_path else place
 
     @field_validator("data_dir", mode="after")
     @classmethod

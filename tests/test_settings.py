@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from celery import Celery
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kombu import Connection
 from redis import Redis
 
 from db.session import Database
@@ -199,7 +199,7 @@ def everything_lies_beneath(folder: Path) -> None:
 def sockets_of(made: Settings) -> set[str]:
     """The socket that each library would connect to."""
     url = made.broker_url
-    with Connection(celery_url(url)) as connection:
+    with Celery(broker=celery_url(url)).connection_for_read() as connection:
         # A channel connects only when it is used: its connection's settings are read before.
         transport = connection.transport
         channel = transport.Channel.__new__(transport.Channel)
