@@ -64,7 +64,7 @@ class LazyCommand(TyperCommand):
         """The context of the command itself, by which it is run, completed and described."""
         # Before the command is loaded its options can't be parsed: --json is looked for as it is.
         with ending(json_report="--json" in args):
-            words = [_in_home(word) for word in args]
+            words = [in_home(word) for word in args]
             return self.load().make_context(info_name, words, parent, **extra)
 
 
@@ -79,7 +79,7 @@ class LazyGroup(TyperGroup):
         super().__init__(**attributes)
 
 
-def _in_home(word: str) -> str:
+def in_home(word: str) -> str:
     """A word whose path begins in the home folder, which shells leave alone in `--out=~/here`."""
     option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
     if value != "~" and not value.startswith("~/"):
