@@ -1,58 +1,95 @@
-"""Reads bodies that FastAPI can't declare: multipart forms, or JSON instead of them."""
+"""Reads bodies that FastAPI can't declare: multipart forms, or JSON or a photo instead of them."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
+from enum import StrEnum
 from typing import Final, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
-from starlette.datastructures import FormData, UploadFile
 
+from api.multipart import Form, parsed_form
+from api.naming import unknown_name
 from models.domain.errors import InvalidInput, MalformedBody, TooLarge, UnsupportedBody
 
 MULTIPART: Final = "multipart/form-data"
 JSON_BODY: Final = "application/json"
+PHOTO_BODY: Final = "image/*"
 PHOTO_PART: Final = "photo"
-MAX_FIELDS = 20
+
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def media_type(request: Request) -> str:
-    """The body's media type, without parameters, in lower case."""
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+class BodyKind(StrEnum):
+    """What a body may be; the values are for people."""
+
+    FORM = "multipart/form-data (as from curl -F)"
+    JSON = "application/json"
+    PHOTO = "a photo's bytes as image/jpeg"
 
 
-def is_form(request: Request) -> bool:
-    """Whether the body is a multipart form rather than JSON. Raises UnsupportedBody."""
-    stated = media_type(request)
-    if stated not in {MULTIPART, JSON_BODY}:
-        raise UnsupportedBody(f"This call takes {MULTIPART} or {JSON_BODY}.")
-    return stated == MULTIPART
+def media_type(stated: str | None) -> str:
+    """A media type without its parameters, in lower case; empty if there is none."""
+    return (stated or "").partition(";")[0].strip().lower()
+
+
+async def kind_of_body(request: Request, taken: Collection[BodyKind]) -> BodyKind:
+    """Which of the kinds that a call takes the body is. Raises UnsupportedBody.
+
+    A body of no stated type is JSON if it looks like it.
+    """
+    stated = media_type(request.headers.get("content-type"))
+    kind = _kind_of(stated)
+    if not stated and BodyKind.JSON in taken and (await request.body()).lstrip()[:1] == b"{":
+        kind = BodyKind.JSON
+    if kind is None or kind not in taken:
+        kinds = " or ".join(taken)
+        but = f"its Content-Type is {stated}" if stated else "it has no Content-Type"
+        raise UnsupportedBody(f"The body of this call is {kinds}; {but}.")
+    return kind
+
+
+def _kind_of(stated: str) -> BodyKind | None:
+    if stated == MULTIPART:
+        return BodyKind.FORM
+    if stated.endswith(("/json", "+json")):
+        return BodyKind.JSON
+    if stated.startswith("image/") or stated == "application/octet-stream":
+        return BodyKind.PHOTO
+    return None
 
 
 @asynccontextmanager
-async def read_form(request: Request, *, max_files: int) -> AsyncIterator[FormData]:
-    """The multipart form; its files are closed at the end. Raises UnsupportedBody."""
-    if media_type(request) != MULTIPART:
-        raise UnsupportedBody(f"This call takes {MULTIPART}.")
-    async with request.form(max_files=max_files, max_fields=MAX_FIELDS) as form:
+async def read_form(request: Request, *, max_files: int) -> AsyncIterator[Form]:
+    """The multipart form; its files are closed at the end.
+
+    Raises UnsupportedBody and MalformedBody.
+    """
+    await kind_of_body(request, [BodyKind.FORM])
+    async with parsed_form(request, max_files=max_files) as form:
         yield form
 
 
 async def read_json(request: Request, model: type[Model]) -> Model:
     """The JSON body. Raises MalformedBody or InvalidInput."""
-    return parsed_json(await request.body(), model)
+    body = (await request.body()).removeprefix(_BYTE_ORDER_MARK)
+    return parsed_json(body, model, "The body")
 
 
-def parsed_json(text: str | bytes, model: type[Model]) -> Model:
-    """A model from JSON. Raises MalformedBody if it is not JSON, and InvalidInput."""
+def parsed_json(text: str | bytes, model: type[Model], what: str) -> Model:
+    """A model from JSON; `what` begins the sentence of an error.
+
+    Raises MalformedBody if it is not JSON, and InvalidInput.
+    """
     try:
         return model.model_validate_json(text)
     except ValidationError as error:
-        if error.errors(include_url=False)[0]["type"] == "json_invalid":
-            raise MalformedBody("The body is not JSON.") from error
-        raise InvalidInput(validation_sentence(error)) from error
+        first = error.errors(include_url=False)[0]
+        if first["type"] == "json_invalid":
+            raise MalformedBody(f"{what} is not JSON: {first['ctx']['error']}.") from error
+        raise InvalidInput(validation_sentence(error, model)) from error
 
 
 def parsed_fields(fields: Mapping[str, object], model: type[Model]) -> Model:
@@ -60,30 +97,39 @@ def parsed_fields(fields: Mapping[str, object], model: type[Model]) -> Model:
     try:
         return model.model_validate(dict(fields))
     except ValidationError as error:
-        raise InvalidInput(validation_sentence(error)) from error
+        raise InvalidInput(validation_sentence(error, model)) from error
 
 
-async def photo_bytes(
-    form: FormData, name: str, max_bytes: int, *, required: bool = True
-) -> list[bytes]:
-    """The photos in all parts of this name. Raises InvalidInput if `required` and there is none."""
-    parts = [part for part in form.getlist(name) if isinstance(part, UploadFile)]
-    if required and not parts:
+def query_fields(request: Request) -> dict[str, str]:
+    """The fields of the query, without those that are blank."""
+    return {name: value for name, value in request.query_params.items() if value.strip()}
+
+
+async def one_photo(form: Form, max_bytes: int) -> bytes:
+    """The photo in the form's part `photo`. Raises InvalidInput and TooLarge."""
+    return required(await form.photos(PHOTO_PART, max_bytes, at_most=1), PHOTO_PART)[0]
+
+
+def required(photos: list[bytes], name: str) -> list[bytes]:
+    """These photos. Raises InvalidInput if there is none."""
+    if not photos:
         raise InvalidInput(f"The form needs a file in its part {name!r}.")
-    return [await read_photo_part(part, max_bytes) for part in parts]
+    return photos
 
 
-async def read_photo_part(part: UploadFile, max_bytes: int) -> bytes:
-    """The bytes of an uploaded photo. Raises TooLarge."""
-    data = await part.read(max_bytes + 1)
+async def read_photo(request: Request, max_bytes: int) -> bytes:
+    """The photo that is the body. Raises TooLarge."""
+    data = await request.body()
     if len(data) > max_bytes:
         raise TooLarge(f"A photo has at most {max_bytes:,} bytes.")
     return data
 
 
-def validation_sentence(error: ValidationError) -> str:
+def validation_sentence(error: ValidationError, model: type[BaseModel]) -> str:
     """The first error, as a sentence that names the field."""
     first = error.errors(include_url=False, include_input=False)[0]
+    if first["type"] == "extra_forbidden" and len(first["loc"]) == 1:
+        return f"The field {unknown_name(str(first['loc'][0]), model.model_fields)}"
     field = ".".join(str(part) for part in first["loc"])
     message = first["msg"]
     return f"{field}: {message}" if field else message

@@ -9,8 +9,7 @@ from threading import Semaphore
 from typing import Final
 
 from anyio import CapacityLimiter
-from fastapi import FastAPI
-from fastapi.responses import FileResponse
+from fastapi import FastAPI, Request, Response
 from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 
@@ -24,6 +23,8 @@ from api.jobs.backlog import Backlog
 from api.jobs.ended_jobs import EndedJobs
 from api.listings import routes as listings
 from api.middleware.body_limit import LimitBody
+from api.middleware.content_encoding import IdentityOnly
+from api.middleware.methods import Methods
 from api.middleware.same_origin import SameOriginOnly
 from api.middleware.security_headers import SecurityHeaders
 from api.openapi import describe_problems
@@ -89,6 +90,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(
         LimitBody, photo_bytes=settings.max_upload_bytes, bulk_bytes=settings.max_batch_bytes
     )
+    app.add_middleware(IdentityOnly)
+    app.add_middleware(Methods)
     if resources.allow_anonymous:
         app.add_middleware(SameOriginOnly)
     app.add_middleware(SecurityHeaders)
@@ -101,8 +104,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 
 def _serve_page(app: FastAPI) -> None:
-    app.mount("/static", StaticFiles(directory=WEB), name="static")
+    files = StaticFiles(directory=WEB)
+    app.mount("/static", files, name="static")
 
     @app.get("/", include_in_schema=False)
-    def page() -> FileResponse:
-        return FileResponse(WEB / "index.html")
+    async def page(request: Request) -> Response:
+        return await files.get_response("index.html", request.scope)

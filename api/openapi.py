@@ -7,7 +7,7 @@ from typing import Final
 from fastapi import FastAPI
 from pydantic import BaseModel, JsonValue
 
-from api.forms import JSON_BODY, MULTIPART, PHOTO_PART
+from api.forms import JSON_BODY, MULTIPART, PHOTO_BODY, PHOTO_PART
 from api.problems import Responses, responses
 from api.schemas import Problem
 from models.domain.types import JobStatus, JobType
@@ -40,6 +40,7 @@ MATCH_EXAMPLE: Final = {
 
 PHOTO: Final = {"type": "string", "format": "binary"}
 ONE_PHOTO: Final = {PHOTO_PART: PHOTO}
+_AS_BODY: Final = "One photo as it is; options, where there are any, are then in the query."
 BY_LISTING: Final = {"a listing": {"listing_id": MATCH_EXAMPLE["listing_id"]}}
 
 
@@ -50,11 +51,14 @@ def described_body(
     photos: Mapping[str, object] = ONE_PHOTO,
     examples: Mapping[str, object] = BY_LISTING,
 ) -> dict[str, object]:
-    """A request body: a form with `photos` and `options`, or JSON `body` with `examples`."""
+    """A request body: a form with `photos` and `options`, a photo, or JSON `body`."""
     form = inlined(options) if options else {}
     fields = form.get("properties")
     properties = {**photos, **(fields if isinstance(fields, dict) else {})}
-    content = {MULTIPART: _form_schema(properties, [PHOTO_PART], closed=_is_closed(form))}
+    content = {
+        MULTIPART: _form_schema(properties, [PHOTO_PART]),
+        PHOTO_BODY: {"schema": {**PHOTO, "description": _AS_BODY}},
+    }
     if body:
         content[JSON_BODY] = {
             "schema": inlined(body),
@@ -64,20 +68,23 @@ def described_body(
 
 
 def described_form(properties: Mapping[str, object]) -> dict[str, object]:
-    """A multipart form with these parts, all of them required."""
-    return _request_body({MULTIPART: _form_schema(properties, list(properties), closed=False)})
+    """A multipart form with these parts and no others, all of them required."""
+    return _request_body({MULTIPART: _form_schema(properties, list(properties))})
+
+
+def described_bulk(name: str, table: Mapping[str, object]) -> dict[str, object]:
+    """A multipart form with a table in its part `name`, and photos in parts of any other name."""
+    schema = _form_schema({name: table}, [name])
+    schema["schema"]["additionalProperties"] = PHOTO
+    return _request_body({MULTIPART: schema})
 
 
 def _form_schema(
-    properties: Mapping[str, object], required: Sequence[str], *, closed: bool
-) -> dict[str, object]:
-    """The media type of a form; one that is `closed` refuses parts with other names."""
+    properties: Mapping[str, object], required: Sequence[str]
+) -> dict[str, dict[str, object]]:
+    """The media type of a form, which refuses parts with other names."""
     schema = {"type": "object", "required": required, "properties": properties}
-    return {"schema": schema | ({"additionalProperties": False} if closed else {})}
-
-
-def _is_closed(schema: Mapping[str, object]) -> bool:
-    return schema.get("additionalProperties") is False
+    return {"schema": {**schema, "additionalProperties": False}}
 
 
 def _request_body(content: Mapping[str, object]) -> dict[str, object]:

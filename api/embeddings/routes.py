@@ -7,8 +7,8 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from api.auth import require_scope
 from api.deps import JobId, ResourcesDep
+from api.embeddings.forms import read_photo_to_embed
 from api.embeddings.service import accept_embedding
-from api.forms import PHOTO_PART, photo_bytes, read_form
 from api.jobs.prefer_wait import Prefer, awaited_job
 from api.jobs.responses import polled_job
 from api.jobs.schemas import EmbeddingJob, JobOut, job_out
@@ -44,16 +44,15 @@ _JOB = described_job(
     response_model=EmbeddingJob,
 )
 async def submit(
-    request: Request, response: Response, resources: ResourcesDep, prefer: Prefer = None
+    request: Request, response: Response, resources: ResourcesDep, prefer: Prefer
 ) -> JobOut:
-    """Embed a photo.
+    """Embed a photo, in a form or as the body.
 
     The result's `embedding` has length 1: the dot product of two is their photos' similarity.
     Compare only those of the same `fingerprint`. A photo that the catalogue knows gives the vector
     that is stored there, which has been rounded to half precision.
     """
-    async with read_form(request, max_files=1) as form:
-        photo = (await photo_bytes(form, PHOTO_PART, resources.max_upload_bytes))[0]
+    photo = await read_photo_to_embed(request, resources.max_upload_bytes)
     resources.backlog.admit()
     job = await to_thread.run_sync(accept_embedding, resources, photo, limiter=resources.uploads)
     return await awaited_job(resources, job, response, router.prefix, prefer)

@@ -1,11 +1,12 @@
 """`Prefer: wait=N` (RFC 7240): a response that is held until its job has ended."""
 
 import re
+from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from time import monotonic
-from typing import Annotated
+from typing import Annotated, Final
 
-from fastapi import Header, Response
+from fastapi import Depends, Header, Request, Response
 
 from api.deps import Resources
 from api.jobs.responses import current_job
@@ -14,13 +15,32 @@ from api.jobs.waiting import is_set_within
 from db.tables import Job
 
 MAX_WAIT_S = 30.0
-_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*(\d{1,6})(?:$|[,;\s])")
+_NAME: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
+_QUOTED: Final = r'"(?:[^"\\]|\\.)*+"'
+_PREFERENCE: Final = re.compile(
+    rf"[ \t]*+({_NAME})[ \t]*+(?:=[ \t]*+({_NAME}|{_QUOTED})?[ \t]*+)?(?:;|\Z)"
+)
+# A comma within a quoted string separates nothing. One that is not closed ends with the line.
+_MEMBER: Final = re.compile(rf"(?:[^\",]|{_QUOTED}|\".*+)++")
+_SECONDS: Final = re.compile("[0-9]+")
 
-Prefer = Annotated[str | None, Header(description="`wait=N` holds the answer, N ≤ 30 s.")]
+
+async def _stated_preferences(
+    request: Request,
+    prefer: Annotated[
+        str | None, Header(description="`wait=N` holds the answer, N ≤ 30 s.")
+    ] = None,
+) -> Sequence[str]:
+    """All lines of the header: FastAPI gives the last one to who asks for a text."""
+    del prefer  # It is declared for the description.
+    return request.headers.getlist("prefer")
+
+
+Prefer = Annotated[Sequence[str], Depends(_stated_preferences)]
 
 
 async def awaited_job(
-    resources: Resources, job: Job, response: Response, path: str, prefer: str | None
+    resources: Resources, job: Job, response: Response, path: str, prefer: Sequence[str]
 ) -> JobOut:
     """A job just accepted; with `Prefer: wait`, as it is once it has ended or the wait is over.
 
@@ -36,10 +56,33 @@ async def awaited_job(
     return current_job(job, response, resources.backlog.newest_wait_s())
 
 
-def _wanted_wait(prefer: str | None) -> float:
-    """Seconds to hold the response; preferences that are not understood are ignored."""
-    found = _WAIT.search(prefer or "")
-    return min(float(found[1]), MAX_WAIT_S) if found else 0.0
+def preferences(lines: Sequence[str]) -> dict[str, str]:
+    """The values of preferences by their names in lower case; one without a value is empty.
+
+    Of one that is stated repeatedly the first counts; what is not of RFC 7240's syntax is ignored.
+    """
+    found: dict[str, str] = {}
+    for name, value in _members(lines):
+        found.setdefault(name.lower(), value)
+    return found
+
+
+def _members(lines: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for line in lines:
+        for member in _MEMBER.findall(line):
+            stated = _PREFERENCE.match(member)
+            if stated:
+                yield stated[1], _unquoted(stated[2] or "")
+
+
+def _unquoted(word: str) -> str:
+    return re.sub(r"\\(.)", r"\1", word[1:-1]) if word.startswith('"') else word
+
+
+def _wanted_wait(prefer: Sequence[str]) -> float:
+    """Seconds to hold the response; a wait that is no number of seconds is ignored."""
+    stated = preferences(prefer).get("wait", "")
+    return min(float(stated), MAX_WAIT_S) if _SECONDS.fullmatch(stated) else 0.0
 
 
 async def _wait_for(resources: Resources, job: Job, wait_s: float) -> Job:

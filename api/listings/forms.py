@@ -1,17 +1,18 @@
-"""Reads multipart listings: one as JSON with its photos, or many as NDJSON or CSV."""
+"""Reads multipart listings: one as JSON with its photos, or many as a table with theirs."""
 
-import csv
-import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from typing import Final
 from uuid import uuid4
 
 from anyio import to_thread
 from fastapi import Request
-from pydantic import ValidationError
-from starlette.datastructures import FormData, UploadFile
+from pydantic import TypeAdapter, ValidationError
 
-from api.forms import parsed_json, photo_bytes, read_form, read_photo_part, validation_sentence
+from api.forms import parsed_json, read_form, required, validation_sentence
 from api.listings.schemas import Batch, BatchRow, BatchRowIn, ListingIn
+from api.listings.tables import Row, read_rows
+from api.multipart import Form, photo_in
+from api.schemas import Text
 from models.domain.errors import InvalidInput, TooLarge
 from models.domain.job_results import RowError
 
@@ -19,70 +20,88 @@ MAX_PHOTOS = 12
 MAX_ROWS = 1_000
 MAX_LISTINGS_BYTES = 10_000_000
 MAX_FILES = 4_000
-# The fields of a bulk row that are one CSV cell each; photos are split by spaces.
-LISTING_COLUMNS = tuple(name for name in BatchRowIn.model_fields if name != "photos")
+LISTING_PART: Final = "listing"
+PHOTOS_PART: Final = "photos"
+LISTINGS_PART: Final = "listings"
+COLUMNS: Final = tuple(BatchRowIn.model_fields)
+
+_PART_NAME: Final = TypeAdapter[str](Text)
+# How browsers write what would end a name early.
+_ESCAPES: Final = {"%22": '"', "%0D": "\r", "%0A": "\n"}
 
 
 async def read_listing(request: Request, max_photo_bytes: int) -> tuple[ListingIn, list[bytes]]:
-    """A listing from its JSON part `listing` and its photos from the parts `photos`."""
-    async with read_form(request, max_files=MAX_PHOTOS + 2) as form:
-        text = form.get("listing")
-        if isinstance(text, UploadFile):
-            text = (await text.read()).decode("utf-8", "replace")
+    """A listing from its JSON part `listing` and its photos from the parts `photos`.
+
+    Raises UnsupportedBody, MalformedBody, InvalidInput and TooLarge.
+    """
+    async with read_form(request, max_files=MAX_PHOTOS) as form:
+        form.check_names({LISTING_PART, PHOTOS_PART})
+        text = (await form.fields([LISTING_PART])).get(LISTING_PART)
         if text is None:
             raise InvalidInput("The form needs a part 'listing' with the listing as JSON.")
-        photos = await photo_bytes(form, "photos", max_photo_bytes)
-    if len(photos) > MAX_PHOTOS:
-        raise InvalidInput(f"A listing has at most {MAX_PHOTOS} photos.")
-    return parsed_json(text, ListingIn), photos
+        listing = parsed_json(text, ListingIn, "The part 'listing'")
+        photos = await form.photos(PHOTOS_PART, max_photo_bytes, at_most=MAX_PHOTOS)
+    return listing, required(photos, PHOTOS_PART)
 
 
 async def read_batch(request: Request, max_photo_bytes: int) -> Batch:
-    """Rows from the part `listings` (NDJSON, or CSV with a header), and photos by part name."""
+    """Rows from the part `listings`, and photos by the names of the other parts.
+
+    Raises UnsupportedBody, MalformedBody, InvalidInput and TooLarge.
+    """
     async with read_form(request, max_files=MAX_FILES) as form:
-        data, is_csv = await _listings_part(form)
+        data, content_type = await _listings_part(form)
         # Parsed in a thread: thousands of rows would block the event loop.
-        rows, errors = await to_thread.run_sync(_rows_of, data, is_csv)
-        photos = {
-            name: await read_photo_part(item, max_photo_bytes)
-            for name, item in form.multi_items()
-            if isinstance(item, UploadFile) and name != "listings"
-        }
+        rows, errors = await to_thread.run_sync(_rows_of, data, content_type)
+        photos = await _photos_by_name(form, max_photo_bytes)
     return Batch(rows, photos, errors)
 
 
-async def _listings_part(form: FormData) -> tuple[bytes, bool]:
-    """The bytes of the part `listings`, and whether they are CSV."""
-    part = form.get("listings")
-    if not isinstance(part, UploadFile):
+async def _listings_part(form: Form) -> tuple[bytes, str | None]:
+    """The bytes of the part `listings`, and its media type."""
+    part = form.only(LISTINGS_PART)
+    if part is None:
         raise InvalidInput("The form needs a file in its part 'listings', as NDJSON or CSV.")
     data = await part.read(MAX_LISTINGS_BYTES + 1)
     if len(data) > MAX_LISTINGS_BYTES:
         raise TooLarge(f"The part 'listings' has at most {MAX_LISTINGS_BYTES:,} bytes.")
-    return data, (part.content_type or "").startswith("text/csv")
+    return data, part.content_type
 
 
-def _rows_of(data: bytes, is_csv: bool) -> tuple[list[BatchRow], list[RowError]]:
+async def _photos_by_name(form: Form, max_photo_bytes: int) -> dict[str, bytes]:
+    """The photos by the names of their parts, as rows name them."""
+    photos: dict[str, bytes] = {}
+    escaped: dict[str, bytes] = {}
+    for written, part in form.without(LISTINGS_PART):
+        name = _part_name(written)
+        if name in photos:
+            raise InvalidInput(
+                f"Two parts are named {name!r}: each photo needs a name of its own, for its rows."
+            )
+        photos[name] = await photo_in(name, part, max_photo_bytes)
+        escaped[_unescaped(name)] = photos[name]
+    return escaped | photos
+
+
+def _part_name(written: str) -> str:
     try:
-        text = data.decode("utf-8-sig")
-        return _parse_rows(_csv_rows(text) if is_csv else _ndjson_rows(text))
-    except UnicodeDecodeError:
-        raise InvalidInput("The part 'listings' is not UTF-8.") from None
-    except csv.Error as error:
-        raise InvalidInput(f"The part 'listings' is not CSV: {error}.") from error
+        return _PART_NAME.validate_python(written)
+    except ValidationError as error:
+        raise InvalidInput(f"The name of a part {error.errors()[0]['msg']}.") from error
 
 
-def _ndjson_rows(text: str) -> Iterator[str]:
-    return (line for line in io.StringIO(text, newline="\n") if line.strip())
+def _unescaped(name: str) -> str:
+    for escape, character in _ESCAPES.items():
+        name = name.replace(escape, character)
+    return name
 
 
-def _csv_rows(text: str) -> Iterator[Mapping[str, object]]:
-    for row in csv.DictReader(io.StringIO(text, newline="")):
-        listing = {name: row[name] for name in LISTING_COLUMNS if row.get(name)}
-        yield {**listing, "photos": (row.get("photos") or "").split()}
+def _rows_of(data: bytes, content_type: str | None) -> tuple[list[BatchRow], list[RowError]]:
+    return _parse_rows(read_rows(data, content_type, COLUMNS))
 
 
-def _parse_rows(raw: Iterator[str | Mapping[str, object]]) -> tuple[list[BatchRow], list[RowError]]:
+def _parse_rows(raw: Iterator[Row]) -> tuple[list[BatchRow], list[RowError]]:
     rows: list[BatchRow] = []
     errors: list[RowError] = []
     number = 0
@@ -90,18 +109,23 @@ def _parse_rows(raw: Iterator[str | Mapping[str, object]]) -> tuple[list[BatchRo
         if number > MAX_ROWS:
             raise InvalidInput(f"A bulk request has at most {MAX_ROWS:,} rows.")
         try:
-            parsed = (
-                BatchRowIn.model_validate_json(item)
-                if isinstance(item, str)
-                else BatchRowIn.model_validate(item)
-            )
+            parsed = _parsed_row(item)
         except ValidationError as error:
-            errors.append(
-                RowError(row=number, code=InvalidInput.code, detail=validation_sentence(error))
-            )
+            detail = validation_sentence(error, BatchRowIn)
+            errors.append(RowError(row=number, code=InvalidInput.code, detail=detail))
+        except InvalidInput as error:
+            errors.append(RowError(row=number, code=error.code, detail=str(error)))
         else:
             listing = parsed.to_data(parsed.id or uuid4())
             rows.append(BatchRow(number, listing, parsed.photos))
     if not number:
         raise InvalidInput("The part 'listings' has no rows.")
     return rows, errors
+
+
+def _parsed_row(row: Row) -> BatchRowIn:
+    if isinstance(row, InvalidInput):
+        raise row
+    if isinstance(row, str):
+        return BatchRowIn.model_validate_json(row)
+    return BatchRowIn.model_validate(row)

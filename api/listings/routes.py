@@ -15,8 +15,8 @@ from api.deps import ListingId, Resources, ResourcesDep
 from api.jobs.responses import accepted_job
 from api.jobs.schemas import BatchJob, JobOut
 from api.listings import forms, service
-from api.listings.schemas import BatchRowIn, ListingAccepted, ListingIn, ListingOut, ListingPage
-from api.openapi import BODY_REFUSED, KEY_REFUSED, NO_SUCH, PHOTO, described_form
+from api.listings.schemas import ListingAccepted, ListingIn, ListingOut, ListingPage
+from api.openapi import BODY_REFUSED, KEY_REFUSED, NO_SUCH, PHOTO, described_bulk, described_form
 from api.pagination import PageCursor, PageSize, next_cursor
 from models.domain.types import Scope
 
@@ -28,19 +28,25 @@ READ = [Depends(require_scope(Scope.SEARCH))]
 
 _LISTING_FORM = described_form(
     {
-        "listing": ListingIn.model_json_schema(),
-        "photos": {"type": "array", "items": PHOTO, "minItems": 1, "maxItems": forms.MAX_PHOTOS},
+        forms.LISTING_PART: ListingIn.model_json_schema(),
+        forms.PHOTOS_PART: {
+            "type": "array",
+            "items": PHOTO,
+            "minItems": 1,
+            "maxItems": forms.MAX_PHOTOS,
+        },
     }
 )
-_BATCH_FORM = described_form(
+_BATCH_FORM = described_bulk(
+    forms.LISTINGS_PART,
     {
-        "listings": {
-            "type": "string",
-            "format": "binary",
-            "description": "NDJSON (or `text/csv` with a header, photos separated by spaces), "
-            "one listing a line; each line as: " + ", ".join(BatchRowIn.model_fields),
-        }
-    }
+        "type": "string",
+        "format": "binary",
+        "description": "NDJSON, a JSON array, or a table in UTF-8 or as Excel exports it: a "
+        "header, then a listing a line, fields separated by `,`, `;`, `|` or tabs, photos by "
+        "spaces. It is told by its content, whatever its media type. Fields and columns: "
+        + ", ".join(forms.COLUMNS),
+    },
 )
 
 
@@ -79,7 +85,11 @@ async def put(
     response_model=BatchJob,
 )
 async def batch(request: Request, response: Response, resources: ResourcesDep) -> JobOut:
-    """Store many listings at once. Rows with errors are listed in the job; the others go on."""
+    """Store many listings at once. Rows with errors are listed in the job; the others go on.
+
+    Rows name their `photos`: parts of this form, or stored photos by their SHA-256. A column that
+    is not known is refused before anything is stored, an unknown field of JSON with its row.
+    """
     stated = await forms.read_batch(request, resources.max_upload_bytes)
     parts = await _in_bulk(resources, partial(service.store_parts, resources, stated))
     job = await run_in_threadpool(service.put_batch, resources, stated, parts)

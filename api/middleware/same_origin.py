@@ -14,7 +14,8 @@ class SameOriginOnly:
     """Refuses requests that pages of other origins make a browser on this machine send.
 
     Browsers send `Origin` with all unsafe requests, and after DNS rebinding `Host` still has the
-    foreign name. Other clients send no `Origin`, and a loopback `Host`.
+    foreign name. Other clients send no `Origin`, and a loopback `Host`, or as health checks over
+    HTTP/1.0 none: no browser does that.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -26,8 +27,8 @@ class SameOriginOnly:
             headers = Headers(scope=scope)
             host = headers.get("host", "")
             origin = headers.get("origin")
-            foreign = origin is not None and urlsplit(origin).netloc != host
-            if foreign or not _names_loopback(host):
+            foreign = origin is not None and (not host or urlsplit(origin).netloc != host)
+            if foreign or (host and not _names_loopback(host)):
                 refusal = Forbidden("Only pages and programs of this machine may call here.")
                 await problem_of(refusal)(scope, receive, send)
                 return

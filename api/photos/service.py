@@ -13,9 +13,8 @@ def store_photo(resources: Resources, data: bytes) -> PhotoData:
     return PhotoData(resources.store.put(photo.data), photo.width, photo.height)
 
 
-def read_public_photo(resources: Resources, sha256: str) -> bytes:
-    """The JPEG of a photo that an active listing shows. Raises NotFound."""
+def require_public(resources: Resources, sha256: str) -> None:
+    """Raises NotFound unless an active listing shows this photo."""
     with resources.database.read() as session:
         if not is_public(session, sha256):
             raise NotFound("There is no such photo.")
-    return resources.store.get(sha256)

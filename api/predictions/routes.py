@@ -76,7 +76,7 @@ _JOB = described_job(
     response_model=PredictionJob,
 )
 async def submit(
-    request: Request, response: Response, resources: ResourcesDep, prefer: Prefer = None
+    request: Request, response: Response, resources: ResourcesDep, prefer: Prefer
 ) -> JobOut:
     """Predict category and price of what a photo (multipart) or a listing (JSON) shows.
 

@@ -19,6 +19,8 @@ class ByListing(BaseModel):
 class PredictionOptions(BaseModel):
     """What a prediction may say beside what it is made from."""
 
+    model_config = ConfigDict(extra="forbid")
+
     top: int = Field(default=5, ge=1, le=MAX_LIMIT, description="At most so many categories.")
 
 

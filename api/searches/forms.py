@@ -3,31 +3,41 @@
 from typing import Final
 
 from fastapi import Request
-from starlette.datastructures import FormData, UploadFile
 
-from api.forms import PHOTO_PART, is_form, parsed_fields, photo_bytes, read_form, read_json
+from api.forms import (
+    PHOTO_PART,
+    BodyKind,
+    kind_of_body,
+    parsed_fields,
+    query_fields,
+    read_form,
+    read_json,
+    read_photo,
+    required,
+)
 from api.searches.schemas import MAX_EXAMPLES, SearchByPhotos, SearchForm, SearchIn
 from models.domain.errors import InvalidInput
 
 NEGATIVE_PART: Final = "negative"
+_PARTS: Final = {PHOTO_PART, NEGATIVE_PART, *SearchForm.model_fields}
 
 
 async def read_search(request: Request, max_photo_bytes: int) -> SearchByPhotos | SearchIn:
-    """A search by photos (multipart), by what is stored, or for a next page (JSON)."""
-    if not is_form(request):
+    """A search by photos (multipart, or one as the body), by what is stored, or for a next page.
+
+    Raises UnsupportedBody, MalformedBody, InvalidInput and TooLarge.
+    """
+    kind = await kind_of_body(request, list(BodyKind))
+    if kind is BodyKind.JSON:
         return await read_json(request, SearchIn)
+    if kind is BodyKind.PHOTO:
+        options = parsed_fields(query_fields(request), SearchForm)
+        return SearchByPhotos([await read_photo(request, max_photo_bytes)], [], options)
     async with read_form(request, max_files=MAX_EXAMPLES) as form:
-        options = parsed_fields(_fields(form), SearchForm)
-        positive = await photo_bytes(form, PHOTO_PART, max_photo_bytes)
-        negative = await photo_bytes(form, NEGATIVE_PART, max_photo_bytes, required=False)
-    return SearchByPhotos(positive, negative, options)
-
-
-def _fields(form: FormData) -> dict[str, str]:
-    fields = {}
-    for name, value in form.multi_items():
-        if not isinstance(value, UploadFile):
-            fields[name] = value
-        elif name not in {PHOTO_PART, NEGATIVE_PART}:
-            raise InvalidInput(f"Files are the parts {PHOTO_PART!r} and {NEGATIVE_PART!r}.")
-    return fields
+        form.check_names(_PARTS)
+        options = parsed_fields(await form.fields(SearchForm.model_fields), SearchForm)
+        positive = await form.photos(PHOTO_PART, max_photo_bytes, at_most=MAX_EXAMPLES)
+        negative = await form.photos(NEGATIVE_PART, max_photo_bytes, at_most=MAX_EXAMPLES)
+    if len(positive) + len(negative) > MAX_EXAMPLES:
+        raise InvalidInput(f"At most {MAX_EXAMPLES} photos make one search.")
+    return SearchByPhotos(required(positive, PHOTO_PART), negative, options)

@@ -115,7 +115,7 @@ _BODY = described_body(
     response_model=SearchJob,
 )
 async def submit(
-    request: Request, response: Response, resources: ResourcesDep, prefer: Prefer = None
+    request: Request, response: Response, resources: ResourcesDep, prefer: Prefer
 ) -> JobOut:
     """Search by photos (multipart), or by what is stored, or on to the next page (JSON).
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from api.main import create_app
@@ -25,18 +26,28 @@ def database(any_database: Database) -> Database:
 
 
 @pytest.fixture
-def make_client(tmp_path: Path, database: Database) -> Iterator[MakeClient]:
-    """Makes a client of an application with the given settings."""
-    opened: list[TestClient] = []
+def make_app(tmp_path: Path, database: Database) -> Callable[..., FastAPI]:
+    """Makes an application with the given settings."""
 
-    def make(**settings: object) -> TestClient:
+    def make(**settings: object) -> FastAPI:
         given = {
             "data_dir": tmp_path,
             "database_url": database.engine.url.render_as_string(hide_password=False),
             "redis_url": f"redis+socket://{tmp_path}/nobody.sock",
             **settings,
         }
-        app = create_app(Settings.model_validate(given))
+        return create_app(Settings.model_validate(given))
+
+    return make
+
+
+@pytest.fixture
+def make_client(make_app: Callable[..., FastAPI]) -> Iterator[MakeClient]:
+    """Makes a client of an application with the given settings."""
+    opened: list[TestClient] = []
+
+    def make(**settings: object) -> TestClient:
+        app = make_app(**settings)
         client = TestClient(app, "http://127.0.0.1:8000", raise_server_exceptions=False)
         client.__enter__()
         opened.append(client)

@@ -98,7 +98,8 @@ def test_openapi_describes_calls_and_problems(client: TestClient) -> None:
     assert "Problem" in schema["components"]["schemas"]
     paths = schema["paths"]
     search = paths["/v1/searches"]["post"]
-    assert set(search["requestBody"]["content"]) == {"multipart/form-data", "application/json"}
+    bodies = {"multipart/form-data", "application/json", "image/*"}
+    assert set(search["requestBody"]["content"]) == bodies
     assert "application/problem+json" in search["responses"]["422"]["content"]
     assert "/v1/listings:batch" in paths
     assert "/v1/jobs/{job_id}:cancel" in paths

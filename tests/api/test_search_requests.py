@@ -146,7 +146,7 @@ BAD_FILTERS = [
 
 
 def test_bad_filters(client: TestClient) -> None:
-    for text in [*BAD_FILTERS, "", "red", "{"]:
+    for text in [*BAD_FILTERS, "red", "{"]:
         assert_problem(send(client, ("photo", 1), filter=text), 422, "invalid_input")
     headers = {"Content-Type": "application/json"}
     for text in BAD_FILTERS:

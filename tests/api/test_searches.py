@@ -60,7 +60,7 @@ def test_an_empty_file_is_a_bad_photo(client: TestClient) -> None:
     assert response.status_code in {415, 422}
 
 
-@pytest.mark.parametrize("limit", ["0", "101", "1e9", "-1", "NaN", "ten", "", "9" * 5_000])
+@pytest.mark.parametrize("limit", ["0", "101", "1e9", "-1", "NaN", "ten", "9" * 5_000])
 def test_bad_limits(client: TestClient, limit: str) -> None:
     assert_problem(submit_photo(client, "search", data={"limit": limit}), 422, "invalid_input")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.serving_report import markdown
+from benchmarks.serving.report import markdown
 from marketlens import COMMANDS
 from tests.support.machine import SeededMachine
 from tests.support.paths import REPOSITORY

@@ -1,6 +1,6 @@
 """Clients that call a server as fast as it answers, in a process of their own.
 
-    python -m benchmarks.load < plan.json
+    python -m benchmarks.serving.load < plan.json
 
 The plan names a URL, a number of clients, and requests; each client takes the next one when its
 last was answered. Prints the seconds of each request, its status, and the seconds of all.
@@ -60,7 +60,7 @@ class Load:
 
 def called(plan: Plan) -> Load:
     """Run the plan in another process."""
-    command = [sys.executable, "-m", "benchmarks.load"]
+    command = [sys.executable, "-m", "benchmarks.serving.load"]
     done = run(command, input=plan.model_dump_json(), capture_output=True, text=True, check=True)
     answer = json.loads(done.stdout)
     return Load(

@@ -4,11 +4,11 @@
 
 Seeds the feed, or one that it draws, waits until nothing is done by itself any more, and calls with
 1 to 32 clients, in turns and each with photos that nobody has sent before: the machine, and the
-server that most people would write; then the one that loads model and index for each request (see
-`benchmarks.naive_server`), searches whose vectors are known, searches that are only accepted, on
-SQLite and on PostgreSQL, searches while listings are enqueued, and clients that only wait. The
-clients run on the same cores. The bare encoder is the active one, with nothing beside it. Writes
-RESULTS.md, results.json and plots.
+server that most people would write; then the one that loads model and index for each request (both
+in `naive_server`), searches whose vectors are known, searches that are only accepted, on SQLite and
+on PostgreSQL, searches while listings are enqueued, and clients that only wait. The clients run on
+the same cores. The bare encoder is the active one, with nothing beside it. Writes RESULTS.md,
+results.json and plots.
 """
 
 import json
@@ -31,9 +31,9 @@ import typer
 from sqlalchemy import create_engine, func, select, text
 from threadpoolctl import threadpool_limits
 
-from benchmarks.load import Load, Plan, called, split
-from benchmarks.servers import naive_server, say, seconds_of, settle, unseen
-from benchmarks.serving_report import write_report
+from benchmarks.serving.load import Load, Plan, called, split
+from benchmarks.serving.report import write_report
+from benchmarks.serving.servers import naive_server, say, seconds_of, settle, unseen
 from command_line.addresses import free_port
 from command_line.resources import library_of
 from db.catalogue.listings import recent_listings
@@ -50,7 +50,7 @@ from sample.catalogue import draw_catalogue
 from settings import Settings
 from tests.support.postgres import postgres_server
 
-HERE: Final = Path(__file__).parent
+RESULTS: Final = Path(__file__).parent.parent
 CLIENTS: Final = (1, 2, 4, 8, 16, 32)
 QUICK_CLIENTS: Final = (1, 8)
 DRAWN_LISTINGS: Final = 400
@@ -120,7 +120,7 @@ def main(
         Path | None, typer.Option(help="Weights; the installed ones by default.")
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Less of each, in four minutes.")] = False,
-    into: Annotated[Path, typer.Option(help="Where the results are written.")] = HERE,
+    into: Annotated[Path, typer.Option(help="Where the results are written.")] = RESULTS,
 ) -> None:
     """Seed, wait, measure, write."""
     sizes = QUICK if quick else FULL

@@ -91,7 +91,7 @@ def naive_server(
             raise SetupError(f"{base.label} has embedded nothing.")
         np.save(vectors, np.concatenate([some for _, some in live_vectors(database.read, row.id)]))
     port = free_port("127.0.0.1", 8970)
-    command = [sys.executable, "-m", "benchmarks.naive_server"]
+    command = [sys.executable, "-m", "benchmarks.serving.naive_server"]
     command += [str(vectors), str(weights), base.name, str(port)]
     process = subprocess.Popen([*command, "--reload"] if reload else command)
     url = f"http://127.0.0.1:{port}"

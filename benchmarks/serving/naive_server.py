@@ -1,6 +1,6 @@
 """The server that most people would write: one synchronous route, with torch in the request.
 
-    python -m benchmarks.naive_server VECTORS WEIGHTS NETWORK PORT [--reload]
+    python -m benchmarks.serving.naive_server VECTORS WEIGHTS NETWORK PORT [--reload]
 
 `VECTORS` is a `.npy` of unit vectors (n, dimension), indexed exactly. With `--reload`, weights and
 index are loaded anew for each request. It has no queue, no database and no listings: it answers row

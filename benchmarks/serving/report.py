@@ -76,7 +76,8 @@ cores. Measured {measured} with {encoder} and {photos:,} photos.
 ## Searches by photos that were never seen
 
 *naive* is a server with one synchronous route, which loads model and index once; *loaded for each*
-loads both for each request (`benchmarks/naive_server.py`). Both run the same network in torch.
+loads both for each request (`benchmarks/serving/naive_server.py`). Both run the same network in
+torch.
 
 {clients_table}
 

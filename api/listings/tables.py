@@ -1,0 +1,145 @@
+"""Reads a bulk table as it comes: NDJSON, an array of JSON, or delimited text such as CSV.
+
+What it is is seen in its content. Clients state other media types: Excel, where it is installed,
+makes a browser say `application/vnd.ms-excel` of CSV.
+"""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, TypeAlias
+
+from api.forms import media_type
+from api.multipart import stated_charset
+from api.naming import unknown_name
+from models.domain.errors import InvalidInput
+
+Row: TypeAlias = str | Mapping[str, object] | InvalidInput
+"""A row as JSON, or its values by column, or why it can't be read."""
+
+LIST_COLUMN: Final = "photos"
+DELIMITERS: Final = ",;\t|"
+# Which columns there are is seen in so many characters.
+HEADER_CHARACTERS: Final = 1 << 16
+
+_SEPARATOR_LINE: Final = re.compile(r"\"?sep=([,;\t|])\"?[,;\t| ]*(?:\r\n|\r|\n)", re.IGNORECASE)
+_NO_TEXT: Final = {
+    b"PK\x03\x04": "a workbook or an archive",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook",
+    b"\x1f\x8b": "compressed by gzip",
+}
+
+
+def read_rows(data: bytes, content_type: str | None, columns: Sequence[str]) -> Iterator[Row]:
+    """The rows of a table whose columns are among these; `photos` is split at spaces.
+
+    Raises InvalidInput if it is no such table.
+    """
+    text = _decoded(data, content_type).lstrip("\r\n")
+    start = text.lstrip()[:1]
+    if start == "[":
+        return iter(_json_rows(text))
+    known, delimiter = _known_columns(text, columns)
+    stated = _SEPARATOR_LINE.match(text)
+    if stated:
+        return _delimited_rows(text[stated.end() :], stated[1], columns)
+    if start == "{" or (_says_json(content_type) and not known):
+        return (line for line in io.StringIO(text, newline="\n") if line.strip())
+    return _delimited_rows(text, delimiter, columns)
+
+
+def _decoded(data: bytes, content_type: str | None) -> str:
+    """The text, by its byte order mark, else UTF-8, else as stated or as Excel writes it."""
+    for magic, what in _NO_TEXT.items():
+        if data.startswith(magic):
+            raise InvalidInput(f"The part 'listings' is {what}: send it as CSV in UTF-8.")
+    by_mark = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+    encodings = [by_mark, stated_charset(content_type)]
+    if data.lstrip()[:1] not in {b"{", b"["}:
+        # "CSV" of Excel, other than its "CSV UTF-8"; JSON is in UTF-8 only.
+        encodings.append("windows-1252")
+    for encoding in filter(None, encodings):
+        try:
+            return data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    raise InvalidInput("The part 'listings' is not UTF-8.")
+
+
+def _says_json(content_type: str | None) -> bool:
+    return "json" in media_type(content_type)
+
+
+def _json_rows(text: str) -> list[Row]:
+    try:
+        items = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"The part 'listings' is not JSON: {error}.") from error
+    return [item if isinstance(item, dict) else _no_object(item) for item in items]
+
+
+def _no_object(item: object) -> InvalidInput:
+    return InvalidInput(f"The row is {type(item).__name__}, not an object of JSON.")
+
+
+def _delimited_rows(text: str, delimiter: str, columns: Sequence[str]) -> Iterator[Row]:
+    records = _records(text, delimiter)
+    number = 0
+    try:
+        names = _header(next(records, []), columns)
+        for position, cells in enumerate(records, start=1):
+            number = position
+            if any(cell.strip() for cell in cells):
+                yield _row(names, [cell.strip() for cell in cells])
+    except csv.Error as error:
+        where = f"after row {number}" if number else "at its beginning"
+        raise InvalidInput(f"The part 'listings' is not CSV {where}: {error}.") from error
+
+
+def _known_columns(text: str, columns: Sequence[str]) -> tuple[int, str]:
+    """How many of the columns the first line has, by the delimiter that shows most of them."""
+    counts = []
+    for delimiter in DELIMITERS:
+        try:
+            header = next(_records(text[:HEADER_CHARACTERS], delimiter), [])
+        except csv.Error:
+            header = []
+        counts.append(sum(_normal(name) in columns for name in header))
+    most = max(counts)
+    return most, DELIMITERS[counts.index(most)]
+
+
+def _records(text: str, delimiter: str) -> Iterator[list[str]]:
+    lines = io.StringIO(text, newline="")
+    # Strict, or an unclosed quote would swallow all rows after it.
+    return csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
+
+
+def _normal(name: str) -> str:
+    return name.strip().casefold()
+
+
+def _header(names: Sequence[str], columns: Sequence[str]) -> list[str]:
+    """The columns in the order of the table; one without a name is empty. Raises InvalidInput."""
+    found = [_normal(name) for name in names]
+    for name, written in zip(found, names, strict=True):
+        if name and name not in columns:
+            raise InvalidInput(f"The column {unknown_name(written.strip(), columns)}")
+        if name and found.count(name) > 1:
+            raise InvalidInput(f"The column {name!r} comes twice.")
+    return found
+
+
+def _row(names: Sequence[str], cells: Sequence[str]) -> Row:
+    """The values by column, without empty ones."""
+    if any(cells[len(names) :]):
+        return InvalidInput(f"The row has {len(cells)} fields, the header {len(names)}.")
+    values = dict[str, object]()
+    for position, (name, cell) in enumerate(zip(names, cells, strict=False), start=1):
+        if cell and not name:
+            raise InvalidInput(f"Column {position} has values, such as {cell[:40]!r}, but no name.")
+        if cell:
+            values[name] = cell.split() if name == LIST_COLUMN else cell
+    return values
