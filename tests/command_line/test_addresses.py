@@ -3,6 +3,8 @@
 import socket
 from collections.abc import Iterator
 from contextlib import closing
+from errno import EACCES, ENOBUFS
+from os import strerror
 
 import pytest
 
@@ -72,3 +74,18 @@ def test_a_host_that_is_not_ours_is_named(choose: object, given: str) -> None:
 )
 def test_the_url_is_one_that_can_be_opened(listens_on: str, opened_at: str) -> None:
     assert url_at(listens_on, 80) == opened_at
+
+
+@pytest.mark.parametrize(("code", "says"), [(EACCES, "1024"), (ENOBUFS, "No buffer space")])
+def test_a_port_that_can_not_be_had_says_why(
+    monkeypatch: pytest.MonkeyPatch, code: int, says: str
+) -> None:
+    """Root, as which tests may run, has every right: the system's answer is made up."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(code, strerror(code))
+
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    with pytest.raises(SetupError, match=says) as refused:
+        free_port("127.0.0.1", 80)
+    assert "80" in str(refused.value)

@@ -156,3 +156,18 @@ def test_a_database_of_a_later_release_is_not_touched(sqlite_url: str, database:
         session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(SetupError, match="later release"):
         upgrade(sqlite_url)
+
+
+def test_a_file_that_another_holds_may_be_free_later(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("db.session.BUSY_TIMEOUT_MS", 10)
+    holder, other = Database(sqlite_url), Database(sqlite_url)
+    with holder.write() as session:
+        session.execute(text("SELECT 1"))
+        with pytest.raises(Unavailable) as failed, other.write() as late:
+            late.execute(text("SELECT 1"))
+    holder.close()
+    other.close()
+    assert not isinstance(failed.value, Misconfigured)
+    assert "locked" in sentence_of(failed.value)
