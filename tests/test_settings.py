@@ -214,6 +214,14 @@ def test_everything_lies_under_a_folder_of_any_name(tmp_path: Path, name: str) -
     everything_lies_beneath(tmp_path / name)
 
 
+@pytest.mark.parametrize("name", NASTY)
+def test_both_libraries_find_the_socket_in_a_folder_of_any_name(name: str) -> None:
+    # In a short path: else the socket is elsewhere, under a name of digits.
+    made = Settings(data_dir=Path("/tmp") / name)  # noqa: S108 - nothing is made there
+    assert sockets_of(made) == {str(made.redis_socket)}
+    assert made.redis_socket.is_relative_to(made.data_dir)
+
+
 @settings(max_examples=60, deadline=None)
 @given(NAMES)
 def test_any_folder_is_taken_or_refused_in_one_line(
@@ -231,4 +239,5 @@ def test_any_folder_is_taken_or_refused_in_one_line(
         return
     everything_lies_beneath(parent / name)
     assert len(os.fsencode(made.redis_socket)) <= MAX_SOCKET_PATH
-    assert sockets_of(made) == {str(made.redis_socket)}
+    near_root = Settings(data_dir=Path("/") / name)
+    assert sockets_of(near_root) == {str(near_root.redis_socket)}
