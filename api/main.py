@@ -36,7 +36,7 @@ from db.group_commit import GroupCommit
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from models.domain.clock import utc_now
-from models.domain.niceness import be_nice
+from models.domain.processes import be_nice
 from settings import Settings
 from workers.queue.broker import Broker
 from workers.queue.publisher import JobPublisher

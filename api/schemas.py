@@ -1,41 +1,60 @@
 """Schemas that several features share. Names and shapes are the HTTP contract."""
 
+import re
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, Field
 
-from db.catalogue.categories import CATEGORY_SEPARATOR
 from models.domain.limits import MAX_CATEGORY_DEPTH, MAX_CATEGORY_NAME, MAX_CATEGORY_PATH
+from models.domain.text import CATEGORY_SEPARATOR, clean_category, clean_line, clean_text
 from models.domain.types import ListingStatus
+
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 MAX_LIMIT = 100
 """Results of one search, or categories of one prediction, at most."""
 
 
-def _storable(text: str) -> str:
-    """Refuse NUL characters, which PostgreSQL can't store."""
-    if "\x00" in text:
-        raise ValueError("must not contain NUL characters")
-    return text
+def _text(rule: Callable[[str], str]) -> BeforeValidator:
+    """Applies a rule for text, so that limits are checked of what it has made.
+
+    NUL characters and halves of surrogate pairs are refused: no caller means to send them.
+    """
+
+    def apply(stated: object) -> object:
+        if not isinstance(stated, str):
+            return stated
+        if "\x00" in stated:
+            raise ValueError("must not contain NUL characters")
+        if not stated.isascii() and _SURROGATE.search(stated):
+            raise ValueError("must not contain halves of surrogate pairs")
+        return rule(stated)
+
+    return BeforeValidator(apply)
 
 
 def _category_path(path: str) -> str:
-    """A category path with its separators as the database writes them."""
-    parts = [part.strip() for part in path.split("/") if part.strip()]
-    normal = CATEGORY_SEPARATOR.join(parts)
-    if len(parts) > MAX_CATEGORY_DEPTH:
+    """A category path as the database has it, within its limits."""
+    normal = clean_category(path)
+    names = normal.split(CATEGORY_SEPARATOR)
+    if len(names) > MAX_CATEGORY_DEPTH:
         raise ValueError(f"has more than {MAX_CATEGORY_DEPTH} levels")
-    if any(len(part) > MAX_CATEGORY_NAME for part in parts) or len(normal) > MAX_CATEGORY_PATH:
+    if any(len(name) > MAX_CATEGORY_NAME for name in names) or len(normal) > MAX_CATEGORY_PATH:
         raise ValueError(
             f"has a name over {MAX_CATEGORY_NAME} or altogether over {MAX_CATEGORY_PATH} characters"
         )
     return normal
 
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_storable)]
+LINE: Final = _text(clean_line)
+LINES: Final = _text(clean_text)
+"""Text by the rules of `models.domain.text`; in an annotation they follow the limits."""
 
-CategoryPath = Annotated[Text, AfterValidator(_category_path)]
+CategoryPath = Annotated[str, _text(_category_path)]
+"""By the same rules; empty if it names no category."""
+
 Price = Annotated[Decimal, Field(ge=0, max_digits=14, decimal_places=2)]
 
 ShownStatus = Literal[ListingStatus.ACTIVE, ListingStatus.RESERVED, ListingStatus.SOLD]

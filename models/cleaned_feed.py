@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from models.domain.errors import InvalidFeed
+from models.domain.text import clean_category
 
 PRODUCTS_FILE: Final = "products.parquet"
 IMAGES_FILE: Final = "images.parquet"
@@ -177,4 +178,6 @@ def read_listing_photos(folder: Path) -> Iterator[ListingPhotos]:
         if image.sha256 is not None and image.sha256 not in photos[image.product_id]:
             photos[image.product_id].append(image.sha256)
     for product in products:
-        yield ListingPhotos(product.id, product.category, photos[product.id])
+        # A folder that an earlier release has cleaned may spell it otherwise.
+        category = clean_category(product.category or "") or None
+        yield ListingPhotos(product.id, category, photos[product.id])

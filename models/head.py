@@ -14,6 +14,7 @@ from safetensors.numpy import save
 
 from models.domain.durable_files import atomic_file, make_folder
 from models.domain.errors import WeightsMissing, WeightsRefused
+from models.domain.text import clean_category
 from models.domain.types import EncoderSpec
 
 HEAD_FILE: Final = "head.safetensors"
@@ -25,8 +26,9 @@ class CategoryHead:
     """A linear classifier on an encoder's unit vectors, with calibrated probabilities.
 
     `categories` are category paths, in the order of the rows of `weight` (categories, dimension)
-    and of `bias` (categories,), both float32. Logits are divided by `temperature` before softmax.
-    `fingerprint` is that of the encoder whose vectors it was trained on.
+    and of `bias` (categories,), both float32; those of the same path are added up. Logits are
+    divided by `temperature` before softmax. `fingerprint` is that of the encoder whose vectors it
+    was trained on.
     """
 
     categories: tuple[str, ...]
@@ -94,7 +96,8 @@ def load_head(path: Path, spec: EncoderSpec) -> CategoryHead:
     if facts.get("fingerprint") != spec.fingerprint:
         raise WeightsRefused(f"The category head {path} was trained on another encoder's vectors.")
     return CategoryHead(
-        categories,
+        # A file of an earlier release may spell them otherwise than the catalogue does now.
+        tuple(map(clean_category, categories)),
         tensors["weight"].astype(np.float32),
         tensors["bias"].astype(np.float32),
         float(tensors["temperature"][0]),

@@ -1,7 +1,7 @@
 """Reads multipart listings: one as JSON with its photos, or many as a table with theirs."""
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Annotated, Final
 from uuid import uuid4
 
 from anyio import to_thread
@@ -12,7 +12,7 @@ from api.forms import parsed_json, read_form, required, validation_sentence
 from api.listings.schemas import Batch, BatchRow, BatchRowIn, ListingIn
 from api.listings.tables import Row, read_rows
 from api.multipart import Form, photo_in
-from api.schemas import Text
+from api.schemas import LINE
 from models.domain.errors import InvalidInput, TooLarge
 from models.domain.job_results import RowError
 
@@ -25,7 +25,7 @@ PHOTOS_PART: Final = "photos"
 LISTINGS_PART: Final = "listings"
 COLUMNS: Final = tuple(BatchRowIn.model_fields)
 
-_PART_NAME: Final = TypeAdapter[str](Text)
+_PART_NAME: Final = TypeAdapter[str](Annotated[str, LINE])
 # How browsers write what would end a name early.
 _ESCAPES: Final = {"%22": '"', "%0D": "\r", "%0A": "\n"}
 
@@ -80,7 +80,7 @@ async def _photos_by_name(form: Form, max_photo_bytes: int) -> dict[str, bytes]:
                 f"Two parts are named {name!r}: each photo needs a name of its own, for its rows."
             )
         photos[name] = await photo_in(name, part, max_photo_bytes)
-        escaped[_unescaped(name)] = photos[name]
+        escaped[_part_name(_unescaped(name))] = photos[name]
     return escaped | photos
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from api.jobs.schemas import EmbedJob
-from api.schemas import CategoryPath, PhotoOut, Price, ShownStatus, Text
+from api.schemas import LINE, LINES, CategoryPath, PhotoOut, Price, ShownStatus
 from db.catalogue.listings import ListingData, ListingView
 from models.domain.job_results import RowError
 from models.domain.limits import MAX_DESCRIPTION, MAX_LOCATION, MAX_SELLER, MAX_TITLE
@@ -36,19 +36,21 @@ class ListingIn(BaseModel):
         },
     )
 
-    title: Annotated[Text, Field(min_length=1, max_length=MAX_TITLE)]
-    description: Annotated[Text, Field(max_length=MAX_DESCRIPTION)] = ""
+    title: Annotated[str, Field(min_length=1, max_length=MAX_TITLE), LINE]
+    description: Annotated[str, Field(max_length=MAX_DESCRIPTION), LINES] = ""
     category: CategoryPath | None = Field(
-        default=None, description="Path such as `Home & Garden / Lighting`."
+        default=None,
+        description="Path such as `Home & Garden / Lighting`. A slash without spaces is part of a "
+        "name: `TV/DVD`.",
     )
     price: Price | None = None
     currency: str | None = Field(default=None, pattern="^[A-Z]{3}$", description="ISO 4217.")
-    location: Annotated[Text, Field(max_length=MAX_LOCATION)] | None = None
+    location: Annotated[str, Field(max_length=MAX_LOCATION), LINE] | None = None
     latitude: float | None = Field(default=None, ge=-90, le=90, description="Degrees of WGS 84.")
     longitude: float | None = Field(
         default=None, ge=-180, le=180, description="Degrees of WGS 84, east positive."
     )
-    seller: Annotated[Text, Field(max_length=MAX_SELLER)] | None = Field(
+    seller: Annotated[str, Field(max_length=MAX_SELLER), LINE] | None = Field(
         default=None, description="The caller's name for who sells it."
     )
     status: ShownStatus = ListingStatus.ACTIVE
@@ -82,7 +84,7 @@ class BatchRowIn(ListingIn):
     """One row of a bulk request."""
 
     id: UUID | None = Field(default=None, description="The caller's id; made here when absent.")
-    photos: list[Text] = Field(
+    photos: list[Annotated[str, LINE]] = Field(
         min_length=1,
         max_length=12,
         description="Names of photo parts of the same request, or SHA-256 of stored photos.",

@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from api.schemas import MAX_LIMIT, CategoryPath, Price, ShownStatus, Text
+from api.schemas import LINE, MAX_LIMIT, CategoryPath, Price, ShownStatus
 from models.domain.cursors import MAX_CURSOR
 from models.domain.filters import ListingFilter, Near
 from models.domain.job_payloads import example_of, is_sha256
@@ -69,7 +69,7 @@ class FilterIn(BaseModel):
     price_max: Price | None = None
     currency: str | None = Field(default=None, pattern="^[A-Z]{3}$", description="ISO 4217.")
     near: NearIn | None = Field(default=None, description="Without a place, none passes.")
-    exclude_seller: Annotated[Text, Field(max_length=MAX_SELLER)] | None = None
+    exclude_seller: Annotated[str, Field(max_length=MAX_SELLER), LINE] | None = None
     status: Annotated[list[ShownStatus], BeforeValidator(_as_list), Field(min_length=1)] = Field(
         default=[ListingStatus.ACTIVE], description="One or several."
     )
@@ -84,12 +84,12 @@ class FilterIn(BaseModel):
     def to_filter(self) -> ListingFilter:
         """The filter as the database takes it."""
         return ListingFilter(
-            category=self.category or None,
+            category=self.category,
             price_min=self.price_min,
             price_max=self.price_max,
             currency=self.currency,
             near=Near(self.near.lat, self.near.lon, self.near.km) if self.near else None,
-            exclude_seller=self.exclude_seller or None,
+            exclude_seller=self.exclude_seller,
             status=tuple(dict.fromkeys(self.status)),
         )
 

@@ -8,8 +8,7 @@ from sqlalchemy.orm import Session
 
 from db.statements import chunks, insert_rows, is_postgresql
 from db.tables import Category
-
-CATEGORY_SEPARATOR = " / "
+from models.domain.text import CATEGORY_SEPARATOR
 
 # An arbitrary key; no other lock in the same database may use it.
 APPENDING_LOCK = 0x4D4C_4354

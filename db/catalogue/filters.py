@@ -11,11 +11,11 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Float, Select, and_, bindparam, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from db.catalogue.categories import CATEGORY_SEPARATOR
 from db.statements import chunks, is_postgresql
 from db.tables import Category, Listing, ListingPhoto
 from models.domain.filters import ListingFilter, Near
 from models.domain.geo import box_around, haversine_of
+from models.domain.text import CATEGORY_SEPARATOR
 
 ACTIVE = ListingFilter()
 

@@ -6,7 +6,6 @@ from typing import NamedTuple
 import pandas as pd
 import pandera.pandas as pa
 
-from db.catalogue.categories import CATEGORY_SEPARATOR
 from etl.clean.feed_tables import IMAGES, PRODUCTS, TableSpec
 from etl.clean.prices import CURRENCIES
 from etl.clean.uuids import UUID_TEXT
@@ -19,6 +18,7 @@ from models.domain.limits import (
     MAX_SELLER,
     MAX_TITLE,
 )
+from models.domain.text import CATEGORY_SEPARATOR
 
 MAX_PRICE_DIGITS = 12
 PRICE_DECIMALS = 2

@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
-from db.catalogue.categories import CATEGORY_SEPARATOR
 from etl.clean.feed_tables import IMAGES, PRODUCTS
 from etl.clean.prices import parse_price
 from etl.clean.rejects import Reject, shorten
@@ -26,12 +25,11 @@ from etl.clean.schema import (
     Fault,
     find_faults,
 )
-from etl.clean.text import clean_line, clean_text, clean_title
+from etl.clean.titles import clean_title
 from etl.clean.uuids import canonical_id
 from models.domain.limits import is_placeholder_price, split_location
+from models.domain.text import clean_category, clean_line, clean_text
 
-# A slash parts names only beside a space: `TV/DVD` is one name.
-_CATEGORY_SLASH = re.compile(" /|/ ")
 _DEGREES = re.compile(r"[-+]?[0-9]+(?:\.[0-9]+)?(?:e[-+]?[0-9]+)?", re.IGNORECASE)
 _NOT_STATED = frozenset({"", "n/a"})
 
@@ -83,8 +81,7 @@ def without_orphans(images: Cleaned, products: Collection[str]) -> Cleaned:
 
 def parse_category(text: str) -> str | None:
     """A category's path, as `Root / Sub`; None when none is stated."""
-    names = [name.strip("/ ") for name in _CATEGORY_SLASH.split(clean_line(text))]
-    return _stated(CATEGORY_SEPARATOR.join(filter(None, names)))
+    return _stated(clean_category(text))
 
 
 def parse_name(text: str) -> str | None:

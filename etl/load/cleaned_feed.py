@@ -5,6 +5,7 @@
 
 import csv
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -38,6 +39,7 @@ from models.cleaned_feed import (
 )
 from models.domain.durable_files import part_path
 from models.domain.errors import NotFound
+from models.domain.text import clean_category, clean_line, clean_text
 
 
 class CleanedFolder:
@@ -67,7 +69,7 @@ class CleanedFolder:
 
     def listings(self) -> Iterator[ListingData]:
         """The listings, in the feed's order."""
-        return read_listings(self._products)
+        return map(_normalised, read_listings(self._products))
 
     def listed_ids(self) -> Iterator[list[str]]:
         """The ids of all products that the feed listed, those of rejected rows included."""
@@ -101,6 +103,18 @@ class CleanedFolder:
         if store is not None:
             store.put(data)
         return PreparedPhoto(source, photo)
+
+
+def _normalised(listing: ListingData) -> ListingData:
+    """The listing by this release's rules for text: another one may have cleaned the feed."""
+    return replace(
+        listing,
+        title=clean_line(listing.title),
+        description=clean_text(listing.description),
+        category=clean_category(listing.category or "") or None,
+        location=clean_line(listing.location or "") or None,
+        seller=clean_line(listing.seller or "") or None,
+    )
 
 
 class CleanedWriter:

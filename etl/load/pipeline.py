@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from db.catalogue.categories import CATEGORY_SEPARATOR, with_parents
+from db.catalogue.categories import with_parents
 from db.catalogue.listings import ListingData
 from db.catalogue.places import Coordinates
 from etl.clean.feed_tables import IMAGES, PRODUCTS
@@ -17,6 +17,7 @@ from etl.load.sources import IntakeContext, Source, open_source
 from etl.photos.prepare import PreparedPhoto
 from etl.report import CategoryCount, IntakeReport
 from models.domain.errors import InvalidFeed
+from models.domain.text import CATEGORY_SEPARATOR
 
 # A batch ends with whichever is reached first. Few photos, as they take most of the time: the first
 # are embedded while the last are still being cleaned.

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
+from models.domain.text import clean_category, clean_line
 from models.domain.types import ListingStatus
 
 
@@ -21,7 +22,9 @@ class ListingFilter:
 
     `category` is a path such as `Bottoms / Trousers`: the categories below it count too. A listing
     without a price fails every price bound, one without coordinates every `near`; one without a
-    seller passes `exclude_seller`. Bounds are inclusive.
+    seller passes `exclude_seller`. Bounds are inclusive. Text is taken by the rules of
+    `models.domain.text`, also that of a job which an earlier release has stored; text that has
+    nothing to show states nothing.
     """
 
     category: str | None = None
@@ -31,6 +34,12 @@ class ListingFilter:
     near: Near | None = None
     exclude_seller: str | None = None
     status: tuple[ListingStatus, ...] = (ListingStatus.ACTIVE,)
+
+    def __post_init__(self) -> None:
+        category, seller = self.category, self.exclude_seller
+        # The dataclass is frozen: its fields can't be assigned to.
+        object.__setattr__(self, "category", (category and clean_category(category)) or None)
+        object.__setattr__(self, "exclude_seller", (seller and clean_line(seller)) or None)
 
     @property
     def narrows(self) -> bool:

@@ -11,7 +11,7 @@ from typing import Final
 from filelock import FileLock
 
 from models.domain.durable_files import write_json
-from models.domain.programs import ProgramFailed, run_program
+from models.domain.processes import ProgramFailed, run_program
 from models.domain.types import EncoderSpec, Precision
 from models.encoders.package import read_package_if_any
 

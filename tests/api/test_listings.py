@@ -105,8 +105,10 @@ def test_delete(client: TestClient) -> None:
         {"status": "gone"},
         {"description": "\0"},
         {"category": "x" * 201},
-        {"category": "/".join("x" * 11)},
-        {"category": "/".join(["x" * 190] * 6)},
+        {"category": " / ".join("x" * 11)},
+        {"category": " / ".join(["x" * 190] * 6)},
+        {"category": ">".join("x" * 11)},
+        {"category": "/".join("x" * 101)},
     ],
 )
 def test_bad_listings(client: TestClient, change: dict[str, Any]) -> None:

@@ -93,7 +93,7 @@ def test_examples_by_their_ids(client: TestClient, payload_of: PayloadOf) -> Non
 
 
 FILTER = {
-    "category": "Appliances/Kettles",
+    "category": "Appliances >Kettles",
     "price_min": "5",
     "price_max": 12.5,
     "currency": "GBP",

@@ -17,7 +17,7 @@ UNKNOWN_ID = "6fa459ea-ee8a-4ca4-894e-db77e160355e"
 KETTLE = {
     "title": "  Red kettle ☕ ",
     "description": "Boils.",
-    "category": "Appliances/Kettles",
+    "category": "Appliances>Kettles",
     "price": "12.50",
     "currency": "GBP",
     "location": "Leeds, West Yorkshire",

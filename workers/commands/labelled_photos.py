@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Final
 
 from command_line.resources import database_of, store_of
-from db.catalogue.categories import CATEGORY_SEPARATOR
 from db.catalogue.listings import recent_listings
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from models.cleaned_feed import PHOTO_FOLDER, ListingPhotos, has_tables, read_listing_photos
 from models.domain.errors import InvalidFeed, InvalidInput
+from models.domain.text import CATEGORY_SEPARATOR
 from models.labels import LabelledPhotos, Level, categories_at
 from settings import Settings
 

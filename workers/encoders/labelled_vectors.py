@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
-from db.catalogue.categories import CATEGORY_SEPARATOR, category_paths
+from db.catalogue.categories import category_paths
 from db.catalogue.listing_photos import photo_hashes, photo_ids_shown, shown_in
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.vectors.embeddings import embedded_photos, live_vectors_of
+from models.domain.text import CATEGORY_SEPARATOR
 from models.labels import LabelledPhotos, Level, categories_at
 
 UNKNOWN: Final = ""

@@ -7,7 +7,7 @@ from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.vectors.encoders import find_encoder
 from models.domain.errors import WeightsError
-from models.domain.programs import ProgramFailed, run_program
+from models.domain.processes import ProgramFailed, run_program
 from models.domain.types import EncoderSpec, EncoderStatus, Precision
 from models.encoders.library import EncoderLibrary
 from models.encoders.networks.architectures import ARCHITECTURES

@@ -24,7 +24,7 @@ from models.adaptation.adapted_encoder import embed_by_all
 from models.domain.errors import InvalidInput, InvalidPhoto, MarketlensError, NotFound
 from models.domain.job_payloads import EmbedPayload
 from models.domain.job_results import EmbedResult, PhotoError
-from models.domain.niceness import be_nice
+from models.domain.processes import be_nice
 from models.encoders.encoder import Encoder
 from models.near_duplicates import perceptual_hash
 from models.photo_decoding import decode

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
-from db.catalogue.categories import CATEGORY_SEPARATOR
 from db.catalogue.listings import ListingView
 from db.session import Database
 from db.store.photo_store import PhotoStore
@@ -21,6 +20,7 @@ from models.domain.job_results import (
     PredictionResult,
     PriceRange,
 )
+from models.domain.text import CATEGORY_SEPARATOR
 from models.domain.types import ListingMatch
 from models.head import CategoryHead
 from models.near_duplicates import COPY_SIMILARITY, HASH_BITS, hash_distance, relations
@@ -126,7 +126,10 @@ def _neighbour(match: ListingMatch, view: ListingView) -> Neighbour:
 def _classified(head: CategoryHead, vectors: list[NDArray[np.float32]]) -> dict[str, float]:
     """The probability of each category: the mean over a listing's photos."""
     means = head.probabilities(np.stack(vectors)).mean(axis=0)
-    return dict(zip(head.categories, means.tolist(), strict=True))
+    shares: dict[str, float] = {}
+    for category, share in zip(head.categories, means.tolist(), strict=True):
+        shares[category] = shares.get(category, 0.0) + share
+    return shares
 
 
 def _root_of(category: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from models.domain.errors import WeightsRefused
-from models.domain.programs import ProgramFailed, run_program
+from models.domain.processes import ProgramFailed, run_program
 from models.encoders.networks.architectures import Architecture, architecture_named
 
 PROGRAM: Final = "models.encoders.networks.recognise_weights"

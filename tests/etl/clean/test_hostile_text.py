@@ -9,10 +9,11 @@ import pytest
 
 from etl.clean.feed_tables import PRODUCTS
 from etl.clean.prices import parse_price
-from etl.clean.text import clean_line, clean_text, clean_title
+from etl.clean.titles import clean_title
 from etl.clean.transform import clean_products, parse_category, parse_degrees
 from etl.clean.uuids import is_id
 from models.domain.limits import split_location
+from models.domain.text import clean_category, clean_line, clean_text
 
 SHORT, LONG = 5_000, 100_000
 # The long text should take 20 times as long as the short one; squared, it would be 400 times.
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.no_cover
 
 # fmt: off
 PIECES = [
-    " ", "| ", "|", ",", ", ", "/", " / ", ".", "'", "1", "1,", ",111", "0.", "7e7", "-", "£",
+    " ", "| ", "|", ",", ", ", "/", " / ", ">", ".", "'", "1", "1,", ",111", "0.", "7e7", "-", "£",
     "\r", "\n\n\u200b", "\u200b", "\u200b ", "\x00", "\u3000", "| Gumtree ", "Gumtree|",
     "| in Hull | Gumtree ", "\u0301\u0323", "\u0f73", "e\u0301\u0323", "\u1100\u1161", "🛋",
 ]
@@ -56,6 +57,7 @@ def growth(function: Callable[[str], object], text_of: Callable[[int], str]) -> 
         clean_line,
         clean_text,
         clean_title,
+        clean_category,
         parse_price,
         parse_category,
         parse_degrees,

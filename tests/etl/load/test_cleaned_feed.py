@@ -4,6 +4,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -19,6 +20,7 @@ from etl.load.cleaned_feed import CleanedFolder, CleanedWriter
 from etl.load.pipeline import run_intake
 from etl.load.sources import IntakeContext
 from etl.report import IntakeReport
+from models.cleaned_feed import PRODUCTS_SCHEMA, read_listing_photos
 from models.domain.errors import InvalidFeed
 from tests.support.feeds import (
     PRODUCT_HEADER,
@@ -265,3 +267,29 @@ def held(out: Path) -> list[set[str]]:
         {row["product_id"] for row in pq.read_table(out / "images.parquet").to_pylist()},
         {reject.id for reject in read_rejects(out / "rejects.csv")},
     ]
+
+
+def test_text_of_any_spelling_is_cleaned_once_for_all(
+    tmp_path: Path, any_database: Database, run_seed: RunSeed
+) -> None:
+    changes = {
+        "category": "Cafe\u0301\xa0>A/B / The\u0301",
+        "location": "Orle\u0301ans,\xa0 Loiret",
+    }
+    feed = write_feed(
+        tmp_path / "feed", [product_row(1, **changes)], [image_row(1, 1)], {1: jpeg(1)}
+    )
+    out = tmp_path / "out"
+    clean(feed, out)
+    (row,) = pq.read_table(out / "products.parquet").to_pylist()
+    assert row["category"] == "Caf\u00e9 / A/B / Th\u00e9"
+    assert row["location"] == "Orl\u00e9ans, Loiret"
+    run_seed(feed, any_database)
+    assert run_seed(out, any_database).loaded.listings == Written(unchanged=1)
+
+    # As a release before the rule could have written it.
+    file = out / "products.parquet"
+    rewritten = row | changes | {"title": "Lamp\xa0 1", "description": row["description"] + "\xa0"}
+    pq.write_table(pa.Table.from_pylist([rewritten], PRODUCTS_SCHEMA), file)
+    assert run_seed(out, any_database).loaded.listings == Written(unchanged=1)
+    assert [one.category for one in read_listing_photos(out)] == ["Caf\u00e9 / A/B / Th\u00e9"]

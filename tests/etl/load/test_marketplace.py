@@ -7,11 +7,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from db.catalogue.categories import CATEGORY_SEPARATOR
 from db.catalogue.listings import Written
 from db.session import Database
 from etl.clean.feed_tables import IMAGES, PRODUCTS
 from etl.clean.rejects import Tally
+from models.domain.text import CATEGORY_SEPARATOR
 from tests.support.cleaning import clean_table
 from tests.support.paths import REPOSITORY
 

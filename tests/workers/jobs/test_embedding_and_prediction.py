@@ -265,6 +265,23 @@ def test_a_deleted_listing_has_no_vote(worker: WorkerHarness) -> None:
     assert result["duplicates"] == []
 
 
+def test_labels_of_an_earlier_release_are_spelt_as_the_catalogue_is(worker: WorkerHarness) -> None:
+    written = {
+        "Cafe\u0301\xa0 / A/B": jpeg(1),
+        "Caf\u00e9 / A/B": jpeg(2),
+        "Home>Rugs": jpeg(3),
+    }
+    head = give_head(worker, **written)
+    result = prediction(worker, jpeg(1))
+    expected = head.probabilities(vector(worker, jpeg(1))[np.newaxis])[0].tolist()
+    assert {item["category"]: item["probability"] for item in result["categories"]} == (
+        pytest.approx(
+            {"Caf\u00e9 / A/B": expected[0] + expected[1], "Home / Rugs": expected[2]}, abs=1e-3
+        )
+    )
+    assert {item["category"] for item in result["roots"]} == {"Caf\u00e9", "Home"}
+
+
 def test_where_nobody_can_vote_only_a_head_can_tell(worker: WorkerHarness) -> None:
     assert ask_prediction(worker, jpeg(1)).error_code == NothingIndexed.code
     alone = offered(worker, 1, "Bags")

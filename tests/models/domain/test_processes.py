@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from models.domain.niceness import be_nice
+from models.domain.processes import be_nice
 
 
 def niceness() -> int:

@@ -1,0 +1,41 @@
+"""Processes and threads of the operating system: a program of ours in a process, a low priority."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+
+
+class ProgramFailed(Exception):
+    """The process ended without an answer; the text is the last line that it wrote about it."""
+
+
+def run_program(module: str, *arguments: str, given: str = "") -> dict[str, object]:
+    """Run a module of ours as a process of its own, which prints one JSON object: that object.
+
+    What it imports or reads stays out of the process that starts it. `given` is its standard input.
+    Raises ProgramFailed.
+    """
+    command = [sys.executable, "-m", module, *arguments]
+    done = subprocess.run(command, input=given, capture_output=True, text=True, check=False)  # noqa: S603 - our own
+    try:
+        answer = json.loads(done.stdout)
+    except ValueError as error:
+        lines = done.stderr.strip().splitlines() or ["it was killed."]
+        raise ProgramFailed(lines[-1]) from error
+    if not isinstance(answer, dict):
+        raise ProgramFailed("it has printed no object.")
+    return answer
+
+
+def be_nice(niceness: int) -> None:
+    """Lower the calling thread's priority by so much, and that of threads that it starts.
+
+    For work that nobody waits for. Of a thread and not of its process, so that no transaction is
+    slowed down: who holds a lock of the database keeps everybody waiting. Only on Linux, whose
+    threads have a niceness each.
+    """
+    if sys.platform == "linux":
+        own = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, own, os.getpriority(os.PRIO_PROCESS, own) + niceness)
