@@ -1,12 +1,16 @@
 """The command line's entry point: every command, and the function that it calls."""
 
+import os
 import sys
+import traceback
+from contextlib import suppress
+from tempfile import NamedTemporaryFile
 from typing import Final
 
 import typer
 
 from command_line.lazy import CommandRef, Group, LazyGroup, Table
-from models.domain.errors import ExitCode
+from models.domain.errors import ExitCode, sentence_of
 
 COMMANDS: Final[Table] = {
     "demo": CommandRef(
@@ -183,9 +187,25 @@ def main() -> None:
     """Run the command line, and end as `ExitCode` says."""
     try:
         app()
-    except Exception:  # noqa: BLE001 - a defect; Python would exit with 1, which means "done"
-        sys.excepthook(*sys.exc_info())
+    except Exception as error:  # noqa: BLE001 - a defect; Python would exit with 1, which means "done"
+        _report_defect(error)
         sys.exit(ExitCode.BROKEN)
+
+
+def _report_defect(error: Exception) -> None:
+    """Say what broke in one line: in a log below its traceback, on a terminal instead of it."""
+    sentence = f"marketlens: This is a defect: {type(error).__name__}: {sentence_of(error)}"
+    is_debugging = os.environ.get("MARKETLENS_LOG_LEVEL", "").upper() == "DEBUG"
+    if sys.stderr.isatty() and not is_debugging:
+        with (
+            suppress(OSError),
+            NamedTemporaryFile("w", prefix="marketlens-", suffix=".trace", delete=False) as file,
+        ):
+            traceback.print_exception(error, file=file)
+            sys.stderr.write(f"{sentence} (traceback: {file.name})\n")
+            return
+    sys.excepthook(*sys.exc_info())
+    sys.stderr.write(f"{sentence}\n")
 
 
 if __name__ == "__main__":

@@ -1,24 +1,57 @@
 """The settings. Read only where a process starts; everything else takes values."""
 
+import logging
 import os
 import tempfile
+from collections.abc import Iterator
+from difflib import get_close_matches
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Final, Literal
+from unicodedata import category
+from urllib.parse import quote
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from dotenv import dotenv_values
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+from models.domain.errors import SetupError
+
+log = logging.getLogger(__name__)
+
+PREFIX: Final = "MARKETLENS_"
+ENV_FILE: Final = ".env"
+
+NOT_OURS: Final = ("MARKETLENS_TEST_", "MARKETLENS_SERVICE_", "MARKETLENS_PORT_")
+"""How variables begin that set up the tests, or that Kubernetes makes for a Service `marketlens`.
+
+It also makes `MARKETLENS_PORT=tcp://10.0.0.1:8000`.
+"""
+
+UNUSABLE: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
+"""Categories of characters that no folder's name may have: control characters, line separators and
+surrogates."""
+
+NOT_SHOWN: Final = frozenset(
+    {"database_url", "redis_url", "store_url", "index_url", "geocoder_url", "geocoder_key"}
+)
+"""Settings whose values may hold passwords: no message shows them."""
 
 # A Unix socket's path has at most 107 bytes on Linux and 103 on macOS.
 MAX_SOCKET_PATH = 100
 
 
 class Settings(BaseSettings):
-    """Everything that can be configured, from `MARKETLENS_*` variables or a `.env` file."""
+    """Everything that can be configured, from `MARKETLENS_*` variables or a `.env` file.
+
+    Making it raises SetupError for values that can't be used.
+    """
 
     model_config = SettingsConfigDict(
-        env_prefix="MARKETLENS_",
-        env_file=".env",
+        env_prefix=PREFIX,
+        env_file=ENV_FILE,
+        env_file_encoding="utf-8",
         extra="ignore",
         frozen=True,
         env_ignore_empty=True,
@@ -29,13 +62,19 @@ class Settings(BaseSettings):
         description="Holds the embedded database, photos, weights, generations and logs.",
     )
     database_url: str | None = Field(
-        default=None, description="SQLAlchemy URL; a SQLite file under the data folder by default."
+        default=None,
+        description="`postgresql://…` (or `postgres://…`) or `sqlite:////…`; a SQLite file in the"
+        " data folder by default.",
     )
     redis_url: str | None = Field(
-        default=None, description="Broker; a private Redis under the data folder by default."
+        default=None,
+        description="Broker: `redis://…`, `rediss://…` or `unix:///…`; a private Redis in the data"
+        " folder by default.",
     )
     store_url: str | None = Field(
-        default=None, description="Photo store, any fsspec URL; a local folder by default."
+        default=None,
+        description="Photo store: a folder, `s3://…` or any other fsspec URL; a folder in the data"
+        " folder by default.",
     )
     encoder: Literal["auto", "resnet50", "efficientnet-lite", "hog"] = Field(
         default="auto",
@@ -65,8 +104,14 @@ class Settings(BaseSettings):
         le=32,
         description="Waiting searches embedded together; measured when a worker starts by default.",
     )
-    host: str = Field(default="127.0.0.1", description="Address the API binds to.")
-    port: int = Field(default=8000, ge=1, le=65535, description="Port the API binds to.")
+    host: str = Field(
+        default="127.0.0.1",
+        description="Address of this machine that the API binds to, also of IPv6; `0.0.0.0` and"
+        " `::` are all.",
+    )
+    port: int = Field(
+        default=8000, ge=0, le=65535, description="Port the API binds to; 0 is any free one."
+    )
     max_upload_bytes: int = Field(
         default=20_000_000, ge=1, description="Largest photo accepted, in bytes."
     )
@@ -141,17 +186,75 @@ class Settings(BaseSettings):
         default="marketlens", description="How a geocoding service is told who asks."
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        default="INFO", description="What the processes log."
+        default="INFO", description="What the processes log, in any case."
     )
+
+    if not TYPE_CHECKING:  # a signature of its own would hide the fields from type checkers
+
+        def __init__(self, **given: object) -> None:
+            """Read the environment and `.env`; what is given counts before them."""
+            try:
+                super().__init__(**given)
+            except ValidationError as error:
+                raise SetupError(_sentence(error)) from None
+            except (SettingsError, UnicodeDecodeError, OSError) as error:
+                raise SetupError(f"The file {ENV_FILE} can't be read: {error}.") from None
+            for name in _variables():
+                _warn_if_unknown(name)
+
+    @field_validator("data_dir", "weights", mode="after")
+    @classmethod
+    def _in_home(cls, path: Path | None) -> Path | None:
+        # Shells do this, but nobody does for a line of `.env`.
+        return None if path is None else Path(os.path.expanduser(path))  # noqa: PTH111 - `Path.expanduser` raises for a folder `~x`
+
+    @field_validator("store_url", "index_url", mode="after")
+    @classmethod
+    def _path_in_home(cls, place: str | None) -> str | None:
+        is_path = place is not None and place.startswith("~/")
+        return str(Path(place).expanduser()) if place and is_path else place
+
+    @field_validator("data_dir", mode="after")
+    @classmethod
+    def _may_be_a_folder(cls, path: Path) -> Path:
+        # It is part of lines of logs and of JSON. Bytes that are no UTF-8 are surrogates here.
+        if not {category(letter) for letter in str(path)}.isdisjoint(UNUSABLE):
+            raise ValueError("a folder's name must be text, without control characters")
+        try:
+            there = next(part for part in (path, *path.absolute().parents) if part.exists())
+        except OSError as error:
+            raise ValueError(error.strerror) from error
+        if not there.is_dir():
+            raise ValueError(f"{there} is a file, and must be a folder")
+        return path
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _in_any_case(cls, level: object) -> object:
+        return level.strip().upper() if isinstance(level, str) else level
+
+    @field_validator("host", mode="after")
+    @classmethod
+    def _without_brackets(cls, host: str) -> str:
+        # They are for IPv6 addresses in URLs.
+        return host.strip().removeprefix("[").removesuffix("]")
+
+    @field_validator("port", mode="before")
+    @classmethod
+    def _not_of_kubernetes(cls, port: object) -> object:
+        is_address = isinstance(port, str) and port.startswith("tcp://")
+        return cls.model_fields["port"].default if is_address else port
 
     @property
     def sqlalchemy_url(self) -> str:
         """The database to use, absolute when it is the embedded one."""
-        return self.database_url or f"sqlite:///{(self.data_dir / 'marketlens.db').resolve()}"
+        # As SQLAlchemy reads it; not by it, as this is imported by what needs no database.
+        file = quote(str((self.data_dir / "marketlens.db").resolve()))
+        return self.database_url or f"sqlite:///{file}"
 
     @property
     def photo_store_url(self) -> str:
-        """The photo store to use."""
+        """The photo store to use: an fsspec URL, or the path of a folder."""
         return self.store_url or str((self.data_dir / "photos").resolve())
 
     @property
@@ -181,4 +284,30 @@ class Settings(BaseSettings):
     @property
     def broker_url(self) -> str:
         """The broker to use."""
-        return self.redis_url or f"redis+socket://{self.redis_socket}"
+        return self.redis_url or f"redis+socket://{quote(str(self.redis_socket))}"
+
+
+def _sentence(error: ValidationError) -> str:
+    """What is wrong with which variable; values that may be secret are not in it."""
+    wrong = []
+    for item in error.errors(include_url=False, include_context=False):
+        name = str(item["loc"][0]) if item["loc"] else ""
+        value = "" if name in NOT_SHOWN else f"={item['input']}"
+        reason = item["msg"].removeprefix("Value error, ")
+        wrong.append(f"{PREFIX}{name.upper()}{value} can't be used: {reason}.")
+    return " ".join(wrong)
+
+
+def _variables() -> Iterator[str]:
+    """The names of variables that look like settings, in the environment and in `.env`."""
+    for name in (*os.environ, *dotenv_values(ENV_FILE, interpolate=False)):
+        if name.upper().startswith(PREFIX) and not name.upper().startswith(NOT_OURS):
+            yield name
+
+
+@cache
+def _warn_if_unknown(variable: str) -> None:
+    known = [PREFIX + name.upper() for name in Settings.model_fields]
+    if variable.upper() not in known:
+        (nearest,) = get_close_matches(variable.upper(), known, n=1, cutoff=0.0) or known[:1]
+        log.warning("%s is no setting, and has no effect; did you mean %s?", variable, nearest)

@@ -1,5 +1,6 @@
 """`marketlens api`."""
 
+import logging
 import os
 from dataclasses import dataclass
 from typing import Annotated, Final
@@ -9,11 +10,17 @@ import uvicorn
 
 from api.auth import is_loopback
 from api.main import create_app
+from command_line.addresses import bound_port
+from command_line.exit_codes import awaiting
 from command_line.options import command_of
+from command_line.resources import database_of, store_of
 from db.keys import count_keys
-from db.session import Database
 from models.domain.errors import ExitCode, SetupError
 from settings import Settings
+from workers.queue.broker import Broker
+from workers.queue.broker_check import check_broker
+
+log = logging.getLogger(__name__)
 
 STOP_TIMEOUT_S: Final = 10
 """For how long calls may go on when it is stopped: streams of events would go on for ever."""
@@ -32,9 +39,12 @@ class ApiOptions:
 def api(options: ApiOptions) -> ExitCode:
     """Serve the HTTP API and the page until stopped."""
     settings = Settings()
-    given = {"host": options.host or settings.host, "port": options.port or settings.port}
-    settings = settings.model_copy(update=given)
+    given = {"host": options.host, "port": options.port}
+    given = {name: value for name, value in given.items() if value is not None}
+    settings = Settings(**settings.model_dump(exclude_unset=True) | given)
     _require_key_off_loopback(settings)
+    settings = settings.model_copy(update={"port": bound_port(settings.host, settings.port)})
+    _require_servers(settings)
     # Each process makes an application of its own, from what it finds in the environment.
     os.environ.update(MARKETLENS_HOST=settings.host, MARKETLENS_PORT=str(settings.port))
     several = options.processes > 1
@@ -57,13 +67,20 @@ def api(options: ApiOptions) -> ExitCode:
     return ExitCode.DONE
 
 
+def _require_servers(settings: Settings) -> None:
+    """Raise for servers that refuse what this needs; those that are away are tried again."""
+    with database_of(settings) as database:
+        with awaiting(log):
+            check_broker(Broker(settings.broker_url, database))
+        with awaiting(log):
+            store_of(settings)
+
+
 def _require_key_off_loopback(settings: Settings) -> None:
     if is_loopback(settings.host):
         return
-    database = Database(settings.sqlalchemy_url)
-    with database.read() as session:
+    with database_of(settings) as database, database.read() as session:
         keys = count_keys(session)
-    database.close()
     if not keys:
         raise SetupError(
             f"Without an API key only this machine may call: make one with "

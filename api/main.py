@@ -38,6 +38,7 @@ from db.store.photo_store import PhotoStore
 from models.domain.clock import utc_now
 from models.domain.processes import be_nice
 from settings import Settings
+from workers.queue.broker import Broker
 from workers.queue.publisher import JobPublisher
 
 WEB = Path(__file__).parent / "web"
@@ -51,13 +52,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """The application, with the settings of this process unless others are given."""
     settings = settings or Settings()
     database = Database(settings.sqlalchemy_url)
-    publisher = JobPublisher(settings.broker_url)
+    broker = Broker(settings.broker_url, database)
+    publisher = JobPublisher(broker)
     resources = Resources(
         database=database,
         accepted=GroupCommit(database, publisher.publish),
         store=PhotoStore(settings.photo_store_url),
         publisher=publisher,
-        ended_jobs=EndedJobs(settings.broker_url, database),
+        ended_jobs=EndedJobs(broker, database),
         backlog=Backlog(database, utc_now, settings.max_wait_seconds),
         max_upload_bytes=settings.max_upload_bytes,
         uploads=CapacityLimiter(UPLOADS),

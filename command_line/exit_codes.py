@@ -1,6 +1,7 @@
 """How commands end: errors become sentences and exit codes, as `ExitCode` states."""
 
 import json
+import logging
 import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -10,7 +11,14 @@ import typer
 from typer.core import TyperCommand
 from typer.exceptions import TyperException
 
-from models.domain.errors import ExitCode, MarketlensError, exit_code_of
+from models.domain.errors import (
+    ExitCode,
+    MarketlensError,
+    Misconfigured,
+    Unavailable,
+    exit_code_of,
+    sentence_of,
+)
 
 
 class AlreadyReported(Exception):
@@ -39,12 +47,24 @@ def ending(*, json_report: bool) -> Generator[None]:
         refusal = reported.__cause__
         if not isinstance(refusal, MarketlensError):
             raise
-        typer.echo(f"marketlens: {refusal}", err=True)
+        typer.echo(f"marketlens: {sentence_of(refusal)}", err=True)
         raise typer.Exit(exit_code_of(refusal)) from refusal
     except (MarketlensError, OSError, sqlite3.Error) as error:
-        typer.echo(f"marketlens: {error}", err=True)
-        _as_json(str(error), json_report=json_report)
+        sentence = sentence_of(error)
+        typer.echo(f"marketlens: {sentence}", err=True)
+        _as_json(sentence, json_report=json_report)
         raise typer.Exit(exit_code_of(error)) from error
+
+
+@contextmanager
+def awaiting(log: logging.Logger) -> Generator[None]:
+    """Log what can't be reached now, where it will be tried again; what refuses is raised."""
+    try:
+        yield
+    except Misconfigured:
+        raise
+    except Unavailable as error:
+        log.warning("%s Trying again.", sentence_of(error))
 
 
 class Command(TyperCommand):

@@ -6,6 +6,7 @@ Listing commands imports none of them: the API must not load pandas, nor `--help
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any, ClassVar
 
 import typer
@@ -63,7 +64,8 @@ class LazyCommand(TyperCommand):
         """The context of the command itself, by which it is run, completed and described."""
         # Before the command is loaded its options can't be parsed: --json is looked for as it is.
         with ending(json_report="--json" in args):
-            return self.load().make_context(info_name, args, parent, **extra)
+            words = [in_home(word) for word in args]
+            return self.load().make_context(info_name, words, parent, **extra)
 
 
 class LazyGroup(TyperGroup):
@@ -75,6 +77,14 @@ class LazyGroup(TyperGroup):
         commands = self.table if table is None else table
         attributes["commands"] = {name: _lazy(name, entry) for name, entry in commands.items()}
         super().__init__(**attributes)
+
+
+def in_home(word: str) -> str:
+    """A word whose path begins in the home folder, which shells leave alone in `--out=~/here`."""
+    option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+    if value != "~" and not value.startswith("~/"):
+        return word
+    return f"{option}{equals}{Path(value).expanduser()}"
 
 
 def _lazy(name: str, entry: CommandRef | Group) -> TyperCommand | TyperGroup:

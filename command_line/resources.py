@@ -5,9 +5,7 @@ from collections.abc import Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from sqlalchemy import make_url
-
-from db.session import Database
+from db.session import Database, database_url
 from db.store.photo_store import PhotoStore
 from models.domain.errors import SetupError
 from models.encoders.library import EncoderLibrary
@@ -29,13 +27,15 @@ def check_database_exists(settings: Settings) -> None:
 
 def database_exists(settings: Settings) -> bool:
     """Whether there is a database; always true of one on a server."""
-    url = make_url(settings.sqlalchemy_url)
+    url = database_url(settings.sqlalchemy_url)
     return url.get_backend_name() != "sqlite" or Path(url.database or "").exists()
 
 
 def store_of(settings: Settings) -> PhotoStore:
-    """The photo store."""
-    return PhotoStore(settings.photo_store_url)
+    """The photo store. Raises SetupError, Misconfigured and Unavailable where it can't be used."""
+    store = PhotoStore(settings.photo_store_url)
+    store.check()
+    return store
 
 
 def library_of(settings: Settings) -> EncoderLibrary:

@@ -4,22 +4,37 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 
-from db.session import database_url
+from db.session import database_url, failures_of
+from models.domain.errors import SetupError
 
 
 def upgrade(url: str) -> None:
-    """Run every migration that this database has not seen; a SQLite file is created."""
+    """Run every migration that this database has not seen; a SQLite file is created.
+
+    Raises SetupError, and Unavailable.
+    """
     parsed = database_url(url)
     if parsed.get_backend_name() == "sqlite" and parsed.database:
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    command.upgrade(alembic_config(url), "head")
+        folder = Path(parsed.database).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SetupError(
+                f"The database's folder {folder} can't be made: {error.strerror}."
+            ) from error
+    try:
+        with failures_of(parsed):
+            command.upgrade(alembic_config(url), "head")
+    except CommandError as error:
+        raise SetupError(f"The database is of a later release than this one: {error}.") from error
 
 
 def alembic_config(url: str) -> Config:
     """Alembic's configuration for this database; without a file, so that it works installed."""
     config = Config()
     config.set_main_option("script_location", "db:migrations")
-    # Alembic reads this through ConfigParser, for which a percent sign is special.
-    config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
+    # Not an option: those go through ConfigParser, for which a percent sign is special.
+    config.attributes["url"] = url
     return config

@@ -1,16 +1,20 @@
 """Engine and transactions. One `with` block is one transaction; only its end commits."""
 
+import re
 import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
+from db.driver_errors import product_error
 from db.vectors.changes import number_changes
-from models.domain.errors import SetupError, Unavailable
+from models.domain.errors import SetupError
 from models.domain.geo import haversine
 
 BUSY_TIMEOUT_MS = 5_000
@@ -20,17 +24,47 @@ POOL_SIZE = 20
 queries. Few processes need more than two."""
 MAX_CONNECTIONS = 35
 
+DRIVERS: Final = {
+    "sqlite": "sqlite",
+    "postgresql": "postgresql+psycopg",
+    # As libpq, Heroku and most hosts of databases spell it.
+    "postgres": "postgresql+psycopg",
+}
+"""The driver for how a database URL begins; any other driver that it names is replaced."""
+SQLITE_PARAMETERS: Final = frozenset({"uri", "mode", "cache", "immutable", "nolock", "vfs"})
+BACKEND_NAME: Final = re.compile(r"[a-z][a-z0-9]{1,19}")
+FORMS: Final = "sqlite:////FOLDER/FILE or postgresql://USER:PASSWORD@HOST:PORT/NAME"
+
 
 def database_url(url: str) -> URL:
-    """Parse a database URL and name the drivers this product uses."""
-    parsed = make_url(url)
-    match parsed.get_backend_name():
-        case "sqlite":
-            return parsed
-        case "postgresql":
-            return parsed.set(drivername="postgresql+psycopg")
-        case other:
-            raise SetupError(f"The database must be SQLite or PostgreSQL, not {other}.")
+    """Parse a database URL and name the drivers this product uses.
+
+    Raises SetupError, whose sentence has no part of the URL, which may hold a password.
+    """
+    scheme, separator, rest = url.strip().partition("://")
+    backend, _, _ = scheme.lower().partition("+")
+    driver = DRIVERS.get(backend)
+    if not separator or driver is None:
+        is_named = separator and BACKEND_NAME.fullmatch(backend)
+        raise SetupError(
+            f"The database must be SQLite or PostgreSQL{f', not {backend}' if is_named else ''}: "
+            f"MARKETLENS_DATABASE_URL is {FORMS}."
+        )
+    try:
+        parsed = make_url(f"{driver}://{rest}")
+    except (ArgumentError, ValueError):
+        raise SetupError(f"MARKETLENS_DATABASE_URL can't be read: it is {FORMS}.") from None
+    if "@" in (parsed.host or ""):
+        raise SetupError("In MARKETLENS_DATABASE_URL, an @ in the password is written as %40.")
+    return parsed if driver != "sqlite" else _sqlite_file(parsed)
+
+
+def _sqlite_file(url: URL) -> URL:
+    """The URL of a SQLite file, in the home folder where it begins with `~/`."""
+    file = url.database or ""
+    if url.host or file in {"", ":memory:"} or not set(url.query) <= SQLITE_PARAMETERS:
+        raise SetupError(f"MARKETLENS_DATABASE_URL names no SQLite file: it is {FORMS}.")
+    return url.set(database=str(Path(file).expanduser())) if file.startswith("~/") else url
 
 
 def _connect_args(url: URL) -> dict[str, object]:
@@ -75,12 +109,15 @@ def _haversine(*degrees: float | None) -> float | None:
     return haversine(latitude, longitude, to_latitude, to_longitude)
 
 
-def _lacks_schema(error: Exception) -> bool:
-    """Whether a statement named a missing table or column, judged by each driver's message."""
-    cause = str(getattr(error, "orig", ""))
-    if "does not exist" in cause:
-        return 'relation "' in cause or "column " in cause
-    return "no such table" in cause or "no such column" in cause
+@contextmanager
+def failures_of(url: URL) -> Generator[None]:
+    """Raise the product's errors for those of the database at this URL."""
+    try:
+        yield
+    except (DBAPIError, PoolTimeout) as error:
+        if (ours := product_error(error, url)) is None:
+            raise
+        raise ours from error
 
 
 class Database:
@@ -117,17 +154,8 @@ class Database:
 
     @contextmanager
     def _session(self, engine: Engine) -> Generator[Session]:
-        try:
-            with Session(engine, expire_on_commit=False) as session:
-                yield session
-        except (DBAPIError, PoolTimeout) as error:
-            if _lacks_schema(error):
-                raise SetupError(
-                    "The database lacks tables of this release: run `marketlens migrate`."
-                ) from error
-            if not isinstance(error, OperationalError | InterfaceError | PoolTimeout):
-                raise
-            raise Unavailable("The database can't be reached or is busy.") from error
+        with failures_of(self.engine.url), Session(engine, expire_on_commit=False) as session:
+            yield session
 
     def close(self) -> None:
         """Close every pooled connection."""

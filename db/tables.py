@@ -358,3 +358,11 @@ class Consumption(Base):
     queue: Mapped[str] = mapped_column(String(16), primary_key=True)
     seen_at: Mapped[datetime]
     encoder_id: Mapped[int | None] = mapped_column(ForeignKey("encoders.id"))
+
+
+class Deployment(Base):
+    """One row: what tells this database from all others, in what several of them share."""
+
+    __tablename__ = "deployment"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -4,6 +4,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import FrameType
 from typing import Annotated, NoReturn
 
@@ -34,10 +35,11 @@ def demo(options: DemoOptions) -> None:
 def up() -> None:
     """Start a private Redis, the API, the workers and the relay, until Ctrl-C."""
     console = Console()
-    with _interruptible(console), machine_up(Settings(), console.print) as machine:
-        console.print(f"Logs: {machine.supervisor.log_dir}", highlight=False)
+    say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
+    with _interruptible(console), machine_up(Settings(), say) as machine:
+        say(f"Logs: {machine.supervisor.log_dir}")
         machine.wait_until_ready()
-        console.print(f"Page: {machine.url}/   API: {machine.url}/docs", highlight=False)
+        say(f"Page: {machine.url}/   API: {machine.url}/docs")
         machine.serve()
 
 

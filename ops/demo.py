@@ -81,7 +81,8 @@ def demo_machine(settings: Settings, console: Console) -> Iterator[tuple[Machine
     """A running machine with the sample catalogue seeded and searchable."""
     sample = settings.data_dir / f"sample-{LISTINGS}-{SEED}"
     choose = partial(choose_encoder, sample.name)
-    with machine_up(settings, console.print, choose) as machine:
+    say = partial(console.print, markup=False)
+    with machine_up(settings, say, choose) as machine:
         if not sample.exists():
             options = ("--listings", str(LISTINGS), "--seed", str(SEED))
             _run(machine.environment, "sample", str(sample), *options)
@@ -168,7 +169,9 @@ def run_demo(settings: Settings, console: Console, *, once: bool) -> None:
             console.print(result_table(found, views[0].listing_id))
             recall = recall_at_1(client, views, console)
         console.print(f"Found first by its held-out view: {recall:.0%} of {len(views)} listings.")
-        console.print(f"Page: {machine.url}/   API: {machine.url}/docs", highlight=False)
+        console.print(
+            f"Page: {machine.url}/   API: {machine.url}/docs", highlight=False, markup=False
+        )
         if once:
             summary = _summary(machine.settings, found, views[0].listing_id, recall)
             console.file.write(json.dumps(summary) + "\n")

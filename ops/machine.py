@@ -1,6 +1,7 @@
 """Starts all processes of one machine: migrates the database, then Redis, API, workers, relay."""
 
 import fcntl
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +13,9 @@ from pathlib import Path
 import httpx2
 from pydantic import SecretStr
 
-from command_line.resources import database_of, library_of, threads_of
+from command_line.addresses import free_port, url_at
+from command_line.exit_codes import awaiting
+from command_line.resources import database_of, library_of, store_of, threads_of
 from db.consumption import clear_consumption
 from db.schema_migration import upgrade
 from db.session import Database
@@ -21,7 +24,7 @@ from models.domain.clock import utc_now
 from models.domain.errors import SetupError
 from models.encoders.first_export import export_once, is_exported
 from models.encoders.library import EncoderLibrary
-from ops.processes import PROCESSES, Supervisor, free_port, marketlens_command
+from ops.processes import PROCESSES, Supervisor, marketlens_command
 from ops.redis_server import (
     find_redis_server,
     prepare_socket_folder,
@@ -34,6 +37,9 @@ from workers.encoders.active_encoder import (
     ensure_active_encoder,
     require_files,
 )
+from workers.queue.broker_check import check_configured_broker
+
+log = logging.getLogger(__name__)
 
 READY_TIMEOUT_S = 120
 WATCH_EVERY_S = 0.5
@@ -84,10 +90,13 @@ def machine_up(
     settings: Settings, say: Say, choose: ChooseEncoder = ensure_active_encoder
 ) -> Iterator[Machine]:
     """Start everything; stop everything at the end. `choose` names the active encoder."""
+    # Before anything is made or downloaded: all that can be refused at once.
+    port = free_port(settings.host, settings.port)
+    with awaiting(log):
+        store_of(settings)
     with _lock_data_dir(settings.data_dir):
         _prepare_database(settings, say, choose)
-        port = free_port(settings.host, settings.port)
-        if port != settings.port:
+        if settings.port and port != settings.port:
             say(f"Port {settings.port} is busy, using {port}.")
         settings = settings.model_copy(update={"port": port})
         environment = child_environment(settings)
@@ -96,7 +105,8 @@ def machine_up(
                 _start_redis(supervisor, settings.redis_socket)
             for spec in PROCESSES:
                 supervisor.start(spec.name, marketlens_command(*spec.arguments))
-            yield Machine(f"http://{settings.host}:{port}", settings, environment, supervisor, say)
+            url = url_at(settings.host, port)
+            yield Machine(url, settings, environment, supervisor, say)
 
 
 def child_environment(settings: Settings) -> dict[str, str]:
@@ -116,6 +126,7 @@ def _prepare_database(settings: Settings, say: Say, choose: ChooseEncoder) -> No
     upgrade(settings.sqlalchemy_url)
     library = library_of(settings)
     with database_of(settings) as database:
+        check_configured_broker(settings.redis_url, database)
         active = choose(database, library, settings.models_dir, utc_now()).spec
         require_files(library, active, settings.models_dir)
         with database.write() as session:
@@ -137,8 +148,15 @@ def _start_redis(supervisor: Supervisor, socket: Path) -> None:
 @contextmanager
 def _lock_data_dir(data_dir: Path) -> Iterator[None]:
     """Lock the data folder: two machines must not use the same Redis socket."""
-    data_dir.mkdir(parents=True, exist_ok=True)
-    with (data_dir / "up.lock").open("w") as lock:
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        lock_file = (data_dir / "up.lock").open("w")
+    except OSError as error:
+        raise SetupError(
+            f"The data folder {data_dir} can't be written: {error.strerror}. "
+            "Set MARKETLENS_DATA_DIR."
+        ) from error
+    with lock_file as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

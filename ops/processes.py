@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -47,19 +46,6 @@ REFUSAL = "marketlens: "
 def marketlens_command(*arguments: str) -> list[str]:
     """The command line that runs a `marketlens` command with this Python."""
     return [sys.executable, "-m", "marketlens", *arguments]
-
-
-def free_port(host: str, port: int, tries: int = 100) -> int:
-    """The first free TCP port from `port` on. Raises SetupError after `tries` busy ones."""
-    for candidate in range(port, min(port + tries, 65_536)):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, candidate))
-            except OSError:
-                continue
-            return candidate
-    raise SetupError(f"No free port from {port} on.")
 
 
 @dataclass

@@ -12,12 +12,15 @@ from typing import Final
 from celery import Celery
 from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
 
+from command_line.exit_codes import awaiting
 from db.session import Database
+from db.store.photo_store import PhotoStore
 from models.domain.clock import utc_now
-from models.domain.errors import ExitCode, MarketlensError, exit_code_of
+from models.domain.errors import ExitCode, MarketlensError, exit_code_of, sentence_of
 from workers.config import WorkerConfig
 from workers.encoders.active_encoder import ensure_active_encoder
-from workers.queue.broker import CONSUMER_TRANSPORT, create_celery
+from workers.queue.broker import CONSUMER_TRANSPORT, Broker, create_celery
+from workers.queue.broker_check import check_broker
 from workers.queue.messages import Queue
 from workers.runtime import Runtime
 from workers.tasks import register_tasks
@@ -35,23 +38,23 @@ class Worker:
 
     def __init__(self, config: WorkerConfig) -> None:
         self._config = config
-        self._celery: Celery = create_celery(config.broker_url, CONSUMER_TRANSPORT)
         self._runtime: Runtime | None = None
         # Shared with the forked children: one that can't start stores its exit code here.
         self._start_failed = Value("b", 0)
-        register_tasks(self._celery, self._current_runtime)
 
     def run(self) -> int:
         """Consume until SIGTERM (which finishes the current task); returns the exit code.
 
-        Raises WeightsError when it is the first to need weights and there are none.
+        Raises WeightsError when it is the first to need weights and there are none, Unavailable
+        when there is no database, and Misconfigured when the broker refuses to be one.
         """
-        self._ensure_active_encoder()
+        celery = self._prepare()
+        register_tasks(celery, self._current_runtime)
         # Strong references: bound methods that are referenced weakly are garbage-collected.
         setup_logging.connect(self._set_up_logging, weak=False)
         worker_process_init.connect(self._start_child, weak=False)
         worker_process_shutdown.connect(self._stop_child, weak=False)
-        self._celery.worker_main(
+        celery.worker_main(
             [
                 "worker",
                 f"--queues={self._config.queue}",
@@ -64,11 +67,17 @@ class Worker:
         )
         return int(self._start_failed.value)
 
-    def _ensure_active_encoder(self) -> None:
+    def _prepare(self) -> Celery:
         """Done once, before the fork: otherwise each child would download the weights."""
         config = self._config
         with closing(Database(config.database_url)) as database:
             ensure_active_encoder(database, config.library, config.models_dir, utc_now())
+            broker = Broker(config.broker_url, database)
+            with awaiting(log):
+                check_broker(broker)
+            with awaiting(log):
+                PhotoStore(config.store_url).check()
+            return create_celery(broker, CONSUMER_TRANSPORT)
 
     def _set_up_logging(self, **_: object) -> None:
         logging.basicConfig(
@@ -85,7 +94,7 @@ class Worker:
             self._runtime = Runtime.start(self._config)
             self._runtime.warm_up()
         except MarketlensError as error:
-            self._abort(f"marketlens: {error}\n", exit_code_of(error))
+            self._abort(f"marketlens: {sentence_of(error)}\n", exit_code_of(error))
         except Exception:  # noqa: BLE001 - whatever it was, this child can do no job
             self._abort(traceback.format_exc(), ExitCode.TRY_AGAIN)
 

@@ -25,6 +25,7 @@ from workers.encoders.loaded import OpenEncoders, encoders_for
 from workers.indexes.open import Indexes
 from workers.jobs.embed import ENCODER_THREADS
 from workers.queue.announcements import Announcer
+from workers.queue.broker import Broker
 from workers.queue.messages import Queue
 from workers.queue.owner import this_process
 from workers.queue.publisher import JobPublisher
@@ -71,7 +72,7 @@ class Runtime:
             active.spec, config.library, config.encoder, config.weights
         ):
             log.warning(wanted)
-        announcer = Announcer(config.broker_url)
+        broker = Broker(config.broker_url, database)
         consumption = Throttle(RECORD_CONSUMPTION_EVERY_S)
         return cls(
             config,
@@ -80,8 +81,8 @@ class Runtime:
             encoders,
             indexes,
             engine,
-            announcer,
-            JobPublisher(config.broker_url),
+            Announcer(broker),
+            JobPublisher(broker),
             consumption,
             ThreadPoolExecutor(None, "queries", _share_cores, (config,)),
             this_process(),

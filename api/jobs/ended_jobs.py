@@ -17,7 +17,8 @@ from db import jobs
 from db.session import Database
 from db.tables import Job
 from models.domain.errors import NotFound, Unavailable
-from workers.queue.announcements import CHANNEL, redis_url
+from workers.queue.announcements import channel_of
+from workers.queue.broker import Broker
 
 log = logging.getLogger(__name__)
 
@@ -39,14 +40,14 @@ class EndedJobs:
     are used by requests in the same event loop.
     """
 
-    def __init__(self, broker_url: str, database: Database) -> None:
-        self._broker_url = redis_url(broker_url)
+    def __init__(self, broker: Broker, database: Database) -> None:
+        self._broker = broker
         self._database = database
         self._waiting: dict[UUID, list[asyncio.Event]] = {}
         self._announced: OrderedDict[UUID, None] = OrderedDict()
         self._is_told = False
         self._reads: dict[UUID, asyncio.Future[Job]] = {}
-        self._reading: set[asyncio.Task[None]] = set()
+        self._reading: set[asyncio.Task[None] | asyncio.Task[str]] = set()
 
     @asynccontextmanager
     async def listening(self) -> AsyncGenerator[None]:
@@ -121,7 +122,7 @@ class EndedJobs:
         while True:
             try:
                 await self._receive()
-            except (RedisError, OSError):
+            except (RedisError, OSError, Unavailable):
                 log.debug("the broker can't be listened to, the database is asked instead")
             except Exception:
                 log.exception("an announcement can't be read")
@@ -129,16 +130,26 @@ class EndedJobs:
             await asyncio.sleep(RECONNECT_AFTER_S)
 
     async def _receive(self) -> None:
+        name = await self._channel()
         client = Redis.from_url(
-            self._broker_url, socket_connect_timeout=CONNECT_TIMEOUT_S, health_check_interval=25
+            self._broker.redis_url,
+            socket_connect_timeout=CONNECT_TIMEOUT_S,
+            health_check_interval=25,
         )
         async with client, client.pubsub(ignore_subscribe_messages=True) as channel:
-            await channel.subscribe(CHANNEL)
+            await channel.subscribe(name)
             self._is_told = True
             while True:
                 message = await channel.get_message(timeout=None)
                 if message is not None:
                     self._remember_and_wake(list(map(UUID, message["data"].decode().split())))
+
+    async def _channel(self) -> str:
+        """Where announcements are received. Not cancelled: its thread would go on."""
+        asking = asyncio.create_task(run_in_threadpool(channel_of, self._broker))
+        self._reading.add(asking)
+        asking.add_done_callback(self._reading.discard)
+        return await asyncio.shield(asking)
 
     def _remember_and_wake(self, job_ids: list[UUID]) -> None:
         self._announced |= dict.fromkeys(job_ids)

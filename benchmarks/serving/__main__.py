@@ -34,6 +34,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks.serving.load import Load, Plan, called, split
 from benchmarks.serving.report import write_report
 from benchmarks.serving.servers import naive_server, say, seconds_of, settle, unseen
+from command_line.addresses import free_port
 from command_line.resources import library_of
 from db.catalogue.listings import recent_listings
 from db.session import Database
@@ -45,7 +46,6 @@ from models.encoders.onnx import BATCH
 from models.encoders.runtimes import open_encoder
 from models.photo_decoding import decode
 from ops.machine import Machine, machine_up
-from ops.processes import free_port
 from sample.catalogue import draw_catalogue
 from settings import Settings
 from tests.support.postgres import postgres_server

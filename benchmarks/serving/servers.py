@@ -14,6 +14,7 @@ from urllib.request import urlopen
 import numpy as np
 
 from benchmarks.photo_shapes import read_catalogue
+from command_line.addresses import free_port
 from command_line.resources import library_of
 from db import jobs
 from db.session import Database
@@ -23,7 +24,7 @@ from models.domain.errors import SetupError
 from models.domain.types import EncoderSpec, JobType
 from models.photo_decoding import decode
 from ops.machine import Machine
-from ops.processes import free_port, marketlens_command
+from ops.processes import marketlens_command
 
 READY_TIMEOUT_S: Final = 600
 QUIET_FOR_S: Final = 40

@@ -9,7 +9,7 @@ from settings import Settings
 
 def run() -> None:
     """Run the migrations in one transaction."""
-    url = context.config.get_main_option("sqlalchemy.url") or Settings().sqlalchemy_url
+    url = context.config.attributes.get("url") or Settings().sqlalchemy_url
     database = Database(url)
     with database.engine.connect() as connection:
         # SQLite changes a table by copying it, which batch mode does.

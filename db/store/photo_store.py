@@ -11,19 +11,22 @@ was not used for a day.
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
+from typing import Final
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from db.store.location import check, failures_of, filesystem_at, location_of
 from db.store.stored_files import StoredFiles
 from models.domain.clock import utc_now
 from models.domain.durable_files import PART_SUFFIX, atomic_file, make_folder, sync_folder
-from models.domain.errors import InvalidInput, NotFound, SetupError, Unavailable
+from models.domain.errors import InvalidInput, NotFound, Unavailable
 
 PREFIXES = tuple(f"{number:02x}" for number in range(256))
 """First bytes of SHA-256: a store is listed one prefix at a time."""
@@ -36,6 +39,9 @@ _RENEW_AFTER = GRACE / 4
 
 # A write takes seconds: an unfinished file older than this was left by a killed writer.
 _LEFTOVER_AFTER = timedelta(hours=1)
+
+WRITING: Final = "The photo store can't be written."
+READING: Final = "The photo store can't be read."
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _STORED = re.compile(r"/([0-9a-f]{2})/([0-9a-f]{2})/(\1\2[0-9a-f]{60})\.jpg$")
@@ -51,34 +57,35 @@ class PrefixListing:
 
 
 class PhotoStore:
-    """Content-addressed photos at an fsspec URL. Durable once `put` has returned.
+    """Content-addressed photos in a folder or at an fsspec URL. Durable once `put` has returned.
 
-    Raises SetupError for a URL that photos can't be stored at. Every method raises Unavailable when
-    the store can't be reached.
+    A `Path` is always a folder. Raises SetupError for a URL that photos can't be stored at. Every
+    method raises Unavailable when the store can't be reached.
     """
 
-    def __init__(self, url: str) -> None:
-        if url.startswith(("sftp://", "ssh://")):
-            # fsspec opens these URLs without checking the host key.
-            raise SetupError("Photos can't be stored over SFTP: use a folder or an object store.")
-        self._url = url
+    def __init__(self, place: str | Path) -> None:
+        self._location = location_of(place)
 
     @property
     def url(self) -> str:
-        """Where the photos are."""
-        return self._url
+        """Where the photos are: an fsspec URL, or a folder's absolute path."""
+        return self._location
+
+    def check(self) -> None:
+        """Look whether photos can be there. Raises SetupError, Misconfigured and Unavailable."""
+        check(self._location)
 
     @property
     def files(self) -> StoredFiles:
         """Files that are no photos, at the same URL."""
-        return StoredFiles(self._url)
+        return StoredFiles(self._location)
 
     def put(self, data: bytes) -> str:
         """Store bytes durably and return their SHA-256; bytes that are stored are not rewritten."""
         digest = sha256(data).hexdigest()
         is_there = self.has(digest)
         filesystem, path = self._locate(digest)
-        try:
+        with _writing(filesystem):
             if isinstance(filesystem, LocalFileSystem):
                 if is_there:
                     # Another writer may have renamed the file without having synced the folder yet.
@@ -90,33 +97,29 @@ class PhotoStore:
             elif not is_there:
                 # Object stores write objects atomically.
                 filesystem.pipe_file(path, data)
-        except OSError as error:
-            raise Unavailable("The photo store can't be written.") from error
         return digest
 
     def has(self, digest: str) -> bool:
         """Whether a photo is stored; if so, it is not deleted within `GRACE` from now."""
         filesystem, path = self._locate(digest)
         try:
-            if isinstance(filesystem, LocalFileSystem):
-                os.utime(path)
-            elif utc_now() - filesystem.modified(path) > _RENEW_AFTER:
-                filesystem.pipe_file(path, filesystem.cat_file(path))
+            with failures_of(filesystem, WRITING):
+                if isinstance(filesystem, LocalFileSystem):
+                    os.utime(path)
+                elif utc_now() - filesystem.modified(path) > _RENEW_AFTER:
+                    filesystem.pipe_file(path, filesystem.cat_file(path))
         except FileNotFoundError:
             return False
-        except OSError as error:
-            raise Unavailable("The photo store can't be written.") from error
         return True
 
     def get(self, digest: str) -> bytes:
         """The bytes under a SHA-256. Raises NotFound."""
         filesystem, path = self._locate(digest)
         try:
-            data: bytes = filesystem.cat_file(path)
+            with failures_of(filesystem, READING):
+                data: bytes = filesystem.cat_file(path)
         except FileNotFoundError as error:
             raise NotFound("There is no such photo.") from error
-        except OSError as error:
-            raise Unavailable("The photo store can't be read.") from error
         return data
 
     def list_prefix(self, prefix: str, now: datetime) -> PrefixListing:
@@ -124,42 +127,38 @@ class PhotoStore:
 
         About a 256th of the store's names is held in memory.
         """
-        filesystem, root = fsspec.url_to_fs(self._url)
+        filesystem, root = filesystem_at(self._location)
         digests: set[str] = set()
         leftovers: list[str] = []
-        try:
+        with failures_of(filesystem, READING):
             for path in _paths(filesystem, f"{root}/{prefix}"):
                 if found := _STORED.search(path):
                     digests.add(found[3])
                 elif _UNFINISHED.search(path) and _is_leftover(filesystem, path, now):
                     leftovers.append(path)
-        except OSError as error:
-            raise Unavailable("The photo store can't be read.") from error
         return PrefixListing(digests, leftovers)
 
     def is_old(self, digest: str, now: datetime) -> bool:
         """Whether the photo is stored, and was not used by `put` or `has` within `GRACE`."""
         filesystem, path = self._locate(digest)
         try:
-            return _is_old(filesystem, path, now)
+            with failures_of(filesystem, READING):
+                return _is_old(filesystem, path, now)
         except FileNotFoundError:
             return False
-        except OSError as error:
-            raise Unavailable("The photo store can't be read.") from error
 
     def delete_old(self, digest: str, now: datetime) -> bool:
         """Delete an unreferenced photo if it still `is_old`; returns whether it was deleted."""
         filesystem, path = self._locate(digest)
         try:
-            if not _is_old(filesystem, path, now):
-                return False
-            if isinstance(filesystem, LocalFileSystem):
-                return _delete_untouched(filesystem, Path(path), now)
-            filesystem.rm_file(path)
+            with failures_of(filesystem, WRITING):
+                if not _is_old(filesystem, path, now):
+                    return False
+                if isinstance(filesystem, LocalFileSystem):
+                    return _delete_untouched(filesystem, Path(path), now)
+                filesystem.rm_file(path)
         except FileNotFoundError:
             return False
-        except OSError as error:
-            raise Unavailable("The photo store can't be written.") from error
         return True
 
     def delete(self, digest: str) -> None:
@@ -169,23 +168,29 @@ class PhotoStore:
 
     def delete_leftover(self, path: str) -> None:
         """Delete a leftover that `list_prefix` found; one that is gone is no error."""
-        filesystem, _ = fsspec.url_to_fs(self._url)
+        filesystem, _ = filesystem_at(self._location)
         self._remove(filesystem, path)
 
     def _remove(self, filesystem: fsspec.AbstractFileSystem, path: str) -> None:
-        try:
+        with suppress(FileNotFoundError), failures_of(filesystem, WRITING):
             filesystem.rm_file(path)
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise Unavailable("The photo store can't be written.") from error
 
     def _locate(self, digest: str) -> tuple[fsspec.AbstractFileSystem, str]:
         if not _SHA256.fullmatch(digest):
             raise InvalidInput("A photo is named by its SHA-256 in lower-case hexadecimal.")
-        filesystem, root = fsspec.url_to_fs(self._url)
+        filesystem, root = filesystem_at(self._location)
         # Two levels of 256 folders keep folders small for tens of millions of photos.
         return filesystem, f"{root}/{digest[:2]}/{digest[2:4]}/{digest}.jpg"
+
+
+@contextmanager
+def _writing(filesystem: fsspec.AbstractFileSystem) -> Generator[None]:
+    """As `failures_of`; where a photo is to be written, a missing bucket is a failure."""
+    try:
+        with failures_of(filesystem, WRITING):
+            yield
+    except FileNotFoundError as error:
+        raise Unavailable(WRITING) from error
 
 
 def _paths(filesystem: fsspec.AbstractFileSystem, folder: str) -> Iterator[str]:

@@ -1,12 +1,14 @@
 """Files in the photo store that are no photos, such as published index generations."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from db.store.location import failures_of, filesystem_at
 from models.domain.errors import NotFound, Unavailable
 
 # Object stores take files in parts of at least 5 MiB and at most 10,000 of them: up to 160 GB.
@@ -14,58 +16,63 @@ PART_BYTES = 16 * 2**20
 
 
 class StoredFiles:
-    """Files at an fsspec URL, of any size: a few parts of a file are in memory at a time.
+    """Files at a `location_of`, of any size: a few parts of a file are in memory at a time.
 
     A `name` is a path below the URL, its parts separated by slashes. Every method raises
     Unavailable when the store can't be reached.
     """
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, location: str) -> None:
+        self._location = location
 
     @property
     def is_elsewhere(self) -> bool:
         """Whether the files are not in a local folder, so that other machines can read them."""
-        filesystem, _ = fsspec.url_to_fs(self._url)
+        filesystem, _ = filesystem_at(self._location)
         return not isinstance(filesystem, LocalFileSystem)
 
     def upload(self, path: Path, name: str, on_part: Callable[[], None] = lambda: None) -> None:
         """Store a file, replacing an earlier one; `on_part` is called after each part."""
         filesystem, target = self._locate(name)
         try:
-            with path.open("rb") as source, _open(filesystem, target, "wb") as stored:
+            with (
+                failures_of(filesystem, f"{name} can't be put into the photo store."),
+                path.open("rb") as source,
+                _open(filesystem, target, "wb") as stored,
+            ):
                 _copy(source, stored, on_part)
-        except OSError as error:
+        except FileNotFoundError as error:
             raise Unavailable(f"{name} can't be put into the photo store.") from error
 
     def download(self, name: str, into: BinaryIO) -> None:
         """Write a stored file's bytes. Raises NotFound."""
         filesystem, source = self._locate(name)
         try:
-            with _open(filesystem, source, "rb") as stored:
+            with (
+                failures_of(filesystem, f"{name} can't be fetched from the photo store."),
+                _open(filesystem, source, "rb") as stored,
+            ):
                 _copy(stored, into, lambda: None)
         except FileNotFoundError as error:
             raise NotFound(f"{name} is not in the photo store.") from error
-        except OSError as error:
-            raise Unavailable(f"{name} can't be fetched from the photo store.") from error
 
     def write(self, name: str, data: bytes) -> None:
         """Store a small file in one write, replacing an earlier one."""
         filesystem, path = self._locate(name)
         try:
-            filesystem.pipe_file(path, data)
-        except OSError as error:
+            with failures_of(filesystem, f"{name} can't be put into the photo store."):
+                filesystem.pipe_file(path, data)
+        except FileNotFoundError as error:
             raise Unavailable(f"{name} can't be put into the photo store.") from error
 
     def read(self, name: str) -> bytes:
         """The bytes of a small stored file. Raises NotFound."""
         filesystem, path = self._locate(name)
         try:
-            data: bytes = filesystem.cat_file(path)
+            with failures_of(filesystem, f"{name} can't be fetched from the photo store."):
+                data: bytes = filesystem.cat_file(path)
         except FileNotFoundError as error:
             raise NotFound(f"{name} is not in the photo store.") from error
-        except OSError as error:
-            raise Unavailable(f"{name} can't be fetched from the photo store.") from error
         return data
 
     def names_in(self, name: str) -> set[str]:
@@ -74,26 +81,24 @@ class StoredFiles:
         # fsspec caches listings: changes by others would not be seen.
         filesystem.invalidate_cache()
         try:
-            paths = filesystem.ls(folder, detail=False)
+            with failures_of(filesystem, "The photo store can't be read."):
+                paths = filesystem.ls(folder, detail=False)
         except FileNotFoundError:
             return set()
-        except OSError as error:
-            raise Unavailable("The photo store can't be read.") from error
         return {PurePosixPath(path).name for path in paths}
 
     def delete(self, name: str) -> None:
         """Delete a file, or a folder with its contents; one that does not exist is no error."""
         filesystem, path = self._locate(name)
         filesystem.invalidate_cache()
-        try:
+        with (
+            suppress(FileNotFoundError),
+            failures_of(filesystem, f"{name} can't be deleted from the photo store."),
+        ):
             filesystem.rm(path, recursive=True)
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise Unavailable(f"{name} can't be deleted from the photo store.") from error
 
     def _locate(self, name: str) -> tuple[fsspec.AbstractFileSystem, str]:
-        filesystem, root = fsspec.url_to_fs(self._url)
+        filesystem, root = filesystem_at(self._location)
         return filesystem, f"{root}/{name}"
 
 

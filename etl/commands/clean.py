@@ -63,7 +63,7 @@ def clean(options: CleanOptions) -> ExitCode:
             scratch=work,
             ledger=work / "photos.db",
             rejects=into / REJECTS_FILE,
-            store=None if dry_run else PhotoStore(str(into / PHOTO_FOLDER)),
+            store=None if dry_run else PhotoStore(into / PHOTO_FOLDER),
             max_photo_bytes=settings.max_upload_bytes,
             processes=len(os.sched_getaffinity(0)),
         )

@@ -11,6 +11,7 @@ from typing import Annotated
 from uuid import uuid4
 
 import typer
+from sqlalchemy import URL
 
 from command_line.options import DryRun, Inline, JsonReport, command_of, force_option
 from command_line.resources import database_exists, database_of, library_of, store_of
@@ -92,6 +93,7 @@ def seed(options: SeedOptions) -> ExitCode:
     checked_home_currency(settings.currency)
     with Bars() as bars, PeakMemory() as peak, ExitStack() as stack:
         if not dry_run:
+            store_of(settings)
             # Before anything is fetched: raises WeightsError.
             _ensure_active_encoder(settings, bars)
         folder = stack.enter_context(
@@ -192,7 +194,7 @@ def _database_url(settings: Settings, scratch: Path) -> str:
     """The database to compare with; a temporary empty one if there is none yet."""
     if database_exists(settings):
         return settings.sqlalchemy_url
-    empty = f"sqlite:///{scratch / 'empty.db'}"
+    empty = URL.create("sqlite", database=str(scratch / "empty.db")).render_as_string()
     upgrade(empty)
     return empty
 

@@ -51,7 +51,7 @@ class CleanedFolder:
         self._images = folder / IMAGES_FILE
         self._rejects = folder / REJECTS_FILE
         self._photos = folder / PHOTO_FOLDER
-        self._store = PhotoStore(str(self._photos))
+        self._store = PhotoStore(self._photos)
 
     def exists(self) -> bool:
         """Whether there is one."""

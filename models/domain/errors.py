@@ -15,6 +15,7 @@ MarketlensError
 │   └── ReindexRunning      one build at a time
 ├── CursorExpired           a page can't follow the one before any more
 ├── Unavailable             try again later
+│   └── Misconfigured       it refuses, until somebody changes something
 ├── Overloaded              so much waits that it would take too long
 ├── NothingIndexed          listings, but none embedded by this encoder
 ├── WeightsError            an encoder's weights
@@ -123,6 +124,15 @@ class Unavailable(MarketlensError):
     code = "unavailable"
 
 
+class Misconfigured(Unavailable):
+    """Something this needs refuses to serve, until somebody changes it or the settings.
+
+    What is running tries again, as if it could not be reached; a command that begins gives up.
+    """
+
+    code = "misconfigured"
+
+
 class Overloaded(MarketlensError):
     """So much is waiting that an answer would come too late; `retry_after_s` says when to ask."""
 
@@ -217,4 +227,14 @@ class ExitCode(IntEnum):
 
 def exit_code_of(error: Exception) -> ExitCode:
     """The exit code of a command that this error ended."""
-    return ExitCode.TRY_AGAIN if isinstance(error, Unavailable) else ExitCode.NOT_DONE
+    may_pass = isinstance(error, Unavailable) and not isinstance(error, Misconfigured)
+    return ExitCode.TRY_AGAIN if may_pass else ExitCode.NOT_DONE
+
+
+def sentence_of(error: Exception) -> str:
+    """What a command says of an error, in one line: its sentence, and notes for the operator.
+
+    Notes (`add_note`) may name servers and paths, which callers of the API are not told.
+    """
+    sentences = [str(error), *getattr(error, "__notes__", [])]
+    return " ".join(" ".join(sentences).split())

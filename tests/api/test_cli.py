@@ -11,12 +11,13 @@ from urllib.request import urlopen
 import pytest
 from psutil import Process
 
+from command_line.addresses import free_port
 from db.keys import create_key
 from db.session import Database
 from models.domain.errors import ExitCode
 from models.domain.types import Scope
 from ops.machine import child_environment
-from ops.processes import free_port, marketlens_command
+from ops.processes import marketlens_command
 from settings import Settings
 from tests.support.clock import Clock
 from tests.support.waiting import wait_until

@@ -23,6 +23,7 @@ from tests.support.answering import Answerer
 from tests.support.feeds import image_row, listing_id, write_feed
 from tests.support.http import assert_problem, create_listing, listing_form, send_batch
 from tests.support.pictures import jpeg
+from tests.support.redis import broker_at
 from tests.support.seeding import intake_context_in, seeder
 from workers.queue.publisher import JobPublisher
 
@@ -60,7 +61,7 @@ def answerer(database: Database, store: PhotoStore, tmp_path: Path) -> Answerer:
 @pytest.fixture
 def publisher(tmp_path: Path) -> Iterator[JobPublisher]:
     """A publisher whose broker is down."""
-    opened = JobPublisher(f"redis+socket://{tmp_path}/nothing.sock")
+    opened = JobPublisher(broker_at(f"redis+socket://{tmp_path}/nothing.sock"))
     yield opened
     opened.close()
 

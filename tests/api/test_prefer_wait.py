@@ -23,9 +23,10 @@ from models.domain.errors import NotFound
 from models.domain.job_payloads import EmbedPayload
 from models.domain.types import JobStatus, JobType
 from tests.support.http import MakeClient, submit_photo
+from tests.support.redis import broker_at
 from tests.support.waiting import wait_until
-from workers.queue.announcements import CHANNEL, Announcer
-from workers.queue.announcements import redis_url as redis_address
+from workers.queue.announcements import Announcer, channel_of
+from workers.queue.broker import Broker
 
 NEVER_S = 1_000.0
 WAIT_S = 20
@@ -81,7 +82,7 @@ def test_an_announcement_is_enough(
     answer = submit(make_client(redis_url=redis_url))
     job = accepted(database)
     sleep(0.2)  # it has read the job by then, and waits
-    announcer = Announcer(redis_url)
+    announcer = Announcer(Broker(redis_url, database))
     # An attempt has ended, and the job has not.
     announcer.announce([job.id])
     sleep(0.2)
@@ -107,13 +108,14 @@ def test_what_can_not_be_read_or_asked_ends_no_waiting(
         raise RuntimeError("it is broken")
 
     async def told_all_the_same() -> None:
-        waiting = ended_jobs.EndedJobs(redis_url, database)
-        broker = Redis.from_url(redis_address(redis_url))
+        waiting = ended_jobs.EndedJobs(Broker(redis_url, database), database)
+        place = Broker(redis_url, database)
+        broker, channel = Redis.from_url(place.redis_url), channel_of(place)
         async with broker, waiting.listening(), waiting.waiting_for(job_id) as told:
-            while not await broker.publish(CHANNEL, "of another release") or len(asked) < 2:
+            while not await broker.publish(channel, "of another release") or len(asked) < 2:
                 await asyncio.sleep(0.01)
             while not told.is_set():
-                await broker.publish(CHANNEL, str(job_id))
+                await broker.publish(channel, str(job_id))
                 await asyncio.sleep(0.01)
 
     monkeypatch.setattr(jobs, "ended_among", break_down)
@@ -129,12 +131,13 @@ def test_what_was_announced_before_is_not_waited_for(
     monkeypatch.setattr(ended_jobs, "REMEMBERED", 2)
 
     async def announced_first() -> None:
-        waiting = ended_jobs.EndedJobs(redis_url, database)
-        broker = Redis.from_url(redis_address(redis_url))
+        waiting = ended_jobs.EndedJobs(Broker(redis_url, database), database)
+        place = Broker(redis_url, database)
+        broker, channel = Redis.from_url(place.redis_url), channel_of(place)
         async with broker, waiting.listening():
             async with waiting.waiting_for(UUID(int=3)) as told:
                 while not told.is_set():
-                    await broker.publish(CHANNEL, " ".join(str(UUID(int=n)) for n in (1, 2, 3)))
+                    await broker.publish(channel, " ".join(str(UUID(int=n)) for n in (1, 2, 3)))
                     await asyncio.sleep(0.01)
             for number, is_remembered in ((1, False), (2, True), (3, True)):
                 async with waiting.waiting_for(UUID(int=number)) as told:
@@ -159,7 +162,7 @@ def test_those_who_are_woken_together_share_a_query(
         return among(session, job_ids)
 
     async def read_together() -> list[Job | BaseException]:
-        waiting = ended_jobs.EndedJobs(redis_url, database)
+        waiting = ended_jobs.EndedJobs(Broker(redis_url, database), database)
         wanted = [*made, made[0], UUID(int=7)]
         return await asyncio.gather(*map(waiting.read, wanted), return_exceptions=True)
 
@@ -198,13 +201,14 @@ def test_a_broker_that_comes_back_is_listened_to_again(
     job_id = UUID(int=7)
 
     async def lost_and_found() -> None:
-        waiting = ended_jobs.EndedJobs(redis_url, database)
-        broker = Redis.from_url(redis_address(redis_url))
+        waiting = ended_jobs.EndedJobs(Broker(redis_url, database), database)
+        place = Broker(redis_url, database)
+        broker, channel = Redis.from_url(place.redis_url), channel_of(place)
         async with broker, waiting.listening(), waiting.waiting_for(job_id) as told:
             for _ in range(2):
                 told.clear()
                 while not told.is_set():
-                    await broker.publish(CHANNEL, str(job_id))
+                    await broker.publish(channel, str(job_id))
                     await asyncio.sleep(0.01)
                 await broker.client_kill_filter(_type="pubsub")
 
@@ -214,7 +218,7 @@ def test_a_broker_that_comes_back_is_listened_to_again(
 def test_a_broker_that_is_away_costs_one_try_in_a_while(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    announcer = Announcer(f"redis+socket://{tmp_path}/nobody.sock")
+    announcer = Announcer(broker_at(f"redis+socket://{tmp_path}/nobody.sock"))
     for _ in range(3):
         announcer.announce([UUID(int=1)])
     assert len(caplog.records) == 1

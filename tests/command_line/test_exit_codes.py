@@ -1,14 +1,15 @@
 """One rule of exit codes, for whatever ends a command."""
 
 import json
+from pathlib import Path
 
 import pytest
 import typer
 from typer.testing import CliRunner, Result
 
 import marketlens
-from command_line.lazy import LazyGroup
-from models.domain.errors import ExitCode
+from command_line.lazy import LazyGroup, in_home
+from models.domain.errors import ExitCode, Unavailable, sentence_of
 from tests.support.example_commands import ERRORS, TABLE
 
 
@@ -95,3 +96,43 @@ def test_a_defect_is_not_taken_for_work_that_was_done(
         marketlens.main()
     assert ended.value.code == ExitCode.BROKEN
     assert "RuntimeError: a defect" in capsys.readouterr().err
+
+
+def test_on_a_terminal_a_defect_is_one_line_that_names_its_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(marketlens, "app", app)
+    monkeypatch.setattr("sys.argv", ["marketlens", "fail", "defect"])
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    with pytest.raises(SystemExit) as ended:
+        marketlens.main()
+    assert ended.value.code == ExitCode.BROKEN
+    (line,) = capsys.readouterr().err.splitlines()
+    (file,) = tmp_path.iterdir()
+    assert line.startswith("marketlens: ")
+    assert str(file) in line
+    assert "RuntimeError: a defect" in file.read_text()
+    monkeypatch.setenv("MARKETLENS_LOG_LEVEL", "debug")
+    with pytest.raises(SystemExit):
+        marketlens.main()
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_notes_are_part_of_the_line() -> None:
+    error = Unavailable("The server is away.")
+    error.add_note("At host:1,\nrefused.")
+    assert sentence_of(error) == "The server is away. At host:1, refused."
+
+
+@pytest.mark.parametrize("word", ["~/feed", "--out=~/feed"])
+def test_a_tilde_that_the_shell_has_left_is_the_home_folder(
+    monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert in_home(word) == word.replace("~", "/home/me")
+
+
+@pytest.mark.parametrize("word", ["~x", "a~/b", "--out=a~", "-o~/b", "x=~/y"])
+def test_other_tildes_stay(word: str) -> None:
+    assert in_home(word) == word

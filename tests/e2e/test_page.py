@@ -15,8 +15,9 @@ import httpx2
 import pytest
 from playwright.sync_api import Browser, BrowserType, Page, sync_playwright
 
+from command_line.addresses import free_port
 from ops.demo import HeldOut, search
-from ops.processes import free_port, marketlens_command
+from ops.processes import marketlens_command
 from tests.support.machine import TIMEOUT_S, SeededMachine, marketlens
 from tests.support.waiting import wait_until
 

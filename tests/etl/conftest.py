@@ -9,6 +9,7 @@ import pytest
 from db.store.photo_store import PhotoStore
 from etl.load.sources import IntakeContext
 from models.domain.types import EncoderSpec
+from tests.support.redis import broker_at
 from tests.support.seeding import ENCODER, RunSeed, intake_context_in, seeder
 from workers.queue.publisher import JobPublisher
 
@@ -21,7 +22,7 @@ def encoder() -> EncoderSpec:
 @pytest.fixture
 def publisher(tmp_path: Path) -> Iterator[JobPublisher]:
     """A publisher whose broker is down."""
-    opened = JobPublisher(f"redis+socket://{tmp_path}/nothing.sock")
+    opened = JobPublisher(broker_at(f"redis+socket://{tmp_path}/nothing.sock"))
     yield opened
     opened.close()
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from redis import Redis
 
+from db.session import Database
 from ops.redis_server import find_redis_server, redis_command, wait_for_redis
-from workers.queue.broker import CONSUMER_TRANSPORT, create_celery
+from workers.queue.broker import CONSUMER_TRANSPORT, Broker, create_celery
 from workers.queue.messages import Queue
 
 
@@ -37,10 +38,35 @@ def empty(broker_url: str) -> None:
         redis.flushall()
 
 
+class KnownBroker(Broker):
+    """The part of a broker that has this prefix, without the database that says so."""
+
+    def __init__(self, url: str, prefix: str) -> None:
+        super().__init__(url, Database("sqlite:///unused.db"))
+        self._prefix = prefix
+
+
+def broker_at(broker_url: str) -> Broker:
+    """A deployment's part of a broker; the same one at each call."""
+    return KnownBroker(broker_url, "test:")
+
+
+def prefixes(broker_url: str, queue: Queue) -> list[str]:
+    """The prefixes of the deployments that have messages in a queue."""
+    with Redis(unix_socket_path=broker_url.partition("://")[2]) as redis:
+        keys = [key.decode() for key in redis.keys(f"*:{queue.value}")]
+    return sorted(key.removesuffix(queue.value) for key in keys)
+
+
 def take_all(broker_url: str, queue: Queue) -> list[str]:
-    """Take every message from a queue, as a worker that then vanishes would."""
-    taken = []
-    with create_celery(broker_url, CONSUMER_TRANSPORT).connection_for_read() as connection:
+    """Take every message from the one deployment's queue, as a worker that then vanishes would."""
+    taken: list[str] = []
+    found = prefixes(broker_url, queue)
+    if not found:
+        return taken
+    (prefix,) = found
+    celery = create_celery(KnownBroker(broker_url, prefix), CONSUMER_TRANSPORT)
+    with celery.connection_for_read() as connection:
         simple = connection.SimpleQueue(queue.value)
         with suppress(simple.Empty):
             while True:

@@ -11,6 +11,7 @@ from db.tables import Encoder as EncoderRow
 from db.vectors.encoders import activate_initial_encoder
 from tests.support.clock import Clock
 from tests.support.encoder import ThumbnailEncoder
+from tests.support.redis import broker_at
 from tests.support.workers import LEASE, FakeLibrary, WorkerHarness
 from workers.config import IndexSettings, WorkerConfig
 from workers.encoders.loaded import OpenEncoders
@@ -58,7 +59,7 @@ def worker(tmp_path: Path, any_database: Database, store: PhotoStore) -> WorkerH
 
     engine = ActiveEngine(database, open_engine, open_engine(active))
     indexes = Indexes(database, store, generations_dir, config.index_url)
-    announcer = Announcer(f"redis+socket://{tmp_path}/nobody.sock")
+    announcer = Announcer(broker_at(f"redis+socket://{tmp_path}/nobody.sock"))
     runtime = Runtime(
         config,
         database,
@@ -67,7 +68,7 @@ def worker(tmp_path: Path, any_database: Database, store: PhotoStore) -> WorkerH
         indexes,
         engine,
         announcer,
-        JobPublisher(f"redis+socket://{tmp_path}/nobody.sock"),
+        JobPublisher(broker_at(f"redis+socket://{tmp_path}/nobody.sock")),
         Throttle(0),
         ThreadPoolExecutor(1),
         None,

@@ -45,7 +45,7 @@ def labelled_in_folder(folder: Path, level: Level) -> LabelledPhotos:
     """
     if not is_cleaned_folder(folder):
         raise InvalidFeed(f"{folder} is not a cleaned feed: `marketlens clean` makes one.")
-    store = PhotoStore(str(folder / PHOTO_FOLDER))
+    store = PhotoStore(folder / PHOTO_FOLDER)
     return _labelled(read_listing_photos(folder), level, store.get, str(folder))
 
 

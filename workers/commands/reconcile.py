@@ -51,10 +51,11 @@ def reconcile(options: ReconcileOptions) -> ExitCode:
     """
     settings = Settings()
     check_database_exists(settings)
+    repairing = options.repair and not options.dry_run
     with (
         Bars() as bars,
         database_of(settings) as database,
-        job_executor(database, settings, bars.say, inline=False) as executor,
+        job_executor(database, settings, bars.say, inline=False, has_jobs=repairing) as executor,
     ):
         deployment = Deployment(
             database=database,
@@ -65,7 +66,7 @@ def reconcile(options: ReconcileOptions) -> ExitCode:
             compare, deployment, now=utc_now(), verify=options.verify, on_progress=bars.show
         )
         result = compared(repairs=None)
-        if options.repair and not options.dry_run:
+        if repairing:
             if not options.force:
                 _refuse_mass_deletion(result, settings.photo_store_url)
             result = compared(repairs=_repairs(database, executor))

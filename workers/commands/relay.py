@@ -5,11 +5,16 @@ import signal
 from threading import Event
 from types import FrameType
 
+from command_line.exit_codes import awaiting
 from db.session import Database
 from models.domain.clock import utc_now
 from settings import Settings
+from workers.queue.broker import Broker
+from workers.queue.broker_check import check_broker
 from workers.queue.publisher import JobPublisher
 from workers.queue.relay import run_relay
+
+log = logging.getLogger(__name__)
 
 
 def relay() -> None:
@@ -26,9 +31,13 @@ def relay() -> None:
 
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
+    database = Database(settings.sqlalchemy_url)
+    broker = Broker(settings.broker_url, database)
+    with awaiting(log):
+        check_broker(broker)
     run_relay(
-        Database(settings.sqlalchemy_url),
-        JobPublisher(settings.broker_url),
+        database,
+        JobPublisher(broker),
         utc_now,
         settings.max_attempts,
         stop,

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from command_line.options import JsonReport, command_of
@@ -227,7 +228,7 @@ def _table(folder: Path, metrics: RunMetrics, seconds: Mapping[str, float]) -> T
     table.add_section()
     parts = ", ".join(f"{name} {value:.0f}" for name, value in seconds.items() if name != "total")
     table.add_row("Time", f"{seconds['total']:.0f} s ({parts})")
-    table.add_row("In", str(folder))
+    table.add_row("In", escape(str(folder)))
     return table
 
 

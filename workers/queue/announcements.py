@@ -12,25 +12,28 @@ from uuid import UUID
 from redis import Redis
 from redis.exceptions import RedisError
 
+from models.domain.errors import Unavailable
+from workers.queue.broker import Broker
+
 log = logging.getLogger(__name__)
 
-CHANNEL: Final = "marketlens.ended"
 TIMEOUT_S: Final = 1.0
 PAUSE_S: Final = 10.0
 """For how long nothing is announced after a failure: each attempt may cost a timeout."""
 
 
-def redis_url(broker_url: str) -> str:
-    """The broker's URL as redis-py has it: Celery spells that of a Unix socket in another way."""
-    return broker_url.replace("redis+socket://", "unix://", 1)
+def channel_of(broker: Broker) -> str:
+    """The channel of a deployment's announcements. Raises what `Broker.prefix` raises."""
+    return f"{broker.prefix}ended"
 
 
 class Announcer:
     """Announces ended jobs. Connects when first used."""
 
-    def __init__(self, broker_url: str) -> None:
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
         self._redis = Redis.from_url(
-            redis_url(broker_url), socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S
+            broker.redis_url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S
         )
         self._silent_until = 0.0
 
@@ -39,8 +42,8 @@ class Announcer:
         if not job_ids or monotonic() < self._silent_until:
             return
         try:
-            self._redis.publish(CHANNEL, " ".join(map(str, job_ids)))
-        except RedisError as error:
+            self._redis.publish(channel_of(self._broker), " ".join(map(str, job_ids)))
+        except (RedisError, Unavailable) as error:
             self._silent_until = monotonic() + PAUSE_S
             log.warning("the broker can't be reached, ended jobs are not announced: %s", error)
 

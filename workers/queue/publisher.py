@@ -5,10 +5,12 @@ from collections.abc import Iterable
 from typing import Protocol
 from uuid import UUID
 
+from celery import Celery
 from kombu.exceptions import OperationalError
 
+from models.domain.errors import Unavailable
 from models.domain.types import JobType
-from workers.queue.broker import PRODUCER_TRANSPORT, create_celery
+from workers.queue.broker import PRODUCER_TRANSPORT, Broker, create_celery
 from workers.queue.messages import PROBE, QUERIES, QUEUE_OF, RUN_JOB, Queue
 
 log = logging.getLogger(__name__)
@@ -31,10 +33,18 @@ class PublishableJob(Protocol):
 
 
 class JobPublisher:
-    """Publishes job ids. Connects when first used."""
+    """Publishes job ids to the workers of a deployment. Connects when first used."""
 
-    def __init__(self, broker_url: str) -> None:
-        self._celery = create_celery(broker_url, PRODUCER_TRANSPORT)
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._made: Celery | None = None
+
+    @property
+    def _celery(self) -> Celery:
+        """Raises what `Broker.prefix` raises."""
+        if self._made is None:
+            self._made = create_celery(self._broker, PRODUCER_TRANSPORT)
+        return self._made
 
     def publish(self, jobs: Iterable[PublishableJob]) -> list[UUID]:
         """Send messages for jobs, whose rows must be committed; returns those sent.
@@ -50,7 +60,7 @@ class JobPublisher:
                 self._celery.send_task(
                     RUN_JOB, args=[str(job.id)], queue=QUEUE_OF[job.type].value, retry=False
                 )
-            except OperationalError as error:
+            except (OperationalError, Unavailable) as error:
                 log.warning("broker unreachable, the relay will publish: %s", error)
                 break
             sent += [job.id for job in together]
@@ -76,7 +86,8 @@ class JobPublisher:
 
     def close(self) -> None:
         """Close pooled connections."""
-        self._celery.close()
+        if self._made is not None:
+            self._made.close()
 
 
 def _by_message(jobs: Iterable[PublishableJob]) -> list[list[PublishableJob]]:

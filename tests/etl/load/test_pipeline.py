@@ -49,6 +49,7 @@ from tests.support.feeds import (
 )
 from tests.support.payloads import payload_as
 from tests.support.pictures import jpeg
+from tests.support.redis import broker_at
 from tests.support.seeding import RunSeed
 from workers.queue.publisher import JobPublisher
 
@@ -355,11 +356,12 @@ def test_a_refused_feed_leaves_the_database_as_it_was(
 def test_workers_are_told_of_the_jobs(
     tmp_path: Path, database: Database, run_seed: RunSeed, redis_url: str
 ) -> None:
-    publisher = JobPublisher(redis_url)
+    place = broker_at(redis_url)
+    publisher = JobPublisher(place)
     seeded = run_seed(simple_feed(tmp_path / "feed", 20), database, publisher=publisher)
     publisher.close()
     broker = redis.Redis(unix_socket_path=redis_url.removeprefix("redis+socket://"))
-    messages = str(broker.lrange("embed", 0, -1))
+    messages = str(broker.lrange(f"{place.prefix}embed", 0, -1))
     broker.close()
     assert len(seeded.jobs) == 2
     assert all(str(job_id) in messages for job_id in seeded.jobs)

@@ -18,7 +18,7 @@ from db.vectors.encoders import activate_encoder, activate_initial_encoder, regi
 from models.domain.job_payloads import BatchPayload
 from models.domain.types import EncoderSpec, JobType
 from tests.support.clock import Clock
-from tests.support.redis import empty, take_all
+from tests.support.redis import broker_at, empty, take_all
 from workers.generations import auto_reindex as folding
 from workers.generations.auto_reindex import (
     REINDEX_CHANGED_SHARE,
@@ -160,7 +160,7 @@ def test_only_what_is_searched_with_is_rebuilt(any_database: Database, clock: Cl
 @pytest.fixture
 def publisher(redis_url: str) -> Iterator[JobPublisher]:
     empty(redis_url)
-    made = JobPublisher(redis_url)
+    made = JobPublisher(broker_at(redis_url))
     yield made
     made.close()
 

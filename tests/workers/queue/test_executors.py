@@ -19,7 +19,7 @@ from models.domain.job_payloads import (
 )
 from models.domain.types import JobType
 from tests.support.clock import Clock
-from tests.support.redis import empty, take_all
+from tests.support.redis import broker_at, empty, take_all
 from workers.queue import executors
 from workers.queue.executors import HeldQueueExecutor, QueueExecutor
 from workers.queue.messages import Queue
@@ -30,7 +30,7 @@ from workers.queue.publisher import JobPublisher, PublishableJob
 def publisher(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[JobPublisher]:
     monkeypatch.setattr(executors, "POLL_EVERY_S", 0)
     empty(redis_url)
-    made = JobPublisher(redis_url)
+    made = JobPublisher(broker_at(redis_url))
     yield made
     made.close()
 
@@ -49,7 +49,7 @@ def test_a_broker_that_does_not_answer_is_left_alone_for_a_while(
 ) -> None:
     seconds = 0.0
     monkeypatch.setattr(executors, "monotonic", lambda: seconds)
-    publisher = JobPublisher(f"redis+socket://{tmp_path}/nobody.sock")
+    publisher = JobPublisher(broker_at(f"redis+socket://{tmp_path}/nobody.sock"))
     tried = 0
     publish = publisher.publish
 

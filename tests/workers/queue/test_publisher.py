@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from models.domain.types import JobType
-from tests.support.redis import empty, take_all
+from tests.support.redis import broker_at, empty, take_all
 from workers.queue.messages import QUERIES, Queue
 from workers.queue.publisher import JobPublisher
 
@@ -26,7 +26,7 @@ def ids(*jobs: Waiting) -> list[str]:
 @pytest.fixture
 def publisher(redis_url: str) -> JobPublisher:
     empty(redis_url)
-    return JobPublisher(redis_url)
+    return JobPublisher(broker_at(redis_url))
 
 
 def test_queries_of_all_kinds_share_a_message(publisher: JobPublisher, redis_url: str) -> None:

@@ -11,7 +11,7 @@ from db.session import Database
 from models.domain.types import JobStatus, JobType
 from tests.support.clock import Clock
 from tests.support.payloads import some_payload
-from tests.support.redis import empty, take_all
+from tests.support.redis import broker_at, empty, take_all
 from tests.support.workers import LEASE
 from workers.queue.messages import Queue
 from workers.queue.publisher import JobPublisher
@@ -21,7 +21,7 @@ from workers.queue.relay import publish_due_jobs
 @pytest.fixture
 def publisher(redis_url: str) -> Iterator[JobPublisher]:
     empty(redis_url)
-    made = JobPublisher(redis_url)
+    made = JobPublisher(broker_at(redis_url))
     yield made
     made.close()
 
@@ -84,7 +84,7 @@ def test_broker_away_costs_time_not_work(
 ) -> None:
     job_id = accept(database, clock)
     clock.advance(seconds=6)
-    nobody = JobPublisher(f"redis+socket://{tmp_path}/nobody.sock")
+    nobody = JobPublisher(broker_at(f"redis+socket://{tmp_path}/nobody.sock"))
     assert publish_due_jobs(database, nobody, clock, max_attempts=3) == 0
     assert publish_due_jobs(database, publisher, clock, max_attempts=3) == 1
     assert take_all(redis_url, Queue.EMBED) == [str(job_id)]

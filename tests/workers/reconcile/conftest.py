@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from db.store.photo_store import PhotoStore
+from tests.support.redis import broker_at
 from tests.support.seeding import RunSeed, intake_context_in, seeder
 from workers.queue.publisher import JobPublisher
 
@@ -14,6 +15,6 @@ from workers.queue.publisher import JobPublisher
 @pytest.fixture
 def run_seed(tmp_path: Path, store: PhotoStore, clock: Callable[[], datetime]) -> Iterator[RunSeed]:
     """Seeds a folder into a database while the broker is down."""
-    publisher = JobPublisher(f"redis+socket://{tmp_path}/nothing.sock")
+    publisher = JobPublisher(broker_at(f"redis+socket://{tmp_path}/nothing.sock"))
     yield seeder(intake_context_in(tmp_path, store), publisher, clock)
     publisher.close()

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from command_line.options import JsonReport, command_of, force_option
@@ -138,7 +139,7 @@ def table(export: Export, seconds: float) -> Table:
             f"{close.reference.mean_average_precision:.3f}, "
             f"{close.exported.mean_average_precision:.3f}",
         )
-    shown.add_row("in", str(export.package.folder))
+    shown.add_row("in", escape(str(export.package.folder)))
     shown.caption = f"`marketlens encoder migrate {spec.label}` changes to it."
     return shown
 
