@@ -58,7 +58,7 @@ def _lacks_schema(cause: str) -> bool:
     """Whether a statement named a missing table or column, judged by each driver's message."""
     if "does not exist" in cause:
         return 'relation "' in cause or "column " in cause
-    return "no such table" in cause or "no such column" in cause
+    return any(lack in cause for lack in ("no such table", "no such column", "has no column named"))
 
 
 def _where(url: URL) -> str:
