@@ -8,10 +8,12 @@ from alembic import command
 from sqlalchemy import func, select, text
 
 from db.catalogue.categories import ensure_categories
+from db.catalogue.listing_photos import PhotoData, ensure_photos
 from db.schema_migration import alembic_config
 from db.session import Database
 from db.tables import Category
 from models.domain.errors import SetupError, Unavailable
+from tests.support.clock import Clock
 
 
 def count(database: Database) -> int:
@@ -79,6 +81,18 @@ def test_a_database_without_tables_says_what_to_do(any_database: Database) -> No
     )
     with pytest.raises(SetupError, match="marketlens migrate"):
         count(any_database)
+
+
+def test_a_row_with_a_column_of_this_release_says_what_to_do(
+    any_database: Database, clock: Clock
+) -> None:
+    url = any_database.engine.url.render_as_string(hide_password=False)
+    command.downgrade(alembic_config(url), "0006")
+    with (
+        pytest.raises(SetupError, match="marketlens migrate"),
+        any_database.write() as session,
+    ):
+        ensure_photos(session, [PhotoData("a" * 64, 3, 4)], clock())
 
 
 def test_other_databases_are_refused() -> None:
