@@ -10,8 +10,11 @@ from typing import TextIO, TypeAlias
 import pandas as pd
 
 from db.statements import chunks
+from etl.clean.column_names import folded, nearest
+from etl.clean.delimiters import DELIMITERS, detect_layout
 from etl.clean.records import (
     LINE_BREAK,
+    Layout,
     Record,
     begins_record,
     detect_encoding,
@@ -30,12 +33,14 @@ _Row: TypeAlias = tuple[int, list[str]]
 class TableSpec:
     """A table, by the name of its file. Optional columns map to other names they may have.
 
-    Every table has the required column `id`; names are matched in any case.
+    Every table has the required column `id`; names are matched in any case, spaces, hyphens and
+    underscores alike. `others` are names of required columns that count where theirs is missing.
     """
 
     name: str
     required: Sequence[str]
     optional: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    others: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def columns(self) -> list[str]:
@@ -47,8 +52,17 @@ PRODUCTS = TableSpec(
     "Products.csv",
     ("id", "product_name", "category", "product_description", "price", "location"),
     {"latitude": ("lat",), "longitude": ("lon", "lng", "long"), "seller": ("seller_id",)},
+    {"product_name": ("title", "name"), "product_description": ("description",)},
 )
-IMAGES = TableSpec("Images.csv", ("id", "product_id"))
+SHOP_COLUMNS = (*PRODUCTS.columns, "status")
+"""Of the frames that `etl.tables` makes of shops' tables."""
+
+PAIRED = "\x1f"
+"""Between a price and the currency that another column states."""
+
+IMAGES = TableSpec(
+    "Images.csv", ("id", "product_id"), others={"product_id": ("listing_id", "product")}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,30 +72,41 @@ class Chunk:
     `frame` has exactly the columns of the table's spec, as text, empty where an optional one is not
     in the file; its index is the row's number, counted from the header as 1. `rows` is how many
     were read, all of which are in `frame` or in `rejects`. Blank lines have a number, but are no
-    rows. `position` is how many bytes of the file have been read.
+    rows. `position` is how many bytes of the file have been read. Where the table names photos,
+    `photos` has those of each row of `frame`, in order; `left_out` are values without which rows
+    are in `frame`.
     """
 
     frame: pd.DataFrame
     rejects: list[Reject]
     rows: int
     position: int
+    photos: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    left_out: list[Reject] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
     """A table whose header has been read.
 
-    `size` is in bytes; `ignored` are columns that have a name, but not one of the spec's. `width`
-    is how many fields the header has, `positions` where those of the spec's columns are.
+    `size` is in bytes; `ignored` are columns that have a name, but not one of the spec's. `header`
+    has the names of all, `positions` says where those of the spec's columns are.
     """
 
     path: Path
     spec: TableSpec
     size: int
     encoding: str
+    layout: Layout
+    header: list[str]
     ignored: list[str]
-    width: int
     positions: Mapping[str, int]
+
+    def meant(self) -> dict[str, str]:
+        """Of the ignored columns those that may be meant for one that the file lacks."""
+        lacking = [name for name in self.spec.columns if name not in self.positions]
+        near = {column: nearest(folded(column), lacking) for column in self.ignored}
+        return {column: name for column, name in near.items() if name is not None}
 
     def chunks(self, rows: int) -> Iterator[Chunk]:
         """The table in chunks of this many rows, the last of which may have fewer.
@@ -89,8 +114,8 @@ class Table:
         A row that is no CSV, has more or fewer fields than the header, or bytes that are not of the
         table's encoding, is rejected by itself. Raises InvalidFeed when the file can't be read.
         """
-        with _readable(self.path), open_text(self.path, self.encoding) as file:
-            records = read_records(file, self.width, self.positions["id"])
+        with readable(self.path), open_text(self.path, self.encoding) as file:
+            records = read_records(file, len(self.header), self.positions["id"], self.layout)
             for batch in chunks(self._rows(records), rows):
                 yield Chunk(
                     self._frame([row for row in batch if not isinstance(row, Reject)]),
@@ -134,59 +159,75 @@ def open_table(path: Path, spec: TableSpec) -> Table:
 
     Raises InvalidFeed when the file is missing, empty or no such table.
     """
-    with _readable(path):
+    with readable(path):
         size = path.stat().st_size
         encoding = detect_encoding(path)
+        names = {folded(name) for name in spec.columns}
+        layout = detect_layout(path, encoding, lambda name: folded(name) in names)
         with open_text(path, encoding) as file:
-            header = _header(file, spec)
-    positions = _positions(header, spec)
+            header = read_names(file, path.name, layout)
+    positions = _positions(header, spec, layout)
     return Table(
         path=path,
         spec=spec,
         size=size,
         encoding=encoding,
+        layout=layout,
+        header=header,
         ignored=[
             name
             for position, name in enumerate(header)
             if name and position not in positions.values()
         ],
-        width=len(header),
         positions=positions,
     )
 
 
-def _header(file: TextIO, spec: TableSpec) -> list[str]:
-    """The names of the columns, as they are written. Raises InvalidFeed."""
+def read_names(file: TextIO, name: str, layout: Layout) -> list[str]:
+    """The names of a table's columns, as they are written. Raises InvalidFeed."""
     try:
-        header = read_header(file)
+        header = read_header(file, layout)
     except csv.Error as error:
-        raise InvalidFeed(f"{spec.name} does not begin with a CSV header: {error}.") from error
+        raise InvalidFeed(f"{name} does not begin with a CSV header: {error}.") from error
     if not header:
-        raise InvalidFeed(f"{spec.name} is empty.")
-    if any(LINE_BREAK in name for name in header):
-        raise InvalidFeed(f"{spec.name} has no lines: only a line feed ends one.")
-    return [name.encode(errors="replace").decode().strip() for name in header]
+        raise InvalidFeed(f"{name} is empty.")
+    if any(LINE_BREAK in column for column in header):
+        raise InvalidFeed(f"{name} has no lines: only a line feed ends one.")
+    return [column.encode(errors="replace").decode().strip() for column in header]
 
 
-def _positions(header: Sequence[str], spec: TableSpec) -> dict[str, int]:
+def _positions(header: Sequence[str], spec: TableSpec, layout: Layout) -> dict[str, int]:
     """Where the spec's columns are in the header. Raises InvalidFeed."""
-    names = {name: name for name in spec.columns}
+    names = {folded(name): name for name in spec.columns}
     names |= {other: name for name, others in spec.optional.items() for other in others}
     positions: dict[str, int] = {}
     for position, written in enumerate(header):
-        name = names.get(written.casefold())
+        name = names.get(folded(written))
         if name in positions:
             raise InvalidFeed(f"{spec.name} has the column {name} twice.")
         if name:
             positions[name] = position
+    written_as = {folded(written): position for position, written in enumerate(header)}
+    for name, others in spec.others.items():
+        found = [written_as[other] for other in others if other in written_as]
+        if found and name not in positions:
+            positions[name] = found[0]
     missing = [name for name in spec.required if name not in positions]
     if missing:
-        raise InvalidFeed(f"{spec.name} lacks the columns {', '.join(missing)}.")
+        seen = f" Its fields are parted by {DELIMITERS[layout.delimiter]}."
+        meant = (
+            f" Is {written} meant as {near}?"
+            for written in header
+            if (near := nearest(folded(written), missing)) and folded(written) not in names
+        )
+        raise InvalidFeed(
+            f"{spec.name} lacks the columns {', '.join(missing)}.{seen}{''.join(meant):.300}"
+        )
     return positions
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
+def readable(path: Path) -> Iterator[None]:
     """Raises InvalidFeed for a file that can't be read."""
     try:
         yield

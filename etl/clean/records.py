@@ -84,19 +84,27 @@ def is_decoded(text: str) -> bool:
     return True
 
 
-def read_header(file: TextIO) -> list[str]:
+class Layout(NamedTuple):
+    """What parts the fields of a table, and how many lines are before its header."""
+
+    delimiter: str = ","
+    skipped: int = 0
+
+
+def read_header(file: TextIO, layout: Layout) -> list[str]:
     """The fields of the first record; none when the file is empty. Raises csv.Error."""
-    return next(csv.reader(_Lines(file), strict=True), [])
+    lines = _Lines(file, layout.skipped)
+    return next(csv.reader(lines, strict=True, delimiter=layout.delimiter), [])
 
 
-def read_records(file: TextIO, width: int, id_position: int) -> Iterator[Record]:
+def read_records(file: TextIO, width: int, id_position: int, layout: Layout) -> Iterator[Record]:
     """The records after the header, which has `width` fields and the id at `id_position`.
 
     A record that is no CSV, or has more or fewer fields, has a `fault`, which does not affect the
     lines after it.
     """
-    lines = _Lines(file)
-    reader = csv.reader(lines, strict=True)
+    lines = _Lines(file, layout.skipped)
+    reader = csv.reader(lines, strict=True, delimiter=layout.delimiter)
     next(reader, None)
     while True:
         lines.begin_record()
@@ -117,6 +125,10 @@ def read_records(file: TextIO, width: int, id_position: int) -> Iterator[Record]
                 fault = f"its field count is {len(fields)}, the header's is {width}"
         if fault:
             lines.give_back()
+        if fault and layout.delimiter == "\t":
+            # Tools that part fields by tabs seldom quote: a quote may be part of the text.
+            plain = lines.current.rstrip("\r\n").split("\t")
+            fields, fault = (plain, "") if len(plain) == width else (fields, fault)
         yield Record(fields, fault, lines.first, lines.last)
 
 
@@ -161,12 +173,19 @@ class _Lines(Iterator[str]):
     `first` and `last` are the numbers of the lines taken for the current record.
     """
 
-    def __init__(self, file: TextIO) -> None:
-        self.first = 1
+    def __init__(self, file: TextIO, skipped: int) -> None:
+        self.first = 1 + skipped
         self._size = 0
         self._file = file
         self._returned: deque[str] = deque()
         self._taken: list[str] = []
+        for _ in range(skipped):
+            self._read()
+
+    @property
+    def current(self) -> str:
+        """The first line of the current record."""
+        return self._taken[0] if self._taken else ""
 
     @property
     def last(self) -> int:

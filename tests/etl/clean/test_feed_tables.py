@@ -246,7 +246,7 @@ def test_ignored_columns_are_told_but_for_those_without_a_name(tmp_path: Path) -
         (b"\n\n", "Things.csv is empty."),
         (b"id,title\na,b\n", "Things.csv lacks the columns name."),
         (b"a,Ann\nb,Bob\n", "Things.csv lacks the columns id, name."),
-        (b"id;name\na;b\n", "Things.csv lacks the columns id, name."),
+        (b"id;title\na;b\n", "lacks the columns name. Its fields are parted by semicolons."),
         (b"id,name\ra,Ann\r", "Things.csv has no lines: only a line feed ends one."),
         (b"id,name,x\ra,Ann,y\r", "Things.csv has no lines: only a line feed ends one."),
         (b"id,name,ID\na,b,c\n", "Things.csv has the column id twice."),

@@ -1,0 +1,1 @@
+"""Tables as shops export them: their kinds of files, their dialects of columns."""
