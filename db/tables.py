@@ -119,13 +119,14 @@ class Listing(Base):
     """An item for sale. The row of a deleted listing is kept, so that its id is never reused.
 
     `price_suspect` marks a placeholder price, `place` and `county` are the parts of `location`,
-    degrees are WGS 84, `seller` is the seller's name at the listing's source, and `feed` names the
-    feed that brought it, if one did.
+    degrees are WGS 84, `seller` is the seller's name at the listing's source. `feed` names the
+    feed that brought it, if one did, and `external_id` is what that feed calls it, if not by `id`.
     """
 
     __tablename__ = "listings"
     __table_args__ = (
         Index(None, "created_at", "id"),
+        Index(None, "external_id"),
         # Covering indexes for filters: rows are wide, and not clustered by any filtered column.
         Index(
             "ix_listings_filter_category",
@@ -150,6 +151,7 @@ class Listing(Base):
     longitude: Mapped[float | None]
     seller: Mapped[str | None] = mapped_column(Text)
     feed: Mapped[str | None] = mapped_column(Text)
+    external_id: Mapped[str | None] = mapped_column(Text)
     status: Mapped[ListingStatus] = mapped_column(default=ListingStatus.ACTIVE)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]

@@ -42,6 +42,11 @@ PRODUCTS_SCHEMA: Final = pa.schema(
     ]
 )
 
+# Of feeds whose ids are the caller's own, or which state what is sold.
+SHOP_PRODUCTS_SCHEMA: Final = PRODUCTS_SCHEMA.append(pa.field("external_id", pa.string())).append(
+    pa.field("status", pa.string())
+)
+
 # A photo that could not be used has a reason instead of a SHA-256.
 IMAGES_SCHEMA: Final = pa.schema(
     [
@@ -55,11 +60,12 @@ IMAGES_SCHEMA: Final = pa.schema(
     ]
 )
 
-ADDED_LATER: Final = frozenset({"incomplete"})
-"""Columns that the files of earlier releases lack: there they are None."""
+ADDED_LATER: Final = frozenset({"incomplete", "external_id", "status"})
+"""Columns that some files lack, such as those of earlier releases: there they are None."""
 
 _PHOTOS_KEY: Final = b"marketlens.photos"
 _KNOWN, _UNKNOWN = b"known", b"unknown"
+_FEED_KEY: Final = b"marketlens.feed"
 
 ROWS_AT_ONCE: Final = 2_000
 
@@ -77,6 +83,8 @@ class ProductRow(NamedTuple):
     latitude: float | None
     longitude: float | None
     seller: str | None
+    external_id: str | None
+    status: str | None
 
 
 class ProductId(NamedTuple):
@@ -134,6 +142,18 @@ def has_tables(folder: Path) -> bool:
 def images_schema(*, photos_known: bool) -> pa.Schema:
     """`IMAGES_SCHEMA` for a new file, which notes whether the feed came with its photos."""
     return IMAGES_SCHEMA.with_metadata({_PHOTOS_KEY: _KNOWN if photos_known else _UNKNOWN})
+
+
+def products_schema(*, extended: bool, mapped_by: str | None) -> pa.Schema:
+    """The schema for a new file; it notes the feed's name if ids are mapped to UUIDs by it."""
+    schema = SHOP_PRODUCTS_SCHEMA if extended else PRODUCTS_SCHEMA
+    return schema if mapped_by is None else schema.with_metadata({_FEED_KEY: mapped_by.encode()})
+
+
+def mapped_by(folder: Path) -> str | None:
+    """The feed by whose name ids are mapped. Raises OSError and ArrowException."""
+    metadata = pq.read_schema(folder / PRODUCTS_FILE).metadata or {}
+    return metadata[_FEED_KEY].decode() if _FEED_KEY in metadata else None
 
 
 def photos_known(folder: Path) -> bool:

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Annotated, TypeVar
 from uuid import UUID, uuid4
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from api.auth import require_scope
@@ -18,6 +18,8 @@ from api.listings import forms, service
 from api.listings.schemas import ListingAccepted, ListingIn, ListingOut, ListingPage
 from api.openapi import BODY_REFUSED, KEY_REFUSED, NO_SUCH, PHOTO, described_bulk, described_form
 from api.pagination import PageCursor, PageSize, next_cursor
+from api.schemas import LINE
+from models.domain.limits import MAX_EXTERNAL_ID
 from models.domain.types import Scope
 
 T = TypeVar("T")
@@ -25,6 +27,15 @@ T = TypeVar("T")
 router = APIRouter(prefix="/v1", tags=["listings"], responses=KEY_REFUSED)
 WRITE = [Depends(require_scope(Scope.WRITE))]
 READ = [Depends(require_scope(Scope.SEARCH))]
+
+ExternalId = Annotated[
+    str | None,
+    Query(max_length=MAX_EXTERNAL_ID, description="What the feed calls a listing by."),
+    LINE,
+]
+FeedName = Annotated[
+    str | None, Query(max_length=200, description="The name of the feed that brought a listing.")
+]
 
 _LISTING_FORM = described_form(
     {
@@ -97,9 +108,15 @@ async def batch(request: Request, response: Response, resources: ResourcesDep) -
 
 
 @router.get("/listings", dependencies=READ)
-def page(resources: ResourcesDep, cursor: PageCursor, limit: PageSize = 50) -> ListingPage:
-    """Listings, newest first."""
-    views = service.list_listings(resources, limit, cursor)
+def page(
+    resources: ResourcesDep,
+    cursor: PageCursor,
+    limit: PageSize = 50,
+    external_id: ExternalId = None,
+    feed: FeedName = None,
+) -> ListingPage:
+    """Listings, newest first: all, or those that a feed calls by an id of its own."""
+    views = service.list_listings(resources, limit, cursor, external_id=external_id, feed=feed)
     following = next_cursor([(view.listing.created_at, view.listing.id) for view in views], limit)
     return ListingPage(items=[ListingOut.of(view) for view in views], next_cursor=following)
 

@@ -104,6 +104,8 @@ class ListingOut(BaseModel):
     latitude: float | None
     longitude: float | None
     seller: str | None
+    external_id: str | None = Field(description="What the feed calls it, if not by its `id`.")
+    feed: str | None = Field(description="The feed that brought it, if one did.")
     status: ListingStatus
     photos: list[PhotoOut]
     created_at: datetime
@@ -124,6 +126,8 @@ class ListingOut(BaseModel):
             latitude=row.latitude,
             longitude=row.longitude,
             seller=row.seller,
+            external_id=row.external_id,
+            feed=row.feed,
             status=row.status,
             photos=[
                 PhotoOut(**PhotoLink.of(sha256).model_dump(), incomplete=sha256 in view.incomplete)

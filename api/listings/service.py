@@ -30,11 +30,19 @@ from models.domain.job_results import BatchResult, RowError
 
 
 def list_listings(
-    resources: Resources, limit: int, after: Position | None
+    resources: Resources,
+    limit: int,
+    after: Position | None,
+    *,
+    external_id: str | None,
+    feed: str | None,
 ) -> Sequence[ListingView]:
-    """At most `limit` listings, newest first, from the one after this position on."""
+    """At most `limit` listings, newest first, from the one after this position on.
+
+    Only those that a feed calls `external_id`, or that the feed of this name has brought.
+    """
     with resources.database.read() as session:
-        return listings.recent_listings(session, limit, after)
+        return listings.recent_listings(session, limit, after, external_id=external_id, feed=feed)
 
 
 def read_listing(resources: Resources, listing_id: UUID) -> ListingView:

@@ -32,7 +32,8 @@ class ListingData:
     """A listing as its seller states it.
 
     `category` is a path such as `Bottoms / Trousers`, `location` a place such as `Poole, Dorset`;
-    degrees are WGS 84. `seller` is whatever names the seller where the listing comes from.
+    degrees are WGS 84. `seller` is whatever names the seller where the listing comes from,
+    `external_id` what the feed that brings it calls it, if that is not its id.
     """
 
     id: UUID
@@ -46,6 +47,7 @@ class ListingData:
     longitude: float | None = None
     seller: str | None = None
     status: ListingStatus = ListingStatus.ACTIVE
+    external_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def upsert_listings(
     """Create or update listings by id; a deleted one is restored.
 
     A listing that is already as stated is not written. Ids must be unique within a call. `feed`
-    names the feed that brings them; without one, the stored feed of each is kept.
+    names the feed that brings them; without one, the stored feed and external id of each are kept.
     """
     # A dictionary keeps their order: the same feed always gives the same integers.
     stated = dict.fromkeys(item.category for item in listings if item.category)
@@ -187,7 +189,7 @@ def _columns(item: ListingData, categories: Mapping[str, int], feed: str | None)
         "seller": item.seller,
         "status": item.status,
     }
-    return columns if feed is None else columns | {"feed": feed}
+    return columns if feed is None else columns | {"feed": feed, "external_id": item.external_id}
 
 
 def delete_listing(session: Session, listing_id: UUID, now: datetime) -> None:
@@ -270,12 +272,24 @@ def views_of(session: Session, listing_ids: Collection[UUID]) -> dict[UUID, List
 
 
 def recent_listings(
-    session: Session, limit: int, before: tuple[datetime, UUID] | None
+    session: Session,
+    limit: int,
+    before: tuple[datetime, UUID] | None,
+    *,
+    external_id: str | None = None,
+    feed: str | None = None,
 ) -> list[ListingView]:
-    """Listings, newest first; `before` is the creation time and id of the last one seen."""
+    """Listings, newest first; `before` is the creation time and id of the last one seen.
+
+    Only those that feeds call `external_id`, or that the feed of this name has brought.
+    """
     statement = (
         _shown_listings().order_by(Listing.created_at.desc(), Listing.id.desc()).limit(limit)
     )
+    if external_id is not None:
+        statement = statement.where(Listing.external_id == external_id)
+    if feed is not None:
+        statement = statement.where(Listing.feed == feed)
     if before is not None:
         created_at, listing_id = before
         statement = statement.where(

@@ -3,12 +3,14 @@
 import io
 import json
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from db.catalogue.listings import ListingData, upsert_listings
+from models.domain.clock import utc_now
 from models.photo_decoding import standardise
 from tests.support.http import KETTLE, assert_problem, create_listing, listing_form, send_batch
 from tests.support.photo_files import encoded
@@ -76,6 +78,31 @@ def test_what_is_not_for_sale_is_still_shown(client: TestClient, status: str) ->
     assert client.get(listing["photos"][0]["url"]).status_code == 200
     assert client.delete(place).status_code == 204
     assert_problem(client.get(place), 404, "not_found")
+
+
+def test_the_id_that_a_feed_has_is_shown_and_searched_for(client: TestClient) -> None:
+    with client.app.state.resources.database.write() as session:  # type: ignore[attr-defined] # Starlette
+        for number, feed in enumerate(("here", "there", "there")):
+            listing = ListingData(
+                id=UUID(int=number), title=f"L{number}", external_id="SKU 1" if number < 2 else "2"
+            )
+            upsert_listings(session, [listing], utc_now(), feed=feed)
+
+    def found(**asked: str) -> list[tuple[str, str, str]]:
+        items = client.get("/v1/listings", params=asked).json()["items"]
+        return sorted((item["title"], item["external_id"], item["feed"]) for item in items)
+
+    both = [("L0", "SKU 1", "here"), ("L1", "SKU 1", "there")]
+    assert found(external_id="SKU 1") == both
+    assert found(external_id=" SKU\t1 ", feed="there") == both[1:]
+    assert found(external_id="SKU") == []
+    assert len(found(feed="there")) == 2
+    assert_problem(client.get("/v1/listings?external_id=" + "x" * 201), 422, "invalid_input")
+
+    # Who changes a listing by its id leaves to it what its feed calls it.
+    form = listing_form({"title": "Changed"}, jpeg(1))
+    assert client.put(f"/v1/listings/{UUID(int=0)}", **form).status_code == 202
+    assert found(external_id="SKU 1") == [("Changed", "SKU 1", "here"), both[1]]
 
 
 def test_put_replaces(client: TestClient) -> None:
