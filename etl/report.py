@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from rich.markup import escape
 from rich.table import Table
 
+from etl.clean.reading import TableReading
 from etl.clean.rejects import Tally
 
 REASONS_SHOWN = 10
@@ -25,7 +26,9 @@ class IntakeReport:
     """How many of a feed's rows were read, accepted and rejected.
 
     `incomplete_photos` are accepted ones that lack up to a twentieth of their pixels. `reasons`
-    counts rejected rows by file, field and reason; `notes` are sentences.
+    counts rejected rows by file, field and reason, `left_out` values of accepted ones, and
+    `not_offered` rows that the shop does not offer, which is no fault. `notes` are sentences,
+    `readings` say how the tables' columns were understood.
     """
 
     products: Tally
@@ -34,6 +37,14 @@ class IntakeReport:
     reasons: Counter[tuple[str, str, str]]
     notes: list[str]
     incomplete_photos: int = 0
+    left_out: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    not_offered: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    readings: list[TableReading] = field(default_factory=list)
+
+    @property
+    def is_flawless(self) -> bool:
+        """Whether no row was rejected and no value left out."""
+        return not self.reasons and not self.left_out
 
     @property
     def rejected(self) -> int:
@@ -57,10 +68,10 @@ def as_json(report: IntakeReport, written: dict[str, int], cost: Cost) -> dict[s
         "incomplete_photos": report.incomplete_photos,
         "categories": asdict(report.categories),
         "written": written,
-        "reasons": [
-            {"file": file, "field": field, "reason": reason, "rows": rows}
-            for (file, field, reason), rows in report.reasons.most_common()
-        ],
+        "reasons": _counted(report.reasons),
+        "left_out": _counted(report.left_out),
+        "not_offered": _counted(report.not_offered),
+        "tables": [asdict(reading) for reading in report.readings],
         "seconds": round(cost.seconds, 2),
         "peak_mb": round(cost.peak_mb, 1),
     }
@@ -82,13 +93,38 @@ def summary(report: IntakeReport, title: str, lines: Mapping[str, str], cost: Co
     return table
 
 
+def understood(reading: TableReading) -> Table:
+    """How the columns of a table were understood."""
+    found = ", ".join(f"{name}: {text}" for name, text in reading.details.items())
+    title = escape(f"{reading.file} ({found})")
+    table = Table("Column", "Field", "Examples", "", title=title, title_justify="left")
+    for column in reading.columns:
+        examples = "\n".join(map(escape, column.examples))
+        table.add_row(escape(column.column), column.field or "—", examples, escape(column.advice))
+    return table
+
+
 def reasons(report: IntakeReport) -> Table:
     """Why rows were rejected, the most frequent reasons first."""
-    table = Table("Rows", "File", "Field", "Reason", title="Rejected", title_justify="left")
-    shown = report.reasons.most_common(REASONS_SHOWN)
-    for (file, field, reason), count in shown:
-        table.add_row(f"{count:,}", file, field, escape(reason))
-    others = report.rejected - sum(count for _, count in shown)
+    return _reasons(report.reasons, "Rejected")
+
+
+def left_out(report: IntakeReport) -> Table:
+    """Which values of accepted rows were left out and why, the most frequent reasons first."""
+    return _reasons(report.left_out, "Accepted without a value")
+
+
+def not_offered(report: IntakeReport) -> Table:
+    """Which rows were not taken in because the shop does not offer them."""
+    return _reasons(report.not_offered, "Not offered by the shop, and not taken in")
+
+
+def _reasons(counts: Counter[tuple[str, str, str]], title: str) -> Table:
+    table = Table("Rows", "File", "Field", "Reason", title=title, title_justify="left")
+    shown = counts.most_common(REASONS_SHOWN)
+    for (file, field_, reason), count in shown:
+        table.add_row(f"{count:,}", escape(file), field_, escape(reason))
+    others = counts.total() - sum(count for _, count in shown)
     if others:
         table.add_row(f"{others:,}", "", "", "other reasons")
     return table
@@ -96,3 +132,10 @@ def reasons(report: IntakeReport) -> Table:
 
 def _tally(tally: Tally) -> str:
     return f"{tally.read:,} read, {tally.accepted:,} accepted, {tally.rejected:,} rejected"
+
+
+def _counted(counts: Counter[tuple[str, str, str]]) -> list[dict[str, object]]:
+    return [
+        {"file": file, "field": field_, "reason": reason, "rows": rows}
+        for (file, field_, reason), rows in counts.most_common()
+    ]

@@ -5,19 +5,30 @@ from collections import Counter
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
+from enum import StrEnum
 from operator import attrgetter
 from pathlib import Path
 from typing import Self
 
 from models.domain.durable_files import part_path
+from models.domain.limits import MAX_EXTERNAL_ID
 
 # Ids come from the feed and may be anything; a report needs enough of one to find the row.
-MAX_ID = 80
+MAX_ID = MAX_EXTERNAL_ID
+
+
+class Consequence(StrEnum):
+    """What became of a row with a fault: `left out` is only the field's value."""
+
+    REJECTED = "rejected"
+    LEFT_OUT = "left out"
+    NOT_OFFERED = "not offered"
+    """The shop does not offer what is in the row: it is no fault, and is not listed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A rejected row.
+    """A rejected row, or a value that was left out.
 
     `row` counts the rows of `file` from its header, which is row 1. `id` is as the feed spells it,
     shortened, and empty where the row could not be read. `field` is empty when the row as a whole
@@ -29,6 +40,7 @@ class Reject:
     id: str
     field: str
     reason: str
+    consequence: Consequence = Consequence.REJECTED
 
     @property
     def kind(self) -> str:
@@ -59,12 +71,21 @@ class Tally:
 class Rejects:
     """Writes rejects to a CSV file and counts them by reason, in bounded memory.
 
+    `reasons` are of rejected rows, `not_offered` of those that the shop does not offer, `left_out`
+    of values without which their rows are taken in.
     A context manager. `finish` gives the file its name, replacing an earlier one; without a path
     rejects are only counted.
     """
 
     def __init__(self, path: Path | None) -> None:
         self.reasons: Counter[tuple[str, str, str]] = Counter()
+        self.left_out: Counter[tuple[str, str, str]] = Counter()
+        self.not_offered: Counter[tuple[str, str, str]] = Counter()
+        self._counters = {
+            Consequence.REJECTED: self.reasons,
+            Consequence.LEFT_OUT: self.left_out,
+            Consequence.NOT_OFFERED: self.not_offered,
+        }
         self._path = path
         self._stack = ExitStack()
 
@@ -93,13 +114,15 @@ class Rejects:
     def add(self, rejects: Iterable[Reject]) -> None:
         """Write and count rejects."""
         rejects = list(rejects)
-        self.reasons.update((reject.file, reject.field, reject.kind) for reject in rejects)
+        for reject in rejects:
+            self._counters[reject.consequence][reject.file, reject.field, reject.kind] += 1
         if self._path is not None:
             self._writer.writerows(map(_ROW, rejects))
 
     def count(self, file: str) -> int:
-        """How many rows of a file were rejected."""
-        return sum(count for (name, _, _), count in self.reasons.items() if name == file)
+        """How many rows of a file were not taken in."""
+        rows = self.reasons + self.not_offered
+        return sum(count for (name, _, _), count in rows.items() if name == file)
 
 
 def shorten(raw_id: str) -> str:

@@ -1,13 +1,13 @@
 """Schemas of a feed's tables: as text, before cleaning, and as values, after it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import pandas as pd
 import pandera.pandas as pa
 
 from etl.clean.currencies import CURRENCIES
-from etl.clean.feed_tables import IMAGES, PRODUCTS, TableSpec
+from etl.clean.feed_tables import IMAGES, PRODUCTS, SHOP_COLUMNS
 from etl.clean.uuids import UUID_TEXT
 from models.domain.limits import (
     MAX_CATEGORY_DEPTH,
@@ -72,20 +72,24 @@ def _is_shallow(path: str) -> bool:
     return path.count(CATEGORY_SEPARATOR) < MAX_CATEGORY_DEPTH
 
 
-def _raw(spec: TableSpec) -> pa.DataFrameSchema:
+def _raw(names: Sequence[str]) -> pa.DataFrameSchema:
     def is_text(cells: pd.Series) -> bool:
         return pd.api.types.infer_dtype(cells, skipna=False) in {"string", "empty"}
 
-    columns = dict.fromkeys(spec.columns, pa.Column(object, pa.Check(is_text)))
+    columns = dict.fromkeys(names, pa.Column(object, pa.Check(is_text)))
     return pa.DataFrameSchema(columns, index=_ROW, strict=True)
 
 
 _BY_ROW = pa.errors.SchemaErrorReason.DATAFRAME_CHECK
 _ROW = pa.Index("int64", unique=True, name="row")
-_ID = _value(_each(lambda text: UUID_TEXT.fullmatch(text) is not None, "is not a UUID"))
+# None where an id of the caller's can't be read: then the row has a fault already.
+_ID = _value(
+    _each(lambda text: UUID_TEXT.fullmatch(text) is not None, "is not a UUID"), nullable=True
+)
 
-RAW_PRODUCTS = _raw(PRODUCTS)
-RAW_IMAGES = _raw(IMAGES)
+RAW_PRODUCTS = _raw(PRODUCTS.columns)
+RAW_SHOP_PRODUCTS = _raw(SHOP_COLUMNS)
+RAW_IMAGES = _raw(IMAGES.columns)
 """Tables as they are read."""
 
 CLEAN_PRODUCTS = pa.DataFrameSchema(
@@ -124,10 +128,13 @@ CLEAN_PRODUCTS = pa.DataFrameSchema(
     index=_ROW,
     strict=True,
 )
-CLEAN_IMAGES = pa.DataFrameSchema(
-    {"id": _ID, "product_id": _ID, "file": _value()}, index=_ROW, strict=True
+CLEAN_SHOP_PRODUCTS = CLEAN_PRODUCTS.add_columns(
+    {"external_id": _value(nullable=True), "status": _value()}
 )
-"""Tables of values. What may be None is nullable."""
+CLEAN_IMAGES = pa.DataFrameSchema(
+    {"id": _ID, "product_id": _ID, "file": _value(nullable=True)}, index=_ROW, strict=True
+)
+"""Tables of values. What may be None is nullable. A shop's products have the caller's id, too."""
 
 
 def find_faults(frame: pd.DataFrame, schema: pa.DataFrameSchema) -> list[Fault]:

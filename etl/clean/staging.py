@@ -7,8 +7,9 @@ bounded memory: the keys of all rows are in SQLite.
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from itertools import repeat
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 from uuid import UUID
 
 import pandas as pd
@@ -17,8 +18,8 @@ import pyarrow.parquet as pq
 
 from db.catalogue.listings import ListingData
 from db.statements import chunks
-from etl.photos.prepare import FeedPhoto
 from models.cleaned_feed import PRODUCTS_FILE, PRODUCTS_SCHEMA, ProductRow, read_rows
+from models.domain.types import ListingStatus
 
 KEYS_FILE = "keys.db"
 CACHE_KIB = 64 * 1024
@@ -31,21 +32,33 @@ _SCHEMA = f"""
     CREATE TABLE products (id BLOB PRIMARY KEY, position INTEGER) WITHOUT ROWID;
     CREATE TABLE image_ids (id BLOB PRIMARY KEY) WITHOUT ROWID;
     CREATE TABLE images (
-        position INTEGER, row INTEGER, id TEXT, product_id TEXT, file TEXT,
-        PRIMARY KEY (position, row)
+        position INTEGER, row INTEGER, ordinal INTEGER, id TEXT, product_id TEXT, file TEXT,
+        PRIMARY KEY (position, row, ordinal)
     ) WITHOUT ROWID;
 """
+
+
+class StagedPhoto(NamedTuple):
+    """A photo of a product: where the feed names it, its id, and its file or URL."""
+
+    row: int
+    ordinal: int
+    id: str
+    product_id: str
+    file: str
 
 
 class Staging:
     """The clean rows of one feed in a folder; a context manager, empty at first.
 
-    Products are added first, then images: each chunk without repeats, images without orphans.
+    Products are added before their images: each chunk without repeats, images without orphans. The
+    file of products has this schema.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, schema: pa.Schema = PRODUCTS_SCHEMA) -> None:
         self.products = 0
         self.images = 0
+        self._schema = schema
         self.products_path = folder / PRODUCTS_FILE
         self._keys_path = folder / KEYS_FILE
         self._stack = ExitStack()
@@ -60,7 +73,7 @@ class Staging:
         self._stack.callback(self._keys.close)
         self._keys.executescript(_SCHEMA)
         self._keys.execute("BEGIN")
-        self._writer = pq.ParquetWriter(self.products_path, PRODUCTS_SCHEMA)
+        self._writer = pq.ParquetWriter(self.products_path, self._schema)
         self._stack.callback(self._writer.close)
         return self
 
@@ -69,9 +82,7 @@ class Staging:
 
     def add_products(self, products: pd.DataFrame) -> None:
         """Add clean products, none of which was added before."""
-        self._writer.write_table(
-            pa.Table.from_pandas(products, PRODUCTS_SCHEMA, preserve_index=False)
-        )
+        self._writer.write_table(pa.Table.from_pandas(products, self._schema, preserve_index=False))
         positions = range(self.products, self.products + len(products))
         self.products += len(products)
         self._keys.executemany(
@@ -96,18 +107,21 @@ class Staging:
         self._keys.executemany(
             "INSERT INTO image_ids VALUES (?)", ((_packed(image_id),) for image_id in images["id"])
         )
-        self._keys.executemany(
-            "INSERT INTO images SELECT position, ?, ?, ?, ? FROM products WHERE id = ?",
-            zip(
-                images.index.tolist(),
-                images["id"],
-                images["product_id"],
+        self.add_photos(
+            map(
+                StagedPhoto,
+                *(images.index.tolist(), repeat(0), images["id"], images["product_id"]),
                 images["file"],
-                map(_packed, images["product_id"]),
-                strict=True,
-            ),
+            )
         )
-        self.images += len(images)
+
+    def add_photos(self, photos: Iterable[StagedPhoto]) -> None:
+        """Add photos of products that were added: each once, by product, row and ordinal."""
+        done = self._keys.executemany(
+            "INSERT INTO images SELECT position, ?, ?, ?, ?, ? FROM products WHERE id = ?",
+            ((*photo, _packed(photo.product_id)) for photo in photos),
+        )
+        self.images += max(0, done.rowcount)
 
     def usable_products(self, ids: Iterable[str]) -> set[str]:
         """Those of the ids that are of added products."""
@@ -125,13 +139,12 @@ class Staging:
         """The products as listings, in the order of the feed."""
         return read_listings(self.products_path)
 
-    def photos(self, folder: Path) -> Iterator[FeedPhoto]:
-        """The images, their files in this folder: in the order of `listings`, then the feed's."""
+    def photos(self) -> Iterator[StagedPhoto]:
+        """The images, in the order of `listings`, then the feed's."""
         rows = self._keys.execute(
-            "SELECT row, id, product_id, file FROM images ORDER BY position, row"
+            "SELECT row, ordinal, id, product_id, file FROM images ORDER BY position, row, ordinal"
         )
-        for row, image_id, product_id, file in rows:
-            yield FeedPhoto(row, image_id, product_id, folder / file)
+        return map(StagedPhoto._make, rows)
 
     def _known(self, where: str, ids: Iterable[str]) -> set[str]:
         by_key = {_packed(one): one for one in ids}
@@ -160,6 +173,8 @@ def read_listings(path: Path) -> Iterator[ListingData]:
             latitude=row.latitude,
             longitude=row.longitude,
             seller=row.seller,
+            status=ListingStatus(row.status or ListingStatus.ACTIVE),
+            external_id=row.external_id,
         )
 
 

@@ -14,7 +14,15 @@ import typer
 from command_line.options import DryRun, JsonReport, command_of
 from db.store.photo_store import PhotoStore
 from etl.clean.currencies import checked_home_currency
-from etl.commands.intake import Source, exclusive_folder, local_feed, print_report
+from etl.commands.intake import (
+    Refetch,
+    Source,
+    exclusive_folder,
+    local_feed,
+    named,
+    photo_urls,
+    print_report,
+)
 from etl.commands.peak_memory import PeakMemory
 from etl.load.cleaned_feed import CleanedFolder, CleanedWriter
 from etl.load.pipeline import Stage, run_intake
@@ -35,6 +43,10 @@ class CleanOptions:
 
     source: Source
     folder: Annotated[Path, typer.Argument(help="Where to write Parquet files and photos.")]
+    feed: Annotated[
+        str | None, typer.Option(help="The feed's name, for ids; that of its folder if none.")
+    ] = None
+    refetch: Refetch = False
     dry_run: DryRun = False
     json_report: JsonReport = False
 
@@ -44,12 +56,13 @@ def clean(options: CleanOptions) -> ExitCode:
     """Clean a feed into a folder that `seed` takes in, here or on another machine."""
     started = monotonic()
     settings, out, dry_run = Settings(), options.folder, options.dry_run
+    feed = named(options.feed, options.source)
     checked_home_currency(settings.currency)
     with Bars() as bars, PeakMemory() as peak, ExitStack() as stack:
         folder = stack.enter_context(
             local_feed(options.source, out / WORK_FOLDER / "feed", bars, dry_run=dry_run)
         )
-        if folder.resolve() == out.resolve():
+        if out.resolve() == (folder.parent if folder.is_file() else folder).resolve():
             raise InvalidFeed("A feed can't be cleaned into its own folder.")
         if CleanedFolder(folder).exists():
             raise InvalidFeed(f"{folder} holds a feed that is clean already.")
@@ -66,6 +79,10 @@ def clean(options: CleanOptions) -> ExitCode:
             store=None if dry_run else PhotoStore(into / PHOTO_FOLDER),
             max_photo_bytes=settings.max_upload_bytes,
             processes=len(os.sched_getaffinity(0)),
+            feed=feed,
+            currency=settings.currency,
+            urls=stack.enter_context(photo_urls(settings)),
+            refetch=options.refetch,
         )
         report = run_intake(
             folder,

@@ -4,7 +4,7 @@ import json
 import os
 import unicodedata
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +14,7 @@ import typer
 from filelock import FileLock, Timeout
 from rich.console import Console
 
+from db.store.photo_urls import PhotoUrls
 from etl.fetch.source_url import (
     MAX_NAME,
     SPREADSHEET_SUFFIXES,
@@ -26,11 +27,12 @@ from etl.fetch.source_url import (
     table_name,
 )
 from etl.fetch.transfer import fetch
-from etl.report import Cost, IntakeReport, reasons, summary
+from etl.report import Cost, IntakeReport, left_out, not_offered, reasons, summary, understood
 from models.domain.durable_files import write_if_changed
 from models.domain.errors import Conflict, ExitCode, InvalidFeed
 from models.domain.urls import is_url, redact
 from progress import Bars
+from settings import Settings
 
 Source = Annotated[
     str,
@@ -39,6 +41,21 @@ Source = Annotated[
         " URL of one (s3://, sftp://, http://, https://)."
     ),
 ]
+Refetch = Annotated[
+    bool, typer.Option("--refetch", help="Fetch photos by URL again that are there already.")
+]
+
+
+@contextmanager
+def photo_urls(settings: Settings) -> Generator[PhotoUrls | None]:
+    """What fetches photos that feeds name by URL; None if none is to be fetched."""
+    if settings.photo_urls == "off":
+        yield None
+        return
+    hosts = settings.photo_hosts.split(",")
+    with closing(PhotoUrls([host.strip() for host in hosts if host.strip()])) as urls:
+        yield urls
+
 
 SOURCE_FILE = "source"
 
@@ -146,11 +163,20 @@ def print_report(
         typer.echo(json.dumps({**json_report, "problems": problems, "notes": report.notes}))
     else:
         console = Console()
+        if rejects is None:
+            # A dry run: to see before anything is stored.
+            for reading in report.readings:
+                console.print(understood(reading))
         console.print(summary(report, title, lines, cost))
         if report.rejected:
             console.print(reasons(report))
-            if rejects is not None:
-                typer.echo(f"Each rejected row is in {rejects}.")
+        if report.left_out:
+            console.print(left_out(report))
+        if report.not_offered:
+            console.print(not_offered(report))
+        if rejects is not None and not report.is_flawless:
+            typer.echo(f"Each rejected row and each value left out is in {rejects}.")
     for problem in problems:
         typer.echo(problem, err=True)
-    return ExitCode.LOOK_AT_IT if problems or report.rejected else ExitCode.DONE
+    is_good = report.is_flawless and not problems
+    return ExitCode.DONE if is_good else ExitCode.LOOK_AT_IT

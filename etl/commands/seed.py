@@ -19,12 +19,14 @@ from db.schema_migration import upgrade
 from db.session import Database
 from etl.clean.currencies import checked_home_currency
 from etl.commands.intake import (
+    Refetch,
     Source,
     exclusive_folder,
     last_source,
     local_feed,
     named,
     note_source,
+    photo_urls,
     print_report,
 )
 from etl.commands.peak_memory import PeakMemory
@@ -50,7 +52,8 @@ class SeedOptions:
 
     source: Source
     feed: Annotated[
-        str | None, typer.Option(help="The feed's name, for --prune; that of its folder if none.")
+        str | None,
+        typer.Option(help="The feed's name, for --prune and for ids; that of its folder if none."),
     ] = None
     prune: Annotated[
         bool, typer.Option("--prune", help="Take out the feed's listings that it lists no more.")
@@ -58,6 +61,7 @@ class SeedOptions:
     force: Annotated[
         bool, force_option("Let go of most of the feed's listings or photos, if need be.")
     ] = False
+    refetch: Refetch = False
     inline: Inline = False
     wait: Annotated[bool, typer.Option(help="Wait until the photos are embedded.")] = True
     reindex: Annotated[bool, typer.Option(help="Then build an index of them.")] = True
@@ -151,6 +155,10 @@ def _seed(run: _Run) -> tuple[IntakeReport, Loaded, Outcome]:
         store=store_of(settings),
         max_photo_bytes=settings.max_upload_bytes,
         processes=_processes(),
+        feed=run.load_options.feed,
+        currency=settings.currency,
+        urls=stack.enter_context(photo_urls(settings)),
+        refetch=options.refetch,
     )
     database = stack.enter_context(database_of(settings))
     executor = stack.enter_context(
@@ -183,6 +191,8 @@ def _dry_run(run: _Run) -> tuple[IntakeReport, Loaded, Outcome]:
         store=None,
         max_photo_bytes=run.settings.max_upload_bytes,
         processes=_processes(),
+        feed=run.load_options.feed,
+        currency=run.settings.currency,
     )
     url = _database_url(run.settings, scratch)
     database = run.stack.enter_context(closing(Database(url)))

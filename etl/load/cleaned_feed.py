@@ -4,7 +4,7 @@
 """
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -16,10 +16,10 @@ from db.catalogue.listing_photos import PhotoData
 from db.catalogue.listings import ListingData
 from db.statements import chunks
 from db.store.photo_store import PhotoStore
-from etl.clean.feed import TableRows
-from etl.clean.feed_tables import PRODUCTS
+from etl.clean.feed import TableRows, is_photo_file
+from etl.clean.rejects import Consequence
 from etl.clean.staging import read_listings
-from etl.clean.uuids import canonical_id, is_id
+from etl.clean.uuids import Ids
 from etl.load.sink import IsListed
 from etl.photos.prepare import FeedPhoto, PreparedPhoto
 from models.cleaned_feed import (
@@ -34,6 +34,7 @@ from models.cleaned_feed import (
     count_rows,
     images_schema,
     is_complete,
+    mapped_by,
     photos_known,
     read_rows,
 )
@@ -64,7 +65,8 @@ class CleanedFolder:
     def rows(self) -> TableRows:
         """Its row counts. Raises InvalidFeed when it can't be read or has another schema."""
         return TableRows(
-            count_rows(self._products, PRODUCTS_SCHEMA), count_rows(self._images, IMAGES_SCHEMA)
+            count_rows(self._products, PRODUCTS_SCHEMA),
+            count_rows(self._images, IMAGES_SCHEMA),
         )
 
     def listings(self) -> Iterator[ListingData]:
@@ -75,10 +77,11 @@ class CleanedFolder:
         """The ids of all products that the feed listed, those of rejected rows included."""
         for rows in chunks(read_rows(self._products, ProductId)):
             yield [row.id for row in rows]
+        ids = Ids(mapped_by(self._folder))
         with self._rejects.open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
-                if row["file"] == PRODUCTS.name and is_id(row["id"]):
-                    yield [canonical_id(row["id"])]
+                if _is_product(row) and (listed := ids.listed(row["id"])):
+                    yield [listed]
 
     def photos(self, store: PhotoStore | None) -> Iterator[PreparedPhoto]:
         """The photos in the order of `listings`, copied into the store if there is one.
@@ -88,7 +91,7 @@ class CleanedFolder:
         for row, image in enumerate(read_rows(self._images, ImageRow), start=2):
             source = FeedPhoto(row, image.id, image.product_id, self._folder)
             if image.sha256 is None or image.width is None or image.height is None:
-                yield PreparedPhoto(source, None, image.reason or "")
+                yield PreparedPhoto(source, None, image.reason or "It was not usable.")
             else:
                 photo = PhotoData(image.sha256, image.width, image.height, bool(image.incomplete))
                 yield self._copy(source, photo, store)
@@ -103,6 +106,13 @@ class CleanedFolder:
         if store is not None:
             store.put(data)
         return PreparedPhoto(source, photo)
+
+
+def _is_product(row: Mapping[str, str]) -> bool:
+    """Whether a row of a report of rejects is a product that the feed lists."""
+    # Earlier releases wrote no consequence: every row was rejected.
+    consequence = row.get("consequence") or Consequence.REJECTED
+    return not is_photo_file(row["file"]) and consequence != Consequence.NOT_OFFERED
 
 
 def _normalised(listing: ListingData) -> ListingData:

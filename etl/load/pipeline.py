@@ -10,8 +10,7 @@ from typing import TypeVar
 from db.catalogue.categories import with_parents
 from db.catalogue.listings import ListingData
 from db.catalogue.places import Coordinates
-from etl.clean.feed_tables import IMAGES, PRODUCTS
-from etl.clean.rejects import Reject, Rejects, Tally
+from etl.clean.rejects import Reject, Rejects, Tally, shorten
 from etl.load.sink import Sink
 from etl.load.sources import IntakeContext, Source, open_source
 from etl.photos.prepare import PreparedPhoto
@@ -45,12 +44,12 @@ Locate = Callable[[Collection[str]], Mapping[str, Coordinates | None]]
 def run_intake(
     folder: Path, sink: Sink, context: IntakeContext, *, locate: Locate, on_progress: OnProgress
 ) -> IntakeReport:
-    """Load the feed in this folder, raw or cleaned, into the sink.
+    """Load the feed in this folder or file, raw or cleaned, into the sink.
 
     Raises InvalidFeed when a table can't be read, before anything is loaded. A row or a photo that
     can't be used is rejected by itself. The batches of a killed run remain; the next run resumes.
     """
-    photos_accepted = photos_incomplete = 0
+    photos_accepted = photos_incomplete = unseen = 0
     categories: set[str] = set()
     with (
         Rejects(context.rejects) as rejects,
@@ -59,7 +58,8 @@ def run_intake(
         # Without a photo folder, photos are unknown and not gone: it may not have been copied.
         sink.start(source.images if source.has_photos else None)
         for listings, photos in _batches(source, on_progress):
-            refused = [_reject(photo) for photo in photos if photo.data is None]
+            refused = [_reject(source.photo_file, photo) for photo in photos if photo.is_refused]
+            unseen += sum(photo.data is None for photo in photos) - len(refused)
             rejects.add(refused)
             sink.load(_located(listings, locate), photos if source.has_photos else None)
             photos_accepted += len(photos) - len(refused)
@@ -68,13 +68,20 @@ def run_intake(
         # Before the sink's end: a complete cleaned folder has its rejects.
         rejects.finish()
         sink.end(source.is_listed)
+    if unseen:
+        source.notes.append(
+            f"{unseen:,} photos at URLs were not looked at: a dry run fetches none."
+        )
     return IntakeReport(
-        products=Tally(source.rows.products, source.products, rejects.count(PRODUCTS.name)),
-        photos=Tally(source.rows.images, photos_accepted, rejects.count(IMAGES.name)),
+        products=Tally(source.rows.products, source.products, rejects.count(source.product_file)),
+        photos=Tally(source.rows.images, photos_accepted, rejects.count(source.photo_file)),
         incomplete_photos=photos_incomplete,
         categories=_count(categories),
         reasons=rejects.reasons,
         notes=source.notes,
+        left_out=rejects.left_out,
+        not_offered=rejects.not_offered,
+        readings=source.readings,
     )
 
 
@@ -123,8 +130,9 @@ def _located(listings: Sequence[ListingData], locate: Locate) -> list[ListingDat
     ]
 
 
-def _reject(photo: PreparedPhoto) -> Reject:
-    return Reject(IMAGES.name, photo.source.row, photo.source.id, "photo", photo.reason)
+def _reject(file: str, photo: PreparedPhoto) -> Reject:
+    source = photo.source
+    return Reject(file, source.row, shorten(source.name or source.id), "photo", photo.reason)
 
 
 def _count(categories: Iterable[str]) -> CategoryCount:

@@ -1,12 +1,15 @@
 """What tests of the intake share."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from db.store.photo_store import PhotoStore
+from etl.load.cleaned_feed import CleanedWriter
+from etl.load.pipeline import run_intake
 from etl.load.sources import IntakeContext
 from models.domain.types import EncoderSpec
 from tests.support.redis import broker_at
@@ -38,3 +41,21 @@ def run_seed(
 ) -> RunSeed:
     """Seeds a folder into a database."""
     return seeder(intake_context, publisher, clock)
+
+
+@pytest.fixture
+def clean_into() -> Callable[..., None]:
+    """Cleans a feed into a folder, as the command does."""
+
+    def run(source: Path, out: Path, feed: str = "feed") -> None:
+        place = intake_context_in(out, PhotoStore(str(out / "photos")))
+        place = replace(place, scratch=out / "work", ledger=out / "work" / "photos.db", feed=feed)
+        run_intake(
+            source,
+            CleanedWriter(out, out / "work"),
+            place,
+            locate=dict.fromkeys,
+            on_progress=lambda stage, done, total: None,  # noqa: ARG005 - shows nothing
+        )
+
+    return run

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from etl.clean.rejects import Reject, Rejects, Tally
+from etl.clean.rejects import Consequence, Reject, Rejects, Tally
 from etl.report import CategoryCount, Cost, IntakeReport, as_json, reasons, summary
 from tests.support.feeds import read_rejects
 
@@ -15,6 +15,10 @@ REJECTS = [
     Reject("Products.csv", 3, "a,b", "price", "is negative"),
     Reject("Products.csv", 5, "c", "price", "is negative"),
     Reject("Images.csv", 7, "", "", "is not valid [csv]: unexpected end"),
+]
+LEFT_OUT = [
+    Reject("Products.csv", row, "d", "price", "is not a price", Consequence.LEFT_OUT)
+    for row in (6, 7)
 ]
 COST = Cost(seconds=0.5, peak_mb=123.45)
 
@@ -28,6 +32,7 @@ def report(rejects: list[Reject]) -> IntakeReport:
         categories=CategoryCount(7, 17),
         reasons=counted.reasons,
         notes=[],
+        left_out=counted.left_out,
     )
 
 
@@ -68,7 +73,10 @@ def test_rejects_are_counted_by_file_and_by_reason() -> None:
     with Rejects(None) as rejects:
         rejects.add(REJECTS[:1])
         rejects.add(REJECTS[1:])
+        rejects.add(LEFT_OUT)
     assert (rejects.count("Products.csv"), rejects.count("Images.csv")) == (2, 1)
+    assert not rejects.not_offered
+    assert rejects.left_out == Counter({("Products.csv", "price", "is not a price"): 2})
     assert rejects.reasons == Counter(
         {
             ("Products.csv", "price", "is negative"): 2,
@@ -79,7 +87,7 @@ def test_rejects_are_counted_by_file_and_by_reason() -> None:
 
 def test_the_report_as_json_names_every_count() -> None:
     written = {"listings": 5, "photos": 4, "categories": 3}
-    assert as_json(report(REJECTS), written, COST) == {
+    assert as_json(report([*REJECTS, *LEFT_OUT]), written, COST) == {
         "products": {"read": 1_002, "accepted": 1_000, "rejected": 2},
         "photos": {"read": 11, "accepted": 10, "rejected": 1},
         "incomplete_photos": 0,
@@ -94,6 +102,11 @@ def test_the_report_as_json_names_every_count() -> None:
                 "rows": 1,
             },
         ],
+        "left_out": [
+            {"file": "Products.csv", "field": "price", "reason": "is not a price", "rows": 2}
+        ],
+        "not_offered": [],
+        "tables": [],
         "seconds": 0.5,
         "peak_mb": 123.5,
     }

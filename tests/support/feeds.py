@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from uuid import UUID
 
-from etl.clean.rejects import Reject
+from etl.clean.rejects import Consequence, Reject
 from tests.support.pictures import jpeg
 
 PRODUCT_HEADER = ("", "id", "product_name", "category", "product_description", "price", "location")
@@ -74,9 +74,12 @@ def simple_feed(folder: Path, listings: int, photos_each: int = 2) -> Path:
 
 
 def read_rejects(path: Path) -> list[Reject]:
-    """The rejects of a report."""
+    """The rejects of a report, and what was left out."""
     with path.open(encoding="utf-8", newline="") as file:
         return [
-            Reject(row["file"], int(row["row"]), row["id"], row["field"], row["reason"])
+            Reject(
+                *(row["file"], int(row["row"]), row["id"], row["field"], row["reason"]),
+                consequence=Consequence(row["consequence"]),
+            )
             for row in csv.DictReader(file)
         ]

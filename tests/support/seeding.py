@@ -1,7 +1,7 @@
 """Seeding a folder into a database, as the command does."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -75,7 +75,9 @@ def seeder(place: IntakeContext, publisher: JobPublisher, clock: Callable[[], da
             feed, prune=pruning, force=force, former_feed=former_feed, last_source=last_source
         )
         loader = Loader(database, embed_jobs, options, clock, say)
-        report = run_intake(folder, loader, place, locate=locate, on_progress=on_progress)
+        report = run_intake(
+            folder, loader, replace(place, feed=feed), locate=locate, on_progress=on_progress
+        )
         rejects = read_rejects(place.rejects) if place.rejects else []
         return Seeded(report, loader.loaded, list(embed_jobs.open), rejects)
 

@@ -33,6 +33,13 @@ class Rejected:
     reason: str
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """The row is accepted without a price, and this is in the reason."""
+
+    reason: str
+
+
 def gbp(amount: str, *, suspect: bool = False) -> Becomes:
     return Becomes({"price": Decimal(amount), "currency": "GBP", "price_suspect": suspect})
 
@@ -42,7 +49,7 @@ def eur(amount: str) -> Becomes:
 
 
 NO_PRICE = Becomes({"price": None, "currency": None, "price_suspect": False})
-NOT_A_PRICE = Rejected("is not a price")
+NOT_A_PRICE = LeftOut("is not a price")
 NO_DEGREES = Rejected("is not a number of degrees")
 NOT_A_UUID = Rejected("is not a UUID")
 UUID_ABCD = Becomes({"id": "00000000-0000-4000-8000-00000000abcd"})
@@ -65,7 +72,7 @@ def place(name: str | None, county: str | None) -> Becomes:
     return Becomes({"place": name, "county": county})
 
 
-Outcome = Becomes | Rejected
+Outcome = Becomes | Rejected | LeftOut
 
 FAKE = f"{listing_id(9)},Fake,Home,Good,£1,Leeds,,"
 
@@ -145,16 +152,16 @@ CELLS: dict[str, list[tuple[str, str, Outcome]]] = {
         ("typed in a row",        "£12345", gbp("12345.00", suspect=True)),
         ("one key held down",     "£99,999.99", gbp("99999.99", suspect=True)),
         ("dear but meant",        "£9,999.00", gbp("9999.00")),
-        ("negative",              "-£5.00", Rejected("is negative")),
-        ("negative inside",       "£-5.00", Rejected("is negative")),
-        ("thirteen digits",       "£1000000000000", Rejected("has more than 12 digits")),
-        ("five thousand digits",  "£" + "9" * 5_000, Rejected("has more than 12 digits")),
+        ("negative",              "-£5.00", LeftOut("is negative")),
+        ("negative inside",       "£-5.00", LeftOut("is negative")),
+        ("thirteen digits",       "£1000000000000", LeftOut("has more than 12 digits")),
+        ("five thousand digits",  "£" + "9" * 5_000, LeftOut("has more than 12 digits")),
         ("three decimals",        "£0.999", NOT_A_PRICE),
         ("a range",               "£5 - £10", NOT_A_PRICE),
         ("per week",              "£5 pw", NOT_A_PRICE),
         ("pence",                 "50p", NOT_A_PRICE),
         ("words",                 "make an offer", NOT_A_PRICE),
-        ("two currencies",        "£5 EUR", Rejected("is in two currencies")),
+        ("two currencies",        "£5 EUR", LeftOut("is in two currencies")),
         ("scientific",            "1e5", NOT_A_PRICE),
         ("infinite",              "inf", NOT_A_PRICE),
     ],
@@ -172,7 +179,7 @@ CELLS: dict[str, list[tuple[str, str, Outcome]]] = {
         ("beyond the pole",       "90.01", Rejected("is not between -90 and 90")),
         ("a decimal comma",       "53,8", NO_DEGREES),
         ("minutes",               "53°48'N", NO_DEGREES),
-        ("not a number",          "nan", NO_DEGREES),
+        ("not stated, as pandas", "nan", Rejected("latitude and longitude go together")),
         ("infinite",              "1e999", Rejected("is not between -90 and 90")),
         ("without its longitude", "", Rejected("latitude and longitude go together")),
     ],
@@ -210,6 +217,11 @@ def test_dirty_cells(tmp_path: Path, column: str, written: str, outcome: Outcome
         case Becomes(values):
             assert table.rejects == []
             assert table.frame.loc[3, list(values)].to_dict() == values
+        case LeftOut(reason):
+            assert table.rejects == []
+            assert [(reject.row, reject.field) for reject in table.left_out] == [(3, "price")]
+            assert reason in table.left_out[0].reason
+            assert table.frame.loc[3, list(NO_PRICE.values)].to_dict() == NO_PRICE.values
         case Rejected(reason):
             assert [reject.row for reject in table.rejects] == [3]
             assert reason in table.rejects[0].reason
@@ -263,8 +275,8 @@ ROWS: dict[str, tuple[list[str], Rows]] = {
         Rows([str(UUID(int=10))], {3: "repeats the id of an earlier row"}),
     ),
     "an id again after a bad row": (
-        [LAMP.replace("£5", "?"), LAMP],
-        Rows([A], {2: "is not a price"}),
+        [LAMP.replace("Home", "x" * 201), LAMP],
+        Rows([A], {2: "has a name of more than 200 characters"}),
     ),
     "a header again": ([LAMP, HEADER, SOFA], Rows([A, B], {3: "is not a UUID"})),
     "a record broken in its text": (
@@ -362,7 +374,14 @@ FILES: dict[str, tuple[bytes, list[str] | str]] = {
         "Products.csv has the column latitude twice.",
     ),
     "no header": (f"{LAMP}\n".encode(), "Products.csv lacks the columns id"),
-    "semicolons": (TABLE.replace(",", ";").encode(), "Products.csv lacks the columns id"),
+    "semicolons": (TABLE.replace(",", ";").encode(), ["Lamp", "Sofá", "Bike"]),
+    "semicolons of Excel": (
+        ("sep=;\r\n" + TABLE.replace(",", ";")).encode("utf-16"),
+        ["Lamp", "Sofá", "Bike"],
+    ),
+    "tabs": (TABLE.replace(",", "\t").encode(), ["Lamp", "Sofá", "Bike"]),
+    "bars": (TABLE.replace(",", "|").encode("utf-8-sig"), ["Lamp", "Sofá", "Bike"]),
+    "no columns that are known": (b"sku;what\n1;2\n", "Its fields are parted by semicolons."),
     "line ends of an old Mac": (
         TABLE.replace("\n", "\r").encode(),
         "Products.csv has no lines: only a line feed ends one.",

@@ -6,6 +6,7 @@ import pytest
 from pandera.errors import SchemaError, SchemaErrors
 
 from etl.clean.feed_tables import IMAGES, PRODUCTS
+from etl.clean.rejects import Consequence
 from etl.clean.schema import CLEAN_PRODUCTS
 from etl.clean.transform import (
     Cleaned,
@@ -95,14 +96,11 @@ def test_clean_products_are_as_declared_however_many(rows: int) -> None:
 
 def test_a_row_that_can_not_be_used_is_told_and_costs_no_other() -> None:
     cleaned = clean_products(raw_products({}, {"price": "make an offer"}, {}, {"product_name": ""}))
-    assert cleaned.frame["id"].tolist() == [str(listing_id(1)), str(listing_id(3))]
+    assert cleaned.frame["id"].tolist() == [str(listing_id(number)) for number in (1, 2, 3)]
     assert [
         (reject.file, reject.row, reject.id, reject.field, reject.reason)
         for reject in cleaned.rejects
-    ] == [
-        ("Products.csv", 3, str(listing_id(2)), "price", "is not a price"),
-        ("Products.csv", 5, str(listing_id(4)), "product_name", "is empty"),
-    ]
+    ] == [("Products.csv", 5, str(listing_id(4)), "product_name", "is empty")]
     assert {type(reject.row) for reject in cleaned.rejects} == {int}
 
 
@@ -111,7 +109,7 @@ def test_a_row_that_can_not_be_used_is_told_and_costs_no_other() -> None:
     [
         ({"id": "?", "product_name": "", "price": "?"}, "id"),
         ({"product_name": "", "price": "?"}, "product_name"),
-        ({"price": "-£1", "longitude": "east"}, "price"),
+        ({"price": "-£1", "longitude": "east"}, "longitude"),
         ({"latitude": "1", "longitude": "east"}, "longitude"),
         ({"latitude": "north", "longitude": "1"}, "latitude"),
     ],
@@ -122,11 +120,24 @@ def test_a_row_is_rejected_once_for_the_first_of_its_faults(
     cleaned = clean_products(raw_products(fields, {}))
     assert [(reject.row, reject.field) for reject in cleaned.rejects] == [(2, first)]
     assert len(cleaned.frame) == 1
+    assert cleaned.left_out == []
+
+
+@pytest.mark.parametrize("price", ["make an offer", "-£1", "£1000000000000", "£5 EUR"])
+def test_a_price_that_can_not_be_read_is_left_out_and_told(price: str) -> None:
+    cleaned = clean_products(raw_products({}, {"price": price}, {}))
+    assert cleaned.rejects == []
+    assert cleaned.frame["price"].tolist() == [Decimal("5.00"), None, Decimal("5.00")]
+    assert cleaned.frame["currency"].tolist() == ["GBP", None, "GBP"]
+    assert cleaned.frame["price_suspect"].tolist() == [False] * 3
+    (left_out,) = cleaned.left_out
+    assert (left_out.row, left_out.id, left_out.field) == (3, str(listing_id(2)), "price")
+    assert left_out.consequence is Consequence.LEFT_OUT
 
 
 def test_an_endless_id_is_shortened_in_the_report() -> None:
     (reject,) = clean_products(raw_products({"id": "x" * 10_000})).rejects
-    assert reject.id == "x" * 80
+    assert reject.id == "x" * 200
 
 
 def test_the_given_frame_is_left_as_it_is() -> None:
@@ -155,7 +166,7 @@ def test_the_first_usable_row_of_an_id_stays() -> None:
     same = str(listing_id(7))
     cleaned = clean_products(
         raw_products(
-            {"id": same, "price": "?"},
+            {"id": same, "longitude": "?"},
             {"id": same, "product_name": "Kept"},
             {"id": same.upper(), "product_name": "Repeated"},
             {"product_name": "Known"},
@@ -164,7 +175,7 @@ def test_the_first_usable_row_of_an_id_stays() -> None:
     cleaned = without_repeats(cleaned, {str(listing_id(4))}, PRODUCTS.name)
     assert cleaned.frame["title"].tolist() == ["Kept"]
     assert [(reject.row, reject.field, reject.reason) for reject in cleaned.rejects] == [
-        (2, "price", "is not a price"),
+        (2, "longitude", "is not a number of degrees"),
         (4, "id", "repeats the id of an earlier row"),
         (5, "id", "repeats the id of an earlier row"),
     ]

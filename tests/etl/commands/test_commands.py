@@ -14,6 +14,7 @@ from typer.testing import Result
 from db.schema_migration import upgrade
 from db.session import Database
 from db.tables import Embedding, Generation, Job, Listing
+from etl.clean.rejects import Consequence
 from models.domain.types import GenerationStatus, JobStatus, ListingStatus
 from tests.support.archives import pack_zip
 from tests.support.commands import invoke, last_line
@@ -27,6 +28,7 @@ from tests.support.feeds import (
     write_feed,
 )
 from tests.support.pictures import jpeg
+from tests.support.shops import EXPORTS, write_photos
 from tests.support.web import file_server
 
 Run = Callable[..., Result]
@@ -74,6 +76,7 @@ def test_a_seed_is_reported_as_json(tmp_path: Path, data_dir: Path, run: Run) ->
     assert report.pop("notes") == report.pop("problems") == []
     assert report.pop("seconds") > 0
     assert report.pop("peak_mb") > 10
+    assert [table["file"] for table in report.pop("tables")] == ["Products.csv", "Images.csv"]
     assert report == {
         "products": {"read": 3, "accepted": 3, "rejected": 0},
         "photos": {"read": 6, "accepted": 6, "rejected": 0},
@@ -81,6 +84,8 @@ def test_a_seed_is_reported_as_json(tmp_path: Path, data_dir: Path, run: Run) ->
         "categories": {"root": 1, "sub": 1},
         "written": {"listings": 3, "photos": 6, "categories": 2},
         "reasons": [],
+        "left_out": [],
+        "not_offered": [],
         "listings": {"created": 3, "updated": 0, "unchanged": 0, "pruned": 0},
         "queued": 6,
         "embedded": 0,
@@ -98,15 +103,82 @@ def test_a_second_seed_writes_nothing(tmp_path: Path, run: Run) -> None:
 def test_rejected_rows_are_told_and_listed_in_a_file(
     tmp_path: Path, data_dir: Path, run: Run
 ) -> None:
-    products = [product_row(1), product_row(2, price="[a lot]")]
+    products = [
+        product_row(1),
+        product_row(2, price="[a lot]"),
+        product_row(3, location="[x]" * 200),
+    ]
     folder = write_feed(tmp_path / "feed", products, [image_row(1, 1)], {1: jpeg(1)})
     result = run("seed", folder, "--no-wait", ends=1)
-    assert "2 read, 1 accepted, 1 rejected" in result.stdout
+    assert "3 read, 2 accepted, 1 rejected" in result.stdout
     assert "is not a price" in result.stdout
     rejects = data_dir / "reports" / "feed-rejects.csv"
     assert str(rejects) in result.stdout
-    (reject,) = read_rejects(rejects)
-    assert (reject.file, reject.row, reject.field) == ("Products.csv", 3, "price")
+    assert [(one.row, one.field, one.consequence) for one in read_rejects(rejects)] == [
+        (3, "price", Consequence.LEFT_OUT),
+        (4, "location", Consequence.REJECTED),
+    ]
+
+
+@pytest.mark.parametrize("source", ["file", "folder", "zip", "URL of the file"])
+def test_a_shops_table_is_seeded_by_itself_or_with_its_photos(
+    tmp_path: Path, data_dir: Path, run: Run, source: str
+) -> None:
+    name, export = EXPORTS["Google Merchant, TSV"]
+    folder = tmp_path / "shop"
+    write_photos(folder / "images")
+    (folder / name).write_text(export("images/"), encoding="utf-8", newline="")
+    packed = {str(path.relative_to(folder)): path.read_bytes() for path in files(folder)}
+    pack_zip(tmp_path / "shop.zip", packed)
+    with file_server(folder) as server:
+        places = {
+            "file": folder / name,
+            "folder": folder,
+            "zip": tmp_path / "shop.zip",
+            "URL of the file": f"http://127.0.0.1:{server.server_port}/{name}",
+        }
+        # A table that was fetched by itself has no photos beside it.
+        photos = 0 if source == "URL of the file" else 3
+        result = run("seed", places[source], "--no-wait", "--json", ends=0 if photos else 1)
+    report = last_line(result)
+    assert report["products"] == {"read": 2, "accepted": 2, "rejected": 0}
+    assert report["photos"]["accepted"] == photos
+    assert counts(data_dir)[0] == 2
+
+
+def test_the_same_table_is_the_same_feed_seeded_or_cleaned(tmp_path: Path, run: Run) -> None:
+    name, export = EXPORTS["WooCommerce"]
+    write_photos(tmp_path)
+    (tmp_path / name).write_text(export(""), encoding="utf-8", newline="")
+    run("clean", tmp_path / name, tmp_path / "out")
+    run("seed", tmp_path / "out", "--no-wait")
+    again = last_line(run("seed", tmp_path / name, "--no-wait", "--json", "--feed", "out"))
+    assert again["listings"]["created"] == 2
+    # A draft is no fault: the command has done what there was to do.
+    assert again["products"] == {"read": 3, "accepted": 2, "rejected": 1}
+    assert [one["reason"] for one in again["not_offered"]] == ["is not published"]
+    run("clean", tmp_path / name, tmp_path / "named", "--feed", "shop")
+    run("seed", tmp_path / "named", "--no-wait", "--feed", "shop")
+    same = last_line(run("seed", tmp_path / name, "--no-wait", "--json", "--feed", "shop"))
+    assert same["listings"]["unchanged"] == 2
+
+
+def test_a_dry_run_shows_how_each_column_was_understood(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    file = tmp_path / "shop.csv"
+    file.write_text("sku;name;prise;price\n1;Lamp;x;1.250,00\n2;Chair;y;30,00\n")
+    shown = run("seed", file, "--dry-run").stdout
+    assert "delimiter: semicolons" in shown
+    assert "decimals: comma" in shown
+    for words in ("sku", "Lamp", "1250.00 GBP", "call it price if it is the price"):
+        assert words in shown
+    (table,) = last_line(run("seed", file, "--dry-run", "--json"))["tables"]
+    assert [(column["column"], column["field"]) for column in table["columns"]] == [
+        *(("sku", "id"), ("name", "title"), ("prise", None), ("price", "price"))
+    ]
+    assert table["columns"][3]["examples"] == ["1250.00 GBP", "30.00 GBP"]
 
 
 def test_a_dry_run_says_what_a_seed_would_do_and_leaves_no_trace(

@@ -63,7 +63,7 @@ def dirty_feed(folder: Path) -> Path:
         folder,
         [
             product_row(1, price="£1,234,567.00"),
-            product_row(2, price="a lot"),
+            product_row(2, location="x" * 501),
             product_row(3, price="N/A", category="", location=""),
         ],
         [image_row(1, 3), image_row(2, 1), image_row(3, 3), image_row(4, 1)],
@@ -187,7 +187,7 @@ def test_a_rejected_product_counts_as_listed_when_a_cleaned_feed_prunes(
 ) -> None:
     feed = simple_feed(tmp_path / "feed", 4, photos_each=0)
     run_seed(feed, database)
-    products = [product_row(1), product_row(2, price="a lot"), product_row(3)]
+    products = [product_row(1), product_row(2, location="x" * 501), product_row(3)]
     (feed / PRODUCTS.name).write_bytes(to_csv([PRODUCT_HEADER, *products]))
     clean(feed, tmp_path / "out")
     assert run_seed(tmp_path / "out", database, pruning=True).loaded.pruned == 1
@@ -259,7 +259,7 @@ def test_a_killed_cleaning_leaves_a_whole_cleaned_feed_or_none(
     feeds = [
         write_feed(
             tmp_path / name,
-            [product_row(number), product_row(number + 1, price="a lot")],
+            [product_row(number), product_row(number + 1, location="x" * 501)],
             [image_row(number, number)],
             {number: jpeg(number)},
         )

@@ -81,7 +81,7 @@ def test_a_listing_whose_row_can_not_be_used_is_listed_all_the_same(
 ) -> None:
     folder = simple_feed(tmp_path / "feed", 4, photos_each=0)
     run_seed(folder, database)
-    keep(folder, product_row(1), product_row(2)[:-1], product_row(3, price="a lot"))
+    keep(folder, product_row(1), product_row(2)[:-1], product_row(3, location="x" * 501))
     assert run_seed(folder, database, pruning=True).loaded.pruned == 1
     assert active(database) == {listing_id(1), listing_id(2), listing_id(3)}
 

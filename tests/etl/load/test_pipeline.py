@@ -29,7 +29,7 @@ from db.vectors.encoders import (
     register_encoder,
 )
 from etl.clean.feed_tables import IMAGES, PRODUCTS
-from etl.clean.rejects import Tally
+from etl.clean.rejects import Consequence, Tally
 from etl.load.pipeline import Stage
 from etl.load.sources import IntakeContext
 from models.domain.errors import InvalidFeed, NotFound
@@ -129,7 +129,7 @@ def test_every_fault_is_reported_and_nothing_else_is_lost(
         (IMAGES.name, 3, "photo"),
         (IMAGES.name, 4, "photo"),
         (IMAGES.name, 5, "photo"),
-        (IMAGES.name, 6, "product_id"),
+        (IMAGES.name, 6, "photo"),
         (IMAGES.name, 7, "id"),
         (IMAGES.name, 8, "id"),
         (IMAGES.name, 9, ""),
@@ -140,12 +140,17 @@ def test_every_fault_is_reported_and_nothing_else_is_lost(
         (PRODUCTS.name, 6, "id"),
         (PRODUCTS.name, 7, ""),
     ]
-    assert seeded.report.products == Tally(read=7, accepted=2, rejected=5)
+    # A price that can't be read costs no listing.
+    consequences = {reject.consequence for reject in seeded.rejects if reject.field == "price"}
+    assert consequences == {Consequence.LEFT_OUT}
+    assert seeded.report.left_out == {(PRODUCTS.name, "price", "is not a price"): 1}
+    assert seeded.report.products == Tally(read=7, accepted=3, rejected=4)
     assert seeded.report.photos == Tally(read=9, accepted=1, rejected=8)
     with database.read() as session:
         views = views_of(session, [listing_id(number) for number in range(1, 8)])
     assert {view.listing.title: len(view.photos) for view in views.values()} == {
         "Lamp 1": 1,
+        "Lamp 2": 0,
         "Lamp 6": 0,
     }
     bare = views[listing_id(6)]
