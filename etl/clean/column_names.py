@@ -21,8 +21,7 @@ def folded(column: str) -> str:
 
 def nearest(name: str, known: Collection[str]) -> str | None:
     """Of these names the one that a folded name may be meant for; None if none is near."""
-    if near := get_close_matches(name, known, n=1, cutoff=0.75):
-        return near[0]
     # `price_eur`, `product_price`: the longest that is part of it.
-    parts = [one for one in known if f"_{one}_" in f"_{name}_"]
-    return max(parts, key=len, default=None)
+    if parts := [one for one in known if f"_{one}_" in f"_{name}_"]:
+        return max(parts, key=len)
+    return next(iter(get_close_matches(name, known, n=1, cutoff=0.75)), None)

@@ -65,7 +65,7 @@ _COMMON: Final[Mapping[Field, Sequence[str]]] = {
     Field.SALE_DATES: ("sale_price_effective_date",),
     Field.CURRENCY: (
         *("currency", "currency_code", "price_currency", "price.currency"),
-        *("price.currency_code", "iso_currency"),
+        *("price.currency_code", "iso_currency", "currency_id"),
     ),
     Field.LOCATION: ("location", "place", "city", "town", "item_location"),
     Field.LATITUDE: ("latitude", "lat", "location.latitude", "location.lat", "geo.lat"),
@@ -82,7 +82,8 @@ _COMMON: Final[Mapping[Field, Sequence[str]]] = {
     Field.PUBLISHED: ("published", "is_published", "is_active", "active"),
     Field.PHOTOS: (
         *("image_link", "image_src", "image", "images", "image_url", "image_urls", "photo"),
-        *("photos", "photo_url", "photo_urls", "picture", "pictures", "main_image", "img"),
+        *("photos", "photo_url", "photo_urls", "picture", "pictures", "picture_url", "pic_url"),
+        *("main_image", "img"),
         *("base_image", "images.src", "images.url", "images.image", "pictures.picture"),
         *("additional_image_link", "additional_image_links", "additional_images"),
         *("additional_images_link", "additional_image", "featured_image"),
