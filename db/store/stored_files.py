@@ -1,7 +1,8 @@
 """Files in the photo store that are no photos, such as published index generations."""
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -34,13 +35,19 @@ class StoredFiles:
     def upload(self, path: Path, name: str, on_part: Callable[[], None] = lambda: None) -> None:
         """Store a file, replacing an earlier one; `on_part` is called after each part."""
         filesystem, target = self._locate(name)
+        failing = partial(failures_of, filesystem, f"{name} can't be put into the photo store.")
         try:
-            with (
-                failures_of(filesystem, f"{name} can't be put into the photo store."),
-                path.open("rb") as source,
-                _open(filesystem, target, "wb") as stored,
-            ):
-                _copy(source, stored, on_part)
+            with ExitStack() as stack:
+                with failing():
+                    source = stack.enter_context(path.open("rb"))
+                    stored = stack.enter_context(_open(filesystem, target, "wb"))
+                for part in _parts(source):
+                    with failing():
+                        stored.write(part)
+                    # What it raises is no failure of the store.
+                    on_part()
+                with failing():
+                    stored.close()
         except FileNotFoundError as error:
             raise Unavailable(f"{name} can't be put into the photo store.") from error
 
@@ -52,7 +59,7 @@ class StoredFiles:
                 failures_of(filesystem, f"{name} can't be fetched from the photo store."),
                 _open(filesystem, source, "rb") as stored,
             ):
-                _copy(stored, into, lambda: None)
+                into.writelines(_parts(stored))
         except FileNotFoundError as error:
             raise NotFound(f"{name} is not in the photo store.") from error
 
@@ -108,7 +115,6 @@ def _open(filesystem: fsspec.AbstractFileSystem, path: str, mode: str) -> Binary
     return stored
 
 
-def _copy(source: BinaryIO, target: BinaryIO, on_part: Callable[[], None]) -> None:
+def _parts(source: BinaryIO) -> Iterator[bytes]:
     while part := source.read(PART_BYTES):
-        target.write(part)
-        on_part()
+        yield part
