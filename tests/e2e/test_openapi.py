@@ -20,6 +20,7 @@ from schemathesis.checks import CheckFunction
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
+    negative_data_rejection,
     positive_data_acceptance,
     response_schema_conformance,
     status_code_conformance,
@@ -137,6 +138,28 @@ def put_into_paths(description: schemathesis.BaseSchema, ids: dict[str, list[str
     description.hook(flatmap_path_parameters)
 
 
+def unfit(case: Case) -> list[CheckFunction]:
+    """The checks that say nothing of the answer to this request."""
+    broken = case.meta.phase.data.description if case.meta else None
+    # Of a text or null, the text was made null, which fits.
+    fits_another_branch = broken is not None and "/anyOf/" in broken
+    if fits_another_branch or has_empty_part(case):
+        return [*NOT_CHECKED, negative_data_rejection]
+    return NOT_CHECKED
+
+
+def has_empty_part(case: Case) -> bool:
+    """Whether a part of a form is empty: it is as if not sent, which a schema can't say."""
+    if case.media_type != "multipart/form-data" or not isinstance(case.body, dict):
+        return False
+    values = [
+        value
+        for stated in case.body.values()
+        for value in (stated if isinstance(stated, list) else [stated])
+    ]
+    return any(value in ("", b"") for value in values)
+
+
 def test_every_operation_answers_as_described(api: Api, subtests: pytest.Subtests) -> None:
     """No 5xx; statuses, content types, headers and bodies as described; no way round a key."""
     for operation in api.operations:
@@ -148,7 +171,7 @@ def test_every_operation_answers_as_described(api: Api, subtests: pytest.Subtest
         @given(case=st.one_of(requests))
         def check(case: Case) -> None:
             response = case.call(headers=api.headers)
-            case.validate_response(response, headers=api.headers, excluded_checks=NOT_CHECKED)
+            case.validate_response(response, headers=api.headers, excluded_checks=unfit(case))
 
         with subtests.test(operation.label):
             check()
