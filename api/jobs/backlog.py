@@ -92,15 +92,20 @@ class Backlog:
         self._open, self._admitted = seen.open, 0
 
     async def _watch(self, stop: asyncio.Event) -> None:
+        # What was admitted just before a look may not be committed yet: then the next one sees it.
+        unseen = 0
         while not await is_set_within(stop, LOOK_EVERY_S):
             now, moment = self._clock(), monotonic()
-            if self._open or self._admitted:
+            admitted = self._admitted
+            if self._open or admitted or unseen:
                 try:
                     seen = await run_in_threadpool(self._seen, self._looked_at, now)
                 except Exception as error:  # noqa: BLE001 - the next look may succeed
                     log.warning("the backlog can't be seen: %s", error)
                     continue
+                meanwhile = self._admitted - admitted
                 self.look(seen, moment - self._looked)
+                self._admitted, unseen = meanwhile, admitted
             self._looked_at, self._looked = now, moment
 
     def _seen(self, since: datetime, until: datetime) -> Load:

@@ -1,6 +1,7 @@
 """Queries say how long they will wait, and are refused where that is too long."""
 
 import asyncio
+from collections.abc import Collection
 from datetime import UTC, datetime
 from threading import Event
 from time import sleep
@@ -8,6 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy.orm import Session
 
 from api.jobs import backlog as backlog_module
 from api.jobs.backlog import Backlog
@@ -16,6 +18,7 @@ from db.jobs import Load
 from db.session import Database
 from models.domain.errors import Overloaded
 from models.domain.job_payloads import EmbedPayload, SearchPayload
+from models.domain.types import JobType
 from tests.support.http import KETTLE, MakeClient, assert_problem, listing_form, submit_photo
 from tests.support.pictures import jpeg
 from tests.support.waiting import wait_until
@@ -123,6 +126,44 @@ def test_what_is_seen_is_what_the_database_holds(
     assert client.get(last).json()["expected_wait_s"] is not None
     client.delete(last).raise_for_status()
     assert client.get(last).json()["expected_wait_s"] is None
+
+
+async def seen_open(
+    backlog: Backlog, database: Database, released: Event, *, meanwhile: bool
+) -> int:
+    """How many are seen in the end, of one that is stored while a look is going on."""
+    search = SearchPayload(positive=("0" * 64,), limit=3)
+    async with backlog.watching():
+        backlog.admit()
+        await asyncio.sleep(0.1)
+        if meanwhile:
+            backlog.admit()
+        with database.write() as session:
+            jobs.accept(session, search, job_id=uuid4(), now=datetime.now(UTC))
+        released.set()
+        for _ in range(500):
+            if backlog._open:
+                break
+            await asyncio.sleep(0.01)
+    return backlog._open
+
+
+@pytest.mark.parametrize("meanwhile", [False, True])
+def test_what_is_stored_while_a_look_is_going_on_is_seen_by_the_next(
+    database: Database, backlog: Backlog, monkeypatch: pytest.MonkeyPatch, meanwhile: bool
+) -> None:
+    monkeypatch.setattr(backlog_module, "LOOK_EVERY_S", 0.01)
+    released = Event()
+    load_of = jobs.load_of
+
+    def slowly(
+        session: Session, types: Collection[JobType], since: datetime, until: datetime
+    ) -> Load:
+        released.wait(10)
+        return load_of(session, types, since, until)
+
+    monkeypatch.setattr(jobs, "load_of", slowly)
+    assert asyncio.run(seen_open(backlog, database, released, meanwhile=meanwhile)) == 1
 
 
 def test_only_queries_are_counted_and_those_before_are_ahead(any_database: Database) -> None:
