@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from sqlalchemy import Engine, create_engine, text
 
 from db.schema_migration import upgrade
@@ -18,6 +19,10 @@ from tests.support.postgres import postgres_server
 from tests.support.redis import redis_server
 
 NUMBERS = count(1)
+
+# How long an example takes says nothing where several processes of tests share the cores.
+settings.register_profile("shared-cores", parent=settings(), deadline=None)
+settings.load_profile("shared-cores")
 
 
 @pytest.hookimpl(tryfirst=True)
