@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Final
 
@@ -167,7 +168,7 @@ def _stored(raw: pd.DataFrame, rules: Rules) -> dict[str, Callable[[int], str]]:
     for name in raw.columns:
         column = names.get(name, name)
         if name not in readers and column in frame.columns:
-            readers[name] = lambda row, column=column: value(column, row)  # type: ignore[misc]
+            readers[name] = partial(value, column)
     return readers
 
 

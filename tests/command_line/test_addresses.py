@@ -14,10 +14,18 @@ from models.domain.errors import Conflict, SetupError
 NOT_OURS = "192.0.2.1"  # reserved for documentation: no machine has it
 
 
+def family_of(address: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
 @pytest.fixture(params=["127.0.0.1", "::1"])
 def host(request: pytest.FixtureRequest) -> str:
     address: str = request.param
-    if address == "::1" and not socket.has_ipv6:
+    try:
+        socket.create_server((address, 0), family=family_of(address)).close()
+    except OSError:
+        if address == "127.0.0.1":
+            raise
         pytest.skip("this machine has no IPv6")
     return address
 
@@ -25,8 +33,7 @@ def host(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def busy(host: str) -> Iterator[int]:
     """A port of the host that somebody listens on."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with closing(socket.create_server((host, 0), family=family)) as server:
+    with closing(socket.create_server((host, 0), family=family_of(host))) as server:
         port: int = server.getsockname()[1]
         yield port
 
