@@ -6,9 +6,9 @@ An empty SQLite file or PostgreSQL database is brought to the schema of this rel
 through `Database.write`, so that what is derived of listings is there as the product writes it:
 100 categories, prices, 500 places, sellers, creation times of a year, one photo a listing, and
 five attributes (brand: 1,000 names by Zipf's law, colour 20, size 12, condition 4, weight: a
-number). The words of titles and descriptions are drawn by Zipf's law from a vocabulary of 200,000. With
-`--dimension` each photo also has an embedding, a random unit vector. The same seed draws the same
-catalogue. `Drawing` is what other benchmarks draw queries from.
+number). The words of titles and descriptions are drawn by Zipf's law from a vocabulary of 200,000.
+With `--dimension` each photo also has an embedding, a random unit vector. The same seed draws the
+same catalogue. `Drawing` is what other benchmarks draw queries from.
 """
 
 import argparse
@@ -69,8 +69,8 @@ class Drawing:
     def ranks(self, size: int, count: int) -> NDArray[np.int64]:
         """`count` ranks below `size` by Zipf's law: the share of rank r falls as 1 / (r + 3)."""
         shares = np.cumsum(1 / np.arange(3, size + 3))
-        drawn = np.searchsorted(shares, self.rng.random(count) * shares[-1])
-        return np.minimum(drawn, size - 1, dtype=np.int64)
+        drawn: NDArray[np.int64] = np.searchsorted(shares, self.rng.random(count) * shares[-1])
+        return np.minimum(drawn, np.int64(size - 1))
 
     def texts(self, count: int, shortest: int, longest: int) -> list[str]:
         """`count` texts of so many words."""
