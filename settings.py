@@ -17,6 +17,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from models.domain.errors import SetupError
+from models.text.languages import TextLanguage
 
 log = logging.getLogger(__name__)
 
@@ -171,6 +172,11 @@ class Settings(BaseSettings):
         default="",
         description="Hosts, separated by commas, that photos may be fetched from although their"
         " addresses are private.",
+    )
+    text_language: TextLanguage = Field(
+        default="english",
+        description="Language whose inflections a search for words finds, too: `lamps` for `lamp`;"
+        " `none` for none. May be changed at any time.",
     )
     geocoder: str | None = Field(
         default=None,
