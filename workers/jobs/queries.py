@@ -19,7 +19,6 @@ from db.catalogue.listings import views_of
 from db.jobs import Claim
 from db.session import Database
 from db.store.photo_store import PhotoStore
-from models.domain.cursors import Cursor
 from models.domain.job_payloads import (
     EmbeddingPayload,
     JobPayload,
@@ -30,12 +29,11 @@ from models.domain.job_results import EmbeddingResult, JobResult, SearchResult
 from models.head import find_head
 from workers.jobs.embedding import shown_vector
 from workers.jobs.prediction import Predicted, likely_duplicates, predict
-from workers.jobs.search import find_listings
+from workers.jobs.search import SearchPage, SearchTools, find_listings
 from workers.search.active_engine import SearchEngine
 from workers.search.query import Query, listings_named, query_of
 from workers.search.query_encoder import QueryEncoder
 from workers.search.results import Details
-from workers.search.retrieval import Retrieved
 from workers.search.stopwatch import Stopwatch
 
 Answer = JobResult | Exception
@@ -60,6 +58,11 @@ class _Asked:
     payload: JobPayload
     query: Query
 
+    @property
+    def is_of_words_alone(self) -> bool:
+        """Whether it needs no index."""
+        return isinstance(self.payload, SearchPayload) and not self.payload.positive
+
 
 class Answered(NamedTuple):
     """The answer of each query, and how many photos had to be embedded."""
@@ -78,6 +81,7 @@ class _Batch:
 
     def __init__(self, claims: Sequence[Claim], engine: SearchEngine, tools: QueryTools) -> None:
         self._claims = claims
+        self._engine = engine
         self._index = engine.index
         self._indexing = engine.indexing
         self._tools = tools
@@ -96,15 +100,20 @@ class _Batch:
         embedded = self._encoder.embed(photos, self._watch)
         self._give_vectors(asked)
         with self._tools.database.read() as session:
-            with self._indexing:
-                self._index.sync(session)
-                self._watch.lap("sync")
-                found = self._found(session, asked)
-                generation = self._index.generation_id
+            looking = [one for one in asked if not one.is_of_words_alone]
+            found: dict[UUID, SearchPage] = {}
+            generation: int | None = None
+            if looking:
+                with self._indexing:
+                    self._index.sync(session)
+                    self._watch.lap("sync")
+                    found = self._found(session, looking)
+                    generation = self._index.generation_id
+            found |= self._found(session, [one for one in asked if one.is_of_words_alone])
             self._watch.lap("search")
             if found:
-                matches = chain.from_iterable(page.listings for page in found.values())
-                self._show(found, Details.of(session, matches), generation)
+                listings = chain.from_iterable(page.listings for page in found.values())
+                self._show(found, Details.of(session, listings), generation)
         self._find_duplicates(asked)
         answers = [(claim, self._answers[claim.job_id]) for claim in self._claims]
         return Answered(answers, embedded)
@@ -124,20 +133,17 @@ class _Batch:
                 asked.append(_Asked(claim, payload, query_of(payload, photos_of)))
         return asked
 
-    def _found(self, session: Session, asked: Sequence[_Asked]) -> dict[UUID, Retrieved]:
+    def _found(self, session: Session, asked: Sequence[_Asked]) -> dict[UUID, SearchPage]:
         """The pages of those that are searches, by job; predictions are made."""
-        found: dict[UUID, Retrieved] = {}
+        found: dict[UUID, SearchPage] = {}
+        tools = SearchTools(
+            session, self._encoder, self._engine.encoder_id, self._index, self._watch
+        )
         for one in asked:
             job_id = one.claim.job_id
             with self._answering(one.claim, session):
                 if isinstance(one.payload, SearchPayload):
-                    found[job_id] = find_listings(
-                        one.payload,
-                        one.query,
-                        session=session,
-                        encoder=self._encoder,
-                        index=self._index,
-                    )
+                    found[job_id] = find_listings(one.claim, one.payload, one.query, tools)
                 elif isinstance(one.payload, PredictionPayload):
                     self._predicted[job_id] = predict(
                         one.payload,
@@ -183,23 +189,20 @@ class _Batch:
                 )
 
     def _show(
-        self, found: Mapping[UUID, Retrieved], details: Details, generation: int | None
+        self, found: Mapping[UUID, SearchPage], details: Details, generation: int | None
     ) -> None:
         searches = [claim for claim in self._claims if claim.job_id in found]
         shown = {claim.job_id: details.shown(found[claim.job_id].listings) for claim in searches}
         self._watch.lap("rank")
-        spec = self._encoder.spec
         for claim in searches:
             page = found[claim.job_id]
             self._answers[claim.job_id] = SearchResult(
-                generation=generation,
-                encoder=spec.label,
+                generation=generation if page.by_look else None,
+                encoder=self._encoder.spec.label if page.by_look else None,
                 exact=page.exact,
                 took_ms=self._took_ms(claim),
                 results=shown[claim.job_id],
-                next_cursor=Cursor(claim.job_id, spec.fingerprint, page.listings[-1]).encode()
-                if page.more
-                else None,
+                next_cursor=page.cursor,
             )
 
     def _took_ms(self, claim: Claim) -> dict[str, float]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from functools import partial
 from heapq import merge
+from itertools import takewhile
 from typing import Final
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from db.catalogue.listing_photos import photo_ids_shown
 from models.domain.filters import ListingFilter
 from models.domain.types import ListingMatch, Match
 from models.index.photo_index import PhotoIndex
-from models.ranking.listings import best_listings
+from models.ranking.listings import Catalogue, best_listings
 
 Queries = Iterable[NDArray[np.float32]]
 """Unit vectors (dimension,): a photo is as similar as to the nearest of them."""
@@ -34,13 +35,16 @@ EVERYTHING: Final = 2**40
 class Page:
     """Which listings are asked for: the first `limit` that pass, or those that come after one.
 
-    `excluded` listings are never found, `wanted` is the filter.
+    With `until`, all up to that place instead. `excluded` listings are never found, `wanted` is the
+    filter. `expect` is how many photos are likely to be examined, if not as many as usual.
     """
 
     limit: int
     after: ListingMatch | None = None
     excluded: Collection[UUID] = ()
     wanted: ListingFilter = ANY_ACTIVE
+    until: ListingMatch | None = None
+    expect: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +87,9 @@ def retrieve(
     pass, the index gives photos best first and the database says which pass; when `overfetch` of
     them did not lead to enough listings, the index is given the ids after all.
     """
-    after = page.after and _with_current_similarity(index, queries, page.after)
-    search = _Search(session, index, queries, replace(page, after=after))
+    after = page.after and with_current_similarity(index, queries, page.after)
+    catalogue = _Catalogue(session, page.wanted)
+    search = _Search(catalogue, index, queries, replace(page, after=after))
     if page.wanted.narrows:
         passing = photos_passing(session, page.wanted, thresholds.select_up_to)
         if passing is not None:
@@ -96,11 +101,46 @@ def retrieve(
     return found
 
 
+def retrieve_among(
+    index: PhotoIndex,
+    queries: Queries,
+    page: Page,
+    photos: Mapping[UUID, Sequence[int]],
+    thresholds: Thresholds = DEFAULT_THRESHOLDS,
+) -> Retrieved:
+    """The listings of a page, nearest first, of those given with their photos, all of which pass.
+
+    The places of `page` are by similarities that these queries have.
+    """
+    search = _Search(_Given(photos), index, queries, page)
+    rows = sorted({photo_id for shown in photos.values() for photo_id in shown})
+    return search.among(rows, thresholds.exact_up_to)
+
+
+def similarities(
+    index: PhotoIndex, queries: Queries, photos: Mapping[UUID, Sequence[int]]
+) -> dict[UUID, ListingMatch]:
+    """The best photo of each of these listings; of those that have one in the index."""
+    rows = np.array(sorted({one for shown in photos.values() for one in shown}), np.int64)
+    order = {
+        match.photo_id: match for match in _merged(queries, lambda query: index.among(query, rows))
+    }
+    best: dict[UUID, ListingMatch] = {}
+    for listing_id, shown in photos.items():
+        found = [order[photo_id] for photo_id in shown if photo_id in order]
+        if found:
+            match = min(found, key=lambda match: (-match.similarity, match.photo_id))
+            best[listing_id] = ListingMatch(listing_id, match.photo_id, match.similarity)
+    return best
+
+
 class _Search:
     """One page, searched for in one index."""
 
-    def __init__(self, session: Session, index: PhotoIndex, queries: Queries, page: Page) -> None:
-        self._catalogue = _Catalogue(session, page.wanted)
+    def __init__(
+        self, catalogue: Catalogue, index: PhotoIndex, queries: Queries, page: Page
+    ) -> None:
+        self._catalogue = catalogue
         self._index = index
         self._queries = queries
         self._page = page
@@ -112,13 +152,15 @@ class _Search:
         if len(rows) <= exact_up_to and not self._index.exact:
             matches = _merged(self._queries, lambda query: self._index.among(query, rows))
             return self._retrieved(self._listings(matches), exact=True)
-        only = partial(self._index.only, photo_ids=rows, expect=EXPECTED)
+        expect = self._page.expect or EXPECTED
+        only = partial(self._index.only, photo_ids=rows, expect=expect)
         found = self._listings(_merged(self._queries, only))
         return self._retrieved(found, exact=self._index.exact)
 
     def filtered(self, overfetch: int) -> Retrieved | None:
         """Search among all photos and filter; None if `overfetch` photos were not enough."""
-        expect = EXPECTED_TO_FILTER if self._page.wanted.narrows else EXPECTED
+        usual = EXPECTED_TO_FILTER if self._page.wanted.narrows else EXPECTED
+        expect = self._page.expect or usual
         matches = _merged(self._queries, partial(self._index.matches, expect=expect))
         found = self._listings(matches, overfetch)
         return None if found is None else self._retrieved(found, exact=self._index.exact)
@@ -127,6 +169,8 @@ class _Search:
         self, matches: Iterator[Match], patience: int | None = None
     ) -> list[ListingMatch] | None:
         page = self._page
+        if page.until is not None:
+            return self._up_to(page.until, matches)
         return best_listings(
             matches,
             self._catalogue,
@@ -137,9 +181,18 @@ class _Search:
             patience=patience,
         )
 
+    def _up_to(self, until: ListingMatch, matches: Iterator[Match]) -> list[ListingMatch]:
+        last = -until.similarity, until.photo_id
+        matches = takewhile(lambda match: (-match.similarity, match.photo_id) <= last, matches)
+        page = self._page
+        found = best_listings(
+            matches, self._catalogue, EVERYTHING, exclude=page.excluded, after=page.after
+        )
+        return [match for match in found or [] if match.place <= until.place]
+
     def _retrieved(self, found: list[ListingMatch] | None, *, exact: bool) -> Retrieved:
         listings = found or []
-        limit = self._page.limit
+        limit = EVERYTHING if self._page.until is not None else self._page.limit
         return Retrieved(listings[:limit], len(listings) > limit, exact)
 
 
@@ -157,7 +210,24 @@ class _Catalogue:
         return photo_ids_shown(self._session, listing_ids)
 
 
-def _with_current_similarity(
+class _Given:
+    """Listings that all pass, with the photos that they show."""
+
+    def __init__(self, photos: Mapping[UUID, Sequence[int]]) -> None:
+        self._photos = photos
+        self._listings: dict[int, list[UUID]] = {}
+        for listing_id, shown in photos.items():
+            for photo_id in shown:
+                self._listings.setdefault(photo_id, []).append(listing_id)
+
+    def listings_of(self, photo_ids: Collection[int]) -> Mapping[int, Sequence[UUID]]:
+        return {one: self._listings[one] for one in photo_ids if one in self._listings}
+
+    def photos_of(self, listing_ids: Collection[UUID]) -> Mapping[UUID, Collection[int]]:
+        return {one: self._photos[one] for one in listing_ids}
+
+
+def with_current_similarity(
     index: PhotoIndex, queries: Queries, after: ListingMatch
 ) -> ListingMatch:
     """The last listing of the page before, by the vectors that this page is searched with.
