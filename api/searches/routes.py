@@ -67,6 +67,7 @@ _JOB = described_job(
         },
         "results": [MATCH_EXAMPLE],
         "next_cursor": _CURSOR,
+        "facets": [],
     },
 )
 
@@ -92,6 +93,12 @@ _BODY = described_body(
                 "currency": "GBP",
                 "near": {"lat": 53.8, "lon": -1.55, "km": 30},
                 "exclude_seller": "sam-4711",
+                "created_after": "2026-03-01T00:00:00Z",
+                "attributes": {
+                    "colour": ["red", "orange"],
+                    "condition": "new",
+                    "litres": {"min": 1.5, "max": 2},
+                },
             },
         },
         "like two things, not like a third": {

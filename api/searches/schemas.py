@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, Self
 from uuid import UUID
 
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -21,10 +23,18 @@ from models.domain.filters import ListingFilter, Near
 from models.domain.job_payloads import example_of, is_sha256
 from models.domain.limits import MAX_SELLER
 from models.domain.regions import Region
+from models.domain.searches.attributes import (
+    MAX_ATTRIBUTE_NAME,
+    MAX_ATTRIBUTE_NUMBER,
+    MAX_ATTRIBUTE_TEXT,
+    AttributeCondition,
+)
 from models.domain.types import ListingStatus
 
 DEFAULT_LIMIT = 10
 MAX_EXAMPLES = 16
+MAX_ATTRIBUTE_CONDITIONS = 16
+MAX_ATTRIBUTE_CHOICES = 100
 # Half the circumference of the earth.
 MAX_KM = 20_040
 # Tolerance for floating-point sums of fractions.
@@ -47,6 +57,13 @@ def _example(name: str) -> str:
 Example = Annotated[str, AfterValidator(_example)]
 
 
+AttributeName = Annotated[str, Field(max_length=MAX_ATTRIBUTE_NAME), LINE]
+AttributeText = Annotated[str, Field(max_length=MAX_ATTRIBUTE_TEXT), LINE]
+AttributeNumber = Annotated[
+    float, Field(ge=-MAX_ATTRIBUTE_NUMBER, le=MAX_ATTRIBUTE_NUMBER, allow_inf_nan=False)
+]
+
+
 class NearIn(BaseModel):
     """A circle on the earth."""
 
@@ -55,6 +72,45 @@ class NearIn(BaseModel):
     lat: float = Field(ge=-90, le=90, allow_inf_nan=False, description="Degrees of WGS 84.")
     lon: float = Field(ge=-180, le=180, allow_inf_nan=False, description="East positive.")
     km: float = Field(gt=0, le=MAX_KM, allow_inf_nan=False, description="Its radius.")
+
+
+class RangeIn(BaseModel):
+    """A number within bounds, which are inclusive; without any, every number."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    min: AttributeNumber | None = None
+    max: AttributeNumber | None = None
+
+    @model_validator(mode="after")
+    def _bounds_are_in_order(self) -> Self:
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError("min is over max")
+        return self
+
+
+AttributeScalar = bool | AttributeNumber | AttributeText
+AttributeWanted = (
+    AttributeScalar
+    | Annotated[list[AttributeScalar], Field(min_length=1, max_length=MAX_ATTRIBUTE_CHOICES)]
+    | RangeIn
+)
+
+
+def _condition(name: str, wanted: AttributeWanted) -> AttributeCondition:
+    # A text that has nothing to show is a value that no listing has.
+    name = name.casefold()
+    if isinstance(wanted, RangeIn):
+        return AttributeCondition(name, at_least=wanted.min, at_most=wanted.max)
+    return AttributeCondition(name, tuple(wanted) if isinstance(wanted, list) else (wanted,))
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        # In the first or the last year, by its zone beyond what a datetime can be.
+        return moment.replace(tzinfo=UTC)
 
 
 class FilterIn(BaseModel):
@@ -69,7 +125,19 @@ class FilterIn(BaseModel):
     price_max: Price | None = None
     currency: str | None = Field(default=None, pattern="^[A-Z]{3}$", description="ISO 4217.")
     near: NearIn | None = Field(default=None, description="Without a place, none passes.")
+    seller: Annotated[str, Field(max_length=MAX_SELLER), LINE] | None = None
     exclude_seller: Annotated[str, Field(max_length=MAX_SELLER), LINE] | None = None
+    created_after: AwareDatetime | None = Field(
+        default=None, description="Only what was created later than this."
+    )
+    attributes: (
+        Annotated[dict[AttributeName, AttributeWanted], Field(max_length=MAX_ATTRIBUTE_CONDITIONS)]
+        | None
+    ) = Field(
+        default=None,
+        description="What each attribute must be: a value, one of several, or a number within "
+        "bounds. Without the attribute, none passes; case does not matter.",
+    )
     status: Annotated[list[ShownStatus], BeforeValidator(_as_list), Field(min_length=1)] = Field(
         default=[ListingStatus.ACTIVE], description="One or several."
     )
@@ -89,7 +157,12 @@ class FilterIn(BaseModel):
             price_max=self.price_max,
             currency=self.currency,
             near=Near(self.near.lat, self.near.lon, self.near.km) if self.near else None,
+            seller=self.seller,
             exclude_seller=self.exclude_seller,
+            created_after=self.created_after and _in_utc(self.created_after),
+            attributes=tuple(
+                _condition(name, wanted) for name, wanted in (self.attributes or {}).items()
+            ),
             status=tuple(dict.fromkeys(self.status)),
         )
 

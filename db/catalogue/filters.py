@@ -94,6 +94,10 @@ def _conditions(session: Session, wanted: ListingFilter) -> Iterator[ColumnEleme
     if wanted.near is not None:
         yield _is_in_box(wanted.near)
         yield _haversine(session, wanted.near) <= haversine_of(wanted.near.km)
+    if wanted.seller is not None:
+        yield Listing.seller == wanted.seller
+    if wanted.created_after is not None:
+        yield Listing.created_at > wanted.created_after
     if wanted.exclude_seller is not None:
         yield or_(Listing.seller.is_(None), Listing.seller != wanted.exclude_seller)
 

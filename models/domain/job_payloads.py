@@ -19,6 +19,7 @@ from pydantic import (
 from models.domain.errors import UnreadableRecord
 from models.domain.filters import ListingFilter
 from models.domain.regions import Region
+from models.domain.searches.facets import FacetRequest
 from models.domain.searches.options import (
     MAX_TEXT_QUERY,
     Diversity,
@@ -99,11 +100,11 @@ class SearchPayload(JobPayload):
     region: Region | None = None
     filter: ListingFilter | None = None
     rank: Ranking | None = None
-    fusion: FusionMethod = FusionMethod.CONVEX
+    fusion: FusionMethod | None = None
     near: Place | None = None
     diversity: Diversity | None = None
     min_similarity: float | None = None
-    facets: tuple[str, ...] = ()
+    facets: tuple[FacetRequest, ...] | None = None
     limit: int
     cursor: str | None = None
 

@@ -76,11 +76,58 @@ class FoundListing(ShownListing):
     reasons: dict[RankPart, float] | None = None
 
 
+class CategoryCount(Part):
+    """How many listings are in a category, those below it included."""
+
+    category: str
+    count: int
+
+
+class ValueCount(Part):
+    """How many listings have a value; a text is as one of them writes it."""
+
+    value: bool | str
+    count: int
+
+
+class Band(Part):
+    """How many listings have a number from `at_least` on and `below` another; None is no bound."""
+
+    at_least: float | None
+    below: float | None
+    count: int
+
+
+class Bands(Part):
+    """All numbers of an attribute, or all prices in a `currency`, in bands."""
+
+    currency: str | None = None
+    count: int
+    bands: tuple[Band, ...]
+
+
+class Facet(Part):
+    """How the listings that a search could find are spread, by what `name` says.
+
+    `listings` have it at all. A category is counted with all above it, most frequent first, a list
+    of texts by each of its texts. `values` are the most frequent; `other_values` others there are.
+    """
+
+    name: str
+    listings: int
+    categories: tuple[CategoryCount, ...] = ()
+    values: tuple[ValueCount, ...] = ()
+    other_values: int = 0
+    bands: tuple[Bands, ...] = ()
+
+
 class SearchResult(JobResult):
     """A page of listings, best first.
 
-    `generation` is that of the index, None if there is none. `exact` says whether the search was
-    exhaustive. A search by text alone has neither encoder nor generation.
+        `generation` is that of the index, None if there is none. `exact` says whether the search was
+        exhaustive. A search by text alone has neither encoder nor generation.
+    =======
+        exhaustive. `facets` are in the order in which they were asked for.
     """
 
     job_type = JobType.SEARCH
@@ -91,6 +138,7 @@ class SearchResult(JobResult):
     took_ms: Milliseconds
     results: tuple[FoundListing, ...]
     next_cursor: str | None = None
+    facets: tuple[Facet, ...] = ()
 
 
 class EmbeddingResult(JobResult):

@@ -98,7 +98,15 @@ FILTER = {
     "price_max": 12.5,
     "currency": "GBP",
     "near": {"lat": 53.8, "lon": -1.55, "km": 30},
+    "seller": "ann ",
     "exclude_seller": "sam",
+    "created_after": "2029-12-31T23:00:00-01:00",
+    "attributes": {
+        "Colour": "Red",
+        "size ": ["M", 40, True],
+        "year": {"min": 1999.5, "max": 2005},
+        "new": False,
+    },
     "status": "sold",
 }
 
@@ -110,7 +118,15 @@ def test_a_filter_either_way(client: TestClient, payload_of: PayloadOf) -> None:
         "price_max": "12.5",
         "currency": "GBP",
         "near": {"latitude": 53.8, "longitude": -1.55, "km": 30.0},
+        "seller": "ann",
         "exclude_seller": "sam",
+        "created_after": "2030-01-01T00:00:00Z",
+        "attributes": [
+            {"name": "colour", "any_of": ["Red"]},
+            {"name": "size", "any_of": ["M", 40, True]},
+            {"name": "year", "any_of": [], "at_least": 1999.5, "at_most": 2005},
+            {"name": "new", "any_of": [False]},
+        ],
         "status": ["sold"],
     }
     by_form = send(client, ("photo", 1), filter=json.dumps(FILTER))
@@ -120,7 +136,7 @@ def test_a_filter_either_way(client: TestClient, payload_of: PayloadOf) -> None:
 
 def test_a_filter_that_asks_for_nothing(client: TestClient, payload_of: PayloadOf) -> None:
     response = send(client, ("photo", 1), filter="{}")
-    assert payload_of(response)["filter"] == {"status": ["active"]}
+    assert payload_of(response)["filter"] == {"status": ["active"], "attributes": []}
 
 
 BAD_FILTERS = [
@@ -141,6 +157,18 @@ BAD_FILTERS = [
     '{"near": {"lat": 0, "lon": 0}}',
     '{"status": "deleted"}',
     '{"status": []}',
+    '{"seller": 5}',
+    '{"created_after": "2030-01-01T00:00:00"}',
+    '{"created_after": "yesterday"}',
+    '{"attributes": []}',
+    '{"attributes": {"colour": null}}',
+    '{"attributes": {"colour": []}}',
+    '{"attributes": {"colour": ["a\\u0000b"]}}',
+    '{"attributes": {"a\\u0000b": "red"}}',
+    '{"attributes": {"year": {"min": 2, "max": 1}}}',
+    '{"attributes": {"year": {"from": 2}}}',
+    '{"attributes": {"year": 1e16}}',
+    '{"attributes": {"year": NaN}}',
     "[]",
 ]
 

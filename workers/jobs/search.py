@@ -19,7 +19,7 @@ from models.domain.cursors import Cursor
 from models.domain.errors import CursorExpired, NothingIndexed
 from models.domain.job_payloads import SearchPayload
 from models.domain.searches.block_cursors import Block, BlockCursor, Span, TextMatch
-from models.domain.searches.options import Ranking, RankPart
+from models.domain.searches.options import DEFAULT_FUSION, Ranking, RankPart
 from models.domain.types import EncoderSpec
 from models.ranking.order import NO_DIVERSITY
 from workers.indexes.following import FollowingIndex
@@ -187,7 +187,7 @@ def _options(payload: SearchPayload, now: datetime) -> RankOptions:
     return RankOptions(
         now,
         payload.rank or Ranking(),
-        payload.fusion,
+        payload.fusion or DEFAULT_FUSION,
         payload.diversity or NO_DIVERSITY,
         payload.near,
         [example for example in payload.positive if isinstance(example, UUID)],

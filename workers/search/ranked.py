@@ -14,6 +14,7 @@ from db.catalogue.listing_photos import photo_ids_shown
 from db.catalogue.ranking_facts import facts_of
 from models.domain.searches.block_cursors import Block, short_hash
 from models.domain.searches.options import (
+    DEFAULT_FUSION,
     Diversity,
     FusionMethod,
     Place,
@@ -45,7 +46,7 @@ class RankOptions:
 
     now: datetime
     ranking: Ranking = field(default_factory=Ranking)
-    fusion: FusionMethod = FusionMethod.CONVEX
+    fusion: FusionMethod = DEFAULT_FUSION
     diversity: Diversity = NO_DIVERSITY
     origin: Place | None = None
     liked: Sequence[UUID] = ()

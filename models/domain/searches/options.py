@@ -13,7 +13,6 @@ from typing import Final, Self
 MAX_WEIGHT: Final = 100.0
 MAX_TEXT_QUERY: Final = 500
 """In characters."""
-MAX_FACETS: Final = 10
 
 
 class RankPart(StrEnum):
@@ -133,3 +132,7 @@ class FusionMethod(StrEnum):
     """By their places: reciprocal ranks."""
     CONVEX = "convex"
     """By their values: a convex combination."""
+
+
+DEFAULT_FUSION: Final = FusionMethod.CONVEX
+"""As measured in docs/decisions/00xx-hybrid.md."""
