@@ -117,11 +117,13 @@ class SearchPayload(JobPayload):
     @property
     def is_ranked(self) -> bool:
         """Whether results are ordered by more than one thing."""
-        return (
-            self.rank is not None
-            or self.diversity is not None
-            or (self.text is not None and bool(self.positive))
-        )
+        is_hybrid = self.text is not None and bool(self.positive)
+        return self.rank is not None or self.diversity is not None or is_hybrid
+
+    @property
+    def is_by_look_alone(self) -> bool:
+        """Whether results are ordered by similarity."""
+        return self.text is None and not self.is_ranked
 
     @model_validator(mode="before")
     @classmethod

@@ -124,10 +124,9 @@ class Facet(Part):
 class SearchResult(JobResult):
     """A page of listings, best first.
 
-        `generation` is that of the index, None if there is none. `exact` says whether the search was
-        exhaustive. A search by text alone has neither encoder nor generation.
-    =======
-        exhaustive. `facets` are in the order in which they were asked for.
+    `generation` is that of the index, None if there is none. `exact` says whether the search was
+    exhaustive. A search by text alone has neither encoder nor generation. `facets` are in the order
+    in which they were asked for.
     """
 
     job_type = JobType.SEARCH

@@ -15,10 +15,10 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from models.domain.cursors import MAX_PHOTO_ID, Cursor
 from models.domain.errors import InvalidInput
 from models.domain.types import ListingMatch
 
-MAX_PHOTO_ID: Final = 2**63 - 1
 HASH_BYTES: Final = 6
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -150,6 +150,13 @@ class BlockCursor:
             ),
             frozenset(hashes[start : start + HASH_BYTES] for start in starts),
         )
+
+
+def read_cursor(text: str) -> Cursor | BlockCursor:
+    """A cursor of any search. Raises InvalidInput for what is none."""
+    # What is ranked has a JSON object in it, "{" at first.
+    is_ranked = urlsafe_b64encode(b"{")[:1].decode() == text[:1]
+    return BlockCursor.decode(text) if is_ranked else Cursor.decode(text)
 
 
 class _StoredKey(BaseModel):

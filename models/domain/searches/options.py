@@ -105,6 +105,14 @@ class Ranking:
 
 
 @dataclass(frozen=True, slots=True)
+class RankDefaults:
+    """The weights of what a search states none for, and which attribute counts popularity."""
+
+    weights: RankWeights = RankWeights()
+    popularity: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """A point on the earth, in degrees of WGS 84."""
 
