@@ -20,6 +20,7 @@ from models.domain.searches.options import (
     Place,
     Ranking,
     RankPart,
+    RankWeights,
 )
 from models.domain.types import ListingMatch
 from models.ranking import order
@@ -177,13 +178,14 @@ class _Block:
         weights = self._options.ranking.weights
         if wanted.categories is not None or not weights.category:
             return wanted
-        best = ordered(order.Candidates(features), weights)
+        relevance_alone = RankWeights(weights.similarity, weights.text)
+        best = ordered(order.Candidates(features), relevance_alone)
         leaders = [self._facts[ranked.row] for ranked, _ in zip(best, range(LEADERS), strict=False)]
         return replace(wanted, categories=wanted_categories([one.category for one in leaders]))
 
     def _vectors(self, vectors_of: VectorsOf) -> NDArray[np.float32] | None:
         known = vectors_of(sorted(set(self._photos.values())))
-        if not known:
+        if not known or not self._listings:
             return None
         nothing = np.zeros_like(next(iter(known.values())))
         shown = [self._photos.get(one.listing_id) for one in self._listings]
