@@ -51,19 +51,6 @@ def listings_showing(
     return found
 
 
-def listings_numbered(
-    session: Session, numbers: Collection[int], wanted: ListingFilter = ACTIVE
-) -> dict[int, UUID]:
-    """Those of the listings with these numbers that pass, by number."""
-    statement = select(Listing.number, Listing.id).where(
-        Listing.number.in_(bindparam("numbers", expanding=True)), *_conditions(session, wanted)
-    )
-    found: dict[int, UUID] = {}
-    for chunk in chunks(numbers):
-        found.update(session.execute(statement, {"numbers": chunk}).tuples().all())
-    return found
-
-
 def _showing(conditions: Iterable[ColumnElement[bool]]) -> Select[int, UUID | None]:
     # An outer join, so that SQLite starts with the photos. Without statistics it may otherwise take
     # a status for selective, and scan all listings that have it.

@@ -27,6 +27,7 @@ from models.domain.job_payloads import (
 )
 from models.domain.job_results import EmbeddingResult, JobResult, SearchResult
 from models.head import find_head
+from models.text.stemming import TextLanguage
 from workers.jobs.embedding import shown_vector
 from workers.jobs.prediction import Predicted, likely_duplicates, predict
 from workers.jobs.search import SearchPage, SearchTools, find_listings
@@ -42,12 +43,16 @@ Answer = JobResult | Exception
 
 @dataclass(frozen=True, slots=True)
 class QueryTools:
-    """What answering needs beside an engine. `models_dir` has the category heads."""
+    """What answering needs beside an engine. `models_dir` has the category heads.
+
+    `language` is that of the listings' words.
+    """
 
     database: Database
     store: PhotoStore
     models_dir: Path
     clock: Callable[[], datetime]
+    language: TextLanguage = "english"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +142,12 @@ class _Batch:
         """The pages of those that are searches, by job; predictions are made."""
         found: dict[UUID, SearchPage] = {}
         tools = SearchTools(
-            session, self._encoder, self._engine.encoder_id, self._index, self._watch
+            session,
+            self._encoder,
+            self._engine.encoder_id,
+            self._index,
+            self._tools.language,
+            self._watch,
         )
         for one in asked:
             job_id = one.claim.job_id

@@ -22,6 +22,7 @@ from models.domain.searches.block_cursors import Block, BlockCursor, Span, TextM
 from models.domain.searches.options import DEFAULT_FUSION, Ranking, RankPart
 from models.domain.types import EncoderSpec
 from models.ranking.order import NO_DIVERSITY
+from models.text.stemming import TextLanguage
 from workers.indexes.following import FollowingIndex
 from workers.search.blocks import Asked, Look, Words
 from workers.search.query import Query
@@ -30,7 +31,7 @@ from workers.search.ranked import Position, RankOptions, ranked_page
 from workers.search.results import Found
 from workers.search.retrieval import ANY_ACTIVE, Page, Retrieved, retrieve
 from workers.search.stopwatch import Stopwatch
-from workers.search.words import words_of
+from workers.search.words import LOOKED_AT, words_of
 
 AnyCursor = TypeVar("AnyCursor", Cursor, BlockCursor)
 
@@ -56,6 +57,7 @@ class SearchTools:
     encoder: QueryEncoder
     encoder_id: int
     index: FollowingIndex
+    language: TextLanguage
     watch: Stopwatch
 
 
@@ -91,8 +93,16 @@ def _require_embedded(tools: SearchTools) -> None:
 def _words(payload: SearchPayload, query: Query, tools: SearchTools) -> Words | None:
     if payload.text is None:
         return None
-    wanted = payload.filter or ANY_ACTIVE
-    words = words_of(tools.session, payload.text, wanted, query.listings)
+    # A first page of words alone needs no more than it shows.
+    is_first = not payload.is_ranked and payload.cursor is None
+    words = words_of(
+        tools.session,
+        payload.text,
+        payload.filter or ANY_ACTIVE,
+        query.listings,
+        language=tools.language,
+        limit=payload.limit + 1 if is_first else LOOKED_AT,
+    )
     tools.watch.lap("text")
     return words
 

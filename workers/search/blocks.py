@@ -54,8 +54,12 @@ class Words(Protocol):
         """Whether these are all."""
         ...
 
-    def of(self, listing_ids: Collection[UUID]) -> Mapping[UUID, TextMatch]:
-        """Those of these listings that have the words."""
+    def of(self, listing_ids: Collection[UUID]) -> Mapping[UUID, float]:
+        """The scores of those of these listings that have any of the words."""
+        ...
+
+    def excluded(self, listing_ids: Collection[UUID]) -> Collection[UUID]:
+        """Those of these listings that have what was to be left out."""
         ...
 
 
@@ -85,7 +89,7 @@ class Candidate(NamedTuple):
 
     listing_id: UUID
     look: ListingMatch | None
-    text: TextMatch | None
+    text: float | None
 
 
 class Candidates(NamedTuple):
@@ -107,10 +111,11 @@ def candidates_of(asked: Asked, block: Block) -> Candidates:
     among, amid = _nearest_among(asked, block)
     begun = Block(look, among, text, begun=True)
     found = {match.listing_id: match for match in (*near, *amid)}
-    listing_ids = dict.fromkeys((*found, *hits))
-    worded = _worded(asked, found, hits)
-    found |= _looks(asked, [one for one in listing_ids if one not in found])
-    candidates = [Candidate(one, found.get(one), worded.get(one)) for one in listing_ids]
+    unwanted = asked.words.excluded(list(found)) if asked.words else ()
+    listing_ids = [one for one in dict.fromkeys((*found, *hits)) if one not in unwanted]
+    scores = _scores(asked, listing_ids)
+    found |= _looks(asked, [one for one in hits if one not in found])
+    candidates = [Candidate(one, found.get(one), scores.get(one)) for one in listing_ids]
     kept = [one for one in candidates if _is_new(asked, begun, one)]
     return Candidates(begun, kept, exact)
 
@@ -122,9 +127,10 @@ def _is_new(asked: Asked, block: Block, one: Candidate) -> bool:
     least = asked.min_similarity
     if least is not None and (one.look is None or one.look.similarity < least):
         return False
-    if asked.words is None or one.text is None or one.listing_id not in asked.words.best:
+    hit = asked.words.best.get(one.listing_id) if asked.words else None
+    if hit is None:
         return True
-    if block.text.is_before(one.text):
+    if block.text.is_before(hit):
         return False
     return one.look is None or asked.look is None or not block.among.is_before(one.look)
 
@@ -184,17 +190,14 @@ def _ended(block: Block, span: Span[ListingMatch], found: Retrieved) -> Span[Lis
     return replace(span, end=found.listings[-1] if found.more else None)
 
 
-def _worded(
-    asked: Asked, found: Mapping[UUID, ListingMatch], hits: Mapping[UUID, TextMatch]
-) -> dict[UUID, TextMatch]:
-    """Which of the candidates have the words."""
+def _scores(asked: Asked, listing_ids: Sequence[UUID]) -> dict[UUID, float]:
+    """How well each of the candidates has the words; of those that have some."""
     if asked.words is None:
         return {}
     best = asked.words.best
-    worded = {one: best[one] for one in found if one in best} | dict(hits)
-    if not asked.words.complete:
-        worded |= asked.words.of([one for one in found if one not in worded])
-    return worded
+    others = [one for one in listing_ids if one not in best]
+    scores = {one: best[one].score for one in listing_ids if one in best}
+    return scores | dict(asked.words.of(others)) if others else scores
 
 
 def _looks(asked: Asked, listing_ids: Sequence[UUID]) -> dict[UUID, ListingMatch]:

@@ -167,7 +167,7 @@ class _Block:
 
     def _relevance(self) -> dict[RankPart, Feature]:
         looks = [np.nan if one.look is None else one.look.similarity for one in self._listings]
-        words = [np.nan if one.text is None else one.text.score for one in self._listings]
+        words = [np.nan if one.text is None else one.text for one in self._listings]
         return relevance(
             np.array(looks) if self._asked.look else None,
             np.array(words) if self._asked.words else None,
@@ -197,5 +197,5 @@ class _Block:
 def _place(one: Candidate) -> tuple[float, float, int, UUID]:
     look: ListingMatch | None = one.look
     similarity = -look.similarity if look else np.inf
-    score = -one.text.score if one.text else 0.0
+    score = -(one.text or 0.0)
     return similarity, score, look.photo_id if look else 0, one.listing_id

@@ -35,8 +35,8 @@ class TextMatch:
 
     @property
     def place(self) -> tuple[float, int]:
-        """What listings are ordered by: the best score first, then by number."""
-        return -self.score, self.number
+        """What listings are ordered by: the best score first, of equal ones the newest."""
+        return -self.score, -self.number
 
 
 Key = TypeVar("Key", ListingMatch, TextMatch)

@@ -134,8 +134,8 @@ def test_a_better_twin_never_ranks_below(
     place = data.draw(st.integers(0, count))
     gains = {part: data.draw(FRACTIONS) for part in some.features}
 
-    def with_twin(values: Rows, twin: object) -> Rows:
-        return np.insert(values, place, twin, axis=0)
+    def with_twin(values: Rows, twin: float) -> Rows:
+        return np.insert(values, place, twin)
 
     features = {
         part: with_twin(values, max(values[row], gains[part]))

@@ -45,6 +45,7 @@ class GivenWords:
 
     scores: Mapping[UUID, float]
     looked_at: int = EVERYTHING
+    unwanted: Collection[UUID] = ()
 
     @property
     def best(self) -> dict[UUID, TextMatch]:
@@ -56,10 +57,11 @@ class GivenWords:
     def complete(self) -> bool:
         return len(self.scores) <= self.looked_at
 
-    def of(self, listing_ids: Collection[UUID]) -> dict[UUID, TextMatch]:
-        return {
-            one: TextMatch(one.int, self.scores[one]) for one in listing_ids if one in self.scores
-        }
+    def of(self, listing_ids: Collection[UUID]) -> dict[UUID, float]:
+        return {one: self.scores[one] for one in listing_ids if one in self.scores}
+
+    def excluded(self, listing_ids: Collection[UUID]) -> set[UUID]:
+        return {one for one in listing_ids if one in self.unwanted}
 
 
 @dataclass
