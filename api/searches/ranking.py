@@ -8,11 +8,14 @@ from api.schemas import LINE, Price
 from models.domain.searches.attributes import MAX_ATTRIBUTE_NAME
 from models.domain.searches.options import (
     MAX_WEIGHT,
+    RRF_TEXT_WEIGHT,
     Diversity,
+    FusionMethod,
     Place,
     RankDefaults,
     Ranking,
     RankPart,
+    RankWeights,
 )
 
 MAX_HALF_KM: Final = 20_040
@@ -112,7 +115,12 @@ class DiversityIn(BaseModel):
 
 
 def ranking_of(
-    rank: RankIn | None, near: PointIn | None, defaults: RankDefaults, *, hybrid: bool
+    rank: RankIn | None,
+    near: PointIn | None,
+    defaults: RankDefaults,
+    *,
+    hybrid: bool,
+    fusion: FusionMethod | None,
 ) -> Ranking | None:
     """What a search is ranked by; None where nothing but its look, or its words, counts.
 
@@ -135,6 +143,8 @@ def ranking_of(
         for part, is_said in said.items()
         if is_said and not defaults.weights.of(part)
     }
+    if fusion is FusionMethod.RRF and defaults.weights.text == RankWeights().text:
+        implied[RankPart.TEXT] = RRF_TEXT_WEIGHT
     return Ranking(
         defaults.weights.with_stated(implied | stated),
         rank.price,

@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from api.schemas import LINE, MAX_LIMIT, CategoryPath, Price, ShownStatus
+from api.schemas import AS_TYPED, LINE, MAX_LIMIT, CategoryPath, Price, ShownStatus
 from api.searches.ranking import DiversityIn, PointIn, RankIn
 from models.domain.cursors import MAX_CURSOR
 from models.domain.filters import ListingFilter, Near
@@ -227,7 +227,7 @@ class RegionIn(BaseModel):
         return Region(self.x, self.y, self.w, self.h)
 
 
-Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_QUERY), LINE]
+Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_QUERY), AS_TYPED]
 Similarity = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
 Facets = Annotated[list[FacetIn], Field(max_length=MAX_FACETS)]
 
@@ -238,7 +238,9 @@ class SearchOptions(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     text: Text | None = Field(
-        default=None, description="Words that are wanted, beside how it looks or alone."
+        default=None,
+        description="Words that are wanted, beside how it looks or alone. "
+        '`"a phrase"` stays together, `-this` is not wanted. The last word may be unfinished.',
     )
     min_similarity: Similarity | None = Field(
         default=None, description="Only listings that are at least so similar."

@@ -20,6 +20,7 @@ from models.domain.errors import CursorExpired, InvalidInput, NotFound
 from models.domain.job_payloads import Example, SearchPayload, example_of
 from models.domain.searches.block_cursors import BlockCursor, read_cursor
 from models.domain.types import JobType
+from models.text.query import parse_query
 
 
 async def accept_search(resources: Resources, query: SearchByPhotos | SearchIn) -> Job:
@@ -77,6 +78,8 @@ def _accept(
     limit: int,
 ) -> Job:
     """Accept a search by these examples, without repeated ones, or by text alone."""
+    if query.text is not None:
+        parse_query(query.text)
     hybrid = query.text is not None and bool(positive)
     payload = SearchPayload(
         positive=tuple(dict.fromkeys(positive)),
@@ -84,7 +87,9 @@ def _accept(
         text=query.text,
         region=query.region and query.region.to_region(),
         filter=query.filter and query.filter.to_filter(),
-        rank=ranking_of(query.rank, query.near, resources.ranking, hybrid=hybrid),
+        rank=ranking_of(
+            query.rank, query.near, resources.ranking, hybrid=hybrid, fusion=query.fusion
+        ),
         fusion=query.fusion,
         near=query.near and query.near.to_place(),
         diversity=query.diversity and query.diversity.to_diversity(),

@@ -134,7 +134,7 @@ def _similar_enough(found: Retrieved, least: float) -> Retrieved:
 def _by_words(claim: Claim, payload: SearchPayload, words: Words, tools: SearchTools) -> SearchPage:
     """Those that have the words, by their score."""
     cursor = _decoded(BlockCursor, payload)
-    span = cursor.block.text if cursor else Span[TextMatch]()
+    span: Span[TextMatch] = cursor.block.text if cursor else Span()
     rest = [(one, hit) for one, hit in words.best.items() if not span.is_before(hit)]
     shown = rest[: payload.limit]
     photos = photo_ids_shown(tools.session, [one for one, _ in shown])

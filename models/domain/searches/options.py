@@ -41,7 +41,7 @@ class RankWeights:
     """
 
     similarity: float = 1.0
-    text: float = 1.0
+    text: float = 0.5
     price: float = 0.0
     distance: float = 0.0
     freshness: float = 0.0
@@ -143,4 +143,8 @@ class FusionMethod(StrEnum):
 
 
 DEFAULT_FUSION: Final = FusionMethod.CONVEX
-"""As measured in docs/decisions/00xx-hybrid.md."""
+RRF_TEXT_WEIGHT: Final = 1.0
+"""Of the words where they are fused by places, if none is stated.
+
+As measured in docs/decisions/00xx-hybrid.md, as are the weights above.
+"""
