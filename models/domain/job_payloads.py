@@ -20,6 +20,7 @@ from pydantic import (
 from models.domain.errors import UnreadableRecord
 from models.domain.filters import ListingFilter
 from models.domain.regions import Region
+from models.domain.searches.facets import FacetRequest
 from models.domain.types import JobType
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -77,8 +78,8 @@ class JobPayload(BaseModel):
 class SearchPayload(JobPayload):
     """Find the listings that look like the positives and not like the negatives.
 
-    `region` is a part of the only positive, a photo; `cursor` is where the next page of an earlier
-    search starts.
+    `region` is a part of the only positive, a photo; `facets` are counted as well; `cursor` is
+    where the next page of an earlier search starts.
     """
 
     job_type = JobType.SEARCH
@@ -90,6 +91,7 @@ class SearchPayload(JobPayload):
     negative: tuple[Example, ...] = ()
     region: Region | None = None
     filter: ListingFilter | None = None
+    facets: tuple[FacetRequest, ...] | None = None
     limit: int
     cursor: str | None = None
 

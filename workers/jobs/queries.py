@@ -19,6 +19,7 @@ from db.catalogue.listings import views_of
 from db.jobs import Claim
 from db.session import Database
 from db.store.photo_store import PhotoStore
+from models.columns.columns import Columns
 from models.domain.cursors import Cursor
 from models.domain.job_payloads import (
     EmbeddingPayload,
@@ -28,14 +29,14 @@ from models.domain.job_payloads import (
 )
 from models.domain.job_results import EmbeddingResult, JobResult, SearchResult
 from models.head import find_head
+from workers.indexes.live_columns import LiveColumns
 from workers.jobs.embedding import shown_vector
 from workers.jobs.prediction import Predicted, likely_duplicates, predict
-from workers.jobs.search import find_listings
+from workers.jobs.search import Found, find_listings, needs_columns, uses_columns
 from workers.search.active_engine import SearchEngine
 from workers.search.query import Query, listings_named, query_of
 from workers.search.query_encoder import QueryEncoder
 from workers.search.results import Details
-from workers.search.retrieval import Retrieved
 from workers.search.stopwatch import Stopwatch
 
 Answer = JobResult | Exception
@@ -44,12 +45,16 @@ Answer = JobResult | Exception
 
 @dataclass(frozen=True, slots=True)
 class QueryTools:
-    """What answering needs beside an engine. `models_dir` has the category heads."""
+    """What answering needs beside an engine. `models_dir` has the category heads.
+
+    `columns` say what passes filters once they have been read; facets are counted by them alone.
+    """
 
     database: Database
     store: PhotoStore
     models_dir: Path
     clock: Callable[[], datetime]
+    columns: LiveColumns
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +100,19 @@ class _Batch:
             self._encoder.look_up(session, photos)
         embedded = self._encoder.embed(photos, self._watch)
         self._give_vectors(asked)
+        if any(needs_columns(one.payload) for one in asked):
+            # Not within a transaction, nor while others wait for the index.
+            self._tools.columns.wait()
         with self._tools.database.read() as session:
             with self._indexing:
                 self._index.sync(session)
+                columns = self._columns(session, asked)
                 self._watch.lap("sync")
-                found = self._found(session, asked)
+                found = self._found(session, asked, columns)
                 generation = self._index.generation_id
             self._watch.lap("search")
             if found:
-                matches = chain.from_iterable(page.listings for page in found.values())
+                matches = chain.from_iterable(one.page.listings for one in found.values())
                 self._show(found, Details.of(session, matches), generation)
         self._find_duplicates(asked)
         answers = [(claim, self._answers[claim.job_id]) for claim in self._claims]
@@ -124,9 +133,17 @@ class _Batch:
                 asked.append(_Asked(claim, payload, query_of(payload, photos_of)))
         return asked
 
-    def _found(self, session: Session, asked: Sequence[_Asked]) -> dict[UUID, Retrieved]:
+    def _columns(self, session: Session, asked: Sequence[_Asked]) -> Columns | None:
+        """The columns in step with the session, if there are some and a search has use for them."""
+        if not any(uses_columns(one.payload) for one in asked):
+            return None
+        return self._tools.columns.sync(session)
+
+    def _found(
+        self, session: Session, asked: Sequence[_Asked], columns: Columns | None
+    ) -> dict[UUID, Found]:
         """The pages of those that are searches, by job; predictions are made."""
-        found: dict[UUID, Retrieved] = {}
+        found: dict[UUID, Found] = {}
         for one in asked:
             job_id = one.claim.job_id
             with self._answering(one.claim, session):
@@ -137,6 +154,7 @@ class _Batch:
                         session=session,
                         encoder=self._encoder,
                         index=self._index,
+                        columns=columns,
                     )
                 elif isinstance(one.payload, PredictionPayload):
                     self._predicted[job_id] = predict(
@@ -182,15 +200,15 @@ class _Batch:
                     took_ms=self._took_ms(one.claim),
                 )
 
-    def _show(
-        self, found: Mapping[UUID, Retrieved], details: Details, generation: int | None
-    ) -> None:
+    def _show(self, found: Mapping[UUID, Found], details: Details, generation: int | None) -> None:
         searches = [claim for claim in self._claims if claim.job_id in found]
-        shown = {claim.job_id: details.shown(found[claim.job_id].listings) for claim in searches}
+        shown = {
+            claim.job_id: details.shown(found[claim.job_id].page.listings) for claim in searches
+        }
         self._watch.lap("rank")
         spec = self._encoder.spec
         for claim in searches:
-            page = found[claim.job_id]
+            page = found[claim.job_id].page
             self._answers[claim.job_id] = SearchResult(
                 generation=generation,
                 encoder=spec.label,
@@ -200,6 +218,7 @@ class _Batch:
                 next_cursor=Cursor(claim.job_id, spec.fingerprint, page.listings[-1]).encode()
                 if page.more
                 else None,
+                facets=found[claim.job_id].facets,
             )
 
     def _took_ms(self, claim: Claim) -> dict[str, float]:

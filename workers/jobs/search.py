@@ -1,16 +1,42 @@
 """The search job: finds the listings that look like given photos and listings."""
 
+from typing import NamedTuple
+
 from sqlalchemy.orm import Session
 
 from db.catalogue.listings import count_listings
+from models.columns.columns import Columns
 from models.domain.cursors import Cursor
 from models.domain.errors import CursorExpired, NothingIndexed
-from models.domain.job_payloads import SearchPayload
+from models.domain.job_payloads import JobPayload, SearchPayload
+from models.domain.job_results import Facet
 from models.domain.types import EncoderSpec, ListingMatch
 from workers.indexes.following import FollowingIndex
+from workers.search.catalogues import count_facets, listings_passing
 from workers.search.query import Query
 from workers.search.query_encoder import QueryEncoder
 from workers.search.retrieval import ANY_ACTIVE, Page, Retrieved, retrieve
+
+
+class Found(NamedTuple):
+    """A page of listings, and what is counted of all that could be found."""
+
+    page: Retrieved
+    facets: tuple[Facet, ...]
+
+
+def needs_columns(payload: JobPayload) -> bool:
+    """Whether a query is better answered later than without columns in memory."""
+    if not isinstance(payload, SearchPayload):
+        return False
+    return bool(payload.facets or (payload.filter and payload.filter.attributes))
+
+
+def uses_columns(payload: JobPayload) -> bool:
+    """Whether a query is answered by columns, if there are some."""
+    if not isinstance(payload, SearchPayload):
+        return False
+    return bool(payload.facets or (payload.filter and payload.filter.narrows))
 
 
 def find_listings(
@@ -20,22 +46,30 @@ def find_listings(
     session: Session,
     encoder: QueryEncoder,
     index: FollowingIndex,
-) -> Retrieved:
-    """The page of listings that a search asks for; `index` is in step with `session`.
+    columns: Columns | None,
+) -> Found:
+    """The page of listings and the facets that a search asks for.
+
+    `index` and `columns`, if there are some, are in step with `session`.
 
     Raises CursorExpired where it continues a search that was made with another encoder,
     NothingIndexed, and what `QueryEncoder.queries_of` raises.
     """
     after = _last_of_page_before(payload, encoder.spec)
     vectors = encoder.queries_of(query)
-    page = Page(payload.limit, after, query.listings, payload.filter or ANY_ACTIVE)
-    found = retrieve(session, index.index, vectors, page)
+    wanted = payload.filter or ANY_ACTIVE
+    page = Page(payload.limit, after, query.listings, wanted)
+    found = retrieve(session, index.index, vectors, page, columns=columns)
     if not found.listings and index.index.rows == 0 and count_listings(session):
         raise NothingIndexed(
             f"No photo has been embedded by {encoder.spec.label} yet: "
             "`marketlens seed` queues what is missing."
         )
-    return found
+    facets: tuple[Facet, ...] = ()
+    if payload.facets and columns is not None:
+        passing = listings_passing(session, columns, wanted)
+        facets = count_facets(session, passing, payload.facets)
+    return Found(found, facets)
 
 
 def _last_of_page_before(payload: SearchPayload, spec: EncoderSpec) -> ListingMatch | None:

@@ -1,6 +1,6 @@
 """Retrieval: nearest photos from the index, filters from the database."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from heapq import merge
@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
-from db.catalogue.filters import listings_showing, photos_passing
-from db.catalogue.listing_photos import photo_ids_shown
+from models.columns.columns import Columns
 from models.domain.filters import ListingFilter
 from models.domain.types import ListingMatch, Match
 from models.index.photo_index import PhotoIndex
 from models.ranking.listings import best_listings
+from workers.search.catalogues import FilteredCatalogue, catalogue_of
 
 Queries = Iterable[NDArray[np.float32]]
 """Unit vectors (dimension,): a photo is as similar as to the nearest of them."""
@@ -28,6 +28,7 @@ EXPECTED_TO_FILTER: Final = 200
 """Photos that a page of default length examines; the same for every page, see `PhotoIndex`."""
 EVERYTHING: Final = 2**40
 """More photos than any catalogue has."""
+NO_PHOTOS: Final = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,39 +76,43 @@ def retrieve(
     queries: Queries,
     page: Page,
     thresholds: Thresholds = DEFAULT_THRESHOLDS,
+    columns: Columns | None = None,
 ) -> Retrieved:
     """The listings of a page, nearest first.
 
     A listing is as near as its nearest photo is to the nearest of the queries. Few photos that pass
     the filter are compared one by one; of more, the index is given their ids. Where most photos
     pass, the index gives photos best first and the database says which pass; when `overfetch` of
-    them did not lead to enough listings, the index is given the ids after all.
+    them did not lead to enough listings, the index is given the ids after all. With `columns`,
+    which are in step with `session`, they say what passes.
     """
+    catalogue = catalogue_of(session, page.wanted, columns)
     after = page.after and _with_current_similarity(index, queries, page.after)
-    search = _Search(session, index, queries, replace(page, after=after))
+    search = _Search(catalogue, index, queries, replace(page, after=after))
     if page.wanted.narrows:
-        passing = photos_passing(session, page.wanted, thresholds.select_up_to)
+        passing = catalogue.photos_passing(thresholds.select_up_to)
         if passing is not None:
             return search.among(passing, thresholds.exact_up_to)
     found = search.filtered(thresholds.overfetch)
     if found is None:
-        passing = photos_passing(session, page.wanted, EVERYTHING) or []
-        return search.among(passing, thresholds.exact_up_to)
+        passing = catalogue.photos_passing(EVERYTHING)
+        return search.among(NO_PHOTOS if passing is None else passing, thresholds.exact_up_to)
     return found
 
 
 class _Search:
     """One page, searched for in one index."""
 
-    def __init__(self, session: Session, index: PhotoIndex, queries: Queries, page: Page) -> None:
-        self._catalogue = _Catalogue(session, page.wanted)
+    def __init__(
+        self, catalogue: FilteredCatalogue, index: PhotoIndex, queries: Queries, page: Page
+    ) -> None:
+        self._catalogue = catalogue
         self._index = index
         self._queries = queries
         self._page = page
 
-    def among(self, passing: Sequence[int], exact_up_to: int) -> Retrieved:
-        """Search among the photos that pass the filter."""
-        rows = np.array(passing, np.int64)
+    def among(self, rows: NDArray[np.int64], exact_up_to: int) -> Retrieved:
+        """Search among the photos (n,) that pass the filter."""
         # An exact index compares them faster itself.
         if len(rows) <= exact_up_to and not self._index.exact:
             matches = _merged(self._queries, lambda query: self._index.among(query, rows))
@@ -141,20 +146,6 @@ class _Search:
         listings = found or []
         limit = self._page.limit
         return Retrieved(listings[:limit], len(listings) > limit, exact)
-
-
-class _Catalogue:
-    """The listings that pass the filter, read from the database."""
-
-    def __init__(self, session: Session, wanted: ListingFilter) -> None:
-        self._session = session
-        self._wanted = wanted
-
-    def listings_of(self, photo_ids: Collection[int]) -> Mapping[int, Sequence[UUID]]:
-        return listings_showing(self._session, photo_ids, self._wanted)
-
-    def photos_of(self, listing_ids: Collection[UUID]) -> Mapping[UUID, Collection[int]]:
-        return photo_ids_shown(self._session, listing_ids)
 
 
 def _with_current_similarity(
