@@ -148,7 +148,8 @@ def _moment(session: Session) -> ColumnElement[object]:
 
 
 def _streamed(session: Session, statement: _Statement) -> Iterator[_Rows]:
-    result = session.execute(
+    # By the connection: a session makes each row once more.
+    result = session.connection().execute(
         statement, execution_options={"stream_results": True, "yield_per": ROWS_AT_ONCE}
     )
     yield from result.partitions()

@@ -46,7 +46,11 @@ class Passing:
         shown = [
             segment.shown_photos[mask[segment.showing_rows]] for segment, mask in self.segments()
         ]
-        return np.unique(np.concatenate(shown)) if shown else np.empty(0, np.int64)
+        photos = np.concatenate([np.empty(0, np.int64), *shown])
+        if sum(len(one) > 0 for one in shown) > 1:
+            photos.sort()
+        # Sorted as they are, `np.unique` would take fifty times as long.
+        return photos[np.diff(photos, prepend=-1) > 0]
 
     def listings_of(self, photo_ids: Collection[int]) -> dict[int, list[UUID]]:
         """Those that show each photo, in order of id."""

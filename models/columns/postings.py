@@ -64,27 +64,25 @@ class PostingsBuilder:
         """Add a row's value; rows ascend."""
         # In order of frequency: this runs for each value of each listing.
         if isinstance(value, str):
-            self._add_text(row, value)
+            code = self.texts.codes.get(value)
+            if code is None:
+                code = self.texts.add(value)
+            self.keys.append((code + FIRST_TEXT) << 32 | row)
         elif isinstance(value, bool):
             self.keys.append((TRUE if value else FALSE) << 32 | row)
         elif isinstance(value, list):
             for text in value:
-                self._add_text(row, text)
+                self.add(row, text)
         else:
             self.number_rows.append(row)
             self.numbers.append(value)
 
-    def _add_text(self, row: int, text: str) -> None:
-        code = self.texts.codes.get(text)
-        if code is None:
-            code = self.texts.add(text)
-        self.keys.append((code + FIRST_TEXT) << 32 | row)
-
     def build(self) -> Postings:
         """What was collected."""
         # A list may have a text twice, where others wrote it than this product.
+        keys = np.sort(np.array(self.keys, np.int64))
         return _postings(
-            np.unique(np.array(self.keys, np.int64)),
+            keys[np.diff(keys, prepend=-1) > 0],
             np.array(self.number_rows, np.int32),
             np.array(self.numbers, np.float64),
         )
@@ -115,9 +113,10 @@ def _moved(postings: Postings, becomes: Rows) -> NDArray[np.int64]:
 
 def _postings(keys: NDArray[np.int64], number_rows: Rows, numbers: NDArray[np.float64]) -> Postings:
     """The postings of sorted keys."""
-    codes, starts = np.unique(keys >> _ROW_BITS, return_index=True)
+    codes = (keys >> _ROW_BITS).astype(np.int32)
+    starts = np.flatnonzero(np.diff(codes, prepend=-1))
     return Postings(
-        codes.astype(np.int32),
+        codes[starts],
         np.append(starts, len(keys)).astype(np.int32),
         (keys & _ROW_MASK).astype(np.int32),
         number_rows,
