@@ -39,7 +39,12 @@ def round_edges(
         gap = min(gap for gap in (quantile - before, after - quantile, np.inf) if gap > 0)
         step = max(_step(gap / 2), least_step) if np.isfinite(gap) else 0.0
         edges.append(_rounded(quantile, step))
-    return [edge for edge in sorted(set(edges)) if lowest < edge <= highest]
+    # Rounding may have taken an edge beyond all numbers on one side, or past the next one.
+    edges = sorted(set(edges))
+    while edges and not counts_between(numbers, edges)[-1]:
+        edges.pop()
+    counts = counts_between(numbers, edges)
+    return [edge for edge, below in zip(edges, counts, strict=False) if below]
 
 
 def _step(most: float) -> float:
