@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from db.catalogue.listings import count_listings
 from models.columns.columns import Columns
 from models.domain.cursors import Cursor
-from models.domain.errors import CursorExpired, NothingIndexed
+from models.domain.errors import CursorExpired, NothingIndexed, Unavailable
 from models.domain.job_payloads import JobPayload, SearchPayload
 from models.domain.job_results import Facet
 from models.domain.types import EncoderSpec, ListingMatch
@@ -22,7 +22,7 @@ class Found(NamedTuple):
     """A page of listings, and what is counted of all that could be found."""
 
     page: Retrieved
-    facets: tuple[Facet, ...]
+    facets: tuple[Facet, ...] = ()
 
 
 def needs_columns(payload: JobPayload) -> bool:
@@ -59,17 +59,18 @@ def find_listings(
     vectors = encoder.queries_of(query)
     wanted = payload.filter or ANY_ACTIVE
     page = Page(payload.limit, after, query.listings, wanted)
-    found = retrieve(session, index.index, vectors, page, columns=columns)
+    passing = None if columns is None else listings_passing(session, columns, wanted)
+    found = retrieve(session, index.index, vectors, page, passing=passing)
     if not found.listings and index.index.rows == 0 and count_listings(session):
         raise NothingIndexed(
             f"No photo has been embedded by {encoder.spec.label} yet: "
             "`marketlens seed` queues what is missing."
         )
-    facets: tuple[Facet, ...] = ()
-    if payload.facets and columns is not None:
-        passing = listings_passing(session, columns, wanted)
-        facets = count_facets(session, passing, payload.facets)
-    return Found(found, facets)
+    if not payload.facets:
+        return Found(found)
+    if passing is None:
+        raise Unavailable("The listings have not been read yet by which facets are counted.")
+    return Found(found, count_facets(session, passing, payload.facets))
 
 
 def _last_of_page_before(payload: SearchPayload, spec: EncoderSpec) -> ListingMatch | None:

@@ -1,7 +1,6 @@
 """What a search may find: by the database, or by columns in memory where there are some."""
 
 from collections.abc import Collection, Mapping, Sequence
-from functools import cached_property
 from typing import Protocol
 from uuid import UUID
 
@@ -14,7 +13,8 @@ from db.catalogue.filters import categories_under, listings_showing, photos_pass
 from db.catalogue.listing_photos import photo_ids_shown
 from models.columns.columns import Columns
 from models.columns.facets import facets_of
-from models.columns.passing import Passing, passing
+from models.columns.passing import Passing
+from models.columns.passing import passing as passing_listings
 from models.domain.filters import ListingFilter
 from models.domain.job_results import Facet
 from models.domain.searches.facets import FacetRequest
@@ -53,24 +53,18 @@ class StoredCatalogue:
 class ColumnCatalogue:
     """The listings that pass, by columns that are in step with the session."""
 
-    def __init__(self, session: Session, columns: Columns, wanted: ListingFilter) -> None:
+    def __init__(self, session: Session, passing: Passing) -> None:
         self._session = session
-        self._columns = columns
-        self._wanted = wanted
-
-    @cached_property
-    def passing(self) -> Passing:
-        """The listings."""
-        return listings_passing(self._session, self._columns, self._wanted)
+        self._passing = passing
 
     def photos_passing(self, limit: int) -> NDArray[np.int64] | None:
         """The photos (n,) that they show, ascending; None when there are over `limit`."""
-        photos = self.passing.photos()
+        photos = self._passing.photos()
         return None if len(photos) > limit else photos
 
     def listings_of(self, photo_ids: Collection[int]) -> Mapping[int, Sequence[UUID]]:
         """Those that show each photo."""
-        return self.passing.listings_of(photo_ids)
+        return self._passing.listings_of(photo_ids)
 
     def photos_of(self, listing_ids: Collection[UUID]) -> Mapping[UUID, Collection[int]]:
         """The photos that each listing shows."""
@@ -78,18 +72,18 @@ class ColumnCatalogue:
 
 
 def catalogue_of(
-    session: Session, wanted: ListingFilter, columns: Columns | None
+    session: Session, wanted: ListingFilter, passing: Passing | None
 ) -> FilteredCatalogue:
     """The catalogue of a search; columns pay where there is something to filter by."""
-    if columns is None or not wanted.narrows:
+    if passing is None or not wanted.narrows:
         return StoredCatalogue(session, wanted)
-    return ColumnCatalogue(session, columns, wanted)
+    return ColumnCatalogue(session, passing)
 
 
 def listings_passing(session: Session, columns: Columns, wanted: ListingFilter) -> Passing:
     """The listings that pass a filter; `columns` are in step with `session`."""
     under = None if wanted.category is None else categories_under(session, wanted.category)
-    return passing(columns, wanted, under)
+    return passing_listings(columns, wanted, under)
 
 
 def count_facets(

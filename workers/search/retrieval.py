@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
-from models.columns.columns import Columns
+from models.columns.passing import Passing
 from models.domain.filters import ListingFilter
 from models.domain.types import ListingMatch, Match
 from models.index.photo_index import PhotoIndex
@@ -76,27 +76,27 @@ def retrieve(
     queries: Queries,
     page: Page,
     thresholds: Thresholds = DEFAULT_THRESHOLDS,
-    columns: Columns | None = None,
+    passing: Passing | None = None,
 ) -> Retrieved:
     """The listings of a page, nearest first.
 
     A listing is as near as its nearest photo is to the nearest of the queries. Few photos that pass
     the filter are compared one by one; of more, the index is given their ids. Where most photos
     pass, the index gives photos best first and the database says which pass; when `overfetch` of
-    them did not lead to enough listings, the index is given the ids after all. With `columns`,
-    which are in step with `session`, they say what passes.
+    them did not lead to enough listings, the index is given the ids after all. `passing` are the
+    listings that pass, where columns have said which.
     """
-    catalogue = catalogue_of(session, page.wanted, columns)
+    catalogue = catalogue_of(session, page.wanted, passing)
     after = page.after and _with_current_similarity(index, queries, page.after)
     search = _Search(catalogue, index, queries, replace(page, after=after))
     if page.wanted.narrows:
-        passing = catalogue.photos_passing(thresholds.select_up_to)
-        if passing is not None:
-            return search.among(passing, thresholds.exact_up_to)
+        photos = catalogue.photos_passing(thresholds.select_up_to)
+        if photos is not None:
+            return search.among(photos, thresholds.exact_up_to)
     found = search.filtered(thresholds.overfetch)
     if found is None:
-        passing = catalogue.photos_passing(EVERYTHING)
-        return search.among(NO_PHOTOS if passing is None else passing, thresholds.exact_up_to)
+        photos = catalogue.photos_passing(EVERYTHING)
+        return search.among(NO_PHOTOS if photos is None else photos, thresholds.exact_up_to)
     return found
 
 
