@@ -290,6 +290,11 @@ class Settings(BaseSettings):
         return self.data_dir / "generations"
 
     @property
+    def columns_file(self) -> Path:
+        """Where the columns of listings are kept, which search workers map."""
+        return self.data_dir / "columns" / "listings.safetensors"
+
+    @property
     def log_dir(self) -> Path:
         """Where the processes that `marketlens up` starts write their logs."""
         return self.data_dir / "log"

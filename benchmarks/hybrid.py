@@ -97,6 +97,9 @@ class Question:
     right: frozenset[UUID]
 
 
+Questions = Callable[[Sequence[Article], int, np.random.Generator], list[Question]]
+
+
 def main(
     folder: Annotated[Path, typer.Argument(help="With items.csv and images.")],
     *,
@@ -113,7 +116,7 @@ def main(
         database = Database(url)
         index = listed(database, articles, rows)
         print(f"{len(articles)} articles, {queries} queries of each kind", flush=True)
-        kinds = {
+        kinds: dict[str, Questions] = {
             "another colour": other_colours,
             "its own name": partial(own_names, in_its_colour=False),
             "its own name, in its colour": partial(own_names, in_its_colour=True),

@@ -34,7 +34,6 @@ from models.domain.searches.facets import (
     DEFAULT_FACET_VALUES,
     MAX_FACET_EDGES,
     MAX_FACET_VALUES,
-    MAX_FACETS,
     FacetRequest,
 )
 from models.domain.searches.options import DEFAULT_FUSION, MAX_TEXT_QUERY, FusionMethod
@@ -42,6 +41,7 @@ from models.domain.types import ListingStatus
 
 DEFAULT_LIMIT = 10
 MAX_EXAMPLES = 16
+MAX_FACETS = 16
 MAX_ATTRIBUTE_CONDITIONS = 16
 MAX_ATTRIBUTE_CHOICES = 100
 NEAR: Final = "Where distance is counted from: what is nearer ranks higher."

@@ -85,8 +85,9 @@ class SearchPayload(JobPayload):
     """Find the listings that look like the positives, not like the negatives, and have the words.
 
     `region` is a part of the only positive, a photo; `cursor` is where the next page of an earlier
-    search starts. `text` may be all there is. `rank`, `diversity` and `near`, where distance is
-    counted from, say how results are ordered; without these and `text`, they are by similarity.
+    search starts; `facets` are counted as well. `text` may be all there is. `rank`, `diversity` and
+    `near`, where distance is counted from, say how results are ordered; without these and `text`,
+    they are by similarity.
     """
 
     job_type = JobType.SEARCH

@@ -18,13 +18,15 @@ from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.vectors.encoders import activate_encoder, register_encoder
 from models.domain.cursors import Cursor
+from models.domain.job_payloads import SearchPayload
 from models.domain.searches.block_cursors import BlockCursor
+from models.domain.searches.options import RankWeights
 from models.domain.types import EncoderSpec, JobType, ListingMatch
 from models.photo_decoding import standardise
 from tests.support.answering import Answerer
 from tests.support.clock import Clock
 from tests.support.http import KETTLE, MakeClient, assert_problem, listing_form, shape, submit_photo
-from tests.support.payloads import some_payload
+from tests.support.payloads import payload_as, some_payload
 from tests.support.pictures import jpeg
 
 SOMEBODY = str(uuid4())
@@ -316,7 +318,7 @@ def test_what_counts_either_way(client: TestClient, payload_of: PayloadOf) -> No
     stored = payload_of(ask(client, listing_id=listing_id, **RANKED))
     assert stored == {"positive": [listing_id], **PAYLOAD}
     nested = {
-        name: value if isinstance(value, str | float) else json.dumps(value)
+        name: value if isinstance(value, str) else json.dumps(value)
         for name, value in RANKED.items()
     }
     stored = payload_of(send(client, ("photo", 1), **nested))
@@ -347,9 +349,10 @@ def test_settings_say_what_counts_where_a_search_does_not(make_client: MakeClien
     for body in ({"text": "red"}, {"listing_id": listing_id}):
         job_id = UUID(ask(client, **body).json()["id"])
         with client.app.state.resources.database.read() as session:  # type: ignore[attr-defined]
-            rank = jobs.get(session, job_id).payload["rank"]
-        assert (rank["weights"]["freshness"], rank["weights"]["text"]) == (0.3, 2)
-        assert rank["popularity"] == "saves"
+            payload = payload_as(jobs.get(session, job_id), SearchPayload)
+        assert payload.rank is not None
+        assert payload.rank.weights == RankWeights(text=2, freshness=0.3)
+        assert payload.rank.popularity == "saves"
 
 
 def test_pages_through_a_ranked_search(client: TestClient, answerer: Answerer) -> None:

@@ -19,6 +19,7 @@ from db.catalogue.listings import views_of
 from db.jobs import Claim
 from db.session import Database
 from db.store.photo_store import PhotoStore
+from models.columns.columns import Columns
 from models.domain.job_payloads import (
     EmbeddingPayload,
     JobPayload,
@@ -28,9 +29,16 @@ from models.domain.job_payloads import (
 from models.domain.job_results import EmbeddingResult, JobResult, SearchResult
 from models.head import find_head
 from models.text.stemming import TextLanguage
+from workers.indexes.live_columns import LiveColumns
 from workers.jobs.embedding import shown_vector
 from workers.jobs.prediction import Predicted, likely_duplicates, predict
-from workers.jobs.search import SearchPage, SearchTools, find_listings
+from workers.jobs.search import (
+    SearchPage,
+    SearchTools,
+    find_listings,
+    needs_columns,
+    uses_columns,
+)
 from workers.search.active_engine import SearchEngine
 from workers.search.query import Query, listings_named, query_of
 from workers.search.query_encoder import QueryEncoder
@@ -45,6 +53,7 @@ Answer = JobResult | Exception
 class QueryTools:
     """What answering needs beside an engine. `models_dir` has the category heads.
 
+    `columns` say what passes filters once they have been read; facets are counted by them alone.
     `language` is that of the listings' words.
     """
 
@@ -52,6 +61,7 @@ class QueryTools:
     store: PhotoStore
     models_dir: Path
     clock: Callable[[], datetime]
+    columns: LiveColumns
     language: TextLanguage = "english"
 
 
@@ -104,6 +114,9 @@ class _Batch:
             self._encoder.look_up(session, photos)
         embedded = self._encoder.embed(photos, self._watch)
         self._give_vectors(asked)
+        if any(needs_columns(one.payload) for one in asked):
+            # Not within a transaction, nor while others wait for the index.
+            self._tools.columns.wait()
         with self._tools.database.read() as session:
             looking = [one for one in asked if not one.is_of_words_alone]
             found: dict[UUID, SearchPage] = {}
@@ -111,10 +124,12 @@ class _Batch:
             if looking:
                 with self._indexing:
                     self._index.sync(session)
+                    columns = self._columns(session, looking)
                     self._watch.lap("sync")
-                    found = self._found(session, looking)
+                    found = self._found(session, looking, columns)
                     generation = self._index.generation_id
-            found |= self._found(session, [one for one in asked if one.is_of_words_alone])
+            of_words = [one for one in asked if one.is_of_words_alone]
+            found |= self._found(session, of_words, self._columns(session, of_words))
             self._watch.lap("search")
             if found:
                 listings = chain.from_iterable(page.listings for page in found.values())
@@ -138,7 +153,15 @@ class _Batch:
                 asked.append(_Asked(claim, payload, query_of(payload, photos_of)))
         return asked
 
-    def _found(self, session: Session, asked: Sequence[_Asked]) -> dict[UUID, SearchPage]:
+    def _columns(self, session: Session, asked: Sequence[_Asked]) -> Columns | None:
+        """The columns in step with the session, if there are some and a search has use for them."""
+        if not any(uses_columns(one.payload) for one in asked):
+            return None
+        return self._tools.columns.sync(session)
+
+    def _found(
+        self, session: Session, asked: Sequence[_Asked], columns: Columns | None
+    ) -> dict[UUID, SearchPage]:
         """The pages of those that are searches, by job; predictions are made."""
         found: dict[UUID, SearchPage] = {}
         tools = SearchTools(
@@ -146,6 +169,7 @@ class _Batch:
             self._encoder,
             self._engine.encoder_id,
             self._index,
+            columns,
             self._tools.language,
             self._watch,
         )
@@ -213,6 +237,7 @@ class _Batch:
                 took_ms=self._took_ms(claim),
                 results=shown[claim.job_id],
                 next_cursor=page.cursor,
+                facets=page.facets,
             )
 
     def _took_ms(self, claim: Claim) -> dict[str, float]:

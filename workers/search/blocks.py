@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from db.catalogue.listing_photos import photo_ids_shown
+from models.columns.passing import Passing
 from models.domain.filters import ListingFilter
 from models.domain.searches.block_cursors import Block, Key, Span, TextMatch
 from models.domain.types import ListingMatch
@@ -50,8 +51,8 @@ class Words(Protocol):
         ...
 
     @property
-    def complete(self) -> bool:
-        """Whether these are all."""
+    def exact(self) -> bool:
+        """Whether no better one was missed."""
         ...
 
     def of(self, listing_ids: Collection[UUID]) -> Mapping[UUID, float]:
@@ -73,12 +74,16 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What candidates are asked for: by look, by words, or by both."""
+    """What candidates are asked for: by look, by words, or by both.
+
+    `passing` are the listings that pass the filter, where columns have said which.
+    """
 
     session: Session
     look: Look | None = None
     words: Words | None = None
     wanted: ListingFilter = ANY_ACTIVE
+    passing: Passing | None = None
     excluded: Collection[UUID] = ()
     min_similarity: float | None = None
     size: int = BLOCK
@@ -148,7 +153,7 @@ def _nearest(asked: Asked, block: Block) -> tuple[Span[ListingMatch], list[Listi
         block.look.end,
         expect=EXPECTED_PER_LISTING * size,
     )
-    found = retrieve(asked.session, index, asked.look.queries, page, thresholds)
+    found = retrieve(asked.session, index, asked.look.queries, page, thresholds, asked.passing)
     least = asked.min_similarity
     if least is not None and found.listings and found.listings[-1].similarity < least:
         found = replace(found, more=False)

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
-from db.catalogue.filters import listings_showing, photos_passing
-from db.catalogue.listing_photos import photo_ids_shown
+from models.columns.passing import Passing
 from models.domain.filters import ListingFilter
 from models.domain.types import ListingMatch, Match
 from models.index.photo_index import PhotoIndex
 from models.ranking.listings import Catalogue, best_listings
+from workers.search.catalogues import GivenCatalogue, catalogue_of
 
 Queries = Iterable[NDArray[np.float32]]
 """Unit vectors (dimension,): a photo is as similar as to the nearest of them."""
@@ -29,6 +29,7 @@ EXPECTED_TO_FILTER: Final = 200
 """Photos that a page of default length examines; the same for every page, see `PhotoIndex`."""
 EVERYTHING: Final = 2**40
 """More photos than any catalogue has."""
+NO_PHOTOS: Final = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,25 +80,27 @@ def retrieve(
     queries: Queries,
     page: Page,
     thresholds: Thresholds = DEFAULT_THRESHOLDS,
+    passing: Passing | None = None,
 ) -> Retrieved:
     """The listings of a page, nearest first.
 
     A listing is as near as its nearest photo is to the nearest of the queries. Few photos that pass
     the filter are compared one by one; of more, the index is given their ids. Where most photos
     pass, the index gives photos best first and the database says which pass; when `overfetch` of
-    them did not lead to enough listings, the index is given the ids after all.
+    them did not lead to enough listings, the index is given the ids after all. `passing` are the
+    listings that pass, where columns have said which.
     """
     after = page.after and with_current_similarity(index, queries, page.after)
-    catalogue = _Catalogue(session, page.wanted)
+    catalogue = catalogue_of(session, page.wanted, passing)
     search = _Search(catalogue, index, queries, replace(page, after=after))
     if page.wanted.narrows:
-        passing = photos_passing(session, page.wanted, thresholds.select_up_to)
-        if passing is not None:
-            return search.among(passing, thresholds.exact_up_to)
+        photos = catalogue.photos_passing(thresholds.select_up_to)
+        if photos is not None:
+            return search.among(photos, thresholds.exact_up_to)
     found = search.filtered(thresholds.overfetch)
     if found is None:
-        passing = photos_passing(session, page.wanted, EVERYTHING) or []
-        return search.among(passing, thresholds.exact_up_to)
+        photos = catalogue.photos_passing(EVERYTHING)
+        return search.among(NO_PHOTOS if photos is None else photos, thresholds.exact_up_to)
     return found
 
 
@@ -112,8 +115,8 @@ def retrieve_among(
 
     The places of `page` are by similarities that these queries have.
     """
-    search = _Search(_Given(photos), index, queries, page)
-    rows = sorted({photo_id for shown in photos.values() for photo_id in shown})
+    search = _Search(GivenCatalogue(photos), index, queries, page)
+    rows = np.array(sorted({one for shown in photos.values() for one in shown}), np.int64)
     return search.among(rows, thresholds.exact_up_to)
 
 
@@ -145,9 +148,8 @@ class _Search:
         self._queries = queries
         self._page = page
 
-    def among(self, passing: Sequence[int], exact_up_to: int) -> Retrieved:
-        """Search among the photos that pass the filter."""
-        rows = np.array(passing, np.int64)
+    def among(self, rows: NDArray[np.int64], exact_up_to: int) -> Retrieved:
+        """Search among the photos (n,) that pass the filter."""
         # An exact index compares them faster itself.
         if len(rows) <= exact_up_to and not self._index.exact:
             matches = _merged(self._queries, lambda query: self._index.among(query, rows))
@@ -194,37 +196,6 @@ class _Search:
         listings = found or []
         limit = EVERYTHING if self._page.until is not None else self._page.limit
         return Retrieved(listings[:limit], len(listings) > limit, exact)
-
-
-class _Catalogue:
-    """The listings that pass the filter, read from the database."""
-
-    def __init__(self, session: Session, wanted: ListingFilter) -> None:
-        self._session = session
-        self._wanted = wanted
-
-    def listings_of(self, photo_ids: Collection[int]) -> Mapping[int, Sequence[UUID]]:
-        return listings_showing(self._session, photo_ids, self._wanted)
-
-    def photos_of(self, listing_ids: Collection[UUID]) -> Mapping[UUID, Collection[int]]:
-        return photo_ids_shown(self._session, listing_ids)
-
-
-class _Given:
-    """Listings that all pass, with the photos that they show."""
-
-    def __init__(self, photos: Mapping[UUID, Sequence[int]]) -> None:
-        self._photos = photos
-        self._listings: dict[int, list[UUID]] = {}
-        for listing_id, shown in photos.items():
-            for photo_id in shown:
-                self._listings.setdefault(photo_id, []).append(listing_id)
-
-    def listings_of(self, photo_ids: Collection[int]) -> Mapping[int, Sequence[UUID]]:
-        return {one: self._listings[one] for one in photo_ids if one in self._listings}
-
-    def photos_of(self, listing_ids: Collection[UUID]) -> Mapping[UUID, Collection[int]]:
-        return {one: self._photos[one] for one in listing_ids}
 
 
 def with_current_similarity(

@@ -9,6 +9,8 @@ from sqlalchemy.orm import Session
 
 from db.text.resolve import resolve
 from db.text.search import find_texts, text_scores, texts_excluded
+from models.columns.passing import Passing
+from models.domain.errors import Unavailable
 from models.domain.filters import ListingFilter
 from models.domain.searches.block_cursors import TextMatch
 from models.text.query import parse_query
@@ -21,10 +23,14 @@ LOOKED_AT: Final = 2_000
 
 @dataclass(frozen=True, slots=True)
 class StoredWords:
-    """What was found in the text index, as `workers.search.blocks.Words` wants it."""
+    """What was found in the text index, as `workers.search.blocks.Words` wants it.
+
+    `searched` are the words that the listings have.
+    """
 
     best: dict[UUID, TextMatch]
-    complete: bool
+    exact: bool
+    searched: ResolvedQuery
     _session: Session
     _query: ResolvedQuery
 
@@ -44,20 +50,26 @@ def words_of(
     excluded: Collection[UUID],
     *,
     language: TextLanguage,
+    passing: Passing | None = None,
     limit: int = LOOKED_AT,
 ) -> StoredWords:
     """The best `limit` listings that have these words and pass the filter, but for `excluded`.
 
-    Raises InvalidInput for a text without a word.
+    `passing` are those that pass, where columns have said which. Raises InvalidInput for a text
+    without a word, Unavailable for a filter by attributes without columns.
     """
+    allowed = None
+    if passing is not None and wanted.narrows:
+        allowed = passing.by_number()
+    elif wanted.attributes:
+        raise Unavailable("The listings have not been read yet whose attributes are asked for.")
     query = resolve(session, parse_query(text), language)
     # Those excluded may be among the best.
     most = limit + len(excluded)
-    found = find_texts(session, query, limit=most, wanted=wanted)
+    found = find_texts(session, query, limit=most, wanted=wanted, allowed=allowed)
     best = {
         hit.listing_id: TextMatch(hit.number, hit.score)
         for hit in found.matches
         if hit.listing_id not in excluded
     }
-    is_all = found.exact and len(found.matches) < most
-    return StoredWords(best, is_all, session, query)
+    return StoredWords(best, found.exact, found.searched, session, query)

@@ -14,8 +14,6 @@ CATEGORY_FACET: Final = "category"
 PRICE_FACET: Final = "price"
 _ATTRIBUTE_PREFIX: Final = "attributes."
 
-MAX_FACETS: Final = 16
-"""Of a search."""
 MAX_FACET_VALUES: Final = 1_000
 DEFAULT_FACET_VALUES: Final = 20
 """Of a facet, the most frequent ones first."""

@@ -23,7 +23,9 @@ def candidates(
     vectors: Sequence[Sequence[float]] = (),
 ) -> Candidates:
     """Each sequence is a part, in the order of `PARTS`, of all candidates."""
-    features = {part: np.array(values) for part, values in zip(PARTS, parts, strict=False)}
+    features: dict[RankPart, Rows] = {
+        part: np.array(values, np.float64) for part, values in zip(PARTS, parts, strict=False)
+    }
     count = len(parts[0]) if parts else 0
     rows = np.array(vectors, np.float32)
     if len(rows):

@@ -255,7 +255,8 @@ def test_a_search_that_has_begun_ends_with_the_encoder_it_began_with(worker: Wor
     engine = worker.engine.current()
 
     worker.activate(other_id)
-    tools = QueryTools(worker.database, worker.runtime.store, Path(), worker.now)
+    runtime = worker.runtime
+    tools = QueryTools(worker.database, runtime.store, Path(), worker.now, runtime.columns)
     ((_, result),) = answer_queries([claim], engine, tools).answers
     assert isinstance(result, SearchResult)
 

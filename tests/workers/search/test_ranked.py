@@ -54,7 +54,7 @@ class GivenWords:
         return dict(found[: self.looked_at])
 
     @property
-    def complete(self) -> bool:
+    def exact(self) -> bool:
         return len(self.scores) <= self.looked_at
 
     def of(self, listing_ids: Collection[UUID]) -> dict[UUID, float]:

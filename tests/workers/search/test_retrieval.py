@@ -13,12 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from db.catalogue.columns import columns_of
 from db.catalogue.listings import ListingData
 from db.session import Database
 from models.domain.filters import ListingFilter
 from models.domain.types import ListingMatch, ListingStatus
 from models.ranking.relevance_feedback import fuse
 from tests.support.stock import Stock, Vectors, listing, unit
+from workers.search.catalogues import listings_passing
 from workers.search.retrieval import ANY_ACTIVE, Page, Retrieved, Thresholds, retrieve
 
 
@@ -238,6 +240,7 @@ def brute_force(
     st.sampled_from([-1, 4, 100]),
     st.sampled_from([-1, 4, 100]),
     st.sampled_from([1, 6, 100]),
+    st.booleans(),
 )
 def test_all_pages_together_are_what_brute_force_finds(
     migrated_sqlite: Path,
@@ -252,6 +255,7 @@ def test_all_pages_together_are_what_brute_force_finds(
     exact_up_to: int,
     select_up_to: int,
     overfetch: int,
+    by_columns: bool,
 ) -> None:
     queries = fuse([np.stack(thing) for thing in positives], [row[np.newaxis] for row in negatives])
     excluded = {UUID(int=number) for number in named}
@@ -278,6 +282,7 @@ def test_all_pages_together_are_what_brute_force_finds(
                     queries,
                     Page(limit, pages[-1][-1] if pages else None, excluded, wanted),
                     Thresholds(exact_up_to, select_up_to, overfetch),
+                    listings_passing(session, columns_of(session), wanted) if by_columns else None,
                 )
             pages.append(page.listings)
             more = page.more
