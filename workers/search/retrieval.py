@@ -181,6 +181,7 @@ class _Search:
             exclude=page.excluded,
             after=page.after,
             patience=patience,
+            at_once=page.expect,
         )
 
     def _up_to(self, until: ListingMatch, matches: Iterator[Match]) -> list[ListingMatch]:

@@ -17,7 +17,7 @@ from models.text.query import parse_query
 from models.text.resolved import ResolvedQuery
 from models.text.stemming import TextLanguage
 
-LOOKED_AT: Final = 2_000
+LOOKED_AT: Final = 1_000
 """The best listings that are ranked by more than their words, and that pages go on to."""
 
 
