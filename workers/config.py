@@ -47,6 +47,7 @@ class WorkerConfig:
     search_batch: int | None
     index: IndexSettings
     index_url: str | None
+    columns_file: Path
     lease: timedelta
     max_attempts: int
     log_level: str
@@ -80,6 +81,7 @@ def worker_config(settings: Settings, queue: Queue, concurrency: int = 1) -> Wor
             keep=settings.keep_generations,
         ),
         index_url=settings.index_url,
+        columns_file=settings.columns_file,
         lease=timedelta(seconds=settings.lease_seconds),
         max_attempts=settings.max_attempts,
         log_level=settings.log_level,

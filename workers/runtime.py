@@ -22,6 +22,7 @@ from models.index.faiss_index import set_threads
 from workers.config import WorkerConfig
 from workers.encoders.active_encoder import encoder_mismatch_warning, ensure_active_encoder
 from workers.encoders.loaded import OpenEncoders, encoders_for
+from workers.indexes.live_columns import LiveColumns
 from workers.indexes.open import Indexes
 from workers.jobs.embed import ENCODER_THREADS
 from workers.queue.announcements import Announcer
@@ -47,6 +48,7 @@ class Runtime:
     encoders: OpenEncoders
     indexes: Indexes
     engine: ActiveEngine | None
+    columns: LiveColumns
     announcer: Announcer
     publisher: JobPublisher
     consumption: Throttle
@@ -63,9 +65,11 @@ class Runtime:
         encoders = OpenEncoders(partial(_open_encoder, config))
         store = PhotoStore(config.store_url)
         indexes = Indexes(database, store, config.index.generations_dir, config.index_url)
+        columns = LiveColumns(database, config.columns_file)
         engine = None
         if config.queue is Queue.SEARCH:
             engine = _active_engine(config, database, indexes, active)
+            columns.begin()
         label = active.spec.label
         log.info("ready: queue %s, encoder %s, %s threads", config.queue, label, config.threads)
         if wanted := encoder_mismatch_warning(
@@ -81,6 +85,7 @@ class Runtime:
             encoders,
             indexes,
             engine,
+            columns,
             Announcer(broker),
             JobPublisher(broker),
             consumption,

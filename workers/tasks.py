@@ -85,6 +85,8 @@ def answer_probe(runtime: Runtime, queue: str) -> None:
         engine = runtime.engine.current()
         with runtime.database.read() as session, engine.indexing:
             engine.index.sync(session)
+            runtime.columns.sync(session)
+        runtime.columns.begin()
     with runtime.database.write() as session:
         record_consumption(session, queue, utc_now(), runtime.encoder_id)
 
@@ -182,7 +184,8 @@ def _waiting_queries(runtime: Runtime) -> Iterator[tuple[list[Claim], SearchEngi
 
 def _answer_all(runtime: Runtime, claims: list[Claim], engine: SearchEngine) -> None:
     """Answer queries that were claimed together, and end them in one transaction."""
-    tools = QueryTools(runtime.database, runtime.store, runtime.config.models_dir, utc_now)
+    models_dir = runtime.config.models_dir
+    tools = QueryTools(runtime.database, runtime.store, models_dir, utc_now, runtime.columns)
     answers: list[tuple[Claim, Answer]]
     try:
         answers, embedded = answer_queries(claims, engine, tools)

@@ -16,6 +16,7 @@ from tests.support.workers import LEASE, FakeLibrary, WorkerHarness
 from workers.config import IndexSettings, WorkerConfig
 from workers.encoders.loaded import OpenEncoders
 from workers.indexes.live import LiveIndex
+from workers.indexes.live_columns import LiveColumns
 from workers.indexes.open import Indexes
 from workers.queue.announcements import Announcer
 from workers.queue.messages import Queue
@@ -46,6 +47,7 @@ def worker(tmp_path: Path, any_database: Database, store: PhotoStore) -> WorkerH
         threads=1,
         search_batch=None,
         index_url=None,
+        columns_file=tmp_path / "columns" / "listings.safetensors",
         lease=LEASE,
         max_attempts=3,
         index=IndexSettings(generations_dir, recall_target=0.95, memory_bytes=2**30, keep=2),
@@ -67,6 +69,7 @@ def worker(tmp_path: Path, any_database: Database, store: PhotoStore) -> WorkerH
         encoders,
         indexes,
         engine,
+        LiveColumns(database, config.columns_file),
         announcer,
         JobPublisher(broker_at(f"redis+socket://{tmp_path}/nobody.sock")),
         Throttle(0),

@@ -1,6 +1,7 @@
 """What jobs are asked to do: stored as JSON, read as it was meant, also by later releases."""
 
 import json
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -26,6 +27,7 @@ from models.domain.job_payloads import (
     parse_payload,
 )
 from models.domain.regions import Region
+from models.domain.searches.attributes import AttributeCondition
 from models.domain.types import JobType, ListingStatus
 
 LISTING = UUID(int=7)
@@ -38,6 +40,13 @@ EVERYTHING = ListingFilter(
     near=Near(51.5, -0.1, 5.5),
     exclude_seller="sam",
     status=(ListingStatus.ACTIVE, ListingStatus.SOLD),
+    seller="ann",
+    created_after=datetime(2030, 1, 2, 3, 4, 5, 678, tzinfo=UTC),
+    attributes=(
+        AttributeCondition("size", ("M", 40, 40.5, True, "40")),
+        AttributeCondition("year", at_least=1999.5, at_most=2005),
+        AttributeCondition("mass", at_most=3),
+    ),
 )
 PAYLOADS = [
     SearchPayload(positive=(PHOTO,), limit=10),
@@ -80,7 +89,7 @@ def test_what_is_not_asked_for_is_not_stored() -> None:
     assert payload.to_json() == {
         "positive": [PHOTO],
         "negative": [],
-        "filter": {"currency": "GBP", "status": ["active"]},
+        "filter": {"currency": "GBP", "status": ["active"], "attributes": []},
         "limit": 3,
     }
 
