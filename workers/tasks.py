@@ -63,7 +63,10 @@ Outcome = Callable[[Session], None]
 
 
 class NotOnThisMachine(Exception):
-    """The active encoder's files are not on this machine; they may be on another."""
+    """This process can't do the job now: another may, or this one later.
+
+    Either the active encoder's files are not on this machine, or it has too much to do.
+    """
 
 
 def register_tasks(celery: Celery, runtime: Callable[[], Runtime]) -> None:
@@ -239,10 +242,14 @@ def _outcome_of(
 
 
 def _do(runtime: Runtime, claim: Claim) -> None:
-    """Do a job that is no query, which records its end itself."""
+    """Do or begin a job that is no query, which records its end itself."""
     config, database = runtime.config, runtime.database
     heartbeat = Heartbeat(database, claim, config.lease, utc_now)
     match claim.payload:
+        case EmbedPayload() as payload if payload.urls:
+            # It goes on beside other jobs: who waits for a host must not hold the encoder.
+            if runtime.fetcher is None or not runtime.fetcher.start(claim, payload):
+                raise NotOnThisMachine("Too many photos are being fetched.")
         case EmbedPayload() as payload:
             encoders = _encoders(runtime, payload.encoder_id)
             run_embed(

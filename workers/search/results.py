@@ -40,6 +40,7 @@ class Details:
                 currency=view.listing.currency,
                 category=view.category,
                 location=view.listing.location,
+                attributes=view.attributes,
                 photo=self.hashes[match.photo_id],
                 similarity=round(match.similarity, SIMILARITY_DECIMALS),
             )
