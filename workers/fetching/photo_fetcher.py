@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -104,19 +105,21 @@ class PhotoFetcher:
         self._hosts.stop()
         with self._lock:
             left, self._open = list(self._open.values()), {}
-        if not left:
-            return
+        if self._urls is not None:
+            # What is under way breaks off.
+            self._urls.close()
+        if left:
+            self._hand_back(left)
+
+    def _hand_back(self, left: Sequence[_Open]) -> None:
         try:
             with self._database.write() as session:
                 for job in left:
-                    try:
+                    # One that has been cancelled is nobody's any more, and nothing is written.
+                    with suppress(ClaimLost):
                         jobs.hand_back(session, job.claim, self._clock())
-                    except ClaimLost:
-                        continue
         except Unavailable as error:
             log.warning("%s jobs are left to the relay: %s", len(left), error)
-        if self._urls is not None:
-            self._urls.close()
 
     def _is_open(self, job: _Open) -> bool:
         return self._open.get(job.claim.job_id) is job
