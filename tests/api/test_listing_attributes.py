@@ -33,7 +33,7 @@ def test_attributes_are_stored_and_shown(client: TestClient) -> None:
     assert list(shown) == sorted(shown)
     assert shown["boxed"] is True
     assert attributes_of(client, create_listing(client)) == {}
-    nothing = {"brand": None, "size": " ", "tags": []}
+    nothing: dict[str, object] = {"brand": None, "size": " ", "tags": []}
     assert attributes_of(client, create_listing(client, attributes=nothing)) == {}
 
 

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,7 +16,9 @@ from sqlalchemy import select
 
 from api.listings.merge_patch import merge_patch
 from db.session import Database
+from db.store.photo_store import PhotoStore
 from db.tables import Job, ListingChange
+from tests.support.answering import Answerer
 from tests.support.http import (
     KETTLE,
     UNKNOWN_ID,
@@ -203,9 +206,49 @@ def test_photos_are_replaced_by_stored_ones(client: TestClient, database: Databa
     assert first not in client.get(place).text
 
 
+def test_a_change_counts_from_the_next_search_on_and_embeds_nothing(
+    client: TestClient, database: Database, store: PhotoStore, tmp_path: Path
+) -> None:
+    worker = Answerer(database, store, tmp_path / "generations")
+    worker.activate()
+    listing_id, other = new_listing(client), new_listing(client)
+    worker.embed_listings()
+
+    def found(**wanted: object) -> list[dict[str, Any]]:
+        data = {"filter": json.dumps(wanted)}
+        search = client.post("/v1/searches", data=data, files={"photo": jpeg(1)}).json()
+        worker.answer()
+        answer = client.get(f"/v1/searches/{search['id']}").json()
+        results: list[dict[str, Any]] = answer["result"]["results"]
+        return results
+
+    assert len(found(price_max=20, currency="GBP")) == 2
+    before = jobs_in(database)
+    patch = {"price": "99.00", "attributes": {"brand": "Acme", "size": 7}}
+    assert patched(client, listing_id, patch).status_code == 200
+    assert jobs_in(database) == before
+    assert [row["listing_id"] for row in found(price_max=20, currency="GBP")] == [other]
+    (changed,) = found(price_min=90, currency="GBP")
+    assert (changed["listing_id"], changed["price"]) == (listing_id, "99.00")
+    assert changed["attributes"] == {"brand": "Acme", "size": 7}
+    assert patched(client, listing_id, {"status": "sold"}).status_code == 200
+    assert found(price_min=90, currency="GBP") == []
+
+    # Photos that are embedded already need no job, in whatever order.
+    before = jobs_in(database)
+    first, second = (
+        photo["id"] for photo in client.get(f"/v1/listings/{listing_id}").json()["photos"]
+    )
+    for photos in ([second, first], [second]):
+        answer = patched(client, listing_id, {"photos": photos})
+        assert answer.status_code == 200, answer.text
+        assert [photo["id"] for photo in answer.json()["photos"]] == photos
+    assert jobs_in(database) == before
+
+
 def test_changes_of_different_fields_at_once_all_survive(client: TestClient) -> None:
     listing_id = new_listing(client)
-    fields = [
+    fields: list[dict[str, object]] = [
         {"title": "Blue"},
         {"price": "1.00"},
         {"seller": "kim"},
