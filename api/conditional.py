@@ -21,11 +21,9 @@ def is_held(tag: str, if_none_match: Sequence[str]) -> bool:
 def is_current(tag: str, if_match: Sequence[str]) -> bool:
     """Whether what is to be changed is still what who asks has seen, by all lines of `If-Match`.
 
-    Without such a line it is. Tags are compared strongly: one that begins with `W/` is never it.
+    Tags are compared strongly: one that begins with `W/` is never it.
     """
-    return not if_match or any(
-        line.strip() == "*" or tag in _STRONG_OR_WEAK.findall(line) for line in if_match
-    )
+    return any(line.strip() == "*" or tag in _STRONG_OR_WEAK.findall(line) for line in if_match)
 
 
 async def _stated_tags(

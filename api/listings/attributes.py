@@ -14,7 +14,7 @@ from models.domain.searches.attributes import (
     clean_attributes,
 )
 
-EXAMPLE: Final[dict[str, JsonValue]] = {
+ATTRIBUTES_EXAMPLE: Final[dict[str, JsonValue]] = {
     "brand": "Le Creuset",
     "colour": ["red", "cream"],
     "litres": 1.6,
@@ -49,7 +49,7 @@ AttributesIn = Annotated[
                     {"type": "null"},
                 ]
             },
-            "examples": [EXAMPLE],
+            "examples": [ATTRIBUTES_EXAMPLE],
         }
     ),
 ]

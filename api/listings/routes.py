@@ -202,7 +202,7 @@ async def change(
     patch = await forms.read_listing_patch(request)
 
     def is_expected(view: ListingView) -> bool:
-        return is_current(ListingOut.of(view).tag, if_match)
+        return not if_match or is_current(ListingOut.of(view).tag, if_match)
 
     changed = await run_in_threadpool(
         service.patch_listing, resources, listing_id, patch, is_expected

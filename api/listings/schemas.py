@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from hashlib import sha256
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from api.jobs.schemas import EmbedJob
-from api.listings.attributes import EXAMPLE, AttributesIn
+from api.listings.attributes import ATTRIBUTES_EXAMPLE, AttributesIn
 from api.listings.photo_references import MAX_PHOTOS, PhotoReference
 from api.schemas import LINE, LINES, CategoryPath, PhotoLink, PhotoOut, Price, ShownStatus
 from db.catalogue.listings import ListingData, ListingView
@@ -20,26 +20,23 @@ from models.domain.limits import MAX_DESCRIPTION, MAX_LOCATION, MAX_SELLER, MAX_
 from models.domain.searches.attributes import AttributeValue
 from models.domain.types import ListingStatus
 
+EXAMPLE: Final[dict[str, JsonValue]] = {
+    "title": "Red enamel kettle",
+    "category": "Appliances / Kettles",
+    "price": "12.50",
+    "currency": "GBP",
+    "location": "Leeds, West Yorkshire",
+    "latitude": 53.8,
+    "longitude": -1.55,
+    "seller": "sam-4711",
+    "attributes": ATTRIBUTES_EXAMPLE,
+}
+
 
 class ListingIn(BaseModel):
     """A listing as its seller states it."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "example": {
-                "title": "Red enamel kettle",
-                "category": "Appliances / Kettles",
-                "price": "12.50",
-                "currency": "GBP",
-                "location": "Leeds, West Yorkshire",
-                "latitude": 53.8,
-                "longitude": -1.55,
-                "seller": "sam-4711",
-                "attributes": EXAMPLE,
-            }
-        },
-    )
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": EXAMPLE})
 
     title: Annotated[str, Field(min_length=1, max_length=MAX_TITLE), LINE]
     description: Annotated[str, Field(max_length=MAX_DESCRIPTION), LINES] = ""
@@ -107,6 +104,10 @@ class ListingPartIn(ListingIn):
 
 class ListingBodyIn(ListingIn, ListingPhotosIn):
     """A listing whose photos are named and not sent."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {**EXAMPLE, "photos": [f"{7:064x}", f"{8:064x}"]}}
+    )
 
 
 class BatchRowIn(ListingIn):

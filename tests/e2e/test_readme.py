@@ -16,16 +16,16 @@ from tests.support.paths import REPOSITORY
 README = (REPOSITORY / "README.md").read_text()
 
 
-def block_after(heading: str) -> str:
-    found = re.search(rf"^## {heading}\n.*?```console\n(.*?)```", README, re.DOTALL | re.MULTILINE)
-    assert found
-    return found[1]
+def blocks_after(heading: str) -> list[str]:
+    section = re.search(rf"^## {heading}\n(.*?)^## ", README, re.DOTALL | re.MULTILINE)
+    assert section
+    return re.findall(r"```console\n(.*?)```", section[1], re.DOTALL)
 
 
 @pytest.mark.e2e
 def test_first_search(seeded: SeededMachine, sample: Path) -> None:
     """Every command of the section, as written but for the address and the folder."""
-    commands = block_after("First search")
+    commands, change = blocks_after("First search")
     assert commands.count("curl") == 5
     commands = commands.replace("http://127.0.0.1:8000", seeded.machine.url)
     commands = commands.replace("var/sample-*", str(sample))
@@ -38,6 +38,11 @@ def test_first_search(seeded: SeededMachine, sample: Path) -> None:
     assert {float(row["price"]) <= 50 for row in cheap["result"]["results"]} == {True}
     assert polled["type"] == "search"
     assert listed["job"]["type"] == "embed"
+    change = change.replace("http://127.0.0.1:8000", seeded.machine.url)
+    script = f"set -euo pipefail\nid={listed['listing_id']}\n{change}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    changed = json.loads(done.stdout)
+    assert (changed["price"], changed["attributes"]) == ("9.50", {"colour": ["red"]})
     seeded.http.delete(f"/v1/listings/{listed['listing_id']}").raise_for_status()
 
 
