@@ -72,7 +72,8 @@ def fetching(worker: WorkerHarness) -> Iterator[MakeFetcher]:
             announce=lambda _ids: None,
         )
         made.append(fetcher)
-        return replace(worker, runtime=replace(worker.runtime, fetcher=fetcher))
+        config = replace(worker.runtime.config, lease=lease)
+        return replace(worker, runtime=replace(worker.runtime, fetcher=fetcher, config=config))
 
     yield make
     for fetcher in made:
@@ -242,7 +243,9 @@ def test_a_retry_fetches_what_is_missing(fetching: MakeFetcher, host: PhotoHost)
     host.statuses["/2.jpg"] = HTTPStatus.SERVICE_UNAVAILABLE
     listing_id, job_id = listed(worker, host.url("1.jpg"), host.url("2.jpg"), host.url("none"))
     for _ in range(worker.runtime.config.max_attempts):
-        fetched(worker, job_id)
+        queued = fetched(worker, job_id)
+    # To embed it has all its attempts.
+    assert (queued.status, queued.attempt - queued.attempts_before) == (JobStatus.QUEUED, 0)
     run_job(worker.runtime, job_id)
     job = worker.job(job_id)
     assert (job.status, job.error_code) == (JobStatus.FAILED, "unavailable")
@@ -376,16 +379,21 @@ def test_a_bulk_request_tells_which_rows_lack_photos(
 def test_a_lease_is_renewed_while_a_host_is_slow(fetching: MakeFetcher, host: PhotoHost) -> None:
     worker = fetching(lease=timedelta(seconds=1))
     _, kept = listed(worker, host.url("hang?1", "slow.example"))
-    _, cancelled = listed(worker, host.url("hang?2", "slow.example"))
+    listing_id, cancelled = listed(worker, host.url("hang?2", "slow.example"))
     for job_id in (kept, cancelled):
         run_job(worker.runtime, job_id)
     claimed_until = worker.job(kept).lease_expires_at
     with worker.database.write() as session:
         jobs.cancel(session, cancelled, utc_now())
+    assert claimed_until
     wait_until(lambda: worker.job(kept).lease_expires_at != claimed_until)
+    renewed_until = worker.job(kept).lease_expires_at
+    assert renewed_until
+    assert renewed_until > claimed_until
     host.released.set()
     wait_until(lambda: worker.job(kept).status is JobStatus.QUEUED)
     assert worker.job(cancelled).status is JobStatus.CANCELLED
+    assert shown(worker, listing_id) == []
 
 
 def test_more_than_it_can_hold_is_left_to_others(
