@@ -69,6 +69,10 @@ class NotOnThisMachine(Exception):
     """
 
 
+class GoesOn(Exception):
+    """The job is done by other threads of this process, which record its end."""
+
+
 def register_tasks(celery: Celery, runtime: Callable[[], Runtime]) -> None:
     """Add the tasks; `runtime` gives this process' runtime when a task runs."""
 
@@ -221,6 +225,8 @@ def _outcome_of(
         result = run()
     except ClaimLost:
         log.warning("job %s: attempt %s lost its claim", job_id, claim.attempt)
+    except GoesOn:
+        log.info("job %s: its photos are being fetched", job_id)
     except (NotOnThisMachine, UnreadableRecord) as error:
         log.warning("job %s is left to another worker: %s", job_id, error)
         outcome = _hand_back(claim)
@@ -242,7 +248,7 @@ def _outcome_of(
 
 
 def _do(runtime: Runtime, claim: Claim) -> None:
-    """Do or begin a job that is no query, which records its end itself."""
+    """Do a job that is no query, which records its end itself; or begin it, and raise GoesOn."""
     config, database = runtime.config, runtime.database
     heartbeat = Heartbeat(database, claim, config.lease, utc_now)
     match claim.payload:
@@ -250,6 +256,7 @@ def _do(runtime: Runtime, claim: Claim) -> None:
             # It goes on beside other jobs: who waits for a host must not hold the encoder.
             if runtime.fetcher is None or not runtime.fetcher.start(claim, payload):
                 raise NotOnThisMachine("Too many photos are being fetched.")
+            raise GoesOn
         case EmbedPayload() as payload:
             encoders = _encoders(runtime, payload.encoder_id)
             run_embed(

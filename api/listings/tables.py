@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 
 from api.forms import media_type
 from api.multipart import stated_charset
-from api.naming import unknown_name
+from api.naming import SHOWN_CHARACTERS, unknown_name
 from models.domain.errors import InvalidInput
 from models.domain.searches.attributes import scalar_of_text
 
@@ -137,7 +137,10 @@ def _header(names: Sequence[str], columns: Sequence[str]) -> list[str]:
     found = [_normal(name) for name in names]
     for name, written in zip(found, names, strict=True):
         if name and not _is_known(name, columns):
-            raise InvalidInput(f"The column {unknown_name(written.strip(), columns)}")
+            raise InvalidInput(
+                f"The column {unknown_name(written.strip(), columns)} Attributes have columns such "
+                f"as '{ATTRIBUTE_PREFIX}{name[:SHOWN_CHARACTERS]}'."
+            )
         if name and found.count(name) > 1:
             raise InvalidInput(f"The column {name!r} comes twice.")
     return found

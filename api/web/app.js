@@ -206,6 +206,7 @@ function card(result) {
   find(".price").textContent = price(result);
   find(".category").textContent = result.category;
   find(".location").textContent = result.location;
+  find(".attributes").textContent = attributes(result);
   find(".track").style.setProperty("--share", String(similarity));
   find(".percent").textContent = `${PERCENT.format(similarity)} similar`;
   const more = find("button");
@@ -215,6 +216,14 @@ function card(result) {
     search({ query: result.listing_id, title: result.title, photo: result.photo.url });
   });
   return copy;
+}
+
+/** @param {Result} result */
+function attributes({ attributes: stated = {} }) {
+  const words = (value) => (Array.isArray(value) ? value.join(", ") : String(value));
+  return Object.entries(stated)
+    .map(([name, value]) => `${name}: ${words(value)}`)
+    .join(" · ");
 }
 
 /** @param {Result} result */

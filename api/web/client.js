@@ -8,6 +8,7 @@
  * @property {string | null} currency
  * @property {string | null} category
  * @property {string | null} location
+ * @property {Record<string, string | number | boolean | string[]>} attributes
  * @property {{id: string, url: string}} photo
  * @property {number} similarity  the cosine, in [-1, 1]
  *

@@ -10,6 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
+from api.openapi import MATCH_EXAMPLE
 from api.searches.schemas import SearchIn
 from db import jobs
 from db.session import Database
@@ -301,7 +302,7 @@ def test_pages_through_a_filtered_search(client: TestClient, answerer: Answerer)
 
 def test_the_reference_shows_true_examples(client: TestClient, answerer: Answerer) -> None:
     for seed in (1, 2):
-        offer(client, seed)
+        offer(client, seed, attributes=MATCH_EXAMPLE["attributes"])
     answerer.embed_listings()
     place = submit_photo(client, "search", data={"limit": "1"}).headers["location"]
     answerer.answer()
