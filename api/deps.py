@@ -43,6 +43,8 @@ class Resources:
     """Threads for photos of listings, which leave the cores to those who wait for an answer."""
     decoding: Semaphore
     """Limits how many photos are decoded at once: each may need hundreds of megabytes."""
+    fetches_photos: bool
+    """Whether photos of listings may be named by URL."""
     allow_anonymous: bool
     """Whether calls other than admin calls need no key; only on loopback."""
     ranking: RankDefaults

@@ -65,6 +65,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         uploads=CapacityLimiter(UPLOADS),
         bulk=ThreadPoolExecutor(BULK_THREADS, "bulk", be_nice, (BULK_NICENESS,)),
         decoding=Semaphore(len(os.sched_getaffinity(0))),
+        fetches_photos=settings.photo_urls == "all",
         allow_anonymous=is_loopback(settings.host),
         ranking=settings.rank_defaults,
     )

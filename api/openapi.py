@@ -33,6 +33,7 @@ MATCH_EXAMPLE: Final = {
     "currency": "GBP",
     "category": "Appliances / Kettles",
     "location": "Leeds, West Yorkshire",
+    "attributes": {"brand": "Le Creuset", "litres": 1.6},
     "photo": {"id": f"{7:064x}", "url": f"/v1/photos/{7:064x}"},
     "similarity": 0.981204,
 }
@@ -44,6 +45,12 @@ PHOTO: Final = {
     "format": "binary",
     "description": f"A {ACCEPTED_FORMATS} photo, told by its content.",
 }
+PATCH_EXAMPLE: Final[JsonObject] = {
+    "price": "9.50",
+    "status": "reserved",
+    "attributes": {"colour": ["red"], "boxed": None},
+}
+ETAG: Final = {"ETag": {"schema": {"type": "string"}, "description": "For `If-Match` of a change."}}
 ONE_PHOTO: Final = {PHOTO_PART: PHOTO}
 _AS_BODY: Final = "One photo as it is; options, where there are any, are then in the query."
 BY_LISTING: Final = {"a listing": {"listing_id": MATCH_EXAMPLE["listing_id"]}}
@@ -72,9 +79,55 @@ def described_body(
     return _request_body(content)
 
 
-def described_form(properties: Mapping[str, object]) -> dict[str, object]:
-    """A multipart form with these parts and no others, all of them required."""
-    return _request_body({MULTIPART: _form_schema(properties, list(properties))})
+def described_form(
+    properties: Mapping[str, object], required: Sequence[str], body: type[BaseModel]
+) -> dict[str, object]:
+    """A multipart form with these parts and no others, or JSON `body` instead of it."""
+    return _request_body(
+        {
+            MULTIPART: _form_schema(properties, required),
+            JSON_BODY: {"schema": inlined(body)},
+        }
+    )
+
+
+def described_patch(media_types: Sequence[str], *models: type[BaseModel]) -> dict[str, object]:
+    """A JSON Merge Patch (RFC 7396) of what has the fields of these models.
+
+    Of each, null removes what is stated; what has no default can't be removed.
+    """
+    properties = {
+        name: _removable(field) if name not in _required(schema) else field
+        for schema in map(inlined, models)
+        for name, field in _properties(schema).items()
+    }
+    schema = {
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+        "example": PATCH_EXAMPLE,
+    }
+    return _request_body({media_type: {"schema": schema} for media_type in media_types})
+
+
+def _required(schema: JsonObject) -> list[JsonValue]:
+    required = schema.get("required")
+    return required if isinstance(required, list) else []
+
+
+def _properties(schema: JsonObject) -> JsonObject:
+    properties = schema.get("properties")
+    return properties if isinstance(properties, dict) else {}
+
+
+def _removable(field: JsonValue) -> JsonValue:
+    """A field's schema that also takes null, and has no default: what is not stated stays."""
+    if not isinstance(field, dict):
+        return field
+    stated = {name: value for name, value in field.items() if name != "default"}
+    branches = stated.get("anyOf")
+    takes_null = isinstance(branches, list) and {"type": "null"} in branches
+    return stated if takes_null else {"anyOf": [stated, {"type": "null"}]}
 
 
 def described_bulk(name: str, table: Mapping[str, object]) -> dict[str, object]:

@@ -29,6 +29,7 @@ STATUS_OF: dict[type[errors.MarketlensError], HTTPStatus] = {
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.ReindexRunning: HTTPStatus.CONFLICT,
+    errors.ChangedMeanwhile: HTTPStatus.PRECONDITION_FAILED,
     errors.CursorExpired: HTTPStatus.GONE,
     errors.Overloaded: HTTPStatus.TOO_MANY_REQUESTS,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -147,7 +147,8 @@ class Listing(Base):
     `attributes` are as `models.domain.searches.attributes` cleans them. `price_suspect` marks a
     placeholder price, `place` and `county` are the parts of `location`, degrees are WGS 84,
     `seller` is the seller's name at the listing's source. `feed` names the feed that brought it, if
-    one did, and `external_id` is what that feed calls it, if not by `id`.
+    one did, and `external_id` is what that feed calls it, if not by `id`. `awaited_job` fetches
+    photos of it, as long as none have been stated since.
     """
 
     __tablename__ = "listings"
@@ -185,6 +186,7 @@ class Listing(Base):
     external_id: Mapped[str | None] = mapped_column(Text)
     attributes: Mapped[StoredJson] = mapped_column(default=dict, server_default=text("'{}'"))
     status: Mapped[ListingStatus] = mapped_column(default=ListingStatus.ACTIVE)
+    awaited_job: Mapped[UUID | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 

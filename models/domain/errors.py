@@ -12,7 +12,8 @@ MarketlensError
 ├── Forbidden               a known key without the scope
 ├── NotFound                no such thing
 ├── Conflict                not in the state that this needs
-│   └── ReindexRunning      one build at a time
+│   ├── ReindexRunning      one build at a time
+│   └── ChangedMeanwhile    not what who changes it has seen
 ├── CursorExpired           a page can't follow the one before any more
 ├── Unavailable             try again later
 │   └── Misconfigured       it refuses, until somebody changes something
@@ -110,6 +111,12 @@ class ReindexRunning(Conflict):
     """A reindex is already queued or running."""
 
     code = "reindex_running"
+
+
+class ChangedMeanwhile(Conflict):
+    """The resource is not as it was when the caller read it."""
+
+    code = "changed_meanwhile"
 
 
 class CursorExpired(MarketlensError):

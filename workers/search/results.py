@@ -83,6 +83,7 @@ class Details:
             currency=listing.currency,
             category=view.category,
             location=listing.location,
+            attributes=view.attributes,
         )
 
 
