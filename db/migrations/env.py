@@ -2,8 +2,8 @@
 
 from alembic import context
 
+from db.saved_searches.tables import SavedSearch
 from db.session import Database
-from db.tables import Base
 from settings import Settings
 
 
@@ -14,7 +14,10 @@ def run() -> None:
     with database.engine.connect() as connection:
         # SQLite changes a table by copying it, which batch mode does.
         context.configure(
-            connection=connection, target_metadata=Base.metadata, render_as_batch=True
+            connection=connection,
+            # That of all tables, once these and, by them, those of `db.tables` are imported.
+            target_metadata=SavedSearch.metadata,
+            render_as_batch=True,
         )
         with context.begin_transaction():
             context.run_migrations()
