@@ -4,8 +4,9 @@ The index holds no attributes of listings, so that a new price or a sale counts 
 on.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from math import cos, radians
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Float, Select, and_, bindparam, func, or_, select
@@ -21,6 +22,9 @@ ACTIVE = ListingFilter()
 
 TINY_DEGREES = 1e-12
 """Less than a thousandth of a millimetre."""
+
+FILTERS_AT_ONCE: Final = 100
+"""In one statement."""
 
 
 def photos_passing(session: Session, wanted: ListingFilter, limit: int) -> list[int] | None:
@@ -49,6 +53,22 @@ def listings_showing(
             if listing_id is not None:
                 found.setdefault(photo_id, []).append(listing_id)
     return found
+
+
+def listings_passing(
+    session: Session, filters: Sequence[ListingFilter], listing_ids: Collection[UUID]
+) -> list[set[UUID]]:
+    """Those of the listings that pass, for each of the filters."""
+    passing: list[set[UUID]] = [set() for _ in filters]
+    for some in chunks(enumerate(filters), FILTERS_AT_ONCE):
+        conditions = [and_(*_conditions(session, wanted)) for _, wanted in some]
+        for chunk in chunks(listing_ids):
+            rows = session.execute(select(Listing.id, *conditions).where(Listing.id.in_(chunk)))
+            for listing_id, *passed in rows:
+                for (number, _), passes in zip(some, passed, strict=True):
+                    if passes:
+                        passing[number].add(listing_id)
+    return passing
 
 
 def _showing(conditions: Iterable[ColumnElement[bool]]) -> Select[int, UUID | None]:

@@ -7,7 +7,19 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Select, and_, delete, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    and_,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from db.saved_searches.progress import (
@@ -18,6 +30,7 @@ from db.saved_searches.progress import (
 )
 from db.saved_searches.tables import SavedSearch, SavedSearchMatch, SavedSearchVectors
 from db.tables import Encoder
+from db.vectors.encoders import active_encoder
 from models.domain.errors import Conflict, NotFound
 from models.domain.job_payloads import SearchPayload
 from models.domain.types import EncoderStatus
@@ -100,7 +113,8 @@ def get_saved_search(session: Session, search_id: UUID) -> SavedSearchView:
     found = session.execute(_shown().where(SavedSearch.id == search_id)).one_or_none()
     if found is None:
         raise NotFound("There is no such saved search.")
-    return _view(*found)
+    row, embedded_by, error = found
+    return _view(row, embedded_by, error)
 
 
 def recent_saved_searches(
@@ -117,7 +131,7 @@ def recent_saved_searches(
                 and_(SavedSearch.created_at == created_at, SavedSearch.id < search_id),
             )
         )
-    return [_view(*found) for found in session.execute(statement)]
+    return [_view(row, by, error) for row, by, error in session.execute(statement)]
 
 
 def delete_saved_search(session: Session, search_id: UUID) -> None:
@@ -144,15 +158,36 @@ def disable_webhook(session: Session, number: int, now: datetime) -> None:
     )
 
 
-def _shown() -> Select[SavedSearch, bytes | None, str | None]:
+def any_unembedded(session: Session, encoder_id: int) -> bool:
+    """Whether there is a saved search that this encoder has yet to embed."""
+    unembedded = select(SavedSearch.number).where(is_unembedded(encoder_id)).limit(1)
+    return session.scalar(unembedded) is not None
+
+
+def is_active_behind(session: Session) -> bool:
+    """Whether there is a saved search that the active encoder has yet to embed."""
+    active = active_encoder(session)
+    return active is not None and any_unembedded(session, active.id)
+
+
+def is_unembedded(encoder_id: int) -> ColumnElement[bool]:
+    """The condition that a saved search has yet to be embedded by this encoder."""
+    return ~exists().where(
+        SavedSearchVectors.encoder_id == encoder_id,
+        SavedSearchVectors.saved_search == SavedSearch.number,
+    )
+
+
+def _shown() -> Select[SavedSearch, int | None, str | None]:
     is_of_active = and_(
         SavedSearchVectors.saved_search == SavedSearch.number,
         SavedSearchVectors.encoder_id
         == select(Encoder.id).where(Encoder.status == EncoderStatus.ACTIVE).scalar_subquery(),
     )
-    return select(
-        SavedSearch, SavedSearchVectors.encoder_id, SavedSearchVectors.error_detail
-    ).outerjoin(SavedSearchVectors, is_of_active)
+    embedded_by: ColumnElement[int | None] = type_coerce(SavedSearchVectors.encoder_id, Integer())
+    return select(SavedSearch, embedded_by, SavedSearchVectors.error_detail).outerjoin(
+        SavedSearchVectors, is_of_active
+    )
 
 
 def _view(row: SavedSearch, embedded_by: int | None, error: str | None) -> SavedSearchView:

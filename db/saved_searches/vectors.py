@@ -7,13 +7,14 @@ from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, exists, func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from db.saved_searches.progress import lock_for_changing, record_saved_changes, rewind_for
+from db.saved_searches.searches import is_unembedded
 from db.saved_searches.tables import SavedSearch, SavedSearchChange, SavedSearchVectors
 from db.statements import chunks, insert_missing
-from db.vectors.encoders import active_encoder, get_encoder
+from db.vectors.encoders import get_encoder
 from models.domain.errors import MarketlensError
 from models.domain.job_payloads import SearchPayload
 from models.vectors import STORED_DTYPE, from_stored, to_stored
@@ -52,7 +53,7 @@ def unembedded_searches(session: Session, encoder_id: int, limit: int) -> list[U
     """The next saved searches that this encoder has yet to embed, the oldest first."""
     rows = session.execute(
         select(SavedSearch.number, SavedSearch.payload, SavedSearch.listing_photos)
-        .where(_is_unembedded(encoder_id))
+        .where(is_unembedded(encoder_id))
         .order_by(SavedSearch.number)
         .limit(limit)
     )
@@ -64,18 +65,6 @@ def unembedded_searches(session: Session, encoder_id: int, limit: int) -> list[U
         )
         for row in rows
     ]
-
-
-def any_unembedded(session: Session, encoder_id: int) -> bool:
-    """Whether there is a saved search that this encoder has yet to embed."""
-    unembedded = select(SavedSearch.number).where(_is_unembedded(encoder_id)).limit(1)
-    return session.scalar(unembedded) is not None
-
-
-def is_active_behind(session: Session) -> bool:
-    """Whether there is a saved search that the active encoder has yet to embed."""
-    active = active_encoder(session)
-    return active is not None and any_unembedded(session, active.id)
 
 
 def store_saved_vectors(
@@ -149,10 +138,3 @@ def _columns(embedded: Embedded) -> dict[str, object]:
 def _unpacked(stored: bytes, dimension: int) -> NDArray[np.float32]:
     """The unit vectors (n, dimension), also of none."""
     return from_stored(np.frombuffer(stored, STORED_DTYPE).reshape(-1, dimension))
-
-
-def _is_unembedded(encoder_id: int) -> ColumnElement[bool]:
-    return ~exists().where(
-        SavedSearchVectors.encoder_id == encoder_id,
-        SavedSearchVectors.saved_search == SavedSearch.number,
-    )

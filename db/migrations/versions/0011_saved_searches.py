@@ -75,9 +75,7 @@ def _create_vectors() -> None:
             ["saved_searches.number"],
             name=op.f("fk_saved_search_vectors_saved_search_saved_searches"),
         ),
-        sa.PrimaryKeyConstraint(
-            "encoder_id", "saved_search", name=op.f("pk_saved_search_vectors")
-        ),
+        sa.PrimaryKeyConstraint("encoder_id", "saved_search", name=op.f("pk_saved_search_vectors")),
     )
     op.create_index(
         op.f("ix_saved_search_vectors_saved_search"), "saved_search_vectors", ["saved_search"]
@@ -101,9 +99,7 @@ def _create_matches() -> None:
             ["saved_searches.number"],
             name=op.f("fk_saved_search_matches_saved_search_saved_searches"),
         ),
-        sa.PrimaryKeyConstraint(
-            "saved_search", "listing_id", name=op.f("pk_saved_search_matches")
-        ),
+        sa.PrimaryKeyConstraint("saved_search", "listing_id", name=op.f("pk_saved_search_matches")),
     )
     op.create_index(
         "ix_saved_search_matches_saved_search_created_at_listing_id",
