@@ -95,4 +95,4 @@ def test_what_came_before_they_were_embedded_again_is_found(worker: WorkerHarnes
 
 def due(worker: WorkerHarness) -> UUID | None:
     accepted = match_if_due(worker.database, clock=worker.now, new_id=uuid4)
-    return accepted and accepted.id
+    return accepted.id if accepted else None
