@@ -32,7 +32,7 @@ from db.saved_searches.tables import SavedSearch, SavedSearchMatch, SavedSearchV
 from db.tables import Encoder
 from db.vectors.encoders import active_encoder
 from models.domain.errors import Conflict, NotFound
-from models.domain.job_payloads import SearchPayload
+from models.domain.job_payloads import SearchPayload, StoredJson
 from models.domain.types import EncoderStatus
 
 MAX_SAVED_SEARCHES: Final = 100_000
@@ -59,10 +59,14 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class NewSavedSearch:
-    """A search to be saved. `listing_photos` has the SHA-256 of each listing that it names."""
+    """A search to be saved; see `SavedSearch`.
+
+    `listing_photos` are the SHA-256 of the photos of each listing that it names.
+    """
 
     id: UUID
     name: str
+    stated: StoredJson
     payload: SearchPayload
     listing_photos: Mapping[UUID, Sequence[str]]
     min_similarity: float | None = None
@@ -93,6 +97,7 @@ def save_search(session: Session, new: NewSavedSearch, now: datetime) -> SavedSe
     row = SavedSearch(
         id=new.id,
         name=new.name,
+        stated=new.stated,
         payload=new.payload.to_json(),
         listing_photos={str(id_): list(photos) for id_, photos in new.listing_photos.items()},
         min_similarity=new.min_similarity,

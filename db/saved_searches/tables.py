@@ -17,10 +17,11 @@ from models.domain.job_payloads import StoredJson
 class SavedSearch(Base):
     """A stored search, which listings are matched with as they become findable.
 
-    `number` grows in the order in which they were saved. `payload` is that of a search, and
-    `listing_photos` are the SHA-256 of the photos that each listing it names had then.
-    `min_similarity` is the least cosine of a match, None for the encoder's default. `after` is the
-    last listing change before it was saved: what came earlier is not for it.
+    `number` grows in the order in which they were saved. `stated` is what its caller asked for, to
+    be shown; `payload` is that of a search, and `listing_photos` are the SHA-256 of the photos that
+    each listing it names had then. `min_similarity` is the least cosine of a match, None for the
+    encoder's default. `after` is the last listing change before it was saved: what came earlier is
+    not for it.
     """
 
     __tablename__ = "saved_searches"
@@ -32,6 +33,7 @@ class SavedSearch(Base):
     number: Mapped[int] = mapped_column(BigId, primary_key=True)
     id: Mapped[UUID] = mapped_column(unique=True)
     name: Mapped[str] = mapped_column(Text)
+    stated: Mapped[StoredJson]
     payload: Mapped[StoredJson]
     listing_photos: Mapped[StoredJson]
     min_similarity: Mapped[float | None]

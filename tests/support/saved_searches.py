@@ -37,7 +37,7 @@ def save(
     listings = {example for example in positive if isinstance(example, UUID)}
     with database.write() as session:
         photos = {id_: view.photos for id_, view in views_of(session, listings).items()}
-        new = NewSavedSearch(uuid4(), "Kettles", payload, photos, least, webhook)
+        new = NewSavedSearch(uuid4(), "Kettles", {}, payload, photos, least, webhook)
         return save_search(session, new, Clock()()).row.id
 
 

@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("number", BIG_ID, nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("stated", JSON, nullable=False),
         sa.Column("payload", JSON, nullable=False),
         sa.Column("listing_photos", JSON, nullable=False),
         sa.Column("min_similarity", sa.Double(), nullable=True),
