@@ -70,6 +70,30 @@ def test_what_came_while_it_waited_for_its_vectors_is_found(worker: WorkerHarnes
     assert before != after
 
 
+def test_a_listing_that_was_embedded_only_after_the_search_was_saved_is_found(
+    worker: WorkerHarness,
+) -> None:
+    save_picture(worker, 9)
+    _, photo_ids = worker.list_photos(jpeg(1), listing_id=(listing_id := uuid4()))
+    match(worker)
+    search_id = save(worker.database, stored_picture(worker, 1))
+    with without_catching_up():
+        worker.embed(photo_ids)
+    match(worker)
+    assert found_by(worker.database, search_id) == {listing_id}
+
+
+def test_what_an_older_search_waits_for_is_not_for_a_newer_one(worker: WorkerHarness) -> None:
+    save_picture(worker, 9)
+    older = save(worker.database, stored_picture(worker, 1))
+    with without_catching_up():
+        listing_id = worker.list_pictures(1)
+    newer = save(worker.database, stored_picture(worker, 1))
+    match(worker)
+    assert found_by(worker.database, older) == {listing_id}
+    assert found_by(worker.database, newer) == set()
+
+
 def test_a_price_that_falls_under_the_limit_is_found(worker: WorkerHarness) -> None:
     listing = ListingData(uuid4(), "Kettle", price=Decimal(50), currency="GBP")
     worker.list_pictures_of(listing, 1)
