@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 THREADS: Final = 32
 AT_ONCE: Final = 4
 """Requests to one host."""
-LEASE: Final = timedelta(seconds=60)
+LEASE: Final = timedelta(seconds=15)
 """Longer than a request takes: after a kill the next attempt follows."""
 POLL_EVERY_S: Final = 1.0
 PAUSE_S: Final = 30.0
