@@ -174,6 +174,11 @@ class Settings(BaseSettings):
         description="Hosts, separated by commas, that photos may be fetched from although their"
         " addresses are private.",
     )
+    webhook_hosts: str = Field(
+        default="",
+        description="Hosts, separated by commas, that webhooks of saved searches may be at although"
+        " their addresses are private; also over http.",
+    )
     geocoder: str | None = Field(
         default=None,
         description="geopy's name of a service that locates feeds' places, such as `nominatim`.",

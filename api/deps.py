@@ -45,6 +45,8 @@ class Resources:
     """Limits how many photos are decoded at once: each may need hundreds of megabytes."""
     fetches_photos: bool
     """Whether photos of listings may be named by URL."""
+    webhook_hosts: frozenset[str]
+    """Hosts that webhooks may be at although their addresses are private."""
     allow_anonymous: bool
     """Whether calls other than admin calls need no key; only on loopback."""
     ranking: RankDefaults
@@ -80,6 +82,12 @@ async def _search_id(search_id: Annotated[str, Path(description="Id of a search.
     return _parse_id(search_id, "search")
 
 
+async def _saved_search_id(
+    search_id: Annotated[str, Path(description="Id of a saved search.")],
+) -> UUID:
+    return _parse_id(search_id, "saved search")
+
+
 async def _listing_id(listing_id: Annotated[str, Path(description="Id of a listing.")]) -> UUID:
     return _parse_id(listing_id, "listing")
 
@@ -92,5 +100,6 @@ async def _photo_id(sha256: Annotated[str, Path(description="SHA-256 of a photo.
 
 JobId = Annotated[UUID, Depends(_job_id)]
 SearchId = Annotated[UUID, Depends(_search_id)]
+SavedSearchId = Annotated[UUID, Depends(_saved_search_id)]
 ListingId = Annotated[UUID, Depends(_listing_id)]
 PhotoId = Annotated[str, Depends(_photo_id)]

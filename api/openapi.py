@@ -61,14 +61,18 @@ def described_body(
     body: type[BaseModel] | None = None,
     *,
     photos: Mapping[str, object] = ONE_PHOTO,
+    required: Sequence[str] = (),
     examples: Mapping[str, object] = BY_LISTING,
 ) -> dict[str, object]:
-    """A request body: a form with `photos` and `options`, a photo, or JSON `body`."""
+    """A request body: a form with `photos` and `options`, a photo, or JSON `body`.
+
+    `required` are those of the options that a form must have.
+    """
     form = inlined(options) if options else {}
     fields = form.get("properties")
     properties = {**photos, **(fields if isinstance(fields, dict) else {})}
     content = {
-        MULTIPART: _form_schema(properties, [PHOTO_PART]),
+        MULTIPART: _form_schema(properties, [PHOTO_PART, *required]),
         PHOTO_BODY: {"schema": {**PHOTO, "description": _AS_BODY}},
     }
     if body:

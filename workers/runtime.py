@@ -33,6 +33,7 @@ from workers.queue.messages import Queue
 from workers.queue.owner import this_process
 from workers.queue.publisher import JobPublisher
 from workers.queue.throttle import Throttle
+from workers.saved_searches.matching import SavedSearchMatcher
 from workers.search.active_engine import ActiveEngine, SearchEngine
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ class Runtime:
     helpers: ThreadPoolExecutor
     """More threads for queries."""
     owner: str | None
+    matcher: SavedSearchMatcher
 
     @classmethod
     def start(cls, config: WorkerConfig) -> "Runtime":
@@ -100,6 +102,7 @@ class Runtime:
             consumption,
             ThreadPoolExecutor(None, "queries", _share_cores, (config,)),
             this_process(),
+            SavedSearchMatcher(utc_now),
         )
 
     def warm_up(self) -> None:

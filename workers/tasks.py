@@ -28,6 +28,7 @@ from models.domain.job_payloads import (
     AdaptPayload,
     DuplicatesPayload,
     EmbedPayload,
+    MatchPayload,
     ReindexPayload,
 )
 from models.domain.job_results import JobResult
@@ -37,11 +38,13 @@ from workers.jobs.adapt import AdaptTools, run_adapt
 from workers.jobs.duplicates import run_duplicates
 from workers.jobs.embed import run_embed
 from workers.jobs.heartbeat import Heartbeat
+from workers.jobs.match import run_match
 from workers.jobs.queries import Answer, QueryTools, answer_queries
 from workers.jobs.reindex import run_reindex
 from workers.jobs.repair_index import run_repair
 from workers.queue.messages import PROBE, QUERIES, RUN_JOB
 from workers.runtime import Runtime
+from workers.saved_searches.catch_up import catch_up
 from workers.search.active_engine import SearchEngine
 
 log = logging.getLogger(__name__)
@@ -262,12 +265,24 @@ def _do(runtime: Runtime, claim: Claim) -> None:
             raise GoesOn
         case EmbedPayload() as payload:
             encoders = _encoders(runtime, payload.encoder_id)
+            catch_up(database, runtime.store, encoders, runtime.matcher)
             run_embed(
                 claim,
                 payload,
                 database=database,
                 store=runtime.store,
                 encoders=encoders,
+                matcher=runtime.matcher,
+                heartbeat=heartbeat,
+                clock=utc_now,
+            )
+        case MatchPayload():
+            run_match(
+                claim,
+                database=database,
+                store=runtime.store,
+                encoders=_encoders(runtime, None),
+                matcher=runtime.matcher,
                 heartbeat=heartbeat,
                 clock=utc_now,
             )

@@ -77,17 +77,19 @@ _JOB = described_job(
 )
 
 _PHOTOS = {"type": "array", "items": PHOTO, "maxItems": MAX_EXAMPLES}
+EXAMPLE_PHOTOS: Final = {
+    PHOTO_PART: {
+        **_PHOTOS,
+        "minItems": 1,
+        "description": "Several are several examples; all together may be as large as one.",
+    },
+    NEGATIVE_PART: {**_PHOTOS, "description": "What the results are not to look like."},
+}
+"""The photos of a search's form."""
 _BODY = described_body(
     SearchForm,
     SearchIn,
-    photos={
-        PHOTO_PART: {
-            **_PHOTOS,
-            "minItems": 1,
-            "description": "Several are several examples; all together may be as large as one.",
-        },
-        NEGATIVE_PART: {**_PHOTOS, "description": "What the results are not to look like."},
-    },
+    photos=EXAMPLE_PHOTOS,
     examples={
         "like a listing, near by": {
             "listing_id": _LISTING,

@@ -138,6 +138,17 @@ def photo_ids_shown(session: Session, listing_ids: Iterable[UUID]) -> dict[UUID,
     return found
 
 
+def listings_with(session: Session, photo_ids: Collection[int]) -> set[UUID]:
+    """The listings that have any of these photos, deleted ones too."""
+    return {
+        listing_id
+        for chunk in chunks(photo_ids)
+        for listing_id in session.scalars(
+            select(ListingPhoto.listing_id).where(ListingPhoto.photo_id.in_(chunk))
+        )
+    }
+
+
 def photos_shown(session: Session, listing_ids: Iterable[UUID]) -> dict[UUID, list[str]]:
     """The SHA-256 of each listing's photos, in order, where it has some."""
     found: dict[UUID, list[str]] = {}

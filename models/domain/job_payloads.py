@@ -261,6 +261,12 @@ class AdaptPayload(JobPayload):
     job_type = JobType.ADAPT
 
 
+class MatchPayload(JobPayload):
+    """Embed the saved searches that wait for it, and match the listings that have changed."""
+
+    job_type = JobType.MATCH
+
+
 PAYLOAD_TYPES: Final[dict[JobType, type[JobPayload]]] = {
     payload.job_type: payload
     for payload in (
@@ -272,6 +278,7 @@ PAYLOAD_TYPES: Final[dict[JobType, type[JobPayload]]] = {
         ReindexPayload,
         DuplicatesPayload,
         AdaptPayload,
+        MatchPayload,
     )
 }
 

@@ -324,6 +324,15 @@ class AdaptResult(JobResult):
     replaced: tuple[str, ...] = ()
 
 
+class MatchResult(JobResult):
+    """How many saved searches were embedded, and how many listings were matched with them."""
+
+    job_type = JobType.MATCH
+
+    embedded: int
+    listings: int
+
+
 _ADAPTERS: Final[dict[JobType, TypeAdapter[JobResult]]] = {
     JobType.SEARCH: TypeAdapter(SearchResult),
     JobType.EMBEDDING: TypeAdapter(EmbeddingResult),
@@ -333,6 +342,7 @@ _ADAPTERS: Final[dict[JobType, TypeAdapter[JobResult]]] = {
     JobType.REINDEX: TypeAdapter(BuiltIndex | RepairedIndex),
     JobType.DUPLICATES: TypeAdapter(DuplicatesResult),
     JobType.ADAPT: TypeAdapter(AdaptResult),
+    JobType.MATCH: TypeAdapter(MatchResult),
 }
 
 

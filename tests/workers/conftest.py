@@ -23,6 +23,7 @@ from workers.queue.messages import Queue
 from workers.queue.publisher import JobPublisher
 from workers.queue.throttle import Throttle
 from workers.runtime import Runtime
+from workers.saved_searches.matching import SavedSearchMatcher
 from workers.search.active_engine import ActiveEngine, SearchEngine
 
 
@@ -78,5 +79,6 @@ def worker(tmp_path: Path, any_database: Database, store: PhotoStore) -> WorkerH
         Throttle(0),
         ThreadPoolExecutor(1),
         None,
+        SavedSearchMatcher(Clock()),
     )
     return WorkerHarness(runtime, encoder, library)

@@ -28,6 +28,7 @@ from models.domain.processes import be_nice
 from models.encoders.encoder import Encoder
 from models.near_duplicates import perceptual_hash
 from models.photo_decoding import decode
+from workers.saved_searches.matching import SavedSearchMatcher
 from workers.search.query_encoder import NOTHING_TO_COMPARE
 
 # The network keeps the cores busy: more decoding threads would take them away from it.
@@ -67,13 +68,15 @@ def run_embed(
     database: Database,
     store: PhotoStore,
     encoders: dict[int, Encoder],
+    matcher: SavedSearchMatcher,
     heartbeat: Callable[[int, int], None],
     clock: Callable[[], datetime],
 ) -> None:
     """Embed the photos by each encoder that lacks their vectors, and end the job.
 
-    The vectors and the end of the job are stored in one transaction. A photo that can't be read, or
-    in which the first encoder finds nothing, is an error of its own and does not fail the others.
+    The vectors, what saved searches find by them and the end of the job are stored in one
+    transaction. A photo that can't be read, or in which the first encoder finds nothing, is an
+    error of its own and does not fail the others.
     """
     photo_ids = payload.photo_ids
     with database.read() as session:
@@ -103,6 +106,8 @@ def run_embed(
         for encoder_id, vectors in embedded.vectors.items():
             add_embeddings(session, encoder_id, vectors)
         set_phashes(session, embedded.phashes)
+        if payload.encoder_id is None:  # else it is of a migration: its listings are not new
+            matcher.match_embedded(session, embedded.vectors)
 
 
 def _embed_all(

@@ -16,6 +16,7 @@ from workers.generations.auto_reindex import reindex_if_due
 from workers.queue.messages import Queue
 from workers.queue.owner import end_leases_of_dead
 from workers.queue.publisher import JobPublisher
+from workers.saved_searches.due import match_if_due
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +81,15 @@ def _adapt_if_due(
         publisher.publish([job])
 
 
+def _match_if_due(
+    database: Database, publisher: JobPublisher, clock: Callable[[], datetime]
+) -> None:
+    """Request that what has changed is matched with saved searches, where no embed job does it."""
+    job = match_if_due(database, clock=clock, new_id=uuid4)
+    if job is not None:
+        publisher.publish([job])
+
+
 def run_relay(
     database: Database,
     publisher: JobPublisher,
@@ -103,6 +113,7 @@ def run_relay(
             if monotonic() >= next_probe:
                 _probe(database, publisher, clock())
                 next_probe = monotonic() + PROBE_EVERY_S
+            _match_if_due(database, publisher, clock)
             if auto_reindex and monotonic() >= next_reindex_check:
                 _reindex_if_due(database, publisher, clock)
                 next_reindex_check = monotonic() + REINDEX_CHECK_EVERY_S
