@@ -18,6 +18,7 @@ from api.auth import is_loopback
 from api.deps import Resources
 from api.embeddings import routes as embeddings
 from api.health import routes as health
+from api.idempotency.replay import handle_replays
 from api.jobs import routes as jobs
 from api.jobs.backlog import Backlog
 from api.jobs.ended_jobs import EndedJobs
@@ -96,6 +97,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.add_middleware(SameOriginOnly)
     app.add_middleware(SecurityHeaders)
     handle_errors(app)
+    handle_replays(app)
     for routes in (health, searches, embeddings, predictions, listings, photos, jobs, admin):
         app.include_router(routes.router)
     _serve_page(app)

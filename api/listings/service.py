@@ -4,6 +4,7 @@ Each function commits before it returns, so that no response is sent for what is
 """
 
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import NamedTuple
 from uuid import UUID, uuid4
 
@@ -23,9 +24,10 @@ from db.catalogue.listing_photos import (
 )
 from db.catalogue.listings import ListingData, ListingView, upsert_listings
 from db.embed_jobs import accept_embed_jobs
+from db.idempotency import Answer
 from db.tables import Job
 from models.domain.errors import InvalidInput, MarketlensError
-from models.domain.job_payloads import EmbedPayload, is_sha256
+from models.domain.job_payloads import EmbedPayload, StoredJson, is_sha256
 from models.domain.job_results import BatchResult, RowError
 
 
@@ -77,6 +79,8 @@ def put_listing(resources: Resources, listing: ListingData, stored: Sequence[Pho
             total=len(photo_ids),
         )
         set_photos(session, {listing.id: photo_ids})
+        made: StoredJson = {"listing_id": str(listing.id)}
+        resources.record(session, Answer(HTTPStatus.ACCEPTED, body=made, job_id=job.id))
     resources.publisher.publish([job])
     return job
 
@@ -117,6 +121,7 @@ def put_batch(resources: Resources, batch: Batch, parts: Parts) -> Job:
                 seen.add(row.listing.id)
                 valid.append(row)
         job, children = _accept_batch(resources, session, valid, known, errors)
+        resources.record(session, Answer(HTTPStatus.ACCEPTED, job_id=job.id))
     resources.publisher.publish(children)
     return job
 
