@@ -65,12 +65,13 @@ class Resources:
 
 
 # Dependencies that wait for nothing are coroutines: FastAPI runs functions in a thread each.
-async def _resources(request: Request) -> Resources:
+async def resources_of(request: Request) -> Resources:
+    """The resources of the application that a request is to."""
     resources: Resources = request.app.state.resources
     return resources
 
 
-ResourcesDep = Annotated[Resources, Depends(_resources)]
+ResourcesDep = Annotated[Resources, Depends(resources_of)]
 
 
 def _parse_id(value: str, what: str) -> UUID:

@@ -11,6 +11,7 @@ from anyio import CancelScope
 from fastapi.concurrency import run_in_threadpool
 
 from api.deps import Resources
+from api.jobs.waiting import is_set_within
 from db.idempotency import (
     LEASE,
     Answer,
@@ -21,7 +22,7 @@ from db.idempotency import (
     release_claim,
     renew_claim,
 )
-from models.domain.errors import IdempotencyInFlight, Unavailable
+from models.domain.errors import IdempotencyInFlight, MarketlensError
 
 log = logging.getLogger(__name__)
 
@@ -54,25 +55,27 @@ def _stored_answer(resources: Resources, request: KeyedRequest) -> Answer | None
 @asynccontextmanager
 async def held(resources: Resources, claim: Claim) -> AsyncIterator[None]:
     """Renew the claim meanwhile; what ends with an error has made nothing, and frees the key."""
-    renewing = asyncio.create_task(_keep_renewing(resources, claim))
+    ended = asyncio.Event()
+    renewing = asyncio.create_task(_keep_renewing(resources, claim, ended))
     try:
         yield
     except BaseException:
-        with CancelScope(shield=True), suppress(Unavailable):
+        with CancelScope(shield=True), suppress(MarketlensError):
             # An answer that was stored before the error stays.
             await run_in_threadpool(_release, resources, claim)
         raise
     finally:
-        renewing.cancel()
+        # Not cancelled: a thread would go on, with a connection that is then closed.
+        ended.set()
+        await renewing
 
 
-async def _keep_renewing(resources: Resources, claim: Claim) -> None:
-    while True:
-        await asyncio.sleep(RENEW_EVERY_S)
+async def _keep_renewing(resources: Resources, claim: Claim, ended: asyncio.Event) -> None:
+    while not await is_set_within(ended, RENEW_EVERY_S):
         try:
             await run_in_threadpool(_renew, resources, claim)
-        except Unavailable as error:
-            log.warning("The key of a request could not be renewed: %s", error)
+        except MarketlensError as error:
+            log.warning("The Idempotency-Key of a request is not renewed: %s", error)
 
 
 def _renew(resources: Resources, claim: Claim) -> None:

@@ -10,8 +10,8 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials
 from pydantic import WithJsonSchema
 
-from api.auth import Credentials
-from api.deps import Resources, ResourcesDep
+from api.auth import bearer
+from api.deps import Resources, resources_of
 from api.idempotency.claims import answer_or_claim, held
 from api.idempotency.fingerprint import fingerprint
 from api.idempotency.keys import HEADER, MAX_KEY, PATTERN, parsed_key
@@ -37,17 +37,15 @@ _Key = Annotated[
 
 
 async def _keyed_resources(
-    request: Request,
-    response: Response,
-    resources: ResourcesDep,
-    credentials: Credentials,
-    idempotency_key: _Key = None,
+    request: Request, response: Response, idempotency_key: _Key = None
 ) -> AsyncIterator[Resources]:
+    # What is not needed without a key is no dependency: each takes time of every request.
+    resources = await resources_of(request)
     if idempotency_key is None:
         yield resources
         return
     key = parsed_key(request.headers.getlist(HEADER))
-    keyed = KeyedRequest(_holder(credentials), key, await fingerprint(request))
+    keyed = KeyedRequest(_holder(await bearer(request)), key, await fingerprint(request))
     claim = await run_in_threadpool(answer_or_claim, resources, keyed)
     if isinstance(claim, Answer):
         raise Replayed(await replayed(request, response, resources, claim))
