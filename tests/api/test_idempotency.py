@@ -1,7 +1,10 @@
 """`Idempotency-Key`: a repeated request makes nothing again, and is answered again."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from threading import Event
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -9,16 +12,19 @@ import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
 from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
 
+from api.deps import Resources
 from api.idempotency import claims
 from api.jobs import service as jobs_service
 from db import jobs
-from db.idempotency import KeyedRequest, claim_key
+from db.idempotency import Claim, KeyedRequest, claim_key
 from db.session import Database
 from db.tables import IdempotencyKey, Job, Listing
-from models.domain.errors import Overloaded, Unavailable
-from models.domain.types import JobStatus, Scope
+from models.domain.errors import IdempotencyInFlight, Overloaded, Unavailable
+from models.domain.types import JobStatus, JobType, Scope
 from tests.support.http import KETTLE, MakeClient, assert_problem, listing_form, submit_photo
+from tests.support.payloads import some_payload
 from tests.support.pictures import jpeg
 from tests.support.waiting import wait_until
 
@@ -52,6 +58,12 @@ CREATING: dict[str, Send] = {
         "/v1/admin/duplicates", **given
     ),
 }
+
+
+def resources_of(client: TestClient) -> Resources:
+    app: Any = client.app
+    resources: Resources = app.state.resources
+    return resources
 
 
 def count(database: Database, table: type[Any]) -> int:
@@ -336,6 +348,35 @@ def test_who_has_lost_the_key_makes_nothing(
     assert_problem(CREATING[call](client, headers=KEY), 409, "idempotency_in_flight")
     assert made(database) == (0, 0)
     assert count(database, IdempotencyKey) == 1
+
+
+def test_who_has_lost_the_key_makes_nothing_among_others(
+    client: TestClient, database: Database
+) -> None:
+    """Jobs that come at the same moment share a transaction: it commits without this one's."""
+    resources = resources_of(client)
+    lost = replace(resources, claim=Claim("", "k", uuid4()))
+    payload = some_payload(JobType.SEARCH)
+    go_on, begun = Event(), Event()
+
+    def held(session: Session) -> Job:
+        begun.set()
+        assert go_on.wait(20)
+        return jobs.accept(session, payload, job_id=uuid4(), now=resources.now())
+
+    with ThreadPoolExecutor(3) as threads:
+        first = threads.submit(resources.accepted.write, held)
+        assert begun.wait(20)
+        refused, other = (
+            threads.submit(jobs_service.accept_and_publish, given, payload)
+            for given in (lost, resources)
+        )
+        wait_until(lambda: len(resources.accepted._waiting) == 2, 20)
+        go_on.set()
+        assert isinstance(refused.exception(20), IdempotencyInFlight)
+        kept = {first.result(20).id, other.result(20).id}
+    with database.read() as session:
+        assert set(session.scalars(select(Job.id))) == kept
 
 
 def test_a_long_request_keeps_its_key(
