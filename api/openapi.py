@@ -54,6 +54,7 @@ MATCH_EXAMPLE: Final = {
 PHOTO: Final = {
     "type": "string",
     "format": "binary",
+    "minLength": 1,
     "description": f"A {ACCEPTED_FORMATS} photo, told by its content.",
 }
 ONE_PHOTO: Final = {PHOTO_PART: PHOTO}
@@ -72,7 +73,7 @@ def described_body(
     form = inlined(options) if options else {}
     fields = form.get("properties")
     properties = {**photos, **(fields if isinstance(fields, dict) else {})}
-    content = {
+    content: dict[str, object] = {
         MULTIPART: _form_schema(properties, [PHOTO_PART]),
         PHOTO_BODY: {"schema": {**PHOTO, "description": _AS_BODY}},
     }
