@@ -24,7 +24,10 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
 from models.domain.job_payloads import StoredJson
@@ -115,18 +118,41 @@ class Category(Base):
     path: Mapped[str] = mapped_column(String(1000), unique=True)
 
 
+class NextListingNumber(FunctionElement[int]):
+    """The number of the next listing, within the INSERT of its row."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(NextListingNumber)
+def _highest_and_one(element: NextListingNumber, compiler: SQLCompiler, **_: object) -> str:
+    # SQLite has one writer, and finds the highest in the index.
+    del element, compiler
+    return "(SELECT coalesce(max(number), 0) + 1 FROM listings)"
+
+
+@compiles(NextListingNumber, "postgresql")
+def _next_of_sequence(element: NextListingNumber, compiler: SQLCompiler, **_: object) -> str:
+    del element, compiler
+    return "nextval('listing_numbers')"
+
+
 class Listing(Base):
     """An item for sale. The row of a deleted listing is kept, so that its id is never reused.
 
-    `price_suspect` marks a placeholder price, `place` and `county` are the parts of `location`,
-    degrees are WGS 84, `seller` is the seller's name at the listing's source. `feed` names the
-    feed that brought it, if one did, and `external_id` is what that feed calls it, if not by `id`.
+    `number` is what the text index and columns in memory know it by; it never changes.
+    `attributes` are as `models.domain.searches.attributes` cleans them. `price_suspect` marks a
+    placeholder price, `place` and `county` are the parts of `location`, degrees are WGS 84,
+    `seller` is the seller's name at the listing's source. `feed` names the feed that brought it, if
+    one did, and `external_id` is what that feed calls it, if not by `id`.
     """
 
     __tablename__ = "listings"
     __table_args__ = (
         Index(None, "created_at", "id"),
         Index(None, "external_id"),
+        Index("uq_listings_number", "number", unique=True),
         # Covering indexes for filters: rows are wide, and not clustered by any filtered column.
         Index(
             "ix_listings_filter_category",
@@ -138,6 +164,9 @@ class Listing(Base):
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(
+        BigId, default=NextListingNumber(), server_default=text("0")
+    )
     title: Mapped[str] = mapped_column(Text)
     description: Mapped[str] = mapped_column(Text, default="")
     category_id: Mapped[int | None] = mapped_column(ForeignKey("categories.id"))
@@ -152,6 +181,7 @@ class Listing(Base):
     seller: Mapped[str | None] = mapped_column(Text)
     feed: Mapped[str | None] = mapped_column(Text)
     external_id: Mapped[str | None] = mapped_column(Text)
+    attributes: Mapped[StoredJson] = mapped_column(default=dict, server_default=text("'{}'"))
     status: Mapped[ListingStatus] = mapped_column(default=ListingStatus.ACTIVE)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
@@ -263,6 +293,16 @@ class Change(Base):
 
     number: Mapped[int] = mapped_column(BigId, primary_key=True)
     photo_id: Mapped[int] = mapped_column(ForeignKey("photos.id"))
+
+
+class ListingChange(Base):
+    """A listing that was written, in commit order as `Change`: its row is to be looked up again."""
+
+    __tablename__ = "listing_changes"
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012 - SQLAlchemy reads this
+
+    number: Mapped[int] = mapped_column(BigId, primary_key=True)
+    listing_id: Mapped[UUID] = mapped_column(ForeignKey("listings.id"))
 
 
 class Job(Base):

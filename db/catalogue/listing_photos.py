@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, bindparam, delete, exists, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from db.catalogue.touched import touch_listings
 from db.statements import chunks, insert_missing, insert_rows
 from db.tables import Listing, ListingPhoto, Photo
 from db.vectors.changes import record_changes
@@ -91,6 +92,7 @@ def set_photos(
     ]
     insert_rows(session, ListingPhoto, rows)
     record_changes(session, touched)
+    touch_listings(session, changed)
     return set(changed)
 
 

@@ -1,7 +1,8 @@
 """Listings: upserts, deletion and queries."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -11,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from db.catalogue.categories import category_ids, ensure_categories
 from db.catalogue.listing_photos import photos_of
+from db.catalogue.touched import touch_listings
 from db.statements import (
     chunks,
     insert_or_update,
@@ -19,6 +21,7 @@ from db.tables import Category, Listing, ListingPhoto, Photo
 from db.vectors.changes import record_changes
 from models.domain.errors import NotFound
 from models.domain.limits import is_placeholder_price, split_location
+from models.domain.searches.attributes import Attributes
 from models.domain.types import ListingStatus
 
 Columns = dict[str, object]
@@ -33,7 +36,8 @@ class ListingData:
 
     `category` is a path such as `Bottoms / Trousers`, `location` a place such as `Poole, Dorset`;
     degrees are WGS 84. `seller` is whatever names the seller where the listing comes from,
-    `external_id` what the feed that brings it calls it, if that is not its id.
+    `external_id` what the feed that brings it calls it, if that is not its id. `attributes` are
+    cleaned as by `models.domain.searches.attributes`; None leaves those that are stored.
     """
 
     id: UUID
@@ -48,6 +52,7 @@ class ListingData:
     seller: str | None = None
     status: ListingStatus = ListingStatus.ACTIVE
     external_id: str | None = None
+    attributes: Attributes | None = field(default=None, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +121,7 @@ def upsert_listings(
             # Also right when another transaction has just inserted one of them.
             updating=[*(name for name in changed_rows[0] if name != "id"), "updated_at"],
         )
+    touch_listings(session, changed)
     revived = [id_ for id_, row in existing.items() if row.status is ListingStatus.DELETED]
     record_changes(session, photos_of(session, revived))
     return _upserted(rows, existing, changed)
@@ -153,11 +159,26 @@ def _rows_and_stored(
         )
         found = session.execute(statement.with_for_update() if lock else statement)
         existing.update((row.id, row) for row in found)
+    for item in ordered:
+        if item.attributes is None:
+            there = existing.get(item.id)
+            rows[item.id]["attributes"] = there.attributes if there else {}
     return rows, existing
 
 
 def _changed(rows: Mapping[UUID, Columns], existing: Mapping[UUID, StoredRow]) -> list[UUID]:
-    return [id_ for id_, row in rows.items() if existing.get(id_) != tuple(row.values())]
+    return [id_ for id_, row in rows.items() if not _is_as_stored(row, existing.get(id_))]
+
+
+def _is_as_stored(row: Columns, stored: StoredRow | None) -> bool:
+    if stored is None or stored != tuple(row.values()):
+        return False
+    # To Python, the number 1 equals True.
+    return _as_json(row["attributes"]) == _as_json(stored.attributes)
+
+
+def _as_json(attributes: object) -> str:
+    return json.dumps(attributes, sort_keys=True)
 
 
 def _upserted(
@@ -187,6 +208,7 @@ def _columns(item: ListingData, categories: Mapping[str, int], feed: str | None)
         "latitude": item.latitude,
         "longitude": item.longitude,
         "seller": item.seller,
+        "attributes": dict(item.attributes or {}),
         "status": item.status,
     }
     return columns if feed is None else columns | {"feed": feed, "external_id": item.external_id}
@@ -219,6 +241,7 @@ def delete_listings(session: Session, listing_ids: Sequence[UUID], now: datetime
             .execution_options(synchronize_session=False)
         )
     record_changes(session, photos_of(session, deleted))
+    touch_listings(session, deleted)
     return len(deleted)
 
 

@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from sqlalchemy import Integer, bindparam, func, insert, select, text
 from sqlalchemy.orm import Session
 
+from db.catalogue.touched import touched_listings
 from db.statements import is_postgresql
-from db.tables import Change
+from db.tables import Change, ListingChange
 
 # An arbitrary key; no other lock in the same database may use it.
 NUMBERING_LOCK = 0x4D4C_4348
@@ -31,12 +32,16 @@ def number_changes(session: Session) -> None:
     visible in order. It is taken last: held while the transaction waits for other locks, it could
     deadlock. SQLite has a single writer anyway.
     """
-    rows = [{"photo_id": photo_id} for photo_id in sorted(session.info.pop(_PENDING, ()))]
-    if not rows:
+    photos = [{"photo_id": photo_id} for photo_id in sorted(session.info.pop(_PENDING, ()))]
+    listings = [{"listing_id": listing_id} for listing_id in sorted(touched_listings(session))]
+    if not photos and not listings:
         return
     if is_postgresql(session):
         session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": NUMBERING_LOCK})
-    session.execute(insert(Change), rows)
+    if photos:
+        session.execute(insert(Change), photos)
+    if listings:
+        session.execute(insert(ListingChange), listings)
 
 
 def last_change(session: Session) -> int:

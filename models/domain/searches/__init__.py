@@ -1,0 +1,1 @@
+"""What a search may state beside what it looks for."""
