@@ -24,6 +24,9 @@ KEPT: Final = timedelta(hours=24)
 LEASE: Final = timedelta(seconds=15)
 """How long a request that does not renew its claim owns it."""
 PURGED_AT_ONCE: Final = 10_000
+NOT_DONE: Final = (
+    "The first request with this Idempotency-Key is not done yet: send this one again in a moment."
+)
 
 # For a column of JSON, None is the value null.
 _NO_ANSWER: Final = {name: null() for name in ("status", "location", "body", "job_id")}
@@ -72,7 +75,7 @@ def find_answer(session: Session, request: KeyedRequest, now: datetime) -> Answe
     if row.fingerprint != request.fingerprint:
         raise IdempotencyKeyReused("This Idempotency-Key came with another request: use a new one.")
     if row.status is None:
-        raise IdempotencyInFlight("The first request with this Idempotency-Key is not done yet.")
+        raise IdempotencyInFlight(NOT_DONE)
     return Answer(row.status, row.location, row.body, row.job_id)
 
 
@@ -117,7 +120,9 @@ def complete_claim(session: Session, claim: Claim, answer: Answer, now: datetime
         .returning(IdempotencyKey.claim)
     ).one_or_none()
     if completed is None:
-        raise IdempotencyInFlight("This took so long that another request has its Idempotency-Key.")
+        raise IdempotencyInFlight(
+            "This took so long that another request has its Idempotency-Key: send it again."
+        )
 
 
 def release_claim(session: Session, claim: Claim) -> None:

@@ -14,6 +14,7 @@ from api.deps import Resources
 from api.jobs.waiting import is_set_within
 from db.idempotency import (
     LEASE,
+    NOT_DONE,
     Answer,
     Claim,
     KeyedRequest,
@@ -44,7 +45,7 @@ def answer_or_claim(resources: Resources, request: KeyedRequest) -> Answer | Cla
     # Another request was first; if it has made nothing, its key is free again by now.
     if answer := _stored_answer(resources, request):
         return answer
-    raise IdempotencyInFlight("The first request with this Idempotency-Key is not done yet.")
+    raise IdempotencyInFlight(NOT_DONE)
 
 
 def _stored_answer(resources: Resources, request: KeyedRequest) -> Answer | None:
