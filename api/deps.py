@@ -10,10 +10,12 @@ from uuid import UUID
 
 from anyio import CapacityLimiter
 from fastapi import Depends, Path, Request
+from sqlalchemy.orm import Session
 
 from api.jobs.backlog import Backlog
 from api.jobs.ended_jobs import EndedJobs
 from db.group_commit import GroupCommit
+from db.idempotency import Answer, Claim, complete_claim
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.tables import Job
@@ -50,20 +52,32 @@ class Resources:
     allow_anonymous: bool
     """Whether calls other than admin calls need no key; only on loopback."""
     ranking: RankDefaults
+    claim: Claim | None = None
+    """Of one request that has an `Idempotency-Key`: its ownership of that."""
 
     @staticmethod
     def now() -> datetime:
         """The time, in UTC."""
         return utc_now()
 
+    def record(self, session: Session, answer: Answer) -> None:
+        """Store the answer to a request with an `Idempotency-Key`, in the transaction of what it
+        has made, if it has such a key.
+
+        Raises IdempotencyInFlight, so that nothing is made, if another request has the key by now.
+        """
+        if self.claim is not None:
+            complete_claim(session, self.claim, answer, self.now())
+
 
 # Dependencies that wait for nothing are coroutines: FastAPI runs functions in a thread each.
-async def _resources(request: Request) -> Resources:
+async def resources_of(request: Request) -> Resources:
+    """The resources of the application that a request is to."""
     resources: Resources = request.app.state.resources
     return resources
 
 
-ResourcesDep = Annotated[Resources, Depends(_resources)]
+ResourcesDep = Annotated[Resources, Depends(resources_of)]
 
 
 def _parse_id(value: str, what: str) -> UUID:

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Final
+from typing import Final, NotRequired, TypedDict
 
 from fastapi import FastAPI
 from pydantic import BaseModel, JsonValue
 
 from api.forms import JSON_BODY, MULTIPART, PHOTO_BODY, PHOTO_PART
+from api.idempotency.keys import HEADER, REPLAYED
 from api.problems import Responses, responses
 from api.schemas import Problem
 from models.domain.types import JobStatus, JobType
@@ -26,6 +27,17 @@ BODY_REFUSED: Final = responses(
     HTTPStatus.SERVICE_UNAVAILABLE,
 )
 
+_KEY_MISUSED: Final = responses(
+    HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY
+)
+"""An `Idempotency-Key` that is none, whose first request is in flight, or is another request's."""
+_REPLAYED: Final = {
+    REPLAYED: {
+        "description": "`true` where a request with this `Idempotency-Key` was answered before.",
+        "schema": {"type": "string", "enum": ["true"]},
+    }
+}
+
 MATCH_EXAMPLE: Final = {
     "listing_id": "96dee810-9ea2-488d-8d87-dc35290d44c4",
     "title": "Red enamel kettle",
@@ -43,6 +55,7 @@ MATCH_EXAMPLE: Final = {
 PHOTO: Final = {
     "type": "string",
     "format": "binary",
+    "minLength": 1,
     "description": f"A {ACCEPTED_FORMATS} photo, told by its content.",
 }
 PATCH_EXAMPLE: Final[JsonObject] = {
@@ -71,7 +84,7 @@ def described_body(
     form = inlined(options) if options else {}
     fields = form.get("properties")
     properties = {**photos, **(fields if isinstance(fields, dict) else {})}
-    content = {
+    content: dict[str, object] = {
         MULTIPART: _form_schema(properties, [PHOTO_PART, *required]),
         PHOTO_BODY: {"schema": {**PHOTO, "description": _AS_BODY}},
     }
@@ -196,6 +209,24 @@ def described_job(
     return {HTTPStatus.OK.value: described}
 
 
+class _Call(TypedDict):
+    """What is read here of an operation."""
+
+    parameters: NotRequired[list[dict[str, object]]]
+    responses: dict[str, dict[str, object]]
+
+
+def _describe_idempotency(call: _Call) -> None:
+    """Add what a call that takes an `Idempotency-Key` also answers."""
+    if not any(parameter["name"] == HEADER for parameter in call.get("parameters", [])):
+        return
+    for status, response in call["responses"].items():
+        if status.startswith("2"):
+            response["headers"] = _REPLAYED
+    for refused, description in _KEY_MISUSED.items():
+        call["responses"].setdefault(str(refused), description)
+
+
 def describe_problems(app: FastAPI) -> None:
     """Add the schema of problem documents, to which every error response refers."""
     describe = app.openapi
@@ -206,11 +237,12 @@ def describe_problems(app: FastAPI) -> None:
         schemas = schema["components"]["schemas"]
         schemas["Problem"] = Problem.model_json_schema()
         # FastAPI's own description of a failed validation: `handle_errors` answers it differently.
-        if schemas.pop("HTTPValidationError", None):
-            del schemas["ValidationError"]
-            for call in (call for path in schema["paths"].values() for call in path.values()):
-                if "422" in call["responses"]:
-                    call["responses"]["422"] = invalid
+        schemas.pop("HTTPValidationError", None)
+        schemas.pop("ValidationError", None)
+        for call in (call for path in schema["paths"].values() for call in path.values()):
+            if "422" in call["responses"]:
+                call["responses"]["422"] = invalid
+            _describe_idempotency(call)
         return schema
 
     app.openapi = described  # type: ignore[method-assign] # FastAPI's documented way to extend it

@@ -432,6 +432,27 @@ class ApiKey(Base):
     revoked_at: Mapped[datetime | None]
 
 
+class IdempotencyKey(Base):
+    """A key that a caller has given to a request, and the answer to it once it has made something.
+
+    `holder` tells callers apart, `fingerprint` requests. While the request is in flight, `status`
+    is null, `claim` says whose it is, and `expires_at` until when; then it says how long the answer
+    is kept. A row that has expired is as if it were not there.
+    """
+
+    __tablename__ = "idempotency_keys"
+
+    holder: Mapped[str] = mapped_column(String(64), primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    claim: Mapped[UUID]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    status: Mapped[int | None]
+    location: Mapped[str | None] = mapped_column(Text)
+    body: Mapped[StoredJson | None]
+    job_id: Mapped[UUID | None]
+
+
 class Consumption(Base):
     """When a queue was last consumed, and with which encoder."""
 

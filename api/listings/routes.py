@@ -13,6 +13,7 @@ from fastapi.concurrency import run_in_threadpool
 from api.auth import require_scope
 from api.conditional import IfMatch, is_current
 from api.deps import ListingId, Resources, ResourcesDep
+from api.idempotency.dependency import KeyedResources
 from api.jobs.responses import accepted_job
 from api.jobs.schemas import BatchJob, JobOut
 from api.listings import forms, service
@@ -108,7 +109,9 @@ _BATCH_FORM = described_bulk(
     responses=BODY_REFUSED,
     dependencies=WRITE,
 )
-async def create(request: Request, response: Response, resources: ResourcesDep) -> ListingAccepted:
+async def create(
+    request: Request, response: Response, resources: KeyedResources
+) -> ListingAccepted:
     """Store a listing with its photos; it can be found once its job has succeeded."""
     return await _put(request, response, resources, uuid4())
 
@@ -135,7 +138,7 @@ async def put(
     dependencies=WRITE,
     response_model=BatchJob,
 )
-async def batch(request: Request, response: Response, resources: ResourcesDep) -> JobOut:
+async def batch(request: Request, response: Response, resources: KeyedResources) -> JobOut:
     """Store many listings at once. Rows with errors are listed in the job; the others go on.
 
     Rows name their `photos`: parts of this form, stored photos by their SHA-256, or URLs where that

@@ -4,6 +4,7 @@ Each function commits before it returns, so that no response is sent for what is
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from typing import NamedTuple
 from uuid import UUID, uuid4
 
@@ -34,10 +35,11 @@ from db.catalogue.listing_photos import (
 from db.catalogue.listings import ListingData, ListingView, upsert_listings
 from db.embed_jobs import accept_embed_jobs
 from db.fetch_jobs import accept_fetch_job
+from db.idempotency import Answer
 from db.store.photo_urls import check_url
 from db.tables import Job
 from models.domain.errors import ChangedMeanwhile, InvalidInput, MarketlensError
-from models.domain.job_payloads import PhotosToFetch, is_sha256
+from models.domain.job_payloads import PhotosToFetch, StoredJson, is_sha256
 from models.domain.job_results import BatchResult, RowError
 
 
@@ -90,6 +92,8 @@ def put_listing(
         photos = [*resolved(session, references), *stored]
         upsert_listings(session, [listing], resources.now())
         accepted = state_photos(session, resources, listing.id, photos)
+        made: StoredJson = {"listing_id": str(listing.id)}
+        resources.record(session, Answer(HTTPStatus.ACCEPTED, body=made, job_id=accepted[-1].id))
     resources.publisher.publish(accepted)
     return accepted[-1]
 
@@ -171,6 +175,7 @@ def put_batch(resources: Resources, batch: Batch, parts: Parts) -> Job:
                 seen.add(row.listing.id)
                 valid.append(row)
         job, children = _accept_batch(resources, session, valid, known, errors)
+        resources.record(session, Answer(HTTPStatus.ACCEPTED, job_id=job.id))
     resources.publisher.publish(children)
     return job
 

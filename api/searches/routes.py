@@ -12,6 +12,7 @@ from fastapi.sse import EventSourceResponse
 from api.auth import require_scope
 from api.deps import ResourcesDep, SearchId
 from api.forms import PHOTO_PART
+from api.idempotency.dependency import KeyedResources
 from api.jobs.events import job_changes
 from api.jobs.prefer_wait import Prefer, awaited_job
 from api.jobs.responses import polled_job
@@ -138,7 +139,7 @@ _BODY = described_body(
     response_model=SearchJob,
 )
 async def submit(
-    request: Request, response: Response, resources: ResourcesDep, prefer: Prefer
+    request: Request, response: Response, resources: KeyedResources, prefer: Prefer
 ) -> JobOut:
     """Search by photos (multipart), or by what is stored, or on to the next page (JSON).
 
