@@ -17,11 +17,8 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from models.domain.errors import SetupError
-<<<<<<< HEAD
 from models.domain.searches.options import RankDefaults, RankWeights
-=======
 from models.text.languages import TextLanguage
->>>>>>> c14-words
 
 log = logging.getLogger(__name__)
 
@@ -178,17 +175,15 @@ class Settings(BaseSettings):
         description="Hosts, separated by commas, that photos may be fetched from although their"
         " addresses are private.",
     )
-<<<<<<< HEAD
     webhook_hosts: str = Field(
         default="",
         description="Hosts, separated by commas, that webhooks of saved searches may be at although"
         " their addresses are private; also over http.",
-=======
+    )
     text_language: TextLanguage = Field(
         default="english",
         description="Language whose inflections a search for words finds, too: `lamps` for `lamp`;"
         " `none` for none. May be changed at any time.",
->>>>>>> c14-words
     )
     geocoder: str | None = Field(
         default=None,

@@ -15,6 +15,7 @@ import random
 import sys
 from collections.abc import Callable
 from time import perf_counter, process_time
+from typing import Final
 
 import numpy as np
 from sqlalchemy import func, select
@@ -29,7 +30,7 @@ from models.domain.filters import ListingFilter
 from models.text.query import parse_query
 from models.text.resolved import ResolvedQuery
 
-LANGUAGE = "english"
+LANGUAGE: Final = "english"
 
 
 def queries(session: Session, drawing: Drawing, count: int) -> dict[str, list[str]]:

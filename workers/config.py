@@ -7,6 +7,7 @@ from pathlib import Path
 
 from models.encoders.library import EncoderLibrary
 from models.index.plan import default_memory_bytes
+from models.text.languages import TextLanguage
 from settings import Settings
 from workers.queue.messages import Queue
 
@@ -50,6 +51,7 @@ class WorkerConfig:
     index: IndexSettings
     index_url: str | None
     columns_file: Path
+    text_language: TextLanguage
     photo_hosts: tuple[str, ...] | None
     max_photo_bytes: int
     lease: timedelta
@@ -86,6 +88,7 @@ def worker_config(settings: Settings, queue: Queue, concurrency: int = 1) -> Wor
         ),
         index_url=settings.index_url,
         columns_file=settings.columns_file,
+        text_language=settings.text_language,
         photo_hosts=settings.allowed_photo_hosts if settings.photo_urls == "all" else None,
         max_photo_bytes=settings.max_upload_bytes,
         lease=timedelta(seconds=settings.lease_seconds),

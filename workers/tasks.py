@@ -195,7 +195,14 @@ def _waiting_queries(runtime: Runtime) -> Iterator[tuple[list[Claim], SearchEngi
 def _answer_all(runtime: Runtime, claims: list[Claim], engine: SearchEngine) -> None:
     """Answer queries that were claimed together, and end them in one transaction."""
     models_dir = runtime.config.models_dir
-    tools = QueryTools(runtime.database, runtime.store, models_dir, utc_now, runtime.columns)
+    tools = QueryTools(
+        runtime.database,
+        runtime.store,
+        models_dir,
+        utc_now,
+        runtime.columns,
+        runtime.config.text_language,
+    )
     answers: list[tuple[Claim, Answer]]
     try:
         answers, embedded = answer_queries(claims, engine, tools)

@@ -48,6 +48,7 @@ def worker(tmp_path: Path, any_database: Database, store: PhotoStore) -> WorkerH
         threads=1,
         search_batch=None,
         index_url=None,
+        text_language="english",
         columns_file=tmp_path / "columns" / "listings.safetensors",
         photo_hosts=None,
         max_photo_bytes=20_000_000,

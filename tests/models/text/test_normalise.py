@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from models.domain.searches.attributes import Attributes
 from models.text.listing_words import ListingWords, listing_words
 from models.text.normalise import MAX_WORD, fold, query_words, words_of
 
@@ -75,7 +76,13 @@ def test_ascii_is_read_by_the_same_rule() -> None:
 
 
 def test_a_listing_has_its_words_by_field() -> None:
-    attributes = {"brand": "Acme & Co", "new": True, "used": False, "size": 10, "tags": ["A", "b"]}
+    attributes: Attributes = {
+        "brand": "Acme & Co",
+        "new": True,
+        "used": False,
+        "size": 10,
+        "tags": ["A", "b"],
+    }
     assert listing_words("An Oak table", attributes, "Home / Tables", "Very\nold.") == ListingWords(
         "an oak table", "acme co new 10 a b", "home tables", "very old"
     )
