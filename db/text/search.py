@@ -24,7 +24,7 @@ from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import and_, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from db.catalogue.filters import ACTIVE, conditions_of
@@ -155,6 +155,14 @@ class _Search:
         self._most = most
         self._allowed = allowed
         self._conditions = [] if allowed is not None else list(conditions_of(session, wanted))
+        # An outer join, as in `db.catalogue.filters`: SQLite's planner may take a status for
+        # selective, and scan all listings that have it.
+        passes = and_(Listing.number == ListingText.number, *self._conditions)
+        self._ids_of = (
+            select(ListingText.number, Listing.id)
+            .outerjoin(Listing, passes)
+            .where(ListingText.number.in_(bindparam("numbers", expanding=True)))
+        )
         # Nearly all listings are active: which ones is read of the best ones only.
         self._is_narrow = allowed is not None or wanted != ACTIVE
         self._few = self._all_allowed()
@@ -229,10 +237,8 @@ class _Search:
         """The ids of those of the listings that pass."""
         found: dict[int, UUID] = {}
         for some in chunks(numbers):
-            statement = select(Listing.number, Listing.id).where(
-                Listing.number.in_(some), *self._conditions
-            )
-            found.update(dict(self._session.execute(statement).all()))
+            rows = self._session.execute(self._ids_of, {"numbers": some})
+            found.update((number, id_) for number, id_ in rows if id_ is not None)
         return found
 
 

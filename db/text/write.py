@@ -99,12 +99,11 @@ def _forget(session: Session, words: Collection[str]) -> None:
 
 
 def _trigram_rows(words: Iterable[str]) -> list[dict[str, str]]:
-    return [
-        {"trigram": trigram, "word": word}
-        for word in sorted(words)
-        if is_corrigible(word)
-        for trigram in trigrams(word)
-    ]
+    # In the order of the table, which takes a third of the time.
+    pairs = sorted(
+        (trigram, word) for word in words if is_corrigible(word) for trigram in trigrams(word)
+    )
+    return [{"trigram": trigram, "word": word} for trigram, word in pairs]
 
 
 # Built once: every write of a listing needs them.

@@ -40,6 +40,8 @@ _LETTERS = str.maketrans(
         "þ": "th",
     }
 )
+# What the rule makes of ASCII, many times as fast.
+_ASCII_WORDS = "".join(chr(n).lower() if chr(n).isalnum() else " " for n in range(128))
 _APOSTROPHE = re.compile(r"(?<=[^\W\d_])['\u2019\u02bc](?=[^\W\d_])")
 _VOWEL_SIGNS = "".join(
     chr(code)
@@ -67,9 +69,10 @@ def fold(text: str) -> str:
 
 def words_of(text: str, limit: int) -> list[str]:
     """The first `limit` words of a stored text, in its order."""
-    words = _runs(fold(text))
     if text.isascii():
-        return [word[:MAX_WORD] for word in words[:limit]]
+        folded = _APOSTROPHE.sub("", text) if "'" in text else text
+        return [word[:MAX_WORD] for word in folded.translate(_ASCII_WORDS).split()[:limit]]
+    words = _runs(fold(text))
     return [part[:MAX_WORD] for word in words[:limit] for part in _parts(word)][:limit]
 
 
