@@ -39,7 +39,8 @@ def _category_facet(passing: Passing, request: FacetRequest, paths: Mapping[int,
     size = max(paths, default=0) + 1
     by_id = np.zeros(size, np.int64)
     for segment, mask in passing.segments():
-        by_id += np.bincount(segment.categories[mask], minlength=size)[:size]
+        rows = np.flatnonzero(mask)
+        by_id += np.bincount(segment.categories[rows], minlength=size)[:size]
     counts: dict[str, int] = {}
     for number in np.flatnonzero(by_id[1:]) + 1:
         names = paths[int(number)].split(CATEGORY_SEPARATOR)
@@ -60,7 +61,7 @@ def _category_facet(passing: Passing, request: FacetRequest, paths: Mapping[int,
 def _price_facet(passing: Passing, request: FacetRequest) -> Facet:
     prices, currencies = [np.empty(0, np.int64)], [np.empty(0, np.int16)]
     for segment, mask in passing.segments():
-        priced = mask & (segment.prices != NOTHING)
+        priced = np.flatnonzero(mask & (segment.prices != NOTHING))
         prices.append(segment.prices[priced])
         currencies.append(segment.currencies[priced])
     every_price, every_currency = np.concatenate(prices), np.concatenate(currencies)
@@ -69,7 +70,9 @@ def _price_facet(passing: Passing, request: FacetRequest) -> Facet:
     counts = np.bincount(every_currency - NOTHING)
     for code in np.flatnonzero(counts) + NOTHING:
         alone = counts[code - NOTHING] == len(every_currency)
-        of_currency = np.sort(every_price if alone else every_price[every_currency == code])
+        of_currency = np.sort(
+            every_price if alone else every_price[np.flatnonzero(every_currency == code)]
+        )
         name = passing.columns.dictionaries.currencies.text(int(code)) if code >= 0 else None
         bands.append(_bands(of_currency, request, name, MINOR_UNITS))
     bands.sort(key=lambda one: (-one.count, one.currency or ""))
@@ -86,7 +89,7 @@ def _attribute_facet(passing: Passing, request: FacetRequest, attribute: str) ->
         if postings is None:
             continue
         counts += postings.counts(mask, len(counts))
-        numbers.append(postings.numbers[mask[postings.number_rows]])
+        numbers.append(postings.numbers[np.flatnonzero(mask[postings.number_rows])])
         has = np.zeros(segment.rows, np.bool_)
         has[postings.rows] = True
         has[postings.number_rows] = True

@@ -31,7 +31,10 @@ _UNKNOWN: Final = -2
 
 @dataclass(frozen=True, slots=True)
 class Passing:
-    """The listings that pass, as a mask (rows,) of each segment."""
+    """The listings that pass, as a mask (rows,) of each segment.
+
+    Where a mask selects, `np.flatnonzero` of it does: for half of the rows it is much faster.
+    """
 
     columns: Columns
     masks: tuple[Mask, ...]
@@ -44,7 +47,8 @@ class Passing:
     def photos(self) -> NDArray[np.int64]:
         """The photos that they show, each once, ascending."""
         shown = [
-            segment.shown_photos[mask[segment.showing_rows]] for segment, mask in self.segments()
+            segment.shown_photos[np.flatnonzero(mask[segment.showing_rows])]
+            for segment, mask in self.segments()
         ]
         photos = np.concatenate([np.empty(0, np.int64), *shown])
         if sum(len(one) > 0 for one in shown) > 1:
