@@ -8,7 +8,7 @@ from models.domain.errors import InvalidInput
 from models.text.query import MAX_QUERY_CHARACTERS, MAX_QUERY_WORDS, Term, parse_query
 
 HOSTILE = st.text(
-    st.sampled_from('ab-" \'*^:()&|!<>{}\\%_\0\t\n“”é東ก็👍\u202e\u0301') | st.characters(),
+    st.sampled_from("ab-\" '*^:()&|!<>{}\\%_\0\t\n“”é東ก็👍\u202e\u0301") | st.characters(),
     max_size=60,
 )
 
