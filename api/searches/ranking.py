@@ -22,9 +22,9 @@ MAX_HALF_KM: Final = 20_040
 MAX_HALF_DAYS: Final = 36_500
 MAX_PER_SELLER: Final = 100
 
-IMPLIED_WEIGHT: Final = 0.1
-"""Of a part that a search says something about, such as `near`, and states no weight for. What a
-tenth does to precision is in docs/decisions/00xx-ranking.md."""
+IMPLIED_WEIGHT: Final = 0.05
+"""Of a part that a search says something about, such as `near`, and states no weight for. Beside a
+similarity of 1 it orders what looks about as alike; see docs/decisions/00xx-ranking.md."""
 
 Weight = Annotated[float, Field(ge=0, le=MAX_WEIGHT, allow_inf_nan=False)]
 

@@ -52,8 +52,7 @@ class Details:
                 photo=None if one.photo_id is None else self.hashes[one.photo_id],
                 similarity=_rounded(one.similarity),
                 score=_rounded(one.score),
-                reasons=one.reasons
-                and {part: _rounded(value) for part, value in one.reasons.items()},
+                reasons=_all_rounded(one.reasons),
             )
             for one in found
             if (shown := self._shown(one.listing_id)) is not None
