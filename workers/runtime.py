@@ -23,7 +23,7 @@ from models.index.faiss_index import set_threads
 from workers.config import WorkerConfig
 from workers.encoders.active_encoder import encoder_mismatch_warning, ensure_active_encoder
 from workers.encoders.loaded import OpenEncoders, encoders_for
-from workers.fetching.photo_fetcher import PhotoFetcher
+from workers.fetching.photo_fetcher import FetchLimits, PhotoFetcher
 from workers.indexes.live_columns import LiveColumns
 from workers.indexes.open import Indexes
 from workers.jobs.embed import ENCODER_THREADS
@@ -143,9 +143,7 @@ def _photo_fetcher(
         database,
         store,
         None if config.photo_hosts is None else PhotoUrls(config.photo_hosts),
-        max_bytes=config.max_photo_bytes,
-        lease=config.lease,
-        max_attempts=config.max_attempts,
+        limits=FetchLimits(config.max_photo_bytes, config.lease, config.max_attempts),
         clock=utc_now,
         publish=publisher.publish,
         announce=announcer.announce,

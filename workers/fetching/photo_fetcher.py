@@ -33,6 +33,15 @@ RENEWALS_IN_A_LEASE: Final = 6
 NICENESS: Final = 15
 
 
+@dataclass(frozen=True, slots=True)
+class FetchLimits:
+    """The most bytes of a photo; how long a claim lasts, and how many there are of a job."""
+
+    max_bytes: int
+    lease: timedelta
+    max_attempts: int
+
+
 @dataclass
 class _Open:
     """A job, and what has become of its URLs so far."""
@@ -59,9 +68,7 @@ class PhotoFetcher:
         store: PhotoStore,
         urls: PhotoUrls | None,
         *,
-        max_bytes: int,
-        lease: timedelta,
-        max_attempts: int,
+        limits: FetchLimits,
         clock: Callable[[], datetime],
         publish: Callable[[Sequence[Job]], object],
         announce: Callable[[Sequence[UUID]], object],
@@ -69,9 +76,7 @@ class PhotoFetcher:
         self._database = database
         self._store = store
         self._urls = urls
-        self._max_bytes = max_bytes
-        self._lease = lease
-        self._max_attempts = max_attempts
+        self._limits = limits
         self._clock = clock
         self._publish = publish
         self._announce = announce
@@ -128,7 +133,7 @@ class PhotoFetcher:
         be_nice(NICENESS)
         if self._urls is None:
             raise InvalidInput(NOT_ALLOWED)
-        data = self._urls.fetch(url, self._max_bytes)
+        data = self._urls.fetch(url, self._limits.max_bytes)
         with self._decoding:
             photo = standardise(data)
         sha256 = self._store.put(photo.data)
@@ -162,7 +167,7 @@ class PhotoFetcher:
                     fetched,
                     now=self._clock(),
                     new_id=uuid4,
-                    max_attempts=self._max_attempts,
+                    max_attempts=self._limits.max_attempts,
                 )
         except ClaimLost:
             log.warning("job %s: its claim was lost while its photos were fetched", job_id)
@@ -179,7 +184,7 @@ class PhotoFetcher:
             self._announce([job_id])
 
     def _renew(self) -> None:
-        while not self._stopped.wait(self._lease.total_seconds() / RENEWALS_IN_A_LEASE):
+        while not self._stopped.wait(self._limits.lease.total_seconds() / RENEWALS_IN_A_LEASE):
             with self._lock:
                 held = list(self._open.values())
             if not held:
@@ -187,7 +192,7 @@ class PhotoFetcher:
             claims = [job.claim for job in held]
             try:
                 with self._database.write() as session:
-                    kept = renew_leases(session, claims, self._clock(), self._lease)
+                    kept = renew_leases(session, claims, self._clock(), self._limits.lease)
             except Exception as error:  # noqa: BLE001 - the lease outlives a few missed renewals
                 log.warning("leases can't be renewed: %s", error)
                 continue

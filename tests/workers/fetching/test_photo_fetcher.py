@@ -28,7 +28,7 @@ from tests.support.photo_hosts import HERE, PhotoHost, photo_host
 from tests.support.pictures import jpeg
 from tests.support.waiting import wait_until
 from tests.support.workers import WorkerHarness
-from workers.fetching.photo_fetcher import PhotoFetcher
+from workers.fetching.photo_fetcher import FetchLimits, PhotoFetcher
 from workers.tasks import run_job
 
 NAMES = frozenset({"photos.example", "slow.example"})
@@ -64,9 +64,7 @@ def fetching(worker: WorkerHarness) -> Iterator[MakeFetcher]:
             worker.database,
             worker.runtime.store,
             PhotoUrls(NAMES, seconds=seconds, find=find) if allowed else None,
-            max_bytes=1_000_000,
-            lease=lease,
-            max_attempts=worker.runtime.config.max_attempts,
+            limits=FetchLimits(1_000_000, lease, worker.runtime.config.max_attempts),
             clock=utc_now,
             publish=lambda _jobs: None,
             announce=lambda _ids: None,
