@@ -89,9 +89,9 @@ class SavedQueries:
     def _similar(
         self, photos: NDArray[np.float32], first: int, wanted: NDArray[np.float32]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-        cosines = self._vectors[: self._end] @ photos.T
-        vectors, rows = np.nonzero(cosines >= wanted[:, np.newaxis])
-        return self._owners[vectors], rows + first, cosines[vectors, rows]
+        cosines = photos @ self._vectors[: self._end].T
+        rows, vectors = np.nonzero(cosines >= wanted)
+        return self._owners[vectors], rows + first, cosines[rows, vectors]
 
     def _allocate(self, rows: int) -> None:
         """Room for so many vectors; what is there is not copied."""
