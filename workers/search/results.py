@@ -86,6 +86,10 @@ class Details:
         )
 
 
+def _all_rounded(reasons: Mapping[RankPart, float] | None) -> dict[RankPart, float] | None:
+    return None if reasons is None else {part: _rounded(one) for part, one in reasons.items()}
+
+
 @overload
 def _rounded(number: float) -> float: ...
 @overload
