@@ -103,6 +103,20 @@ def text_scores(
     return scores
 
 
+def texts_excluded(
+    session: Session, query: ResolvedQuery, listing_ids: Collection[UUID]
+) -> set[UUID]:
+    """Those of the listings that have a phrase which the query excludes."""
+    if not query.excluded:
+        return set()
+    return {
+        listing_id
+        for ids in chunks(listing_ids)
+        for listing_id, *fields in session.execute(_TEXTS_BY_ID, {"ids": ids})
+        if query.is_excluded(ListingWords(*fields))
+    }
+
+
 def text_match_numbers(
     session: Session, query: ResolvedQuery, limit: int = 1_000_000
 ) -> tuple[NDArray[np.int64], bool]:
