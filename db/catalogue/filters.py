@@ -5,7 +5,7 @@ same by each condition. Conditions on attributes are checked of the rows that pa
 is compared without regard to case, for which the databases have no common rule.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from math import cos, radians
 from typing import Final, cast
@@ -29,6 +29,9 @@ ROWS_AT_ONCE: Final = 1_000
 TINY_DEGREES = 1e-12
 """Less than a thousandth of a millimetre."""
 
+FILTERS_AT_ONCE: Final = 100
+"""In one statement."""
+
 
 def photos_passing(session: Session, wanted: ListingFilter, limit: int) -> list[int] | None:
     """The photos shown by listings that pass, in order of id; None when there are over `limit`.
@@ -40,7 +43,7 @@ def photos_passing(session: Session, wanted: ListingFilter, limit: int) -> list[
     shown = session.scalars(
         select(ListingPhoto.photo_id)
         .join(Listing, Listing.id == ListingPhoto.listing_id)
-        .where(*_conditions(session, wanted))
+        .where(*conditions_of(session, wanted))
         # Neither DISTINCT nor ORDER BY: both would read all that pass first.
         .limit(limit + 1)
     ).all()
@@ -51,7 +54,7 @@ def _photos_meeting(session: Session, wanted: ListingFilter, limit: int) -> list
     statement = (
         select(ListingPhoto.photo_id, Listing.attributes)
         .join(Listing, Listing.id == ListingPhoto.listing_id)
-        .where(*_conditions(session, wanted))
+        .where(*conditions_of(session, wanted))
         .execution_options(yield_per=ROWS_AT_ONCE)
     )
     shown: list[int] = []
@@ -74,7 +77,7 @@ def listings_showing(
     session: Session, photo_ids: Collection[int], wanted: ListingFilter = ACTIVE
 ) -> dict[int, list[UUID]]:
     """The listings that pass and show each photo, in order of id."""
-    statement = _SHOWING if wanted == ACTIVE else _showing(_conditions(session, wanted))
+    statement = _SHOWING if wanted == ACTIVE else _showing(conditions_of(session, wanted))
     found: dict[int, list[UUID]] = {}
     for chunk in chunks(photo_ids):
         for photo_id, listing_id in session.execute(statement, {"ids": chunk}):
@@ -101,6 +104,24 @@ def _meeting(
     return {photo: listings for photo, listings in left.items() if listings}
 
 
+def passing_each(
+    session: Session, filters: Sequence[ListingFilter], listing_ids: Collection[UUID]
+) -> list[set[UUID]]:
+    """Those of the listings that pass, for each of the filters."""
+    passing: list[set[UUID]] = [set() for _ in filters]
+    for some in chunks(enumerate(filters), FILTERS_AT_ONCE):
+        conditions = [and_(*conditions_of(session, wanted)) for _, wanted in some]
+        for chunk in chunks(listing_ids):
+            rows = session.execute(
+                select(Listing.id, Listing.attributes, *conditions).where(Listing.id.in_(chunk))
+            )
+            for listing_id, attributes, *passed in rows:
+                for (number, wanted), passes in zip(some, passed, strict=True):
+                    if passes and _are_met(wanted.attributes, attributes):
+                        passing[number].add(listing_id)
+    return passing
+
+
 def _showing(conditions: Iterable[ColumnElement[bool]]) -> Select[int, UUID | None]:
     # An outer join, so that SQLite starts with the photos. Without statistics it may otherwise take
     # a status for selective, and scan all listings that have it.
@@ -117,7 +138,7 @@ def _showing(conditions: Iterable[ColumnElement[bool]]) -> Select[int, UUID | No
 _SHOWING = _showing([Listing.status.in_(ACTIVE.status)])
 
 
-def _conditions(session: Session, wanted: ListingFilter) -> Iterator[ColumnElement[bool]]:
+def conditions_of(session: Session, wanted: ListingFilter) -> Iterator[ColumnElement[bool]]:
     """The filter's conditions in SQL, but for those on attributes; all must hold."""
     yield Listing.status.in_(wanted.status)
     if wanted.category is not None:

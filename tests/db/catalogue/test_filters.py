@@ -16,7 +16,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from db.catalogue.columns import columns_of
-from db.catalogue.filters import listings_showing, photos_passing
+from db.catalogue.filters import listings_showing, passing_each, photos_passing
 from db.catalogue.listing_photos import PhotoData, ensure_photos, set_photos
 from db.catalogue.listings import ListingData, delete_listings, upsert_listings
 from db.session import Database
@@ -195,6 +195,8 @@ def test_what_passes_is_what_a_plain_filter_of_the_rows_lets_pass(
         gone = [item.id for item, _ in shown[::9]]
         delete_listings(session, gone, clock())
     there = [(item, photos) for item, photos in shown if item.id not in gone]
+    every_listing = [item.id for item, _ in shown]
+    active = {item.id for item, _ in there if item.status is ListingStatus.ACTIVE}
     every_photo = sorted({photo for _, photos in shown for photo in photos})
     with any_database.read() as session:
         columns = columns_of(session)
@@ -211,6 +213,9 @@ def test_what_passes_is_what_a_plain_filter_of_the_rows_lets_pass(
             found = photos_passing(session, wanted, limit)
             assert listings_showing(session, every_photo, wanted) == by_photo
             columned = listings_passing(session, columns, wanted)
+            both = passing_each(session, [wanted, ListingFilter()], every_listing)
+        assert both[0] == {listing_id for listing_id, _ in passing}
+        assert both[1] == active
         too_many = sum(map(len, by_photo.values())) > limit
         assert found == (None if too_many else sorted(by_photo))
         assert columned.photos().tolist() == sorted(by_photo)

@@ -20,6 +20,7 @@ from models.domain.job_payloads import (
     EmbedPayload,
     Example,
     JobPayload,
+    MatchPayload,
     PredictionPayload,
     ReindexPayload,
     SearchPayload,
@@ -28,6 +29,13 @@ from models.domain.job_payloads import (
 )
 from models.domain.regions import Region
 from models.domain.searches.attributes import AttributeCondition
+from models.domain.searches.options import (
+    Diversity,
+    FusionMethod,
+    Place,
+    Ranking,
+    RankWeights,
+)
 from models.domain.types import JobType, ListingStatus
 
 LISTING = UUID(int=7)
@@ -59,6 +67,17 @@ PAYLOADS = [
     ),
     SearchPayload(positive=(PHOTO,), region=Region(0.1, 0.2, 0.3, 0.4), limit=2),
     SearchPayload(positive=(PHOTO,), filter=ListingFilter(), limit=2),
+    SearchPayload(text='red "oak table" -chair ', limit=2),
+    SearchPayload(
+        positive=(PHOTO,),
+        text="red",
+        rank=Ranking(RankWeights(price=0.5), Decimal("12.50"), "GBP", "views", 5, 7),
+        fusion=FusionMethod.RRF,
+        near=Place(53.8, -1.55),
+        diversity=Diversity(0.3, 2),
+        min_similarity=0.25,
+        limit=2,
+    ),
     EmbeddingPayload(photo=PHOTO),
     PredictionPayload(photo=PHOTO, top=5),
     PredictionPayload(listing_id=LISTING, top=5),
@@ -68,6 +87,7 @@ PAYLOADS = [
     ReindexPayload(),
     ReindexPayload(encoder_id=2, factory="IVF2,SQ8", recall_target=0.9),
     AdaptPayload(),
+    MatchPayload(),
     DuplicatesPayload(),
 ]
 
