@@ -17,6 +17,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from models.domain.errors import SetupError
+from models.domain.searches.options import RankDefaults, RankWeights
 
 log = logging.getLogger(__name__)
 
@@ -185,6 +186,16 @@ class Settings(BaseSettings):
     geocoder_user_agent: str = Field(
         default="marketlens", description="How a geocoding service is told who asks."
     )
+    rank_weights: str = Field(
+        default="",
+        description="What results are ranked by beside look and words, such as"
+        " `freshness=0.1,distance=0.1`: weights of the parts of a ranking that searches state none"
+        " for. By default none is.",
+    )
+    rank_popularity: str | None = Field(
+        default=None,
+        description="The attribute that counts how popular a listing is, such as `views`.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="What the processes log, in any case."
     )
@@ -228,6 +239,12 @@ class Settings(BaseSettings):
             raise ValueError(f"{there} is a file, and must be a folder")
         return path
 
+    @field_validator("rank_weights", mode="after")
+    @classmethod
+    def _are_weights(cls, weights: str) -> str:
+        RankWeights.parse(weights)
+        return weights
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _in_any_case(cls, level: object) -> object:
@@ -244,6 +261,11 @@ class Settings(BaseSettings):
     def _not_of_kubernetes(cls, port: object) -> object:
         is_address = isinstance(port, str) and port.startswith("tcp://")
         return cls.model_fields["port"].default if is_address else port
+
+    @property
+    def rank_defaults(self) -> RankDefaults:
+        """What searches are ranked by that do not say it."""
+        return RankDefaults(RankWeights.parse(self.rank_weights), self.rank_popularity)
 
     @property
     def sqlalchemy_url(self) -> str:

@@ -19,6 +19,7 @@ from db.store.photo_store import PhotoStore
 from db.tables import Job
 from models.domain.clock import utc_now
 from models.domain.errors import NotFound
+from models.domain.searches.options import RankDefaults
 from workers.queue.publisher import JobPublisher
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -44,6 +45,7 @@ class Resources:
     """Limits how many photos are decoded at once: each may need hundreds of megabytes."""
     allow_anonymous: bool
     """Whether calls other than admin calls need no key; only on loopback."""
+    ranking: RankDefaults
 
     @staticmethod
     def now() -> datetime:

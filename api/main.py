@@ -66,6 +66,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         bulk=ThreadPoolExecutor(BULK_THREADS, "bulk", be_nice, (BULK_NICENESS,)),
         decoding=Semaphore(len(os.sched_getaffinity(0))),
         allow_anonymous=is_loopback(settings.host),
+        ranking=settings.rank_defaults,
     )
 
     @asynccontextmanager

@@ -48,6 +48,8 @@ def _category_path(path: str) -> str:
     return normal
 
 
+AS_TYPED: Final = _text(str)
+"""Text that only has to be text."""
 LINE: Final = _text(clean_line)
 LINES: Final = _text(clean_text)
 """Text by the rules of `models.domain.text`; in an annotation they follow the limits."""

@@ -68,6 +68,8 @@ class UtcDateTime(TypeDecorator[datetime]):
 # SQLite only auto-increments a column declared exactly INTEGER.
 BigId = BigInteger().with_variant(Integer, "sqlite")
 Json = JSON().with_variant(JSONB, "postgresql")
+# Sorted by code point, as in SQLite, so that what begins with a word lies together.
+WordText = Text().with_variant(Text(collation="C"), "postgresql")
 
 
 def enum_type(enum: type[StrEnum]) -> Enum:
@@ -185,6 +187,42 @@ class Listing(Base):
     status: Mapped[ListingStatus] = mapped_column(default=ListingStatus.ACTIVE)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+
+
+class ListingText(Base):
+    """The words of a listing that is not deleted, by field, as `models.text` reads them.
+
+    `db.text` searches them: on SQLite by the virtual table `listing_words`, on PostgreSQL by the
+    index `ix_listing_texts_words`.
+    """
+
+    __tablename__ = "listing_texts"
+
+    number: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    title: Mapped[str] = mapped_column(Text)
+    attributes: Mapped[str] = mapped_column(Text)
+    category: Mapped[str] = mapped_column(Text)
+    description: Mapped[str] = mapped_column(Text)
+
+
+class TextWord(Base):
+    """A word that listings have, and how many do."""
+
+    __tablename__ = "text_words"
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012 - SQLAlchemy reads this
+
+    word: Mapped[str] = mapped_column(WordText, primary_key=True)
+    listings: Mapped[int]
+
+
+class TextTrigram(Base):
+    """A run of three characters of a word that a misspelt one may be meant for."""
+
+    __tablename__ = "text_trigrams"
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012 - SQLAlchemy reads this
+
+    trigram: Mapped[str] = mapped_column(WordText, primary_key=True)
+    word: Mapped[str] = mapped_column(WordText, primary_key=True)
 
 
 class Place(Base):

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -43,6 +43,11 @@ router = APIRouter(
 )
 
 _LISTING, _PHOTO = str(MATCH_EXAMPLE["listing_id"]), f"{7:064x}"
+_FOUND: Final = {
+    **MATCH_EXAMPLE,
+    "score": 0.938,
+    "reasons": {"similarity": 0.981204, "distance": 0.5},
+}
 _CURSOR = Cursor(
     UUID("0b7e7a5c-7d0f-4c8b-9a55-0f4f6f3c2c11"),
     f"{26:064x}",
@@ -65,7 +70,7 @@ _JOB = described_job(
             "rank": 3.2,
             "total": 73.5,
         },
-        "results": [MATCH_EXAMPLE],
+        "results": [_FOUND],
         "next_cursor": _CURSOR,
         "facets": [],
     },
@@ -101,6 +106,15 @@ _BODY = described_body(
                 },
             },
         },
+        "this, but in red, and near": {
+            "listing_id": _LISTING,
+            "text": "red",
+            "near": {"lat": 53.8, "lon": -1.55},
+            "rank": {"weights": {"freshness": 0.1}, "price": "20.00", "currency": "GBP"},
+            "diversity": {"strength": 0.2, "per_seller": 2},
+            "facets": ["category", {"name": "price", "edges": [10, 20, 50]}],
+        },
+        "words alone": {"text": "enamel kettle -electric"},
         "like two things, not like a third": {
             "positive": [_LISTING, _PHOTO],
             "negative": ["5d0c7d2e-7f0b-4a44-9a3e-6a0f2f2c9d11"],
@@ -131,6 +145,10 @@ async def submit(
     are averaged, less a fifth of the average of the negatives. A listing that is named is never
     found. `exact` says that no better listing was missed. `next_cursor`, if there are more, leads
     on from the last one, whatever was added or deleted meanwhile.
+
+    With `text` beside it, what has the words counts as well as what looks alike; `text` alone needs
+    no photo. `rank`, `near` and `diversity` say what else counts. Then results have a `score`, and
+    in `reasons` the parts that it is the mean of.
     """
     query = await read_search(request, resources.max_upload_bytes)
     resources.backlog.admit()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 from uuid import UUID
 
 from pydantic import (
@@ -17,7 +17,8 @@ from pydantic import (
     model_validator,
 )
 
-from api.schemas import LINE, MAX_LIMIT, CategoryPath, Price, ShownStatus
+from api.schemas import AS_TYPED, LINE, MAX_LIMIT, CategoryPath, Price, ShownStatus
+from api.searches.ranking import DiversityIn, PointIn, RankIn
 from models.domain.cursors import MAX_CURSOR
 from models.domain.filters import ListingFilter, Near
 from models.domain.job_payloads import example_of, is_sha256
@@ -29,12 +30,22 @@ from models.domain.searches.attributes import (
     MAX_ATTRIBUTE_TEXT,
     AttributeCondition,
 )
+from models.domain.searches.facets import (
+    DEFAULT_FACET_VALUES,
+    MAX_FACET_EDGES,
+    MAX_FACET_VALUES,
+    FacetRequest,
+)
+from models.domain.searches.options import DEFAULT_FUSION, MAX_TEXT_QUERY, FusionMethod
 from models.domain.types import ListingStatus
 
 DEFAULT_LIMIT = 10
 MAX_EXAMPLES = 16
+MAX_FACETS = 16
 MAX_ATTRIBUTE_CONDITIONS = 16
 MAX_ATTRIBUTE_CHOICES = 100
+NEAR: Final = "Where distance is counted from: what is nearer ranks higher."
+FACETS: Final = "What to count: `category`, `price` or `attributes.NAME`."
 # Half the circumference of the earth.
 MAX_KM = 20_040
 # Tolerance for floating-point sums of fractions.
@@ -167,6 +178,34 @@ class FilterIn(BaseModel):
         )
 
 
+class FacetIn(BaseModel):
+    """What is counted beside what is found."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(max_length=MAX_ATTRIBUTE_NAME + len("attributes."))
+    values: int = Field(
+        default=DEFAULT_FACET_VALUES, ge=1, le=MAX_FACET_VALUES, description="At most so many."
+    )
+    edges: Annotated[list[AttributeNumber], Field(max_length=MAX_FACET_EDGES)] = Field(
+        default=[], description="Of the bands of numbers, ascending; round numbers by default."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_named(cls, stated: object) -> object:
+        return {"name": stated} if isinstance(stated, str) else stated
+
+    @model_validator(mode="after")
+    def _can_be_counted(self) -> Self:
+        self.to_request()
+        return self
+
+    def to_request(self) -> FacetRequest:
+        """The facet as it is counted. Raises ValueError with what is wrong."""
+        return FacetRequest(self.name, self.values, tuple(self.edges))
+
+
 class RegionIn(BaseModel):
     """A part of the upright photo, in fractions of its width and height from its top left."""
 
@@ -188,22 +227,50 @@ class RegionIn(BaseModel):
         return Region(self.x, self.y, self.w, self.h)
 
 
-class SearchForm(BaseModel):
-    """What a search by photos may say beside them; `filter` and `region` as JSON."""
+Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_QUERY), AS_TYPED]
+Similarity = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
+Facets = Annotated[list[FacetIn], Field(max_length=MAX_FACETS)]
+
+
+class SearchOptions(BaseModel):
+    """What every search may say."""
 
     model_config = ConfigDict(extra="forbid")
+
+    text: Text | None = Field(
+        default=None,
+        description="Words that are wanted, beside how it looks or alone. "
+        '`"a phrase"` stays together, `-this` is not wanted. The last word may be unfinished.',
+    )
+    min_similarity: Similarity | None = Field(
+        default=None, description="Only listings that are at least so similar."
+    )
+    fusion: FusionMethod | None = Field(
+        default=None,
+        description="How look and words make one order: by their values (`convex`), or by their "
+        f"places (`rrf`, reciprocal rank fusion); `{DEFAULT_FUSION}` by default.",
+    )
+
+
+class SearchForm(SearchOptions):
+    """What a search by photos may say beside them; what is no number or word as JSON."""
 
     limit: int = Field(
         default=DEFAULT_LIMIT, ge=1, le=MAX_LIMIT, description="At most so many listings."
     )
     filter: Json[FilterIn] | None = None
     region: Json[RegionIn] | None = Field(default=None, description="Of the only photo.")
+    rank: Json[RankIn] | None = None
+    near: Json[PointIn] | None = Field(default=None, description=NEAR)
+    diversity: Json[DiversityIn] | None = None
+    facets: Json[Facets] | None = Field(default=None, description=FACETS)
 
 
-class SearchIn(BaseModel):
-    """A search by what is stored, or the next page of one: one of the first three fields."""
+class SearchIn(SearchOptions):
+    """A search by what is stored, by words, or the next page of one.
 
-    model_config = ConfigDict(extra="forbid")
+    It has one of `listing_id`, `positive` and `cursor`, or `text` alone.
+    """
 
     listing_id: UUID | None = Field(default=None, description="What looks like this listing.")
     positive: Annotated[list[Example], Field(min_length=1)] | None = Field(
@@ -217,6 +284,10 @@ class SearchIn(BaseModel):
     )
     region: RegionIn | None = Field(default=None, description="Of the only positive, a photo.")
     filter: FilterIn | None = None
+    rank: RankIn | None = None
+    near: PointIn | None = Field(default=None, description=NEAR)
+    diversity: DiversityIn | None = None
+    facets: Facets | None = Field(default=None, description=FACETS)
     limit: int | None = Field(
         default=None,
         ge=1,
@@ -226,13 +297,15 @@ class SearchIn(BaseModel):
 
     @model_validator(mode="after")
     def _has_one_query(self) -> Self:
-        ways = (self.listing_id, self.positive, self.cursor)
-        if sum(way is not None for way in ways) != 1:
-            raise ValueError("one of listing_id, positive and cursor is needed")
+        ways = sum(way is not None for way in (self.listing_id, self.positive, self.cursor))
+        if ways > 1 or (ways == 0 and self.text is None):
+            raise ValueError("one of listing_id, positive and cursor is needed, or text")
         if self.cursor is not None and self.model_fields_set - {"cursor", "limit"}:
             raise ValueError("nothing but limit goes with a cursor")
         if self.positive is None and (self.negative or self.region):
             raise ValueError("negative and region need positive")
+        if ways == 0 and self.min_similarity is not None:
+            raise ValueError("min_similarity needs listing_id or positive")
         return self
 
     @model_validator(mode="after")

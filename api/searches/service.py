@@ -10,15 +10,17 @@ from sqlalchemy.orm import Session
 from api.deps import Resources
 from api.jobs.service import accept_and_publish, read_job_of_type
 from api.photos.service import store_photo
+from api.searches.ranking import ranking_of
 from api.searches.schemas import DEFAULT_LIMIT, SearchByPhotos, SearchForm, SearchIn
 from db.catalogue.listing_photos import is_public, stored_photos
 from db.catalogue.listings import require_listing
 from db.tables import Job
 from db.vectors.encoders import active_encoder
-from models.domain.cursors import Cursor
 from models.domain.errors import CursorExpired, InvalidInput, NotFound
 from models.domain.job_payloads import Example, SearchPayload, example_of
+from models.domain.searches.block_cursors import BlockCursor, read_cursor
 from models.domain.types import JobType
+from models.text.query import parse_query
 
 
 async def accept_search(resources: Resources, query: SearchByPhotos | SearchIn) -> Job:
@@ -75,24 +77,38 @@ def _accept(
     query: SearchForm | SearchIn,
     limit: int,
 ) -> Job:
-    """Accept a search by these examples, without repeated ones."""
+    """Accept a search by these examples, without repeated ones, or by text alone."""
+    if query.text is not None:
+        parse_query(query.text)
+    hybrid = query.text is not None and bool(positive)
     payload = SearchPayload(
         positive=tuple(dict.fromkeys(positive)),
         negative=tuple(dict.fromkeys(negative)),
+        text=query.text,
         region=query.region and query.region.to_region(),
         filter=query.filter and query.filter.to_filter(),
+        rank=ranking_of(
+            query.rank, query.near, resources.ranking, hybrid=hybrid, fusion=query.fusion
+        ),
+        fusion=query.fusion,
+        near=query.near and query.near.to_place(),
+        diversity=query.diversity and query.diversity.to_diversity(),
+        min_similarity=query.min_similarity,
+        facets=tuple(one.to_request() for one in query.facets) if query.facets else None,
         limit=limit,
     )
     return accept_and_publish(resources, payload, total=1)
 
 
 def _accept_next_page(resources: Resources, query: SearchIn) -> Job:
-    cursor = Cursor.decode(query.cursor or "")
+    cursor = read_cursor(query.cursor or "")
     job = read_job_of_type(resources, cursor.search_id, JobType.SEARCH)
+    before = SearchPayload.parse(job.payload)
+    if before.is_by_look_alone == isinstance(cursor, BlockCursor):
+        raise InvalidInput("The cursor is malformed.")
     with resources.database.read() as session:
         active = active_encoder(session)
-    if active is not None and active.fingerprint != cursor.fingerprint:
+    if before.positive and active is not None and active.fingerprint != cursor.fingerprint:
         raise CursorExpired("Searches are made with another encoder since: search again.")
-    before = SearchPayload.parse(job.payload)
     changed = {"cursor": query.cursor, "limit": query.limit or before.limit}
     return accept_and_publish(resources, before.model_copy(update=changed), total=1)

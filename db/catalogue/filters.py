@@ -40,7 +40,7 @@ def photos_passing(session: Session, wanted: ListingFilter, limit: int) -> list[
     shown = session.scalars(
         select(ListingPhoto.photo_id)
         .join(Listing, Listing.id == ListingPhoto.listing_id)
-        .where(*_conditions(session, wanted))
+        .where(*conditions_of(session, wanted))
         # Neither DISTINCT nor ORDER BY: both would read all that pass first.
         .limit(limit + 1)
     ).all()
@@ -51,7 +51,7 @@ def _photos_meeting(session: Session, wanted: ListingFilter, limit: int) -> list
     statement = (
         select(ListingPhoto.photo_id, Listing.attributes)
         .join(Listing, Listing.id == ListingPhoto.listing_id)
-        .where(*_conditions(session, wanted))
+        .where(*conditions_of(session, wanted))
         .execution_options(yield_per=ROWS_AT_ONCE)
     )
     shown: list[int] = []
@@ -74,7 +74,7 @@ def listings_showing(
     session: Session, photo_ids: Collection[int], wanted: ListingFilter = ACTIVE
 ) -> dict[int, list[UUID]]:
     """The listings that pass and show each photo, in order of id."""
-    statement = _SHOWING if wanted == ACTIVE else _showing(_conditions(session, wanted))
+    statement = _SHOWING if wanted == ACTIVE else _showing(conditions_of(session, wanted))
     found: dict[int, list[UUID]] = {}
     for chunk in chunks(photo_ids):
         for photo_id, listing_id in session.execute(statement, {"ids": chunk}):
@@ -117,7 +117,7 @@ def _showing(conditions: Iterable[ColumnElement[bool]]) -> Select[int, UUID | No
 _SHOWING = _showing([Listing.status.in_(ACTIVE.status)])
 
 
-def _conditions(session: Session, wanted: ListingFilter) -> Iterator[ColumnElement[bool]]:
+def conditions_of(session: Session, wanted: ListingFilter) -> Iterator[ColumnElement[bool]]:
     """The filter's conditions in SQL, but for those on attributes; all must hold."""
     yield Listing.status.in_(wanted.status)
     if wanted.category is not None:

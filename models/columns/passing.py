@@ -81,6 +81,14 @@ class Passing:
             masks.append(there & mask)
         return Passing(self.columns, tuple(masks))
 
+    def by_number(self) -> Mask:
+        """By a listing's number, whether it passes, up to the highest number that there is."""
+        most = max((int(one.numbers[-1]) for one in self.columns.segments if one.rows), default=-1)
+        allowed = np.zeros(most + 1, np.bool_)
+        for segment, mask in self.segments():
+            allowed[segment.numbers[mask]] = True
+        return allowed
+
     def segments(self) -> Iterator[tuple[Segment, Mask]]:
         """Each segment with its mask."""
         return zip(self.columns.segments, self.masks, strict=True)

@@ -11,7 +11,6 @@ from uuid import UUID
 from pydantic import (
     BaseModel,
     ConfigDict,
-    Field,
     StringConstraints,
     ValidationError,
     model_validator,
@@ -21,6 +20,13 @@ from models.domain.errors import UnreadableRecord
 from models.domain.filters import ListingFilter
 from models.domain.regions import Region
 from models.domain.searches.facets import FacetRequest
+from models.domain.searches.options import (
+    MAX_TEXT_QUERY,
+    Diversity,
+    FusionMethod,
+    Place,
+    Ranking,
+)
 from models.domain.types import JobType
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -76,10 +82,12 @@ class JobPayload(BaseModel):
 
 
 class SearchPayload(JobPayload):
-    """Find the listings that look like the positives and not like the negatives.
+    """Find the listings that look like the positives, not like the negatives, and have the words.
 
-    `region` is a part of the only positive, a photo; `facets` are counted as well; `cursor` is
-    where the next page of an earlier search starts.
+    `region` is a part of the only positive, a photo; `cursor` is where the next page of an earlier
+    search starts; `facets` are counted as well. `text` may be all there is. `rank`, `diversity` and
+    `near`, where distance is counted from, say how results are ordered; without these and `text`,
+    they are by similarity.
     """
 
     job_type = JobType.SEARCH
@@ -87,19 +95,42 @@ class SearchPayload(JobPayload):
     photo_fields = ("photo",)
     photo_lists = ("positive", "negative")
 
-    positive: Annotated[tuple[Example, ...], Field(min_length=1)]
+    positive: tuple[Example, ...] = ()
     negative: tuple[Example, ...] = ()
+    text: Annotated[str, StringConstraints(max_length=MAX_TEXT_QUERY)] | None = None
     region: Region | None = None
     filter: ListingFilter | None = None
+    rank: Ranking | None = None
+    fusion: FusionMethod | None = None
+    near: Place | None = None
+    diversity: Diversity | None = None
+    min_similarity: float | None = None
     facets: tuple[FacetRequest, ...] | None = None
     limit: int
     cursor: str | None = None
+
+    @model_validator(mode="after")
+    def _is_about_something(self) -> Self:
+        if not self.positive and self.text is None:
+            raise ValueError("a search needs a photo, a listing or a text")
+        return self
+
+    @property
+    def is_ranked(self) -> bool:
+        """Whether results are ordered by more than one thing."""
+        is_hybrid = self.text is not None and bool(self.positive)
+        return self.rank is not None or self.diversity is not None or is_hybrid
+
+    @property
+    def is_by_look_alone(self) -> bool:
+        """Whether results are ordered by similarity."""
+        return self.text is None and not self.is_ranked
 
     @model_validator(mode="before")
     @classmethod
     def _from_a_single_example(cls, stored: object) -> object:
         """Read what earlier releases stored: a `photo` or a `listing_id` instead of `positive`."""
-        if not isinstance(stored, dict) or "positive" in stored:
+        if not isinstance(stored, dict) or not stored.keys() & set(_SINGLE):
             return stored
         rest = {name: value for name, value in stored.items() if name not in _SINGLE}
         return {**rest, "positive": [stored[name] for name in _SINGLE if stored.get(name)]}

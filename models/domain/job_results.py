@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, Valida
 
 from models.domain.errors import UnreadableRecord
 from models.domain.job_payloads import Sha256, StoredJson
+from models.domain.searches.options import RankPart
 from models.domain.types import JobType, ListingStatus, Relation
 
 
@@ -43,11 +44,8 @@ class JobResult(Part):
         return self.model_dump(mode="json")
 
 
-class FoundListing(Part):
-    """A listing at the time of the search; `photo` is the one of its photos that matches best.
-
-    `similarity` is the cosine, in [-1, 1].
-    """
+class ShownListing(Part):
+    """A listing as it was when it was found."""
 
     listing_id: UUID
     title: str
@@ -55,8 +53,27 @@ class FoundListing(Part):
     currency: str | None
     category: str | None
     location: str | None
+
+
+class SimilarListing(ShownListing):
+    """A listing by the one of its photos that is most similar; `similarity` is the cosine."""
+
     photo: PhotoName
     similarity: float
+
+
+class FoundListing(ShownListing):
+    """A listing at the time of the search; `photo` is the one of its photos that matches best.
+
+    `similarity` is the cosine, in [-1, 1]: None where nothing was compared, as when it was found by
+    words and none of its photos is embedded. Then `photo` is its first, None if it has none. Of a
+    search that ranks, `score` in [0, 1] is the weighted mean of `reasons`, its parts by name.
+    """
+
+    photo: PhotoName | None
+    similarity: float | None
+    score: float | None = None
+    reasons: dict[RankPart, float] | None = None
 
 
 class CategoryCount(Part):
@@ -105,16 +122,17 @@ class Facet(Part):
 
 
 class SearchResult(JobResult):
-    """A page of listings, most similar first.
+    """A page of listings, best first.
 
     `generation` is that of the index, None if there is none. `exact` says whether the search was
-    exhaustive. `facets` are in the order in which they were asked for.
+    exhaustive. A search by text alone has neither encoder nor generation. `facets` are in the order
+    in which they were asked for.
     """
 
     job_type = JobType.SEARCH
 
     generation: int | None
-    encoder: str
+    encoder: str | None
     exact: bool = False
     took_ms: Milliseconds
     results: tuple[FoundListing, ...]
@@ -151,7 +169,7 @@ class PriceRange(Part):
     listings: int
 
 
-class LikelyDuplicate(FoundListing):
+class LikelyDuplicate(SimilarListing):
     """A listing that shows the same photo or, likely, the same item."""
 
     relation: Relation | None = None

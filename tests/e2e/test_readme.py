@@ -17,7 +17,7 @@ README = (REPOSITORY / "README.md").read_text()
 
 
 def block_after(heading: str) -> str:
-    found = re.search(rf"^## {heading}\n.*?```console\n(.*?)```", README, re.DOTALL | re.MULTILINE)
+    found = re.search(rf"^##+ {heading}\n.*?```console\n(.*?)```", README, re.DOTALL | re.MULTILINE)
     assert found
     return found[1]
 
@@ -39,6 +39,25 @@ def test_first_search(seeded: SeededMachine, sample: Path) -> None:
     assert polled["type"] == "search"
     assert listed["job"]["type"] == "embed"
     seeded.http.delete(f"/v1/listings/{listed['listing_id']}").raise_for_status()
+
+
+@pytest.mark.e2e
+def test_words_and_ranking(seeded: SeededMachine, sample: Path) -> None:
+    """Every command of the section, as written but for the address and the photo."""
+    commands = block_after("Words and ranking")
+    commands = commands.replace("http://127.0.0.1:8000", seeded.machine.url)
+    photo = next((sample / "held_out").glob("*.jpg"))
+    script = f"set -euo pipefail\nphoto={photo}\n{commands}".replace(
+        "\ncurl -s ", "\necho; curl -s "
+    )
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = [json.loads(line) for line in done.stdout.split("\n") if line]
+    assert [one["status"] for one in found] == ["succeeded"] * 3
+    words, _, ranked = (one["result"]["results"] for one in found)
+    assert all("kettle" in row["title"].casefold() for row in words)
+    reasons = [set(row["reasons"]) for row in ranked]
+    assert reasons == [{"similarity", "price", "distance", "freshness"}] * len(ranked)
 
 
 def test_every_command_named_exists() -> None:

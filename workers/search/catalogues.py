@@ -71,6 +71,25 @@ class ColumnCatalogue:
         return photo_ids_shown(self._session, listing_ids)
 
 
+class GivenCatalogue:
+    """Listings that all pass, with the photos that they show."""
+
+    def __init__(self, photos: Mapping[UUID, Sequence[int]]) -> None:
+        self._photos = photos
+        self._listings: dict[int, list[UUID]] = {}
+        for listing_id, shown in photos.items():
+            for photo_id in shown:
+                self._listings.setdefault(photo_id, []).append(listing_id)
+
+    def listings_of(self, photo_ids: Collection[int]) -> Mapping[int, Sequence[UUID]]:
+        """Those that show each photo."""
+        return {one: self._listings[one] for one in photo_ids if one in self._listings}
+
+    def photos_of(self, listing_ids: Collection[UUID]) -> Mapping[UUID, Collection[int]]:
+        """The photos that each listing shows."""
+        return {one: self._photos[one] for one in listing_ids}
+
+
 def catalogue_of(
     session: Session, wanted: ListingFilter, passing: Passing | None
 ) -> FilteredCatalogue:

@@ -1,9 +1,10 @@
 """Retrieval: nearest photos from the index, filters from the database."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from heapq import merge
+from itertools import takewhile
 from typing import Final
 from uuid import UUID
 
@@ -15,8 +16,8 @@ from models.columns.passing import Passing
 from models.domain.filters import ListingFilter
 from models.domain.types import ListingMatch, Match
 from models.index.photo_index import PhotoIndex
-from models.ranking.listings import best_listings
-from workers.search.catalogues import FilteredCatalogue, catalogue_of
+from models.ranking.listings import Catalogue, best_listings
+from workers.search.catalogues import GivenCatalogue, catalogue_of
 
 Queries = Iterable[NDArray[np.float32]]
 """Unit vectors (dimension,): a photo is as similar as to the nearest of them."""
@@ -35,13 +36,16 @@ NO_PHOTOS: Final = np.empty(0, np.int64)
 class Page:
     """Which listings are asked for: the first `limit` that pass, or those that come after one.
 
-    `excluded` listings are never found, `wanted` is the filter.
+    With `until`, all up to that place instead. `excluded` listings are never found, `wanted` is the
+    filter. `expect` is how many photos are likely to be examined, if not as many as usual.
     """
 
     limit: int
     after: ListingMatch | None = None
     excluded: Collection[UUID] = ()
     wanted: ListingFilter = ANY_ACTIVE
+    until: ListingMatch | None = None
+    expect: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +90,8 @@ def retrieve(
     them did not lead to enough listings, the index is given the ids after all. `passing` are the
     listings that pass, where columns have said which.
     """
+    after = page.after and with_current_similarity(index, queries, page.after)
     catalogue = catalogue_of(session, page.wanted, passing)
-    after = page.after and _with_current_similarity(index, queries, page.after)
     search = _Search(catalogue, index, queries, replace(page, after=after))
     if page.wanted.narrows:
         photos = catalogue.photos_passing(thresholds.select_up_to)
@@ -100,11 +104,44 @@ def retrieve(
     return found
 
 
+def retrieve_among(
+    index: PhotoIndex,
+    queries: Queries,
+    page: Page,
+    photos: Mapping[UUID, Sequence[int]],
+    thresholds: Thresholds = DEFAULT_THRESHOLDS,
+) -> Retrieved:
+    """The listings of a page, nearest first, of those given with their photos, all of which pass.
+
+    The places of `page` are by similarities that these queries have.
+    """
+    search = _Search(GivenCatalogue(photos), index, queries, page)
+    rows = np.array(sorted({one for shown in photos.values() for one in shown}), np.int64)
+    return search.among(rows, thresholds.exact_up_to)
+
+
+def similarities(
+    index: PhotoIndex, queries: Queries, photos: Mapping[UUID, Sequence[int]]
+) -> dict[UUID, ListingMatch]:
+    """The best photo of each of these listings; of those that have one in the index."""
+    rows = np.array(sorted({one for shown in photos.values() for one in shown}), np.int64)
+    order = {
+        match.photo_id: match for match in _merged(queries, lambda query: index.among(query, rows))
+    }
+    best: dict[UUID, ListingMatch] = {}
+    for listing_id, shown in photos.items():
+        found = [order[photo_id] for photo_id in shown if photo_id in order]
+        if found:
+            match = min(found, key=lambda match: (-match.similarity, match.photo_id))
+            best[listing_id] = ListingMatch(listing_id, match.photo_id, match.similarity)
+    return best
+
+
 class _Search:
     """One page, searched for in one index."""
 
     def __init__(
-        self, catalogue: FilteredCatalogue, index: PhotoIndex, queries: Queries, page: Page
+        self, catalogue: Catalogue, index: PhotoIndex, queries: Queries, page: Page
     ) -> None:
         self._catalogue = catalogue
         self._index = index
@@ -117,13 +154,15 @@ class _Search:
         if len(rows) <= exact_up_to and not self._index.exact:
             matches = _merged(self._queries, lambda query: self._index.among(query, rows))
             return self._retrieved(self._listings(matches), exact=True)
-        only = partial(self._index.only, photo_ids=rows, expect=EXPECTED)
+        expect = self._page.expect or EXPECTED
+        only = partial(self._index.only, photo_ids=rows, expect=expect)
         found = self._listings(_merged(self._queries, only))
         return self._retrieved(found, exact=self._index.exact)
 
     def filtered(self, overfetch: int) -> Retrieved | None:
         """Search among all photos and filter; None if `overfetch` photos were not enough."""
-        expect = EXPECTED_TO_FILTER if self._page.wanted.narrows else EXPECTED
+        usual = EXPECTED_TO_FILTER if self._page.wanted.narrows else EXPECTED
+        expect = self._page.expect or usual
         matches = _merged(self._queries, partial(self._index.matches, expect=expect))
         found = self._listings(matches, overfetch)
         return None if found is None else self._retrieved(found, exact=self._index.exact)
@@ -132,6 +171,8 @@ class _Search:
         self, matches: Iterator[Match], patience: int | None = None
     ) -> list[ListingMatch] | None:
         page = self._page
+        if page.until is not None:
+            return self._up_to(page.until, matches)
         return best_listings(
             matches,
             self._catalogue,
@@ -140,15 +181,25 @@ class _Search:
             exclude=page.excluded,
             after=page.after,
             patience=patience,
+            at_once=page.expect,
         )
+
+    def _up_to(self, until: ListingMatch, matches: Iterator[Match]) -> list[ListingMatch]:
+        last = -until.similarity, until.photo_id
+        matches = takewhile(lambda match: (-match.similarity, match.photo_id) <= last, matches)
+        page = self._page
+        found = best_listings(
+            matches, self._catalogue, EVERYTHING, exclude=page.excluded, after=page.after
+        )
+        return [match for match in found or [] if match.place <= until.place]
 
     def _retrieved(self, found: list[ListingMatch] | None, *, exact: bool) -> Retrieved:
         listings = found or []
-        limit = self._page.limit
+        limit = EVERYTHING if self._page.until is not None else self._page.limit
         return Retrieved(listings[:limit], len(listings) > limit, exact)
 
 
-def _with_current_similarity(
+def with_current_similarity(
     index: PhotoIndex, queries: Queries, after: ListingMatch
 ) -> ListingMatch:
     """The last listing of the page before, by the vectors that this page is searched with.

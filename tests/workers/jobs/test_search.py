@@ -38,6 +38,7 @@ def test_result_says_where_it_came_from(worker: WorkerHarness) -> None:
     assert {"queue", "decode", "embed", "search", "total"} <= set(result.took_ms)
     (row,) = result.results
     assert row.listing_id == listing_id
+    assert row.similarity is not None
     assert row.similarity > 0.999
     assert row.photo == standard.sha256
 

@@ -55,7 +55,9 @@ def searched(worker: WorkerHarness, seed: int = 1) -> Job:
 
 
 def encoder_of(job: Job) -> str:
-    return result_as(job, SearchResult).encoder
+    encoder = result_as(job, SearchResult).encoder
+    assert encoder
+    return encoder
 
 
 def test_a_photo_is_embedded_by_every_encoder_that_is_followed(worker: WorkerHarness) -> None:
