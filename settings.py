@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from models.domain.errors import SetupError
 from models.domain.searches.options import RankDefaults, RankWeights
+from models.text.languages import TextLanguage
 
 log = logging.getLogger(__name__)
 
@@ -163,15 +164,26 @@ class Settings(BaseSettings):
         description="ISO 4217 code of the currency that a feed's prices are in where they name"
         " none, and of `$`, `kr` and other symbols that several currencies share.",
     )
-    photo_urls: Literal["off", "feeds"] = Field(
+    photo_urls: Literal["off", "feeds", "all"] = Field(
         default="feeds",
-        description="Whether photos that a feed names by URL are fetched (`feeds`) by `seed` and"
-        " `clean`, from public addresses only, or not (`off`).",
+        description="Whose photos at URLs are fetched, from public addresses only: those that a"
+        " feed names, by `seed` and `clean` (`feeds`), also those that callers of the API name, by"
+        " the embed worker (`all`), or none (`off`).",
     )
     photo_hosts: str = Field(
         default="",
         description="Hosts, separated by commas, that photos may be fetched from although their"
         " addresses are private.",
+    )
+    webhook_hosts: str = Field(
+        default="",
+        description="Hosts, separated by commas, that webhooks of saved searches may be at although"
+        " their addresses are private; also over http.",
+    )
+    text_language: TextLanguage = Field(
+        default="english",
+        description="Language whose inflections a search for words finds, too: `lamps` for `lamp`;"
+        " `none` for none. May be changed at any time.",
     )
     geocoder: str | None = Field(
         default=None,
@@ -273,6 +285,11 @@ class Settings(BaseSettings):
         # As SQLAlchemy reads it; not by it, as this is imported by what needs no database.
         file = quote(str((self.data_dir / "marketlens.db").resolve()))
         return self.database_url or f"sqlite:///{file}"
+
+    @property
+    def allowed_photo_hosts(self) -> tuple[str, ...]:
+        """The hosts that photos may be fetched from although their addresses are private."""
+        return tuple(host for host in map(str.strip, self.photo_hosts.split(",")) if host)
 
     @property
     def photo_store_url(self) -> str:

@@ -57,7 +57,9 @@ LINES: Final = _text(clean_text)
 CategoryPath = Annotated[str, _text(_category_path)]
 """By the same rules; empty if it names no category."""
 
-Price = Annotated[Decimal, Field(ge=0, max_digits=14, decimal_places=2)]
+Price = Annotated[
+    Decimal, Field(ge=0, le=Decimal("999999999999.99"), max_digits=14, decimal_places=2)
+]
 
 ShownStatus = Literal[ListingStatus.ACTIVE, ListingStatus.RESERVED, ListingStatus.SOLD]
 """The statuses that callers may state; deleting a listing is a call of its own."""

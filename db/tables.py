@@ -147,7 +147,8 @@ class Listing(Base):
     `attributes` are as `models.domain.searches.attributes` cleans them. `price_suspect` marks a
     placeholder price, `place` and `county` are the parts of `location`, degrees are WGS 84,
     `seller` is the seller's name at the listing's source. `feed` names the feed that brought it, if
-    one did, and `external_id` is what that feed calls it, if not by `id`.
+    one did, and `external_id` is what that feed calls it, if not by `id`. `awaited_job` fetches
+    photos of it, as long as none have been stated since.
     """
 
     __tablename__ = "listings"
@@ -185,6 +186,7 @@ class Listing(Base):
     external_id: Mapped[str | None] = mapped_column(Text)
     attributes: Mapped[StoredJson] = mapped_column(default=dict, server_default=text("'{}'"))
     status: Mapped[ListingStatus] = mapped_column(default=ListingStatus.ACTIVE)
+    awaited_job: Mapped[UUID | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
@@ -428,6 +430,27 @@ class ApiKey(Base):
     scopes: Mapped[list[str]]
     created_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
+
+
+class IdempotencyKey(Base):
+    """A key that a caller has given to a request, and the answer to it once it has made something.
+
+    `holder` tells callers apart, `fingerprint` requests. While the request is in flight, `status`
+    is null, `claim` says whose it is, and `expires_at` until when; then it says how long the answer
+    is kept. A row that has expired is as if it were not there.
+    """
+
+    __tablename__ = "idempotency_keys"
+
+    holder: Mapped[str] = mapped_column(String(64), primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    claim: Mapped[UUID]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    status: Mapped[int | None]
+    location: Mapped[str | None] = mapped_column(Text)
+    body: Mapped[StoredJson | None]
+    job_id: Mapped[UUID | None]
 
 
 class Consumption(Base):

@@ -21,6 +21,7 @@ from models.domain.job_results import (
     EmbedResult,
     FoundListing,
     LikelyDuplicate,
+    MatchResult,
     PredictionResult,
     RepairedIndex,
     SearchResult,
@@ -173,6 +174,13 @@ class AdaptJob(_JobOut):
     result: AdaptResult | None
 
 
+class MatchJob(_JobOut):
+    """What has changed is matched with the saved searches; it is asked for by itself."""
+
+    type: Literal[JobType.MATCH]
+    result: MatchResult | None
+
+
 JobOut = Annotated[
     SearchJob
     | EmbeddingJob
@@ -181,7 +189,8 @@ JobOut = Annotated[
     | BatchJob
     | ReindexJob
     | DuplicatesJob
-    | AdaptJob,
+    | AdaptJob
+    | MatchJob,
     Field(discriminator="type"),
 ]
 """A job; its `type` says what its `result` is."""

@@ -12,6 +12,7 @@ from fastapi.sse import EventSourceResponse
 from api.auth import require_scope
 from api.deps import ResourcesDep, SearchId
 from api.forms import PHOTO_PART
+from api.idempotency.dependency import KeyedResources
 from api.jobs.events import job_changes
 from api.jobs.prefer_wait import Prefer, awaited_job
 from api.jobs.responses import polled_job
@@ -77,17 +78,19 @@ _JOB = described_job(
 )
 
 _PHOTOS = {"type": "array", "items": PHOTO, "maxItems": MAX_EXAMPLES}
+EXAMPLE_PHOTOS: Final = {
+    PHOTO_PART: {
+        **_PHOTOS,
+        "minItems": 1,
+        "description": "Several are several examples; all together may be as large as one.",
+    },
+    NEGATIVE_PART: {**_PHOTOS, "description": "What the results are not to look like."},
+}
+"""The photos of a search's form."""
 _BODY = described_body(
     SearchForm,
     SearchIn,
-    photos={
-        PHOTO_PART: {
-            **_PHOTOS,
-            "minItems": 1,
-            "description": "Several are several examples; all together may be as large as one.",
-        },
-        NEGATIVE_PART: {**_PHOTOS, "description": "What the results are not to look like."},
-    },
+    photos=EXAMPLE_PHOTOS,
     examples={
         "like a listing, near by": {
             "listing_id": _LISTING,
@@ -136,7 +139,7 @@ _BODY = described_body(
     response_model=SearchJob,
 )
 async def submit(
-    request: Request, response: Response, resources: ResourcesDep, prefer: Prefer
+    request: Request, response: Response, resources: KeyedResources, prefer: Prefer
 ) -> JobOut:
     """Search by photos (multipart), or by what is stored, or on to the next page (JSON).
 

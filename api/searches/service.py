@@ -34,6 +34,11 @@ async def accept_search(resources: Resources, query: SearchByPhotos | SearchIn) 
 
 
 def _accept_by_photos(resources: Resources, query: SearchByPhotos) -> Job:
+    return accept_and_publish(resources, payload_by_photos(resources, query), total=1)
+
+
+def payload_by_photos(resources: Resources, query: SearchByPhotos) -> SearchPayload:
+    """Store the photos of a search, and give what it asks for. Raises InvalidInput."""
     options = query.options
     if options.region and len(query.positive) > 1:
         raise InvalidInput("A region needs exactly one photo.")
@@ -44,10 +49,15 @@ def _accept_by_photos(resources: Resources, query: SearchByPhotos) -> Job:
     unwanted = [store_photo(resources, data).sha256 for data in query.negative]
     if set(wanted) & set(unwanted):
         raise InvalidInput("What is positive can't be negative too.")
-    return _accept(resources, wanted, unwanted, options, options.limit)
+    return _payload(resources, wanted, unwanted, options, options.limit)
 
 
 def _accept_by_names(resources: Resources, query: SearchIn) -> Job:
+    return accept_and_publish(resources, payload_by_names(resources, query), total=1)
+
+
+def payload_by_names(resources: Resources, query: SearchIn) -> SearchPayload:
+    """What a search by listings and stored photos asks for. Raises InvalidInput and NotFound."""
     positive = [example_of(name) for name in query.positive or []]
     if query.listing_id is not None:
         positive = [query.listing_id]
@@ -59,7 +69,7 @@ def _accept_by_names(resources: Resources, query: SearchIn) -> Job:
             sha256 = str(positive[0])
             photo = stored_photos(session, [sha256])[sha256]
             query.region.to_region().box(photo.width, photo.height)
-    return _accept(resources, positive, negative, query, query.limit or DEFAULT_LIMIT)
+    return _payload(resources, positive, negative, query, query.limit or DEFAULT_LIMIT)
 
 
 def _require(session: Session, example: Example) -> None:
@@ -70,18 +80,18 @@ def _require(session: Session, example: Example) -> None:
         raise NotFound("There is no such photo.")
 
 
-def _accept(
+def _payload(
     resources: Resources,
     positive: Sequence[Example],
     negative: Sequence[Example],
     query: SearchForm | SearchIn,
     limit: int,
-) -> Job:
-    """Accept a search by these examples, without repeated ones, or by text alone."""
+) -> SearchPayload:
+    """A search by these examples, without repeated ones, or by text alone."""
     if query.text is not None:
         parse_query(query.text)
     hybrid = query.text is not None and bool(positive)
-    payload = SearchPayload(
+    return SearchPayload(
         positive=tuple(dict.fromkeys(positive)),
         negative=tuple(dict.fromkeys(negative)),
         text=query.text,
@@ -97,7 +107,6 @@ def _accept(
         facets=facet_requests(query.facets),
         limit=limit,
     )
-    return accept_and_publish(resources, payload, total=1)
 
 
 def _accept_next_page(resources: Resources, query: SearchIn) -> Job:

@@ -240,6 +240,7 @@ function card(result) {
   find(".price").textContent = price(result);
   find(".category").textContent = result.category;
   find(".location").textContent = result.location;
+  find(".attributes").textContent = attributes(result);
   find(".track").style.setProperty("--share", String(similarity));
   find(".similarity").hidden = result.similarity === null;
   find(".percent").textContent = `${PERCENT.format(similarity)} similar`;
@@ -266,6 +267,14 @@ function showReasons(details, reasons) {
     return [name, number];
   });
   details.querySelector("dl").replaceChildren(...parts);
+}
+
+/** @param {Result} result */
+function attributes({ attributes: stated = {} }) {
+  const words = (value) => (Array.isArray(value) ? value.join(", ") : String(value));
+  return Object.entries(stated)
+    .map(([name, value]) => `${name}: ${words(value)}`)
+    .join(" · ");
 }
 
 /** @param {Result} result */

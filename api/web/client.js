@@ -8,6 +8,7 @@
  * @property {string | null} currency
  * @property {string | null} category
  * @property {string | null} location
+ * @property {Record<string, string | number | boolean | string[]>} attributes
  * @property {{id: string, url: string} | null} photo
  * @property {number | null} similarity  the cosine, in [-1, 1]
  * @property {Record<string, number> | null} reasons  the parts of the score, in [0, 1]

@@ -5,7 +5,7 @@ same by each condition. Conditions on attributes are checked of the rows that pa
 is compared without regard to case, for which the databases have no common rule.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from math import cos, radians
 from typing import Final, cast
@@ -28,6 +28,9 @@ ROWS_AT_ONCE: Final = 1_000
 
 TINY_DEGREES = 1e-12
 """Less than a thousandth of a millimetre."""
+
+FILTERS_AT_ONCE: Final = 100
+"""In one statement."""
 
 
 def photos_passing(session: Session, wanted: ListingFilter, limit: int) -> list[int] | None:
@@ -99,6 +102,24 @@ def _meeting(
     }
     left = {photo: [one for one in listings if one in met] for photo, listings in found.items()}
     return {photo: listings for photo, listings in left.items() if listings}
+
+
+def passing_each(
+    session: Session, filters: Sequence[ListingFilter], listing_ids: Collection[UUID]
+) -> list[set[UUID]]:
+    """Those of the listings that pass, for each of the filters."""
+    passing: list[set[UUID]] = [set() for _ in filters]
+    for some in chunks(enumerate(filters), FILTERS_AT_ONCE):
+        conditions = [and_(*conditions_of(session, wanted)) for _, wanted in some]
+        for chunk in chunks(listing_ids):
+            rows = session.execute(
+                select(Listing.id, Listing.attributes, *conditions).where(Listing.id.in_(chunk))
+            )
+            for listing_id, attributes, *passed in rows:
+                for (number, wanted), passes in zip(some, passed, strict=True):
+                    if passes and _are_met(wanted.attributes, attributes):
+                        passing[number].add(listing_id)
+    return passing
 
 
 def _showing(conditions: Iterable[ColumnElement[bool]]) -> Select[int, UUID | None]:

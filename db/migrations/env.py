@@ -2,8 +2,8 @@
 
 from alembic import context
 
+from db.saved_searches.tables import SavedSearch
 from db.session import Database
-from db.tables import Base
 from settings import Settings
 
 # Both are written by their migration: SQLite's index of words is a virtual table with tables of its
@@ -24,7 +24,8 @@ def run() -> None:
         # SQLite changes a table by copying it, which batch mode does.
         context.configure(
             connection=connection,
-            target_metadata=Base.metadata,
+            # That of all tables, once these and, by them, those of `db.tables` are imported.
+            target_metadata=SavedSearch.metadata,
             render_as_batch=True,
             include_name=_is_of_tables,
         )

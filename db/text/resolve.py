@@ -7,10 +7,11 @@ from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from db.tables import TextTrigram, TextWord
+from models.text.languages import TextLanguage
 from models.text.query import Term, TextQuery
 from models.text.resolved import CORRECTED, EXACT, INFLECTED, LONGER, ResolvedQuery, ResolvedTerm
 from models.text.spelling import is_corrigible, least_in_common, mistakes_in, nearest, trigrams
-from models.text.stemming import MAX_SUFFIX, Inflections, TextLanguage
+from models.text.stemming import MAX_SUFFIX, Inflections
 
 MAX_LONGER: Final = 32
 """Words that an unfinished word is taken for: those that most listings have."""

@@ -77,7 +77,8 @@ def load_columns(path: Path) -> tuple[Columns, Origin]:
     """Columns whose arrays are mapped from a file. Raises SnapshotUnusable."""
     try:
         # It is replaced, never written to: what is mapped stays as it is.
-        mapped = np.memmap(path, np.uint8, "r")
+        # Its views are plain arrays: those of a `memmap` take microseconds to index.
+        mapped = np.memmap(path, np.uint8, "r").view(np.ndarray)
     except (OSError, ValueError) as error:
         raise SnapshotUnusable(str(error)) from error
     if len(mapped) < 2 * _HEADER_LENGTH or not _is_whole(mapped):

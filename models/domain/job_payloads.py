@@ -180,13 +180,53 @@ class PredictionPayload(JobPayload):
         return example
 
 
+class FailedUrl(BaseModel):
+    """A photo's URL that was not fetched, and why."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str
+    code: str
+    detail: str
+
+
+class PhotosToFetch(BaseModel):
+    """A listing's photos in their order: the SHA-256 of those that are stored, URLs of others.
+
+    `failed` are URLs that are not tried again. `row` is the listing's in its bulk request.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    listing_id: UUID
+    photos: tuple[str, ...]
+    failed: tuple[FailedUrl, ...] = ()
+    row: int | None = None
+
+    @property
+    def urls(self) -> list[str]:
+        """The URLs that are to be fetched, each once."""
+        settled = {failed.url for failed in self.failed}
+        named = dict.fromkeys(photo for photo in self.photos if not is_sha256(photo))
+        return [url for url in named if url not in settled]
+
+
 class EmbedPayload(JobPayload):
-    """Embed photos of listings, by id: by all encoders that are followed, or by one."""
+    """Embed photos of listings, by id: by all encoders that are followed, or by one.
+
+    Those to `fetch` are fetched first, and then named by `photo_ids` as well.
+    """
 
     job_type = JobType.EMBED
 
     photo_ids: tuple[int, ...]
     encoder_id: int | None = None
+    fetch: PhotosToFetch | None = None
+
+    @property
+    def urls(self) -> list[str]:
+        """The URLs that are to be fetched first."""
+        return self.fetch.urls if self.fetch else []
 
 
 class BatchPayload(JobPayload):
@@ -221,6 +261,12 @@ class AdaptPayload(JobPayload):
     job_type = JobType.ADAPT
 
 
+class MatchPayload(JobPayload):
+    """Embed the saved searches that wait for it, and match the listings that have changed."""
+
+    job_type = JobType.MATCH
+
+
 PAYLOAD_TYPES: Final[dict[JobType, type[JobPayload]]] = {
     payload.job_type: payload
     for payload in (
@@ -232,6 +278,7 @@ PAYLOAD_TYPES: Final[dict[JobType, type[JobPayload]]] = {
         ReindexPayload,
         DuplicatesPayload,
         AdaptPayload,
+        MatchPayload,
     )
 }
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, Valida
 
 from models.domain.errors import UnreadableRecord
 from models.domain.job_payloads import Sha256, StoredJson
+from models.domain.searches.attributes import AttributeValue
 from models.domain.searches.options import RankPart
 from models.domain.types import JobType, ListingStatus, Relation
 
@@ -53,6 +54,8 @@ class ShownListing(Part):
     currency: str | None
     category: str | None
     location: str | None
+    # Listings had none in earlier releases.
+    attributes: dict[str, AttributeValue] = {}
 
 
 class SimilarListing(ShownListing):
@@ -192,9 +195,14 @@ class PredictionResult(JobResult):
 
 
 class PhotoError(Part):
-    """Why a photo was not embedded."""
+    """Why a photo was not embedded, or one at a URL was not fetched; `url` is shown redacted.
 
-    photo: PhotoName
+    `position` is that of the first photo at this URL among those that were stated, from 0.
+    """
+
+    photo: PhotoName | None = None
+    url: str | None = None
+    position: int | None = None
     code: str
     detail: str
 
@@ -209,7 +217,7 @@ class EmbedResult(JobResult):
 
 
 class RowError(Part):
-    """Why one row of a bulk request was left out; rows count from 1."""
+    """Why one row of a bulk request was left out, or lacks a photo; rows count from 1."""
 
     row: int
     code: str
@@ -217,7 +225,10 @@ class RowError(Part):
 
 
 class BatchResult(JobResult):
-    """Which rows of a bulk request were accepted; set when the job is accepted."""
+    """Which rows of a bulk request were accepted; set when the job is accepted.
+
+    Errors of photos at URLs come later, and leave their rows accepted.
+    """
 
     job_type = JobType.BATCH
 
@@ -313,6 +324,15 @@ class AdaptResult(JobResult):
     replaced: tuple[str, ...] = ()
 
 
+class MatchResult(JobResult):
+    """How many saved searches were embedded, and how many listings were matched with them."""
+
+    job_type = JobType.MATCH
+
+    embedded: int
+    listings: int
+
+
 _ADAPTERS: Final[dict[JobType, TypeAdapter[JobResult]]] = {
     JobType.SEARCH: TypeAdapter(SearchResult),
     JobType.EMBEDDING: TypeAdapter(EmbeddingResult),
@@ -322,6 +342,7 @@ _ADAPTERS: Final[dict[JobType, TypeAdapter[JobResult]]] = {
     JobType.REINDEX: TypeAdapter(BuiltIndex | RepairedIndex),
     JobType.DUPLICATES: TypeAdapter(DuplicatesResult),
     JobType.ADAPT: TypeAdapter(AdaptResult),
+    JobType.MATCH: TypeAdapter(MatchResult),
 }
 
 

@@ -16,6 +16,7 @@ class JobType(StrEnum):
     PREDICTION = "prediction"
     DUPLICATES = "duplicates"
     ADAPT = "adapt"
+    MATCH = "match"
 
 
 class JobStatus(StrEnum):

@@ -2,38 +2,11 @@
 
 from collections.abc import Iterable
 from itertools import takewhile
-from typing import Final, Literal
+from typing import Final
 
 from Stemmer import Stemmer
 
-TextLanguage = Literal[
-    "none",
-    "basque",
-    "catalan",
-    "czech",
-    "danish",
-    "dutch_porter",
-    "english",
-    "estonian",
-    "finnish",
-    "french",
-    "german",
-    "greek",
-    "hungarian",
-    "irish",
-    "italian",
-    "lithuanian",
-    "norwegian",
-    "polish",
-    "portuguese",
-    "romanian",
-    "russian",
-    "serbian",
-    "spanish",
-    "swedish",
-    "turkish",
-]
-"""Languages whose words are inflected at their ends; Snowball has others, which are not offered."""
+from models.text.languages import TextLanguage
 
 MIN_STEMMED: Final = 3
 """Characters from which on a word is inflected."""

@@ -11,6 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
+from api.openapi import MATCH_EXAMPLE
 from api.searches.ranking import IMPLIED_CATEGORY_WEIGHT, IMPLIED_WEIGHT
 from api.searches.schemas import SearchIn
 from db import jobs
@@ -474,7 +475,7 @@ def test_pages_through_a_filtered_search(client: TestClient, answerer: Answerer)
 
 def test_the_reference_shows_true_examples(client: TestClient, answerer: Answerer) -> None:
     for seed in (1, 2):
-        offer(client, seed)
+        offer(client, seed, attributes=MATCH_EXAMPLE["attributes"])
     answerer.embed_listings()
     near = {"limit": "1", "near": json.dumps({"lat": 53.8, "lon": -1.55})}
     place = submit_photo(client, "search", data=near).headers["location"]

@@ -9,7 +9,7 @@ from threading import Event, Thread
 from db import jobs
 from db.session import Database
 from db.store.photo_store import PhotoStore
-from db.vectors.encoders import register_encoder
+from db.vectors.encoders import activate_encoder, register_encoder
 from models.domain.types import JobType
 from tests.support.embedding import claim_queued, embed_for_real
 from tests.support.encoder import ThumbnailEncoder
@@ -36,6 +36,11 @@ class Answerer:
         self._engine = SearchEngine(self._encoder_id, self.encoder, index, batch=1)
         models_dir = generations_dir.parent / "models"
         self._tools = QueryTools(database, store, models_dir, now, LiveColumns(database))
+
+    def activate(self) -> None:
+        """Make the encoder the active one, which every photo is to be embedded by."""
+        with self._database.write() as session:
+            activate_encoder(session, self._encoder_id, now(), force=True)
 
     def embed_listings(self) -> None:
         """Do every queued embed job."""

@@ -2,23 +2,25 @@
 
 import logging
 import signal
-from threading import Event
+from threading import Event, Thread
 from types import FrameType
 
 from command_line.exit_codes import awaiting
 from db.session import Database
+from db.store.webhooks import WebhookClient, hosts_of
 from models.domain.clock import utc_now
 from settings import Settings
 from workers.queue.broker import Broker
 from workers.queue.broker_check import check_broker
 from workers.queue.publisher import JobPublisher
 from workers.queue.relay import run_relay
+from workers.saved_searches.webhooks import run_webhooks
 
 log = logging.getLogger(__name__)
 
 
 def relay() -> None:
-    """Publish accepted jobs that no worker got, until stopped."""
+    """Publish accepted jobs that no worker got, and send webhooks, until stopped."""
     settings = Settings()
     logging.basicConfig(
         level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -35,6 +37,12 @@ def relay() -> None:
     broker = Broker(settings.broker_url, database)
     with awaiting(log):
         check_broker(broker)
+    webhooks = Thread(
+        target=run_webhooks,
+        args=(database, WebhookClient(hosts_of(settings.webhook_hosts)), utc_now, stop),
+        name="webhooks",
+    )
+    webhooks.start()
     run_relay(
         database,
         JobPublisher(broker),
@@ -45,3 +53,4 @@ def relay() -> None:
         auto_reindex=settings.auto_reindex and settings.index_url is None,
         auto_adapt=settings.auto_optimise and settings.index_url is None,
     )
+    webhooks.join()

@@ -28,7 +28,7 @@ from models.domain.job_payloads import (
 )
 from models.domain.job_results import EmbeddingResult, JobResult, SearchResult
 from models.head import find_head
-from models.text.stemming import TextLanguage
+from models.text.languages import TextLanguage
 from workers.indexes.live_columns import LiveColumns
 from workers.jobs.embedding import shown_vector
 from workers.jobs.prediction import Predicted, likely_duplicates, predict

@@ -26,7 +26,7 @@ from models.domain.searches.block_cursors import Block, BlockCursor, Span, TextM
 from models.domain.searches.options import DEFAULT_FUSION, Ranking, RankPart
 from models.domain.types import EncoderSpec
 from models.ranking.order import NO_DIVERSITY
-from models.text.stemming import TextLanguage
+from models.text.languages import TextLanguage
 from workers.indexes.following import FollowingIndex
 from workers.search.blocks import Asked, Look, Words
 from workers.search.catalogues import count_facets, listings_passing

@@ -82,6 +82,7 @@ class Details:
             currency=listing.currency,
             category=view.category,
             location=listing.location,
+            attributes=view.attributes,
         )
 
 

@@ -13,9 +13,9 @@ from models.columns.passing import Passing
 from models.domain.errors import Unavailable
 from models.domain.filters import ListingFilter
 from models.domain.searches.block_cursors import TextMatch
+from models.text.languages import TextLanguage
 from models.text.query import parse_query
 from models.text.resolved import ResolvedQuery
-from models.text.stemming import TextLanguage
 
 LOOKED_AT: Final = 1_000
 """The best listings that are ranked by more than their words, and that pages go on to."""

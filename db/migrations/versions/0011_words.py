@@ -153,7 +153,7 @@ def upgrade() -> None:
         connection.execute(sa.text("LOCK TABLE listings, categories IN SHARE ROW EXCLUSIVE MODE"))
     else:
         _create_virtual_table(connection)
-    _index_listings(connection, texts)
+    index_listings(connection, texts)
     if on_postgresql:
         op.execute(f"CREATE INDEX ix_listing_texts_words ON listing_texts USING gin (({VECTOR}))")
 
@@ -201,7 +201,7 @@ def _create_virtual_table(connection: sa.Connection) -> None:
         ) from error
 
 
-def _index_listings(connection: sa.Connection, texts: sa.Table) -> None:
+def index_listings(connection: sa.Connection, texts: sa.Table) -> None:
     """Read all listings, a part at a time; says how far it is if it takes long."""
     paths = dict(connection.execute(sa.select(CATEGORIES.c.id, CATEGORIES.c.path)).all())
     counts: Counter[str] = Counter()

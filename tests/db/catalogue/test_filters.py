@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from math import atan2, cos, hypot, pi, radians, sin
 from random import Random
@@ -16,7 +16,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from db.catalogue.columns import columns_of
-from db.catalogue.filters import listings_showing, photos_passing
+from db.catalogue.filters import listings_showing, passing_each, photos_passing
 from db.catalogue.listing_photos import PhotoData, ensure_photos, set_photos
 from db.catalogue.listings import ListingData, delete_listings, upsert_listings
 from db.session import Database
@@ -26,6 +26,7 @@ from models.domain.searches.attributes import (
     AttributeCondition,
     Attributes,
     AttributeValue,
+    Scalar,
     clean_attributes,
 )
 from models.domain.types import ListingStatus
@@ -194,6 +195,8 @@ def test_what_passes_is_what_a_plain_filter_of_the_rows_lets_pass(
         gone = [item.id for item, _ in shown[::9]]
         delete_listings(session, gone, clock())
     there = [(item, photos) for item, photos in shown if item.id not in gone]
+    every_listing = [item.id for item, _ in shown]
+    active = {item.id for item, _ in there if item.status is ListingStatus.ACTIVE}
     every_photo = sorted({photo for _, photos in shown for photo in photos})
     with any_database.read() as session:
         columns = columns_of(session)
@@ -210,6 +213,9 @@ def test_what_passes_is_what_a_plain_filter_of_the_rows_lets_pass(
             found = photos_passing(session, wanted, limit)
             assert listings_showing(session, every_photo, wanted) == by_photo
             columned = listings_passing(session, columns, wanted)
+            both = passing_each(session, [wanted, ListingFilter()], every_listing)
+        assert both[0] == {listing_id for listing_id, _ in passing}
+        assert both[1] == active
         too_many = sum(map(len, by_photo.values())) > limit
         assert found == (None if too_many else sorted(by_photo))
         assert columned.photos().tolist() == sorted(by_photo)
@@ -225,6 +231,9 @@ def found(database: Database, wanted: ListingFilter) -> list[int]:
         photos = photos_passing(session, wanted, 1_000)
         assert photos is not None
         shown = listings_showing(session, photos, wanted)
+        by_columns = listings_passing(session, columns_of(session), wanted)
+    assert by_columns.photos().tolist() == photos
+    assert by_columns.listings_of(photos) == shown
     return sorted({listing_id.int for ids in shown.values() for listing_id in ids})
 
 
@@ -298,6 +307,61 @@ def test_a_seller_is_left_out_but_no_listing_of_which_none_is_known(
         [replace(LAMP, id=UUID(int=n), seller=seller) for n, seller in enumerate(sellers)],
     )
     assert found(any_database, ListingFilter(exclude_seller="sam")) == [1, 2]
+
+
+def test_a_seller_is_asked_for_as_it_is_written(any_database: Database, clock: Clock) -> None:
+    sellers = ["sam", "Sam", None]
+    put(
+        any_database,
+        clock,
+        [replace(LAMP, id=UUID(int=n), seller=seller) for n, seller in enumerate(sellers)],
+    )
+    assert found(any_database, ListingFilter(seller="sam")) == [0]
+    assert found(any_database, ListingFilter(seller="ann")) == []
+
+
+def test_what_was_created_later_passes(any_database: Database, clock: Clock) -> None:
+    put(any_database, clock, [replace(LAMP, id=UUID(int=n)) for n in range(3)])
+    at = AT.replace(tzinfo=UTC)
+    expected = {
+        at - ONE_MICROSECOND: [0, 1, 2],
+        at: [1, 2],
+        at + timedelta(hours=1) - ONE_MICROSECOND: [1, 2],
+        at + timedelta(hours=1): [2],
+        (at + timedelta(hours=2)).astimezone(timezone(timedelta(hours=-7))): [],
+        datetime.min.replace(tzinfo=UTC): [0, 1, 2],
+        LAST.replace(tzinfo=UTC): [],
+    }
+    for moment, passing in expected.items():
+        assert found(any_database, ListingFilter(created_after=moment)) == passing
+
+
+def test_attributes_are_compared_without_case_and_by_type(
+    any_database: Database, clock: Clock
+) -> None:
+    stated: list[Attributes] = [
+        {"size": "Größe M"}, {"size": ["s", "GRÖSSE M"]}, {"size": 40}, {"size": "40"},
+        {"size": True}, {"size": 40.5}, {},
+    ]  # fmt: skip
+    put(
+        any_database,
+        clock,
+        [replace(LAMP, id=UUID(int=n), attributes=one) for n, one in enumerate(stated)],
+    )
+
+    def sized(*any_of: Scalar, **bounds: float) -> list[int]:
+        condition = AttributeCondition("size", any_of, **bounds)
+        return found(any_database, ListingFilter(attributes=(condition,)))
+
+    assert sized("grösse m") == [0, 1]
+    assert sized("grösse m", "S", 40) == [0, 1, 2]
+    assert sized(40.0) == [2]
+    assert sized("40") == [3]
+    assert sized(True) == [4]
+    assert sized(1, False) == []
+    assert sized(at_least=40, at_most=40) == [2]
+    assert sized(at_least=40.1) == [5]
+    assert sized() == [2, 5]
 
 
 def test_a_search_finds_active_listings_unless_it_asks_for_others(

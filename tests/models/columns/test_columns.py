@@ -176,7 +176,9 @@ def test_a_text_is_shown_as_it_was_first_written_also_from_a_file() -> None:
 def test_texts_of_equal_hash_are_told_apart() -> None:
     # Two of the best known words with the same CRC-32.
     words = ["plumless", "buckeroo"]
-    listed = [Item(n, attributes={"name": word}) for n, word in enumerate(words, start=1)]
+    listed = [
+        Item(n, attributes={"name": word}, photos=(n,)) for n, word in enumerate(words, start=1)
+    ]
     columns = again(written(Columns(), listed))
     for item, word in zip(listed, words, strict=True):
         wanted = ListingFilter(attributes=(AttributeCondition("name", (word,)),))

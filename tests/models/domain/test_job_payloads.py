@@ -20,6 +20,7 @@ from models.domain.job_payloads import (
     EmbedPayload,
     Example,
     JobPayload,
+    MatchPayload,
     PredictionPayload,
     ReindexPayload,
     SearchPayload,
@@ -86,6 +87,7 @@ PAYLOADS = [
     ReindexPayload(),
     ReindexPayload(encoder_id=2, factory="IVF2,SQ8", recall_target=0.9),
     AdaptPayload(),
+    MatchPayload(),
     DuplicatesPayload(),
 ]
 

@@ -21,6 +21,7 @@ from models.domain.job_results import (
     FoundListing,
     JobResult,
     LikelyDuplicate,
+    MatchResult,
     PhotoError,
     PredictionResult,
     PriceRange,
@@ -103,6 +104,7 @@ RESULTS = [
         bytes=100,
     ),
     RepairedIndex(rows=3, added=1, removed=0),
+    MatchResult(embedded=2, listings=30),
     AdaptResult(photos=300, encoder="hog-adapted-1", gain=0.1),
     AdaptResult(photos=300, refusal="it does not find more.", gain=0.0),
     DuplicatesResult(

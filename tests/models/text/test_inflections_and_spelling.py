@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rapidfuzz.distance import OSA
 
+from models.text.languages import TextLanguage
 from models.text.spelling import is_corrigible, least_in_common, mistakes_in, nearest, trigrams
-from models.text.stemming import Inflections, TextLanguage
+from models.text.stemming import Inflections
 
 WORD = st.text(st.sampled_from("abcde"), min_size=4, max_size=12)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from decimal import Decimal
 from functools import partial
+from mmap import mmap
 from pathlib import Path
 from random import Random
 from subprocess import Popen
@@ -79,7 +80,14 @@ def check(database: Database, columns: LiveColumns) -> None:
 
 def is_mapped(columns: Columns) -> bool:
     """Whether all of them are in a file."""
-    return all(isinstance(segment.numbers, np.memmap) for segment in columns.segments)
+    return all(isinstance(_owner(segment.numbers), mmap) for segment in columns.segments)
+
+
+def _owner(array: object) -> object:
+    """What an array's memory belongs to."""
+    while (base := getattr(array, "base", None)) is not None:
+        array = base
+    return array
 
 
 @pytest.fixture
