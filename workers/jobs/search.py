@@ -36,7 +36,7 @@ from workers.search.ranked import Position, RankOptions, ranked_page
 from workers.search.results import Found
 from workers.search.retrieval import ANY_ACTIVE, Page, Retrieved, retrieve
 from workers.search.stopwatch import Stopwatch
-from workers.search.words import LOOKED_AT, StoredWords, words_of
+from workers.search.words import LOOKED_AT, PAGED, StoredWords, words_of
 
 AnyCursor = TypeVar("AnyCursor", Cursor, BlockCursor)
 
@@ -159,8 +159,10 @@ class _Search:
         payload, tools = self._payload, self._tools
         if payload.text is None:
             return None
-        # A first page of words alone needs no more than it shows.
-        is_first = not payload.is_ranked and payload.cursor is None
+        limit = LOOKED_AT if payload.is_ranked else PAGED
+        if not payload.is_ranked and payload.cursor is None:
+            # A first page of words alone needs no more than it shows.
+            limit = payload.limit + 1
         words = words_of(
             tools.session,
             payload.text,
@@ -168,7 +170,7 @@ class _Search:
             self._query.listings,
             passing=self._passing,
             language=tools.language,
-            limit=payload.limit + 1 if is_first else LOOKED_AT,
+            limit=limit,
         )
         tools.watch.lap("text")
         return words

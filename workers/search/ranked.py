@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from db.catalogue.listing_photos import photo_ids_shown
 from models.domain.searches.block_cursors import Block, short_hash
+from models.domain.searches.facts import ListingFacts
 from models.domain.searches.options import (
     DEFAULT_FUSION,
     Diversity,
@@ -51,6 +52,11 @@ class RankOptions:
     diversity: Diversity = NO_DIVERSITY
     origin: Place | None = None
     liked: Sequence[UUID] = ()
+
+    @property
+    def needs_facts(self) -> bool:
+        """Whether anything counts that is read from the database."""
+        return self.ranking.weights.ranks or self.diversity.per_seller is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +126,9 @@ class _Block:
     ) -> None:
         self._asked = asked
         self._options = options
-        listing_ids = [one.listing_id for one in listings]
-        popularity = options.ranking.popularity
-        facts = facts_of(asked.session, asked.columns, listing_ids, popularity)
-        # Without those that were deleted a moment ago. Equals are in the order of a plain search.
-        self._listings = sorted((one for one in listings if one.listing_id in facts), key=_place)
-        self._facts = [facts[one.listing_id] for one in self._listings]
+        # Equals are in the order of a plain search.
+        self._listings = sorted(listings, key=_place)
+        self._facts = self._read_facts() if options.needs_facts else []
         self._photos = self._photos_shown(asked.session)
         features = self._relevance()
         features |= static_features(
@@ -147,6 +150,14 @@ class _Block:
         options = self._options
         ranks = ordered(self._candidates, options.ranking.weights, options.diversity, taken)
         return map(self._listing, ranks)
+
+    def _read_facts(self) -> list[ListingFacts]:
+        listing_ids = [one.listing_id for one in self._listings]
+        popularity = self._options.ranking.popularity
+        facts = facts_of(self._asked.session, self._asked.columns, listing_ids, popularity)
+        # Without those that were deleted a moment ago.
+        self._listings = [one for one in self._listings if one.listing_id in facts]
+        return [facts[one.listing_id] for one in self._listings]
 
     def _listing(self, ranked: Ranked) -> Found:
         one = self._listings[ranked.row]
