@@ -117,7 +117,7 @@ class SavedSearchMatchOut(BaseModel):
 
     listing_id: UUID
     listing: ListingOut | None = Field(description="As it is now; null if it is deleted.")
-    photo: PhotoLink
+    photo: PhotoLink | None = Field(description="Null if it was erased.")
     similarity: float
     matched_at: datetime
     delivered_at: datetime | None = Field(description="When its webhook was taken, if one is set.")

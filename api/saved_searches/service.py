@@ -148,7 +148,7 @@ def list_matches(
         SavedSearchMatchOut(
             listing_id=row.listing_id,
             listing=ListingOut.of(view) if (view := views.get(row.listing_id)) else None,
-            photo=PhotoLink.of(hashes[row.photo_id]),
+            photo=PhotoLink.of(sha256) if (sha256 := hashes.get(row.photo_id)) else None,
             similarity=round(row.similarity, SIMILARITY_DECIMALS),
             matched_at=row.created_at,
             delivered_at=row.delivered_at,

@@ -12,7 +12,7 @@ from workers.saved_searches.embedding import embed_saved_searches
 from workers.saved_searches.matching import SavedSearchMatcher
 
 EMBEDDED_AT_ONCE: Final = 32
-CHANGES_AT_ONCE: Final = 200
+CHANGES_AT_ONCE: Final = 50
 """In one transaction, which on SQLite keeps other writers waiting."""
 
 
