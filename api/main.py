@@ -18,6 +18,7 @@ from api.auth import is_loopback
 from api.deps import Resources
 from api.embeddings import routes as embeddings
 from api.health import routes as health
+from api.idempotency.replay import handle_replays
 from api.jobs import routes as jobs
 from api.jobs.backlog import Backlog
 from api.jobs.ended_jobs import EndedJobs
@@ -67,8 +68,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         uploads=CapacityLimiter(UPLOADS),
         bulk=ThreadPoolExecutor(BULK_THREADS, "bulk", be_nice, (BULK_NICENESS,)),
         decoding=Semaphore(len(os.sched_getaffinity(0))),
+        fetches_photos=settings.photo_urls == "all",
         webhook_hosts=hosts_of(settings.webhook_hosts),
         allow_anonymous=is_loopback(settings.host),
+        ranking=settings.rank_defaults,
     )
 
     @asynccontextmanager
@@ -99,6 +102,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.add_middleware(SameOriginOnly)
     app.add_middleware(SecurityHeaders)
     handle_errors(app)
+    handle_replays(app)
     for routes in (
         *(health, searches, saved_searches, embeddings, predictions),
         *(listings, photos, jobs, admin),

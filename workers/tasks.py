@@ -66,7 +66,14 @@ Outcome = Callable[[Session], None]
 
 
 class NotOnThisMachine(Exception):
-    """The active encoder's files are not on this machine; they may be on another."""
+    """This process can't do the job now: another may, or this one later.
+
+    Either the active encoder's files are not on this machine, or it has too much to do.
+    """
+
+
+class GoesOn(Exception):
+    """The job is done by other threads of this process, which record its end."""
 
 
 def register_tasks(celery: Celery, runtime: Callable[[], Runtime]) -> None:
@@ -88,6 +95,8 @@ def answer_probe(runtime: Runtime, queue: str) -> None:
         engine = runtime.engine.current()
         with runtime.database.read() as session, engine.indexing:
             engine.index.sync(session)
+            runtime.columns.sync(session)
+        runtime.columns.begin()
     with runtime.database.write() as session:
         record_consumption(session, queue, utc_now(), runtime.encoder_id)
 
@@ -185,7 +194,15 @@ def _waiting_queries(runtime: Runtime) -> Iterator[tuple[list[Claim], SearchEngi
 
 def _answer_all(runtime: Runtime, claims: list[Claim], engine: SearchEngine) -> None:
     """Answer queries that were claimed together, and end them in one transaction."""
-    tools = QueryTools(runtime.database, runtime.store, runtime.config.models_dir, utc_now)
+    models_dir = runtime.config.models_dir
+    tools = QueryTools(
+        runtime.database,
+        runtime.store,
+        models_dir,
+        utc_now,
+        runtime.columns,
+        runtime.config.text_language,
+    )
     answers: list[tuple[Claim, Answer]]
     try:
         answers, embedded = answer_queries(claims, engine, tools)
@@ -221,6 +238,8 @@ def _outcome_of(
         result = run()
     except ClaimLost:
         log.warning("job %s: attempt %s lost its claim", job_id, claim.attempt)
+    except GoesOn:
+        log.info("job %s: its photos are being fetched", job_id)
     except (NotOnThisMachine, UnreadableRecord) as error:
         log.warning("job %s is left to another worker: %s", job_id, error)
         outcome = _hand_back(claim)
@@ -242,10 +261,15 @@ def _outcome_of(
 
 
 def _do(runtime: Runtime, claim: Claim) -> None:
-    """Do a job that is no query, which records its end itself."""
+    """Do a job that is no query, which records its end itself; or begin it, and raise GoesOn."""
     config, database = runtime.config, runtime.database
     heartbeat = Heartbeat(database, claim, config.lease, utc_now)
     match claim.payload:
+        case EmbedPayload() as payload if payload.urls:
+            # It goes on beside other jobs: who waits for a host must not hold the encoder.
+            if runtime.fetcher is None or not runtime.fetcher.start(claim, payload):
+                raise NotOnThisMachine("Too many photos are being fetched.")
+            raise GoesOn
         case EmbedPayload() as payload:
             encoders = _encoders(runtime, payload.encoder_id)
             catch_up(database, runtime.store, encoders, runtime.matcher)

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from api.auth import require_scope
 from api.deps import ResourcesDep, SavedSearchId
+from api.idempotency.dependency import KeyedResources
 from api.openapi import BODY_REFUSED, KEY_REFUSED, MATCH_EXAMPLE, NO_SUCH, described_body
 from api.pagination import PageCursor, PageSize, next_cursor
 from api.problems import responses
@@ -53,7 +54,7 @@ _BODY = described_body(
     openapi_extra=_BODY,
     responses={**NO_SUCH, **BODY_REFUSED, **TOO_MANY_SAVED},
 )
-async def save(request: Request, response: Response, resources: ResourcesDep) -> SavedSearchOut:
+async def save(request: Request, response: Response, resources: KeyedResources) -> SavedSearchOut:
     """Save a search, stated as `POST /v1/searches` takes it, with a name.
 
     From now on each listing that becomes findable, or changes, is matched with it, and found at
@@ -63,7 +64,7 @@ async def save(request: Request, response: Response, resources: ResourcesDep) ->
     """
     stated = await read_saved_search(request, resources.max_upload_bytes)
     view = await service.save(resources, stated)
-    response.headers["Location"] = f"{router.prefix}/{view.row.id}"
+    response.headers["Location"] = service.location_of(view)
     return SavedSearchOut.of(view, with_secret=True)
 
 

@@ -3,6 +3,7 @@
 import base64
 import secrets
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -17,6 +18,7 @@ from api.saved_searches.schemas import (
     SavedSearchForm,
     SavedSearchIn,
     SavedSearchMatchOut,
+    SavedSearchOut,
     WebhookIn,
 )
 from api.schemas import PhotoLink
@@ -24,6 +26,7 @@ from api.searches.schemas import SearchByPhotos
 from api.searches.service import payload_by_names, payload_by_photos
 from db.catalogue.listing_photos import photo_hashes
 from db.catalogue.listings import views_of
+from db.idempotency import Answer
 from db.saved_searches.matches import recent_matches
 from db.saved_searches.searches import (
     NewSavedSearch,
@@ -97,8 +100,16 @@ def _save(
         now = resources.now()
         view = save_search(session, new, now)
         job = accept_match(session, job_id=uuid4(), now=now)
+        made = SavedSearchOut.of(view, with_secret=True).model_dump(mode="json")
+        answer = Answer(HTTPStatus.CREATED, body=made, location=location_of(view))
+        resources.record(session, answer)
     resources.publisher.publish([job])
     return view
+
+
+def location_of(view: SavedSearchView) -> str:
+    """The path of a saved search."""
+    return f"/v1/saved-searches/{view.row.id}"
 
 
 def _examples(payload: SearchPayload) -> Sequence[Example]:

@@ -16,6 +16,7 @@ from tests.support.workers import LEASE, FakeLibrary, WorkerHarness
 from workers.config import IndexSettings, WorkerConfig
 from workers.encoders.loaded import OpenEncoders
 from workers.indexes.live import LiveIndex
+from workers.indexes.live_columns import LiveColumns
 from workers.indexes.open import Indexes
 from workers.queue.announcements import Announcer
 from workers.queue.messages import Queue
@@ -47,6 +48,10 @@ def worker(tmp_path: Path, any_database: Database, store: PhotoStore) -> WorkerH
         threads=1,
         search_batch=None,
         index_url=None,
+        text_language="english",
+        columns_file=tmp_path / "columns" / "listings.safetensors",
+        photo_hosts=None,
+        max_photo_bytes=20_000_000,
         lease=LEASE,
         max_attempts=3,
         index=IndexSettings(generations_dir, recall_target=0.95, memory_bytes=2**30, keep=2),
@@ -68,8 +73,10 @@ def worker(tmp_path: Path, any_database: Database, store: PhotoStore) -> WorkerH
         encoders,
         indexes,
         engine,
+        LiveColumns(database, config.columns_file),
         announcer,
         JobPublisher(broker_at(f"redis+socket://{tmp_path}/nobody.sock")),
+        None,
         Throttle(0),
         ThreadPoolExecutor(1),
         None,

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from db import jobs
 from db.catalogue.listing_photos import photo_hashes
 from db.catalogue.perceptual_hashes import set_phashes
+from db.fetch_jobs import end_embedded
 from db.jobs import Claim
 from db.session import Database
 from db.store.photo_store import PhotoStore
@@ -23,7 +23,7 @@ from db.vectors.embeddings import add_embeddings, having_vector
 from models.adaptation.adapted_encoder import embed_by_all
 from models.domain.errors import InvalidInput, InvalidPhoto, MarketlensError, NotFound
 from models.domain.job_payloads import EmbedPayload
-from models.domain.job_results import EmbedResult, PhotoError
+from models.domain.job_results import PhotoError
 from models.domain.processes import be_nice
 from models.encoders.encoder import Encoder
 from models.near_duplicates import perceptual_hash
@@ -102,14 +102,7 @@ def run_embed(
         if vector.any()
     }
     with database.write() as session:
-        jobs.finish(
-            session,
-            claim,
-            clock(),
-            result=EmbedResult(embedded=len(with_features), errors=tuple(errors)),
-            done=len(photo_ids) - len(errors),
-            failed=len(errors),
-        )
+        end_embedded(session, claim, payload, clock(), embedded=len(with_features), errors=errors)
         for encoder_id, vectors in embedded.vectors.items():
             add_embeddings(session, encoder_id, vectors)
         set_phashes(session, embedded.phashes)

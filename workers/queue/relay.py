@@ -7,7 +7,7 @@ from threading import Event
 from time import monotonic
 from uuid import uuid4
 
-from db import jobs
+from db import idempotency, jobs
 from db.consumption import RELAY, record_consumption
 from db.session import Database
 from models.domain.errors import Unavailable
@@ -24,6 +24,7 @@ POLL_EVERY_S = 1.0
 PROBE_EVERY_S = 5.0
 REINDEX_CHECK_EVERY_S = 30.0
 ADAPT_CHECK_EVERY_S = 10.0
+PURGE_EVERY_S = 60.0
 JOBS_PER_POLL = 500
 
 
@@ -90,6 +91,15 @@ def _match_if_due(
         publisher.publish([job])
 
 
+def purge_idempotency_keys(database: Database, now: datetime) -> int:
+    """Delete keys of requests whose answers are not given again any more; returns how many."""
+    with database.read() as session:
+        if not idempotency.any_expired(session, now):
+            return 0
+    with database.write() as session:
+        return idempotency.purge_expired(session, now)
+
+
 def run_relay(
     database: Database,
     publisher: JobPublisher,
@@ -104,9 +114,9 @@ def run_relay(
 
     With `auto_reindex`, the index is rebuilt when enough has changed (see
     `workers.generations.auto_reindex`); with `auto_adapt`, it is learned from the catalogue how to
-    compare its photos (see `workers.encoders.auto_adapt`).
+    compare its photos (see `workers.encoders.auto_adapt`). Expired keys of requests are deleted.
     """
-    next_probe = next_reindex_check = next_adapt_check = 0.0
+    next_probe = next_purge = next_reindex_check = next_adapt_check = 0.0
     while not stop.is_set():
         try:
             publish_due_jobs(database, publisher, clock, max_attempts)
@@ -114,6 +124,9 @@ def run_relay(
                 _probe(database, publisher, clock())
                 next_probe = monotonic() + PROBE_EVERY_S
             _match_if_due(database, publisher, clock)
+            if monotonic() >= next_purge:
+                purge_idempotency_keys(database, clock())
+                next_purge = monotonic() + PURGE_EVERY_S
             if auto_reindex and monotonic() >= next_reindex_check:
                 _reindex_if_due(database, publisher, clock)
                 next_reindex_check = monotonic() + REINDEX_CHECK_EVERY_S

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from db.catalogue.filters import listings_passing
+from db.catalogue.filters import passing_each
 from db.catalogue.listing_photos import listings_with, photo_ids_shown
 from db.catalogue.touched import touch_listings
 from db.saved_searches.matches import Candidate, NewMatch, add_matches, candidates
@@ -191,5 +191,5 @@ def _passing(
     }
     distinct = list(dict.fromkeys(filters.values()))
     listing_ids = {match.listing_id for match in matches}
-    passing = dict(zip(distinct, listings_passing(session, distinct, listing_ids), strict=True))
+    passing = dict(zip(distinct, passing_each(session, distinct, listing_ids), strict=True))
     return {number: passing[wanted] for number, wanted in filters.items()}

@@ -1,17 +1,30 @@
 """The listings of results, as they are in the database."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import overload
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from db.catalogue.listing_photos import photo_hashes
 from db.catalogue.listings import ListingView, views_of
-from models.domain.job_results import FoundListing
+from models.domain.job_results import FoundListing, ShownListing, SimilarListing
+from models.domain.searches.options import RankPart
 from models.domain.types import ListingMatch
 
 SIMILARITY_DECIMALS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A listing that was found, and the photo that it is shown by; see `FoundListing`."""
+
+    listing_id: UUID
+    photo_id: int | None
+    similarity: float | None
+    score: float | None = None
+    reasons: Mapping[RankPart, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,27 +35,66 @@ class Details:
     hashes: Mapping[int, str]
 
     @classmethod
-    def of(cls, session: Session, found: Iterable[ListingMatch]) -> "Details":
+    def of(cls, session: Session, found: Iterable[Found | ListingMatch]) -> "Details":
         """Read what is needed to show them; those deleted meanwhile are not there."""
-        matches = list(found)
+        listings = list(found)
+        photos = {one.photo_id for one in listings if one.photo_id is not None}
         return cls(
-            views_of(session, {match.listing_id for match in matches}),
-            photo_hashes(session, {match.photo_id for match in matches}),
+            views_of(session, {one.listing_id for one in listings}),
+            photo_hashes(session, photos),
         )
 
-    def shown(self, found: Collection[ListingMatch]) -> tuple[FoundListing, ...]:
+    def shown(self, found: Iterable[Found]) -> tuple[FoundListing, ...]:
         """The listings found, in their order; without those that are not there."""
         return tuple(
             FoundListing(
-                listing_id=match.listing_id,
-                title=view.listing.title,
-                price=view.listing.price,
-                currency=view.listing.currency,
-                category=view.category,
-                location=view.listing.location,
+                **shown.model_dump(),
+                photo=None if one.photo_id is None else self.hashes[one.photo_id],
+                similarity=_rounded(one.similarity),
+                score=_rounded(one.score),
+                reasons=_all_rounded(one.reasons),
+            )
+            for one in found
+            if (shown := self._shown(one.listing_id)) is not None
+        )
+
+    def similar(self, found: Iterable[ListingMatch]) -> tuple[SimilarListing, ...]:
+        """The same of listings that were found by a photo."""
+        return tuple(
+            SimilarListing(
+                **shown.model_dump(),
                 photo=self.hashes[match.photo_id],
-                similarity=round(match.similarity, SIMILARITY_DECIMALS),
+                similarity=_rounded(match.similarity),
             )
             for match in found
-            if (view := self.views.get(match.listing_id)) is not None
+            if (shown := self._shown(match.listing_id)) is not None
         )
+
+    def _shown(self, listing_id: UUID) -> ShownListing | None:
+        view = self.views.get(listing_id)
+        if view is None:
+            return None
+        listing = view.listing
+        return ShownListing(
+            listing_id=listing_id,
+            title=listing.title,
+            price=listing.price,
+            currency=listing.currency,
+            category=view.category,
+            location=listing.location,
+            attributes=view.attributes,
+        )
+
+
+def _all_rounded(reasons: Mapping[RankPart, float] | None) -> dict[RankPart, float] | None:
+    return None if reasons is None else {part: _rounded(one) for part, one in reasons.items()}
+
+
+@overload
+def _rounded(number: float) -> float: ...
+@overload
+def _rounded(number: None) -> None: ...
+@overload
+def _rounded(number: float | None) -> float | None: ...
+def _rounded(number: float | None) -> float | None:
+    return None if number is None else round(number, SIMILARITY_DECIMALS)

@@ -30,6 +30,7 @@ from models.domain.job_results import (
     SearchResult,
     parse_result,
 )
+from models.domain.searches.options import RankPart
 from models.domain.types import JobType, ListingStatus, Relation
 
 PHOTO = "a" * 64
@@ -52,6 +53,18 @@ RESULTS = [
         took_ms=TOOK,
         results=(FoundListing(**FOUND),),
         next_cursor="abc",
+    ),
+    SearchResult(
+        generation=None,
+        encoder=None,
+        took_ms=TOOK,
+        results=(
+            FoundListing(
+                **{**FOUND, "photo": None, "similarity": None},
+                score=0.75,
+                reasons={RankPart.TEXT: 0.75},
+            ),
+        ),
     ),
     EmbeddingResult(
         encoder="hog-1", fingerprint="f", dimension=2, embedding=(0.6, -0.8), took_ms=TOOK
