@@ -43,14 +43,18 @@ def relay() -> None:
         name="webhooks",
     )
     webhooks.start()
-    run_relay(
-        database,
-        JobPublisher(broker),
-        utc_now,
-        settings.max_attempts,
-        stop,
-        # On a server there is nothing to rebuild.
-        auto_reindex=settings.auto_reindex and settings.index_url is None,
-        auto_adapt=settings.auto_optimise and settings.index_url is None,
-    )
-    webhooks.join()
+    try:
+        run_relay(
+            database,
+            JobPublisher(broker),
+            utc_now,
+            settings.max_attempts,
+            stop,
+            # On a server there is nothing to rebuild.
+            auto_reindex=settings.auto_reindex and settings.index_url is None,
+            auto_adapt=settings.auto_optimise and settings.index_url is None,
+        )
+    finally:
+        # Also where it breaks: the other thread alone would keep the process.
+        stop.set()
+        webhooks.join()

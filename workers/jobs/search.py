@@ -82,6 +82,10 @@ def uses_columns(payload: JobPayload) -> bool:
     """Whether a query is answered by columns, if there are some."""
     if not isinstance(payload, SearchPayload):
         return False
+    return payload.is_ranked or _is_counted_or_filtered(payload)
+
+
+def _is_counted_or_filtered(payload: SearchPayload) -> bool:
     return bool(payload.facets or (payload.filter and payload.filter.narrows))
 
 
@@ -136,7 +140,7 @@ class _Search:
     def _listings_passing(self) -> Passing | None:
         columns = self._tools.columns
         # Columns may be there for another search that is answered together with this one.
-        if columns is None or not uses_columns(self._payload):
+        if columns is None or not _is_counted_or_filtered(self._payload):
             return None
         return listings_passing(self._tools.session, columns, self._wanted)
 
@@ -231,6 +235,7 @@ class _Search:
             self._passing,
             self._query.listings,
             payload.min_similarity,
+            columns=tools.columns,
         )
         now = cursor.now if cursor else self._claim.created_at
         page = ranked_page(

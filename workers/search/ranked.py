@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from db.catalogue.listing_photos import photo_ids_shown
-from db.catalogue.ranking_facts import facts_of
 from models.domain.searches.block_cursors import Block, short_hash
 from models.domain.searches.facts import ListingFacts
 from models.domain.searches.options import (
@@ -29,6 +28,7 @@ from models.ranking.features import Feature, Wanted, static_features, wanted_cat
 from models.ranking.fusion import relevance
 from models.ranking.order import NO_DIVERSITY, Ranked, ordered
 from workers.search.blocks import Asked, Candidate, candidates_of
+from workers.search.catalogues import facts_of
 from workers.search.results import Found
 
 LEADERS: Final = 10
@@ -81,7 +81,7 @@ def ranked_page(
     """The next `limit` listings. Raises what `candidates_of` raises."""
     found: list[Found] = []
     exact = True
-    wanted = _wanted(asked.session, options)
+    wanted = _wanted(asked, options)
     while True:
         candidates = candidates_of(asked, position.block)
         exact = exact and candidates.exact
@@ -97,7 +97,7 @@ def ranked_page(
         position = Position(candidates.block.next)
 
 
-def _wanted(session: Session, options: RankOptions) -> Wanted:
+def _wanted(asked: Asked, options: RankOptions) -> Wanted:
     """What listings are compared with, as far as the search says it."""
     ranking = options.ranking
     price, currency = ranking.price, ranking.currency
@@ -106,7 +106,7 @@ def _wanted(session: Session, options: RankOptions) -> Wanted:
     needs_liked = weights.category or (weights.price and price is None)
     if not options.liked or not needs_liked:
         return wanted
-    liked = facts_of(session, options.liked).values()
+    liked = facts_of(asked.session, asked.columns, options.liked).values()
     first = next((one for one in liked if one.price is not None), None)
     if price is None and first is not None:
         wanted = replace(wanted, price=first.price, currency=first.currency)
@@ -154,7 +154,7 @@ class _Block:
     def _read_facts(self) -> list[ListingFacts]:
         listing_ids = [one.listing_id for one in self._listings]
         popularity = self._options.ranking.popularity
-        facts = facts_of(self._asked.session, listing_ids, popularity)
+        facts = facts_of(self._asked.session, self._asked.columns, listing_ids, popularity)
         # Without those that were deleted a moment ago.
         self._listings = [one for one in self._listings if one.listing_id in facts]
         return [facts[one.listing_id] for one in self._listings]
