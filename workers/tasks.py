@@ -26,14 +26,17 @@ from models.domain.errors import (
 )
 from models.domain.job_payloads import (
     AdaptPayload,
+    CalibratePayload,
     DuplicatesPayload,
     EmbedPayload,
     ReindexPayload,
 )
 from models.domain.job_results import JobResult
+from models.domain.types import EncoderSpec
 from models.encoders.encoder import Encoder
 from workers.encoders.loaded import encoders_for
 from workers.jobs.adapt import AdaptTools, run_adapt
+from workers.jobs.calibrate import CalibrateTools, run_calibrate
 from workers.jobs.duplicates import run_duplicates
 from workers.jobs.embed import run_embed
 from workers.jobs.heartbeat import Heartbeat
@@ -294,6 +297,19 @@ def _do(runtime: Runtime, claim: Claim) -> None:
                 clock=utc_now,
             )
             run_adapt(claim, adapt_tools, heartbeat)
+        case CalibratePayload() as payload:
+            calibrate_tools = CalibrateTools(
+                database=database,
+                store=runtime.store,
+                library=config.library,
+                open_encoder=partial(_open_here, runtime),
+                clock=utc_now,
+            )
+            try:
+                run_calibrate(claim, payload, calibrate_tools, heartbeat)
+            finally:
+                # No other job of this queue embeds anything.
+                runtime.encoders.keep(())
         case _:
             raise SetupError(f"A worker of queue {config.queue} can't do a {claim.type} job.")
 
@@ -301,6 +317,13 @@ def _do(runtime: Runtime, claim: Claim) -> None:
 def _encoders(runtime: Runtime, encoder_id: int | None) -> dict[int, Encoder]:
     try:
         return encoders_for(encoder_id, runtime.database, runtime.encoders)
+    except WeightsError as error:
+        raise NotOnThisMachine(str(error)) from error
+
+
+def _open_here(runtime: Runtime, spec: EncoderSpec) -> Encoder:
+    try:
+        return runtime.encoders.get(spec)
     except WeightsError as error:
         raise NotOnThisMachine(str(error)) from error
 

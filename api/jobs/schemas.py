@@ -14,6 +14,7 @@ from models.domain.job_results import (
     AdaptResult,
     BatchResult,
     BuiltIndex,
+    CalibrateResult,
     ClusteredListing,
     DuplicateCluster,
     DuplicatesResult,
@@ -173,6 +174,13 @@ class AdaptJob(_JobOut):
     result: AdaptResult | None
 
 
+class CalibrateJob(_JobOut):
+    """How right an encoder's match labels are, measured on the catalogue's own photos."""
+
+    type: Literal[JobType.CALIBRATE]
+    result: CalibrateResult | None
+
+
 JobOut = Annotated[
     SearchJob
     | EmbeddingJob
@@ -181,7 +189,8 @@ JobOut = Annotated[
     | BatchJob
     | ReindexJob
     | DuplicatesJob
-    | AdaptJob,
+    | AdaptJob
+    | CalibrateJob,
     Field(discriminator="type"),
 ]
 """A job; its `type` says what its `result` is."""

@@ -54,6 +54,26 @@ class Adaptation:
             start += size
         return unit_rows(mapped)
 
+    def restore(self, vectors: Floats) -> Floats:
+        """What the base's unit vectors (n, base dimension) were, about; zeros stay zeros.
+
+        An adapted vector says how a photo differs from others of the catalogue, and two photos that
+        both are unlike all of it may differ from it in the same way. How much two photos look alike
+        for who has not learned from the catalogue is the cosine of these. They are the one point on
+        the unit sphere in the direction that the first block tells: its columns are orthogonal, as
+        `learn` makes them, and hold most of what the base's vectors hold.
+        """
+        block = self.matrix[:, : self.sizes[0]]
+        scales = np.square(block).sum(axis=0)
+        directions = unit_rows((vectors[:, : self.sizes[0]] / scales) @ block.T)
+        along = directions @ self.offset
+        # The offset, a mean of unit vectors, is within the sphere.
+        within = np.maximum(0, 1 - self.offset @ self.offset)
+        lengths = np.sqrt(np.square(along) + within) - along
+        restored = self.offset + lengths[:, np.newaxis] * directions
+        restored[~vectors.any(axis=1)] = 0
+        return unit_rows(restored.astype(np.float32))
+
     def to_bytes(self) -> bytes:
         """The file of this map; the same map gives the same file."""
         return save(

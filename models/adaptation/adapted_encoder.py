@@ -60,6 +60,10 @@ class AdaptedEncoder:
         rounded[seen] = as_stored(vectors[seen])
         return self._loaded().apply(rounded)
 
+    def restore(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What the base's vectors were, about; see `Adaptation.restore`. Raises WeightsError."""
+        return self._loaded().restore(vectors)
+
     def _loaded(self) -> Adaptation:
         with self._lock:
             if self._adaptation is None:

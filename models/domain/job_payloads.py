@@ -188,6 +188,14 @@ class AdaptPayload(JobPayload):
     job_type = JobType.ADAPT
 
 
+class CalibratePayload(JobPayload):
+    """Calibrate the match labels of the active encoder, or of another that is followed."""
+
+    job_type = JobType.CALIBRATE
+
+    encoder_id: int | None = None
+
+
 PAYLOAD_TYPES: Final[dict[JobType, type[JobPayload]]] = {
     payload.job_type: payload
     for payload in (
@@ -199,6 +207,7 @@ PAYLOAD_TYPES: Final[dict[JobType, type[JobPayload]]] = {
         ReindexPayload,
         DuplicatesPayload,
         AdaptPayload,
+        CalibratePayload,
     )
 }
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, Valida
 
 from models.domain.errors import UnreadableRecord
 from models.domain.job_payloads import Sha256, StoredJson
-from models.domain.types import JobType, ListingStatus, Relation
+from models.domain.types import JobType, ListingStatus, MatchLabel, Relation
 
 
 def _sha256_of(stored: object) -> object:
@@ -46,7 +46,8 @@ class JobResult(Part):
 class FoundListing(Part):
     """A listing at the time of the search; `photo` is the one of its photos that matches best.
 
-    `similarity` is the cosine, in [-1, 1].
+    `similarity` is the cosine, in [-1, 1]. `match` says how sure it is that this is what was
+    searched for; None where that is not calibrated.
     """
 
     listing_id: UUID
@@ -57,13 +58,15 @@ class FoundListing(Part):
     location: str | None
     photo: PhotoName
     similarity: float
+    match: MatchLabel | None = None
 
 
 class SearchResult(JobResult):
     """A page of listings, most similar first.
 
     `generation` is that of the index, None if there is none. `exact` says whether the search was
-    exhaustive.
+    exhaustive. `match` is the surest of the results' labels: with `none`, nothing in the catalogue
+    is like what was searched for. None where labels are not calibrated, or nothing was found.
     """
 
     job_type = JobType.SEARCH
@@ -73,6 +76,7 @@ class SearchResult(JobResult):
     exact: bool = False
     took_ms: Milliseconds
     results: tuple[FoundListing, ...]
+    match: MatchLabel | None = None
     next_cursor: str | None = None
 
 
@@ -249,6 +253,22 @@ class AdaptResult(JobResult):
     replaced: tuple[str, ...] = ()
 
 
+class CalibrateResult(JobResult):
+    """Which encoder's match labels were calibrated, by its label, or why they were not.
+
+    `photos` counts those that it had embedded, `listings` those that were asked about. `withheld`
+    are labels that were not right often enough, and are never given.
+    """
+
+    job_type = JobType.CALIBRATE
+
+    encoder: str
+    photos: int
+    listings: int = 0
+    refusal: str | None = None
+    withheld: tuple[MatchLabel, ...] = ()
+
+
 _ADAPTERS: Final[dict[JobType, TypeAdapter[JobResult]]] = {
     JobType.SEARCH: TypeAdapter(SearchResult),
     JobType.EMBEDDING: TypeAdapter(EmbeddingResult),
@@ -258,6 +278,7 @@ _ADAPTERS: Final[dict[JobType, TypeAdapter[JobResult]]] = {
     JobType.REINDEX: TypeAdapter(BuiltIndex | RepairedIndex),
     JobType.DUPLICATES: TypeAdapter(DuplicatesResult),
     JobType.ADAPT: TypeAdapter(AdaptResult),
+    JobType.CALIBRATE: TypeAdapter(CalibrateResult),
 }
 
 

@@ -32,9 +32,10 @@ from workers.jobs.embedding import shown_vector
 from workers.jobs.prediction import Predicted, likely_duplicates, predict
 from workers.jobs.search import find_listings
 from workers.search.active_engine import SearchEngine
+from workers.search.match_labels import Labeller, Labels
 from workers.search.query import Query, listings_named, query_of
 from workers.search.query_encoder import QueryEncoder
-from workers.search.results import Details
+from workers.search.results import Details, surest
 from workers.search.retrieval import Retrieved
 from workers.search.stopwatch import Stopwatch
 
@@ -78,6 +79,7 @@ class _Batch:
 
     def __init__(self, claims: Sequence[Claim], engine: SearchEngine, tools: QueryTools) -> None:
         self._claims = claims
+        self._engine = engine
         self._index = engine.index
         self._indexing = engine.indexing
         self._tools = tools
@@ -86,6 +88,7 @@ class _Batch:
         self._watch = Stopwatch()
         self._answers: dict[UUID, Answer] = {}
         self._predicted: dict[UUID, Predicted] = {}
+        self._labels: dict[UUID, Labels] = {}
 
     def answered(self) -> Answered:
         """Answer them."""
@@ -127,17 +130,23 @@ class _Batch:
     def _found(self, session: Session, asked: Sequence[_Asked]) -> dict[UUID, Retrieved]:
         """The pages of those that are searches, by job; predictions are made."""
         found: dict[UUID, Retrieved] = {}
+        is_search = any(isinstance(one.payload, SearchPayload) for one in asked)
+        labeller = Labeller(session, self._engine) if is_search else None
         for one in asked:
             job_id = one.claim.job_id
             with self._answering(one.claim, session):
                 if isinstance(one.payload, SearchPayload):
-                    found[job_id] = find_listings(
+                    page = find_listings(
                         one.payload,
                         one.query,
                         session=session,
                         encoder=self._encoder,
                         index=self._index,
                     )
+                    if labeller is not None:
+                        vectors = self._encoder.queries_of(one.query)
+                        self._labels[job_id] = labeller.labels(one.query, vectors, page)
+                    found[job_id] = page
                 elif isinstance(one.payload, PredictionPayload):
                     self._predicted[job_id] = predict(
                         one.payload,
@@ -186,7 +195,12 @@ class _Batch:
         self, found: Mapping[UUID, Retrieved], details: Details, generation: int | None
     ) -> None:
         searches = [claim for claim in self._claims if claim.job_id in found]
-        shown = {claim.job_id: details.shown(found[claim.job_id].listings) for claim in searches}
+        shown = {
+            claim.job_id: details.shown(
+                found[claim.job_id].listings, self._labels.get(claim.job_id)
+            )
+            for claim in searches
+        }
         self._watch.lap("rank")
         spec = self._encoder.spec
         for claim in searches:
@@ -197,6 +211,7 @@ class _Batch:
                 exact=page.exact,
                 took_ms=self._took_ms(claim),
                 results=shown[claim.job_id],
+                match=surest(shown[claim.job_id]),
                 next_cursor=Cursor(claim.job_id, spec.fingerprint, page.listings[-1]).encode()
                 if page.more
                 else None,

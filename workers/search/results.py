@@ -1,6 +1,6 @@
 """The listings of results, as they are in the database."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from db.catalogue.listing_photos import photo_hashes
 from db.catalogue.listings import ListingView, views_of
 from models.domain.job_results import FoundListing
-from models.domain.types import ListingMatch
+from models.domain.types import ListingMatch, MatchLabel
 
 SIMILARITY_DECIMALS = 6
 
@@ -30,8 +30,10 @@ class Details:
             photo_hashes(session, {match.photo_id for match in matches}),
         )
 
-    def shown(self, found: Collection[ListingMatch]) -> tuple[FoundListing, ...]:
-        """The listings found, in their order; without those that are not there."""
+    def shown(
+        self, found: Sequence[ListingMatch], labels: Sequence[MatchLabel] | None = None
+    ) -> tuple[FoundListing, ...]:
+        """The listings found, in their order, with their labels; without those not there."""
         return tuple(
             FoundListing(
                 listing_id=match.listing_id,
@@ -42,7 +44,14 @@ class Details:
                 location=view.listing.location,
                 photo=self.hashes[match.photo_id],
                 similarity=round(match.similarity, SIMILARITY_DECIMALS),
+                match=label,
             )
-            for match in found
+            for match, label in zip(found, labels or (None,) * len(found), strict=True)
             if (view := self.views.get(match.listing_id)) is not None
         )
+
+
+def surest(found: Iterable[FoundListing]) -> MatchLabel | None:
+    """The surest of the labels; None where there is none."""
+    given = {one.match for one in found}
+    return next((label for label in MatchLabel if label in given), None)

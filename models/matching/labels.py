@@ -1,0 +1,138 @@
+"""The labels of results, by thresholds that were calibrated for one encoder and one catalogue.
+
+No numpy: who lists encoders reads this.
+"""
+
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from models.domain.job_payloads import StoredJson
+from models.domain.types import MatchLabel
+
+NEIGHBOURS: Final = 10
+"""The nearest photo of this rank tells how densely the catalogue is filled around a photo."""
+FORMAT: Final = 1
+"""Raise it when the thresholds mean something else: what another release stored is not used."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Measured(_Part):
+    """A share, the ends of its 95% interval, and of how many results or searches it is."""
+
+    value: float
+    low: float
+    high: float
+    count: int
+
+
+class SameItem(_Part):
+    """When a result shows the same item, seen beside its neighbourhood.
+
+    Its cosine is at least `similarity`, and its distance (1 - cosine) at most `ratio` of that of
+    the nearest photo of rank `NEIGHBOURS`. This is the ratio test of Lowe (2004, section 7.1): what
+    is as near as many others are is a lookalike, however near that is.
+    """
+
+    similarity: float
+    ratio: float
+
+
+class Precision(_Part):
+    """What was measured on listings that the thresholds were not fitted to.
+
+    `same_item` and `very_similar` are the shares of results with the label that are right: of the
+    same item, `same_item_alone` where no neighbourhood is known, and of the same sub category.
+    `found` is the share of photos of the catalogue's own items that the item is found for, with the
+    label `same item`; `strangers` the share of pictures of nothing that is sold for which all is
+    `none`, `lost` the share of photos of the catalogue's kinds that this happens to as well. None
+    is what could not be measured.
+    """
+
+    same_item: Measured | None = None
+    same_item_alone: Measured | None = None
+    very_similar: Measured | None = None
+    found: Measured | None = None
+    strangers: Measured | None = None
+    lost: Measured | None = None
+
+
+class Calibration(_Part):
+    """The thresholds of an encoder's labels, and how right they are. Similarities are cosines.
+
+    `same_item` holds where the neighbourhood is known, `same_item_alone` is a least cosine where it
+    is not; from `very_similar` on a result is very similar, from `related` on related. Nothing that
+    is found is so much as related if the nearest photo looks less like the query than `stranger`
+    (see `Adaptation.restore` for what look means with an adapted encoder). A label that could not
+    be fitted, or was not right often enough, is None: it is never given. `photos` are those in the
+    catalogue then, `listings` those that were asked about, fitted or measured.
+    """
+
+    format: int = FORMAT
+    photos: int
+    listings: int
+    same_item: SameItem | None
+    same_item_alone: float | None
+    very_similar: float | None
+    related: float
+    stranger: float
+    precision: Precision = Precision()
+
+    def to_json(self) -> StoredJson:
+        """The calibration as the database stores it with the encoder."""
+        return self.model_dump(mode="json")
+
+
+def stored_calibration(stored: StoredJson | None) -> Calibration | None:
+    """The calibration that was stored so; None if there is none, or none of this format."""
+    if stored is None or stored.get("format") != FORMAT:
+        return None
+    try:
+        return Calibration.model_validate(stored)
+    except ValidationError:
+        return None
+
+
+def label_of(
+    similarity: float,
+    calibration: Calibration,
+    *,
+    reference: float | None = None,
+    is_stranger: bool = False,
+) -> MatchLabel:
+    """The label of a result of this cosine.
+
+    `reference` is the cosine of the query's nearest photo of rank `NEIGHBOURS`, in the whole
+    catalogue, None where it is not known. `is_stranger` says that the query is none of the
+    catalogue's kinds. Of two results of one search the nearer one never has the weaker label.
+    """
+    if is_stranger or similarity < calibration.related:
+        return MatchLabel.NONE
+    if _is_same_item(similarity, calibration, reference):
+        return MatchLabel.SAME_ITEM
+    if calibration.very_similar is not None and similarity >= calibration.very_similar:
+        return MatchLabel.VERY_SIMILAR
+    return MatchLabel.RELATED
+
+
+def _is_same_item(similarity: float, calibration: Calibration, reference: float | None) -> bool:
+    if reference is None:
+        alone = calibration.same_item_alone
+        return alone is not None and similarity >= alone
+    same = calibration.same_item
+    # Where even the reference is a copy, nothing stands out.
+    if same is None or reference >= 1 or similarity < same.similarity:
+        return False
+    return (1 - similarity) / (1 - reference) <= same.ratio
+
+
+def withheld_labels(calibration: Calibration) -> tuple[MatchLabel, ...]:
+    """The labels that are never given: they could not be fitted, or were not right often enough."""
+    given = {
+        MatchLabel.SAME_ITEM: calibration.same_item or calibration.same_item_alone,
+        MatchLabel.VERY_SIMILAR: calibration.very_similar,
+    }
+    return tuple(label for label, threshold in given.items() if threshold is None)
