@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.adaptation.adaptation import Adaptation, read_adaptation
+from models.adaptation.adaptation import Adaptation, Restoration, read_adaptation
 from models.domain.types import EncoderSpec
 from models.encoders.encoder import Encoder
 from models.encoders.package import verify_file
@@ -29,6 +29,7 @@ class AdaptedEncoder:
         self._sha256 = map_sha256
         self._lock = Lock()
         self._adaptation: Adaptation | None = None
+        self._restoration: Restoration | None = None
 
     @property
     def spec(self) -> EncoderSpec:
@@ -61,8 +62,13 @@ class AdaptedEncoder:
         return self._loaded().apply(rounded)
 
     def restore(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What the base's vectors were, about; see `Adaptation.restore`. Raises WeightsError."""
-        return self._loaded().restore(vectors)
+        """About what the base's vectors (n, base dimension) of the same photos were.
+
+        See `Restoration`. Raises WeightsError.
+        """
+        if self._restoration is None:
+            self._restoration = self._loaded().restoration()
+        return self._restoration.apply(vectors)
 
     def _loaded(self) -> Adaptation:
         with self._lock:

@@ -151,8 +151,11 @@ class _Trial:
         """How much what is nearest to adapted vectors looks like the query, before adaptation."""
         catalogue, queries = adaptation.apply(self._catalogue.vectors), adaptation.apply(base)
         nearest = catalogue[self._find(queries, without, catalogue).photos[:, 0]]
-        looks = adaptation.restore(queries) * adaptation.restore(nearest)
-        return looks.sum(axis=1, dtype=np.float64)
+        back = adaptation.restoration()
+        looks: NDArray[np.float64] = np.einsum(
+            "ij,ij->i", back.apply(queries), back.apply(nearest), dtype=np.float64
+        )
+        return looks
 
     def _find(self, queries: Floats, without: Integers, catalogue: Floats) -> Found:
         asked = Asked(list(queries[:, np.newaxis]), without)

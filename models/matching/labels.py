@@ -65,10 +65,10 @@ class Calibration(_Part):
 
     `same_item` holds where the neighbourhood is known, `same_item_alone` is a least cosine where it
     is not; from `very_similar` on a result is very similar, from `related` on related. Nothing that
-    is found is so much as related if the nearest photo looks less like the query than `stranger`
-    (see `Adaptation.restore` for what look means with an adapted encoder). A label that could not
-    be fitted, or was not right often enough, is None: it is never given. `photos` are those in the
-    catalogue then, `listings` those that were asked about, fitted or measured.
+    is found is so much as related if the nearest photo looks less like the query than `stranger`:
+    with an adapted encoder, as `models.adaptation.adaptation.Restoration` has it. A label that
+    could not be fitted, or was not right often enough, is None: it is never given. `photos` are
+    those in the catalogue then, `listings` those asked about, fitted or measured.
     """
 
     format: int = FORMAT

@@ -4,6 +4,9 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
+from models.domain.types import MatchLabel
+from models.matching.labels import Calibration
+
 
 class _Facts(BaseModel):
     model_config = ConfigDict(extra="ignore")
@@ -77,3 +80,19 @@ def _gains(trial: _Trial) -> str:
         if gain is not None
     ]
     return f"; on listings that it had not learned from: {', '.join(gains)}"
+
+
+def label_notes(calibration: Calibration) -> str:
+    """A sentence about an encoder's match labels: from which cosine on, and how often right."""
+    precision, same = calibration.precision, calibration.same_item
+    labels = (
+        (MatchLabel.SAME_ITEM, None if same is None else same.similarity, precision.same_item),
+        (MatchLabel.VERY_SIMILAR, calibration.very_similar, precision.very_similar),
+    )
+    parts = [
+        f"{label} withheld"
+        if threshold is None or measured is None
+        else f"{label} from {threshold:.2f} (right {measured.value:.0%})"
+        for label, threshold, measured in labels
+    ]
+    return f"match labels: {', '.join(parts)}, related from {calibration.related:.2f}."
