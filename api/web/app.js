@@ -11,6 +11,13 @@ const READY_POLL_MS = 3000;
 const STAGES = { sending: "Sending…", queued: "Waiting in the queue…", running: "Looking…" };
 const PARTS = { database: "the database", broker: "the queue", search_worker: "a search worker" };
 
+const MATCHES = {
+  "same item": "Same item",
+  "very similar": "Very similar",
+  related: "Related",
+  none: "Not alike",
+};
+
 const LIST = new Intl.ListFormat("en");
 const PERCENT = new Intl.NumberFormat(undefined, { style: "percent" });
 const MILLISECONDS = new Intl.NumberFormat(undefined, {
@@ -172,15 +179,21 @@ function showProblem(error) {
 /** @param {SearchResult} found */
 function showResults(found) {
   const held = element("results").contains(document.activeElement);
-  showIdle(tally(found.results.length));
-  element("found").textContent = wanted.title
-    ? `Listings like “${wanted.title}”`
-    : "Listings that look like it";
+  const nothing = found.match === "none";
+  showIdle(nothing ? "Nothing like it was found." : tally(found.results.length));
+  element("results").classList.toggle("unlike", nothing);
+  element("found").textContent = heading(nothing);
   element("cards").replaceChildren(...found.results.map(card));
   element("provenance").textContent = provenance(found);
   element("results").hidden = false;
   // The button that was pressed has gone with its card.
   if (held) element("found").focus({ preventScroll: true });
+}
+
+/** @param {boolean} nothing  whether none of the listings is like it */
+function heading(nothing) {
+  if (nothing) return "Nothing in the catalogue looks like this: these are the nearest";
+  return wanted.title ? `Listings like “${wanted.title}”` : "Listings that look like it";
 }
 
 /** @param {number} count */
@@ -208,6 +221,10 @@ function card(result) {
   find(".location").textContent = result.location;
   find(".track").style.setProperty("--share", String(similarity));
   find(".percent").textContent = `${PERCENT.format(similarity)} similar`;
+  const match = find(".match");
+  match.textContent = MATCHES[result.match] ?? "";
+  match.hidden = !match.textContent;
+  match.dataset.match = result.match;
   const more = find("button");
   more.setAttribute("aria-label", `More like this: ${result.title}`);
   more.addEventListener("click", () => {

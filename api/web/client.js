@@ -10,6 +10,9 @@
  * @property {string | null} location
  * @property {{id: string, url: string}} photo
  * @property {number} similarity  the cosine, in [-1, 1]
+ * @property {Match | null} match  null where labels are not calibrated
+ *
+ * @typedef {"same item" | "very similar" | "related" | "none"} Match
  *
  * @typedef {object} SearchResult
  * @property {number | null} generation
@@ -17,6 +20,7 @@
  * @property {boolean} exact
  * @property {Record<string, number>} took_ms
  * @property {Result[]} results
+ * @property {Match | null} match  that of the surest result
  *
  * @typedef {object} Job
  * @property {"queued" | "running" | "succeeded" | "failed" | "cancelled"} status

@@ -61,6 +61,12 @@ class HeldOut:
     strangers: Floats
 
 
+def searches_of(held_out: HeldOut, adaptation: Adaptation | None) -> int:
+    """How many queries a calibration searches with, for progress."""
+    of_listing = 3 if adaptation is None else 4  # once more for its look
+    return of_listing * len(held_out.views) + len(held_out.strangers)
+
+
 def calibrate(
     catalogue: Catalogue,
     held_out: HeldOut,

@@ -18,8 +18,11 @@ VERY_SIMILAR: Final = 0.8
 """The share of results with each label that are right, at least."""
 LIKELY: Final = 0.8
 """The chance, at least, of the least sure result that has either label."""
-ONE_SIDED: Final = 1.645
-"""Standard deviations: a label's share of right results is that high with 95% certainty."""
+SURE: Final = 1.645
+"""Standard deviations: the share of right results is that high with 95% certainty, one-sided."""
+RATHER_SURE: Final = 0.84
+"""With 80% certainty. Kinds are told apart by degrees: to be sure of a share would cost most of
+what has it."""
 FLOOR: Final = 0.05
 """The share of right results that the least cosine of the same item may cost."""
 TOLD: Final = 0.98
@@ -87,7 +90,9 @@ def fit(
     near = results.take(results.similarities >= related)
     same_item = _same_item(near)
     rest = near.take(near.asks_category & ~is_same_item(near, same_item))
-    very_similar = least(rest.similarities, rest.same_category, rest.queries, VERY_SIMILAR)
+    very_similar = least(
+        rest.similarities, rest.same_category, rest.queries, VERY_SIMILAR, RATHER_SURE
+    )
     return Calibration(
         photos=photos,
         listings=listings,
@@ -100,14 +105,14 @@ def fit(
 
 
 def least(
-    scores: Doubles, right: Booleans, queries: NDArray[np.int64], target: float
+    scores: Doubles, right: Booleans, queries: NDArray[np.int64], target: float, z: float = SURE
 ) -> float | None:
     """The least score from which results (n,) are right often enough; None if from none.
 
-    From it on the share of right ones is `target` at least, with 95% certainty, and the chance of
-    each result `LIKELY`, taking it that a higher score is never less sure (isotonic regression).
-    Results of one query are right or wrong together: what is certain goes by how many queries there
-    are.
+    From it on the share of right ones is `target` at least, to within `z` standard deviations, and
+    the chance of each result `LIKELY`, taking it that a higher score is never less sure (isotonic
+    regression). Results of one query are right or wrong together: what is sure goes by how many
+    queries there are.
     """
     if not len(scores):
         return None
@@ -123,7 +128,7 @@ def least(
     for end in ends[::-1]:
         if chance[end] < LIKELY:
             continue
-        if wilson(float(shares[end]), int(counts[end]), ONE_SIDED)[0] >= target:
+        if wilson(float(shares[end]), int(counts[end]), z)[0] >= target:
             return float(ordered[end])
     return None
 

@@ -25,7 +25,7 @@ from models.encoders.encoder import Encoder
 from models.encoders.library import EncoderLibrary
 from models.encoders.package import verify_file
 from models.labels import LabelledPhotos, Level
-from models.matching.calibrate import Catalogue, HeldOut, calibrate
+from models.matching.calibrate import Catalogue, HeldOut, calibrate, searches_of
 from models.matching.labels import Calibration
 from models.matching.strangers import strangers
 from models.matching.views import altered_view
@@ -42,8 +42,6 @@ MOST_PHOTOS: Final = 100_000
 """Photos that are searched among, at most: 800 MB of 2,048 numbers each."""
 AT_ONCE: Final = 16
 """Photos that are in memory at the same time."""
-SEARCHES: Final = 5
-"""Steps of progress for each listing, about: an adaptation's look is searched for once more."""
 SEED: Final = 0
 
 OnProgress = Callable[[str, int, int], None]
@@ -92,12 +90,13 @@ def calibrate_encoder(
     )
     opened = open_encoder(encoder.spec)
     held_out = _held_out(labelled.photos, _base_of(opened), on_progress)
+    adaptation = _adaptation(library, encoder.spec)
     calibration = calibrate(
         catalogue,
         held_out,
-        _adaptation(library, encoder.spec),
+        adaptation,
         seed=SEED,
-        on_searched=_counted(on_progress, SEARCHES * len(held_out.rows)),
+        on_searched=_counted(on_progress, searches_of(held_out, adaptation)),
     ).model_copy(update={"photos": photos})
     with database.write() as session:
         set_matching(session, encoder.id, calibration.to_json())
@@ -180,6 +179,6 @@ def _counted(on_progress: OnProgress, total: int) -> Callable[[int], None]:
     def on_searched(count: int) -> None:
         nonlocal done
         done += count
-        on_progress("searching", min(done, total), total)
+        on_progress("searching", done, total)
 
     return on_searched
