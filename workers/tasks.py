@@ -32,7 +32,6 @@ from models.domain.job_payloads import (
     ReindexPayload,
 )
 from models.domain.job_results import JobResult
-from models.domain.types import EncoderSpec
 from models.encoders.encoder import Encoder
 from workers.encoders.loaded import encoders_for
 from workers.jobs.adapt import AdaptTools, run_adapt
@@ -302,7 +301,7 @@ def _do(runtime: Runtime, claim: Claim) -> None:
                 database=database,
                 store=runtime.store,
                 library=config.library,
-                open_encoder=partial(_open_here, runtime),
+                open_encoder=runtime.encoders.get,
                 clock=utc_now,
             )
             try:
@@ -317,13 +316,6 @@ def _do(runtime: Runtime, claim: Claim) -> None:
 def _encoders(runtime: Runtime, encoder_id: int | None) -> dict[int, Encoder]:
     try:
         return encoders_for(encoder_id, runtime.database, runtime.encoders)
-    except WeightsError as error:
-        raise NotOnThisMachine(str(error)) from error
-
-
-def _open_here(runtime: Runtime, spec: EncoderSpec) -> Encoder:
-    try:
-        return runtime.encoders.get(spec)
     except WeightsError as error:
         raise NotOnThisMachine(str(error)) from error
 

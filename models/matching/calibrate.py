@@ -1,4 +1,4 @@
-"""Calibrates match labels on a catalogue: asks, fits to half of the listings, measures on the rest.
+"""Calibrates match labels on a catalogue: asks, fits, measures on listings not fitted to.
 
 Three searches are made for each listing that is drawn: by an altered view of one of its photos,
 which the catalogue has; by the same view, and by the listing's photos, with the listing left out of
@@ -27,11 +27,13 @@ from models.matching.evidence import (
 )
 from models.matching.fit import Looks, Results, fit
 from models.matching.labels import Calibration
-from models.matching.measure import measured
+from models.matching.measure import labelled, measured
 from models.near_duplicates import COPY_DISTANCE, hash_distance
 
 FOLDS: Final = 3
 """An adaptation knows what it has learned from: so often it is learned without some listings."""
+PARTS: Final = 5
+"""Each part of the listings is measured with thresholds that were fitted to the others."""
 PHOTOS_OF_LISTING: Final = 8
 """Photos at most by which a listing is searched for."""
 
@@ -77,20 +79,25 @@ def calibrate(
 ) -> Calibration:
     """The calibration of the base encoder, or of what is adapted from it.
 
-    There must be two views at least, and as many strangers.
+    There must be a view and a stranger for each of the `PARTS` at least.
     """
     trial = _Trial(catalogue, held_out, adaptation, seed, on_searched)
     results, looks = trial.results(), trial.looks()
-    is_fitted = np.random.default_rng(seed).permutation(len(held_out.rows)) % 2 == 0
-    calibration = fit(
-        results.take(is_fitted[results.queries]),
-        trial.looks_of(looks, is_fitted, 0),
-        photos=len(catalogue.photos),
-        listings=len(held_out.rows),
-        is_look=adaptation is None,
-    )
-    rest = results.take(~is_fitted[results.queries])
-    return measured(calibration, rest, trial.looks_of(looks, ~is_fitted, 1))
+    photos, listings = len(catalogue.photos), len(held_out.rows)
+
+    def fitted(results: Results, looks: Looks) -> Calibration:
+        is_look = adaptation is None
+        return fit(results, looks, photos=photos, listings=listings, is_look=is_look)
+
+    parts = []
+    fold_of_stranger = np.arange(len(held_out.strangers)) % PARTS
+    fold_of_listing = np.random.default_rng(seed).permutation(listings) % PARTS
+    for part in range(PARTS):
+        is_part, is_stranger = fold_of_listing == part, fold_of_stranger == part
+        rest = fitted(results.take(~is_part[results.queries]), looks.take(~is_part, ~is_stranger))
+        own = results.take(is_part[results.queries])
+        parts.append(labelled(rest, own, looks.take(is_part, is_stranger)))
+    return measured(fitted(results, looks), parts)
 
 
 class _Trial:
@@ -130,8 +137,7 @@ class _Trial:
             self._judged(self._absent, view, of_view, is_present=False),
             self._judged(self._of_listing, self._rows, ~of_view, is_present=False),
         ]
-        names = Results.__slots__
-        return Results(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+        return Results.join(parts)
 
     def looks(self) -> Looks:
         """How much the nearest photo looks like each view, its listing left out, and stranger."""
@@ -146,10 +152,6 @@ class _Trial:
             nearest,
             self._restored(self._adaptation, strangers, nobody),
         )
-
-    def looks_of(self, looks: Looks, queries: NDArray[np.bool_], half: int) -> Looks:
-        """Those of some queries (v,), and of every second stranger, from the first or second on."""
-        return Looks(looks.genuine[queries], looks.nearest[queries], looks.strangers[half::2])
 
     def _restored(
         self, adaptation: Adaptation, base: Floats, without: Integers

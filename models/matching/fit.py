@@ -1,5 +1,6 @@
 """Fits the thresholds of match labels to the results of held-out queries."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,9 +21,6 @@ LIKELY: Final = 0.8
 """The chance, at least, of the least sure result that has either label."""
 SURE: Final = 1.645
 """Standard deviations: the share of right results is that high with 95% certainty, one-sided."""
-RATHER_SURE: Final = 0.84
-"""With 80% certainty. Kinds are told apart by degrees: to be sure of a share would cost most of
-what has it."""
 FLOOR: Final = 0.05
 """The share of right results that the least cosine of the same item may cost."""
 TOLD: Final = 0.98
@@ -64,6 +62,12 @@ class Results:
             self.queries[rows],
         )
 
+    @classmethod
+    def join(cls, parts: Sequence["Results"]) -> "Results":
+        """All parts, one after the other; there is one part at least."""
+        columns = ([getattr(part, name) for part in parts] for name in cls.__slots__)
+        return cls(*(np.concatenate(column) for column in columns))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Looks:
@@ -76,6 +80,10 @@ class Looks:
     genuine: Doubles
     nearest: Doubles
     strangers: Doubles
+
+    def take(self, genuine: Booleans, strangers: Booleans) -> "Looks":
+        """Some of the genuine (q,) and of the strangers (s,)."""
+        return Looks(self.genuine[genuine], self.nearest[genuine], self.strangers[strangers])
 
 
 def fit(
@@ -90,9 +98,7 @@ def fit(
     near = results.take(results.similarities >= related)
     same_item = _same_item(near)
     rest = near.take(near.asks_category & ~is_same_item(near, same_item))
-    very_similar = least(
-        rest.similarities, rest.same_category, rest.queries, VERY_SIMILAR, RATHER_SURE
-    )
+    very_similar = least(rest.similarities, rest.same_category, rest.queries, VERY_SIMILAR)
     return Calibration(
         photos=photos,
         listings=listings,
@@ -105,14 +111,14 @@ def fit(
 
 
 def least(
-    scores: Doubles, right: Booleans, queries: NDArray[np.int64], target: float, z: float = SURE
+    scores: Doubles, right: Booleans, queries: NDArray[np.int64], target: float
 ) -> float | None:
     """The least score from which results (n,) are right often enough; None if from none.
 
-    From it on the share of right ones is `target` at least, to within `z` standard deviations, and
-    the chance of each result `LIKELY`, taking it that a higher score is never less sure (isotonic
-    regression). Results of one query are right or wrong together: what is sure goes by how many
-    queries there are.
+    From it on the share of right ones is `target` at least, with 95% certainty, and the chance of
+    each result `LIKELY`, taking it that a higher score is never less sure (isotonic regression).
+    Results of one query are right or wrong together: what is sure goes by how many queries there
+    are.
     """
     if not len(scores):
         return None
@@ -128,7 +134,7 @@ def least(
     for end in ends[::-1]:
         if chance[end] < LIKELY:
             continue
-        if wilson(float(shares[end]), int(counts[end]), z)[0] >= target:
+        if wilson(float(shares[end]), int(counts[end]), SURE)[0] >= target:
             return float(ordered[end])
     return None
 

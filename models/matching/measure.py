@@ -1,6 +1,7 @@
 """How right match labels are, on results that their thresholds were not fitted to."""
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,26 +13,58 @@ from models.matching.labels import Calibration, Measured, Precision
 SEED: Final = 0
 
 
-def measured(calibration: Calibration, results: Results, looks: Looks) -> Calibration:
+class Labelled(NamedTuple):
+    """Results (n,) of listings that thresholds were not fitted to, and which labels they have.
+
+    `same`, `alone` and `similar` (n,) are those of the same item, beside the neighbourhood and
+    without it, and the very similar. `are_told` (s,) are the strangers that are told as such,
+    `are_lost` (q,) the queries of the catalogue's own kinds that are as well.
+    """
+
+    results: Results
+    same: Booleans
+    alone: Booleans
+    similar: Booleans
+    are_told: Booleans
+    are_lost: Booleans
+
+
+def labelled(calibration: Calibration, results: Results, looks: Looks) -> Labelled:
+    """Label what a calibration was not fitted to."""
+    is_near = results.similarities >= calibration.related
+    same = is_near & is_same_item(results, calibration.same_item)
+    alone, similar = np.zeros_like(same), np.zeros_like(same)
+    if calibration.same_item_alone is not None:
+        alone = is_near & (results.similarities >= calibration.same_item_alone)
+    if calibration.very_similar is not None:
+        similar = is_near & ~same & (results.similarities >= calibration.very_similar)
+    return Labelled(
+        results,
+        same,
+        alone,
+        similar,
+        looks.strangers < calibration.stranger,
+        looks.genuine < calibration.stranger,
+    )
+
+
+def measured(calibration: Calibration, parts: Sequence[Labelled]) -> Calibration:
     """The calibration with its precision; labels that are right less often than due are withheld.
 
-    Neither `results` nor `looks` may be of listings that it was fitted to.
+    Each of the `parts` was labelled by thresholds that were fitted to the others.
     """
-    near = results.take(results.similarities >= calibration.related)
-    same = is_same_item(near, calibration.same_item)
-    alone = np.zeros(len(same), bool)
-    if calibration.same_item_alone is not None:
-        alone = near.similarities >= calibration.same_item_alone
-    similar = np.zeros(len(same), bool)
-    if calibration.very_similar is not None:
-        similar = ~same & (near.similarities >= calibration.very_similar)
+    results = Results.join([part.results for part in parts])
+    same, alone, similar, are_told, are_lost = (
+        np.concatenate(columns) for columns in zip(*(part[1:] for part in parts), strict=True)
+    )
+    asks_item, asks_category = results.asks_item, results.asks_category
     precision = Precision(
-        same_item=_share(near.same_item, near.queries, near.asks_item & same),
-        same_item_alone=_share(near.same_item, near.queries, near.asks_item & alone),
-        very_similar=_share(near.same_category, near.queries, near.asks_category & similar),
-        found=_found(results, near.take(near.asks_item & same & near.same_item)),
-        strangers=_part(looks.strangers < calibration.stranger),
-        lost=_part(looks.genuine < calibration.stranger),
+        same_item=_share(results.same_item, results.queries, asks_item & same),
+        same_item_alone=_share(results.same_item, results.queries, asks_item & alone),
+        very_similar=_share(results.same_category, results.queries, asks_category & similar),
+        found=_found(results, asks_item & same & results.same_item),
+        strangers=_part(are_told),
+        lost=_part(are_lost),
     )
     return _withheld(calibration.model_copy(update={"precision": precision}))
 
@@ -52,10 +85,10 @@ def _reaches(share: Measured | None, target: float) -> bool:
     return share is not None and share.value >= target
 
 
-def _found(results: Results, right: Results) -> Measured | None:
+def _found(results: Results, are_right: Booleans) -> Measured | None:
     """The share of queries with a right result, that have one with the label."""
     possible = np.unique(results.queries[results.asks_item & results.same_item])
-    return _part(np.isin(possible, right.queries))
+    return _part(np.isin(possible, results.queries[are_right]))
 
 
 def _share(right: Booleans, queries: NDArray[np.int64], rows: Booleans) -> Measured | None:

@@ -47,8 +47,8 @@ def calibrate(options: CalibrateOptions) -> None:
     """Measure how sure results are, and label them: same item, very similar, related, none.
 
     The catalogue is searched by altered views of its own photos, with and without the listing, and
-    by pictures of nothing that is sold. Thresholds are fitted to half of the listings, and measured
-    on the others. It happens by itself, too: for each encoder that becomes the active one.
+    by pictures of nothing that is sold. What is measured is right on listings that it was not
+    fitted to. It happens by itself, too: for each encoder that becomes the active one.
     """
     started = monotonic()
     settings = Settings()

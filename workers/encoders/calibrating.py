@@ -35,9 +35,9 @@ from workers.encoders.labelled_vectors import UNKNOWN, labelled_vectors
 log = logging.getLogger(__name__)
 
 MIN_LISTINGS: Final = 200
-"""Listings with photos under which nothing is calibrated: half of them measure the result."""
+"""Listings with photos under which nothing is calibrated: too few to be sure of any share."""
 LISTINGS: Final = 1_000
-"""The most that are asked about: a share of 95% is known to within three points then."""
+"""The most that are asked about: a share of 95% is known to within two points then."""
 MOST_PHOTOS: Final = 100_000
 """Photos that are searched among, at most: 800 MB of 2,048 numbers each."""
 AT_ONCE: Final = 16

@@ -12,6 +12,7 @@ from models.domain.job_results import (
     AdaptResult,
     BatchResult,
     BuiltIndex,
+    CalibrateResult,
     CategoryProbability,
     ClusteredListing,
     DuplicateCluster,
@@ -29,7 +30,7 @@ from models.domain.job_results import (
     SearchResult,
     parse_result,
 )
-from models.domain.types import JobType, ListingStatus, Relation
+from models.domain.types import JobType, ListingStatus, MatchLabel, Relation
 
 PHOTO = "a" * 64
 FOUND: dict[str, Any] = {
@@ -92,6 +93,8 @@ RESULTS = [
     RepairedIndex(rows=3, added=1, removed=0),
     AdaptResult(photos=300, encoder="hog-adapted-1", gain=0.1),
     AdaptResult(photos=300, refusal="it does not find more.", gain=0.0),
+    CalibrateResult(encoder="hog-1", photos=300, listings=200, withheld=(MatchLabel.SAME_ITEM,)),
+    CalibrateResult(encoder="hog-1", photos=30, refusal="it is too small."),
     DuplicatesResult(
         encoder="hog-1",
         generation=1,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from models.domain.types import MatchLabel
 from models.matching.fit import SAME_ITEM, VERY_SIMILAR, Looks, Results, fit, is_same_item, least
 from models.matching.labels import Calibration, label_of
-from models.matching.measure import measured
+from models.matching.measure import labelled, measured
 
 
 def made_up(seed: int, count: int = 400, noise: float = 0.1) -> Results:
@@ -124,7 +124,7 @@ def test_a_label_that_is_wrong_too_often_is_withheld() -> None:
     assert calibration.same_item
     assert calibration.very_similar
     results = made_up(2)
-    right = measured(calibration, results, some_looks(2))
+    right = measured(calibration, [labelled(calibration, results, some_looks(2))])
     assert right.same_item == calibration.same_item
     assert right.very_similar == calibration.very_similar
     assert right.precision.same_item
@@ -139,6 +139,6 @@ def test_a_label_that_is_wrong_too_often_is_withheld() -> None:
         results.asks_category,
         results.queries,
     )
-    withheld = measured(calibration, wrong, some_looks(2))
+    withheld = measured(calibration, [labelled(calibration, wrong, some_looks(2))])
     assert (withheld.same_item, withheld.same_item_alone, withheld.very_similar) == (None,) * 3
     assert withheld.related == calibration.related
