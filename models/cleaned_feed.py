@@ -39,6 +39,8 @@ PRODUCTS_SCHEMA: Final = pa.schema(
         ("latitude", pa.float64()),
         ("longitude", pa.float64()),
         ("seller", pa.string()),
+        # A JSON object.
+        ("attributes", pa.string()),
     ]
 )
 
@@ -60,7 +62,7 @@ IMAGES_SCHEMA: Final = pa.schema(
     ]
 )
 
-ADDED_LATER: Final = frozenset({"incomplete", "external_id", "status"})
+ADDED_LATER: Final = frozenset({"incomplete", "external_id", "status", "attributes"})
 """Columns that some files lack, such as those of earlier releases: there they are None."""
 
 _PHOTOS_KEY: Final = b"marketlens.photos"
@@ -85,6 +87,7 @@ class ProductRow(NamedTuple):
     seller: str | None
     external_id: str | None
     status: str | None
+    attributes: str | None
 
 
 class ProductId(NamedTuple):

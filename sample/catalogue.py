@@ -98,6 +98,8 @@ def _row(listing: Listing) -> tuple[str, ...]:
         str(seller.latitude),
         str(seller.longitude),
         seller.name,
+        words.condition,
+        words.colour,
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 PRODUCT_COLUMNS = (
     "id", "product_name", "category", "product_description", "price", "location", "latitude",
-    "longitude", "seller",
+    "longitude", "seller", "condition", "colour",
 )  # fmt: skip
 IMAGE_COLUMNS = ("id", "product_id")
 

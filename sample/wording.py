@@ -4,6 +4,7 @@ from random import Random
 from typing import NamedTuple
 
 from sample.article import Article, Kind
+from sample.drawing.colours import PALETTE
 from sample.sellers import PLACES
 
 _CONDITIONS = (
@@ -28,6 +29,8 @@ class Words(NamedTuple):
     product_description: str
     price: str
     location: str
+    condition: str
+    colour: str
 
 
 def words_for(article: Article, kind: Kind, rng: Random) -> Words:
@@ -47,7 +50,14 @@ def words_for(article: Article, kind: Kind, rng: Random) -> Words:
         product_description=f"{body}\r\r{'. '.join(closings)}",
         price=_price(kind, rng),
         location=place,
+        condition=condition,
+        colour=_colour(article.name),
     )
+
+
+def _colour(name: str) -> str:
+    """The colour that an item's name begins with, or nothing."""
+    return next((colour for colour in PALETTE if name.startswith(f"{colour} ")), "")
 
 
 def _price(kind: Kind, rng: Random) -> str:

@@ -1,12 +1,20 @@
 """Clean a feed's tables, chunk by chunk, into a staging area."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID, uuid5
 
 from etl.clean.currencies import HOME_CURRENCY
-from etl.clean.feed_tables import IMAGES, PAIRED, PRODUCTS, Chunk, Table, open_table
+from etl.clean.feed_tables import (
+    ATTRIBUTES,
+    IMAGES,
+    PAIRED,
+    PRODUCTS,
+    Chunk,
+    Table,
+    open_table,
+)
 from etl.clean.prices import decimal_separator
 from etl.clean.rejects import Consequence, Reject, Rejects, shorten
 from etl.clean.staging import StagedPhoto, Staging
@@ -20,6 +28,7 @@ from etl.clean.transform import (
 )
 from etl.clean.uuids import AS_THEY_ARE, SAMPLE, Ids, ids_of
 from etl.photos.photo_lookup import existing_folder
+from etl.tables.attributes import kinds_of
 from etl.tables.find import TableFiles, find_tables
 from etl.tables.photo_references import as_path, as_url, is_url
 from etl.tables.shop_table import ShopTable
@@ -100,20 +109,27 @@ def is_photo_file(name: str) -> bool:
     return name == IMAGES.name or name.endswith(_OF_PHOTOS)
 
 
-def open_feed(place: Path, feed: str, home_currency: str = HOME_CURRENCY) -> RawFeed:
+def open_feed(
+    place: Path,
+    feed: str,
+    home_currency: str = HOME_CURRENCY,
+    attributes: Sequence[str] | None = None,
+) -> RawFeed:
     """Open the tables of the feed in this folder or file. Raises InvalidFeed.
 
     `feed` is its name, by which ids that are no UUIDs are mapped; `home_currency` what prices
-    without a symbol are in.
+    without a symbol are in. `attributes` are the columns that become attributes of listings, see
+    `etl.tables.attributes.choose`.
     """
     found = find_tables(place)
     if isinstance(found, TableFiles):
-        products = open_table(found.products, PRODUCTS)
+        products = open_table(found.products, PRODUCTS).with_attributes(attributes)
         images = open_table(found.images, IMAGES)
         rules = _rules(products, feed, home_currency)
         image_ids = ids_of(feed, _sample(images)["id"])
         photo_folder = existing_folder(found.folder / PHOTO_FOLDER)
         return RawFeed(products, images, photo_folder, rules, image_ids)
+    found.table.choose_attributes(attributes)
     rules = _rules(found.table, feed, home_currency)
     return RawFeed(found.table, None, found.folder, rules, AS_THEY_ARE)
 
@@ -198,6 +214,7 @@ def _rules(table: Table | ShopTable, feed: str, home_currency: str) -> Rules:
         decimal=decimal_separator(prices),
         home_currency=home_currency,
         shop=is_shop,
+        attributes=kinds_of(sample[ATTRIBUTES]) if table.attributes.positions else None,
     )
 
 
@@ -205,7 +222,7 @@ def _sample(table: Table | ShopTable) -> dict[str, list[str]]:
     """The columns of a table's first rows."""
     chunk = next(iter(table.chunks(SAMPLE)), None)
     if chunk is None:
-        return {"id": [], "price": []}
+        return {"id": [], "price": [], ATTRIBUTES: []}
     return {str(name): chunk.frame[name].tolist() for name in chunk.frame.columns}
 
 

@@ -3,7 +3,7 @@
 import csv
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TextIO, TypeAlias
 
@@ -24,6 +24,7 @@ from etl.clean.records import (
     read_records,
 )
 from etl.clean.rejects import Reject, shorten
+from etl.tables.attributes import NONE, AttributeColumns, choose, to_cell
 from models.domain.errors import InvalidFeed
 
 _Row: TypeAlias = tuple[int, list[str]]
@@ -41,20 +42,31 @@ class TableSpec:
     required: Sequence[str]
     optional: Mapping[str, Sequence[str]] = field(default_factory=dict)
     others: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    made: Sequence[str] = ()
+    """Columns of its frames that are made of several of the file's."""
 
     @property
     def columns(self) -> list[str]:
         """The names of all columns, the required ones first."""
         return [*self.required, *self.optional]
 
+    @property
+    def frame_columns(self) -> list[str]:
+        """The names of the columns of its frames."""
+        return [*self.columns, *self.made]
+
+
+ATTRIBUTES = "attributes"
+"""The column of a product's attributes, see `etl.tables.attributes`."""
 
 PRODUCTS = TableSpec(
     "Products.csv",
     ("id", "product_name", "category", "product_description", "price", "location"),
     {"latitude": ("lat",), "longitude": ("lon", "lng", "long"), "seller": ("seller_id",)},
     {"product_name": ("title", "name"), "product_description": ("description",)},
+    made=(ATTRIBUTES,),
 )
-SHOP_COLUMNS = (*PRODUCTS.columns, "status")
+SHOP_COLUMNS = (*PRODUCTS.frame_columns, "status")
 """Of the frames that `etl.tables` makes of shops' tables."""
 
 PAIRED = "\x1f"
@@ -89,8 +101,8 @@ class Chunk:
 class Table:
     """A table whose header has been read.
 
-    `size` is in bytes; `ignored` are columns that have a name, but not one of the spec's. `header`
-    has the names of all, `positions` says where those of the spec's columns are.
+    `size` is in bytes; `header` has the names of all columns, `positions` says where those of the
+    spec's are, `attributes` which of the others become attributes.
     """
 
     path: Path
@@ -99,8 +111,19 @@ class Table:
     encoding: str
     layout: Layout
     header: list[str]
-    ignored: list[str]
     positions: Mapping[str, int]
+    attributes: AttributeColumns = NONE
+
+    @property
+    def ignored(self) -> list[str]:
+        """The columns that have a name, but state nothing."""
+        used = {*self.positions.values(), *self.attributes.positions}
+        return [name for at, name in enumerate(self.header) if name and at not in used]
+
+    def with_attributes(self, wanted: Sequence[str] | None) -> "Table":
+        """The table with these columns as attributes, or the usual ones. Raises InvalidFeed."""
+        chosen = choose(self.header, self.positions.values(), wanted)
+        return replace(self, attributes=chosen)
 
     def meant(self) -> dict[str, str]:
         """Of the ignored columns those that may be meant for one that the file lacks."""
@@ -126,16 +149,20 @@ class Table:
 
     def _rows(self, records: Iterator[Record]) -> Iterator[_Row | Reject]:
         positions = list(self.positions.values())
+        attributes = list(self.attributes.positions)
         for number, record in enumerate(records, start=2):
             if record.fault:
                 yield self._reject(number, record, "", record.fault)
             elif record.fields:
                 cells = [record.fields[position] for position in positions]
-                if is_decoded("".join(cells)):
+                stated = "".join(record.fields[position] for position in attributes)
+                if is_decoded("".join(cells) + stated):
+                    if self.spec.made:
+                        cells.append(to_cell(self.attributes.of(record.fields)))
                     yield number, cells
                 else:
-                    damaged = map(is_decoded, cells)
-                    column = list(self.positions)[list(damaged).index(False)]
+                    damaged = [*map(is_decoded, cells), False]
+                    column = [*self.positions, ATTRIBUTES][damaged.index(False)]
                     reason = f"is not {self.encoding.upper()}"
                     yield self._reject(number, record, column, reason)
 
@@ -148,10 +175,10 @@ class Table:
         frame = pd.DataFrame(
             [cells for _, cells in rows],
             index=pd.Index([number for number, _ in rows], dtype="int64", name="row"),
-            columns=list(self.positions),
+            columns=[*self.positions, *self.spec.made],
             dtype=object,
         )
-        return frame.reindex(columns=self.spec.columns, fill_value="").astype(object)
+        return frame.reindex(columns=self.spec.frame_columns, fill_value="").astype(object)
 
 
 def open_table(path: Path, spec: TableSpec) -> Table:
@@ -174,11 +201,6 @@ def open_table(path: Path, spec: TableSpec) -> Table:
         encoding=encoding,
         layout=layout,
         header=header,
-        ignored=[
-            name
-            for position, name in enumerate(header)
-            if name and position not in positions.values()
-        ],
         positions=positions,
     )
 

@@ -71,12 +71,19 @@ def _reading(table: Table, details: Mapping[str, str], rules: Rules | None) -> T
             shown = stored.get(name)
             texts = (shown(row) if shown else cell for row, cell in cells if is_stated(cell))
             columns.append(ColumnReading(column, name, _examples(texts)))
+        elif attribute := _attribute(table.attributes.positions, position):
+            columns.append(ColumnReading(column, attribute, ()))
         elif column:
             meant = table.meant().get(column)
             advice = f"call it {meant} if it is meant so" if meant else "it is left out"
             columns.append(ColumnReading(column, None, (), f"is not known: {advice}"))
     found = {"delimiter": DELIMITERS[table.layout.delimiter], "encoding": table.encoding}
     return TableReading(table.spec.name, {"kind": "text", **found, **details}, columns)
+
+
+def _attribute(positions: Mapping[int, str], position: int) -> str | None:
+    """What a column states that is an attribute, or several; None for any other."""
+    return f"attribute {positions[position]}".strip() if position in positions else None
 
 
 def _shop_reading(table: ShopTable, rules: Rules) -> TableReading:
@@ -94,9 +101,9 @@ def _shop_reading(table: ShopTable, rules: Rules) -> TableReading:
         if field is None:
             if column.strip():
                 texts = (cell.replace(VALUES, ", ") for _, cell in stated)
-                columns.append(
-                    ColumnReading(column, None, _examples(texts), unused.get(column, ""))
-                )
+                attribute = _attribute(table.attributes.positions, position)
+                advice = unused.get(column, "")
+                columns.append(ColumnReading(column, attribute, _examples(texts), advice))
             continue
         first = table.source.columns[table.fields[field][0]]
         is_first = position == table.fields[field][0] or field in _ALL_COUNT

@@ -87,7 +87,7 @@ _ID = _value(
     _each(lambda text: UUID_TEXT.fullmatch(text) is not None, "is not a UUID"), nullable=True
 )
 
-RAW_PRODUCTS = _raw(PRODUCTS.columns)
+RAW_PRODUCTS = _raw(PRODUCTS.frame_columns)
 RAW_SHOP_PRODUCTS = _raw(SHOP_COLUMNS)
 RAW_IMAGES = _raw(IMAGES.columns)
 """Tables as they are read."""
@@ -123,6 +123,7 @@ CLEAN_PRODUCTS = pa.DataFrameSchema(
         "latitude": _degrees(90),
         "longitude": _degrees(180),
         "seller": _value(_at_most(MAX_SELLER), nullable=True),
+        "attributes": _value(nullable=True),
     },
     checks=[_together("price", "currency"), _together("latitude", "longitude")],
     index=_ROW,

@@ -4,6 +4,7 @@ It turns two tables of any size and order into listings and their photos in the 
 bounded memory: the keys of all rows are in SQLite.
 """
 
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
@@ -175,6 +176,7 @@ def read_listings(path: Path) -> Iterator[ListingData]:
             seller=row.seller,
             status=ListingStatus(row.status or ListingStatus.ACTIVE),
             external_id=row.external_id,
+            attributes=None if row.attributes is None else json.loads(row.attributes),
         )
 
 

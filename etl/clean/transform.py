@@ -4,6 +4,7 @@ Pure: no file, no database. Frames stay indexed by row number. Each column is pa
 values; which values it may have, the schema declares.
 """
 
+import json
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,7 @@ import pandas as pd
 import pandera.pandas as pa
 
 from etl.clean.currencies import CURRENCIES, HOME_CURRENCY
-from etl.clean.feed_tables import IMAGES, PAIRED, PRODUCTS
+from etl.clean.feed_tables import ATTRIBUTES, IMAGES, PAIRED, PRODUCTS
 from etl.clean.not_stated import is_stated
 from etl.clean.prices import DecimalSeparator, Price, parse_price
 from etl.clean.rejects import Consequence, Reject, shorten
@@ -32,6 +33,7 @@ from etl.clean.schema import (
 )
 from etl.clean.titles import clean_title
 from etl.clean.uuids import AS_THEY_ARE, Ids
+from etl.tables.attributes import Kinds, attributes_in
 from etl.tables.html_text import html_to_text
 from etl.tables.photo_references import PHOTO_ENDS, as_path
 from models.domain.limits import is_placeholder_price, split_location
@@ -41,7 +43,7 @@ from models.domain.types import ListingStatus
 _DEGREES = re.compile(r"[-+]?[0-9]+(?:\.[0-9]+)?(?:e[-+]?[0-9]+)?", re.IGNORECASE)
 _ACTIVE = ListingStatus.ACTIVE.value
 # Without them a listing is still one.
-_LEFT_OUT = frozenset({"price", "currency", "price_suspect"})
+_LEFT_OUT = frozenset({"price", "currency", "price_suspect", "attributes"})
 
 Parser: TypeAlias = Callable[[str], object]
 
@@ -61,7 +63,8 @@ class Rules:
 
     `file` is what its rejects call it. `decimal` is what its prices have before the pence, where
     that is known, `home_currency` what those without a symbol are in. Descriptions may be `html`;
-    a `shop`'s table also states the status, and its ids may be the caller's own.
+    a `shop`'s table also states the status, and its ids may be the caller's own. `attributes` are
+    the kinds of the feed's; None where no column was chosen.
     """
 
     file: str = PRODUCTS.name
@@ -69,6 +72,7 @@ class Rules:
     decimal: DecimalSeparator | None = None
     home_currency: str = HOME_CURRENCY
     shop: bool = False
+    attributes: Kinds | None = None
 
     @property
     def extended(self) -> bool:
@@ -82,9 +86,10 @@ def clean_products(raw: pd.DataFrame, rules: Rules = Rules()) -> Cleaned:
     `id` the text of a UUID in lower case; `title` and `description` str; `category` a path or None;
     `price` Decimal and `currency` its ISO 4217 code, or both None; `price_suspect` bool, whether
     that is a placeholder; `location`, its `place` and its `county` str or None; `latitude` and
-    `longitude` float, in degrees, or both None; `seller` str or None. By rules that are `extended`
-    also `external_id`, the caller's id or None, and `status`, a `ListingStatus`. A price that can't
-    be read is left out.
+    `longitude` float, in degrees, or both None; `seller` str or None; `attributes` a JSON
+    object, or None where nothing is known of them. By rules that are `extended` also `external_id`,
+    the caller's id or None, and `status`, a `ListingStatus`. A price that can't be read, and
+    attributes that can't be stored, are left out.
     """
     (RAW_SHOP_PRODUCTS if rules.shop else RAW_PRODUCTS).validate(raw)
     schema = CLEAN_SHOP_PRODUCTS if rules.extended else CLEAN_PRODUCTS
@@ -177,6 +182,10 @@ def _price(rules: Rules, text: str) -> Price | None:
     return price
 
 
+def _attributes(kinds: Kinds | None, cell: str) -> str | None:
+    return None if kinds is None else json.dumps(attributes_in(kinds, cell), ensure_ascii=False)
+
+
 def _photo_file(ids: Ids, text: str) -> str:
     if ids.feed is None:
         return f"{text.strip()}.jpg"
@@ -209,6 +218,7 @@ def product_columns(rules: Rules) -> Mapping[str, tuple[str, Parser]]:
         "latitude": ("latitude", parse_degrees),
         "longitude": ("longitude", parse_degrees),
         "seller": ("seller", parse_name),
+        "attributes": (ATTRIBUTES, partial(_attributes, rules.attributes)),
     }
     if rules.extended:
         columns["external_id"] = ("id", rules.ids.external)
@@ -224,7 +234,7 @@ def _clean(
 ) -> Cleaned:
     """Make each column of values; a row is rejected once, for the first of its faults.
 
-    A row whose only fault is its price is left without one.
+    A row whose only fault is its price, or its attributes, is left without.
     """
     faults: list[Fault] = []
     frame = pd.DataFrame(

@@ -15,8 +15,10 @@ from command_line.options import DryRun, JsonReport, command_of
 from db.store.photo_store import PhotoStore
 from etl.clean.currencies import checked_home_currency
 from etl.commands.intake import (
+    AttributeNames,
     Refetch,
     Source,
+    attribute_names,
     exclusive_folder,
     local_feed,
     named,
@@ -46,6 +48,7 @@ class CleanOptions:
     feed: Annotated[
         str | None, typer.Option(help="The feed's name, for ids; that of its folder if none.")
     ] = None
+    attributes: AttributeNames = None
     refetch: Refetch = False
     dry_run: DryRun = False
     json_report: JsonReport = False
@@ -81,6 +84,7 @@ def clean(options: CleanOptions) -> ExitCode:
             processes=len(os.sched_getaffinity(0)),
             feed=feed,
             currency=settings.currency,
+            attributes=attribute_names(options.attributes),
             urls=stack.enter_context(photo_urls(settings)),
             refetch=options.refetch,
         )

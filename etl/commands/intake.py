@@ -41,9 +41,23 @@ Source = Annotated[
         " URL of one (s3://, sftp://, http://, https://)."
     ),
 ]
+AttributeNames = Annotated[
+    str | None,
+    typer.Option(
+        help="Columns that become attributes of listings, separated by commas, or `*` for all that"
+        " state nothing else. By default the usual ones: brand, colour, size, condition and more.",
+    ),
+]
 Refetch = Annotated[
     bool, typer.Option("--refetch", help="Fetch photos by URL again that are there already.")
 ]
+
+
+def attribute_names(stated: str | None) -> list[str] | None:
+    """The names of columns in this option; None where it is not given."""
+    if stated is None:
+        return None
+    return [name.strip() for name in stated.split(",") if name.strip()]
 
 
 @contextmanager

@@ -19,8 +19,10 @@ from db.schema_migration import upgrade
 from db.session import Database
 from etl.clean.currencies import checked_home_currency
 from etl.commands.intake import (
+    AttributeNames,
     Refetch,
     Source,
+    attribute_names,
     exclusive_folder,
     last_source,
     local_feed,
@@ -32,7 +34,7 @@ from etl.commands.intake import (
 from etl.commands.peak_memory import PeakMemory
 from etl.fetch.source_url import former_feed_name
 from etl.load.follow_up import Outcome, embed_and_index
-from etl.load.geocode import Gazetteer, Geocoder
+from etl.load.geocode import Gazetteer, Geocoder, offline_gazetteer
 from etl.load.loader import DryRunLoader, Loaded, Loader, LoadOptions
 from etl.load.pipeline import Stage, run_intake
 from etl.load.sources import IntakeContext
@@ -61,6 +63,7 @@ class SeedOptions:
     force: Annotated[
         bool, force_option("Let go of most of the feed's listings or photos, if need be.")
     ] = False
+    attributes: AttributeNames = None
     refetch: Refetch = False
     inline: Inline = False
     wait: Annotated[bool, typer.Option(help="Wait until the photos are embedded.")] = True
@@ -157,6 +160,7 @@ def _seed(run: _Run) -> tuple[IntakeReport, Loaded, Outcome]:
         processes=_processes(),
         feed=run.load_options.feed,
         currency=settings.currency,
+        attributes=attribute_names(options.attributes),
         urls=stack.enter_context(photo_urls(settings)),
         refetch=options.refetch,
     )
@@ -193,6 +197,7 @@ def _dry_run(run: _Run) -> tuple[IntakeReport, Loaded, Outcome]:
         processes=_processes(),
         feed=run.load_options.feed,
         currency=run.settings.currency,
+        attributes=attribute_names(run.options.attributes),
     )
     url = _database_url(run.settings, scratch)
     database = run.stack.enter_context(closing(Database(url)))
@@ -213,7 +218,10 @@ def _run_intake(
     run: _Run, database: Database, sink: Loader | DryRunLoader, context: IntakeContext
 ) -> IntakeReport:
     gazetteer = Gazetteer(
-        database, None if run.options.dry_run else _geocoder(run.settings), utc_now
+        database,
+        None if run.options.dry_run else _geocoder(run.settings),
+        utc_now,
+        partial(offline_gazetteer, currency=run.settings.currency),
     )
     report = run_intake(
         run.folder,

@@ -1,9 +1,11 @@
-"""Coordinates of a feed's places: from the database, or from a geocoding service for new ones."""
+"""Coordinates of a feed's places: from the database, a list of towns, or a geocoding service."""
 
 import inspect
+import json
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Final
 from urllib.parse import urlsplit
 
 from geopy.adapters import URLLibAdapter
@@ -18,12 +20,17 @@ from geopy.exc import (
 from geopy.extra.rate_limiter import RateLimiter
 from geopy.geocoders import get_geocoder_for_service
 from geopy.geocoders.base import Geocoder as GeopyGeocoder
+from pydantic import TypeAdapter
 
 from db.catalogue.places import Coordinates, known_places, store_places
 from db.session import Database
 from models.domain.errors import SetupError, Unavailable
+from models.domain.processes import ProgramFailed, run_program
 
 log = logging.getLogger(__name__)
+
+PROGRAM: Final = "etl.load.gazetteer_program"
+_COORDINATES: Final = TypeAdapter(Coordinates)
 
 # The most that https://operations.osmfoundation.org/policies/nominatim/ allows.
 DELAY_S = 1.0
@@ -95,8 +102,21 @@ class Geocoder:
         return Unavailable(f"The geocoder {self._service} gives no answer: {type(error).__name__}.")
 
 
+def offline_gazetteer(names: Sequence[str], currency: str) -> dict[str, Coordinates]:
+    """Where those of these places are that GeoNames' list of towns knows, without a network.
+
+    Of towns of one name, one in a country of this currency is meant before others.
+    """
+    try:
+        found = run_program(PROGRAM, currency, given=json.dumps(list(names)))
+    except ProgramFailed as error:
+        log.warning("Places can't be located offline: %s", error)
+        return {}
+    return {name: _COORDINATES.validate_python(degrees) for name, degrees in found.items()}
+
+
 class Gazetteer:
-    """Finds places by name: in the database, else by asking the geocoder, if there is one.
+    """Finds places by name: in the database, then `offline`, then by asking the geocoder.
 
     Each answer is stored at once, so that no name is looked up twice. A geocoder that fails
     repeatedly is not called again. `failed` counts the names without an answer: they have no
@@ -108,11 +128,14 @@ class Gazetteer:
         database: Database,
         geocoder: Callable[[str], Coordinates | None] | None,
         clock: Callable[[], datetime],
+        offline: Callable[[Sequence[str]], Mapping[str, Coordinates]] = lambda _: {},
     ) -> None:
         self._database = database
         self._geocoder = geocoder
+        self._offline = offline
         self._clock = clock
         self._unanswered: set[str] = set()
+        self._not_offline: set[str] = set()
         self._failures_in_a_row = 0
 
     @property
@@ -132,12 +155,25 @@ class Gazetteer:
         places: dict[str, Coordinates | None] = dict.fromkeys(names)
         with self._database.read() as session:
             known = known_places(session, places)
+        known |= self._look_up_offline([name for name in places if name not in known])
         if self._geocoder:
             new = [name for name in places if name not in known and name not in self._unanswered]
             for done, name in enumerate(new):
                 on_progress(done, len(new))
                 known |= self._look_up(self._geocoder, name)
         return places | known
+
+    def _look_up_offline(self, names: Iterable[str]) -> dict[str, Coordinates | None]:
+        """Those that are known without asking, which are stored; the others stay to be asked."""
+        new = [name for name in names if name not in self._not_offline]
+        if not new:
+            return {}
+        found = dict[str, Coordinates | None](self._offline(new))
+        self._not_offline.update(name for name in new if name not in found)
+        if found:
+            with self._database.write() as session:
+                store_places(session, found, self._clock())
+        return found
 
     def _look_up(
         self, geocoder: Callable[[str], Coordinates | None], name: str

@@ -1,6 +1,6 @@
 """The sources of listings and photos: a raw feed, or a cleaned one."""
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +30,8 @@ class IntakeContext:
     `scratch` is a folder for its exclusive use, `ledger` the cache of photo outcomes, `rejects` the
     file that lists rejected rows. Without a store, photos are checked but not stored, and those at
     URLs not even fetched. `feed` is the feed's name, by which ids that are no UUIDs are mapped;
-    `currency` that of prices without a symbol. `urls` fetches photos, if that is allowed; if
+    `currency` that of prices without a symbol, `attributes` the columns that become attributes, or
+    None for the usual ones. `urls` fetches photos, if that is allowed; if
     `refetch`, also those that are known.
     """
 
@@ -42,6 +43,7 @@ class IntakeContext:
     processes: int
     feed: str = "feed"
     currency: str = HOME_CURRENCY
+    attributes: Sequence[str] | None = None
     urls: FetchesPhotos | None = None
     refetch: bool = False
 
@@ -92,7 +94,7 @@ def open_source(
 def _raw(
     folder: Path, context: IntakeContext, rejects: Rejects, on_progress: OnProgress
 ) -> Generator[Source]:
-    feed = open_feed(folder, context.feed, context.currency)
+    feed = open_feed(folder, context.feed, context.currency, context.attributes)
     schema = products_schema(extended=feed.rules.extended, mapped_by=feed.rules.ids.feed)
     with ExitStack() as stack:
         staging = stack.enter_context(Staging(context.scratch, schema))

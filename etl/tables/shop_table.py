@@ -8,10 +8,11 @@ import pandas as pd
 
 from db.statements import chunks
 from etl.clean.column_names import folded, nearest
-from etl.clean.feed_tables import PAIRED, SHOP_COLUMNS, Chunk
+from etl.clean.feed_tables import ATTRIBUTES, PAIRED, SHOP_COLUMNS, Chunk
 from etl.clean.not_stated import is_stated
 from etl.clean.records import is_decoded
 from etl.clean.rejects import Consequence, Reject, shorten
+from etl.tables.attributes import NONE, Cells, choose, merged, to_cell
 from etl.tables.dialects import (
     REQUIRED,
     WITHOUT_A_PLACE,
@@ -37,6 +38,8 @@ class _Product:
     number: int
     cells: dict[Field, list[str]]
     photos: list[tuple[int, str]] = field(default_factory=list)
+    fields: list[str] = field(default_factory=list)
+    attributes: Cells = field(default_factory=dict)
     rejects: list[Reject] = field(default_factory=list)
 
 
@@ -62,9 +65,17 @@ class ShopTable:
         self.size = source.size
         self.dialect: Dialect = dialect_of(names)
         self.fields: Mapping[Field, Sequence[int]] = fields_of(self.dialect, source.columns)
+        self.attributes = NONE
         missing = [needed for needed in REQUIRED if needed not in self.fields]
         if missing:
             raise InvalidFeed(self._lacks(missing))
+
+    def choose_attributes(self, wanted: Sequence[str] | None) -> None:
+        """Take these columns as attributes, or the usual ones. Raises InvalidFeed."""
+        self.attributes = choose(self.source.columns, self._used(), wanted)
+
+    def _used(self) -> set[int]:
+        return {position for positions in self.fields.values() for position in positions}
 
     @property
     def has_photos(self) -> bool:
@@ -73,7 +84,7 @@ class ShopTable:
 
     def unused(self) -> list[Unused]:
         """The columns that state nothing of a listing."""
-        used = {position for positions in self.fields.values() for position in positions}
+        used = self._used() | self.attributes.positions.keys()
         known = known_names(self.dialect)
         return [
             Unused(column, _advice(folded(column), known))
@@ -148,7 +159,12 @@ class ShopTable:
                 reason = f"has bytes that are no text{place}"
                 row_id = _shown(shorten(_first(cells[Field.ID])))
                 return Reject(self.name, row.number, row_id, stated, reason)
-        product = _Product(row.number, cells)
+        attributes = self.attributes.of(row.fields)
+        if not is_decoded(to_cell(attributes)):
+            reason = f"has bytes that are no text{place}"
+            row_id = _shown(shorten(_first(cells[Field.ID])))
+            return Reject(self.name, row.number, row_id, ATTRIBUTES, reason)
+        product = _Product(row.number, cells, fields=row.fields, attributes=attributes)
         rank = _rank(cells)
         for index, cell in enumerate(cells.get(Field.PHOTOS, ())):
             if is_stated(cell):
@@ -172,9 +188,15 @@ class ShopTable:
             for stated in (Field.PRICE, Field.SALE_PRICE, Field.SALE_DATES):
                 if stated in row.cells:
                     product.cells[stated] = row.cells[stated]
+        self._join_attributes(product, row)
         product.photos += row.photos
         if len(product.photos) > MAX_PHOTOS:
             del product.photos[MAX_PHOTOS + 1 :]
+
+    def _join_attributes(self, product: _Product, row: _Product) -> None:
+        """Add what another row of the product states: its size is one of several."""
+        stated = self.attributes.of(row.fields, product.fields)
+        product.attributes = merged(product.attributes, stated)
 
     def _line(self, product: _Product) -> list[str] | Reject:
         """The cells of a product, for `SHOP_COLUMNS`; or why it is not taken in."""
@@ -202,6 +224,7 @@ class ShopTable:
             _first(cells.get(Field.DESCRIPTION, ())),
             f"{price}{PAIRED}{currency}" if is_stated(currency) else price,
             *(_first(cells.get(stated, ())) for stated in _AS_THEY_ARE),
+            to_cell(product.attributes),
             status.value,
         ]
 

@@ -101,7 +101,8 @@ def test_the_summary_and_the_progress_count_what_was_written(
 def test_the_tables_speak_the_dialect(catalogue: Path) -> None:
     raw = (catalogue / "Products.csv").read_bytes()
     assert raw.startswith(
-        b",id,product_name,category,product_description,price,location,latitude,longitude,seller\n0,"
+        b",id,product_name,category,product_description,price,location,latitude,longitude,seller,"
+        b"condition,colour\n0,"
     )
     assert (catalogue / "Images.csv").read_bytes().startswith(b",id,product_id\n0,")
     assert b"\r\n" not in raw
@@ -117,6 +118,9 @@ def test_the_tables_speak_the_dialect(catalogue: Path) -> None:
     )
     for row in table.itertuples():
         assert str(row.product_name).endswith(f" | in {row.location} | Gumtree")
+        assert str(row.condition) in str(row.product_name)
+        if row.colour:
+            assert str(row.product_name).casefold().startswith(f"{row.colour} ")
     # A parser that takes a bare \r for a line end, as many do, is led astray.
     assert len(list(csv.reader(io.StringIO(raw.decode(), newline="")))) > LISTINGS + 1
 

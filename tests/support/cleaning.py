@@ -28,7 +28,7 @@ class CleanTable:
 
 def clean_table(path: Path, spec: TableSpec = PRODUCTS, chunk: int = 1_000) -> CleanTable:
     """Read and clean a table in chunks of this many rows. Raises InvalidFeed."""
-    frames = [_CLEAN[spec.name](pd.DataFrame(columns=spec.columns, index=_NO_ROWS)).frame]
+    frames = [_CLEAN[spec.name](pd.DataFrame(columns=spec.frame_columns, index=_NO_ROWS)).frame]
     rejects: list[Reject] = []
     left_out: list[Reject] = []
     rows = 0

@@ -77,9 +77,9 @@ def test_a_repeated_piece_costs_the_same_each_time(
 def test_a_price_of_many_digits_costs_no_more_than_other_cells() -> None:
     def clean(digits: str) -> None:
         # Enough rows that their digits outweigh what a frame costs by itself.
-        cells = dict.fromkeys(PRODUCTS.columns, "")
+        cells = dict.fromkeys(PRODUCTS.frame_columns, "")
         rows = [cells | {"price": f"£{row}{digits}"} for row in range(20)]
         index = pd.RangeIndex(2, 22, name="row")
-        clean_products(pd.DataFrame(rows, index, PRODUCTS.columns, dtype=object))
+        clean_products(pd.DataFrame(rows, index, PRODUCTS.frame_columns, dtype=object))
 
     assert growth(clean, lambda length: "7" * length) < AT_MOST

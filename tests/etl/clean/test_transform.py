@@ -25,12 +25,13 @@ def raw_products(*changes: Mapping[str, str]) -> pd.DataFrame:
             "latitude": "",
             "longitude": "",
             "seller": "",
+            "attributes": "",
             **dict(zip(PRODUCT_HEADER, product_row(number), strict=True)),
             **fields,
         }
         for number, fields in enumerate(changes, start=1)
     ]
-    return frame(rows, PRODUCTS.columns)
+    return frame(rows, PRODUCTS.frame_columns)
 
 
 def raw_images(*rows: tuple[str, str]) -> pd.DataFrame:
@@ -69,6 +70,7 @@ def test_products_have_values_in_their_columns() -> None:
             "latitude": 53.8,
             "longitude": -1.55,
             "seller": "sam",
+            "attributes": None,
         },
         3: {
             "id": str(listing_id(2)),
@@ -84,6 +86,7 @@ def test_products_have_values_in_their_columns() -> None:
             "latitude": None,
             "longitude": None,
             "seller": None,
+            "attributes": None,
         },
     }
 

@@ -107,6 +107,7 @@ def test_the_files_say_what_was_cleaned(tmp_path: Path) -> None:
         "latitude": None,
         "longitude": None,
         "seller": None,
+        "attributes": None,
     }
     assert [second[name] for name in ("category", "price", "currency", "place")] == [None] * 4
     images = pq.read_table(out / "images.parquet").to_pylist()

@@ -6,7 +6,7 @@ The service is a real HTTP server that speaks Nominatim's JSON.
 import json
 import logging
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -118,6 +118,25 @@ def test_without_a_geocoder_what_is_known_stays_known(
         "Atlantis": None,
     }
     assert offline.failed == 0
+
+
+def test_what_is_known_offline_is_stored_and_asked_of_nobody(
+    any_database: Database, nominatim: Nominatim, geocoder: Geocoder, clock: Clock
+) -> None:
+    looked_up: list[str] = []
+
+    def offline(names: Sequence[str]) -> dict[str, Coordinates]:
+        looked_up.extend(names)
+        return {"Leeds": LEEDS} if "Leeds" in names else {}
+
+    gazetteer = Gazetteer(any_database, geocoder, clock, offline)
+    for _ in range(2):
+        assert gazetteer.locate(["Leeds", "York"]) == {"Leeds": LEEDS, "York": YORK}
+    assert (looked_up, nominatim.asked) == (["Leeds", "York"], ["York"])
+    again = Gazetteer(any_database, None, clock, offline)
+    assert again.locate(["Leeds", "Atlantis"]) == {"Leeds": LEEDS, "Atlantis": None}
+    assert again.locate(["Atlantis"]) == {"Atlantis": None}
+    assert looked_up == ["Leeds", "York", "Atlantis"]
 
 
 def test_requests_are_spaced(nominatim: Nominatim) -> None:

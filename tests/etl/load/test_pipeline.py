@@ -429,10 +429,10 @@ def test_columns_that_are_ignored_are_told(
     tmp_path: Path, database: Database, run_seed: RunSeed
 ) -> None:
     folder = simple_feed(tmp_path / "feed", 1)
-    header, row = (*PRODUCT_HEADER, "url", "colour"), [*product_row(1), "there", "red"]
+    header, row = (*PRODUCT_HEADER, "url", "note"), [*product_row(1), "there", "x"]
     (folder / PRODUCTS.name).write_bytes(to_csv([header, row]))
     seeded = run_seed(folder, database)
-    assert seeded.report.notes == ["Products.csv: the columns url, colour are ignored."]
+    assert seeded.report.notes == ["Products.csv: the columns url, note are ignored."]
     assert seeded.report.products == Tally(read=1, accepted=1, rejected=0)
 
 

@@ -80,9 +80,9 @@ def test_any_words_of_nothing_leave_a_listing_with_its_title(
     words: list[str], *, upper: bool
 ) -> None:
     cells = [word.upper() if upper else word for word in words]
-    row = [str(listing_id(1)), "Lamp", *cells]
+    row = [str(listing_id(1)), "Lamp", *cells, ""]
     index = pd.Index([2], name="row")
-    raw = pd.DataFrame([row], index=index, columns=PRODUCTS.columns, dtype=object)
+    raw = pd.DataFrame([row], index=index, columns=PRODUCTS.frame_columns, dtype=object)
     cleaned = clean_products(raw)
     assert (cleaned.rejects, cleaned.left_out) == ([], [])
     stated = cleaned.frame.iloc[0].dropna().to_dict()
@@ -274,11 +274,11 @@ def test_a_dry_run_shows_both_tables_of_the_own_dialect(tmp_path: Path) -> None:
 def test_what_is_in_no_field_is_in_the_notes(
     tmp_path: Path, database: Database, run_seed: RunSeed
 ) -> None:
-    (tmp_path / "shop.csv").write_text("id,title,prise,brand,mpn,x,y\n1,One,5,Oaks,,,\n")
+    (tmp_path / "shop.csv").write_text("id,title,prise,link,tax,x,y\n1,One,5,Oaks,,,\n")
     notes = run_seed(tmp_path / "shop.csv", database).report.notes
     assert notes == [
         "shop.csv: the column prise is not known: call it price if it is the price.",
-        "shop.csv: the columns brand, mpn are known, but no field of a listing: they are left out.",
+        "shop.csv: the columns link, tax are known, but no field of a listing: they are left out.",
         "shop.csv: the columns x, y are not known: they are left out.",
         "shop.csv names no photos: they stay as they are.",
     ]
@@ -288,10 +288,10 @@ def test_a_misspelt_column_of_the_own_dialect_is_told(
     tmp_path: Path, database: Database, run_seed: RunSeed
 ) -> None:
     folder = simple_feed(tmp_path / "feed", 1)
-    header = [*PRODUCT_HEADER, "sellor", "colour"]
+    header = [*PRODUCT_HEADER, "sellor", "note"]
     (folder / "Products.csv").write_bytes(to_csv([header, [*product_row(1), "sam", "red"]]))
     assert run_seed(folder, database).report.notes == [
-        "Products.csv: the columns sellor, colour are ignored.",
+        "Products.csv: the columns sellor, note are ignored.",
         "Products.csv: call the column sellor seller if it is meant so.",
     ]
     header[header.index("price")] = "prise"
