@@ -11,7 +11,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from db.catalogue.touched import touch_listings
 from db.statements import chunks, insert_missing, insert_rows
-from db.tables import Listing, ListingPhoto, Photo
+from db.tables import Category, Listing, ListingPhoto, Photo
 from db.vectors.changes import record_changes
 from models.domain.types import ListingStatus
 
@@ -145,6 +145,28 @@ def shown_in(session: Session, photo_ids: Collection[int]) -> dict[int, ShownIn]
         for photo_id, listing_id, category_id in rows:
             found.setdefault(photo_id, ShownIn(listing_id, category_id))
     return found
+
+
+def categories_shown(session: Session, photo_ids: Collection[int]) -> dict[int, str | None]:
+    """The path of the category of the listing that shows each photo; of several, the first's."""
+    found: dict[int, str | None] = {}
+    for chunk in chunks(photo_ids):
+        for photo_id, path in session.execute(_CATEGORIES, {"ids": chunk}):
+            found.setdefault(photo_id, path)
+    return found
+
+
+# Built once: every search with match labels needs it.
+_CATEGORIES = (
+    select(ListingPhoto.photo_id, Category.path)
+    .join(Listing, Listing.id == ListingPhoto.listing_id)
+    .outerjoin(Category, Category.id == Listing.category_id)
+    .where(
+        ListingPhoto.photo_id.in_(bindparam("ids", expanding=True)),
+        Listing.status != ListingStatus.DELETED,
+    )
+    .order_by(Listing.id)
+)
 
 
 def photo_hashes(session: Session, photo_ids: Collection[int]) -> dict[int, str]:

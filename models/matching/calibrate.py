@@ -26,7 +26,7 @@ from models.matching.evidence import (
     join,
 )
 from models.matching.fit import Looks, Results, fit
-from models.matching.labels import Calibration
+from models.matching.labels import NEIGHBOURS, Calibration
 from models.matching.measure import labelled, measured
 from models.near_duplicates import COPY_DISTANCE, hash_distance
 
@@ -236,12 +236,22 @@ class _Trial:
         return Results(
             similarities=found.similarities[queries, places].astype(np.float64),
             references=found.reference[queries].astype(np.float64),
+            agreements=self._agreements(found.voters[queries], other),
             same_item=is_own | is_copy,
             same_category=own == other,
             asks_item=asks_item[queries],
             asks_category=is_known & (not is_present),
             queries=queries,
         )
+
+    def _agreements(self, voters: Integers, categories: Integers) -> NDArray[np.float64]:
+        """The shares of photos (n, 20) of these categories (n,), NaN with too few photos."""
+        is_photo = voters >= 0
+        counts = is_photo.sum(axis=1)
+        agree = is_photo & (self._categories[voters] == categories[:, np.newaxis])
+        shares: NDArray[np.float64] = agree.sum(axis=1) / np.maximum(counts, 1)
+        shares[(counts < NEIGHBOURS) | (categories < 0)] = np.nan
+        return shares
 
     def _is_copy(self, rows: Sequence[int], photo: int) -> bool:
         """Whether a photo is a copy of one of these: another listing may show the same."""

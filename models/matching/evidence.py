@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.matching.labels import NEIGHBOURS
+from models.matching.labels import NEIGHBOURS, VOTERS
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
@@ -46,19 +46,25 @@ class Found:
     """The answers to queries, best first (q, 10): listings, the photo of each, its similarity.
 
     Listings and photos are `NOBODY`, and similarities -2, where there are no more. `reference` (q,)
-    is the similarity of the nearest photo of rank `NEIGHBOURS`, NaN where there are fewer. A photo
-    of several query photos is as near as to the nearest of them.
+    is the similarity of the nearest photo of rank `NEIGHBOURS`, NaN where there are fewer;
+    `voters` (q, 20) are the nearest photos. A photo is as near to a query of several photos as to
+    the nearest of them.
     """
 
     listings: Integers
     photos: Integers
     similarities: Floats
     reference: Floats
+    voters: Integers
 
     def take(self, rows: Integers) -> "Found":
         """The answers to these queries."""
         return Found(
-            self.listings[rows], self.photos[rows], self.similarities[rows], self.reference[rows]
+            self.listings[rows],
+            self.photos[rows],
+            self.similarities[rows],
+            self.reference[rows],
+            self.voters[rows],
         )
 
 
@@ -69,6 +75,7 @@ def join(parts: Sequence[Found]) -> Found:
         np.concatenate([part.photos for part in parts]),
         np.concatenate([part.similarities for part in parts]),
         np.concatenate([part.reference for part in parts]),
+        np.concatenate([part.voters for part in parts]),
     )
 
 
@@ -100,6 +107,7 @@ def _find_block(
         np.full((count, DEPTH), NOBODY, np.int64),
         np.full((count, DEPTH), _NOT_FOUND, np.float32),
         np.full(count, np.nan, np.float32),
+        np.full((count, VOTERS), NOBODY, np.int64),
     )
     all_similarities = np.concatenate(vectors) @ catalogue.T if count else np.empty((0, 0))
     ends = np.cumsum([len(own) for own in vectors])
@@ -109,6 +117,8 @@ def _find_block(
         nearest = _nearest(similarities)
         if len(nearest) >= NEIGHBOURS:
             found.reference[row] = similarities[nearest[NEIGHBOURS - 1]]
+        voters = nearest[:VOTERS]
+        found.voters[row, : len(voters)] = voters
         _, first = np.unique(listings[nearest], return_index=True)
         best = nearest[np.sort(first)[:DEPTH]]
         found.listings[row, : len(best)] = listings[best]

@@ -35,15 +35,17 @@ OUTLIERS: Final = 0.01
 class Results:
     """Results of searches, a row each (n,), nearest or not.
 
-    `references` are the similarity of the query's nearest photo of rank 10, NaN where it is not
-    known; `same_item` and `same_category` say what is right. `asks_item` and `asks_category` say
-    which rows count for which: half of the searches that count for the item are for one that is
-    in the catalogue, and those for a category are for other items of it. `queries` number the
-    listings that were asked about.
+    `references` are the similarity of the query's nearest photo of rank 10, `agreements` the share
+    of its 20 nearest photos that are of the result's category, NaN where not known; `same_item`
+    and `same_category` say what is right. `asks_item` and `asks_category` say which rows count for
+    which: half of the searches that count for the item are for one that is in the catalogue, and
+    those for a category are for other items of it. `queries` number the listings that were asked
+    about.
     """
 
     similarities: Doubles
     references: Doubles
+    agreements: Doubles
     same_item: Booleans
     same_category: Booleans
     asks_item: Booleans
@@ -55,6 +57,7 @@ class Results:
         return Results(
             self.similarities[rows],
             self.references[rows],
+            self.agreements[rows],
             self.same_item[rows],
             self.same_category[rows],
             self.asks_item[rows],
@@ -96,15 +99,19 @@ def fit(
     stranger = _stranger(looks)
     related = stranger if is_look else float(np.quantile(looks.nearest, OUTLIERS))
     near = results.take(results.similarities >= related)
-    same_item = _same_item(near)
+    same_item, same_item_alone = _same_item(near), _same_item_alone(near)
     rest = near.take(near.asks_category & ~is_same_item(near, same_item))
-    very_similar = least(rest.similarities, rest.same_category, rest.queries, VERY_SIMILAR)
+    known = rest.take(np.isfinite(rest.agreements))
+    others = near.take(near.asks_category & ~is_at_least(near, same_item_alone))
     return Calibration(
         photos=photos,
         listings=listings,
         same_item=same_item,
-        same_item_alone=_same_item_alone(near),
-        very_similar=very_similar,
+        same_item_alone=same_item_alone,
+        very_similar=least(known.agreements, known.same_category, known.queries, VERY_SIMILAR),
+        very_similar_alone=least(
+            others.similarities, others.same_category, others.queries, VERY_SIMILAR
+        ),
         related=related,
         stranger=stranger,
     )
@@ -144,6 +151,13 @@ def is_same_item(results: Results, same: SameItem | None) -> Booleans:
     if same is None:
         return np.zeros(len(results.similarities), bool)
     return (results.similarities >= same.similarity) & (_ratios(results) <= same.ratio)
+
+
+def is_at_least(results: Results, similarity: float | None) -> Booleans:
+    """Which results (n,) are as similar as that; none with None."""
+    if similarity is None:
+        return np.zeros(len(results.similarities), bool)
+    return results.similarities >= similarity
 
 
 def _stranger(looks: Looks) -> float:

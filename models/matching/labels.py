@@ -12,6 +12,8 @@ from models.domain.types import MatchLabel
 
 NEIGHBOURS: Final = 10
 """The nearest photo of this rank tells how densely the catalogue is filled around a photo."""
+VOTERS: Final = 20
+"""The nearest photos whose categories tell what is searched for."""
 FORMAT: Final = 1
 """Raise it when the thresholds mean something else: what another release stored is not used."""
 
@@ -45,16 +47,17 @@ class Precision(_Part):
     """What was measured on listings that the thresholds were not fitted to.
 
     `same_item` and `very_similar` are the shares of results with the label that are right: of the
-    same item, `same_item_alone` where no neighbourhood is known, and of the same sub category.
-    `found` is the share of photos of the catalogue's own items that the item is found for, with the
-    label `same item`; `strangers` the share of pictures of nothing that is sold for which all is
-    `none`, `lost` the share of photos of the catalogue's kinds that this happens to as well. None
-    is what could not be measured.
+    same item, and of the same sub category; `…_alone` where no neighbourhood is known. `found` is
+    the share of photos of the catalogue's own items that the item is found for, with the label
+    `same item`; `strangers` the share of pictures of nothing that is sold for which all is `none`,
+    `lost` the share of photos of the catalogue's kinds that this happens to as well. None is what
+    could not be measured.
     """
 
     same_item: Measured | None = None
     same_item_alone: Measured | None = None
     very_similar: Measured | None = None
+    very_similar_alone: Measured | None = None
     found: Measured | None = None
     strangers: Measured | None = None
     lost: Measured | None = None
@@ -63,12 +66,13 @@ class Precision(_Part):
 class Calibration(_Part):
     """The thresholds of an encoder's labels, and how right they are. Similarities are cosines.
 
-    `same_item` holds where the neighbourhood is known, `same_item_alone` is a least cosine where it
-    is not; from `very_similar` on a result is very similar, from `related` on related. Nothing that
-    is found is so much as related if the nearest photo looks less like the query than `stranger`:
-    with an adapted encoder, as `models.adaptation.adaptation.Restoration` has it. A label that
-    could not be fitted, or was not right often enough, is None: it is never given. `photos` are
-    those in the catalogue then, `listings` those asked about, fitted or measured.
+    Where the neighbourhood is known, `same_item` holds, and what is of the sub category of a share
+    of `very_similar` of the `VOTERS` nearest photos is very similar; where it is not,
+    `same_item_alone` and `very_similar_alone` are least cosines. From `related` on a result is
+    related. Nothing that is found is so much as that if the nearest photo looks less like the query
+    than `stranger`: with an adapted encoder, as `models.adaptation.adaptation.Restoration` has it.
+    A label that could not be fitted, or was not right often enough, is None: it is never given.
+    `photos` are those in the catalogue then, `listings` those asked about, fitted or measured.
     """
 
     format: int = FORMAT
@@ -77,6 +81,7 @@ class Calibration(_Part):
     same_item: SameItem | None
     same_item_alone: float | None
     very_similar: float | None
+    very_similar_alone: float | None
     related: float
     stranger: float
     precision: Precision = Precision()
@@ -101,21 +106,31 @@ def label_of(
     calibration: Calibration,
     *,
     reference: float | None = None,
+    agreement: float | None = None,
     is_stranger: bool = False,
 ) -> MatchLabel:
     """The label of a result of this cosine.
 
-    `reference` is the cosine of the query's nearest photo of rank `NEIGHBOURS`, in the whole
-    catalogue, None where it is not known. `is_stranger` says that the query is none of the
-    catalogue's kinds. Of two results of one search the nearer one never has the weaker label.
+    `reference` is the cosine of the query's nearest photo of rank `NEIGHBOURS`, `agreement` the
+    share of its `VOTERS` nearest photos that are of the result's sub category, in the whole
+    catalogue; None where they are not known. `is_stranger` says that the query is none of the
+    catalogue's kinds. Of two results of one search and of one category, the nearer one never has
+    the weaker label.
     """
     if is_stranger or similarity < calibration.related:
         return MatchLabel.NONE
     if _is_same_item(similarity, calibration, reference):
         return MatchLabel.SAME_ITEM
-    if calibration.very_similar is not None and similarity >= calibration.very_similar:
+    if _is_very_similar(similarity, calibration, agreement):
         return MatchLabel.VERY_SIMILAR
     return MatchLabel.RELATED
+
+
+def _is_very_similar(similarity: float, calibration: Calibration, agreement: float | None) -> bool:
+    if agreement is None:
+        alone = calibration.very_similar_alone
+        return alone is not None and similarity >= alone
+    return calibration.very_similar is not None and agreement >= calibration.very_similar
 
 
 def _is_same_item(similarity: float, calibration: Calibration, reference: float | None) -> bool:
@@ -131,8 +146,8 @@ def _is_same_item(similarity: float, calibration: Calibration, reference: float 
 
 def withheld_labels(calibration: Calibration) -> tuple[MatchLabel, ...]:
     """The labels that are never given: they could not be fitted, or were not right often enough."""
-    given = {
-        MatchLabel.SAME_ITEM: calibration.same_item or calibration.same_item_alone,
-        MatchLabel.VERY_SIMILAR: calibration.very_similar,
+    thresholds = {
+        MatchLabel.SAME_ITEM: (calibration.same_item, calibration.same_item_alone),
+        MatchLabel.VERY_SIMILAR: (calibration.very_similar, calibration.very_similar_alone),
     }
-    return tuple(label for label, threshold in given.items() if threshold is None)
+    return tuple(label for label, both in thresholds.items() if all(one is None for one in both))

@@ -7,7 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.evaluation.intervals import cluster_means, wilson
-from models.matching.fit import SAME_ITEM, VERY_SIMILAR, Booleans, Looks, Results, is_same_item
+from models.matching.fit import (
+    SAME_ITEM,
+    VERY_SIMILAR,
+    Booleans,
+    Looks,
+    Results,
+    is_at_least,
+    is_same_item,
+)
 from models.matching.labels import Calibration, Measured, Precision
 
 SEED: Final = 0
@@ -16,15 +24,17 @@ SEED: Final = 0
 class Labelled(NamedTuple):
     """Results (n,) of listings that thresholds were not fitted to, and which labels they have.
 
-    `same`, `alone` and `similar` (n,) are those of the same item, beside the neighbourhood and
-    without it, and the very similar. `are_told` (s,) are the strangers that are told as such,
-    `are_lost` (q,) the queries of the catalogue's own kinds that are as well.
+    `same` and `similar` (n,) are those of the same item, and the very similar, where the
+    neighbourhood is known; `same_alone` and `similar_alone` where it is not. `are_told` (s,) are
+    the strangers that are told as such, `are_lost` (q,) the queries of the catalogue's own kinds
+    that are as well.
     """
 
     results: Results
     same: Booleans
-    alone: Booleans
+    same_alone: Booleans
     similar: Booleans
+    similar_alone: Booleans
     are_told: Booleans
     are_lost: Booleans
 
@@ -33,16 +43,18 @@ def labelled(calibration: Calibration, results: Results, looks: Looks) -> Labell
     """Label what a calibration was not fitted to."""
     is_near = results.similarities >= calibration.related
     same = is_near & is_same_item(results, calibration.same_item)
-    alone, similar = np.zeros_like(same), np.zeros_like(same)
-    if calibration.same_item_alone is not None:
-        alone = is_near & (results.similarities >= calibration.same_item_alone)
+    same_alone = is_near & is_at_least(results, calibration.same_item_alone)
+    similar = np.zeros_like(same)
     if calibration.very_similar is not None:
-        similar = is_near & ~same & (results.similarities >= calibration.very_similar)
+        # NaN is not as much as anything.
+        similar = is_near & ~same & (results.agreements >= calibration.very_similar)
+    similar_alone = is_near & ~same_alone & is_at_least(results, calibration.very_similar_alone)
     return Labelled(
         results,
         same,
-        alone,
+        same_alone,
         similar,
+        similar_alone,
         looks.strangers < calibration.stranger,
         looks.genuine < calibration.stranger,
     )
@@ -54,14 +66,17 @@ def measured(calibration: Calibration, parts: Sequence[Labelled]) -> Calibration
     Each of the `parts` was labelled by thresholds that were fitted to the others.
     """
     results = Results.join([part.results for part in parts])
-    same, alone, similar, are_told, are_lost = (
+    same, same_alone, similar, similar_alone, are_told, are_lost = (
         np.concatenate(columns) for columns in zip(*(part[1:] for part in parts), strict=True)
     )
     asks_item, asks_category = results.asks_item, results.asks_category
     precision = Precision(
         same_item=_share(results.same_item, results.queries, asks_item & same),
-        same_item_alone=_share(results.same_item, results.queries, asks_item & alone),
+        same_item_alone=_share(results.same_item, results.queries, asks_item & same_alone),
         very_similar=_share(results.same_category, results.queries, asks_category & similar),
+        very_similar_alone=_share(
+            results.same_category, results.queries, asks_category & similar_alone
+        ),
         found=_found(results, asks_item & same & results.same_item),
         strangers=_part(are_told),
         lost=_part(are_lost),
@@ -78,6 +93,8 @@ def _withheld(calibration: Calibration) -> Calibration:
         lost["same_item_alone"] = None
     if not _reaches(precision.very_similar, VERY_SIMILAR):
         lost["very_similar"] = None
+    if not _reaches(precision.very_similar_alone, VERY_SIMILAR):
+        lost["very_similar_alone"] = None
     return calibration.model_copy(update=lost)
 
 

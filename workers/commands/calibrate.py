@@ -95,17 +95,20 @@ def _table(calibrated: Calibrated, seconds: float) -> Table:
     )
     for column in ("Label", "From", "Right", "95% interval", "Of"):
         table.add_column(column)
-    same = calibration.same_item
-    beside = same and f"{same.similarity:.3f}, distance ≤ {same.ratio:.0%} of the 10th's"
-    alone = calibration.same_item_alone
+    same, agreement = calibration.same_item, calibration.very_similar
     rows = (
-        (MatchLabel.SAME_ITEM.value, beside, precision.same_item),
-        ("  among few", _cosine(alone), precision.same_item_alone),
+        (
+            MatchLabel.SAME_ITEM.value,
+            same and f"{same.similarity:.3f}, distance ≤ {same.ratio:.0%} of the 10th's",
+            precision.same_item,
+        ),
+        ("  among few", _cosine(calibration.same_item_alone), precision.same_item_alone),
         (
             MatchLabel.VERY_SIMILAR.value,
-            _cosine(calibration.very_similar),
+            agreement and f"{agreement:.0%} of the nearest 20 are of its category",
             precision.very_similar,
         ),
+        ("  among few", _cosine(calibration.very_similar_alone), precision.very_similar_alone),
     )
     for name, threshold, measured in rows:
         table.add_row(name, threshold or "withheld", *_measured(measured, "results"))

@@ -83,16 +83,24 @@ def _gains(trial: _Trial) -> str:
 
 
 def label_notes(calibration: Calibration) -> str:
-    """A sentence about an encoder's match labels: from which cosine on, and how often right."""
+    """A sentence about an encoder's match labels: from where on, and how often right.
+
+    The same item is told from a cosine on, the very similar from a share of neighbours.
+    """
     precision, same = calibration.precision, calibration.same_item
+    agreement = calibration.very_similar
     labels = (
-        (MatchLabel.SAME_ITEM, None if same is None else same.similarity, precision.same_item),
-        (MatchLabel.VERY_SIMILAR, calibration.very_similar, precision.very_similar),
+        (MatchLabel.SAME_ITEM, same and f"from {same.similarity:.2f}", precision.same_item),
+        (
+            MatchLabel.VERY_SIMILAR,
+            agreement and f"from {agreement:.0%} agreement",
+            precision.very_similar,
+        ),
     )
     parts = [
-        f"{label} withheld"
-        if threshold is None or measured is None
-        else f"{label} from {threshold:.2f} (right {measured.value:.0%})"
+        f"{label} {threshold} (right {measured.value:.0%})"
+        if threshold is not None and measured is not None
+        else f"{label} withheld"
         for label, threshold, measured in labels
     ]
     return f"match labels: {', '.join(parts)}, related from {calibration.related:.2f}."

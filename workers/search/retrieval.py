@@ -27,7 +27,7 @@ ANY_ACTIVE: Final = ListingFilter()
 EXPECTED: Final = 48
 EXPECTED_TO_FILTER: Final = 200
 """Photos that a page of default length examines; the same for every page, see `PhotoIndex`."""
-LOOKED_AT: Final = 24
+LOOKED_AT: Final = 28
 """Photos that show how densely the index is filled around a query, its own photos among them."""
 EVERYTHING: Final = 2**40
 """More photos than any catalogue has."""

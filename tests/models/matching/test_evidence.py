@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from models.encoders.encoder import unit_rows
 from models.matching import evidence
 from models.matching.evidence import DEPTH, NOBODY, Asked, find
-from models.matching.labels import NEIGHBOURS
+from models.matching.labels import NEIGHBOURS, VOTERS
 
 
 def unit(rng: np.random.Generator, count: int) -> NDArray[np.float32]:
@@ -46,6 +46,9 @@ def test_answers_are_those_of_brute_force(
         assert (found.photos[row, count:] == NOBODY).all()
         near = [similarity for similarity, _, _ in expected]
         assert np.allclose(found.similarities[row, :count], near, atol=1e-5)
+        voters = [position for _, _, position in best[:VOTERS]]
+        assert found.voters[row, : len(voters)].tolist() == voters
+        assert (found.voters[row, len(voters) :] == NOBODY).all()
         if len(best) >= NEIGHBOURS:
             assert np.isclose(found.reference[row], best[NEIGHBOURS - 1][0], atol=1e-5)
         else:

@@ -18,11 +18,13 @@ def made_up(seed: int, count: int = 400, noise: float = 0.1) -> Results:
     references = rng.uniform(0, 1, count) * similarities
     ratios = (1 - similarities) / (1 - references)
     references[rng.random(count) < 0.1] = np.nan
+    agreements = np.where(np.isnan(references), np.nan, rng.uniform(0, 1, count))
     return Results(
         similarities=similarities,
         references=references,
+        agreements=agreements,
         same_item=ratios + noise * rng.normal(size=count) < 0.5,
-        same_category=similarities + noise * rng.normal(size=count) > 0.3,
+        same_category=np.nan_to_num(agreements, nan=0.5) + noise * rng.normal(size=count) > 0.3,
         asks_item=rng.random(count) < 0.8,
         asks_category=rng.random(count) < 0.8,
         queries=np.arange(count),
@@ -36,11 +38,12 @@ def some_looks(seed: int) -> Looks:
 
 
 def label(calibration: Calibration, results: Results, row: int) -> MatchLabel:
-    reference = float(results.references[row])
+    reference, agreement = float(results.references[row]), float(results.agreements[row])
     return label_of(
         float(results.similarities[row]),
         calibration,
         reference=None if np.isnan(reference) else reference,
+        agreement=None if np.isnan(agreement) else agreement,
     )
 
 
@@ -78,21 +81,27 @@ def test_labels_are_right_as_often_as_due_on_what_they_were_fitted_to(
     assert not counted.any() or results.same_item[counted].mean() >= SAME_ITEM
     similar = np.array([one is MatchLabel.VERY_SIMILAR for one in given_labels])
     similar &= beside & results.asks_category
-    if calibration.very_similar is not None:
-        above = results.asks_category & ~same
-        above &= results.similarities >= calibration.very_similar
-        assert results.same_category[above].mean() >= VERY_SIMILAR
-    else:
-        assert not similar.any()
+    assert not similar.any() or results.same_category[similar].mean() >= VERY_SIMILAR
+    # Where nothing is known of the neighbourhood, cosines alone decide.
+    alone = [
+        label_of(float(similarity), calibration) for similarity in results.similarities.tolist()
+    ]
+    for found, right, asked, target in (
+        (MatchLabel.SAME_ITEM, results.same_item, results.asks_item, SAME_ITEM),
+        (MatchLabel.VERY_SIMILAR, results.same_category, results.asks_category, VERY_SIMILAR),
+    ):
+        rows = np.array([one is found for one in alone]) & asked
+        assert not rows.any() or right[rows].mean() >= target
 
 
 @given(st.integers(0, 2**32 - 1), st.booleans())
 def test_thresholds_are_in_order(seed: int, is_look: bool) -> None:
     calibration = fit(made_up(seed), some_looks(seed), photos=1, listings=1, is_look=is_look)
+    same = calibration.same_item
     for threshold in (
-        calibration.very_similar,
+        calibration.very_similar_alone,
         calibration.same_item_alone,
-        calibration.same_item and calibration.same_item.similarity,
+        None if same is None else same.similarity,
     ):
         assert threshold is None or threshold >= calibration.related
     if is_look:
@@ -133,6 +142,7 @@ def test_a_label_that_is_wrong_too_often_is_withheld() -> None:
     wrong = Results(
         results.similarities,
         results.references,
+        results.agreements,
         rng.random(400) < 0.5,
         rng.random(400) < 0.5,
         results.asks_item,

@@ -16,6 +16,7 @@ from models.matching.labels import (
 
 COSINES = st.floats(-1, 1)
 MAYBE = st.none() | COSINES
+AGREEMENTS = st.none() | st.floats(0, 1)
 ORDER = list(MatchLabel)
 
 CALIBRATIONS = st.builds(
@@ -24,7 +25,8 @@ CALIBRATIONS = st.builds(
     listings=st.just(5),
     same_item=st.none() | st.builds(SameItem, similarity=COSINES, ratio=st.floats(0, 2)),
     same_item_alone=MAYBE,
-    very_similar=MAYBE,
+    very_similar=st.none() | st.floats(0, 1),
+    very_similar_alone=MAYBE,
     related=COSINES,
     stranger=COSINES,
 )
@@ -33,21 +35,38 @@ SOME = Calibration(
     listings=500,
     same_item=SameItem(similarity=0.85, ratio=0.5),
     same_item_alone=0.95,
-    very_similar=0.8,
+    very_similar=0.7,
+    very_similar_alone=0.8,
     related=0.6,
     stranger=0.6,
 )
 
 
-@given(CALIBRATIONS, COSINES, COSINES, MAYBE)
+@given(CALIBRATIONS, COSINES, COSINES, MAYBE, AGREEMENTS)
 def test_a_nearer_result_never_has_a_weaker_label(
-    calibration: Calibration, one: float, other: float, reference: float | None
+    calibration: Calibration,
+    one: float,
+    other: float,
+    reference: float | None,
+    agreement: float | None,
 ) -> None:
     farther, nearer = (
-        label_of(similarity, calibration, reference=reference)
+        label_of(similarity, calibration, reference=reference, agreement=agreement)
         for similarity in sorted((one, other))
     )
     assert ORDER.index(nearer) <= ORDER.index(farther)
+
+
+@given(CALIBRATIONS, COSINES, AGREEMENTS, AGREEMENTS)
+def test_more_agreement_never_gives_a_weaker_label(
+    calibration: Calibration, similarity: float, one: float | None, other: float | None
+) -> None:
+    if one is not None and other is not None:
+        less, more = (
+            label_of(similarity, calibration, agreement=agreement)
+            for agreement in sorted((one, other))
+        )
+        assert ORDER.index(more) <= ORDER.index(less)
 
 
 @given(CALIBRATIONS, COSINES, MAYBE)
@@ -75,6 +94,9 @@ def test_what_stands_out_from_its_neighbourhood_is_the_same_item() -> None:
     assert label_of(0.9, SOME, reference=0.79) is MatchLabel.SAME_ITEM
     # As near, but so are ten others.
     assert label_of(0.9, SOME, reference=0.81) is MatchLabel.VERY_SIMILAR
+    assert label_of(0.9, SOME, reference=0.81, agreement=0.7) is MatchLabel.VERY_SIMILAR
+    # The nearest photos are of another category.
+    assert label_of(0.9, SOME, reference=0.81, agreement=0.65) is MatchLabel.RELATED
     # Standing out, but not near enough.
     assert label_of(0.84, SOME, reference=0.2) is MatchLabel.VERY_SIMILAR
     # With ten copies, nothing stands out.

@@ -57,6 +57,7 @@ def test_what_is_measured_is_shown_and_stored(monkeypatch: pytest.MonkeyPatch) -
         "same_item",
         "same_item_alone",
         "very_similar",
+        "very_similar_alone",
         "found",
         "strangers",
         "lost",

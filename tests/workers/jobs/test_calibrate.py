@@ -36,7 +36,8 @@ SOME = Calibration(
     listings=50,
     same_item=SameItem(similarity=0.9, ratio=0.5),
     same_item_alone=0.98,
-    very_similar=0.5,
+    very_similar=0.7,
+    very_similar_alone=0.5,
     related=0.2,
     stranger=0.2,
 )
@@ -267,3 +268,15 @@ def test_after_a_failure_an_hour_passes(
     assert catalogue.do(JobType.CALIBRATE, {}).status is JobStatus.FAILED
     assert due(catalogue) is None
     assert due(catalogue, utc_now() + auto_calibrate.BACKOFF_AFTER_FAILURE + timedelta(seconds=1))
+
+
+def test_what_the_nearest_photos_agree_on_is_very_similar(
+    worker: WorkerHarness, few_are_enough: None
+) -> None:
+    del few_are_enough
+    fill(worker, LISTINGS, category="A / B / C")
+    fill(worker, 4, start=LISTINGS, category="D")
+    use(worker, Calibration.model_validate({**SOME.to_json(), "related": -1, "stranger": -1}))
+    found = search(worker, jpeg(500), limit=50)
+    given = {one.category: one.match for one in found.results}
+    assert given == {"A / B / C": MatchLabel.VERY_SIMILAR, "D": MatchLabel.RELATED}

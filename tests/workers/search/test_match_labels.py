@@ -54,7 +54,8 @@ def adapted(worker: WorkerHarness) -> Adapted:
             listings=60,
             same_item=SameItem(similarity=0.0, ratio=2),
             same_item_alone=-1,
-            very_similar=-1,
+            very_similar=0,
+            very_similar_alone=-1,
             related=-1,
             stranger=0.8,
         )
