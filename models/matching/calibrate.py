@@ -2,7 +2,8 @@
 
 Three searches are made for each listing that is drawn: by an altered view of one of its photos,
 which the catalogue has; by the same view, and by the listing's photos, with the listing left out of
-the catalogue: they are for an item that it does not have. Decision 0030 has the reasons.
+the catalogue: they are for an item that it does not have. The record on match labels in
+docs/decisions has the reasons.
 """
 
 from collections.abc import Callable, Sequence
