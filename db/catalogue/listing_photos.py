@@ -147,18 +147,25 @@ def shown_in(session: Session, photo_ids: Collection[int]) -> dict[int, ShownIn]
     return found
 
 
-def categories_shown(session: Session, photo_ids: Collection[int]) -> dict[int, str | None]:
-    """The path of the category of the listing that shows each photo; of several, the first's."""
-    found: dict[int, str | None] = {}
+class FiledIn(NamedTuple):
+    """A listing that shows a photo, and the path of its category."""
+
+    listing_id: UUID
+    category: str | None
+
+
+def filed_in(session: Session, photo_ids: Collection[int]) -> dict[int, FiledIn]:
+    """The listing that shows each photo, with its category; of several, the first by id."""
+    found: dict[int, FiledIn] = {}
     for chunk in chunks(photo_ids):
-        for photo_id, path in session.execute(_CATEGORIES, {"ids": chunk}):
-            found.setdefault(photo_id, path)
+        for photo_id, listing_id, path in session.execute(_FILED, {"ids": chunk}):
+            found.setdefault(photo_id, FiledIn(listing_id, path))
     return found
 
 
 # Built once: every search with match labels needs it.
-_CATEGORIES = (
-    select(ListingPhoto.photo_id, Category.path)
+_FILED = (
+    select(ListingPhoto.photo_id, Listing.id, Category.path)
     .join(Listing, Listing.id == ListingPhoto.listing_id)
     .outerjoin(Category, Category.id == Listing.category_id)
     .where(

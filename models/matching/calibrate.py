@@ -27,7 +27,7 @@ from models.matching.evidence import (
     join,
 )
 from models.matching.fit import Looks, Results, fit
-from models.matching.labels import NEIGHBOURS, Calibration
+from models.matching.labels import VOTERS, Calibration
 from models.matching.measure import labelled, measured
 from models.near_duplicates import COPY_DISTANCE, hash_distance
 
@@ -246,12 +246,12 @@ class _Trial:
         )
 
     def _agreements(self, voters: Integers, categories: Integers) -> NDArray[np.float64]:
-        """The shares of photos (n, 20) of these categories (n,), NaN with too few photos."""
+        """The shares of photos (n, 20) of these categories (n,), NaN of fewer."""
         is_photo = voters >= 0
         counts = is_photo.sum(axis=1)
         agree = is_photo & (self._categories[voters] == categories[:, np.newaxis])
         shares: NDArray[np.float64] = agree.sum(axis=1) / np.maximum(counts, 1)
-        shares[(counts < NEIGHBOURS) | (categories < 0)] = np.nan
+        shares[(counts < VOTERS) | (categories < 0)] = np.nan
         return shares
 
     def _is_copy(self, rows: Sequence[int], photo: int) -> bool:

@@ -46,7 +46,7 @@ class Found:
     """The answers to queries, best first (q, 10): listings, the photo of each, its similarity.
 
     Listings and photos are `NOBODY`, and similarities -2, where there are no more. `reference` (q,)
-    is the similarity of the nearest photo of rank `NEIGHBOURS`, NaN where there are fewer;
+    is the similarity of the nearest listing of rank `NEIGHBOURS`, NaN where there are fewer;
     `voters` (q, 20) are the nearest photos. A photo is as near to a query of several photos as to
     the nearest of them.
     """
@@ -115,8 +115,6 @@ def _find_block(
         similarities = all_similarities[ends[row] - len(own) : ends[row]].max(axis=0)
         similarities[listings == without[row]] = _NOT_FOUND
         nearest = _nearest(similarities)
-        if len(nearest) >= NEIGHBOURS:
-            found.reference[row] = similarities[nearest[NEIGHBOURS - 1]]
         voters = nearest[:VOTERS]
         found.voters[row, : len(voters)] = voters
         _, first = np.unique(listings[nearest], return_index=True)
@@ -124,6 +122,8 @@ def _find_block(
         found.listings[row, : len(best)] = listings[best]
         found.photos[row, : len(best)] = best
         found.similarities[row, : len(best)] = similarities[best]
+        if len(best) >= NEIGHBOURS:
+            found.reference[row] = similarities[best[NEIGHBOURS - 1]]
     return found
 
 

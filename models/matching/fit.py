@@ -21,8 +21,8 @@ LIKELY: Final = 0.8
 """The chance, at least, of the least sure result that has either label."""
 SURE: Final = 1.645
 """Standard deviations: the share of right results is that high with 95% certainty, one-sided."""
-FLOOR: Final = 0.05
-"""The share of right results that the least cosine of the same item may cost."""
+FLOORS: Final = (0.05, 0.2, 0.35, 0.5, 0.65, 0.8)
+"""Shares of right results that the least cosine of the same item may cost: the best is taken."""
 TOLD: Final = 0.98
 """The share of pictures of nothing that is sold that are to be told as that,"""
 MOST_LOST: Final = 0.05
@@ -35,7 +35,7 @@ OUTLIERS: Final = 0.01
 class Results:
     """Results of searches, a row each (n,), nearest or not.
 
-    `references` are the similarity of the query's nearest photo of rank 10, `agreements` the share
+    `references` are the similarity of the query's nearest listing of rank 6, `agreements` the share
     of its 20 nearest photos that are of the result's category, NaN where not known; `same_item`
     and `same_category` say what is right. `asks_item` and `asks_category` say which rows count for
     which: half of the searches that count for the item are for one that is in the catalogue, and
@@ -101,17 +101,15 @@ def fit(
     near = results.take(results.similarities >= related)
     same_item, same_item_alone = _same_item(near), _same_item_alone(near)
     rest = near.take(near.asks_category & ~is_same_item(near, same_item))
-    known = rest.take(np.isfinite(rest.agreements))
-    others = near.take(near.asks_category & ~is_at_least(near, same_item_alone))
+    alone = least(rest.similarities, rest.same_category, rest.queries, VERY_SIMILAR)
+    known = rest.take(np.isfinite(rest.agreements) & ~is_at_least(rest, alone))
     return Calibration(
         photos=photos,
         listings=listings,
         same_item=same_item,
         same_item_alone=same_item_alone,
         very_similar=least(known.agreements, known.same_category, known.queries, VERY_SIMILAR),
-        very_similar_alone=least(
-            others.similarities, others.same_category, others.queries, VERY_SIMILAR
-        ),
+        very_similar_alone=alone,
         related=related,
         stranger=stranger,
     )
@@ -170,13 +168,22 @@ def _stranger(looks: Looks) -> float:
 
 
 def _same_item(near: Results) -> SameItem | None:
+    """The rule, of one for each floor, that finds the most."""
     asked = near.take(near.asks_item & np.isfinite(near.references))
     if not asked.same_item.any():
         return None
-    floor = float(np.quantile(asked.similarities[asked.same_item], FLOOR))
-    above = asked.take(asked.similarities >= floor)
-    score = least(-_ratios(above), above.same_item, above.queries, SAME_ITEM)
-    return None if score is None else SameItem(similarity=floor, ratio=-score)
+    best, most = None, 0
+    for share in FLOORS:
+        floor = float(np.quantile(asked.similarities[asked.same_item], share))
+        above = asked.take(asked.similarities >= floor)
+        score = least(-_ratios(above), above.same_item, above.queries, SAME_ITEM)
+        if score is None:
+            continue
+        rule = SameItem(similarity=floor, ratio=-score)
+        found = int((is_same_item(asked, rule) & asked.same_item).sum())
+        if found > most:
+            best, most = rule, found
+    return best
 
 
 def _same_item_alone(near: Results) -> float | None:
@@ -185,7 +192,7 @@ def _same_item_alone(near: Results) -> float | None:
 
 
 def _ratios(results: Results) -> Doubles:
-    """The distance of each result as a share of that of the neighbour of rank 10.
+    """The distance of each result as a share of that of the listing of rank 6.
 
     Infinite where that is not known, and where even it is a copy.
     """

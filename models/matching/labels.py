@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from models.domain.job_payloads import StoredJson
 from models.domain.types import MatchLabel
 
-NEIGHBOURS: Final = 10
-"""The nearest photo of this rank tells how densely the catalogue is filled around a photo."""
+NEIGHBOURS: Final = 6
+"""The nearest listing of this rank tells how densely the catalogue is filled around a photo."""
 VOTERS: Final = 20
 """The nearest photos whose categories tell what is searched for."""
 FORMAT: Final = 1
@@ -35,8 +35,8 @@ class SameItem(_Part):
     """When a result shows the same item, seen beside its neighbourhood.
 
     Its cosine is at least `similarity`, and its distance (1 - cosine) at most `ratio` of that of
-    the nearest photo of rank `NEIGHBOURS`. This is the ratio test of Lowe (2004, section 7.1): what
-    is as near as many others are is a lookalike, however near that is.
+    the nearest listing of rank `NEIGHBOURS`. This is the ratio test of Lowe (2004, section 7.1):
+    what is as near as many others are is a lookalike, however near that is.
     """
 
     similarity: float
@@ -66,12 +66,12 @@ class Precision(_Part):
 class Calibration(_Part):
     """The thresholds of an encoder's labels, and how right they are. Similarities are cosines.
 
-    Where the neighbourhood is known, `same_item` holds, and what is of the sub category of a share
-    of `very_similar` of the `VOTERS` nearest photos is very similar; where it is not,
-    `same_item_alone` and `very_similar_alone` are least cosines. From `related` on a result is
-    related. Nothing that is found is so much as that if the nearest photo looks less like the query
-    than `stranger`: with an adapted encoder, as `models.adaptation.adaptation.Restoration` has it.
-    A label that could not be fitted, or was not right often enough, is None: it is never given.
+    Where the neighbourhood is known, `same_item` holds, elsewhere `same_item_alone` is a least
+    cosine. Very similar is what has a cosine of `very_similar_alone`, or is of the sub category of
+    a share of `very_similar` of the `VOTERS` nearest photos. From `related` on a result is related.
+    Nothing that is found is so much as that if the nearest photo looks less like the query than
+    `stranger`: with an adapted encoder, as `models.adaptation.adaptation.Restoration` has it. A
+    label that could not be fitted, or was not right often enough, is None: it is never given.
     `photos` are those in the catalogue then, `listings` those asked about, fitted or measured.
     """
 
@@ -111,7 +111,7 @@ def label_of(
 ) -> MatchLabel:
     """The label of a result of this cosine.
 
-    `reference` is the cosine of the query's nearest photo of rank `NEIGHBOURS`, `agreement` the
+    `reference` is the cosine of the query's nearest listing of rank `NEIGHBOURS`, `agreement` the
     share of its `VOTERS` nearest photos that are of the result's sub category, in the whole
     catalogue; None where they are not known. `is_stranger` says that the query is none of the
     catalogue's kinds. Of two results of one search and of one category, the nearer one never has
@@ -127,10 +127,10 @@ def label_of(
 
 
 def _is_very_similar(similarity: float, calibration: Calibration, agreement: float | None) -> bool:
-    if agreement is None:
-        alone = calibration.very_similar_alone
-        return alone is not None and similarity >= alone
-    return calibration.very_similar is not None and agreement >= calibration.very_similar
+    alone, enough = calibration.very_similar_alone, calibration.very_similar
+    if alone is not None and similarity >= alone:
+        return True
+    return enough is not None and agreement is not None and agreement >= enough
 
 
 def _is_same_item(similarity: float, calibration: Calibration, reference: float | None) -> bool:

@@ -44,11 +44,12 @@ def labelled(calibration: Calibration, results: Results, looks: Looks) -> Labell
     is_near = results.similarities >= calibration.related
     same = is_near & is_same_item(results, calibration.same_item)
     same_alone = is_near & is_at_least(results, calibration.same_item_alone)
-    similar = np.zeros_like(same)
+    near_enough = is_near & is_at_least(results, calibration.very_similar_alone)
+    similar = near_enough & ~same
     if calibration.very_similar is not None:
         # NaN is not as much as anything.
-        similar = is_near & ~same & (results.agreements >= calibration.very_similar)
-    similar_alone = is_near & ~same_alone & is_at_least(results, calibration.very_similar_alone)
+        similar |= is_near & ~same & (results.agreements >= calibration.very_similar)
+    similar_alone = near_enough & ~same_alone
     return Labelled(
         results,
         same,

@@ -99,13 +99,20 @@ def _table(calibrated: Calibrated, seconds: float) -> Table:
     rows = (
         (
             MatchLabel.SAME_ITEM.value,
-            same and f"{same.similarity:.3f}, distance ≤ {same.ratio:.0%} of the 10th's",
+            same and f"{same.similarity:.3f}, distance ≤ {same.ratio:.0%} of the 6th's",
             precision.same_item,
         ),
         ("  among few", _cosine(calibration.same_item_alone), precision.same_item_alone),
         (
             MatchLabel.VERY_SIMILAR.value,
-            agreement and f"{agreement:.0%} of the nearest 20 are of its category",
+            " or ".join(
+                part
+                for part in (
+                    _cosine(calibration.very_similar_alone),
+                    agreement and f"{agreement:.0%} of the nearest 20 are of its category",
+                )
+                if part
+            ),
             precision.very_similar,
         ),
         ("  among few", _cosine(calibration.very_similar_alone), precision.very_similar_alone),

@@ -88,18 +88,22 @@ def label_notes(calibration: Calibration) -> str:
     The same item is told from a cosine on, the very similar from a share of neighbours.
     """
     precision, same = calibration.precision, calibration.same_item
-    agreement = calibration.very_similar
+    near, agreement = calibration.very_similar_alone, calibration.very_similar
+    very_similar = " or ".join(
+        part
+        for part in (
+            near and f"from {near:.2f}",
+            agreement and f"from {agreement:.0%} agreement of neighbours",
+        )
+        if part
+    )
     labels = (
         (MatchLabel.SAME_ITEM, same and f"from {same.similarity:.2f}", precision.same_item),
-        (
-            MatchLabel.VERY_SIMILAR,
-            agreement and f"from {agreement:.0%} agreement",
-            precision.very_similar,
-        ),
+        (MatchLabel.VERY_SIMILAR, very_similar, precision.very_similar),
     )
     parts = [
         f"{label} {threshold} (right {measured.value:.0%})"
-        if threshold is not None and measured is not None
+        if threshold and measured
         else f"{label} withheld"
         for label, threshold, measured in labels
     ]

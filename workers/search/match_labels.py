@@ -1,19 +1,20 @@
 """The match labels of what a search has found."""
 
 from collections import Counter
-from collections.abc import Sequence
-from itertools import chain
+from collections.abc import Mapping, Sequence
+from itertools import chain, islice
+from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
-from db.catalogue.listing_photos import categories_shown, photos_of
+from db.catalogue.listing_photos import FiledIn, filed_in, photos_of
 from db.vectors.embeddings import vector_of_photo
 from db.vectors.encoders import matching_of
 from models.adaptation.adapted_encoder import AdaptedEncoder
 from models.domain.text import sub_category
-from models.domain.types import ListingMatch, Match, MatchLabel
+from models.domain.types import Match, MatchLabel
 from models.matching.labels import NEIGHBOURS, VOTERS, Calibration, label_of, stored_calibration
 from workers.search.active_engine import SearchEngine
 from workers.search.query import Query
@@ -41,37 +42,24 @@ class Labeller:
         if calibration is None or len(query.positives) != 1 or query.negatives:
             return None
         own = photos_of(self._session, query.listings) if query.listings else ()
-        others = [match for match in found.nearest if match.photo_id not in own][:VOTERS]
+        others = [match for match in found.nearest if match.photo_id not in own]
         # A filter may leave so few that no neighbourhood is known, but the nearest photo is.
         first = [Match(match.photo_id, match.similarity) for match in found.listings[:1]]
         nearest = next(chain(others, first), None)
         is_stranger = self._is_stranger(calibration, vectors, nearest)
-        is_known = len(others) >= NEIGHBOURS
-        agreements = self._agreements(others, found.listings) if is_known else {}
+        ids = {match.photo_id for match in others} | {match.photo_id for match in found.listings}
+        filed = filed_in(self._session, ids) if others and not is_stranger else {}
+        reference, agreements = _reference(others, filed), _agreements(others[:VOTERS], filed)
         return [
             label_of(
                 match.similarity,
                 calibration,
-                reference=others[NEIGHBOURS - 1].similarity if is_known else None,
+                reference=reference,
                 agreement=agreements.get(match.photo_id),
                 is_stranger=is_stranger,
             )
             for match in found.listings
         ]
-
-    def _agreements(
-        self, voters: Sequence[Match], found: Sequence[ListingMatch]
-    ) -> dict[int, float]:
-        """The share of the voters of each found photo's sub category, where it has one."""
-        ids = {voter.photo_id for voter in voters} | {match.photo_id for match in found}
-        paths = categories_shown(self._session, ids)
-        kinds = {photo_id: sub_category(path) for photo_id, path in paths.items() if path}
-        votes = Counter(kinds.get(voter.photo_id) for voter in voters)
-        return {
-            match.photo_id: votes[kinds[match.photo_id]] / len(voters)
-            for match in found
-            if match.photo_id in kinds
-        }
 
     def _is_stranger(
         self, calibration: Calibration, vectors: NDArray[np.float32], nearest: Match | None
@@ -90,3 +78,26 @@ class Labeller:
             return False
         looks = encoder.restore(vectors) @ encoder.restore(vector[np.newaxis])[0]
         return bool(looks.max() < calibration.stranger)
+
+
+def _reference(nearest: Sequence[Match], filed: Mapping[int, FiledIn]) -> float | None:
+    """The similarity of the listing of rank `NEIGHBOURS`; None if there are fewer."""
+    listings: dict[UUID, float] = {}
+    for match in nearest:
+        if match.photo_id in filed:
+            listings.setdefault(filed[match.photo_id].listing_id, match.similarity)
+    return next(islice(listings.values(), NEIGHBOURS - 1, None), None)
+
+
+def _agreements(voters: Sequence[Match], filed: Mapping[int, FiledIn]) -> dict[int, float]:
+    """The share of the voters that are of each photo's sub category, where it has one.
+
+    None are given for fewer than `VOTERS`.
+    """
+    if len(voters) < VOTERS:
+        return {}
+    kinds = {
+        photo_id: sub_category(one.category) for photo_id, one in filed.items() if one.category
+    }
+    votes = Counter(kinds.get(voter.photo_id) for voter in voters)
+    return {photo_id: votes[kind] / VOTERS for photo_id, kind in kinds.items()}

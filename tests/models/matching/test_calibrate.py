@@ -7,10 +7,12 @@ import pytest
 from numpy.typing import NDArray
 
 from models.adaptation.learn import learn
+from models.domain.types import MatchLabel
 from models.encoders.encoder import unit_rows
 from models.evaluation.intervals import wilson
 from models.labels import LabelledPhotos
 from models.matching.calibrate import Catalogue, HeldOut, calibrate
+from models.matching.labels import withheld_labels
 
 LISTINGS, KINDS, DIMENSION = 500, 5, 48
 UNKNOWN = ""
@@ -75,7 +77,7 @@ def test_kinds_that_nothing_shows_are_not_told() -> None:
     shuffled = tuple(f"kind {names[row // 2]}" for row in range(len(catalogue.photos)))
     photos = replace(catalogue.photos, categories=shuffled)
     calibration = calibrate(replace(catalogue, photos=photos), held_out)
-    assert calibration.very_similar is None
+    assert MatchLabel.VERY_SIMILAR in withheld_labels(calibration)
     assert calibration.same_item
 
 
@@ -83,7 +85,7 @@ def test_without_categories_the_same_item_is_told() -> None:
     catalogue, held_out = drawn()
     photos = replace(catalogue.photos, categories=(UNKNOWN,) * len(catalogue.photos))
     calibration = calibrate(replace(catalogue, photos=photos), held_out)
-    assert calibration.very_similar is None
+    assert MatchLabel.VERY_SIMILAR in withheld_labels(calibration)
     assert calibration.precision.very_similar is None
     assert calibration.same_item
 
@@ -116,7 +118,7 @@ def test_what_is_adapted_is_calibrated_as_it_was_not_learned_from(has_categories
     assert calibration.precision.strangers
     assert calibration.precision.strangers.value > 0.8
     assert calibration.precision.same_item
-    assert (calibration.very_similar is not None) == has_categories
+    assert (MatchLabel.VERY_SIMILAR not in withheld_labels(calibration)) == has_categories
     # Looks are cosines of other vectors than similarities are.
     assert calibration.related != calibration.stranger
 

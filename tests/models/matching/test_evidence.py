@@ -49,8 +49,8 @@ def test_answers_are_those_of_brute_force(
         voters = [position for _, _, position in best[:VOTERS]]
         assert found.voters[row, : len(voters)].tolist() == voters
         assert (found.voters[row, len(voters) :] == NOBODY).all()
-        if len(best) >= NEIGHBOURS:
-            assert np.isclose(found.reference[row], best[NEIGHBOURS - 1][0], atol=1e-5)
+        if count >= NEIGHBOURS:
+            assert np.isclose(found.reference[row], expected[NEIGHBOURS - 1][0], atol=1e-5)
         else:
             assert np.isnan(found.reference[row])
 

@@ -6,7 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.domain.types import MatchLabel
-from models.matching.fit import SAME_ITEM, VERY_SIMILAR, Looks, Results, fit, is_same_item, least
+from models.matching.fit import (
+    SAME_ITEM,
+    VERY_SIMILAR,
+    Looks,
+    Results,
+    fit,
+    is_at_least,
+    is_same_item,
+    least,
+)
 from models.matching.labels import Calibration, label_of
 from models.matching.measure import labelled, measured
 
@@ -79,19 +88,21 @@ def test_labels_are_right_as_often_as_due_on_what_they_were_fitted_to(
         assert (given_labels[row] is MatchLabel.SAME_ITEM) == bool(same[row])
     counted = results.asks_item & beside & same
     assert not counted.any() or results.same_item[counted].mean() >= SAME_ITEM
-    similar = np.array([one is MatchLabel.VERY_SIMILAR for one in given_labels])
-    similar &= beside & results.asks_category
-    assert not similar.any() or results.same_category[similar].mean() >= VERY_SIMILAR
-    # Where nothing is known of the neighbourhood, cosines alone decide.
-    alone = [
-        label_of(float(similarity), calibration) for similarity in results.similarities.tolist()
-    ]
-    for found, right, asked, target in (
-        (MatchLabel.SAME_ITEM, results.same_item, results.asks_item, SAME_ITEM),
-        (MatchLabel.VERY_SIMILAR, results.same_category, results.asks_category, VERY_SIMILAR),
-    ):
-        rows = np.array([one is found for one in alone]) & asked
-        assert not rows.any() or right[rows].mean() >= target
+    near = results.similarities >= calibration.related
+    similar = near & ~same & is_at_least(results, calibration.very_similar_alone)
+    if calibration.very_similar is not None:
+        similar |= near & ~same & (results.agreements >= calibration.very_similar)
+    for row in np.flatnonzero(beside).tolist():
+        assert (given_labels[row] is MatchLabel.VERY_SIMILAR) == bool(similar[row])
+    counted = results.asks_category & similar
+    assert not counted.any() or results.same_category[counted].mean() >= VERY_SIMILAR
+    # Where nothing is known of the neighbourhood, the cosine alone decides.
+    alone = near & is_at_least(results, calibration.same_item_alone)
+    for row in np.flatnonzero(near).tolist():
+        bare = label_of(float(results.similarities[row]), calibration)
+        assert (bare is MatchLabel.SAME_ITEM) == bool(alone[row])
+    counted = results.asks_item & alone
+    assert not counted.any() or results.same_item[counted].mean() >= SAME_ITEM
 
 
 @given(st.integers(0, 2**32 - 1), st.booleans())

@@ -95,8 +95,9 @@ def test_what_stands_out_from_its_neighbourhood_is_the_same_item() -> None:
     # As near, but so are ten others.
     assert label_of(0.9, SOME, reference=0.81) is MatchLabel.VERY_SIMILAR
     assert label_of(0.9, SOME, reference=0.81, agreement=0.7) is MatchLabel.VERY_SIMILAR
-    # The nearest photos are of another category.
-    assert label_of(0.9, SOME, reference=0.81, agreement=0.65) is MatchLabel.RELATED
+    # The nearest photos are of another category, and it is not that near.
+    assert label_of(0.79, SOME, reference=0.7, agreement=0.65) is MatchLabel.RELATED
+    assert label_of(0.79, SOME, reference=0.7, agreement=0.7) is MatchLabel.VERY_SIMILAR
     # Standing out, but not near enough.
     assert label_of(0.84, SOME, reference=0.2) is MatchLabel.VERY_SIMILAR
     # With ten copies, nothing stands out.
