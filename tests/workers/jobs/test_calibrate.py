@@ -106,7 +106,7 @@ def test_what_was_calibrated_labels_searches(catalogue: WorkerHarness) -> None:
     calibration = stored(catalogue)
     assert calibration
     # All are of one category: whatever is found, is.
-    assert calibration.very_similar is not None
+    assert calibration.very_similar_alone is not None
     assert calibration.precision.very_similar
     assert calibration.precision.very_similar.value == 1
     found = search(catalogue, jpeg(3))
@@ -276,7 +276,8 @@ def test_what_the_nearest_photos_agree_on_is_very_similar(
     del few_are_enough
     fill(worker, LISTINGS, category="A / B / C")
     fill(worker, 4, start=LISTINGS, category="D")
-    use(worker, Calibration.model_validate({**SOME.to_json(), "related": -1, "stranger": -1}))
+    bare = {"related": -1, "stranger": -1, "very_similar_alone": None}
+    use(worker, Calibration.model_validate({**SOME.to_json(), **bare}))
     found = search(worker, jpeg(500), limit=50)
     given = {one.category: one.match for one in found.results}
     assert given == {"A / B / C": MatchLabel.VERY_SIMILAR, "D": MatchLabel.RELATED}
