@@ -72,7 +72,7 @@ COMMANDS: Final[Table] = {
     ),
     "relay": CommandRef(
         "workers.commands.relay:relay",
-        "Publish accepted jobs that no worker got, until stopped.",
+        "Publish accepted jobs that no worker got, and send webhooks, until stopped.",
     ),
     "train": CommandRef(
         "workers.commands.train:train",

@@ -17,6 +17,8 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from models.domain.errors import SetupError
+from models.domain.searches.options import RankDefaults, RankWeights
+from models.text.languages import TextLanguage
 
 log = logging.getLogger(__name__)
 
@@ -163,15 +165,26 @@ class Settings(BaseSettings):
         description="ISO 4217 code of the currency that a feed's prices are in where they name"
         " none, and of `$`, `kr` and other symbols that several currencies share.",
     )
-    photo_urls: Literal["off", "feeds"] = Field(
+    photo_urls: Literal["off", "feeds", "all"] = Field(
         default="feeds",
-        description="Whether photos that a feed names by URL are fetched (`feeds`) by `seed` and"
-        " `clean`, from public addresses only, or not (`off`).",
+        description="Whose photos at URLs are fetched, from public addresses only: those that a"
+        " feed names, by `seed` and `clean` (`feeds`), also those that callers of the API name, by"
+        " the embed worker (`all`), or none (`off`).",
     )
     photo_hosts: str = Field(
         default="",
         description="Hosts, separated by commas, that photos may be fetched from although their"
         " addresses are private.",
+    )
+    webhook_hosts: str = Field(
+        default="",
+        description="Hosts, separated by commas, that webhooks of saved searches may be at although"
+        " their addresses are private; also over http.",
+    )
+    text_language: TextLanguage = Field(
+        default="english",
+        description="Language whose inflections a search for words finds, too: `lamps` for `lamp`;"
+        " `none` for none. May be changed at any time.",
     )
     geocoder: str | None = Field(
         default=None,
@@ -185,6 +198,16 @@ class Settings(BaseSettings):
     )
     geocoder_user_agent: str = Field(
         default="marketlens", description="How a geocoding service is told who asks."
+    )
+    rank_weights: str = Field(
+        default="",
+        description="What results are ranked by beside look and words, such as"
+        " `freshness=0.1,distance=0.1`: weights of the parts of a ranking that searches state none"
+        " for. By default none is.",
+    )
+    rank_popularity: str | None = Field(
+        default=None,
+        description="The attribute that counts how popular a listing is, such as `views`.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="What the processes log, in any case."
@@ -229,6 +252,12 @@ class Settings(BaseSettings):
             raise ValueError(f"{there} is a file, and must be a folder")
         return path
 
+    @field_validator("rank_weights", mode="after")
+    @classmethod
+    def _are_weights(cls, weights: str) -> str:
+        RankWeights.parse(weights)
+        return weights
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _in_any_case(cls, level: object) -> object:
@@ -247,11 +276,21 @@ class Settings(BaseSettings):
         return cls.model_fields["port"].default if is_address else port
 
     @property
+    def rank_defaults(self) -> RankDefaults:
+        """What searches are ranked by that do not say it."""
+        return RankDefaults(RankWeights.parse(self.rank_weights), self.rank_popularity)
+
+    @property
     def sqlalchemy_url(self) -> str:
         """The database to use, absolute when it is the embedded one."""
         # As SQLAlchemy reads it; not by it, as this is imported by what needs no database.
         file = quote(str((self.data_dir / "marketlens.db").resolve()))
         return self.database_url or f"sqlite:///{file}"
+
+    @property
+    def allowed_photo_hosts(self) -> tuple[str, ...]:
+        """The hosts that photos may be fetched from although their addresses are private."""
+        return tuple(host for host in map(str.strip, self.photo_hosts.split(",")) if host)
 
     @property
     def photo_store_url(self) -> str:
@@ -267,6 +306,11 @@ class Settings(BaseSettings):
     def generations_dir(self) -> Path:
         """Where index generations are kept."""
         return self.data_dir / "generations"
+
+    @property
+    def columns_file(self) -> Path:
+        """Where the columns of listings are kept, which search workers map."""
+        return self.data_dir / "columns" / "listings.safetensors"
 
     @property
     def log_dir(self) -> Path:

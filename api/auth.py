@@ -13,8 +13,8 @@ from db.keys import KeyHolder, find_key
 from models.domain.errors import Forbidden, Unauthenticated
 from models.domain.types import Scope
 
-_bearer = HTTPBearer(auto_error=False, description="A key made by `marketlens keys create`.")
-Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+bearer = HTTPBearer(auto_error=False, description="A key made by `marketlens keys create`.")
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
 
 
 def is_loopback(host: str) -> bool:

@@ -10,15 +10,18 @@ from uuid import UUID
 
 from anyio import CapacityLimiter
 from fastapi import Depends, Path, Request
+from sqlalchemy.orm import Session
 
 from api.jobs.backlog import Backlog
 from api.jobs.ended_jobs import EndedJobs
 from db.group_commit import GroupCommit
+from db.idempotency import Answer, Claim, complete_claim
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.tables import Job
 from models.domain.clock import utc_now
 from models.domain.errors import NotFound
+from models.domain.searches.options import RankDefaults
 from workers.queue.publisher import JobPublisher
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -42,22 +45,39 @@ class Resources:
     """Threads for photos of listings, which leave the cores to those who wait for an answer."""
     decoding: Semaphore
     """Limits how many photos are decoded at once: each may need hundreds of megabytes."""
+    fetches_photos: bool
+    """Whether photos of listings may be named by URL."""
+    webhook_hosts: frozenset[str]
+    """Hosts that webhooks may be at although their addresses are private."""
     allow_anonymous: bool
     """Whether calls other than admin calls need no key; only on loopback."""
+    ranking: RankDefaults
+    claim: Claim | None = None
+    """Of one request that has an `Idempotency-Key`: its ownership of that."""
 
     @staticmethod
     def now() -> datetime:
         """The time, in UTC."""
         return utc_now()
 
+    def record(self, session: Session, answer: Answer) -> None:
+        """Store the answer to a request with an `Idempotency-Key`, in the transaction of what it
+        has made, if it has such a key.
+
+        Raises IdempotencyInFlight, so that nothing is made, if another request has the key by now.
+        """
+        if self.claim is not None:
+            complete_claim(session, self.claim, answer, self.now())
+
 
 # Dependencies that wait for nothing are coroutines: FastAPI runs functions in a thread each.
-async def _resources(request: Request) -> Resources:
+async def resources_of(request: Request) -> Resources:
+    """The resources of the application that a request is to."""
     resources: Resources = request.app.state.resources
     return resources
 
 
-ResourcesDep = Annotated[Resources, Depends(_resources)]
+ResourcesDep = Annotated[Resources, Depends(resources_of)]
 
 
 def _parse_id(value: str, what: str) -> UUID:
@@ -76,6 +96,12 @@ async def _search_id(search_id: Annotated[str, Path(description="Id of a search.
     return _parse_id(search_id, "search")
 
 
+async def _saved_search_id(
+    search_id: Annotated[str, Path(description="Id of a saved search.")],
+) -> UUID:
+    return _parse_id(search_id, "saved search")
+
+
 async def _listing_id(listing_id: Annotated[str, Path(description="Id of a listing.")]) -> UUID:
     return _parse_id(listing_id, "listing")
 
@@ -88,5 +114,6 @@ async def _photo_id(sha256: Annotated[str, Path(description="SHA-256 of a photo.
 
 JobId = Annotated[UUID, Depends(_job_id)]
 SearchId = Annotated[UUID, Depends(_search_id)]
+SavedSearchId = Annotated[UUID, Depends(_saved_search_id)]
 ListingId = Annotated[UUID, Depends(_listing_id)]
 PhotoId = Annotated[str, Depends(_photo_id)]

@@ -72,10 +72,19 @@ async def read_form(request: Request, *, max_files: int) -> AsyncIterator[Form]:
         yield form
 
 
-async def read_json(request: Request, model: type[Model]) -> Model:
-    """The JSON body. Raises MalformedBody or InvalidInput."""
-    body = (await request.body()).removeprefix(_BYTE_ORDER_MARK)
-    return parsed_json(body, model, "The body")
+async def read_json(request: Request, model: type[Model], max_bytes: int | None = None) -> Model:
+    """The JSON body. Raises MalformedBody, InvalidInput or TooLarge."""
+    return parsed_json(await read_json_bytes(request, max_bytes), model, "The body")
+
+
+async def read_json_bytes(request: Request, max_bytes: int | None = None) -> bytes:
+    """The bytes of the JSON body. Raises TooLarge."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if max_bytes is not None and len(body) > max_bytes:
+            raise TooLarge(f"The body of this call has at most {max_bytes:,} bytes as JSON.")
+    return bytes(body.removeprefix(_BYTE_ORDER_MARK))
 
 
 def parsed_json(text: str | bytes, model: type[Model], what: str) -> Model:

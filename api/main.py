@@ -18,6 +18,7 @@ from api.auth import is_loopback
 from api.deps import Resources
 from api.embeddings import routes as embeddings
 from api.health import routes as health
+from api.idempotency.replay import handle_replays
 from api.jobs import routes as jobs
 from api.jobs.backlog import Backlog
 from api.jobs.ended_jobs import EndedJobs
@@ -31,10 +32,12 @@ from api.openapi import describe_problems
 from api.photos import routes as photos
 from api.predictions import routes as predictions
 from api.problems import handle_errors
+from api.saved_searches import routes as saved_searches
 from api.searches import routes as searches
 from db.group_commit import GroupCommit
 from db.session import Database
 from db.store.photo_store import PhotoStore
+from db.store.webhooks import hosts_of
 from models.domain.clock import utc_now
 from models.domain.processes import be_nice
 from settings import Settings
@@ -65,7 +68,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         uploads=CapacityLimiter(UPLOADS),
         bulk=ThreadPoolExecutor(BULK_THREADS, "bulk", be_nice, (BULK_NICENESS,)),
         decoding=Semaphore(len(os.sched_getaffinity(0))),
+        fetches_photos=settings.photo_urls == "all",
+        webhook_hosts=hosts_of(settings.webhook_hosts),
         allow_anonymous=is_loopback(settings.host),
+        ranking=settings.rank_defaults,
     )
 
     @asynccontextmanager
@@ -96,7 +102,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.add_middleware(SameOriginOnly)
     app.add_middleware(SecurityHeaders)
     handle_errors(app)
-    for routes in (health, searches, embeddings, predictions, listings, photos, jobs, admin):
+    handle_replays(app)
+    for routes in (
+        *(health, searches, saved_searches, embeddings, predictions),
+        *(listings, photos, jobs, admin),
+    ):
         app.include_router(routes.router)
     _serve_page(app)
     describe_problems(app)

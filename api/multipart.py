@@ -68,6 +68,11 @@ class Form:
     def __init__(self, parts: Sequence[tuple[str, UploadFile]]) -> None:
         self._parts = [(name, part) for name, part in parts if part.size or part.filename]
 
+    @property
+    def all(self) -> Sequence[tuple[str, UploadFile]]:
+        """All parts and their names, in their order."""
+        return self._parts
+
     def check_names(self, known: Collection[str]) -> None:
         """Raises InvalidInput if a part has another name than these."""
         for name, _ in self._parts:

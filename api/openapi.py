@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Final
+from typing import Final, NotRequired, TypedDict
 
 from fastapi import FastAPI
 from pydantic import BaseModel, JsonValue
 
 from api.forms import JSON_BODY, MULTIPART, PHOTO_BODY, PHOTO_PART
+from api.idempotency.keys import HEADER, REPLAYED
 from api.problems import Responses, responses
 from api.schemas import Problem
 from models.domain.types import JobStatus, JobType
@@ -26,6 +27,17 @@ BODY_REFUSED: Final = responses(
     HTTPStatus.SERVICE_UNAVAILABLE,
 )
 
+_KEY_MISUSED: Final = responses(
+    HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY
+)
+"""An `Idempotency-Key` that is none, whose first request is in flight, or is another request's."""
+_REPLAYED: Final = {
+    REPLAYED: {
+        "description": "`true` where a request with this `Idempotency-Key` was answered before.",
+        "schema": {"type": "string", "enum": ["true"]},
+    }
+}
+
 MATCH_EXAMPLE: Final = {
     "listing_id": "96dee810-9ea2-488d-8d87-dc35290d44c4",
     "title": "Red enamel kettle",
@@ -33,6 +45,7 @@ MATCH_EXAMPLE: Final = {
     "currency": "GBP",
     "category": "Appliances / Kettles",
     "location": "Leeds, West Yorkshire",
+    "attributes": {"brand": "Le Creuset", "litres": 1.6},
     "photo": {"id": f"{7:064x}", "url": f"/v1/photos/{7:064x}"},
     "similarity": 0.981204,
     "match": "same item",
@@ -43,8 +56,15 @@ MATCH_EXAMPLE: Final = {
 PHOTO: Final = {
     "type": "string",
     "format": "binary",
+    "minLength": 1,
     "description": f"A {ACCEPTED_FORMATS} photo, told by its content.",
 }
+PATCH_EXAMPLE: Final[JsonObject] = {
+    "price": "9.50",
+    "status": "reserved",
+    "attributes": {"colour": ["red"], "boxed": None},
+}
+ETAG: Final = {"ETag": {"schema": {"type": "string"}, "description": "For `If-Match` of a change."}}
 ONE_PHOTO: Final = {PHOTO_PART: PHOTO}
 _AS_BODY: Final = "One photo as it is; options, where there are any, are then in the query."
 BY_LISTING: Final = {"a listing": {"listing_id": MATCH_EXAMPLE["listing_id"]}}
@@ -55,14 +75,18 @@ def described_body(
     body: type[BaseModel] | None = None,
     *,
     photos: Mapping[str, object] = ONE_PHOTO,
+    required: Sequence[str] = (),
     examples: Mapping[str, object] = BY_LISTING,
 ) -> dict[str, object]:
-    """A request body: a form with `photos` and `options`, a photo, or JSON `body`."""
+    """A request body: a form with `photos` and `options`, a photo, or JSON `body`.
+
+    `required` are those of the options that a form must have.
+    """
     form = inlined(options) if options else {}
     fields = form.get("properties")
     properties = {**photos, **(fields if isinstance(fields, dict) else {})}
-    content = {
-        MULTIPART: _form_schema(properties, [PHOTO_PART]),
+    content: dict[str, object] = {
+        MULTIPART: _form_schema(properties, [PHOTO_PART, *required]),
         PHOTO_BODY: {"schema": {**PHOTO, "description": _AS_BODY}},
     }
     if body:
@@ -73,9 +97,55 @@ def described_body(
     return _request_body(content)
 
 
-def described_form(properties: Mapping[str, object]) -> dict[str, object]:
-    """A multipart form with these parts and no others, all of them required."""
-    return _request_body({MULTIPART: _form_schema(properties, list(properties))})
+def described_form(
+    properties: Mapping[str, object], required: Sequence[str], body: type[BaseModel]
+) -> dict[str, object]:
+    """A multipart form with these parts and no others, or JSON `body` instead of it."""
+    return _request_body(
+        {
+            MULTIPART: _form_schema(properties, required),
+            JSON_BODY: {"schema": inlined(body)},
+        }
+    )
+
+
+def described_patch(media_types: Sequence[str], *models: type[BaseModel]) -> dict[str, object]:
+    """A JSON Merge Patch (RFC 7396) of what has the fields of these models.
+
+    Of each, null removes what is stated; what has no default can't be removed.
+    """
+    properties = {
+        name: _removable(field) if name not in _required(schema) else field
+        for schema in map(inlined, models)
+        for name, field in _properties(schema).items()
+    }
+    schema = {
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+        "example": PATCH_EXAMPLE,
+    }
+    return _request_body({media_type: {"schema": schema} for media_type in media_types})
+
+
+def _required(schema: JsonObject) -> list[JsonValue]:
+    required = schema.get("required")
+    return required if isinstance(required, list) else []
+
+
+def _properties(schema: JsonObject) -> JsonObject:
+    properties = schema.get("properties")
+    return properties if isinstance(properties, dict) else {}
+
+
+def _removable(field: JsonValue) -> JsonValue:
+    """A field's schema that also takes null, and has no default: what is not stated stays."""
+    if not isinstance(field, dict):
+        return field
+    stated = {name: value for name, value in field.items() if name != "default"}
+    branches = stated.get("anyOf")
+    takes_null = isinstance(branches, list) and {"type": "null"} in branches
+    return stated if takes_null else {"anyOf": [stated, {"type": "null"}]}
 
 
 def described_bulk(name: str, table: Mapping[str, object]) -> dict[str, object]:
@@ -140,6 +210,24 @@ def described_job(
     return {HTTPStatus.OK.value: described}
 
 
+class _Call(TypedDict):
+    """What is read here of an operation."""
+
+    parameters: NotRequired[list[dict[str, object]]]
+    responses: dict[str, dict[str, object]]
+
+
+def _describe_idempotency(call: _Call) -> None:
+    """Add what a call that takes an `Idempotency-Key` also answers."""
+    if not any(parameter["name"] == HEADER for parameter in call.get("parameters", [])):
+        return
+    for status, response in call["responses"].items():
+        if status.startswith("2"):
+            response["headers"] = _REPLAYED
+    for refused, description in _KEY_MISUSED.items():
+        call["responses"].setdefault(str(refused), description)
+
+
 def describe_problems(app: FastAPI) -> None:
     """Add the schema of problem documents, to which every error response refers."""
     describe = app.openapi
@@ -150,11 +238,12 @@ def describe_problems(app: FastAPI) -> None:
         schemas = schema["components"]["schemas"]
         schemas["Problem"] = Problem.model_json_schema()
         # FastAPI's own description of a failed validation: `handle_errors` answers it differently.
-        if schemas.pop("HTTPValidationError", None):
-            del schemas["ValidationError"]
-            for call in (call for path in schema["paths"].values() for call in path.values()):
-                if "422" in call["responses"]:
-                    call["responses"]["422"] = invalid
+        schemas.pop("HTTPValidationError", None)
+        schemas.pop("ValidationError", None)
+        for call in (call for path in schema["paths"].values() for call in path.values()):
+            if "422" in call["responses"]:
+                call["responses"]["422"] = invalid
+            _describe_idempotency(call)
         return schema
 
     app.openapi = described  # type: ignore[method-assign] # FastAPI's documented way to extend it

@@ -14,6 +14,7 @@ log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
+IN_FLIGHT_RETRY_AFTER_S = 1
 
 STATUS_OF: dict[type[errors.MarketlensError], HTTPStatus] = {
     errors.MarketlensError: HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -22,6 +23,8 @@ STATUS_OF: dict[type[errors.MarketlensError], HTTPStatus] = {
     errors.UnsupportedPhoto: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.UnsupportedBody: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.MalformedBody: HTTPStatus.BAD_REQUEST,
+    errors.MalformedIdempotencyKey: HTTPStatus.BAD_REQUEST,
+    errors.IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.InvalidFeed: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
@@ -29,6 +32,8 @@ STATUS_OF: dict[type[errors.MarketlensError], HTTPStatus] = {
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.ReindexRunning: HTTPStatus.CONFLICT,
+    errors.ChangedMeanwhile: HTTPStatus.PRECONDITION_FAILED,
+    errors.IdempotencyInFlight: HTTPStatus.CONFLICT,
     errors.CursorExpired: HTTPStatus.GONE,
     errors.Overloaded: HTTPStatus.TOO_MANY_REQUESTS,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -77,6 +82,8 @@ def problem_of(error: errors.MarketlensError) -> JSONResponse:
     headers = None
     if isinstance(error, errors.Overloaded):
         headers = {"Retry-After": str(error.retry_after_s)}
+    elif isinstance(error, errors.IdempotencyInFlight):
+        headers = {"Retry-After": str(IN_FLIGHT_RETRY_AFTER_S)}
     return problem(STATUS_OF[type(error)], error.code, str(error), headers)
 
 

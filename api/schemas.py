@@ -48,6 +48,8 @@ def _category_path(path: str) -> str:
     return normal
 
 
+AS_TYPED: Final = _text(str)
+"""Text that only has to be text."""
 LINE: Final = _text(clean_line)
 LINES: Final = _text(clean_text)
 """Text by the rules of `models.domain.text`; in an annotation they follow the limits."""
@@ -55,7 +57,9 @@ LINES: Final = _text(clean_text)
 CategoryPath = Annotated[str, _text(_category_path)]
 """By the same rules; empty if it names no category."""
 
-Price = Annotated[Decimal, Field(ge=0, max_digits=14, decimal_places=2)]
+Price = Annotated[
+    Decimal, Field(ge=0, le=Decimal("999999999999.99"), max_digits=14, decimal_places=2)
+]
 
 ShownStatus = Literal[ListingStatus.ACTIVE, ListingStatus.RESERVED, ListingStatus.SOLD]
 """The statuses that callers may state; deleting a listing is a call of its own."""

@@ -6,9 +6,10 @@ from sqlalchemy import Select, collate, func, select, true
 from sqlalchemy.orm import Session
 
 from db.catalogue.listing_photos import is_shown
+from db.saved_searches.tables import SavedSearch
 from db.statements import chunks, is_postgresql
 from db.tables import Change, Embedding, Generation, Job, Listing, ListingPhoto, Photo
-from models.domain.job_payloads import PAYLOAD_TYPES, JobPayload
+from models.domain.job_payloads import PAYLOAD_TYPES, JobPayload, SearchPayload
 from models.domain.types import GenerationStatus, ListingStatus
 
 
@@ -33,36 +34,37 @@ def photos_with_prefix(session: Session, prefix: str) -> dict[str, bool]:
 
 
 def referenced(session: Session, hashes: Collection[str]) -> set[str]:
-    """Those of the SHA-256 that a photo's row or some job refers to."""
+    """Those of the SHA-256 that a photo's row, some job or some saved search refers to."""
     found: set[str] = set()
     for chunk in chunks(hashes):
         found.update(session.scalars(select(Photo.sha256).where(Photo.sha256.in_(chunk))))
         for payload in PAYLOAD_TYPES.values():
-            for statement in _named_by_jobs(session, payload, chunk):
-                found.update(session.scalars(statement))
+            # Also ended jobs: see `jobs.retry`.
+            of_type = Job.type == payload.job_type
+            for statement in _named_in(session, Job, payload, chunk):
+                found.update(session.scalars(statement.where(of_type)))
+        for statement in _named_in(session, SavedSearch, SearchPayload, chunk):
+            found.update(session.scalars(statement))
     return found
 
 
-def _named_by_jobs(
-    session: Session, payload: type[JobPayload], hashes: list[str]
+def _named_in(
+    session: Session,
+    table: type[Job] | type[SavedSearch],
+    payload: type[JobPayload],
+    hashes: list[str],
 ) -> Iterator[Select[str]]:
-    """Those of the SHA-256 that jobs of this type refer to, also ended ones: see `jobs.retry`."""
-    of_type = Job.type == payload.job_type
+    """Those of the SHA-256 that payloads of this type refer to."""
     for name in payload.photo_fields:
-        photo = Job.payload[name].as_string()
-        yield select(photo).where(of_type, photo.in_(hashes))
+        photo = table.payload[name].as_string()
+        yield select(photo).where(photo.in_(hashes))
     for name in payload.photo_lists:
         if is_postgresql(session):
-            listed = func.jsonb_array_elements_text(Job.payload[name])
+            listed = func.jsonb_array_elements_text(table.payload[name])
         else:
-            listed = func.json_each(Job.payload, f"$.{name}")
+            listed = func.json_each(table.payload, f"$.{name}")
         photo = listed.table_valued("value", name="photo").c.value
-        yield (
-            select(photo)
-            .select_from(Job)
-            .join(photo.table, true())
-            .where(of_type, photo.in_(hashes))
-        )
+        yield (select(photo).select_from(table).join(photo.table, true()).where(photo.in_(hashes)))
 
 
 def count_unshown(session: Session, encoder_id: int) -> int:

@@ -248,7 +248,7 @@ def release_expired(session: Session, now: datetime, max_attempts: int) -> int:
             _end(job, JobStatus.FAILED, now)
             job.error_code = "attempts_exhausted"
             job.error_detail = f"Given up after {tries} attempts; the last one never finished."
-            _advance_parent(session, job.parent_id, now)
+            advance_parent(session, job.parent_id, now)
         else:
             _requeue(job, now)
     return len(expired)
@@ -348,7 +348,7 @@ def heartbeat(
 ) -> None:
     """Renew the lease and report progress. Raises ClaimLost when another attempt owns the job."""
     values = {"lease_expires_at": now + lease, "done": done, "total": total}
-    _update_owned(session, owned, values)
+    update_owned(session, owned, values)
 
 
 def finish(
@@ -380,12 +380,12 @@ def finish(
     if updated is None:
         raise ClaimLost(str(owned.job_id))
     parent_id: UUID | None = updated.parent_id
-    _advance_parent(session, parent_id, now)
+    advance_parent(session, parent_id, now)
 
 
 def fail(session: Session, owned: Claim, now: datetime, *, code: str, detail: str) -> None:
     """End the job with an error that a retry would meet again."""
-    parent_id = _update_owned(
+    parent_id = update_owned(
         session,
         owned,
         {
@@ -397,7 +397,7 @@ def fail(session: Session, owned: Claim, now: datetime, *, code: str, detail: st
             "lease_expires_at": None,
         },
     )
-    _advance_parent(session, parent_id, now)
+    advance_parent(session, parent_id, now)
 
 
 def retry_later(
@@ -408,7 +408,7 @@ def retry_later(
         detail = f"Given up after {owned.tries} attempts; the last one failed: {reason}"
         fail(session, owned, now, code="attempts_exhausted", detail=detail)
         return
-    _update_owned(
+    update_owned(
         session,
         owned,
         {
@@ -421,7 +421,7 @@ def retry_later(
 
 def hand_back(session: Session, owned: Claim, now: datetime) -> None:
     """End the attempt without counting it as a try: this worker can't do the job, another may."""
-    _update_owned(
+    update_owned(
         session,
         owned,
         {
@@ -442,7 +442,7 @@ def cancel(session: Session, job_id: UUID, now: datetime) -> Job:
         _end(job, JobStatus.CANCELLED, now)
         for child in children:
             _end(child, JobStatus.CANCELLED, now)
-        _advance_parent(session, job.parent_id, now)
+        advance_parent(session, job.parent_id, now)
     return job
 
 
@@ -626,7 +626,7 @@ def due_of(session: Session, job_types: Collection[JobType], now: datetime) -> S
     ).all()
 
 
-def _update_owned(session: Session, owned: Claim, values: dict[str, object]) -> UUID | None:
+def update_owned(session: Session, owned: Claim, values: dict[str, object]) -> UUID | None:
     """Change the job and give its parent. Raises ClaimLost, having changed nothing."""
     updated = session.execute(
         update(Job)
@@ -677,7 +677,7 @@ def _open_children(job_id: UUID) -> Select[Job]:
     )
 
 
-def _advance_parent(session: Session, parent_id: UUID | None, now: datetime) -> None:
+def advance_parent(session: Session, parent_id: UUID | None, now: datetime) -> None:
     """Add a child's progress to its parent, if any, and end the parent with its last child."""
     if parent_id is None:
         return

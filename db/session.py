@@ -13,6 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from db.driver_errors import product_error
+from db.text.write import count_words, write_texts
 from db.vectors.changes import number_changes
 from models.domain.errors import SetupError
 from models.domain.geo import haversine
@@ -149,7 +150,9 @@ class Database:
         """A transaction that commits when the block ends, and rolls back when it raises."""
         with self._session(self._writer) as session:
             yield session
+            write_texts(session)
             number_changes(session)
+            count_words(session)
             session.commit()
 
     @contextmanager

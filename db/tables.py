@@ -68,6 +68,8 @@ class UtcDateTime(TypeDecorator[datetime]):
 # SQLite only auto-increments a column declared exactly INTEGER.
 BigId = BigInteger().with_variant(Integer, "sqlite")
 Json = JSON().with_variant(JSONB, "postgresql")
+# Sorted by code point, as in SQLite, so that what begins with a word lies together.
+WordText = Text().with_variant(Text(collation="C"), "postgresql")
 
 
 def enum_type(enum: type[StrEnum]) -> Enum:
@@ -145,7 +147,8 @@ class Listing(Base):
     `attributes` are as `models.domain.searches.attributes` cleans them. `price_suspect` marks a
     placeholder price, `place` and `county` are the parts of `location`, degrees are WGS 84,
     `seller` is the seller's name at the listing's source. `feed` names the feed that brought it, if
-    one did, and `external_id` is what that feed calls it, if not by `id`.
+    one did, and `external_id` is what that feed calls it, if not by `id`. `awaited_job` fetches
+    photos of it, as long as none have been stated since.
     """
 
     __tablename__ = "listings"
@@ -183,8 +186,45 @@ class Listing(Base):
     external_id: Mapped[str | None] = mapped_column(Text)
     attributes: Mapped[StoredJson] = mapped_column(default=dict, server_default=text("'{}'"))
     status: Mapped[ListingStatus] = mapped_column(default=ListingStatus.ACTIVE)
+    awaited_job: Mapped[UUID | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+
+
+class ListingText(Base):
+    """The words of a listing that is not deleted, by field, as `models.text` reads them.
+
+    `db.text` searches them: on SQLite by the virtual table `listing_words`, on PostgreSQL by the
+    index `ix_listing_texts_words`.
+    """
+
+    __tablename__ = "listing_texts"
+
+    number: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    title: Mapped[str] = mapped_column(Text)
+    attributes: Mapped[str] = mapped_column(Text)
+    category: Mapped[str] = mapped_column(Text)
+    description: Mapped[str] = mapped_column(Text)
+
+
+class TextWord(Base):
+    """A word that listings have, and how many do."""
+
+    __tablename__ = "text_words"
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012 - SQLAlchemy reads this
+
+    word: Mapped[str] = mapped_column(WordText, primary_key=True)
+    listings: Mapped[int]
+
+
+class TextTrigram(Base):
+    """A run of three characters of a word that a misspelt one may be meant for."""
+
+    __tablename__ = "text_trigrams"
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012 - SQLAlchemy reads this
+
+    trigram: Mapped[str] = mapped_column(WordText, primary_key=True)
+    word: Mapped[str] = mapped_column(WordText, primary_key=True)
 
 
 class Place(Base):
@@ -392,6 +432,27 @@ class ApiKey(Base):
     scopes: Mapped[list[str]]
     created_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
+
+
+class IdempotencyKey(Base):
+    """A key that a caller has given to a request, and the answer to it once it has made something.
+
+    `holder` tells callers apart, `fingerprint` requests. While the request is in flight, `status`
+    is null, `claim` says whose it is, and `expires_at` until when; then it says how long the answer
+    is kept. A row that has expired is as if it were not there.
+    """
+
+    __tablename__ = "idempotency_keys"
+
+    holder: Mapped[str] = mapped_column(String(64), primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    claim: Mapped[UUID]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    status: Mapped[int | None]
+    location: Mapped[str | None] = mapped_column(Text)
+    body: Mapped[StoredJson | None]
+    job_id: Mapped[UUID | None]
 
 
 class Consumption(Base):

@@ -146,7 +146,7 @@ def result_table(found: Found, expected: str) -> Table:
     """The results of a search as a table; the listing that was searched for is marked."""
     encoder = found.result.encoder
     title = f"Listings that look like the photo (encoder {encoder})"
-    if encoder.startswith("hog"):
+    if encoder is not None and encoder.startswith("hog"):
         title += "\nhog needs no weights and is a baseline: networks find more"
     table = Table(title=title)
     table.add_column("similarity", justify="right")

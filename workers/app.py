@@ -108,7 +108,7 @@ class Worker:
 
     def _stop_child(self, **_: object) -> None:
         if self._runtime is not None:
-            self._runtime.database.close()
+            self._runtime.close()
 
     def _current_runtime(self) -> Runtime:
         if self._runtime is None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from models.encoders.library import EncoderLibrary
 from models.index.plan import default_memory_bytes
+from models.text.languages import TextLanguage
 from settings import Settings
 from workers.queue.messages import Queue
 
@@ -31,7 +32,9 @@ class WorkerConfig:
     """What the worker of one queue needs. `encoder` and `weights` are what the settings ask for.
 
     With `auto_optimise`, networks are exported when they are first opened. `threads` are the
-    compute threads of each of its `concurrency` processes.
+    compute threads of each of its `concurrency` processes. `photo_hosts` are those that may
+    have private addresses, where photos are fetched from URLs that callers of the API name; None
+    where none are. A photo has at most `max_photo_bytes`.
     """
 
     queue: Queue
@@ -47,6 +50,10 @@ class WorkerConfig:
     search_batch: int | None
     index: IndexSettings
     index_url: str | None
+    columns_file: Path
+    text_language: TextLanguage
+    photo_hosts: tuple[str, ...] | None
+    max_photo_bytes: int
     lease: timedelta
     max_attempts: int
     log_level: str
@@ -80,6 +87,10 @@ def worker_config(settings: Settings, queue: Queue, concurrency: int = 1) -> Wor
             keep=settings.keep_generations,
         ),
         index_url=settings.index_url,
+        columns_file=settings.columns_file,
+        text_language=settings.text_language,
+        photo_hosts=settings.allowed_photo_hosts if settings.photo_urls == "all" else None,
+        max_photo_bytes=settings.max_upload_bytes,
         lease=timedelta(seconds=settings.lease_seconds),
         max_attempts=settings.max_attempts,
         log_level=settings.log_level,

@@ -19,4 +19,4 @@ def inline_worker(config: WorkerConfig) -> Generator[RunJob]:
     try:
         yield lambda job_id: run_job(runtime, job_id)
     finally:
-        runtime.database.close()
+        runtime.close()

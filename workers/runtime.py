@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from db.session import Database
 from db.store.photo_store import PhotoStore
+from db.store.photo_urls import PhotoUrls
 from db.tables import Encoder as EncoderRow
 from models.domain.clock import utc_now
 from models.domain.types import EncoderSpec
@@ -22,6 +23,8 @@ from models.index.faiss_index import set_threads
 from workers.config import WorkerConfig
 from workers.encoders.active_encoder import encoder_mismatch_warning, ensure_active_encoder
 from workers.encoders.loaded import OpenEncoders, encoders_for
+from workers.fetching.photo_fetcher import FetchLimits, PhotoFetcher
+from workers.indexes.live_columns import LiveColumns
 from workers.indexes.open import Indexes
 from workers.jobs.embed import ENCODER_THREADS
 from workers.queue.announcements import Announcer
@@ -30,6 +33,7 @@ from workers.queue.messages import Queue
 from workers.queue.owner import this_process
 from workers.queue.publisher import JobPublisher
 from workers.queue.throttle import Throttle
+from workers.saved_searches.matching import SavedSearchMatcher
 from workers.search.active_engine import ActiveEngine, SearchEngine
 
 log = logging.getLogger(__name__)
@@ -47,12 +51,16 @@ class Runtime:
     encoders: OpenEncoders
     indexes: Indexes
     engine: ActiveEngine | None
+    columns: LiveColumns
     announcer: Announcer
     publisher: JobPublisher
+    fetcher: PhotoFetcher | None
+    """Fetches photos at URLs, beside those who embed."""
     consumption: Throttle
     helpers: ThreadPoolExecutor
     """More threads for queries."""
     owner: str | None
+    matcher: SavedSearchMatcher
 
     @classmethod
     def start(cls, config: WorkerConfig) -> "Runtime":
@@ -63,9 +71,11 @@ class Runtime:
         encoders = OpenEncoders(partial(_open_encoder, config))
         store = PhotoStore(config.store_url)
         indexes = Indexes(database, store, config.index.generations_dir, config.index_url)
+        columns = LiveColumns(database, config.columns_file)
         engine = None
         if config.queue is Queue.SEARCH:
             engine = _active_engine(config, database, indexes, active)
+            columns.begin()
         label = active.spec.label
         log.info("ready: queue %s, encoder %s, %s threads", config.queue, label, config.threads)
         if wanted := encoder_mismatch_warning(
@@ -74,6 +84,10 @@ class Runtime:
             log.warning(wanted)
         broker = Broker(config.broker_url, database)
         consumption = Throttle(RECORD_CONSUMPTION_EVERY_S)
+        announcer, publisher = Announcer(broker), JobPublisher(broker)
+        fetcher = None
+        if config.queue is Queue.EMBED:
+            fetcher = _photo_fetcher(config, database, store, announcer, publisher)
         return cls(
             config,
             database,
@@ -81,17 +95,27 @@ class Runtime:
             encoders,
             indexes,
             engine,
-            Announcer(broker),
-            JobPublisher(broker),
+            columns,
+            announcer,
+            publisher,
+            fetcher,
             consumption,
             ThreadPoolExecutor(None, "queries", _share_cores, (config,)),
             this_process(),
+            SavedSearchMatcher(utc_now),
         )
 
     def warm_up(self) -> None:
         """Load what an embed job will need, before there is one. Raises WeightsError."""
         if self.config.queue is Queue.EMBED:
             encoders_for(None, self.database, self.encoders)
+
+    def close(self) -> None:
+        """Hand back what is being fetched, and disconnect."""
+        if self.fetcher is not None:
+            self.fetcher.stop()
+        self.columns.close()
+        self.database.close()
 
     @property
     def encoder_id(self) -> int | None:
@@ -106,6 +130,24 @@ def _share_cores(config: WorkerConfig) -> None:
     # OpenBLAS's threads spin for milliseconds after each product and take a core from the encoder,
     # which with int8 makes it 1.4 times as slow. Only learning has products that are worth it.
     threadpool_limits(config.threads if config.queue is Queue.INDEX else 1, user_api="blas")
+
+
+def _photo_fetcher(
+    config: WorkerConfig,
+    database: Database,
+    store: PhotoStore,
+    announcer: Announcer,
+    publisher: JobPublisher,
+) -> PhotoFetcher:
+    return PhotoFetcher(
+        database,
+        store,
+        None if config.photo_hosts is None else PhotoUrls(config.photo_hosts),
+        limits=FetchLimits(config.max_photo_bytes, config.lease, config.max_attempts),
+        clock=utc_now,
+        publish=publisher.publish,
+        announce=announcer.announce,
+    )
 
 
 def _active_engine(

@@ -29,6 +29,7 @@ from models.domain.job_payloads import (
     CalibratePayload,
     DuplicatesPayload,
     EmbedPayload,
+    MatchPayload,
     ReindexPayload,
 )
 from models.domain.job_results import JobResult
@@ -39,11 +40,13 @@ from workers.jobs.calibrate import CalibrateTools, run_calibrate
 from workers.jobs.duplicates import run_duplicates
 from workers.jobs.embed import run_embed
 from workers.jobs.heartbeat import Heartbeat
+from workers.jobs.match import run_match
 from workers.jobs.queries import Answer, QueryTools, answer_queries
 from workers.jobs.reindex import run_reindex
 from workers.jobs.repair_index import run_repair
 from workers.queue.messages import PROBE, QUERIES, RUN_JOB
 from workers.runtime import Runtime
+from workers.saved_searches.catch_up import catch_up
 from workers.search.active_engine import SearchEngine
 
 log = logging.getLogger(__name__)
@@ -65,7 +68,14 @@ Outcome = Callable[[Session], None]
 
 
 class NotOnThisMachine(Exception):
-    """The active encoder's files are not on this machine; they may be on another."""
+    """This process can't do the job now: another may, or this one later.
+
+    Either the active encoder's files are not on this machine, or it has too much to do.
+    """
+
+
+class GoesOn(Exception):
+    """The job is done by other threads of this process, which record its end."""
 
 
 def register_tasks(celery: Celery, runtime: Callable[[], Runtime]) -> None:
@@ -87,6 +97,8 @@ def answer_probe(runtime: Runtime, queue: str) -> None:
         engine = runtime.engine.current()
         with runtime.database.read() as session, engine.indexing:
             engine.index.sync(session)
+            runtime.columns.sync(session)
+        runtime.columns.begin()
     with runtime.database.write() as session:
         record_consumption(session, queue, utc_now(), runtime.encoder_id)
 
@@ -184,7 +196,15 @@ def _waiting_queries(runtime: Runtime) -> Iterator[tuple[list[Claim], SearchEngi
 
 def _answer_all(runtime: Runtime, claims: list[Claim], engine: SearchEngine) -> None:
     """Answer queries that were claimed together, and end them in one transaction."""
-    tools = QueryTools(runtime.database, runtime.store, runtime.config.models_dir, utc_now)
+    models_dir = runtime.config.models_dir
+    tools = QueryTools(
+        runtime.database,
+        runtime.store,
+        models_dir,
+        utc_now,
+        runtime.columns,
+        runtime.config.text_language,
+    )
     answers: list[tuple[Claim, Answer]]
     try:
         answers, embedded = answer_queries(claims, engine, tools)
@@ -220,6 +240,8 @@ def _outcome_of(
         result = run()
     except ClaimLost:
         log.warning("job %s: attempt %s lost its claim", job_id, claim.attempt)
+    except GoesOn:
+        log.info("job %s: its photos are being fetched", job_id)
     except (NotOnThisMachine, UnreadableRecord) as error:
         log.warning("job %s is left to another worker: %s", job_id, error)
         outcome = _hand_back(claim)
@@ -241,18 +263,35 @@ def _outcome_of(
 
 
 def _do(runtime: Runtime, claim: Claim) -> None:
-    """Do a job that is no query, which records its end itself."""
+    """Do a job that is no query, which records its end itself; or begin it, and raise GoesOn."""
     config, database = runtime.config, runtime.database
     heartbeat = Heartbeat(database, claim, config.lease, utc_now)
     match claim.payload:
+        case EmbedPayload() as payload if payload.urls:
+            # It goes on beside other jobs: who waits for a host must not hold the encoder.
+            if runtime.fetcher is None or not runtime.fetcher.start(claim, payload):
+                raise NotOnThisMachine("Too many photos are being fetched.")
+            raise GoesOn
         case EmbedPayload() as payload:
             encoders = _encoders(runtime, payload.encoder_id)
+            catch_up(database, runtime.store, encoders, runtime.matcher)
             run_embed(
                 claim,
                 payload,
                 database=database,
                 store=runtime.store,
                 encoders=encoders,
+                matcher=runtime.matcher,
+                heartbeat=heartbeat,
+                clock=utc_now,
+            )
+        case MatchPayload():
+            run_match(
+                claim,
+                database=database,
+                store=runtime.store,
+                encoders=_encoders(runtime, None),
+                matcher=runtime.matcher,
                 heartbeat=heartbeat,
                 clock=utc_now,
             )

@@ -15,6 +15,7 @@ from api.admin.service import (
 )
 from api.auth import require_scope
 from api.deps import ResourcesDep
+from api.idempotency.dependency import KeyedResources
 from api.jobs.responses import accepted_job
 from api.jobs.schemas import DuplicatesJob, JobOut, ReindexJob
 from api.openapi import KEY_REFUSED
@@ -37,7 +38,7 @@ router = APIRouter(
     responses=responses(HTTPStatus.CONFLICT),
     response_model=ReindexJob,
 )
-def reindex(resources: ResourcesDep, response: Response) -> JobOut:
+def reindex(resources: KeyedResources, response: Response) -> JobOut:
     """Build the next generation of the index; searches go on meanwhile. One build at a time."""
     return accepted_job(accept_reindex(resources), response)
 
@@ -47,7 +48,7 @@ def reindex(resources: ResourcesDep, response: Response) -> JobOut:
     status_code=HTTPStatus.ACCEPTED,
     response_model=DuplicatesJob,
 )
-def duplicates(resources: ResourcesDep, response: Response) -> JobOut:
+def duplicates(resources: KeyedResources, response: Response) -> JobOut:
     """Find listings that show the same photo or the same thing, and whose they are.
 
     The job's result has them in clusters of a `relation`, each with its listings, their `seller`

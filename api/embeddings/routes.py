@@ -9,6 +9,7 @@ from api.auth import require_scope
 from api.deps import JobId, ResourcesDep
 from api.embeddings.forms import read_photo_to_embed
 from api.embeddings.service import accept_embedding
+from api.idempotency.dependency import KeyedResources
 from api.jobs.prefer_wait import Prefer, awaited_job
 from api.jobs.responses import polled_job
 from api.jobs.schemas import EmbeddingJob, JobOut, job_out
@@ -44,7 +45,7 @@ _JOB = described_job(
     response_model=EmbeddingJob,
 )
 async def submit(
-    request: Request, response: Response, resources: ResourcesDep, prefer: Prefer
+    request: Request, response: Response, resources: KeyedResources, prefer: Prefer
 ) -> JobOut:
     """Embed a photo, in a form or as the body.
 

@@ -22,6 +22,7 @@ from models.domain.job_results import (
     EmbedResult,
     FoundListing,
     LikelyDuplicate,
+    MatchResult,
     PredictionResult,
     RepairedIndex,
     SearchResult,
@@ -181,6 +182,13 @@ class CalibrateJob(_JobOut):
     result: CalibrateResult | None
 
 
+class MatchJob(_JobOut):
+    """What has changed is matched with the saved searches; it is asked for by itself."""
+
+    type: Literal[JobType.MATCH]
+    result: MatchResult | None
+
+
 JobOut = Annotated[
     SearchJob
     | EmbeddingJob
@@ -190,7 +198,8 @@ JobOut = Annotated[
     | ReindexJob
     | DuplicatesJob
     | AdaptJob
-    | CalibrateJob,
+    | CalibrateJob
+    | MatchJob,
     Field(discriminator="type"),
 ]
 """A job; its `type` says what its `result` is."""

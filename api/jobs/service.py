@@ -5,12 +5,16 @@ ids are published after the commit.
 """
 
 from collections.abc import Sequence
+from http import HTTPStatus
 from uuid import UUID, uuid4
+
+from sqlalchemy.orm import Session
 
 from api.auth import Credentials, authorise
 from api.deps import Resources
 from api.pagination import Position
 from db import jobs
+from db.idempotency import Answer
 from db.tables import Job
 from models.domain.errors import NotFound
 from models.domain.job_payloads import JobPayload
@@ -21,13 +25,17 @@ ADMIN_JOBS = frozenset({JobType.REINDEX, JobType.DUPLICATES, JobType.ADAPT, JobT
 
 
 def accept_and_publish(resources: Resources, payload: JobPayload, total: int = 0) -> Job:
-    """Store a job and publish its id; `total` is its photos. Raises ReindexRunning."""
-    return resources.accepted.write(
-        lambda session: jobs.accept(
-            session, payload, job_id=uuid4(), now=resources.now(), total=total
-        ),
-        in_one_statement=True,
-    )
+    """Store a job and publish its id; `total` is its photos.
+
+    Raises ReindexRunning, and IdempotencyInFlight if the request has lost its key.
+    """
+
+    def accept(session: Session) -> Job:
+        job = jobs.accept(session, payload, job_id=uuid4(), now=resources.now(), total=total)
+        resources.record(session, Answer(HTTPStatus.ACCEPTED, job_id=job.id))
+        return job
+
+    return resources.accepted.write(accept, in_one_statement=resources.claim is None)
 
 
 def list_jobs(resources: Resources, limit: int, after: Position | None) -> Sequence[Job]:

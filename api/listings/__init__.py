@@ -1,1 +1,1 @@
-"""Listings: create, replace, read, delete, in bulk."""
+"""Listings: create, replace, change, read, delete, in bulk."""

@@ -1,25 +1,44 @@
-"""Reads multipart listings: one as JSON with its photos, or many as a table with theirs."""
+"""Reads listings: one as JSON or as a form with its photos, many as a table, what is to change."""
 
-from collections.abc import Iterator
-from typing import Annotated, Final
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Final, NamedTuple
 from uuid import uuid4
 
 from anyio import to_thread
 from fastapi import Request
 from pydantic import TypeAdapter, ValidationError
 
-from api.forms import parsed_json, read_form, required, validation_sentence
-from api.listings.schemas import Batch, BatchRow, BatchRowIn, ListingIn
+from api.forms import (
+    BodyKind,
+    kind_of_body,
+    media_type,
+    parsed_json,
+    read_form,
+    read_json,
+    read_json_bytes,
+    required,
+    validation_sentence,
+)
+from api.listings.merge_patch import JsonObject, read_patch
+from api.listings.photo_references import MAX_PHOTOS
+from api.listings.schemas import (
+    Batch,
+    BatchRow,
+    BatchRowIn,
+    ListingBodyIn,
+    ListingIn,
+    ListingPartIn,
+)
 from api.listings.tables import Row, read_rows
-from api.multipart import Form, photo_in
+from api.multipart import MAX_FIELD_BYTES, Form, photo_in
 from api.schemas import LINE
-from models.domain.errors import InvalidInput, TooLarge
+from models.domain.errors import InvalidInput, TooLarge, UnsupportedBody
 from models.domain.job_results import RowError
 
-MAX_PHOTOS = 12
 MAX_ROWS = 1_000
 MAX_LISTINGS_BYTES = 10_000_000
 MAX_FILES = 4_000
+PATCH_TYPES: Final = ("application/merge-patch+json", "application/json")
 LISTING_PART: Final = "listing"
 PHOTOS_PART: Final = "photos"
 LISTINGS_PART: Final = "listings"
@@ -30,19 +49,47 @@ _PART_NAME: Final = TypeAdapter[str](Annotated[str, LINE])
 _ESCAPES: Final = {"%22": '"', "%0D": "\r", "%0A": "\n"}
 
 
-async def read_listing(request: Request, max_photo_bytes: int) -> tuple[ListingIn, list[bytes]]:
-    """A listing from its JSON part `listing` and its photos from the parts `photos`.
+class StatedListing(NamedTuple):
+    """A listing, the photos that it names, and those that come with it, which are shown after."""
+
+    listing: ListingIn
+    references: Sequence[str]
+    photos: Sequence[bytes]
+
+
+async def read_listing(request: Request, max_photo_bytes: int) -> StatedListing:
+    """A listing as JSON that names its photos, or as a form with a part `listing` and `photos`.
 
     Raises UnsupportedBody, MalformedBody, InvalidInput and TooLarge.
     """
+    if await kind_of_body(request, [BodyKind.FORM, BodyKind.JSON]) is BodyKind.JSON:
+        body = await read_json(request, ListingBodyIn, MAX_FIELD_BYTES)
+        return StatedListing(body, body.photos, [])
+    return await _listing_with_photos(request, max_photo_bytes)
+
+
+async def read_listing_patch(request: Request) -> JsonObject:
+    """What is to be changed of a listing. Raises UnsupportedBody, MalformedBody, InvalidInput."""
+    stated = media_type(request.headers.get("content-type"))
+    if stated not in PATCH_TYPES:
+        but = f"its Content-Type is {stated}" if stated else "it has no Content-Type"
+        raise UnsupportedBody(f"The body of this call is {' or '.join(PATCH_TYPES)}; {but}.")
+    return read_patch(await read_json_bytes(request, MAX_FIELD_BYTES))
+
+
+async def _listing_with_photos(request: Request, max_photo_bytes: int) -> StatedListing:
     async with read_form(request, max_files=MAX_PHOTOS) as form:
         form.check_names({LISTING_PART, PHOTOS_PART})
         text = (await form.fields([LISTING_PART])).get(LISTING_PART)
         if text is None:
             raise InvalidInput("The form needs a part 'listing' with the listing as JSON.")
-        listing = parsed_json(text, ListingIn, "The part 'listing'")
+        listing = parsed_json(text, ListingPartIn, "The part 'listing'")
         photos = await form.photos(PHOTOS_PART, max_photo_bytes, at_most=MAX_PHOTOS)
-    return listing, required(photos, PHOTOS_PART)
+    if not listing.photos:
+        required(photos, PHOTOS_PART)
+    if len(listing.photos) + len(photos) > MAX_PHOTOS:
+        raise InvalidInput(f"A listing has at most {MAX_PHOTOS} photos.")
+    return StatedListing(listing, listing.photos, photos)
 
 
 async def read_batch(request: Request, max_photo_bytes: int) -> Batch:

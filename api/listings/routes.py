@@ -1,4 +1,4 @@
-"""Listings: create, read, delete, in bulk."""
+"""Listings: create, read, change, delete, in bulk."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,14 +11,38 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from api.auth import require_scope
+from api.conditional import IfMatch, is_current
 from api.deps import ListingId, Resources, ResourcesDep
+from api.idempotency.dependency import KeyedResources
 from api.jobs.responses import accepted_job
 from api.jobs.schemas import BatchJob, JobOut
 from api.listings import forms, service
-from api.listings.schemas import ListingAccepted, ListingIn, ListingOut, ListingPage
-from api.openapi import BODY_REFUSED, KEY_REFUSED, NO_SUCH, PHOTO, described_bulk, described_form
+from api.listings.photo_references import MAX_PHOTOS
+from api.listings.schemas import (
+    ListingAccepted,
+    ListingBodyIn,
+    ListingIn,
+    ListingOut,
+    ListingPage,
+    ListingPartIn,
+    ListingPhotosIn,
+)
+from api.listings.stated_photos import check_urls
+from api.openapi import (
+    BODY_REFUSED,
+    ETAG,
+    KEY_REFUSED,
+    NO_SUCH,
+    PHOTO,
+    described_bulk,
+    described_form,
+    described_patch,
+)
 from api.pagination import PageCursor, PageSize, next_cursor
+from api.problems import Responses
+from api.problems import responses as problems
 from api.schemas import LINE
+from db.catalogue.listings import ListingView
 from models.domain.limits import MAX_EXTERNAL_ID
 from models.domain.types import Scope
 
@@ -39,15 +63,30 @@ FeedName = Annotated[
 
 _LISTING_FORM = described_form(
     {
-        forms.LISTING_PART: ListingIn.model_json_schema(),
+        forms.LISTING_PART: ListingPartIn.model_json_schema(),
         forms.PHOTOS_PART: {
             "type": "array",
             "items": PHOTO,
             "minItems": 1,
-            "maxItems": forms.MAX_PHOTOS,
+            "maxItems": MAX_PHOTOS,
+            "description": "Needed unless the listing names `photos`.",
         },
-    }
+    },
+    required=[forms.LISTING_PART],
+    body=ListingBodyIn,
 )
+_CHANGED: Responses = {
+    HTTPStatus.OK.value: {
+        "model": ListingOut,
+        "description": "The listing as it is now; it needs no embedding.",
+        "headers": ETAG,
+    },
+    HTTPStatus.ACCEPTED.value: {
+        "model": ListingAccepted,
+        "description": "The listing is changed; it can be found by its new photos once the job has "
+        "succeeded.",
+    },
+}
 _BATCH_FORM = described_bulk(
     forms.LISTINGS_PART,
     {
@@ -56,7 +95,9 @@ _BATCH_FORM = described_bulk(
         "description": "NDJSON, a JSON array, or a table in UTF-8 or as Excel exports it: a "
         "header, then a listing a line, fields separated by `,`, `;`, `|` or tabs, photos by "
         "spaces. It is told by its content, whatever its media type. Fields and columns: "
-        + ", ".join(forms.COLUMNS),
+        + ", ".join(forms.COLUMNS)
+        + ". The column `attributes` has an object of JSON; one such as `attributes.brand` has one "
+        "attribute: `true` and `false` are booleans, plain numbers are numbers, all else is text.",
     },
 )
 
@@ -68,7 +109,9 @@ _BATCH_FORM = described_bulk(
     responses=BODY_REFUSED,
     dependencies=WRITE,
 )
-async def create(request: Request, response: Response, resources: ResourcesDep) -> ListingAccepted:
+async def create(
+    request: Request, response: Response, resources: KeyedResources
+) -> ListingAccepted:
     """Store a listing with its photos; it can be found once its job has succeeded."""
     return await _put(request, response, resources, uuid4())
 
@@ -95,11 +138,12 @@ async def put(
     dependencies=WRITE,
     response_model=BatchJob,
 )
-async def batch(request: Request, response: Response, resources: ResourcesDep) -> JobOut:
+async def batch(request: Request, response: Response, resources: KeyedResources) -> JobOut:
     """Store many listings at once. Rows with errors are listed in the job; the others go on.
 
-    Rows name their `photos`: parts of this form, or stored photos by their SHA-256. A column that
-    is not known is refused before anything is stored, an unknown field of JSON with its row.
+    Rows name their `photos`: parts of this form, stored photos by their SHA-256, or URLs where that
+    is allowed; what can't be fetched is listed in the job later. A column that is not known is
+    refused before anything is stored, an unknown field of JSON with its row.
     """
     stated = await forms.read_batch(request, resources.max_upload_bytes)
     parts = await _in_bulk(resources, partial(service.store_parts, resources, stated))
@@ -121,10 +165,57 @@ def page(
     return ListingPage(items=[ListingOut.of(view) for view in views], next_cursor=following)
 
 
-@router.get("/listings/{listing_id}", responses=NO_SUCH, dependencies=READ)
-def read(listing_id: ListingId, resources: ResourcesDep) -> ListingOut:
+@router.get(
+    "/listings/{listing_id}",
+    responses={HTTPStatus.OK.value: {"headers": ETAG}, **NO_SUCH},
+    dependencies=READ,
+)
+def read(listing_id: ListingId, response: Response, resources: ResourcesDep) -> ListingOut:
     """A listing."""
-    return ListingOut.of(service.read_listing(resources, listing_id))
+    listing = ListingOut.of(service.read_listing(resources, listing_id))
+    response.headers["ETag"] = listing.tag
+    return listing
+
+
+@router.patch(
+    "/listings/{listing_id}",
+    openapi_extra=described_patch(forms.PATCH_TYPES, ListingIn, ListingPhotosIn),
+    responses={
+        **_CHANGED,
+        **NO_SUCH,
+        **BODY_REFUSED,
+        **problems(HTTPStatus.PRECONDITION_FAILED),
+    },
+    response_model=None,
+    dependencies=WRITE,
+)
+async def change(
+    listing_id: ListingId,
+    request: Request,
+    response: Response,
+    resources: ResourcesDep,
+    if_match: IfMatch,
+) -> ListingOut | ListingAccepted:
+    """Change what is stated of a listing, and leave the rest (JSON Merge Patch, RFC 7396).
+
+    A value of null removes; attributes are changed one by one, photos are replaced as a whole.
+    Nothing is embedded again: only photos that were never embedded need a job. The result must be a
+    listing that `PUT` would take.
+    """
+    patch = await forms.read_listing_patch(request)
+
+    def is_expected(view: ListingView) -> bool:
+        return not if_match or is_current(ListingOut.of(view).tag, if_match)
+
+    changed = await run_in_threadpool(
+        service.patch_listing, resources, listing_id, patch, is_expected
+    )
+    if changed.job is None:
+        listing = ListingOut.of(changed.listing)
+        response.headers["ETag"] = listing.tag
+        return listing
+    response.status_code = HTTPStatus.ACCEPTED
+    return ListingAccepted(listing_id=listing_id, job=accepted_job(changed.job, response))
 
 
 @router.delete(
@@ -141,10 +232,11 @@ def delete(listing_id: ListingId, resources: ResourcesDep) -> None:
 async def _put(
     request: Request, response: Response, resources: Resources, listing_id: UUID
 ) -> ListingAccepted:
-    stated, photos = await forms.read_listing(request, resources.max_upload_bytes)
-    data = stated.to_data(listing_id)
-    stored = await _in_bulk(resources, partial(service.store_photos, resources, photos))
-    job = await run_in_threadpool(service.put_listing, resources, data, stored)
+    stated = await forms.read_listing(request, resources.max_upload_bytes)
+    check_urls(resources, stated.references)
+    data = stated.listing.to_data(listing_id)
+    stored = await _in_bulk(resources, partial(service.store_photos, resources, stated.photos))
+    job = await run_in_threadpool(service.put_listing, resources, data, stated.references, stored)
     return ListingAccepted(listing_id=listing_id, job=accepted_job(job, response))
 
 

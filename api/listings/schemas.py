@@ -4,37 +4,39 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Self
+from hashlib import sha256
+from typing import Annotated, Final, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from api.jobs.schemas import EmbedJob
+from api.listings.attributes import ATTRIBUTES_EXAMPLE, AttributesIn
+from api.listings.photo_references import MAX_PHOTOS, PhotoReference
 from api.schemas import LINE, LINES, CategoryPath, PhotoLink, PhotoOut, Price, ShownStatus
 from db.catalogue.listings import ListingData, ListingView
 from models.domain.job_results import RowError
 from models.domain.limits import MAX_DESCRIPTION, MAX_LOCATION, MAX_SELLER, MAX_TITLE
+from models.domain.searches.attributes import AttributeValue
 from models.domain.types import ListingStatus
+
+EXAMPLE: Final[dict[str, JsonValue]] = {
+    "title": "Red enamel kettle",
+    "category": "Appliances / Kettles",
+    "price": "12.50",
+    "currency": "GBP",
+    "location": "Leeds, West Yorkshire",
+    "latitude": 53.8,
+    "longitude": -1.55,
+    "seller": "sam-4711",
+    "attributes": ATTRIBUTES_EXAMPLE,
+}
 
 
 class ListingIn(BaseModel):
     """A listing as its seller states it."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "example": {
-                "title": "Red enamel kettle",
-                "category": "Appliances / Kettles",
-                "price": "12.50",
-                "currency": "GBP",
-                "location": "Leeds, West Yorkshire",
-                "latitude": 53.8,
-                "longitude": -1.55,
-                "seller": "sam-4711",
-            }
-        },
-    )
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": EXAMPLE})
 
     title: Annotated[str, Field(min_length=1, max_length=MAX_TITLE), LINE]
     description: Annotated[str, Field(max_length=MAX_DESCRIPTION), LINES] = ""
@@ -54,6 +56,7 @@ class ListingIn(BaseModel):
         default=None, description="The caller's name for who sells it."
     )
     status: ShownStatus = ListingStatus.ACTIVE
+    attributes: AttributesIn = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _pairs_are_whole(self) -> Self:
@@ -77,7 +80,34 @@ class ListingIn(BaseModel):
             longitude=self.longitude,
             seller=self.seller or None,
             status=self.status,
+            attributes=self.attributes,
         )
+
+
+class ListingPhotosIn(BaseModel):
+    """The photos of a listing."""
+
+    photos: list[PhotoReference] = Field(
+        min_length=1, max_length=MAX_PHOTOS, description="Its photos, in the order to show them in."
+    )
+
+
+class ListingPartIn(ListingIn):
+    """A listing beside the photos that are sent with it."""
+
+    photos: list[PhotoReference] = Field(
+        default=[],
+        max_length=MAX_PHOTOS,
+        description="Photos that are not sent, which come before those that are.",
+    )
+
+
+class ListingBodyIn(ListingIn, ListingPhotosIn):
+    """A listing whose photos are named and not sent."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {**EXAMPLE, "photos": [f"{7:064x}", f"{8:064x}"]}}
+    )
 
 
 class BatchRowIn(ListingIn):
@@ -86,8 +116,9 @@ class BatchRowIn(ListingIn):
     id: UUID | None = Field(default=None, description="The caller's id; made here when absent.")
     photos: list[Annotated[str, LINE]] = Field(
         min_length=1,
-        max_length=12,
-        description="Names of photo parts of the same request, or SHA-256 of stored photos.",
+        max_length=MAX_PHOTOS,
+        description="Names of photo parts of the same request, SHA-256 of stored photos, or URLs "
+        "where MARKETLENS_PHOTO_URLS is `all`.",
     )
 
 
@@ -107,6 +138,7 @@ class ListingOut(BaseModel):
     external_id: str | None = Field(description="What the feed calls it, if not by its `id`.")
     feed: str | None = Field(description="The feed that brought it, if one did.")
     status: ListingStatus
+    attributes: dict[str, AttributeValue]
     photos: list[PhotoOut]
     created_at: datetime
     updated_at: datetime
@@ -129,13 +161,19 @@ class ListingOut(BaseModel):
             external_id=row.external_id,
             feed=row.feed,
             status=row.status,
+            attributes=view.attributes,
             photos=[
-                PhotoOut(**PhotoLink.of(sha256).model_dump(), incomplete=sha256 in view.incomplete)
-                for sha256 in view.photos
+                PhotoOut(**PhotoLink.of(photo).model_dump(), incomplete=photo in view.incomplete)
+                for photo in view.photos
             ],
             created_at=row.created_at,
             updated_at=row.updated_at,
         )
+
+    @property
+    def tag(self) -> str:
+        """Its entity tag (RFC 9110): another one as soon as anything of it has changed."""
+        return f'"{sha256(self.model_dump_json().encode()).hexdigest()[:32]}"'
 
 
 class ListingAccepted(BaseModel):
@@ -154,7 +192,7 @@ class ListingPage(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class BatchRow:
-    """One valid row of a bulk request; `photos` are part names or SHA-256 of stored photos."""
+    """One valid row of a bulk request; `photos` are part names, SHA-256 of stored ones, or URLs."""
 
     number: int
     listing: ListingData

@@ -1,20 +1,31 @@
-"""Stores, reads and deletes listings; stored listings are embedded by jobs.
+"""Stores, reads, changes and deletes listings; stored listings are embedded by jobs.
 
 Each function commits before it returns, so that no response is sent for what is not stored.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from typing import NamedTuple
 from uuid import UUID, uuid4
 
 from sqlalchemy.orm import Session
 
 from api.deps import Resources
+from api.listings.merge_patch import JsonObject, patched, photos_in
+from api.listings.photo_references import is_photo_url
 from api.listings.schemas import Batch, BatchRow
+from api.listings.stated_photos import (
+    check_urls,
+    named,
+    resolved,
+    restate_photos,
+    state_photos,
+)
 from api.pagination import Position
 from api.photos.service import store_photo
 from db import jobs
 from db.catalogue import listings
+from db.catalogue.categories import ensure_categories
 from db.catalogue.listing_photos import (
     PhotoData,
     ensure_photos,
@@ -23,9 +34,12 @@ from db.catalogue.listing_photos import (
 )
 from db.catalogue.listings import ListingData, ListingView, upsert_listings
 from db.embed_jobs import accept_embed_jobs
+from db.fetch_jobs import accept_fetch_job
+from db.idempotency import Answer
+from db.store.photo_urls import check_url
 from db.tables import Job
-from models.domain.errors import InvalidInput, MarketlensError
-from models.domain.job_payloads import EmbedPayload, is_sha256
+from models.domain.errors import ChangedMeanwhile, InvalidInput, MarketlensError
+from models.domain.job_payloads import PhotosToFetch, StoredJson, is_sha256
 from models.domain.job_results import BatchResult, RowError
 
 
@@ -62,23 +76,67 @@ def store_photos(resources: Resources, photos: Sequence[bytes]) -> list[PhotoDat
     return [store_photo(resources, data) for data in photos]
 
 
-def put_listing(resources: Resources, listing: ListingData, stored: Sequence[PhotoData]) -> Job:
-    """Store a listing with its photos and accept the job that embeds them, in one transaction."""
+def put_listing(
+    resources: Resources,
+    listing: ListingData,
+    references: Sequence[str],
+    stored: Sequence[PhotoData],
+) -> Job:
+    """Store a listing with its photos and accept the job that embeds them, in one transaction.
+
+    The photos are those that are named (by SHA-256 or URL) and then those that were stored with
+    it. Raises InvalidInput.
+    """
+    check_urls(resources, references)
     with resources.database.write() as session:
-        now = resources.now()
-        upsert_listings(session, [listing], now)
-        ids = ensure_photos(session, stored, now)
-        photo_ids = [ids[photo.sha256] for photo in stored]
-        job = jobs.accept(
-            session,
-            EmbedPayload(photo_ids=tuple(photo_ids)),
-            job_id=uuid4(),
-            now=now,
-            total=len(photo_ids),
-        )
-        set_photos(session, {listing.id: photo_ids})
-    resources.publisher.publish([job])
-    return job
+        photos = [*resolved(session, references), *stored]
+        upsert_listings(session, [listing], resources.now())
+        accepted = state_photos(session, resources, listing.id, photos)
+        made: StoredJson = {"listing_id": str(listing.id)}
+        resources.record(session, Answer(HTTPStatus.ACCEPTED, body=made, job_id=accepted[-1].id))
+    resources.publisher.publish(accepted)
+    return accepted[-1]
+
+
+class Patched(NamedTuple):
+    """A listing as it is now, and the job that embeds its photos, if there is something to do."""
+
+    listing: ListingView
+    job: Job | None
+
+
+def patch_listing(
+    resources: Resources,
+    listing_id: UUID,
+    patch: JsonObject,
+    is_expected: Callable[[ListingView], bool],
+) -> Patched:
+    """Change what the patch (JSON Merge Patch) states of a listing, and leave the rest.
+
+    Raises NotFound, InvalidInput, and ChangedMeanwhile where the listing is not as expected.
+    """
+    references = photos_in(patch)
+    check_urls(resources, references or [])
+    with resources.database.read() as session:
+        first = patched(listings.get_listing(session, listing_id), patch)
+    with resources.database.write() as session:
+        # In the order of `upsert_listings`: other transactions that lock it have done this before.
+        ensure_categories(session, [first.category] if first.category else [])
+        listings.lock_listing(session, listing_id)
+        before = listings.get_listing(session, listing_id)
+        if not is_expected(before):
+            raise ChangedMeanwhile("The listing has been changed since it was read: read it again.")
+        upsert_listings(session, [patched(before, patch)], resources.now())
+        accepted: list[Job] = []
+        if references is not None:
+            photos = resolved(session, references)
+            accepted = restate_photos(session, resources, listing_id, photos)
+        # The row above is as it was before.
+        session.expire_all()
+        after = listings.get_listing(session, listing_id)
+        # Here a change of a listing ends: what depends on it is written before this commit.
+    resources.publisher.publish(accepted)
+    return Patched(after, accepted[-1] if accepted else None)
 
 
 class Parts(NamedTuple):
@@ -110,13 +168,14 @@ def put_batch(resources: Resources, batch: Batch, parts: Parts) -> Job:
         valid: list[BatchRow] = []
         seen: set[UUID] = set()
         for row in batch.rows:
-            error = _row_error(row, known, unusable, seen)
+            error = _row_error(resources, row, known, unusable, seen)
             if error:
                 errors.append(error)
             else:
                 seen.add(row.listing.id)
                 valid.append(row)
         job, children = _accept_batch(resources, session, valid, known, errors)
+        resources.record(session, Answer(HTTPStatus.ACCEPTED, job_id=job.id))
     resources.publisher.publish(children)
     return job
 
@@ -131,15 +190,36 @@ def _accept_batch(
     """The batch's job and its child jobs. Each row of the request is in `rows` or in `errors`."""
     now = resources.now()
     upsert_listings(session, [row.listing for row in rows], now)
-    wanted = {photos[name].sha256: photos[name] for row in rows for name in row.photos}
+    stated = {row.number: [photos.get(name, name) for name in row.photos] for row in rows}
+    wanted = {
+        photo.sha256: photo
+        for row in stated.values()
+        for photo in row
+        if isinstance(photo, PhotoData)
+    }
     ids = ensure_photos(session, list(wanted.values()), now)
-    by_listing = {row.listing.id: [ids[photos[name].sha256] for name in row.photos] for row in rows}
     photo_ids = sorted(set(ids.values()))
+    set_photos(
+        session,
+        {
+            row.listing.id: [ids[name] for name in named(stated[row.number]) if name in ids]
+            for row in rows
+        },
+    )
+    to_fetch = [
+        PhotosToFetch(listing_id=row.listing.id, photos=named(stated[row.number]), row=row.number)
+        for row in rows
+        if any(isinstance(photo, str) for photo in stated[row.number])
+    ]
+    total = len(photo_ids) + sum(len(photos.urls) for photos in to_fetch)
     batch = jobs.accept_batch(
-        session, _batch_result(rows, errors), job_id=uuid4(), now=now, total=len(photo_ids)
+        session, _batch_result(rows, errors), job_id=uuid4(), now=now, total=total
     )
     children = accept_embed_jobs(session, photo_ids, now=now, new_id=uuid4, parent_id=batch.id)
-    set_photos(session, by_listing)
+    children += [
+        accept_fetch_job(session, photos, job_id=uuid4(), now=now, parent_id=batch.id)
+        for photos in to_fetch
+    ]
     return batch, children
 
 
@@ -158,6 +238,7 @@ def _named_hashes(rows: Sequence[BatchRow]) -> list[str]:
 
 
 def _row_error(
+    resources: Resources,
     row: BatchRow,
     known: Mapping[str, PhotoData],
     unusable: Mapping[str, MarketlensError],
@@ -171,7 +252,13 @@ def _row_error(
         if name in unusable:
             error = unusable[name]
             return RowError(row=row.number, code=error.code, detail=f"{name!r}: {error}")
-        if name not in known:
+        if name not in known and is_photo_url(name):
+            try:
+                check_url(name)
+                check_urls(resources, [name])
+            except InvalidInput as refused:
+                return RowError(row=row.number, code=refused.code, detail=str(refused))
+        elif name not in known:
             detail = f"{name!r} is neither a part of this request nor a stored photo."
             return RowError(row=row.number, code="unknown_photo", detail=detail)
     return None

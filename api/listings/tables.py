@@ -13,13 +13,17 @@ from typing import Final, TypeAlias
 
 from api.forms import media_type
 from api.multipart import stated_charset
-from api.naming import unknown_name
+from api.naming import SHOWN_CHARACTERS, unknown_name
 from models.domain.errors import InvalidInput
+from models.domain.searches.attributes import scalar_of_text
 
 Row: TypeAlias = str | Mapping[str, object] | InvalidInput
 """A row as JSON, or its values by column, or why it can't be read."""
 
 LIST_COLUMN: Final = "photos"
+OBJECT_COLUMN: Final = "attributes"
+ATTRIBUTE_PREFIX: Final = "attributes."
+"""How the name of a column begins that has an attribute: `attributes.brand`."""
 DELIMITERS: Final = ",;\t|"
 # Which columns there are is seen in so many characters.
 HEADER_CHARACTERS: Final = 1 << 16
@@ -35,6 +39,7 @@ _NO_TEXT: Final = {
 def read_rows(data: bytes, content_type: str | None, columns: Sequence[str]) -> Iterator[Row]:
     """The rows of a table whose columns are among these; `photos` is split at spaces.
 
+    A column `attributes` has JSON, and one such as `attributes.brand` the attribute of that name.
     Raises InvalidInput if it is no such table.
     """
     text = _decoded(data, content_type).lstrip("\r\n")
@@ -106,7 +111,7 @@ def _known_columns(text: str, columns: Sequence[str]) -> tuple[int, str]:
             header = next(_records(text[:HEADER_CHARACTERS], delimiter), [])
         except csv.Error:
             header = []
-        counts.append(sum(_normal(name) in columns for name in header))
+        counts.append(sum(_is_known(_normal(name), columns) for name in header))
     most = max(counts)
     return most, DELIMITERS[counts.index(most)]
 
@@ -121,12 +126,21 @@ def _normal(name: str) -> str:
     return name.strip().casefold()
 
 
+def _is_known(name: str, columns: Sequence[str]) -> bool:
+    return name in columns or (
+        OBJECT_COLUMN in columns and name.startswith(ATTRIBUTE_PREFIX) and name != ATTRIBUTE_PREFIX
+    )
+
+
 def _header(names: Sequence[str], columns: Sequence[str]) -> list[str]:
     """The columns in the order of the table; one without a name is empty. Raises InvalidInput."""
     found = [_normal(name) for name in names]
     for name, written in zip(found, names, strict=True):
-        if name and name not in columns:
-            raise InvalidInput(f"The column {unknown_name(written.strip(), columns)}")
+        if name and not _is_known(name, columns):
+            raise InvalidInput(
+                f"The column {unknown_name(written.strip(), columns)} Attributes have columns such "
+                f"as '{ATTRIBUTE_PREFIX}{name[:SHOWN_CHARACTERS]}'."
+            )
         if name and found.count(name) > 1:
             raise InvalidInput(f"The column {name!r} comes twice.")
     return found
@@ -137,9 +151,32 @@ def _row(names: Sequence[str], cells: Sequence[str]) -> Row:
     if any(cells[len(names) :]):
         return InvalidInput(f"The row has {len(cells)} fields, the header {len(names)}.")
     values = dict[str, object]()
+    attributes = dict[str, object]()
     for position, (name, cell) in enumerate(zip(names, cells, strict=False), start=1):
         if cell and not name:
             raise InvalidInput(f"Column {position} has values, such as {cell[:40]!r}, but no name.")
-        if cell:
+        if not cell:
+            continue
+        if name == OBJECT_COLUMN or name.startswith(ATTRIBUTE_PREFIX):
+            stated = _attributes(name, cell)
+            if isinstance(stated, InvalidInput):
+                return stated
+            if twice := attributes.keys() & stated:
+                return InvalidInput(f"The attribute {min(twice)!r} is stated twice.")
+            attributes |= stated
+        else:
             values[name] = cell.split() if name == LIST_COLUMN else cell
-    return values
+    return values | {OBJECT_COLUMN: attributes} if attributes else values
+
+
+def _attributes(column: str, cell: str) -> dict[str, object] | InvalidInput:
+    """The attributes in a cell: JSON, or the value of one."""
+    if column != OBJECT_COLUMN:
+        return {column.removeprefix(ATTRIBUTE_PREFIX): scalar_of_text(cell)}
+    try:
+        stated = json.loads(cell)
+    except (ValueError, RecursionError) as error:
+        return InvalidInput(f"The column 'attributes' is not JSON: {error}.")
+    if not isinstance(stated, dict):
+        return InvalidInput("The column 'attributes' is not an object of JSON.")
+    return stated

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from api.auth import require_scope
 from api.deps import JobId, ResourcesDep
+from api.idempotency.dependency import KeyedResources
 from api.jobs.prefer_wait import Prefer, awaited_job
 from api.jobs.responses import polled_job
 from api.jobs.schemas import JobOut, PredictionJob, job_out
@@ -76,7 +77,7 @@ _JOB = described_job(
     response_model=PredictionJob,
 )
 async def submit(
-    request: Request, response: Response, resources: ResourcesDep, prefer: Prefer
+    request: Request, response: Response, resources: KeyedResources, prefer: Prefer
 ) -> JobOut:
     """Predict category and price of what a photo (multipart) or a listing (JSON) shows.
 

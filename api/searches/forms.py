@@ -15,6 +15,7 @@ from api.forms import (
     read_photo,
     required,
 )
+from api.multipart import Form
 from api.searches.schemas import MAX_EXAMPLES, SearchByPhotos, SearchForm, SearchIn
 from models.domain.errors import InvalidInput
 
@@ -36,8 +37,14 @@ async def read_search(request: Request, max_photo_bytes: int) -> SearchByPhotos 
     async with read_form(request, max_files=MAX_EXAMPLES) as form:
         form.check_names(_PARTS)
         options = parsed_fields(await form.fields(SearchForm.model_fields), SearchForm)
-        positive = await form.photos(PHOTO_PART, max_photo_bytes, at_most=MAX_EXAMPLES)
-        negative = await form.photos(NEGATIVE_PART, max_photo_bytes, at_most=MAX_EXAMPLES)
+        positive, negative = await read_examples(form, max_photo_bytes)
+    return SearchByPhotos(required(positive, PHOTO_PART), negative, options)
+
+
+async def read_examples(form: Form, max_photo_bytes: int) -> tuple[list[bytes], list[bytes]]:
+    """The positive and the negative photos of a form. Raises InvalidInput and TooLarge."""
+    positive = await form.photos(PHOTO_PART, max_photo_bytes, at_most=MAX_EXAMPLES)
+    negative = await form.photos(NEGATIVE_PART, max_photo_bytes, at_most=MAX_EXAMPLES)
     if len(positive) + len(negative) > MAX_EXAMPLES:
         raise InvalidInput(f"At most {MAX_EXAMPLES} photos make one search.")
-    return SearchByPhotos(required(positive, PHOTO_PART), negative, options)
+    return positive, negative

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -12,6 +12,7 @@ from fastapi.sse import EventSourceResponse
 from api.auth import require_scope
 from api.deps import ResourcesDep, SearchId
 from api.forms import PHOTO_PART
+from api.idempotency.dependency import KeyedResources
 from api.jobs.events import job_changes
 from api.jobs.prefer_wait import Prefer, awaited_job
 from api.jobs.responses import polled_job
@@ -43,6 +44,11 @@ router = APIRouter(
 )
 
 _LISTING, _PHOTO = str(MATCH_EXAMPLE["listing_id"]), f"{7:064x}"
+_FOUND: Final = {
+    **MATCH_EXAMPLE,
+    "score": 0.938,
+    "reasons": {"similarity": 0.981204, "distance": 0.5},
+}
 _CURSOR = Cursor(
     UUID("0b7e7a5c-7d0f-4c8b-9a55-0f4f6f3c2c11"),
     f"{26:064x}",
@@ -65,24 +71,27 @@ _JOB = described_job(
             "rank": 3.2,
             "total": 73.5,
         },
-        "results": [MATCH_EXAMPLE],
+        "results": [_FOUND],
         "match": "same item",
         "next_cursor": _CURSOR,
+        "facets": [],
     },
 )
 
 _PHOTOS = {"type": "array", "items": PHOTO, "maxItems": MAX_EXAMPLES}
+EXAMPLE_PHOTOS: Final = {
+    PHOTO_PART: {
+        **_PHOTOS,
+        "minItems": 1,
+        "description": "Several are several examples; all together may be as large as one.",
+    },
+    NEGATIVE_PART: {**_PHOTOS, "description": "What the results are not to look like."},
+}
+"""The photos of a search's form."""
 _BODY = described_body(
     SearchForm,
     SearchIn,
-    photos={
-        PHOTO_PART: {
-            **_PHOTOS,
-            "minItems": 1,
-            "description": "Several are several examples; all together may be as large as one.",
-        },
-        NEGATIVE_PART: {**_PHOTOS, "description": "What the results are not to look like."},
-    },
+    photos=EXAMPLE_PHOTOS,
     examples={
         "like a listing, near by": {
             "listing_id": _LISTING,
@@ -93,8 +102,23 @@ _BODY = described_body(
                 "currency": "GBP",
                 "near": {"lat": 53.8, "lon": -1.55, "km": 30},
                 "exclude_seller": "sam-4711",
+                "created_after": "2026-03-01T00:00:00Z",
+                "attributes": {
+                    "colour": ["red", "orange"],
+                    "condition": "new",
+                    "litres": {"min": 1.5, "max": 2},
+                },
             },
         },
+        "this, but in red, and near": {
+            "listing_id": _LISTING,
+            "text": "red",
+            "near": {"lat": 53.8, "lon": -1.55},
+            "rank": {"weights": {"freshness": 0.1}, "price": "20.00", "currency": "GBP"},
+            "diversity": {"strength": 0.2, "per_seller": 2},
+            "facets": ["category", {"name": "price", "edges": [10, 20, 50]}],
+        },
+        "words alone": {"text": "enamel kettle -electric"},
         "like two things, not like a third": {
             "positive": [_LISTING, _PHOTO],
             "negative": ["5d0c7d2e-7f0b-4a44-9a3e-6a0f2f2c9d11"],
@@ -116,7 +140,7 @@ _BODY = described_body(
     response_model=SearchJob,
 )
 async def submit(
-    request: Request, response: Response, resources: ResourcesDep, prefer: Prefer
+    request: Request, response: Response, resources: KeyedResources, prefer: Prefer
 ) -> JobOut:
     """Search by photos (multipart), or by what is stored, or on to the next page (JSON).
 
@@ -125,6 +149,10 @@ async def submit(
     are averaged, less a fifth of the average of the negatives. A listing that is named is never
     found. `exact` says that no better listing was missed. `next_cursor`, if there are more, leads
     on from the last one, whatever was added or deleted meanwhile.
+
+    With `text` beside it, what has the words counts as well as what looks alike; `text` alone needs
+    no photo. `rank`, `near` and `diversity` say what else counts. Then results have a `score`, and
+    in `reasons` the parts that it is the mean of.
 
     `match` says how sure a result is: the `same item` (right 19 times of 20), `very similar` (of
     the same sub category, four times of five), `related`, or `none`, no more like it than what is

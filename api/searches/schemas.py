@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Self
+from datetime import UTC, datetime
+from typing import Annotated, Final, Self
 from uuid import UUID
 
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -15,16 +17,35 @@ from pydantic import (
     model_validator,
 )
 
-from api.schemas import LINE, MAX_LIMIT, CategoryPath, Price, ShownStatus
+from api.schemas import AS_TYPED, LINE, MAX_LIMIT, CategoryPath, Price, ShownStatus
+from api.searches.ranking import DiversityIn, PointIn, RankIn
 from models.domain.cursors import MAX_CURSOR
 from models.domain.filters import ListingFilter, Near
 from models.domain.job_payloads import example_of, is_sha256
 from models.domain.limits import MAX_SELLER
 from models.domain.regions import Region
+from models.domain.searches.attributes import (
+    MAX_ATTRIBUTE_NAME,
+    MAX_ATTRIBUTE_NUMBER,
+    MAX_ATTRIBUTE_TEXT,
+    AttributeCondition,
+)
+from models.domain.searches.facets import (
+    DEFAULT_FACET_VALUES,
+    MAX_FACET_EDGES,
+    MAX_FACET_VALUES,
+    FacetRequest,
+)
+from models.domain.searches.options import DEFAULT_FUSION, MAX_TEXT_QUERY, FusionMethod
 from models.domain.types import ListingStatus
 
 DEFAULT_LIMIT = 10
 MAX_EXAMPLES = 16
+MAX_FACETS = 16
+MAX_ATTRIBUTE_CONDITIONS = 16
+MAX_ATTRIBUTE_CHOICES = 100
+NEAR: Final = "Where distance is counted from: what is nearer ranks higher."
+FACETS: Final = "What to count: `category`, `price` or `attributes.NAME`."
 # Half the circumference of the earth.
 MAX_KM = 20_040
 # Tolerance for floating-point sums of fractions.
@@ -47,6 +68,13 @@ def _example(name: str) -> str:
 Example = Annotated[str, AfterValidator(_example)]
 
 
+AttributeName = Annotated[str, Field(max_length=MAX_ATTRIBUTE_NAME), LINE]
+AttributeText = Annotated[str, Field(max_length=MAX_ATTRIBUTE_TEXT), LINE]
+AttributeNumber = Annotated[
+    float, Field(ge=-MAX_ATTRIBUTE_NUMBER, le=MAX_ATTRIBUTE_NUMBER, allow_inf_nan=False)
+]
+
+
 class NearIn(BaseModel):
     """A circle on the earth."""
 
@@ -55,6 +83,45 @@ class NearIn(BaseModel):
     lat: float = Field(ge=-90, le=90, allow_inf_nan=False, description="Degrees of WGS 84.")
     lon: float = Field(ge=-180, le=180, allow_inf_nan=False, description="East positive.")
     km: float = Field(gt=0, le=MAX_KM, allow_inf_nan=False, description="Its radius.")
+
+
+class RangeIn(BaseModel):
+    """A number within bounds, which are inclusive; without any, every number."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    min: AttributeNumber | None = None
+    max: AttributeNumber | None = None
+
+    @model_validator(mode="after")
+    def _bounds_are_in_order(self) -> Self:
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError("min is over max")
+        return self
+
+
+AttributeScalar = bool | AttributeNumber | AttributeText
+AttributeWanted = (
+    AttributeScalar
+    | Annotated[list[AttributeScalar], Field(min_length=1, max_length=MAX_ATTRIBUTE_CHOICES)]
+    | RangeIn
+)
+
+
+def _condition(name: str, wanted: AttributeWanted) -> AttributeCondition:
+    # A text that has nothing to show is a value that no listing has.
+    name = name.casefold()
+    if isinstance(wanted, RangeIn):
+        return AttributeCondition(name, at_least=wanted.min, at_most=wanted.max)
+    return AttributeCondition(name, tuple(wanted) if isinstance(wanted, list) else (wanted,))
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        # In the first or the last year, by its zone beyond what a datetime can be.
+        return moment.replace(tzinfo=UTC)
 
 
 class FilterIn(BaseModel):
@@ -69,7 +136,19 @@ class FilterIn(BaseModel):
     price_max: Price | None = None
     currency: str | None = Field(default=None, pattern="^[A-Z]{3}$", description="ISO 4217.")
     near: NearIn | None = Field(default=None, description="Without a place, none passes.")
+    seller: Annotated[str, Field(max_length=MAX_SELLER), LINE] | None = None
     exclude_seller: Annotated[str, Field(max_length=MAX_SELLER), LINE] | None = None
+    created_after: AwareDatetime | None = Field(
+        default=None, description="Only what was created later than this."
+    )
+    attributes: (
+        Annotated[dict[AttributeName, AttributeWanted], Field(max_length=MAX_ATTRIBUTE_CONDITIONS)]
+        | None
+    ) = Field(
+        default=None,
+        description="What each attribute must be: a value, one of several, or a number within "
+        "bounds. Without the attribute, none passes; case does not matter.",
+    )
     status: Annotated[list[ShownStatus], BeforeValidator(_as_list), Field(min_length=1)] = Field(
         default=[ListingStatus.ACTIVE], description="One or several."
     )
@@ -89,9 +168,42 @@ class FilterIn(BaseModel):
             price_max=self.price_max,
             currency=self.currency,
             near=Near(self.near.lat, self.near.lon, self.near.km) if self.near else None,
+            seller=self.seller,
             exclude_seller=self.exclude_seller,
+            created_after=self.created_after and _in_utc(self.created_after),
+            attributes=tuple(
+                _condition(name, wanted) for name, wanted in (self.attributes or {}).items()
+            ),
             status=tuple(dict.fromkeys(self.status)),
         )
+
+
+class FacetIn(BaseModel):
+    """What is counted beside what is found."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(max_length=MAX_ATTRIBUTE_NAME + len("attributes."))
+    values: int = Field(
+        default=DEFAULT_FACET_VALUES, ge=1, le=MAX_FACET_VALUES, description="At most so many."
+    )
+    edges: Annotated[list[AttributeNumber], Field(max_length=MAX_FACET_EDGES)] = Field(
+        default=[], description="Of the bands of numbers, ascending; round numbers by default."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_named(cls, stated: object) -> object:
+        return {"name": stated} if isinstance(stated, str) else stated
+
+    @model_validator(mode="after")
+    def _can_be_counted(self) -> Self:
+        self.to_request()
+        return self
+
+    def to_request(self) -> FacetRequest:
+        """The facet as it is counted. Raises ValueError with what is wrong."""
+        return FacetRequest(self.name, self.values, tuple(self.edges))
 
 
 class RegionIn(BaseModel):
@@ -115,22 +227,50 @@ class RegionIn(BaseModel):
         return Region(self.x, self.y, self.w, self.h)
 
 
-class SearchForm(BaseModel):
-    """What a search by photos may say beside them; `filter` and `region` as JSON."""
+Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_QUERY), AS_TYPED]
+Similarity = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
+Facets = Annotated[list[FacetIn], Field(max_length=MAX_FACETS)]
+
+
+class SearchOptions(BaseModel):
+    """What every search may say."""
 
     model_config = ConfigDict(extra="forbid")
+
+    text: Text | None = Field(
+        default=None,
+        description="Words that are wanted, beside how it looks or alone. "
+        '`"a phrase"` stays together, `-this` is not wanted. The last word may be unfinished.',
+    )
+    min_similarity: Similarity | None = Field(
+        default=None, description="Only listings that are at least so similar."
+    )
+    fusion: FusionMethod | None = Field(
+        default=None,
+        description="How look and words make one order: by their values (`convex`), or by their "
+        f"places (`rrf`, reciprocal rank fusion); `{DEFAULT_FUSION}` by default.",
+    )
+
+
+class SearchForm(SearchOptions):
+    """What a search by photos may say beside them; what is no number or word as JSON."""
 
     limit: int = Field(
         default=DEFAULT_LIMIT, ge=1, le=MAX_LIMIT, description="At most so many listings."
     )
     filter: Json[FilterIn] | None = None
     region: Json[RegionIn] | None = Field(default=None, description="Of the only photo.")
+    rank: Json[RankIn] | None = None
+    near: Json[PointIn] | None = Field(default=None, description=NEAR)
+    diversity: Json[DiversityIn] | None = None
+    facets: Json[Facets] | None = Field(default=None, description=FACETS)
 
 
-class SearchIn(BaseModel):
-    """A search by what is stored, or the next page of one: one of the first three fields."""
+class SearchIn(SearchOptions):
+    """A search by what is stored, by words, or the next page of one.
 
-    model_config = ConfigDict(extra="forbid")
+    It has one of `listing_id`, `positive` and `cursor`, or `text` alone.
+    """
 
     listing_id: UUID | None = Field(default=None, description="What looks like this listing.")
     positive: Annotated[list[Example], Field(min_length=1)] | None = Field(
@@ -144,6 +284,10 @@ class SearchIn(BaseModel):
     )
     region: RegionIn | None = Field(default=None, description="Of the only positive, a photo.")
     filter: FilterIn | None = None
+    rank: RankIn | None = None
+    near: PointIn | None = Field(default=None, description=NEAR)
+    diversity: DiversityIn | None = None
+    facets: Facets | None = Field(default=None, description=FACETS)
     limit: int | None = Field(
         default=None,
         ge=1,
@@ -153,13 +297,15 @@ class SearchIn(BaseModel):
 
     @model_validator(mode="after")
     def _has_one_query(self) -> Self:
-        ways = (self.listing_id, self.positive, self.cursor)
-        if sum(way is not None for way in ways) != 1:
-            raise ValueError("one of listing_id, positive and cursor is needed")
+        ways = sum(way is not None for way in (self.listing_id, self.positive, self.cursor))
+        if ways > 1 or (ways == 0 and self.text is None):
+            raise ValueError("one of listing_id, positive and cursor is needed, or text")
         if self.cursor is not None and self.model_fields_set - {"cursor", "limit"}:
             raise ValueError("nothing but limit goes with a cursor")
         if self.positive is None and (self.negative or self.region):
             raise ValueError("negative and region need positive")
+        if ways == 0 and self.min_similarity is not None:
+            raise ValueError("min_similarity needs listing_id or positive")
         return self
 
     @model_validator(mode="after")

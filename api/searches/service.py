@@ -10,15 +10,17 @@ from sqlalchemy.orm import Session
 from api.deps import Resources
 from api.jobs.service import accept_and_publish, read_job_of_type
 from api.photos.service import store_photo
+from api.searches.ranking import ranking_of
 from api.searches.schemas import DEFAULT_LIMIT, SearchByPhotos, SearchForm, SearchIn
 from db.catalogue.listing_photos import is_public, stored_photos
 from db.catalogue.listings import require_listing
 from db.tables import Job
 from db.vectors.encoders import active_encoder
-from models.domain.cursors import Cursor
 from models.domain.errors import CursorExpired, InvalidInput, NotFound
 from models.domain.job_payloads import Example, SearchPayload, example_of
+from models.domain.searches.block_cursors import BlockCursor, read_cursor
 from models.domain.types import JobType
+from models.text.query import parse_query
 
 
 async def accept_search(resources: Resources, query: SearchByPhotos | SearchIn) -> Job:
@@ -32,6 +34,11 @@ async def accept_search(resources: Resources, query: SearchByPhotos | SearchIn) 
 
 
 def _accept_by_photos(resources: Resources, query: SearchByPhotos) -> Job:
+    return accept_and_publish(resources, payload_by_photos(resources, query), total=1)
+
+
+def payload_by_photos(resources: Resources, query: SearchByPhotos) -> SearchPayload:
+    """Store the photos of a search, and give what it asks for. Raises InvalidInput."""
     options = query.options
     if options.region and len(query.positive) > 1:
         raise InvalidInput("A region needs exactly one photo.")
@@ -42,10 +49,15 @@ def _accept_by_photos(resources: Resources, query: SearchByPhotos) -> Job:
     unwanted = [store_photo(resources, data).sha256 for data in query.negative]
     if set(wanted) & set(unwanted):
         raise InvalidInput("What is positive can't be negative too.")
-    return _accept(resources, wanted, unwanted, options, options.limit)
+    return _payload(resources, wanted, unwanted, options, options.limit)
 
 
 def _accept_by_names(resources: Resources, query: SearchIn) -> Job:
+    return accept_and_publish(resources, payload_by_names(resources, query), total=1)
+
+
+def payload_by_names(resources: Resources, query: SearchIn) -> SearchPayload:
+    """What a search by listings and stored photos asks for. Raises InvalidInput and NotFound."""
     positive = [example_of(name) for name in query.positive or []]
     if query.listing_id is not None:
         positive = [query.listing_id]
@@ -57,7 +69,7 @@ def _accept_by_names(resources: Resources, query: SearchIn) -> Job:
             sha256 = str(positive[0])
             photo = stored_photos(session, [sha256])[sha256]
             query.region.to_region().box(photo.width, photo.height)
-    return _accept(resources, positive, negative, query, query.limit or DEFAULT_LIMIT)
+    return _payload(resources, positive, negative, query, query.limit or DEFAULT_LIMIT)
 
 
 def _require(session: Session, example: Example) -> None:
@@ -68,31 +80,44 @@ def _require(session: Session, example: Example) -> None:
         raise NotFound("There is no such photo.")
 
 
-def _accept(
+def _payload(
     resources: Resources,
     positive: Sequence[Example],
     negative: Sequence[Example],
     query: SearchForm | SearchIn,
     limit: int,
-) -> Job:
-    """Accept a search by these examples, without repeated ones."""
-    payload = SearchPayload(
+) -> SearchPayload:
+    """A search by these examples, without repeated ones, or by text alone."""
+    if query.text is not None:
+        parse_query(query.text)
+    hybrid = query.text is not None and bool(positive)
+    return SearchPayload(
         positive=tuple(dict.fromkeys(positive)),
         negative=tuple(dict.fromkeys(negative)),
+        text=query.text,
         region=query.region and query.region.to_region(),
         filter=query.filter and query.filter.to_filter(),
+        rank=ranking_of(
+            query.rank, query.near, resources.ranking, hybrid=hybrid, fusion=query.fusion
+        ),
+        fusion=query.fusion,
+        near=query.near and query.near.to_place(),
+        diversity=query.diversity and query.diversity.to_diversity(),
+        min_similarity=query.min_similarity,
+        facets=tuple(one.to_request() for one in query.facets) if query.facets else None,
         limit=limit,
     )
-    return accept_and_publish(resources, payload, total=1)
 
 
 def _accept_next_page(resources: Resources, query: SearchIn) -> Job:
-    cursor = Cursor.decode(query.cursor or "")
+    cursor = read_cursor(query.cursor or "")
     job = read_job_of_type(resources, cursor.search_id, JobType.SEARCH)
+    before = SearchPayload.parse(job.payload)
+    if before.is_by_look_alone == isinstance(cursor, BlockCursor):
+        raise InvalidInput("The cursor is malformed.")
     with resources.database.read() as session:
         active = active_encoder(session)
-    if active is not None and active.fingerprint != cursor.fingerprint:
+    if before.positive and active is not None and active.fingerprint != cursor.fingerprint:
         raise CursorExpired("Searches are made with another encoder since: search again.")
-    before = SearchPayload.parse(job.payload)
     changed = {"cursor": query.cursor, "limit": query.limit or before.limit}
     return accept_and_publish(resources, before.model_copy(update=changed), total=1)

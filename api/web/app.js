@@ -9,6 +9,7 @@ const TICK_MS = 100;
 const READY_POLL_MS = 3000;
 
 const STAGES = { sending: "Sending…", queued: "Waiting in the queue…", running: "Looking…" };
+const NOTHING_ALIKE = "Nothing in the catalogue looks like this: these are the nearest";
 const PARTS = { database: "the database", broker: "the queue", search_worker: "a search worker" };
 
 const MATCHES = {
@@ -36,8 +37,9 @@ const SECONDS = new Intl.NumberFormat(undefined, {
 const element = (id) => document.getElementById(id);
 
 /**
- * What is searched with: a photo of the user's, or the id of a listing with its title and photo.
- * @typedef {{query: File | string, title: string | null, photo: string | null}} Wanted
+ * What is searched with: a photo of the user's, or the id of a listing with its title and photo, or
+ * nothing but words.
+ * @typedef {{query: File | string | null, title: string | null, photo: string | null, text: string}} Wanted
  */
 
 /** @type {Search | null} */
@@ -51,12 +53,35 @@ let ticking = 0;
 /** Searches with what was dropped, chosen or pasted. @param {File | undefined} photo */
 async function takePhoto(photo) {
   if (photo && (await isReadable(photo))) {
-    await search({ query: photo, title: null, photo: null });
+    await search({ query: photo, title: null, photo: null, text: words() });
   } else {
     stop();
     element("preview").hidden = true;
     showProblem(new Problem("There is no photo in that: give a JPEG, PNG, WebP, HEIC, AVIF, GIF or BMP file"));
   }
+}
+
+/** The words in their box. */
+function words() {
+  return element("words").value.trim();
+}
+
+/** Searches for the words, with the photo or the listing that is there, if one is. */
+function takeWords() {
+  const text = words();
+  if (wanted?.query) search({ ...wanted, text });
+  else if (text) search({ query: null, title: null, photo: null, text });
+}
+
+/** Goes on without the photo. */
+function forget() {
+  stop();
+  wanted = null;
+  showIdle("");
+  element("preview").hidden = true;
+  element("forget").hidden = true;
+  takeWords();
+  element("words").focus();
 }
 
 /** A dropped folder looks like a file until it is read. @param {File} file */
@@ -78,7 +103,7 @@ async function search(next) {
   showQuery(next);
   showBusy();
   try {
-    for await (const job of mine.run(next.query, LIMIT)) {
+    for await (const job of mine.run(next.query, next.text, LIMIT)) {
       if (current === mine) showJob(job);
     }
   } catch (error) {
@@ -123,7 +148,9 @@ async function showQuery(shown) {
   if (objectUrl) URL.revokeObjectURL(objectUrl);
   objectUrl = shown.query instanceof File ? URL.createObjectURL(shown.query) : null;
   preview.hidden = true;
-  preview.src = objectUrl ?? shown.photo;
+  element("forget").hidden = shown.query === null;
+  if (shown.query === null) return;
+  preview.src = objectUrl ?? shown.photo ?? "";
   try {
     await preview.decode();
     preview.hidden = false;
@@ -182,7 +209,7 @@ function showResults(found) {
   const nothing = found.match === "none";
   showIdle(nothing ? "Nothing like it was found." : tally(found.results.length));
   element("results").classList.toggle("unlike", nothing);
-  element("found").textContent = heading(nothing);
+  element("found").textContent = nothing ? NOTHING_ALIKE : heading(wanted);
   element("cards").replaceChildren(...found.results.map(card));
   element("provenance").textContent = provenance(found);
   element("results").hidden = false;
@@ -190,20 +217,23 @@ function showResults(found) {
   if (held) element("found").focus({ preventScroll: true });
 }
 
-/** @param {boolean} nothing  whether none of the listings is like it */
-function heading(nothing) {
-  if (nothing) return "Nothing in the catalogue looks like this: these are the nearest";
-  return wanted.title ? `Listings like “${wanted.title}”` : "Listings that look like it";
+/** @param {Wanted} shown */
+function heading({ query, title, text }) {
+  if (query === null) return `Listings for “${text}”`;
+  const like = title ? `Listings like “${title}”` : "Listings that look like it";
+  return text ? `${like}, for “${text}”` : like;
 }
 
 /** @param {number} count */
 function tally(count) {
+  if (!count && wanted.query === null) return "No listing was found.";
   if (!count) return "No listing was found: there is none to compare with yet.";
   return count === 1 ? "1 listing found." : `${count} listings found.`;
 }
 
 /** @param {SearchResult} found */
 function provenance({ took_ms, generation, exact, encoder }) {
+  if (encoder === null) return `${MILLISECONDS.format(took_ms.total)} · by words alone`;
   const index = generation === null ? "no index generation yet" : `index generation ${generation}`;
   const how = exact ? "exact" : "approximate";
   return `${MILLISECONDS.format(took_ms.total)} · ${index}, ${how} · encoder ${encoder}`;
@@ -213,14 +243,18 @@ function provenance({ took_ms, generation, exact, encoder }) {
 function card(result) {
   const copy = element("card").content.cloneNode(true);
   const find = (selector) => copy.querySelector(selector);
-  const similarity = Math.max(0, result.similarity);
-  find("img").src = result.photo.url;
+  const similarity = Math.max(0, result.similarity ?? 0);
+  if (result.photo) find("img").src = result.photo.url;
+  else find("img").hidden = true;
   find("h3").textContent = result.title;
   find(".price").textContent = price(result);
   find(".category").textContent = result.category;
   find(".location").textContent = result.location;
+  find(".attributes").textContent = attributes(result);
   find(".track").style.setProperty("--share", String(similarity));
+  find(".similarity").hidden = result.similarity === null;
   find(".percent").textContent = `${PERCENT.format(similarity)} similar`;
+  showReasons(find(".reasons"), result.reasons);
   const match = find(".match");
   match.textContent = MATCHES[result.match] ?? "";
   match.hidden = !match.textContent;
@@ -229,9 +263,32 @@ function card(result) {
   more.setAttribute("aria-label", `More like this: ${result.title}`);
   more.addEventListener("click", () => {
     window.scrollTo({ top: 0 });
-    search({ query: result.listing_id, title: result.title, photo: result.photo.url });
+    element("words").value = "";
+    const photo = result.photo?.url ?? null;
+    search({ query: result.listing_id, title: result.title, photo, text: "" });
   });
   return copy;
+}
+
+/** The parts of a score, each with its number. @param {any} details @param {Result["reasons"]} reasons */
+function showReasons(details, reasons) {
+  details.hidden = reasons === null;
+  const parts = Object.entries(reasons ?? {}).flatMap(([part, value]) => {
+    const name = document.createElement("dt");
+    const number = document.createElement("dd");
+    name.textContent = part;
+    number.textContent = PERCENT.format(value);
+    return [name, number];
+  });
+  details.querySelector("dl").replaceChildren(...parts);
+}
+
+/** @param {Result} result */
+function attributes({ attributes: stated = {} }) {
+  const words = (value) => (Array.isArray(value) ? value.join(", ") : String(value));
+  return Object.entries(stated)
+    .map(([name, value]) => `${name}: ${words(value)}`)
+    .join(" · ");
 }
 
 /** @param {Result} result */
@@ -290,6 +347,11 @@ function listen() {
     file.value = ""; // so that choosing the same file again is a change
     if (photo) takePhoto(photo);
   });
+  element("words-form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    takeWords();
+  });
+  element("forget").addEventListener("click", forget);
   element("cancel").addEventListener("click", cancel);
   const key = element("key");
   element("key-form").addEventListener("submit", (event) => {

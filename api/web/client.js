@@ -8,15 +8,17 @@
  * @property {string | null} currency
  * @property {string | null} category
  * @property {string | null} location
- * @property {{id: string, url: string}} photo
- * @property {number} similarity  the cosine, in [-1, 1]
+ * @property {Record<string, string | number | boolean | string[]>} attributes
+ * @property {{id: string, url: string} | null} photo
+ * @property {number | null} similarity  the cosine, in [-1, 1]
+ * @property {Record<string, number> | null} reasons  the parts of the score, in [0, 1]
  * @property {Match | null} match  null where labels are not calibrated
  *
  * @typedef {"same item" | "very similar" | "related" | "none"} Match
  *
  * @typedef {object} SearchResult
  * @property {number | null} generation
- * @property {string} encoder
+ * @property {string | null} encoder
  * @property {boolean} exact
  * @property {Record<string, number>} took_ms
  * @property {Result[]} results
@@ -72,16 +74,17 @@ export class Search {
 
   /**
    * Submits a search, then gives its job each time it is read, the ended one last.
-   * @param {File | string} query  a photo, or the id of a listing
+   * @param {File | string | null} query  a photo, or the id of a listing, if there is one
+   * @param {string} text  words, if there are some
    * @param {number} limit
    * @returns {AsyncGenerator<Job, void>}
    */
-  async *run(query, limit) {
+  async *run(query, text, limit) {
     const { signal } = this.#stop;
     let { response, body } = await call("/v1/searches", {
       method: "POST",
       signal,
-      ...submission(query, limit),
+      ...submission(query, text, limit),
     });
     this.#place = response.headers.get("Location");
     yield body;
@@ -107,16 +110,18 @@ export class Search {
   }
 }
 
-function submission(query, limit) {
+function submission(query, text, limit) {
   if (query instanceof File) {
     const form = new FormData();
     form.set("photo", query);
     form.set("limit", String(limit));
+    if (text) form.set("text", text);
     return { body: form };
   }
   return {
     headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ listing_id: query, limit }),
+    // What is undefined is left out.
+    body: JSON.stringify({ listing_id: query ?? undefined, text: text || undefined, limit }),
   };
 }
 

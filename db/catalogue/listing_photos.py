@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, bindparam, delete, exists, func, select
+from sqlalchemy import ColumnElement, bindparam, delete, exists, func, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from db.catalogue.touched import touch_listings
@@ -72,7 +72,8 @@ def set_photos(
 ) -> set[UUID]:
     """Set the listings' photos, in this order; returns the listings that this changes.
 
-    Listings in `keep` also keep the photos they have, after these.
+    Listings in `keep` also keep the photos they have, after these. A job that fetches photos of a
+    listing that were stated before will leave it as it is.
     """
     before = photo_ids_shown(session, photos)
     changed: dict[UUID, list[int]] = {}
@@ -83,6 +84,13 @@ def set_photos(
         if wanted != had:
             changed[listing_id] = wanted
             touched |= set(wanted) ^ set(had)
+    for chunk in chunks(photos):
+        session.execute(
+            update(Listing)
+            .where(Listing.id.in_(chunk), Listing.awaited_job.is_not(None))
+            .values(awaited_job=None)
+            .execution_options(synchronize_session=False)
+        )
     for chunk in chunks(changed):
         session.execute(delete(ListingPhoto).where(ListingPhoto.listing_id.in_(chunk)))
     rows = [
@@ -94,6 +102,26 @@ def set_photos(
     record_changes(session, touched)
     touch_listings(session, changed)
     return set(changed)
+
+
+def await_photos(session: Session, listing_id: UUID, job_id: UUID) -> None:
+    """State that this job fetches photos of the listing, and sets them."""
+    session.execute(
+        update(Listing)
+        .where(Listing.id == listing_id)
+        .values(awaited_job=job_id)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def lock_awaiting(session: Session, listing_id: UUID, job_id: UUID) -> bool:
+    """Lock the listing, if it is there and awaits photos of this job; whether it does."""
+    awaited = session.scalar(
+        select(Listing.awaited_job)
+        .where(Listing.id == listing_id, Listing.status != ListingStatus.DELETED)
+        .with_for_update()
+    )
+    return awaited == job_id
 
 
 def photo_ids_shown(session: Session, listing_ids: Iterable[UUID]) -> dict[UUID, list[int]]:
@@ -108,6 +136,17 @@ def photo_ids_shown(session: Session, listing_ids: Iterable[UUID]) -> dict[UUID,
         for listing_id, photo_id in rows:
             found.setdefault(listing_id, []).append(photo_id)
     return found
+
+
+def listings_with(session: Session, photo_ids: Collection[int]) -> set[UUID]:
+    """The listings that have any of these photos, deleted ones too."""
+    return {
+        listing_id
+        for chunk in chunks(photo_ids)
+        for listing_id in session.scalars(
+            select(ListingPhoto.listing_id).where(ListingPhoto.photo_id.in_(chunk))
+        )
+    }
 
 
 def photos_shown(session: Session, listing_ids: Iterable[UUID]) -> dict[UUID, list[str]]:

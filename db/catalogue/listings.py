@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import cast
 from uuid import UUID
 
 from sqlalchemy import Row, Select, and_, bindparam, func, or_, select, update
@@ -13,15 +14,12 @@ from sqlalchemy.orm import Session
 from db.catalogue.categories import category_ids, ensure_categories
 from db.catalogue.listing_photos import photos_of
 from db.catalogue.touched import touch_listings
-from db.statements import (
-    chunks,
-    insert_or_update,
-)
+from db.statements import chunks, insert_or_update
 from db.tables import Category, Listing, ListingPhoto, Photo
 from db.vectors.changes import record_changes
 from models.domain.errors import NotFound
 from models.domain.limits import is_placeholder_price, split_location
-from models.domain.searches.attributes import Attributes
+from models.domain.searches.attributes import Attributes, AttributeValue
 from models.domain.types import ListingStatus
 
 Columns = dict[str, object]
@@ -66,6 +64,12 @@ class ListingView:
     category: str | None
     photos: list[str]
     incomplete: set[str]
+
+    @property
+    def attributes(self) -> dict[str, AttributeValue]:
+        """Its attributes, in order of name: PostgreSQL keeps them in an order of its own."""
+        stored = cast("Attributes", self.listing.attributes)
+        return dict(sorted(stored.items()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +281,12 @@ def get_listing(session: Session, listing_id: UUID) -> ListingView:
     if listing_id not in views:
         raise NotFound("There is no such listing.")
     return views[listing_id]
+
+
+def lock_listing(session: Session, listing_id: UUID) -> None:
+    """Let nobody else change a listing before this transaction has ended. Raises NotFound."""
+    if session.scalar(_IS_THERE.with_for_update(), {"its_id": listing_id}) is None:
+        raise NotFound("There is no such listing.")
 
 
 def require_listing(session: Session, listing_id: UUID) -> None:

@@ -2,9 +2,18 @@
 
 from alembic import context
 
+from db.saved_searches.tables import SavedSearch
 from db.session import Database
-from db.tables import Base
 from settings import Settings
+
+# Both are written by their migration: SQLite's index of words is a virtual table with tables of its
+# own, PostgreSQL's is of an expression.
+NOT_OF_TABLES = ("listing_words", "ix_listing_texts_words")
+
+
+def _is_of_tables(name: str | None, _kind: str, _parents: object) -> bool:
+    """Whether this name of the database is compared with the tables."""
+    return name is None or not name.startswith(NOT_OF_TABLES)
 
 
 def run() -> None:
@@ -14,7 +23,11 @@ def run() -> None:
     with database.engine.connect() as connection:
         # SQLite changes a table by copying it, which batch mode does.
         context.configure(
-            connection=connection, target_metadata=Base.metadata, render_as_batch=True
+            connection=connection,
+            # That of all tables, once these and, by them, those of `db.tables` are imported.
+            target_metadata=SavedSearch.metadata,
+            render_as_batch=True,
+            include_name=_is_of_tables,
         )
         with context.begin_transaction():
             context.run_migrations()

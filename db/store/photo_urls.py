@@ -1,4 +1,4 @@
-"""Photos at URLs that feeds name: from public addresses only, bounded in bytes and time."""
+"""Photos at URLs that others name: from public addresses only, bounded in bytes and time."""
 
 import logging
 from collections.abc import Callable, Collection
@@ -24,6 +24,9 @@ MAX_URL: Final = 2_048
 MAX_PORT: Final = 65_535
 NOT_PUBLIC: Final = (
     "The photo's host has an address that is not public, and is not one of MARKETLENS_PHOTO_HOSTS"
+)
+NOT_ALLOWED: Final = (
+    "Photos at URLs are not fetched here: send the photo itself, or set MARKETLENS_PHOTO_URLS=all."
 )
 NOT_VALID: Final = "The photo's URL is not valid"
 
@@ -136,6 +139,11 @@ class PhotoUrls:
 
     def __reduce__(self) -> tuple[Callable[[], "PhotoUrls"], tuple[()]]:
         return partial(PhotoUrls, self._allowed_hosts, seconds=self._seconds, find=self._find), ()
+
+
+def check_url(url: str) -> None:
+    """Check what can be seen of a photo's URL without connecting. Raises InvalidInput."""
+    _parse(url)
 
 
 def _parse(url: str) -> httpx2.URL:

@@ -5,6 +5,7 @@ was read, and a reader that continues after the highest number it has read would
 """
 
 from collections.abc import Iterable
+from uuid import UUID
 
 from sqlalchemy import Integer, bindparam, func, insert, select, text
 from sqlalchemy.orm import Session
@@ -64,3 +65,29 @@ def changes_after(session: Session, number: int, limit: int) -> tuple[int, list[
     if not rows:
         return number, []
     return rows[-1].number, sorted({row.photo_id for row in rows})
+
+
+_LISTINGS_AFTER = (
+    select(ListingChange.number, ListingChange.listing_id)
+    .where(ListingChange.number > bindparam("seen"))
+    .order_by(ListingChange.number)
+    .limit(bindparam("count", type_=Integer()))
+)
+
+
+def listing_changes_after(session: Session, number: int, limit: int) -> tuple[int, list[UUID]]:
+    """The next `limit` changes of listings after `number`: the last number, and the listings."""
+    rows = session.execute(_LISTINGS_AFTER, {"seen": number, "count": limit}).all()
+    if not rows:
+        return number, []
+    return rows[-1].number, sorted({row.listing_id for row in rows})
+
+
+def last_listing_change(session: Session) -> int:
+    """The number of the newest committed change of a listing, 0 when there is none."""
+    return session.scalar(select(func.max(ListingChange.number))) or 0
+
+
+def changed_listing(session: Session, number: int) -> UUID | None:
+    """The listing that has this change, None if there is no such change."""
+    return session.scalar(select(ListingChange.listing_id).where(ListingChange.number == number))

@@ -66,8 +66,7 @@ def photo_urls(settings: Settings) -> Generator[PhotoUrls | None]:
     if settings.photo_urls == "off":
         yield None
         return
-    hosts = settings.photo_hosts.split(",")
-    with closing(PhotoUrls([host.strip() for host in hosts if host.strip()])) as urls:
+    with closing(PhotoUrls(settings.allowed_photo_hosts)) as urls:
         yield urls
 
 

@@ -10,8 +10,8 @@ from models.domain.errors import InvalidInput
 from models.domain.types import ListingMatch
 
 MAX_PHOTO_ID: Final = 2**63 - 1
-MAX_CURSOR: Final = 400
-"""In characters; longer text is refused."""
+MAX_CURSOR: Final = 16_384
+"""In characters; longer text is refused. That of a ranked search names what its block has shown."""
 
 
 @dataclass(frozen=True, slots=True)

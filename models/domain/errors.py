@@ -6,13 +6,17 @@ MarketlensError
 │   ├── UnsupportedPhoto    not a photo of a format that is taken
 │   ├── UnsupportedBody     a request of a media type that the call does not take
 │   ├── MalformedBody       a request whose body is not what its media type says
+│   ├── MalformedIdempotencyKey  a key that is none
+│   ├── IdempotencyKeyReused     a key that another request has
 │   └── InvalidFeed         a feed's file or its columns are not as the dialect wants them
 ├── TooLarge                more bytes than allowed
 ├── Unauthenticated         no key, or an unknown one
 ├── Forbidden               a known key without the scope
 ├── NotFound                no such thing
 ├── Conflict                not in the state that this needs
-│   └── ReindexRunning      one build at a time
+│   ├── ReindexRunning      one build at a time
+│   ├── ChangedMeanwhile    not what who changes it has seen
+│   └── IdempotencyInFlight  the first request with the same key is under way
 ├── CursorExpired           a page can't follow the one before any more
 ├── Unavailable             try again later
 │   └── Misconfigured       it refuses, until somebody changes something
@@ -70,6 +74,18 @@ class MalformedBody(InvalidInput):
     code = "malformed_body"
 
 
+class MalformedIdempotencyKey(InvalidInput):
+    """The `Idempotency-Key` of a request is not of its syntax."""
+
+    code = "malformed_idempotency_key"
+
+
+class IdempotencyKeyReused(InvalidInput):
+    """The `Idempotency-Key` of a request was given to another one before."""
+
+    code = "idempotency_key_reused"
+
+
 class InvalidFeed(InvalidInput):
     """A feed's file is missing, or its columns are not the dialect's."""
 
@@ -110,6 +126,18 @@ class ReindexRunning(Conflict):
     """A reindex is already queued or running."""
 
     code = "reindex_running"
+
+
+class ChangedMeanwhile(Conflict):
+    """The resource is not as it was when the caller read it."""
+
+    code = "changed_meanwhile"
+
+
+class IdempotencyInFlight(Conflict):
+    """The first request with the same `Idempotency-Key` has not ended."""
+
+    code = "idempotency_in_flight"
 
 
 class CursorExpired(MarketlensError):

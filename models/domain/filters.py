@@ -1,8 +1,10 @@
 """What listings a search may find. Standard library only."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
+from models.domain.searches.attributes import AttributeCondition
 from models.domain.text import clean_category, clean_line
 from models.domain.types import ListingStatus
 
@@ -22,9 +24,10 @@ class ListingFilter:
 
     `category` is a path such as `Bottoms / Trousers`: the categories below it count too. A listing
     without a price fails every price bound, one without coordinates every `near`; one without a
-    seller passes `exclude_seller`. Bounds are inclusive. Text is taken by the rules of
-    `models.domain.text`, also that of a job which an earlier release has stored; text that has
-    nothing to show states nothing.
+    seller passes `exclude_seller` and fails `seller`. Bounds are inclusive, but `created_after`:
+    a listing passes that was created later. All of `attributes` must be met. Text is taken by the
+    rules of `models.domain.text`, also that of a job which an earlier release has stored; text that
+    has nothing to show states nothing.
     """
 
     category: str | None = None
@@ -34,12 +37,16 @@ class ListingFilter:
     near: Near | None = None
     exclude_seller: str | None = None
     status: tuple[ListingStatus, ...] = (ListingStatus.ACTIVE,)
+    seller: str | None = None
+    created_after: datetime | None = None
+    attributes: tuple[AttributeCondition, ...] = ()
 
     def __post_init__(self) -> None:
-        category, seller = self.category, self.exclude_seller
+        category, seller, excluded = self.category, self.seller, self.exclude_seller
         # The dataclass is frozen: its fields can't be assigned to.
         object.__setattr__(self, "category", (category and clean_category(category)) or None)
-        object.__setattr__(self, "exclude_seller", (seller and clean_line(seller)) or None)
+        object.__setattr__(self, "seller", (seller and clean_line(seller)) or None)
+        object.__setattr__(self, "exclude_seller", (excluded and clean_line(excluded)) or None)
 
     @property
     def narrows(self) -> bool:

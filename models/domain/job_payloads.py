@@ -11,7 +11,6 @@ from uuid import UUID
 from pydantic import (
     BaseModel,
     ConfigDict,
-    Field,
     StringConstraints,
     ValidationError,
     model_validator,
@@ -20,6 +19,14 @@ from pydantic import (
 from models.domain.errors import UnreadableRecord
 from models.domain.filters import ListingFilter
 from models.domain.regions import Region
+from models.domain.searches.facets import FacetRequest
+from models.domain.searches.options import (
+    MAX_TEXT_QUERY,
+    Diversity,
+    FusionMethod,
+    Place,
+    Ranking,
+)
 from models.domain.types import JobType
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -75,10 +82,12 @@ class JobPayload(BaseModel):
 
 
 class SearchPayload(JobPayload):
-    """Find the listings that look like the positives and not like the negatives.
+    """Find the listings that look like the positives, not like the negatives, and have the words.
 
     `region` is a part of the only positive, a photo; `cursor` is where the next page of an earlier
-    search starts.
+    search starts; `facets` are counted as well. `text` may be all there is. `rank`, `diversity` and
+    `near`, where distance is counted from, say how results are ordered; without these and `text`,
+    they are by similarity.
     """
 
     job_type = JobType.SEARCH
@@ -86,18 +95,42 @@ class SearchPayload(JobPayload):
     photo_fields = ("photo",)
     photo_lists = ("positive", "negative")
 
-    positive: Annotated[tuple[Example, ...], Field(min_length=1)]
+    positive: tuple[Example, ...] = ()
     negative: tuple[Example, ...] = ()
+    text: Annotated[str, StringConstraints(max_length=MAX_TEXT_QUERY)] | None = None
     region: Region | None = None
     filter: ListingFilter | None = None
+    rank: Ranking | None = None
+    fusion: FusionMethod | None = None
+    near: Place | None = None
+    diversity: Diversity | None = None
+    min_similarity: float | None = None
+    facets: tuple[FacetRequest, ...] | None = None
     limit: int
     cursor: str | None = None
+
+    @model_validator(mode="after")
+    def _is_about_something(self) -> Self:
+        if not self.positive and self.text is None:
+            raise ValueError("a search needs a photo, a listing or a text")
+        return self
+
+    @property
+    def is_ranked(self) -> bool:
+        """Whether results are ordered by more than one thing."""
+        is_hybrid = self.text is not None and bool(self.positive)
+        return self.rank is not None or self.diversity is not None or is_hybrid
+
+    @property
+    def is_by_look_alone(self) -> bool:
+        """Whether results are ordered by similarity."""
+        return self.text is None and not self.is_ranked
 
     @model_validator(mode="before")
     @classmethod
     def _from_a_single_example(cls, stored: object) -> object:
         """Read what earlier releases stored: a `photo` or a `listing_id` instead of `positive`."""
-        if not isinstance(stored, dict) or "positive" in stored:
+        if not isinstance(stored, dict) or not stored.keys() & set(_SINGLE):
             return stored
         rest = {name: value for name, value in stored.items() if name not in _SINGLE}
         return {**rest, "positive": [stored[name] for name in _SINGLE if stored.get(name)]}
@@ -147,13 +180,53 @@ class PredictionPayload(JobPayload):
         return example
 
 
+class FailedUrl(BaseModel):
+    """A photo's URL that was not fetched, and why."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str
+    code: str
+    detail: str
+
+
+class PhotosToFetch(BaseModel):
+    """A listing's photos in their order: the SHA-256 of those that are stored, URLs of others.
+
+    `failed` are URLs that are not tried again. `row` is the listing's in its bulk request.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    listing_id: UUID
+    photos: tuple[str, ...]
+    failed: tuple[FailedUrl, ...] = ()
+    row: int | None = None
+
+    @property
+    def urls(self) -> list[str]:
+        """The URLs that are to be fetched, each once."""
+        settled = {failed.url for failed in self.failed}
+        named = dict.fromkeys(photo for photo in self.photos if not is_sha256(photo))
+        return [url for url in named if url not in settled]
+
+
 class EmbedPayload(JobPayload):
-    """Embed photos of listings, by id: by all encoders that are followed, or by one."""
+    """Embed photos of listings, by id: by all encoders that are followed, or by one.
+
+    Those to `fetch` are fetched first, and then named by `photo_ids` as well.
+    """
 
     job_type = JobType.EMBED
 
     photo_ids: tuple[int, ...]
     encoder_id: int | None = None
+    fetch: PhotosToFetch | None = None
+
+    @property
+    def urls(self) -> list[str]:
+        """The URLs that are to be fetched first."""
+        return self.fetch.urls if self.fetch else []
 
 
 class BatchPayload(JobPayload):
@@ -196,6 +269,12 @@ class CalibratePayload(JobPayload):
     encoder_id: int | None = None
 
 
+class MatchPayload(JobPayload):
+    """Embed the saved searches that wait for it, and match the listings that have changed."""
+
+    job_type = JobType.MATCH
+
+
 PAYLOAD_TYPES: Final[dict[JobType, type[JobPayload]]] = {
     payload.job_type: payload
     for payload in (
@@ -208,6 +287,7 @@ PAYLOAD_TYPES: Final[dict[JobType, type[JobPayload]]] = {
         DuplicatesPayload,
         AdaptPayload,
         CalibratePayload,
+        MatchPayload,
     )
 }
 

@@ -12,6 +12,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, Valida
 
 from models.domain.errors import UnreadableRecord
 from models.domain.job_payloads import Sha256, StoredJson
+from models.domain.searches.attributes import AttributeValue
+from models.domain.searches.options import RankPart
 from models.domain.types import JobType, ListingStatus, MatchLabel, Relation
 
 
@@ -43,12 +45,8 @@ class JobResult(Part):
         return self.model_dump(mode="json")
 
 
-class FoundListing(Part):
-    """A listing at the time of the search; `photo` is the one of its photos that matches best.
-
-    `similarity` is the cosine, in [-1, 1]. `match` says how sure it is that this is what was
-    searched for; None where that is not calibrated.
-    """
+class ShownListing(Part):
+    """A listing as it was when it was found."""
 
     listing_id: UUID
     title: str
@@ -56,28 +54,97 @@ class FoundListing(Part):
     currency: str | None
     category: str | None
     location: str | None
+    # Listings had none in earlier releases.
+    attributes: dict[str, AttributeValue] = {}
+
+
+class SimilarListing(ShownListing):
+    """A listing by the one of its photos that is most similar; `similarity` is the cosine."""
+
     photo: PhotoName
     similarity: float
+
+
+class FoundListing(ShownListing):
+    """A listing at the time of the search; `photo` is the one of its photos that matches best.
+
+    `similarity` is the cosine, in [-1, 1]: None where nothing was compared, as when it was found by
+    words and none of its photos is embedded. Then `photo` is its first, None if it has none. Of a
+    search that ranks, `score` in [0, 1] is the weighted mean of `reasons`, its parts by name.
+    `match` says how sure it is that this is what was searched for; None where that is not known.
+    """
+
+    photo: PhotoName | None
+    similarity: float | None
+    score: float | None = None
+    reasons: dict[RankPart, float] | None = None
     match: MatchLabel | None = None
 
 
+class CategoryCount(Part):
+    """How many listings are in a category, those below it included."""
+
+    category: str
+    count: int
+
+
+class ValueCount(Part):
+    """How many listings have a value; a text is as one of them writes it."""
+
+    value: bool | str
+    count: int
+
+
+class Band(Part):
+    """How many listings have a number from `at_least` on and `below` another; None is no bound."""
+
+    at_least: float | None
+    below: float | None
+    count: int
+
+
+class Bands(Part):
+    """All numbers of an attribute, or all prices in a `currency`, in bands."""
+
+    currency: str | None = None
+    count: int
+    bands: tuple[Band, ...]
+
+
+class Facet(Part):
+    """How the listings that a search could find are spread, by what `name` says.
+
+    `listings` have it at all. A category is counted with all above it, most frequent first, a list
+    of texts by each of its texts. `values` are the most frequent; `other_values` others there are.
+    """
+
+    name: str
+    listings: int
+    categories: tuple[CategoryCount, ...] = ()
+    values: tuple[ValueCount, ...] = ()
+    other_values: int = 0
+    bands: tuple[Bands, ...] = ()
+
+
 class SearchResult(JobResult):
-    """A page of listings, most similar first.
+    """A page of listings, best first.
 
     `generation` is that of the index, None if there is none. `exact` says whether the search was
-    exhaustive. `match` is the surest of the results' labels: with `none`, nothing in the catalogue
-    is like what was searched for. None where labels are not calibrated, or nothing was found.
+    exhaustive. A search by text alone has neither encoder nor generation. `facets` are in the order
+    in which they were asked for. `match` is the surest of the results' labels: with `none`, nothing
+    in the catalogue is like what was searched for. None where nothing has a label.
     """
 
     job_type = JobType.SEARCH
 
     generation: int | None
-    encoder: str
+    encoder: str | None
     exact: bool = False
     took_ms: Milliseconds
     results: tuple[FoundListing, ...]
     match: MatchLabel | None = None
     next_cursor: str | None = None
+    facets: tuple[Facet, ...] = ()
 
 
 class EmbeddingResult(JobResult):
@@ -109,7 +176,7 @@ class PriceRange(Part):
     listings: int
 
 
-class LikelyDuplicate(FoundListing):
+class LikelyDuplicate(SimilarListing):
     """A listing that shows the same photo or, likely, the same item."""
 
     relation: Relation | None = None
@@ -132,9 +199,14 @@ class PredictionResult(JobResult):
 
 
 class PhotoError(Part):
-    """Why a photo was not embedded."""
+    """Why a photo was not embedded, or one at a URL was not fetched; `url` is shown redacted.
 
-    photo: PhotoName
+    `position` is that of the first photo at this URL among those that were stated, from 0.
+    """
+
+    photo: PhotoName | None = None
+    url: str | None = None
+    position: int | None = None
     code: str
     detail: str
 
@@ -149,7 +221,7 @@ class EmbedResult(JobResult):
 
 
 class RowError(Part):
-    """Why one row of a bulk request was left out; rows count from 1."""
+    """Why one row of a bulk request was left out, or lacks a photo; rows count from 1."""
 
     row: int
     code: str
@@ -157,7 +229,10 @@ class RowError(Part):
 
 
 class BatchResult(JobResult):
-    """Which rows of a bulk request were accepted; set when the job is accepted."""
+    """Which rows of a bulk request were accepted; set when the job is accepted.
+
+    Errors of photos at URLs come later, and leave their rows accepted.
+    """
 
     job_type = JobType.BATCH
 
@@ -269,6 +344,15 @@ class CalibrateResult(JobResult):
     withheld: tuple[MatchLabel, ...] = ()
 
 
+class MatchResult(JobResult):
+    """How many saved searches were embedded, and how many listings were matched with them."""
+
+    job_type = JobType.MATCH
+
+    embedded: int
+    listings: int
+
+
 _ADAPTERS: Final[dict[JobType, TypeAdapter[JobResult]]] = {
     JobType.SEARCH: TypeAdapter(SearchResult),
     JobType.EMBEDDING: TypeAdapter(EmbeddingResult),
@@ -279,6 +363,7 @@ _ADAPTERS: Final[dict[JobType, TypeAdapter[JobResult]]] = {
     JobType.DUPLICATES: TypeAdapter(DuplicatesResult),
     JobType.ADAPT: TypeAdapter(AdaptResult),
     JobType.CALIBRATE: TypeAdapter(CalibrateResult),
+    JobType.MATCH: TypeAdapter(MatchResult),
 }
 
 

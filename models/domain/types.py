@@ -17,6 +17,7 @@ class JobType(StrEnum):
     DUPLICATES = "duplicates"
     ADAPT = "adapt"
     CALIBRATE = "calibrate"
+    MATCH = "match"
 
 
 class JobStatus(StrEnum):

@@ -34,16 +34,18 @@ def best_listings(
     exclude: Collection[UUID] = (),
     after: ListingMatch | None = None,
     patience: int | None = None,
+    at_once: int | None = None,
 ) -> list[ListingMatch] | None:
     """The first `limit` distinct listings of the matching photos, in order of their places.
 
     With `after`, those that come after it. `matches` are in order of similarity and id, and are
     consumed lazily, until there are enough listings: photos without a listing do not shorten the
-    page. None if `patience` photos did not give enough listings.
+    page. None if `patience` photos did not give enough listings. `at_once` is how many are looked
+    up first, if not a few for each listing.
     """
     page = _Page(catalogue, exclude, after)
     remaining = matches if after is None else page.after_previous_pages(matches, after)
-    step, looked_at = limit * PHOTOS_PER_LISTING, 0
+    step, looked_at = at_once or limit * PHOTOS_PER_LISTING, 0
     while len(page.found) < limit:
         if patience is not None and looked_at >= patience:
             return None

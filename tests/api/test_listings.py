@@ -165,7 +165,8 @@ def test_bad_photo_stores_nothing(client: TestClient) -> None:
 
 
 def test_listing_without_photo_or_part(client: TestClient) -> None:
-    assert_problem(client.post("/v1/listings", json=KETTLE), 415, "unsupported_body")
+    assert_problem(client.post("/v1/listings", json=KETTLE), 422, "invalid_input")
+    assert_problem(client.post("/v1/listings", content=jpeg(1)), 415, "unsupported_body")
     response = client.post("/v1/listings", files={"photos": ("a.jpg", jpeg(1))})
     assert_problem(response, 422, "invalid_input")
 

@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 from fastapi.testclient import TestClient
 
+from api.openapi import MATCH_EXAMPLE
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from tests.support.answering import Answerer
@@ -97,7 +98,7 @@ def test_unknown_listing(client: TestClient) -> None:
 
 def test_the_reference_shows_a_true_example(client: TestClient, answerer: Answerer) -> None:
     for seed in range(4):
-        offer(client, seed)
+        offer(client, seed, attributes=MATCH_EXAMPLE["attributes"])
     answerer.embed_listings()
     place = submit_photo(client, "prediction").headers["location"]
     answerer.answer()

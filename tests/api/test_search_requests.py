@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -10,18 +11,23 @@ import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
+from api.openapi import MATCH_EXAMPLE
+from api.searches.ranking import IMPLIED_WEIGHT
 from api.searches.schemas import SearchIn
 from db import jobs
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.vectors.encoders import activate_encoder, register_encoder
 from models.domain.cursors import Cursor
+from models.domain.job_payloads import SearchPayload
+from models.domain.searches.block_cursors import BlockCursor
+from models.domain.searches.options import RankWeights
 from models.domain.types import EncoderSpec, JobType, ListingMatch
 from models.photo_decoding import standardise
 from tests.support.answering import Answerer
 from tests.support.clock import Clock
-from tests.support.http import KETTLE, assert_problem, listing_form, shape, submit_photo
-from tests.support.payloads import some_payload
+from tests.support.http import KETTLE, MakeClient, assert_problem, listing_form, shape, submit_photo
+from tests.support.payloads import payload_as, some_payload
 from tests.support.pictures import jpeg
 
 SOMEBODY = str(uuid4())
@@ -98,7 +104,15 @@ FILTER = {
     "price_max": 12.5,
     "currency": "GBP",
     "near": {"lat": 53.8, "lon": -1.55, "km": 30},
+    "seller": "ann ",
     "exclude_seller": "sam",
+    "created_after": "2029-12-31T23:00:00-01:00",
+    "attributes": {
+        "Colour": "Red",
+        "size ": ["M", 40, True],
+        "year": {"min": 1999.5, "max": 2005},
+        "new": False,
+    },
     "status": "sold",
 }
 
@@ -110,7 +124,15 @@ def test_a_filter_either_way(client: TestClient, payload_of: PayloadOf) -> None:
         "price_max": "12.5",
         "currency": "GBP",
         "near": {"latitude": 53.8, "longitude": -1.55, "km": 30.0},
+        "seller": "ann",
         "exclude_seller": "sam",
+        "created_after": "2030-01-01T00:00:00Z",
+        "attributes": [
+            {"name": "colour", "any_of": ["Red"]},
+            {"name": "size", "any_of": ["M", 40, True]},
+            {"name": "year", "any_of": [], "at_least": 1999.5, "at_most": 2005},
+            {"name": "new", "any_of": [False]},
+        ],
         "status": ["sold"],
     }
     by_form = send(client, ("photo", 1), filter=json.dumps(FILTER))
@@ -120,7 +142,7 @@ def test_a_filter_either_way(client: TestClient, payload_of: PayloadOf) -> None:
 
 def test_a_filter_that_asks_for_nothing(client: TestClient, payload_of: PayloadOf) -> None:
     response = send(client, ("photo", 1), filter="{}")
-    assert payload_of(response)["filter"] == {"status": ["active"]}
+    assert payload_of(response)["filter"] == {"status": ["active"], "attributes": []}
 
 
 BAD_FILTERS = [
@@ -141,6 +163,18 @@ BAD_FILTERS = [
     '{"near": {"lat": 0, "lon": 0}}',
     '{"status": "deleted"}',
     '{"status": []}',
+    '{"seller": 5}',
+    '{"created_after": "2030-01-01T00:00:00"}',
+    '{"created_after": "yesterday"}',
+    '{"attributes": []}',
+    '{"attributes": {"colour": null}}',
+    '{"attributes": {"colour": []}}',
+    '{"attributes": {"colour": ["a\\u0000b"]}}',
+    '{"attributes": {"a\\u0000b": "red"}}',
+    '{"attributes": {"year": {"min": 2, "max": 1}}}',
+    '{"attributes": {"year": {"from": 2}}}',
+    '{"attributes": {"year": 1e16}}',
+    '{"attributes": {"year": NaN}}',
     "[]",
 ]
 
@@ -213,11 +247,150 @@ BAD_QUESTIONS: list[dict[str, Any]] = [
     {"positive": [SOMEBODY], "limit": 0},
     {"cursor": "x", "listing_id": SOMEBODY},
     {"cursor": "x", "filter": {}},
+    {"cursor": "x", "text": "kettle"},
+    {"text": ""},
+    {"text": "?"},
+    {"text": "-kettle"},
+    {"text": "a" * 501},
+    {"text": "kett\x00le"},
+    {"text": "kettle", "min_similarity": 0.5},
+    {"text": "kettle", "region": REGION},
+    {"text": "kettle", "negative": [SOMEBODY]},
+    {"text": "kettle", "rank": {"weights": {"price": -1}}},
+    {"text": "kettle", "rank": {"weights": {"size": 1}}},
+    {"text": "kettle", "rank": {"price": "-1"}},
+    {"text": "kettle", "rank": {"half_km": 0}},
+    {"text": "kettle", "near": {"lat": 91, "lon": 0}},
+    {"text": "kettle", "diversity": {"strength": 1.1}},
+    {"text": "kettle", "diversity": {"per_seller": 0}},
+    {"text": "kettle", "fusion": "sum"},
+    {"text": "kettle", "facets": ["size"]},
+    {"text": "kettle", "facets": [{"name": "price", "edges": [2, 1]}]},
+    {"listing_id": SOMEBODY, "min_similarity": 1.5},
     {"cursor": "malformed"},
     {"cursor": ""},
     {"cursor": "A" * 100_000},
     {"cursor": "\x00"},
 ]
+
+
+RANKED: dict[str, Any] = {
+    "text": "red ",
+    "rank": {"weights": {"freshness": 0.2}, "price": "20.00", "currency": "GBP", "half_km": 5},
+    "near": {"lat": 53.8, "lon": -1.55},
+    "diversity": {"strength": 0.2, "per_seller": 2},
+    "min_similarity": 0.25,
+    "fusion": "rrf",
+    "facets": ["category", {"name": "attributes.Size", "values": 3}],
+}
+PAYLOAD: dict[str, Any] = {
+    "negative": [],
+    "limit": 10,
+    "text": "red ",
+    "rank": {
+        "weights": {
+            "similarity": 1.0,
+            "text": 1.0,
+            "price": IMPLIED_WEIGHT,
+            "distance": IMPLIED_WEIGHT,
+            "freshness": 0.2,
+            "category": 0.0,
+            "popularity": 0.0,
+            "seller": 0.0,
+        },
+        "price": "20.00",
+        "currency": "GBP",
+        "half_km": 5.0,
+        "half_days": 30.0,
+    },
+    "near": {"latitude": 53.8, "longitude": -1.55},
+    "diversity": {"strength": 0.2, "per_seller": 2},
+    "min_similarity": 0.25,
+    "fusion": "rrf",
+    "facets": [
+        {"name": "category", "values": 20, "edges": []},
+        {"name": "attributes.size", "values": 3, "edges": []},
+    ],
+}
+
+
+def test_what_counts_either_way(client: TestClient, payload_of: PayloadOf) -> None:
+    listing_id = offer(client, 1)
+    stored = payload_of(ask(client, listing_id=listing_id, **RANKED))
+    assert stored == {"positive": [listing_id], **PAYLOAD}
+    nested = {
+        name: value if isinstance(value, str) else json.dumps(value)
+        for name, value in RANKED.items()
+    }
+    stored = payload_of(send(client, ("photo", 1), **nested))
+    assert stored == {"positive": [name_of(1)], **PAYLOAD}
+
+
+def test_words_alone_rank_nothing(client: TestClient, payload_of: PayloadOf) -> None:
+    stored = payload_of(ask(client, text="red kettle"))
+    assert stored == {"positive": [], "negative": [], "text": "red kettle", "limit": 10}
+
+
+def test_what_is_stated_counts_for_its_own_weight(
+    client: TestClient, payload_of: PayloadOf
+) -> None:
+    near = {"lat": 1.0, "lon": 1.0}
+    stored = payload_of(ask(client, text="red", near=near, rank={"weights": {"distance": 0}}))
+    assert stored["rank"]["weights"]["distance"] == 0
+    stored = payload_of(ask(client, text="red", rank={"popularity": " Views "}))
+    assert stored["rank"]["popularity"] == "views"
+    assert stored["rank"]["weights"]["popularity"] == IMPLIED_WEIGHT
+
+
+def test_settings_say_what_counts_where_a_search_does_not(make_client: MakeClient) -> None:
+    client = make_client(rank_weights="freshness=0.3,text=2", rank_popularity="saves")
+    place = ask(client, text="red").headers["location"].rpartition("/")[2]
+    assert UUID(place)
+    listing_id = offer(client, 1)
+    for body in ({"text": "red"}, {"listing_id": listing_id}):
+        job_id = UUID(ask(client, **body).json()["id"])
+        with client.app.state.resources.database.read() as session:  # type: ignore[attr-defined]
+            payload = payload_as(jobs.get(session, job_id), SearchPayload)
+        assert payload.rank is not None
+        assert payload.rank.weights == RankWeights(text=2, freshness=0.3)
+        assert payload.rank.popularity == "saves"
+
+
+def test_pages_through_a_ranked_search(client: TestClient, answerer: Answerer) -> None:
+    """By look and words, and by words alone."""
+    ids = [offer(client, seed) for seed in range(1, 6)]
+    answerer.embed_listings()
+    for body in (
+        {"positive": [name_of(1)], "text": "kettle"},
+        {"text": "kettle"},
+        {"text": "kettle", "diversity": {"strength": 0.3}},
+        {"positive": [name_of(1)], "near": {"lat": 1, "lon": 2}},
+    ):
+        response = ask(client, **body, limit=2)
+        found: list[str] = []
+        while True:
+            place = response.headers["location"]
+            answerer.answer()
+            result = client.get(place).json()["result"]
+            found += [row["listing_id"] for row in result["results"]]
+            assert all(row["score"] is not None for row in result["results"])
+            assert (result["encoder"] is None) == ("positive" not in body)
+            if result["next_cursor"] is None:
+                break
+            response = ask(client, cursor=result["next_cursor"])
+        assert sorted(found) == sorted(ids)
+
+
+def test_a_cursor_of_another_kind_of_search_is_none(client: TestClient, answerer: Answerer) -> None:
+    for seed in (1, 2, 3):
+        offer(client, seed)
+    answerer.embed_listings()
+    plain = ask(client, positive=[name_of(1)], limit=1).headers["location"]
+    ranked = ask(client, positive=[name_of(1)], limit=1, text="kettle").headers["location"]
+    answerer.answer()
+    cursor = BlockCursor.decode(client.get(ranked).json()["result"]["next_cursor"])
+    wrong = replace(cursor, search_id=UUID(plain.rpartition("/")[2]))
+    assert_problem(ask(client, cursor=wrong.encode()), 422, "invalid_input")
 
 
 def test_bad_questions(client: TestClient) -> None:
@@ -301,9 +474,10 @@ def test_pages_through_a_filtered_search(client: TestClient, answerer: Answerer)
 
 def test_the_reference_shows_true_examples(client: TestClient, answerer: Answerer) -> None:
     for seed in (1, 2):
-        offer(client, seed)
+        offer(client, seed, attributes=MATCH_EXAMPLE["attributes"])
     answerer.embed_listings()
-    place = submit_photo(client, "search", data={"limit": "1"}).headers["location"]
+    near = {"limit": "1", "near": json.dumps({"lat": 53.8, "lon": -1.55})}
+    place = submit_photo(client, "search", data=near).headers["location"]
     answerer.answer()
     real = client.get(place).json()
     search = client.get("/openapi.json").json()["paths"]["/v1/searches"]["post"]
@@ -315,6 +489,5 @@ def test_the_reference_shows_true_examples(client: TestClient, answerer: Answere
     for example in body["application/json"]["examples"].values():
         assert SearchIn.model_validate(example["value"])
     assert "$ref" not in json.dumps(body)
-    assert {"photo", "negative", "limit", "filter", "region"} == set(
-        body["multipart/form-data"]["schema"]["properties"]
-    )
+    stated = {"photo", "negative", "limit", "filter", "region", *RANKED}
+    assert stated == set(body["multipart/form-data"]["schema"]["properties"])

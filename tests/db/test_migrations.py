@@ -142,13 +142,13 @@ def test_photos_of_an_earlier_release_are_complete(any_database: Database, clock
 
 def test_encoders_of_earlier_releases_have_no_match_labels(any_database: Database) -> None:
     config = alembic_config(url_of(any_database))
-    command.downgrade(config, "0010")
+    command.downgrade(config, "0014")
     insert_encoders(any_database, {1: None})
     upgrade(url_of(any_database))
     with any_database.write() as session:
         assert matching_of(session, 1) is None
         set_matching(session, 1, {"format": 1, "related": 0.5})
-    command.downgrade(config, "0010")
+    command.downgrade(config, "0014")
     assert "matching" not in {
         column["name"] for column in inspect(any_database.engine).get_columns("encoders")
     }

@@ -123,7 +123,9 @@ class Shopkeeper:
         """Find all that was posted; gives the encoder that did."""
         found = {photo: search(self._http, photo) for photo in self.posted}
         assert {photo: item.top1 for photo, item in found.items()} == self.posted
-        return next(iter(found.values())).result.encoder
+        encoder = next(iter(found.values())).result.encoder
+        assert encoder
+        return encoder
 
 
 def kill_embed_worker(machine: Machine) -> None:

@@ -37,6 +37,7 @@ from tests.support.payloads import payload_as
 from tests.support.pictures import jpeg, picture
 from workers.indexes.live import LiveIndex
 from workers.jobs.embed import run_embed
+from workers.saved_searches.matching import SavedSearchMatcher
 from workers.search.active_engine import SearchEngine
 from workers.search.query import QueryPhoto
 from workers.search.query_encoder import QueryEncoder
@@ -122,6 +123,7 @@ def test_one_photo_has_one_embedding(
         database=database,
         store=store,
         encoders={encoder_id: encoder},
+        matcher=SavedSearchMatcher(now),
         heartbeat=lambda *_: None,
         clock=now,
     )

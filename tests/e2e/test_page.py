@@ -260,6 +260,37 @@ def test_a_chosen_photo_finds_its_listing_first(visit: Visit, view: HeldOut, tit
     assert visit.found("look like it")[0] == title
 
 
+def search_words(visit: Visit, words: str) -> None:
+    visit.page.get_by_label("Words to search for").fill(words)
+    visit.page.locator("#words-form button[type=submit]").click()
+
+
+def test_words_alone_find_listings_that_have_them(visit: Visit, title: str) -> None:
+    search_words(visit, title)
+    assert title in visit.found(f"Listings for “{title}”")
+    assert "words alone" in visit.page.locator("#provenance").inner_text()
+    assert not visit.page.locator("#cards .similarity").first.is_visible()
+    search_words(visit, "zzzzzzzzzz")
+    assert visit.found("zzzzzzzzzz") == []
+    assert visit.page.locator("#stage").inner_text() == "No listing was found."
+
+
+def test_words_count_beside_a_photo_and_results_say_why(
+    visit: Visit, view: HeldOut, title: str
+) -> None:
+    visit.page.set_input_files("#file", view.path)
+    assert visit.found("look like it")[0] == title
+    assert not visit.page.locator("#cards .reasons").first.is_visible()
+    search_words(visit, title)
+    assert visit.found("look like it, for")[0] == title
+    reasons = visit.page.locator("#cards .reasons").first
+    reasons.locator("summary").click()
+    assert {"similarity", "text"} <= set(reasons.locator("dt").all_inner_texts())
+    visit.page.get_by_role("button", name="Without the photo").click()
+    assert title in visit.found("Listings for")
+    assert not visit.page.locator("#preview").is_visible()
+
+
 def test_a_text_file_gets_a_sentence(visit: Visit, text_file: Path) -> None:
     visit.drop(text_file)
     problem = visit.problem()

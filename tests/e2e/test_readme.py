@@ -16,16 +16,17 @@ from tests.support.paths import REPOSITORY
 README = (REPOSITORY / "README.md").read_text()
 
 
-def block_after(heading: str) -> str:
-    found = re.search(rf"^## {heading}\n.*?```console\n(.*?)```", README, re.DOTALL | re.MULTILINE)
-    assert found
-    return found[1]
+def blocks_after(heading: str) -> list[str]:
+    """The commands below a heading, up to the next one that is not below it."""
+    section = re.search(rf"^(##+) {heading}\n(.*?)^\1 ", README, re.DOTALL | re.MULTILINE)
+    assert section
+    return re.findall(r"```console\n(.*?)```", section[2], re.DOTALL)
 
 
 @pytest.mark.e2e
 def test_first_search(seeded: SeededMachine, sample: Path) -> None:
     """Every command of the section, as written but for the address and the folder."""
-    commands = block_after("First search")
+    commands, _, change = blocks_after("First search")
     assert commands.count("curl") == 5
     commands = commands.replace("http://127.0.0.1:8000", seeded.machine.url)
     commands = commands.replace("var/sample-*", str(sample))
@@ -38,7 +39,31 @@ def test_first_search(seeded: SeededMachine, sample: Path) -> None:
     assert {float(row["price"]) <= 50 for row in cheap["result"]["results"]} == {True}
     assert polled["type"] == "search"
     assert listed["job"]["type"] == "embed"
+    change = change.replace("http://127.0.0.1:8000", seeded.machine.url)
+    script = f"set -euo pipefail\nid={listed['listing_id']}\n{change}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    changed = json.loads(done.stdout)
+    assert (changed["price"], changed["attributes"]) == ("9.50", {"colour": ["red"]})
     seeded.http.delete(f"/v1/listings/{listed['listing_id']}").raise_for_status()
+
+
+@pytest.mark.e2e
+def test_words_and_ranking(seeded: SeededMachine, sample: Path) -> None:
+    """Every command of the section, as written but for the address and the photo."""
+    (commands,) = blocks_after("Words and ranking")
+    commands = commands.replace("http://127.0.0.1:8000", seeded.machine.url)
+    photo = next((sample / "held_out").glob("*.jpg"))
+    script = f"set -euo pipefail\nphoto={photo}\n{commands}".replace(
+        "\ncurl -s ", "\necho; curl -s "
+    )
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = [json.loads(line) for line in done.stdout.split("\n") if line]
+    assert [one["status"] for one in found] == ["succeeded"] * 3
+    words, _, ranked = (one["result"]["results"] for one in found)
+    assert all("kettle" in row["title"].casefold() for row in words)
+    reasons = [set(row["reasons"]) for row in ranked]
+    assert reasons == [{"similarity", "price", "distance", "freshness"}] * len(ranked)
 
 
 def test_every_command_named_exists() -> None:

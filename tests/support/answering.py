@@ -9,11 +9,12 @@ from threading import Event, Thread
 from db import jobs
 from db.session import Database
 from db.store.photo_store import PhotoStore
-from db.vectors.encoders import register_encoder
+from db.vectors.encoders import activate_encoder, register_encoder
 from models.domain.types import JobType
 from tests.support.embedding import claim_queued, embed_for_real
 from tests.support.encoder import ThumbnailEncoder
 from workers.indexes.live import LiveIndex
+from workers.indexes.live_columns import LiveColumns
 from workers.jobs.queries import QueryTools, answer_queries
 from workers.search.active_engine import SearchEngine
 
@@ -33,7 +34,13 @@ class Answerer:
             self._encoder_id = register_encoder(session, self.encoder.spec, now())
         index = LiveIndex(self.encoder.spec, self._encoder_id, generations_dir)
         self._engine = SearchEngine(self._encoder_id, self.encoder, index, batch=1)
-        self._tools = QueryTools(database, store, generations_dir.parent / "models", now)
+        models_dir = generations_dir.parent / "models"
+        self._tools = QueryTools(database, store, models_dir, now, LiveColumns(database))
+
+    def activate(self) -> None:
+        """Make the encoder the active one, which every photo is to be embedded by."""
+        with self._database.write() as session:
+            activate_encoder(session, self._encoder_id, now(), force=True)
 
     def embed_listings(self) -> None:
         """Do every queued embed job."""

@@ -18,6 +18,7 @@ from models.domain.types import EncoderSpec, JobStatus, JobType
 from models.encoders.encoder import Encoder
 from tests.support.payloads import NOTHING_EMBEDDED
 from workers.jobs.embed import run_embed
+from workers.saved_searches.matching import SavedSearchMatcher
 
 LEASE = timedelta(minutes=1)
 
@@ -64,6 +65,7 @@ def embed_for_real(database: Database, store: PhotoStore, encoder: Encoder, now:
             database=database,
             store=store,
             encoders={encoder_id: encoder},
+            matcher=SavedSearchMatcher(lambda: now),
             heartbeat=lambda *_: None,
             clock=lambda: now,
         )

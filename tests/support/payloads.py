@@ -23,6 +23,7 @@ _STORED: dict[JobType, StoredJson] = {
     JobType.DUPLICATES: {},
     JobType.ADAPT: {},
     JobType.CALIBRATE: {},
+    JobType.MATCH: {},
 }
 
 

@@ -2,6 +2,16 @@
 
 import time
 from collections.abc import Callable
+from threading import Event
+
+
+class OneRound(Event):
+    """Stops what runs until it is set, when that first waits."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        del timeout
+        self.set()
+        return True
 
 
 def wait_until(condition: Callable[[], object], timeout_s: float = 60) -> None:

@@ -89,9 +89,14 @@ class WorkerHarness:
     def now(self) -> Any:
         return Clock()()
 
-    def list_photos(self, *photos: bytes, listing_id: UUID | None = None) -> tuple[UUID, list[int]]:
+    def list_photos(
+        self,
+        *photos: bytes,
+        listing_id: UUID | None = None,
+        listing: ListingData | None = None,
+    ) -> tuple[UUID, list[int]]:
         """Store a listing with these photos; gives its id and theirs."""
-        listing = ListingData(listing_id or uuid4(), "A thing")
+        listing = listing or ListingData(listing_id or uuid4(), "A thing")
         stored = stored_photos(self.runtime.store, *photos)
         with self.database.write() as session:
             return add_listing(session, stored, self.now(), listing=listing)
@@ -101,6 +106,11 @@ class WorkerHarness:
         listing_id, photo_ids = self.list_photos(*(jpeg(seed) for seed in seeds))
         assert self.embed(photo_ids).status is JobStatus.SUCCEEDED
         return listing_id
+
+    def list_pictures_of(self, listing: ListingData, *seeds: int) -> None:
+        """Store this listing with drawn pictures, and embed them."""
+        _, photo_ids = self.list_photos(*(jpeg(seed) for seed in seeds), listing=listing)
+        assert self.embed(photo_ids).status is JobStatus.SUCCEEDED
 
     def delete(self, listing_id: UUID) -> None:
         with self.database.write() as session:

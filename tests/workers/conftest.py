@@ -16,12 +16,14 @@ from tests.support.workers import LEASE, FakeLibrary, WorkerHarness
 from workers.config import IndexSettings, WorkerConfig
 from workers.encoders.loaded import OpenEncoders
 from workers.indexes.live import LiveIndex
+from workers.indexes.live_columns import LiveColumns
 from workers.indexes.open import Indexes
 from workers.queue.announcements import Announcer
 from workers.queue.messages import Queue
 from workers.queue.publisher import JobPublisher
 from workers.queue.throttle import Throttle
 from workers.runtime import Runtime
+from workers.saved_searches.matching import SavedSearchMatcher
 from workers.search.active_engine import ActiveEngine, SearchEngine
 
 
@@ -46,6 +48,10 @@ def worker(tmp_path: Path, any_database: Database, store: PhotoStore) -> WorkerH
         threads=1,
         search_batch=None,
         index_url=None,
+        text_language="english",
+        columns_file=tmp_path / "columns" / "listings.safetensors",
+        photo_hosts=None,
+        max_photo_bytes=20_000_000,
         lease=LEASE,
         max_attempts=3,
         index=IndexSettings(generations_dir, recall_target=0.95, memory_bytes=2**30, keep=2),
@@ -67,10 +73,13 @@ def worker(tmp_path: Path, any_database: Database, store: PhotoStore) -> WorkerH
         encoders,
         indexes,
         engine,
+        LiveColumns(database, config.columns_file),
         announcer,
         JobPublisher(broker_at(f"redis+socket://{tmp_path}/nobody.sock")),
+        None,
         Throttle(0),
         ThreadPoolExecutor(1),
         None,
+        SavedSearchMatcher(Clock()),
     )
     return WorkerHarness(runtime, encoder, library)

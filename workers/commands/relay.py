@@ -2,11 +2,12 @@
 
 import logging
 import signal
-from threading import Event
+from threading import Event, Thread
 from types import FrameType
 
 from command_line.exit_codes import awaiting
 from db.session import Database
+from db.store.webhooks import WebhookClient, hosts_of
 from models.domain.clock import utc_now
 from settings import Settings
 from workers.queue.broker import Broker
@@ -17,12 +18,13 @@ from workers.queue.relay import (
     CALIBRATE_CHECK_WITHOUT_GENERATIONS_EVERY_S,
     run_relay,
 )
+from workers.saved_searches.webhooks import run_webhooks
 
 log = logging.getLogger(__name__)
 
 
 def relay() -> None:
-    """Publish accepted jobs that no worker got, until stopped."""
+    """Publish accepted jobs that no worker got, and send webhooks, until stopped."""
     settings = Settings()
     logging.basicConfig(
         level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -39,6 +41,12 @@ def relay() -> None:
     broker = Broker(settings.broker_url, database)
     with awaiting(log):
         check_broker(broker)
+    webhooks = Thread(
+        target=run_webhooks,
+        args=(database, WebhookClient(hosts_of(settings.webhook_hosts)), utc_now, stop),
+        name="webhooks",
+    )
+    webhooks.start()
     run_relay(
         database,
         JobPublisher(broker),
@@ -50,6 +58,7 @@ def relay() -> None:
         auto_adapt=settings.auto_optimise and settings.index_url is None,
         calibrate_every_s=_calibrate_every_s(settings),
     )
+    webhooks.join()
 
 
 def _calibrate_every_s(settings: Settings) -> float | None:

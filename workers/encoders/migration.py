@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from db import jobs
 from db.embed_jobs import PHOTOS_PER_JOB, accept_embed_jobs
 from db.id_set import IdSet
+from db.saved_searches.searches import any_unembedded
 from db.session import Database
 from db.tables import Encoder, Generation, Job
 from db.vectors import generations
@@ -37,6 +38,7 @@ from db.vectors.encoders import (
 )
 from models.domain.errors import Conflict, ReindexRunning
 from models.domain.job_payloads import CalibratePayload, ReindexPayload
+from models.domain.job_results import MatchResult
 from models.domain.types import EncoderSpec, JobStatus
 from models.matching.labels import stored_calibration
 from workers.encoders.auto_calibrate import GROWTH, MIN_PHOTOS
@@ -45,6 +47,7 @@ from workers.encoders.derivation import Derivation, derive_vectors
 from workers.generations.request import accept_reindex
 from workers.queue.executors import JobExecutor
 from workers.queue.messages import Queue
+from workers.saved_searches.due import accept_match
 
 # An index that lacks a greater share of the photos is rebuilt: those are searched by brute force.
 FRESH_SHARE = 0.1
@@ -113,6 +116,7 @@ class Migration:
             self._calibrate(encoder.id)
         # Photos of listings that were restored meanwhile, which have no job of their own.
         self._embed(encoder.id, photos_to_embed)
+        self._embed_saved_searches(encoder)
         embedded, failed = self._embedded, self._failed
         return Migrated(encoder, baseline, embedded, failed, generation, comparison)
 
@@ -177,6 +181,22 @@ class Migration:
         self._executor.submit(accepted)
         return [job.id for job in accepted]
 
+    def _embed_saved_searches(self, encoder: Encoder) -> None:
+        """Have those embedded that are left, so that none stops matching."""
+        while self._lacks_saved_searches(encoder):
+            with self._database.write() as session:
+                job = accept_match(session, job_id=self._new_id(), now=self._clock())
+            self._executor.submit([job])
+            ended = self._until_ended(job, Queue.EMBED, "saved searches")
+            _refuse_failed(ended)
+            embedded = MatchResult.model_validate(ended.result).embedded
+            if not embedded and self._lacks_saved_searches(encoder):
+                raise Conflict(f"No embed worker has the files of {encoder.spec.label}.")
+
+    def _lacks_saved_searches(self, encoder: Encoder) -> bool:
+        with self._database.read() as session:
+            return any_unembedded(session, encoder.id)
+
     def _index(self, encoder_id: int) -> Generation:
         """The live generation, built unless there is one that holds most photos."""
         while True:
@@ -187,7 +207,8 @@ class Migration:
             if live is not None and (live.rows or 0) >= photos * (1 - FRESH_SHARE):
                 return live
             # There is one build at a time: another's is waited for.
-            ended = self._until_ended(job or self._request_index(encoder_id))
+            job = job or self._request_index(encoder_id)
+            ended = self._until_ended(job, Queue.INDEX, "index")
             if ReindexPayload.parse(ended.payload).encoder_id == encoder_id:
                 _refuse_failed(ended)
 
@@ -207,9 +228,6 @@ class Migration:
                 self._executor.submit([job])
                 return job
 
-    def _until_ended(self, job: Job) -> Job:
-        return self._watched(job, "index")
-
     def _calibrate(self, encoder_id: int) -> None:
         """Before searches change to it, so that results go on having match labels."""
         with self._database.read() as session:
@@ -223,12 +241,11 @@ class Migration:
             payload = CalibratePayload(encoder_id=encoder_id)
             job = jobs.accept(session, payload, job_id=self._new_id(), now=self._clock())
         self._executor.submit([job])
-        self._watched(job, "calibrating")
+        self._until_ended(job, Queue.INDEX, "calibrating")
 
-    def _watched(self, job: Job, step: str) -> Job:
-        """The job when it has ended."""
+    def _until_ended(self, job: Job, queue: Queue, step: str) -> Job:
         while not job.status.terminal:
-            self._executor.step(Queue.INDEX, [job.id])
+            self._executor.step(queue, [job.id])
             (job,) = self._read_jobs([job.id])
             self._on_progress(step, job.done, max(job.total, job.done, 1))
         return job

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from db import jobs
 from db.catalogue.listing_photos import photo_hashes
 from db.catalogue.perceptual_hashes import set_phashes
+from db.fetch_jobs import end_embedded
 from db.jobs import Claim
 from db.session import Database
 from db.store.photo_store import PhotoStore
@@ -23,11 +23,12 @@ from db.vectors.embeddings import add_embeddings, having_vector
 from models.adaptation.adapted_encoder import embed_by_all
 from models.domain.errors import InvalidInput, InvalidPhoto, MarketlensError, NotFound
 from models.domain.job_payloads import EmbedPayload
-from models.domain.job_results import EmbedResult, PhotoError
+from models.domain.job_results import PhotoError
 from models.domain.processes import be_nice
 from models.encoders.encoder import Encoder
 from models.near_duplicates import perceptual_hash
 from models.photo_decoding import decode
+from workers.saved_searches.matching import SavedSearchMatcher
 from workers.search.query_encoder import NOTHING_TO_COMPARE
 
 # The network keeps the cores busy: more decoding threads would take them away from it.
@@ -67,13 +68,15 @@ def run_embed(
     database: Database,
     store: PhotoStore,
     encoders: dict[int, Encoder],
+    matcher: SavedSearchMatcher,
     heartbeat: Callable[[int, int], None],
     clock: Callable[[], datetime],
 ) -> None:
     """Embed the photos by each encoder that lacks their vectors, and end the job.
 
-    The vectors and the end of the job are stored in one transaction. A photo that can't be read, or
-    in which the first encoder finds nothing, is an error of its own and does not fail the others.
+    The vectors, what saved searches find by them and the end of the job are stored in one
+    transaction. A photo that can't be read, or in which the first encoder finds nothing, is an
+    error of its own and does not fail the others.
     """
     photo_ids = payload.photo_ids
     with database.read() as session:
@@ -99,17 +102,12 @@ def run_embed(
         if vector.any()
     }
     with database.write() as session:
-        jobs.finish(
-            session,
-            claim,
-            clock(),
-            result=EmbedResult(embedded=len(with_features), errors=tuple(errors)),
-            done=len(photo_ids) - len(errors),
-            failed=len(errors),
-        )
+        end_embedded(session, claim, payload, clock(), embedded=len(with_features), errors=errors)
         for encoder_id, vectors in embedded.vectors.items():
             add_embeddings(session, encoder_id, vectors)
         set_phashes(session, embedded.phashes)
+        if payload.encoder_id is None:  # else it is of a migration: its listings are not new
+            matcher.match_embedded(session, embedded.vectors)
 
 
 def _embed_all(

@@ -15,10 +15,10 @@ from models.domain.errors import NothingIndexed
 from models.domain.job_payloads import PredictionPayload
 from models.domain.job_results import (
     CategoryProbability,
-    FoundListing,
     LikelyDuplicate,
     PredictionResult,
     PriceRange,
+    SimilarListing,
 )
 from models.domain.text import CATEGORY_SEPARATOR
 from models.domain.types import ListingMatch
@@ -41,7 +41,7 @@ class Predicted(NamedTuple):
     """A prediction without its duplicates and how long it took, and the nearest listings."""
 
     result: PredictionResult
-    neighbours: tuple[FoundListing, ...]
+    neighbours: tuple[SimilarListing, ...]
 
 
 def predict(
@@ -86,14 +86,14 @@ def predict(
         duplicates=(),
         took_ms={},
     )
-    return Predicted(result, details.shown(found))
+    return Predicted(result, details.similar(found))
 
 
 def likely_duplicates(
     database: Database,
     store: PhotoStore,
     hashes: Sequence[str],
-    neighbours: Sequence[FoundListing],
+    neighbours: Sequence[SimilarListing],
 ) -> tuple[LikelyDuplicate, ...]:
     """Those of the neighbours, nearest first, that show the same photo or item.
 

@@ -6,7 +6,7 @@ are embedded, and in one after that. What keeps one query from being answered ke
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
@@ -19,7 +19,7 @@ from db.catalogue.listings import views_of
 from db.jobs import Claim
 from db.session import Database
 from db.store.photo_store import PhotoStore
-from models.domain.cursors import Cursor
+from models.columns.columns import Columns
 from models.domain.job_payloads import (
     EmbeddingPayload,
     JobPayload,
@@ -28,15 +28,22 @@ from models.domain.job_payloads import (
 )
 from models.domain.job_results import EmbeddingResult, JobResult, SearchResult
 from models.head import find_head
+from models.text.languages import TextLanguage
+from workers.indexes.live_columns import LiveColumns
 from workers.jobs.embedding import shown_vector
 from workers.jobs.prediction import Predicted, likely_duplicates, predict
-from workers.jobs.search import find_listings
+from workers.jobs.search import (
+    SearchPage,
+    SearchTools,
+    find_listings,
+    needs_columns,
+    uses_columns,
+)
 from workers.search.active_engine import SearchEngine
-from workers.search.match_labels import Labeller, Labels
+from workers.search.match_labels import Labeller
 from workers.search.query import Query, listings_named, query_of
 from workers.search.query_encoder import QueryEncoder
 from workers.search.results import Details, surest
-from workers.search.retrieval import Retrieved
 from workers.search.stopwatch import Stopwatch
 
 Answer = JobResult | Exception
@@ -45,12 +52,18 @@ Answer = JobResult | Exception
 
 @dataclass(frozen=True, slots=True)
 class QueryTools:
-    """What answering needs beside an engine. `models_dir` has the category heads."""
+    """What answering needs beside an engine. `models_dir` has the category heads.
+
+    `columns` say what passes filters once they have been read; facets are counted by them alone.
+    `language` is that of the listings' words.
+    """
 
     database: Database
     store: PhotoStore
     models_dir: Path
     clock: Callable[[], datetime]
+    columns: LiveColumns
+    language: TextLanguage = "english"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +73,11 @@ class _Asked:
     claim: Claim
     payload: JobPayload
     query: Query
+
+    @property
+    def is_of_words_alone(self) -> bool:
+        """Whether it needs no index."""
+        return isinstance(self.payload, SearchPayload) and not self.payload.positive
 
 
 class Answered(NamedTuple):
@@ -88,7 +106,6 @@ class _Batch:
         self._watch = Stopwatch()
         self._answers: dict[UUID, Answer] = {}
         self._predicted: dict[UUID, Predicted] = {}
-        self._labels: dict[UUID, Labels] = {}
 
     def answered(self) -> Answered:
         """Answer them."""
@@ -98,16 +115,26 @@ class _Batch:
             self._encoder.look_up(session, photos)
         embedded = self._encoder.embed(photos, self._watch)
         self._give_vectors(asked)
+        if any(needs_columns(one.payload) for one in asked):
+            # Not within a transaction, nor while others wait for the index.
+            self._tools.columns.wait()
         with self._tools.database.read() as session:
-            with self._indexing:
-                self._index.sync(session)
-                self._watch.lap("sync")
-                found = self._found(session, asked)
-                generation = self._index.generation_id
+            looking = [one for one in asked if not one.is_of_words_alone]
+            found: dict[UUID, SearchPage] = {}
+            generation: int | None = None
+            if looking:
+                with self._indexing:
+                    self._index.sync(session)
+                    columns = self._columns(session, looking)
+                    self._watch.lap("sync")
+                    found = self._found(session, looking, columns)
+                    generation = self._index.generation_id
+            of_words = [one for one in asked if one.is_of_words_alone]
+            found |= self._found(session, of_words, self._columns(session, of_words))
             self._watch.lap("search")
             if found:
-                matches = chain.from_iterable(page.listings for page in found.values())
-                self._show(found, Details.of(session, matches), generation)
+                listings = chain.from_iterable(page.listings for page in found.values())
+                self._show(found, Details.of(session, listings), generation)
         self._find_duplicates(asked)
         answers = [(claim, self._answers[claim.job_id]) for claim in self._claims]
         return Answered(answers, embedded)
@@ -127,26 +154,33 @@ class _Batch:
                 asked.append(_Asked(claim, payload, query_of(payload, photos_of)))
         return asked
 
-    def _found(self, session: Session, asked: Sequence[_Asked]) -> dict[UUID, Retrieved]:
+    def _columns(self, session: Session, asked: Sequence[_Asked]) -> Columns | None:
+        """The columns in step with the session, if there are some and a search has use for them."""
+        if not any(uses_columns(one.payload) for one in asked):
+            return None
+        return self._tools.columns.sync(session)
+
+    def _found(
+        self, session: Session, asked: Sequence[_Asked], columns: Columns | None
+    ) -> dict[UUID, SearchPage]:
         """The pages of those that are searches, by job; predictions are made."""
-        found: dict[UUID, Retrieved] = {}
-        is_search = any(isinstance(one.payload, SearchPayload) for one in asked)
-        labeller = Labeller(session, self._engine) if is_search else None
+        found: dict[UUID, SearchPage] = {}
+        tools = SearchTools(
+            session,
+            self._encoder,
+            self._engine.encoder_id,
+            self._index,
+            columns,
+            self._tools.language,
+            self._watch,
+        )
+        labeller = Labeller(session, self._engine)
         for one in asked:
             job_id = one.claim.job_id
             with self._answering(one.claim, session):
                 if isinstance(one.payload, SearchPayload):
-                    page = find_listings(
-                        one.payload,
-                        one.query,
-                        session=session,
-                        encoder=self._encoder,
-                        index=self._index,
-                    )
-                    if labeller is not None:
-                        vectors = self._encoder.queries_of(one.query)
-                        self._labels[job_id] = labeller.labels(one.query, vectors, page)
-                    found[job_id] = page
+                    page = find_listings(one.claim, one.payload, one.query, tools)
+                    found[job_id] = self._labelled(labeller, one.query, page)
                 elif isinstance(one.payload, PredictionPayload):
                     self._predicted[job_id] = predict(
                         one.payload,
@@ -158,6 +192,14 @@ class _Batch:
                         watch=self._watch,
                     )
         return found
+
+    def _labelled(self, labeller: Labeller, query: Query, page: SearchPage) -> SearchPage:
+        if not page.by_look:
+            return page
+        vectors = self._encoder.queries_of(query)
+        return replace(
+            page, listings=labeller.labelled(query, vectors, page.listings, page.nearest)
+        )
 
     def _find_duplicates(self, asked: Sequence[_Asked]) -> None:
         """Complete the predictions by what photos have to be read for."""
@@ -192,29 +234,22 @@ class _Batch:
                 )
 
     def _show(
-        self, found: Mapping[UUID, Retrieved], details: Details, generation: int | None
+        self, found: Mapping[UUID, SearchPage], details: Details, generation: int | None
     ) -> None:
         searches = [claim for claim in self._claims if claim.job_id in found]
-        shown = {
-            claim.job_id: details.shown(
-                found[claim.job_id].listings, self._labels.get(claim.job_id)
-            )
-            for claim in searches
-        }
+        shown = {claim.job_id: details.shown(found[claim.job_id].listings) for claim in searches}
         self._watch.lap("rank")
-        spec = self._encoder.spec
         for claim in searches:
             page = found[claim.job_id]
             self._answers[claim.job_id] = SearchResult(
-                generation=generation,
-                encoder=spec.label,
+                generation=generation if page.by_look else None,
+                encoder=self._encoder.spec.label if page.by_look else None,
                 exact=page.exact,
                 took_ms=self._took_ms(claim),
                 results=shown[claim.job_id],
                 match=surest(shown[claim.job_id]),
-                next_cursor=Cursor(claim.job_id, spec.fingerprint, page.listings[-1]).encode()
-                if page.more
-                else None,
+                next_cursor=page.cursor,
+                facets=page.facets,
             )
 
     def _took_ms(self, claim: Claim) -> dict[str, float]:

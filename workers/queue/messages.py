@@ -16,6 +16,7 @@ class Queue(StrEnum):
 QUEUE_OF = {
     JobType.SEARCH: Queue.SEARCH,
     JobType.EMBED: Queue.EMBED,
+    JobType.MATCH: Queue.EMBED,
     JobType.REINDEX: Queue.INDEX,
     JobType.DUPLICATES: Queue.INDEX,
     JobType.ADAPT: Queue.INDEX,

@@ -7,7 +7,7 @@ from threading import Event
 from time import monotonic
 from uuid import uuid4
 
-from db import jobs
+from db import idempotency, jobs
 from db.consumption import RELAY, record_consumption
 from db.session import Database
 from models.domain.errors import Unavailable
@@ -17,6 +17,7 @@ from workers.generations.auto_reindex import reindex_if_due
 from workers.queue.messages import Queue
 from workers.queue.owner import end_leases_of_dead
 from workers.queue.publisher import JobPublisher
+from workers.saved_searches.due import match_if_due
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,7 @@ ADAPT_CHECK_EVERY_S = 10.0
 CALIBRATE_CHECK_EVERY_S = 10.0
 CALIBRATE_CHECK_WITHOUT_GENERATIONS_EVERY_S = 300.0
 """On a server no generation says how many photos there are: they have to be counted."""
+PURGE_EVERY_S = 60.0
 JOBS_PER_POLL = 500
 
 
@@ -93,6 +95,24 @@ def _calibrate_if_due(
         publisher.publish([job])
 
 
+def _match_if_due(
+    database: Database, publisher: JobPublisher, clock: Callable[[], datetime]
+) -> None:
+    """Request that what has changed is matched with saved searches, where no embed job does it."""
+    job = match_if_due(database, clock=clock, new_id=uuid4)
+    if job is not None:
+        publisher.publish([job])
+
+
+def purge_idempotency_keys(database: Database, now: datetime) -> int:
+    """Delete keys of requests whose answers are not given again any more; returns how many."""
+    with database.read() as session:
+        if not idempotency.any_expired(session, now):
+            return 0
+    with database.write() as session:
+        return idempotency.purge_expired(session, now)
+
+
 def run_relay(
     database: Database,
     publisher: JobPublisher,
@@ -109,15 +129,20 @@ def run_relay(
     With `auto_reindex`, the index is rebuilt when enough has changed (see
     `workers.generations.auto_reindex`); with `auto_adapt`, it is learned from the catalogue how to
     compare its photos (see `workers.encoders.auto_adapt`). So often it is looked whether match
-    labels are due (see `workers.encoders.auto_calibrate`); never with None.
+    labels are due (see `workers.encoders.auto_calibrate`); never with None. Expired keys of
+    requests are deleted.
     """
-    next_probe = next_reindex_check = next_adapt_check = next_calibrate_check = 0.0
+    next_probe = next_purge = next_reindex_check = next_adapt_check = next_calibrate_check = 0.0
     while not stop.is_set():
         try:
             publish_due_jobs(database, publisher, clock, max_attempts)
             if monotonic() >= next_probe:
                 _probe(database, publisher, clock())
                 next_probe = monotonic() + PROBE_EVERY_S
+            _match_if_due(database, publisher, clock)
+            if monotonic() >= next_purge:
+                purge_idempotency_keys(database, clock())
+                next_purge = monotonic() + PURGE_EVERY_S
             if auto_reindex and monotonic() >= next_reindex_check:
                 _reindex_if_due(database, publisher, clock)
                 next_reindex_check = monotonic() + REINDEX_CHECK_EVERY_S

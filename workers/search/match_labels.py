@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import chain, islice
+from dataclasses import replace
+from itertools import islice
 from uuid import UUID
 
 import numpy as np
@@ -14,14 +15,11 @@ from db.vectors.embeddings import vector_of_photo
 from db.vectors.encoders import matching_of
 from models.adaptation.adapted_encoder import AdaptedEncoder
 from models.domain.text import sub_category
-from models.domain.types import Match, MatchLabel
+from models.domain.types import Match
 from models.matching.labels import NEIGHBOURS, VOTERS, Calibration, label_of, stored_calibration
 from workers.search.active_engine import SearchEngine
 from workers.search.query import Query
-from workers.search.retrieval import Retrieved
-
-Labels = Sequence[MatchLabel] | None
-"""The label of each listing of a page; None where the encoder is not calibrated."""
+from workers.search.results import Found
 
 
 class Labeller:
@@ -30,36 +28,52 @@ class Labeller:
     def __init__(self, session: Session, engine: SearchEngine) -> None:
         self._session = session
         self._engine = engine
-        self._calibration = stored_calibration(matching_of(session, engine.encoder_id))
+        self._calibration: Calibration | None = None
+        self._is_read = False
 
-    def labels(self, query: Query, vectors: NDArray[np.float32], found: Retrieved) -> Labels:
-        """The labels of a page that was found for a query by `vectors` (n, dimension).
+    def labelled(
+        self,
+        query: Query,
+        vectors: NDArray[np.float32],
+        listings: Sequence[Found],
+        nearest: Sequence[Match],
+    ) -> Sequence[Found]:
+        """A page's listings with their labels, found for a query by `vectors` (n, dimension).
 
-        None for a query of several examples, or of negative ones: its vector is no photo's, and
-        thresholds that were fitted to photos say nothing about it.
+        `nearest` are the nearest photos of all. Nothing has a label where the encoder is not
+        calibrated, nor for a query of several examples, or of negative ones: its vector is no
+        photo's, and thresholds that were fitted to photos say nothing about it.
         """
-        calibration = self._calibration
+        calibration = self._read()
         if calibration is None or len(query.positives) != 1 or query.negatives:
-            return None
+            return listings
         own = photos_of(self._session, query.listings) if query.listings else ()
-        others = [match for match in found.nearest if match.photo_id not in own]
-        # A filter may leave so few that no neighbourhood is known, but the nearest photo is.
-        first = [Match(match.photo_id, match.similarity) for match in found.listings[:1]]
-        nearest = next(chain(others, first), None)
-        is_stranger = self._is_stranger(calibration, vectors, nearest)
-        ids = {match.photo_id for match in others} | {match.photo_id for match in found.listings}
+        others = [match for match in nearest if match.photo_id not in own]
+        is_stranger = self._is_stranger(calibration, vectors, _nearest(others, listings))
+        photos = {one.photo_id for one in listings if one.photo_id is not None}
+        ids = photos | {match.photo_id for match in others}
         filed = filed_in(self._session, ids) if others and not is_stranger else {}
         reference, agreements = _reference(others, filed), _agreements(others[:VOTERS], filed)
-        return [
-            label_of(
-                match.similarity,
+
+        def label(one: Found) -> Found:
+            if one.similarity is None or one.photo_id is None:
+                return one
+            match = label_of(
+                one.similarity,
                 calibration,
                 reference=reference,
-                agreement=agreements.get(match.photo_id),
+                agreement=agreements.get(one.photo_id),
                 is_stranger=is_stranger,
             )
-            for match in found.listings
-        ]
+            return replace(one, match=match)
+
+        return [label(one) for one in listings]
+
+    def _read(self) -> Calibration | None:
+        if not self._is_read:
+            stored = matching_of(self._session, self._engine.encoder_id)
+            self._calibration, self._is_read = stored_calibration(stored), True
+        return self._calibration
 
     def _is_stranger(
         self, calibration: Calibration, vectors: NDArray[np.float32], nearest: Match | None
@@ -78,6 +92,16 @@ class Labeller:
             return False
         looks = encoder.restore(vectors) @ encoder.restore(vector[np.newaxis])[0]
         return bool(looks.max() < calibration.stranger)
+
+
+def _nearest(others: Sequence[Match], listings: Sequence[Found]) -> Match | None:
+    """The nearest photo. A filter may leave so few that no neighbourhood is known, but it is."""
+    shown = [
+        Match(one.photo_id, one.similarity)
+        for one in listings
+        if one.photo_id is not None and one.similarity is not None
+    ]
+    return max(others or shown, key=lambda match: match.similarity, default=None)
 
 
 def _reference(nearest: Sequence[Match], filed: Mapping[int, FiledIn]) -> float | None:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Collection, Iterable, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +14,9 @@ from db.store.photo_store import PhotoStore
 from db.vectors.embeddings import vectors_of_hashes
 from models.domain.errors import InvalidPhoto
 from models.domain.types import EncoderSpec
+from models.encoders.encoder import Encoder
 from models.photo_decoding import decode
 from models.ranking.relevance_feedback import fuse
-from workers.search.active_engine import SearchEngine
 from workers.search.query import Query, QueryPhoto
 from workers.search.stopwatch import Stopwatch
 
@@ -29,6 +29,22 @@ DECODED_AT_ONCE: Final = 32
 """Photos of queries that are in memory at the same time, at most."""
 
 
+class Embedder(Protocol):
+    """An encoder, by its id, that embeds up to `batch` photos at once."""
+
+    @property
+    def encoder_id(self) -> int:
+        """Its id."""
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder, loaded."""
+
+    @property
+    def batch(self) -> int:
+        """How many photos it embeds at once."""
+
+
 class QueryEncoder:
     """The vectors of the photos of some queries, by one encoder.
 
@@ -36,7 +52,7 @@ class QueryEncoder:
     photo that can't be embedded fails only the queries that ask for it.
     """
 
-    def __init__(self, store: PhotoStore, engine: SearchEngine) -> None:
+    def __init__(self, store: PhotoStore, engine: Embedder) -> None:
         self._store = store
         self._engine = engine
         self._vectors: dict[QueryPhoto, Vector] = {}

@@ -1,17 +1,31 @@
 """The listings of results, as they are in the database."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import overload
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from db.catalogue.listing_photos import photo_hashes
 from db.catalogue.listings import ListingView, views_of
-from models.domain.job_results import FoundListing
+from models.domain.job_results import FoundListing, ShownListing, SimilarListing
+from models.domain.searches.options import RankPart
 from models.domain.types import ListingMatch, MatchLabel
 
 SIMILARITY_DECIMALS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A listing that was found, and the photo that it is shown by; see `FoundListing`."""
+
+    listing_id: UUID
+    photo_id: int | None
+    similarity: float | None
+    score: float | None = None
+    reasons: Mapping[RankPart, float] | None = None
+    match: MatchLabel | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,32 +36,55 @@ class Details:
     hashes: Mapping[int, str]
 
     @classmethod
-    def of(cls, session: Session, found: Iterable[ListingMatch]) -> "Details":
+    def of(cls, session: Session, found: Iterable[Found | ListingMatch]) -> "Details":
         """Read what is needed to show them; those deleted meanwhile are not there."""
-        matches = list(found)
+        listings = list(found)
+        photos = {one.photo_id for one in listings if one.photo_id is not None}
         return cls(
-            views_of(session, {match.listing_id for match in matches}),
-            photo_hashes(session, {match.photo_id for match in matches}),
+            views_of(session, {one.listing_id for one in listings}),
+            photo_hashes(session, photos),
         )
 
-    def shown(
-        self, found: Sequence[ListingMatch], labels: Sequence[MatchLabel] | None = None
-    ) -> tuple[FoundListing, ...]:
-        """The listings found, in their order, with their labels; without those not there."""
+    def shown(self, found: Iterable[Found]) -> tuple[FoundListing, ...]:
+        """The listings found, in their order; without those that are not there."""
         return tuple(
             FoundListing(
-                listing_id=match.listing_id,
-                title=view.listing.title,
-                price=view.listing.price,
-                currency=view.listing.currency,
-                category=view.category,
-                location=view.listing.location,
-                photo=self.hashes[match.photo_id],
-                similarity=round(match.similarity, SIMILARITY_DECIMALS),
-                match=label,
+                **shown.model_dump(),
+                photo=None if one.photo_id is None else self.hashes[one.photo_id],
+                similarity=_rounded(one.similarity),
+                score=_rounded(one.score),
+                reasons=_all_rounded(one.reasons),
+                match=one.match,
             )
-            for match, label in zip(found, labels or (None,) * len(found), strict=True)
-            if (view := self.views.get(match.listing_id)) is not None
+            for one in found
+            if (shown := self._shown(one.listing_id)) is not None
+        )
+
+    def similar(self, found: Iterable[ListingMatch]) -> tuple[SimilarListing, ...]:
+        """The same of listings that were found by a photo."""
+        return tuple(
+            SimilarListing(
+                **shown.model_dump(),
+                photo=self.hashes[match.photo_id],
+                similarity=_rounded(match.similarity),
+            )
+            for match in found
+            if (shown := self._shown(match.listing_id)) is not None
+        )
+
+    def _shown(self, listing_id: UUID) -> ShownListing | None:
+        view = self.views.get(listing_id)
+        if view is None:
+            return None
+        listing = view.listing
+        return ShownListing(
+            listing_id=listing_id,
+            title=listing.title,
+            price=listing.price,
+            currency=listing.currency,
+            category=view.category,
+            location=listing.location,
+            attributes=view.attributes,
         )
 
 
@@ -55,3 +92,17 @@ def surest(found: Iterable[FoundListing]) -> MatchLabel | None:
     """The surest of the labels; None where there is none."""
     given = {one.match for one in found}
     return next((label for label in MatchLabel if label in given), None)
+
+
+def _all_rounded(reasons: Mapping[RankPart, float] | None) -> dict[RankPart, float] | None:
+    return None if reasons is None else {part: _rounded(one) for part, one in reasons.items()}
+
+
+@overload
+def _rounded(number: float) -> float: ...
+@overload
+def _rounded(number: None) -> None: ...
+@overload
+def _rounded(number: float | None) -> float | None: ...
+def _rounded(number: float | None) -> float | None:
+    return None if number is None else round(number, SIMILARITY_DECIMALS)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from functools import partial
 from heapq import merge
-from itertools import chain, islice
+from itertools import chain, islice, takewhile
 from typing import Final
 from uuid import UUID
 
@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
-from db.catalogue.filters import listings_showing, photos_passing
-from db.catalogue.listing_photos import photo_ids_shown
+from models.columns.passing import Passing
 from models.domain.filters import ListingFilter
 from models.domain.types import ListingMatch, Match
 from models.index.photo_index import PhotoIndex
-from models.ranking.listings import best_listings
+from models.ranking.listings import Catalogue, best_listings
+from workers.search.catalogues import GivenCatalogue, catalogue_of
 
 Queries = Iterable[NDArray[np.float32]]
 """Unit vectors (dimension,): a photo is as similar as to the nearest of them."""
@@ -31,19 +31,23 @@ LOOKED_AT: Final = 28
 """Photos that show how densely the index is filled around a query, its own photos among them."""
 EVERYTHING: Final = 2**40
 """More photos than any catalogue has."""
+NO_PHOTOS: Final = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
     """Which listings are asked for: the first `limit` that pass, or those that come after one.
 
-    `excluded` listings are never found, `wanted` is the filter.
+    With `until`, all up to that place instead. `excluded` listings are never found, `wanted` is the
+    filter. `expect` is how many photos are likely to be examined, if not as many as usual.
     """
 
     limit: int
     after: ListingMatch | None = None
     excluded: Collection[UUID] = ()
     wanted: ListingFilter = ANY_ACTIVE
+    until: ListingMatch | None = None
+    expect: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,51 +87,96 @@ def retrieve(
     queries: Queries,
     page: Page,
     thresholds: Thresholds = DEFAULT_THRESHOLDS,
+    passing: Passing | None = None,
 ) -> Retrieved:
     """The listings of a page, nearest first.
 
     A listing is as near as its nearest photo is to the nearest of the queries. Few photos that pass
     the filter are compared one by one; of more, the index is given their ids. Where most photos
     pass, the index gives photos best first and the database says which pass; when `overfetch` of
-    them did not lead to enough listings, the index is given the ids after all.
+    them did not lead to enough listings, the index is given the ids after all. `passing` are the
+    listings that pass, where columns have said which.
     """
-    after = page.after and _with_current_similarity(index, queries, page.after)
-    search = _Search(session, index, queries, replace(page, after=after))
+    after = page.after and with_current_similarity(index, queries, page.after)
+    catalogue = catalogue_of(session, page.wanted, passing)
+    search = _Search(catalogue, index, queries, replace(page, after=after))
     if page.wanted.narrows:
-        passing = photos_passing(session, page.wanted, thresholds.select_up_to)
-        if passing is not None:
-            return search.among(passing, thresholds.exact_up_to)
+        photos = catalogue.photos_passing(thresholds.select_up_to)
+        if photos is not None:
+            return search.among(photos, thresholds.exact_up_to)
     found = search.filtered(thresholds.overfetch)
     if found is None:
-        passing = photos_passing(session, page.wanted, EVERYTHING) or []
-        return search.among(passing, thresholds.exact_up_to)
+        photos = catalogue.photos_passing(EVERYTHING)
+        return search.among(NO_PHOTOS if photos is None else photos, thresholds.exact_up_to)
     return found
+
+
+def retrieve_among(
+    index: PhotoIndex,
+    queries: Queries,
+    page: Page,
+    photos: Mapping[UUID, Sequence[int]],
+    thresholds: Thresholds = DEFAULT_THRESHOLDS,
+) -> Retrieved:
+    """The listings of a page, nearest first, of those given with their photos, all of which pass.
+
+    The places of `page` are by similarities that these queries have.
+    """
+    search = _Search(GivenCatalogue(photos), index, queries, page)
+    rows = np.array(sorted({one for shown in photos.values() for one in shown}), np.int64)
+    return search.among(rows, thresholds.exact_up_to)
+
+
+def similarities(
+    index: PhotoIndex, queries: Queries, photos: Mapping[UUID, Sequence[int]]
+) -> dict[UUID, ListingMatch]:
+    """The best photo of each of these listings; of those that have one in the index."""
+    rows = np.array(sorted({one for shown in photos.values() for one in shown}), np.int64)
+    order = {
+        match.photo_id: match for match in _merged(queries, lambda query: index.among(query, rows))
+    }
+    best: dict[UUID, ListingMatch] = {}
+    for listing_id, shown in photos.items():
+        found = [order[photo_id] for photo_id in shown if photo_id in order]
+        if found:
+            match = min(found, key=lambda match: (-match.similarity, match.photo_id))
+            best[listing_id] = ListingMatch(listing_id, match.photo_id, match.similarity)
+    return best
+
+
+def nearest_photos(index: PhotoIndex, queries: Queries) -> tuple[Match, ...]:
+    """The `LOOKED_AT` nearest photos of all, whatever listings show them."""
+    found = _merged(queries, partial(index.matches, expect=EXPECTED))
+    return tuple(islice(found, LOOKED_AT))
 
 
 class _Search:
     """One page, searched for in one index."""
 
-    def __init__(self, session: Session, index: PhotoIndex, queries: Queries, page: Page) -> None:
-        self._catalogue = _Catalogue(session, page.wanted)
+    def __init__(
+        self, catalogue: Catalogue, index: PhotoIndex, queries: Queries, page: Page
+    ) -> None:
+        self._catalogue = catalogue
         self._index = index
         self._queries = queries
         self._page = page
         self._nearest: tuple[Match, ...] = ()
 
-    def among(self, passing: Sequence[int], exact_up_to: int) -> Retrieved:
-        """Search among the photos that pass the filter."""
-        rows = np.array(passing, np.int64)
+    def among(self, rows: NDArray[np.int64], exact_up_to: int) -> Retrieved:
+        """Search among the photos (n,) that pass the filter."""
         # An exact index compares them faster itself.
         if len(rows) <= exact_up_to and not self._index.exact:
             matches = _merged(self._queries, lambda query: self._index.among(query, rows))
             return self._retrieved(self._listings(matches), exact=True)
-        only = partial(self._index.only, photo_ids=rows, expect=EXPECTED)
+        expect = self._page.expect or EXPECTED
+        only = partial(self._index.only, photo_ids=rows, expect=expect)
         found = self._listings(_merged(self._queries, only))
         return self._retrieved(found, exact=self._index.exact)
 
     def filtered(self, overfetch: int) -> Retrieved | None:
         """Search among all photos and filter; None if `overfetch` photos were not enough."""
-        expect = EXPECTED_TO_FILTER if self._page.wanted.narrows else EXPECTED
+        usual = EXPECTED_TO_FILTER if self._page.wanted.narrows else EXPECTED
+        expect = self._page.expect or usual
         matches = _merged(self._queries, partial(self._index.matches, expect=expect))
         self._nearest = tuple(islice(matches, LOOKED_AT))
         found = self._listings(chain(self._nearest, matches), overfetch)
@@ -137,6 +186,8 @@ class _Search:
         self, matches: Iterator[Match], patience: int | None = None
     ) -> list[ListingMatch] | None:
         page = self._page
+        if page.until is not None:
+            return self._up_to(page.until, matches)
         return best_listings(
             matches,
             self._catalogue,
@@ -145,29 +196,25 @@ class _Search:
             exclude=page.excluded,
             after=page.after,
             patience=patience,
+            at_once=page.expect,
         )
+
+    def _up_to(self, until: ListingMatch, matches: Iterator[Match]) -> list[ListingMatch]:
+        last = -until.similarity, until.photo_id
+        matches = takewhile(lambda match: (-match.similarity, match.photo_id) <= last, matches)
+        page = self._page
+        found = best_listings(
+            matches, self._catalogue, EVERYTHING, exclude=page.excluded, after=page.after
+        )
+        return [match for match in found or [] if match.place <= until.place]
 
     def _retrieved(self, found: list[ListingMatch] | None, *, exact: bool) -> Retrieved:
         listings = found or []
-        limit = self._page.limit
+        limit = EVERYTHING if self._page.until is not None else self._page.limit
         return Retrieved(listings[:limit], len(listings) > limit, exact, self._nearest)
 
 
-class _Catalogue:
-    """The listings that pass the filter, read from the database."""
-
-    def __init__(self, session: Session, wanted: ListingFilter) -> None:
-        self._session = session
-        self._wanted = wanted
-
-    def listings_of(self, photo_ids: Collection[int]) -> Mapping[int, Sequence[UUID]]:
-        return listings_showing(self._session, photo_ids, self._wanted)
-
-    def photos_of(self, listing_ids: Collection[UUID]) -> Mapping[UUID, Collection[int]]:
-        return photo_ids_shown(self._session, listing_ids)
-
-
-def _with_current_similarity(
+def with_current_similarity(
     index: PhotoIndex, queries: Queries, after: ListingMatch
 ) -> ListingMatch:
     """The last listing of the page before, by the vectors that this page is searched with.

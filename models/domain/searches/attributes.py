@@ -4,6 +4,7 @@ An attribute is a text, a number, a boolean, or a list of texts. Names and texts
 rule of `models.domain.text`; names are in lower case. Texts are compared without regard to case.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
@@ -20,6 +21,10 @@ MAX_ATTRIBUTE_TEXTS: Final = 32
 """In a list."""
 MAX_ATTRIBUTE_NUMBER: Final = 1e15
 """As an absolute value; up to here a whole number is exact."""
+
+# As JSON writes them, but without an exponent: 007 and 1e5 are rather names than numbers.
+_PLAIN_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
+_BOOLEANS: Final = {"true": True, "false": False}
 
 Scalar = bool | int | float | str
 AttributeValue = Scalar | list[str]
@@ -129,12 +134,26 @@ def _clean_texts(name: str, stated: Sequence[object]) -> list[str]:
 
 
 def _clean_number(name: str, stated: float) -> int | float:
-    if not isfinite(stated) or abs(stated) > MAX_ATTRIBUTE_NUMBER:
+    # Compared first: an integer may be too large to be made a float.
+    if abs(stated) > MAX_ATTRIBUTE_NUMBER or not isfinite(stated):
         raise ValueError(
             f"the attribute {name!r} is no number from -{MAX_ATTRIBUTE_NUMBER:g} to "
             f"{MAX_ATTRIBUTE_NUMBER:g}"
         )
     return int(stated) if stated == int(stated) else float(stated)
+
+
+def scalar_of_text(text: str) -> Scalar:
+    """The value that a cell of a table states: `true`, `false`, a plain number, or else a text."""
+    stated = text.strip()
+    if stated.lower() in _BOOLEANS:
+        return _BOOLEANS[stated.lower()]
+    if not _PLAIN_NUMBER.fullmatch(stated):
+        return stated
+    number = float(stated)
+    # A longer one, such as a number of a product, would lose its last digits.
+    is_exact = abs(number) <= MAX_ATTRIBUTE_NUMBER
+    return stated if not is_exact else int(number) if number.is_integer() else number
 
 
 def texts_of(attributes: Attributes) -> Iterable[str]:

@@ -81,7 +81,7 @@ ALLOWED = [
     ("/docs", "GET, HEAD, OPTIONS"),
     ("/static/app.js", "GET, HEAD, OPTIONS"),
     ("/v1/listings", "GET, HEAD, POST, OPTIONS"),
-    (f"/v1/listings/{UNKNOWN_ID}", "GET, HEAD, PUT, DELETE, OPTIONS"),
+    (f"/v1/listings/{UNKNOWN_ID}", "GET, HEAD, PUT, PATCH, DELETE, OPTIONS"),
     ("/v1/listings:batch", "POST, OPTIONS"),
     ("/v1/searches", "POST, OPTIONS"),
     (f"/v1/searches/{UNKNOWN_ID}", "GET, HEAD, DELETE, OPTIONS"),

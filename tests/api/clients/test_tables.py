@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from api.listings.forms import COLUMNS
 from api.listings.tables import DELIMITERS, read_rows
 from models.domain.errors import InvalidInput
+from models.domain.searches.attributes import scalar_of_text
 from tests.support.http import assert_problem
 from tests.support.pictures import jpeg
 
@@ -108,8 +109,11 @@ def test_columns_in_any_case_and_with_spaces(client: TestClient, header: str) ->
     [
         (MISSPELT.partition("\n")[0], "'prise' is unknown; did you mean 'price'?"),
         ("title,price,Curency,category,photos", "'Curency' is unknown; did you mean 'currency'?"),
-        ("title,price,currency,colour,photos", "'colour' is unknown"),
-        ("title,price,currency,zzz,photos", "'zzz' is unknown; known are category, currency"),
+        ("title,price,currency,colour,photos", "such as 'attributes.colour'"),
+        (
+            "title,price,currency,zzz,photos",
+            "'zzz' is unknown; known are attributes, category, currency",
+        ),
         ("title,price,currency,Price,photos", "'price' comes twice"),
         ("title,price,currency,,photos", "Column 4 has values, such as 'Home', but no name"),
         ("Lamp,5.00,GBP,Home,a", "'Lamp' is unknown"),
@@ -199,13 +203,23 @@ def test_no_rows(client: TestClient, table: str) -> None:
     assert_problem(send(client, table), 422, "invalid_input")
 
 
+ATTRIBUTE = "attributes.size"
+PLAIN = [name for name in COLUMNS if name != "attributes"]
+WRITTEN = [*PLAIN, ATTRIBUTE]
 CELLS = st.text("aZ0 é☕£“,;|\t\"'=", max_size=8).map(str.strip)
+
+
+def value_of(column: str, cell: str) -> tuple[str, object]:
+    """What a cell is read as."""
+    if column == ATTRIBUTE:
+        return "attributes", {"size": scalar_of_text(cell)}
+    return column, cell.split() if column == "photos" else cell
 
 
 @st.composite
 def tables(draw: st.DrawFn) -> tuple[str, list[dict[str, object]]]:
     """A table as a spreadsheet might write it, and the values that it has."""
-    columns = draw(st.permutations(COLUMNS))[: draw(st.integers(2, len(COLUMNS)))]
+    columns = draw(st.permutations(WRITTEN))[: draw(st.integers(2, len(WRITTEN)))]
     width = len(columns)
     rows = draw(st.lists(st.lists(CELLS, min_size=width, max_size=width), max_size=4))
     delimiter = draw(st.sampled_from(DELIMITERS))
@@ -226,11 +240,7 @@ def tables(draw: st.DrawFn) -> tuple[str, list[dict[str, object]]]:
     writer.writerows([header, *rows])
     first = draw(st.sampled_from(["", f"sep={delimiter}\r\n"]))
     meant: list[dict[str, object]] = [
-        {
-            name: cell.split() if name == "photos" else cell
-            for name, cell in zip(columns, row, strict=True)
-            if cell
-        }
+        dict(value_of(name, cell) for name, cell in zip(columns, row, strict=True) if cell)
         for row in rows
     ]
     return first + file.getvalue(), [row for row in meant if row]
@@ -252,7 +262,7 @@ def test_anything_at_all_is_read_or_refused(data: bytes) -> None:
             assert isinstance(row, str | dict | InvalidInput)
 
 
-@given(st.sampled_from(COLUMNS), st.text("abcdefghijklmnopqrstuvwxyz_", min_size=1, max_size=12))
+@given(st.sampled_from(PLAIN), st.text("abcdefghijklmnopqrstuvwxyz_", min_size=1, max_size=12))
 def test_no_value_of_an_unknown_column_is_dropped(known: str, name: str) -> None:
     table = f"{known},{name}\na,b\n".encode()
     if name in COLUMNS and name != known:

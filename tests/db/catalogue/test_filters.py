@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from math import atan2, cos, hypot, pi, radians, sin
 from random import Random
@@ -14,16 +15,29 @@ from hypothesis import strategies as st
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from db.catalogue.filters import listings_showing, photos_passing
+from db.catalogue.columns import columns_of
+from db.catalogue.filters import listings_showing, passing_each, photos_passing
 from db.catalogue.listing_photos import PhotoData, ensure_photos, set_photos
 from db.catalogue.listings import ListingData, delete_listings, upsert_listings
 from db.session import Database
 from models.domain.filters import ListingFilter, Near
 from models.domain.geo import RADIUS_KM
+from models.domain.searches.attributes import (
+    AttributeCondition,
+    Attributes,
+    AttributeValue,
+    Scalar,
+    clean_attributes,
+)
 from models.domain.types import ListingStatus
 from tests.support.clock import Clock
+from workers.search.catalogues import listings_passing
 
 LAMP = ListingData(id=UUID(int=1), title="Lamp")
+
+AT = datetime(2030, 1, 2, 3, 4, 5, 678)  # noqa: DTZ001 - the zone is added where it is used
+LAST = datetime.max  # noqa: DTZ901 - the same
+ONE_MICROSECOND = timedelta(microseconds=1)
 
 CATEGORIES = ["a", "a / b", "a / bc", "a / b / c", "A / b", "a%", "a_ / b", "é / ü", "Ü"]
 PRICES = [Decimal(text) for text in ("0.00", "0.01", "5.00", "9.99", "10.00", "999999999999.99")]
@@ -35,6 +49,9 @@ PLACES = [
     (0.0, 0.0), (0.0, 5e-324), (51.5, -0.1), (51.6, -0.1), (51.5, 0.1), (-51.5, 179.9),
 ]  # fmt: skip
 RADII = [0.5, 12.0, 50.0, 300.0, 1_100.0, 5_000.0, 10_007.0, 10_008.0, 14_000.0, 20_015.0, 1e9]
+ATTRIBUTES = ["size", "größe", "new"]
+TEXTS = ["M", "m", "XL", "straße", "STRASSE", "1", "true", "' OR 1=1 --", "é"]
+NUMBERS = [0, 1, -1, 1.5, 40, 1e15, -1e15, 0.1]
 STATUSES = [ListingStatus.ACTIVE, ListingStatus.RESERVED, ListingStatus.SOLD]
 EVERY_STATUS = tuple(STATUSES)
 
@@ -52,7 +69,23 @@ def drawn_listing(number: int, rng: Random) -> ListingData:
         longitude=longitude,
         seller=rng.choice([*SELLERS, None]),
         status=rng.choice(STATUSES),
+        attributes=drawn_attributes(rng),
     )
+
+
+def drawn_attributes(rng: Random) -> Attributes:
+    stated: dict[str, AttributeValue] = {}
+    for name in ATTRIBUTES:
+        match rng.randrange(5):
+            case 0:
+                stated[name] = rng.choice(TEXTS)
+            case 1:
+                stated[name] = rng.choice(NUMBERS)
+            case 2:
+                stated[name] = rng.random() < 0.5
+            case 3:
+                stated[name] = rng.sample(TEXTS, rng.randint(1, 3))
+    return clean_attributes(stated)
 
 
 Shown = list[tuple[ListingData, list[int]]]
@@ -61,7 +94,9 @@ Shown = list[tuple[ListingData, list[int]]]
 def put(database: Database, clock: Clock, listings: Sequence[ListingData]) -> Shown:
     """Store listings; number n shows the photos n and n + 1."""
     with database.write() as session:
-        upsert_listings(session, listings, clock())
+        for hour in range(10):
+            same = [item for item in listings if item.id.int % 10 == hour]
+            upsert_listings(session, same, created_at(same[0]) if same else clock())
         hashes = [f"{number:064x}" for number in range(len(listings) + 1)]
         ids = ensure_photos(session, [PhotoData(sha256, 3, 4) for sha256 in hashes], clock())
         photos = [[ids[hashes[n]], ids[hashes[n + 1]]] for n in range(len(listings))]
@@ -77,6 +112,15 @@ def kilometres(one: tuple[float, float], other: tuple[float, float]) -> float:
     )
     across = hypot(b * f - c * e, c * d - a * f, a * e - b * d)
     return RADIUS_KM * atan2(across, a * d + b * e + c * f)
+
+
+def in_utc(moment: datetime | None) -> datetime | None:
+    return moment and moment.replace(tzinfo=UTC)
+
+
+def created_at(item: ListingData) -> datetime:
+    """When `put` has stored a listing."""
+    return (AT + timedelta(hours=item.id.int % 10)).replace(tzinfo=UTC)
 
 
 def is_near(item: ListingData, near: Near) -> bool:
@@ -98,6 +142,9 @@ def passes(item: ListingData, wanted: ListingFilter) -> bool:
         wanted.currency is None or item.currency == wanted.currency,
         wanted.near is None or is_near(item, wanted.near),
         wanted.exclude_seller is None or item.seller != wanted.exclude_seller,
+        wanted.seller is None or item.seller == wanted.seller,
+        wanted.created_after is None or created_at(item) > wanted.created_after,
+        *(condition.is_met(item.attributes or {}) for condition in wanted.attributes),
     ]
     return all(tests)
 
@@ -112,6 +159,18 @@ NEAR = st.builds(
     POINTS,
     st.sampled_from(RADII) | st.floats(0.001, 21_000),
 )
+CONDITIONS = st.builds(
+    AttributeCondition,
+    name=st.sampled_from([*ATTRIBUTES, "unheard"]),
+    any_of=st.lists(
+        st.sampled_from([*TEXTS, *NUMBERS, True, False, "nothing", 2, 1.0]), min_size=1, max_size=3
+    ).map(tuple),
+) | st.builds(
+    AttributeCondition,
+    name=st.sampled_from(ATTRIBUTES),
+    at_least=maybe([*NUMBERS, 0.5]),
+    at_most=maybe([*NUMBERS, 0.5]),
+)
 FILTERS = st.builds(
     ListingFilter,
     category=maybe([*CATEGORIES, "b", "a / ", "nowhere"]),
@@ -121,6 +180,9 @@ FILTERS = st.builds(
     near=st.none() | NEAR,
     exclude_seller=maybe([*SELLERS, "nobody"]),
     status=st.lists(st.sampled_from(STATUSES), min_size=1, unique=True).map(tuple),
+    seller=st.none() | maybe([*SELLERS, "nobody"]),
+    created_after=maybe([AT, AT - ONE_MICROSECOND, AT + timedelta(hours=5), LAST]).map(in_utc),
+    attributes=st.lists(CONDITIONS, max_size=2).map(tuple),
 )
 
 
@@ -133,7 +195,11 @@ def test_what_passes_is_what_a_plain_filter_of_the_rows_lets_pass(
         gone = [item.id for item, _ in shown[::9]]
         delete_listings(session, gone, clock())
     there = [(item, photos) for item, photos in shown if item.id not in gone]
+    every_listing = [item.id for item, _ in shown]
+    active = {item.id for item, _ in there if item.status is ListingStatus.ACTIVE}
     every_photo = sorted({photo for _, photos in shown for photo in photos})
+    with any_database.read() as session:
+        columns = columns_of(session)
 
     @settings(max_examples=300, deadline=None, derandomize=True, database=None)
     @given(wanted=FILTERS, limit=st.sampled_from([0, 1, 2, 30, 10_000]))
@@ -146,8 +212,15 @@ def test_what_passes_is_what_a_plain_filter_of_the_rows_lets_pass(
         with any_database.read() as session:
             found = photos_passing(session, wanted, limit)
             assert listings_showing(session, every_photo, wanted) == by_photo
+            columned = listings_passing(session, columns, wanted)
+            both = passing_each(session, [wanted, ListingFilter()], every_listing)
+        assert both[0] == {listing_id for listing_id, _ in passing}
+        assert both[1] == active
         too_many = sum(map(len, by_photo.values())) > limit
         assert found == (None if too_many else sorted(by_photo))
+        assert columned.photos().tolist() == sorted(by_photo)
+        assert columned.listings_of(every_photo) == by_photo
+        assert columned.listings == len(passing)
 
     check()
 
@@ -158,6 +231,9 @@ def found(database: Database, wanted: ListingFilter) -> list[int]:
         photos = photos_passing(session, wanted, 1_000)
         assert photos is not None
         shown = listings_showing(session, photos, wanted)
+        by_columns = listings_passing(session, columns_of(session), wanted)
+    assert by_columns.photos().tolist() == photos
+    assert by_columns.listings_of(photos) == shown
     return sorted({listing_id.int for ids in shown.values() for listing_id in ids})
 
 
@@ -231,6 +307,61 @@ def test_a_seller_is_left_out_but_no_listing_of_which_none_is_known(
         [replace(LAMP, id=UUID(int=n), seller=seller) for n, seller in enumerate(sellers)],
     )
     assert found(any_database, ListingFilter(exclude_seller="sam")) == [1, 2]
+
+
+def test_a_seller_is_asked_for_as_it_is_written(any_database: Database, clock: Clock) -> None:
+    sellers = ["sam", "Sam", None]
+    put(
+        any_database,
+        clock,
+        [replace(LAMP, id=UUID(int=n), seller=seller) for n, seller in enumerate(sellers)],
+    )
+    assert found(any_database, ListingFilter(seller="sam")) == [0]
+    assert found(any_database, ListingFilter(seller="ann")) == []
+
+
+def test_what_was_created_later_passes(any_database: Database, clock: Clock) -> None:
+    put(any_database, clock, [replace(LAMP, id=UUID(int=n)) for n in range(3)])
+    at = AT.replace(tzinfo=UTC)
+    expected = {
+        at - ONE_MICROSECOND: [0, 1, 2],
+        at: [1, 2],
+        at + timedelta(hours=1) - ONE_MICROSECOND: [1, 2],
+        at + timedelta(hours=1): [2],
+        (at + timedelta(hours=2)).astimezone(timezone(timedelta(hours=-7))): [],
+        datetime.min.replace(tzinfo=UTC): [0, 1, 2],
+        LAST.replace(tzinfo=UTC): [],
+    }
+    for moment, passing in expected.items():
+        assert found(any_database, ListingFilter(created_after=moment)) == passing
+
+
+def test_attributes_are_compared_without_case_and_by_type(
+    any_database: Database, clock: Clock
+) -> None:
+    stated: list[Attributes] = [
+        {"size": "Größe M"}, {"size": ["s", "GRÖSSE M"]}, {"size": 40}, {"size": "40"},
+        {"size": True}, {"size": 40.5}, {},
+    ]  # fmt: skip
+    put(
+        any_database,
+        clock,
+        [replace(LAMP, id=UUID(int=n), attributes=one) for n, one in enumerate(stated)],
+    )
+
+    def sized(*any_of: Scalar, **bounds: float) -> list[int]:
+        condition = AttributeCondition("size", any_of, **bounds)
+        return found(any_database, ListingFilter(attributes=(condition,)))
+
+    assert sized("grösse m") == [0, 1]
+    assert sized("grösse m", "S", 40) == [0, 1, 2]
+    assert sized(40.0) == [2]
+    assert sized("40") == [3]
+    assert sized(True) == [4]
+    assert sized(1, False) == []
+    assert sized(at_least=40, at_most=40) == [2]
+    assert sized(at_least=40.1) == [5]
+    assert sized() == [2, 5]
 
 
 def test_a_search_finds_active_listings_unless_it_asks_for_others(

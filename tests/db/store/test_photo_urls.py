@@ -3,6 +3,7 @@
 import pickle
 import socket
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -151,16 +152,38 @@ def test_connections_are_used_again(urls: PhotoUrls) -> None:
         assert [urls.fetch(server.url, 5) for _ in range(2)] == [b"one", b"two"]
 
 
+@contextmanager
+def connections() -> Iterator[list[str]]:
+    """The addresses that this thread tries to connect to meanwhile, by any library."""
+    tried: list[str] = []
+    watching, thread = True, threading.get_ident()
+
+    def hook(event: str, given: tuple[object, ...]) -> None:
+        if watching and event == "socket.connect" and threading.get_ident() == thread:
+            tried.append(str(given[1]))
+
+    sys.addaudithook(hook)  # it can't be removed
+    try:
+        yield tried
+    finally:
+        watching = False
+
+
 INWARD = [
     "http://127.0.0.1:{port}/",
     "http://localhost:{port}/",
     "http://LOCALHOST:{port}/",
     "http://[::ffff:127.0.0.1]:{port}/",
     "http://[::ffff:7f00:1]:{port}/",
+    "http://[0:0:0:0:0:ffff:127.0.0.1]:{port}/",
+    "http://[64:ff9b::127.0.0.1]:{port}/",
+    "http://public.example@127.0.0.1:{port}/",
     "http://2130706433:{port}/",
     "http://0x7f.1:{port}/",
     "http://0x7f000001:{port}/",
     "http://0177.0.0.1:{port}/",
+    "http://017700000001:{port}/",
+    "http://127.0.1:{port}/",
     "http://127.1:{port}/",
     "http://0:{port}/",
     "http://0.0.0.0:{port}/",
@@ -172,10 +195,18 @@ INWARD = [
 def test_no_socket_is_opened_inward(url: str) -> None:
     with (
         serving(content(b"secret")) as server,
-        pytest.raises(InvalidInput, match=r"public|not valid"),
+        connections() as tried,
+        pytest.raises(InvalidInput, match=r"public|not valid|a user or a password"),
     ):
         PhotoUrls(seconds=5).fetch(url.format(port=server.port), 100)
     assert not server.accepted
+    assert not tried
+
+
+def test_what_is_fetched_is_seen_to_connect(urls: PhotoUrls) -> None:
+    with serving(content(b"photo")) as server, connections() as tried:
+        urls.fetch(server.url, 5)
+    assert tried == [str(("127.0.0.1", server.port))]
 
 
 def test_the_same_of_loopback_by_ipv6() -> None:
@@ -191,7 +222,17 @@ def test_the_same_of_loopback_by_ipv6() -> None:
     ("url", "reason"),
     [
         ("http://169.254.169.254/latest/meta-data/", "public"),
+        ("http://[::ffff:169.254.169.254]/latest/meta-data/", "public"),
+        ("http://2852039166/latest/meta-data/", "public"),
+        ("http://0xa9fea9fe/latest/meta-data/", "public"),
+        ("http://0251.0376.0251.0376/latest/meta-data/", "not valid"),
+        ("http://[fe80::a9fe:a9fe]/", "public"),
         ("http://10.0.0.1/", "public"),
+        ("http://172.16.0.1/", "public"),
+        ("http://192.168.0.1/", "public"),
+        ("http://100.64.0.1/", "public"),
+        ("http://255.255.255.255/", "public"),
+        ("http://224.0.0.1/", "public"),
         ("http://[fd00::1]/", "public"),
         ("http://[64:ff9b::a9fe:a9fe]/", "public"),
         ("http://[2002:7f00:1::]/", "public"),
@@ -209,16 +250,27 @@ def test_the_same_of_loopback_by_ipv6() -> None:
     ],
 )
 def test_what_is_refused_is_refused_in_words(url: str, reason: str) -> None:
-    with pytest.raises(InvalidInput, match=reason) as refused:
+    with connections() as tried, pytest.raises(InvalidInput, match=reason) as refused:
         PhotoUrls(seconds=5).fetch(url, 100)
     assert "secret" not in str(refused.value)
+    assert not tried
 
 
-def test_every_address_of_a_name_must_be_public() -> None:
-    urls = PhotoUrls(seconds=5, find=lambda _host, _port: [NOBODY, "127.0.0.1"])
-    with serving(content(b"secret")) as server, pytest.raises(InvalidInput, match=r"127\.0\.0\.1"):
+@pytest.mark.parametrize(
+    "addresses",
+    [["127.0.0.1"], ["127.0.0.1", NOBODY], [NOBODY, "127.0.0.1"], [NOBODY, "::ffff:127.0.0.1"]],
+    ids=" and ".join,
+)
+def test_every_address_of_a_name_must_be_public(addresses: list[str]) -> None:
+    urls = PhotoUrls(seconds=5, find=lambda _host, _port: addresses)
+    with (
+        serving(content(b"secret")) as server,
+        connections() as tried,
+        pytest.raises(InvalidInput, match=r"127\.0\.0\.1"),
+    ):
         urls.fetch(f"http://photos.example:{server.port}/", 100)
     assert not server.accepted
+    assert not tried
 
 
 def test_a_name_that_changes_its_answer_is_resolved_once() -> None:
@@ -238,16 +290,29 @@ def test_a_name_that_changes_its_answer_is_resolved_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "inward", ["http://localhost:{port}/", "//localhost:{port}/x", "file:///etc/passwd"]
+    "inward",
+    [
+        "http://localhost:{port}/",
+        "https://localhost:{port}/",
+        "http://2130706433:{port}/",
+        "http://[::ffff:7f00:1]:{port}/",
+        "//localhost:{port}/x",
+        "http://169.254.169.254/latest/meta-data/",
+        "file:///etc/passwd",
+    ],
 )
-def test_each_redirect_is_checked(urls: PhotoUrls, inward: str) -> None:
+@pytest.mark.parametrize("after", [0, 3])
+def test_each_redirect_is_checked(urls: PhotoUrls, inward: str, after: int) -> None:
+    before = [redirect(f"/{number}") for number in range(after)]
     with (
         serving(content(b"secret")) as inside,
-        serving(redirect(inward.format(port=inside.port))) as server,
+        serving(*before, redirect(inward.format(port=inside.port))) as server,
+        connections() as tried,
         pytest.raises(InvalidInput, match=r"public|no http"),
     ):
         urls.fetch(server.url, 100)
     assert not inside.accepted
+    assert set(tried) == {str(("127.0.0.1", server.port))}
 
 
 def test_redirects_are_followed_without_cookies_and_not_for_ever(urls: PhotoUrls) -> None:

@@ -6,7 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.domain.searches.attributes import AttributeCondition, clean_attributes
+from models.domain.searches.attributes import (
+    AttributeCondition,
+    clean_attributes,
+    scalar_of_text,
+)
 
 NAMES = st.text(min_size=1, max_size=20)
 VALUES = st.one_of(
@@ -47,6 +51,7 @@ def test_attributes_are_cleaned(stated: dict[str, Any], stored: dict[str, Any]) 
         ({"size": float("nan")}, "is no number"),
         ({"size": float("inf")}, "is no number"),
         ({"size": 10**16}, "is no number"),
+        ({"size": 10**400}, "is no number"),
         ({f"n{n}": n for n in range(65)}, "at most 64"),
     ],
 )
@@ -79,3 +84,33 @@ def test_conditions(condition: AttributeCondition, passing: list[Any], failing: 
     assert all(condition.is_met({condition.name: value}) for value in passing)
     assert not any(condition.is_met({condition.name: value}) for value in failing)
     assert not condition.is_met({})
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [
+        ("true", True),
+        ("FALSE", False),
+        ("42", 42),
+        ("-0.5", -0.5),
+        ("42.0", 42),
+        ("0", 0),
+        ("007", "007"),
+        ("1e5", "1e5"),
+        ("+1", "+1"),
+        (".5", ".5"),
+        ("5012345678900123456", "5012345678900123456"),
+        ("٤٢", "٤٢"),
+        ("nan", "nan"),
+        (" Extra large ", "Extra large"),
+        ("red|blue", "red|blue"),
+    ],
+)
+def test_a_cell_states_a_number_a_boolean_or_a_text(cell: str, value: Any) -> None:
+    stated = scalar_of_text(cell)
+    assert (stated, type(stated)) == (value, type(value))
+
+
+@given(st.text(max_size=30) | st.floats().map(str) | st.integers().map(str))
+def test_what_a_cell_states_can_be_stored(cell: str) -> None:
+    clean_attributes({"cell": scalar_of_text(cell)})

@@ -1,11 +1,13 @@
 """Which filters leave active listings out."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 from pydantic import TypeAdapter
 
 from models.domain.filters import ListingFilter, Near
+from models.domain.searches.attributes import AttributeCondition
 from models.domain.types import ListingStatus
 
 
@@ -20,6 +22,9 @@ from models.domain.types import ListingStatus
         (ListingFilter(price_max=Decimal(0)), True),
         (ListingFilter(currency="GBP"), True),
         (ListingFilter(near=Near(0, 0, 1)), True),
+        (ListingFilter(seller="sam"), True),
+        (ListingFilter(created_after=datetime(2030, 1, 1, tzinfo=UTC)), True),
+        (ListingFilter(attributes=(AttributeCondition("size", ("M",)),)), True),
         (ListingFilter(exclude_seller="sam", status=tuple(ListingStatus)), True),
     ],
 )

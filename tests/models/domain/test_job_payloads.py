@@ -1,6 +1,7 @@
 """What jobs are asked to do: stored as JSON, read as it was meant, also by later releases."""
 
 import json
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -20,6 +21,7 @@ from models.domain.job_payloads import (
     EmbedPayload,
     Example,
     JobPayload,
+    MatchPayload,
     PredictionPayload,
     ReindexPayload,
     SearchPayload,
@@ -27,6 +29,14 @@ from models.domain.job_payloads import (
     parse_payload,
 )
 from models.domain.regions import Region
+from models.domain.searches.attributes import AttributeCondition
+from models.domain.searches.options import (
+    Diversity,
+    FusionMethod,
+    Place,
+    Ranking,
+    RankWeights,
+)
 from models.domain.types import JobType, ListingStatus
 
 LISTING = UUID(int=7)
@@ -39,6 +49,13 @@ EVERYTHING = ListingFilter(
     near=Near(51.5, -0.1, 5.5),
     exclude_seller="sam",
     status=(ListingStatus.ACTIVE, ListingStatus.SOLD),
+    seller="ann",
+    created_after=datetime(2030, 1, 2, 3, 4, 5, 678, tzinfo=UTC),
+    attributes=(
+        AttributeCondition("size", ("M", 40, 40.5, True, "40")),
+        AttributeCondition("year", at_least=1999.5, at_most=2005),
+        AttributeCondition("mass", at_most=3),
+    ),
 )
 PAYLOADS = [
     SearchPayload(positive=(PHOTO,), limit=10),
@@ -51,6 +68,17 @@ PAYLOADS = [
     ),
     SearchPayload(positive=(PHOTO,), region=Region(0.1, 0.2, 0.3, 0.4), limit=2),
     SearchPayload(positive=(PHOTO,), filter=ListingFilter(), limit=2),
+    SearchPayload(text='red "oak table" -chair ', limit=2),
+    SearchPayload(
+        positive=(PHOTO,),
+        text="red",
+        rank=Ranking(RankWeights(price=0.5), Decimal("12.50"), "GBP", "views", 5, 7),
+        fusion=FusionMethod.RRF,
+        near=Place(53.8, -1.55),
+        diversity=Diversity(0.3, 2),
+        min_similarity=0.25,
+        limit=2,
+    ),
     EmbeddingPayload(photo=PHOTO),
     PredictionPayload(photo=PHOTO, top=5),
     PredictionPayload(listing_id=LISTING, top=5),
@@ -62,6 +90,7 @@ PAYLOADS = [
     AdaptPayload(),
     CalibratePayload(),
     CalibratePayload(encoder_id=3),
+    MatchPayload(),
     DuplicatesPayload(),
 ]
 
@@ -83,7 +112,7 @@ def test_what_is_not_asked_for_is_not_stored() -> None:
     assert payload.to_json() == {
         "positive": [PHOTO],
         "negative": [],
-        "filter": {"currency": "GBP", "status": ["active"]},
+        "filter": {"currency": "GBP", "status": ["active"], "attributes": []},
         "limit": 3,
     }
 

@@ -22,6 +22,7 @@ from models.domain.job_results import (
     FoundListing,
     JobResult,
     LikelyDuplicate,
+    MatchResult,
     PhotoError,
     PredictionResult,
     PriceRange,
@@ -30,6 +31,7 @@ from models.domain.job_results import (
     SearchResult,
     parse_result,
 )
+from models.domain.searches.options import RankPart
 from models.domain.types import JobType, ListingStatus, MatchLabel, Relation
 
 PHOTO = "a" * 64
@@ -52,6 +54,18 @@ RESULTS = [
         took_ms=TOOK,
         results=(FoundListing(**FOUND),),
         next_cursor="abc",
+    ),
+    SearchResult(
+        generation=None,
+        encoder=None,
+        took_ms=TOOK,
+        results=(
+            FoundListing(
+                **{**FOUND, "photo": None, "similarity": None},
+                score=0.75,
+                reasons={RankPart.TEXT: 0.75},
+            ),
+        ),
     ),
     EmbeddingResult(
         encoder="hog-1", fingerprint="f", dimension=2, embedding=(0.6, -0.8), took_ms=TOOK
@@ -91,6 +105,7 @@ RESULTS = [
         bytes=100,
     ),
     RepairedIndex(rows=3, added=1, removed=0),
+    MatchResult(embedded=2, listings=30),
     AdaptResult(photos=300, encoder="hog-adapted-1", gain=0.1),
     AdaptResult(photos=300, refusal="it does not find more.", gain=0.0),
     CalibrateResult(encoder="hog-1", photos=300, listings=200, withheld=(MatchLabel.SAME_ITEM,)),

@@ -1,7 +1,6 @@
 """The index is rebuilt by itself when enough has changed, and not when that would help nobody."""
 
 from collections.abc import Iterator
-from threading import Event
 from uuid import uuid4
 
 import pytest
@@ -19,6 +18,7 @@ from models.domain.job_payloads import BatchPayload
 from models.domain.types import EncoderSpec, JobType
 from tests.support.clock import Clock
 from tests.support.redis import broker_at, empty, take_all
+from tests.support.waiting import OneRound
 from workers.generations import auto_reindex as folding
 from workers.generations.auto_reindex import (
     REINDEX_CHANGED_SHARE,
@@ -163,15 +163,6 @@ def publisher(redis_url: str) -> Iterator[JobPublisher]:
     made = JobPublisher(broker_at(redis_url))
     yield made
     made.close()
-
-
-class OneRound(Event):
-    """Stops a relay when it first waits."""
-
-    def wait(self, timeout: float | None = None) -> bool:
-        del timeout
-        self.set()
-        return True
 
 
 @pytest.mark.parametrize("auto_reindex", [False, True])

@@ -1,6 +1,7 @@
 """A search sees all that was committed before it, and nothing that was taken out."""
 
 import io
+from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -9,6 +10,7 @@ from PIL import Image, ImageOps
 
 from db.catalogue.listings import ListingData, upsert_listings
 from models.domain.job_results import SearchResult
+from models.domain.searches.attributes import Attributes, clean_attributes
 from models.domain.types import JobStatus, JobType, ListingStatus
 from models.photo_decoding import standardise
 from tests.support.payloads import result_as
@@ -36,6 +38,7 @@ def test_result_says_where_it_came_from(worker: WorkerHarness) -> None:
     assert {"queue", "decode", "embed", "search", "total"} <= set(result.took_ms)
     (row,) = result.results
     assert row.listing_id == listing_id
+    assert row.similarity is not None
     assert row.similarity > 0.999
     assert row.photo == standard.sha256
 
@@ -251,3 +254,65 @@ def test_what_is_no_longer_for_sale_is_found_only_when_asked_for(
     wanted = {"status": [status.value]}
     result = result_of(worker, positive=[kept(worker, jpeg(1))], filter=wanted)
     assert (found(result), result["exact"]) == ([gone], True)
+
+
+def test_attributes_and_facets_are_of_what_was_committed_before(worker: WorkerHarness) -> None:
+    ids = [worker.list_pictures(seed) for seed in range(4)]
+    worker.runtime.store.put(standardise(jpeg(0)).data)
+
+    def describe(listing_id: UUID, price: str, **attributes: object) -> None:
+        stated: Attributes = clean_attributes(attributes)
+        with worker.database.write() as session:
+            listing = ListingData(
+                listing_id, "Thing", category="Home / Lamps", price=Decimal(price), currency="GBP",
+                attributes=stated,
+            )  # fmt: skip
+            upsert_listings(session, [listing], worker.now())
+
+    def searched(conditions: list[dict[str, object]]) -> SearchResult:
+        asked = {
+            "photo": standardise(jpeg(0)).sha256,
+            "limit": 10,
+            "filter": {"attributes": conditions},
+            "facets": [
+                {"name": "category"},
+                {"name": "price", "edges": [10]},
+                {"name": "attributes.colour", "values": 1},
+            ],
+        }
+        return result_as(worker.do(JobType.SEARCH, asked), SearchResult)
+
+    describe(ids[0], "5", colour="red", size=40)
+    describe(ids[1], "15", colour=["Red", "blue"], size=42)
+    result = searched([{"name": "colour", "any_of": ["RED"]}])
+    assert {row.listing_id for row in result.results} == set(ids[:2])
+    category, price, colour = result.facets
+    assert [(one.category, one.count) for one in category.categories] == [
+        ("Home", 2), ("Home / Lamps", 2),
+    ]  # fmt: skip
+    (bands,) = price.bands
+    assert [(band.at_least, band.below, band.count) for band in bands.bands] == [
+        (None, 10, 1), (10, None, 1),
+    ]  # fmt: skip
+    assert [(one.value, one.count) for one in colour.values] == [("red", 2)]
+    assert (colour.listings, colour.other_values) == (2, 1)
+
+    describe(ids[0], "5", colour="green", size=40)
+    describe(ids[2], "5", colour="Green", size=40)
+    worker.delete(ids[1])
+    result = searched([{"name": "size", "at_least": 40}, {"name": "colour", "any_of": ["green"]}])
+    assert {row.listing_id for row in result.results} == {ids[0], ids[2]}
+    assert [(one.value, one.count) for one in result.facets[2].values] == [("green", 2)]
+    assert searched([{"name": "colour", "any_of": ["red"]}]).facets[0].listings == 0
+
+
+def test_a_filter_without_attributes_waits_for_no_columns(worker: WorkerHarness) -> None:
+    listing_id = worker.list_pictures(1)
+    worker.runtime.store.put(standardise(jpeg(1)).data)
+    asked = {"photo": standardise(jpeg(1)).sha256, "limit": 3, "filter": {"exclude_seller": "x"}}
+    for has_columns in (False, True):
+        (row,) = result_as(worker.do(JobType.SEARCH, asked), SearchResult).results
+        assert row.listing_id == listing_id
+        with worker.database.read() as session:
+            assert (worker.runtime.columns.sync(session) is not None) == has_columns
+        worker.runtime.columns.wait()

@@ -55,7 +55,9 @@ def searched(worker: WorkerHarness, seed: int = 1) -> Job:
 
 
 def encoder_of(job: Job) -> str:
-    return result_as(job, SearchResult).encoder
+    encoder = result_as(job, SearchResult).encoder
+    assert encoder
+    return encoder
 
 
 def test_a_photo_is_embedded_by_every_encoder_that_is_followed(worker: WorkerHarness) -> None:
@@ -253,7 +255,8 @@ def test_a_search_that_has_begun_ends_with_the_encoder_it_began_with(worker: Wor
     engine = worker.engine.current()
 
     worker.activate(other_id)
-    tools = QueryTools(worker.database, worker.runtime.store, Path(), worker.now)
+    runtime = worker.runtime
+    tools = QueryTools(worker.database, runtime.store, Path(), worker.now, runtime.columns)
     ((_, result),) = answer_queries([claim], engine, tools).answers
     assert isinstance(result, SearchResult)
 

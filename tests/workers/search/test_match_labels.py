@@ -11,7 +11,7 @@ from models.adaptation.adapted_encoder import AdaptedEncoder
 from models.adaptation.adapted_package import write_adapted_package
 from models.adaptation.learn import learn
 from models.domain.errors import NotFound
-from models.domain.types import ListingMatch, Match, MatchLabel
+from models.domain.types import Match, MatchLabel
 from models.matching.labels import Calibration, SameItem
 from tests.support.adaptation import open_adapted
 from tests.support.pictures import picture
@@ -20,7 +20,7 @@ from workers.indexes.live import LiveIndex
 from workers.search.active_engine import SearchEngine
 from workers.search.match_labels import Labeller
 from workers.search.query import Query, QueryPhoto
-from workers.search.retrieval import Retrieved
+from workers.search.results import Found
 
 ONE_PHOTO = Query([[QueryPhoto("a" * 64)]], [], set())
 
@@ -29,7 +29,7 @@ class Adapted(NamedTuple):
     encoder: AdaptedEncoder
     encoder_id: int
     photo_id: int
-    match: ListingMatch
+    found: Found
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def adapted(worker: WorkerHarness) -> Adapted:
             stranger=0.8,
         )
         set_matching(session, encoder_id, calibration.to_json())
-    return Adapted(encoder, encoder_id, 1, ListingMatch(listing_id, 1, 0.9))
+    return Adapted(encoder, encoder_id, 1, Found(listing_id, 1, 0.9))
 
 
 @pytest.mark.parametrize(
@@ -71,12 +71,13 @@ def test_the_nearest_photo_has_to_look_like_the_query(
 ) -> None:
     index = LiveIndex(adapted.encoder.spec, adapted.encoder_id, worker.runtime.config.models_dir)
     engine = SearchEngine(adapted.encoder_id, adapted.encoder, index, batch=1)
-    found = Retrieved([adapted.match], False, True, (Match(adapted.photo_id, 0.9),))
+    found = [adapted.found]
+    nearest = [Match(adapted.photo_id, 0.9)]
     with worker.database.read() as session:
-        given = Labeller(session, engine).labels(
-            ONE_PHOTO, adapted.encoder.embed([picture(seed)]), found
+        given = Labeller(session, engine).labelled(
+            ONE_PHOTO, adapted.encoder.embed([picture(seed)]), found, nearest
         )
-    assert given == [label]
+    assert [one.match for one in given] == [label]
 
 
 def test_what_is_stored_with_an_encoder_is_read_back(worker: WorkerHarness) -> None:

@@ -1,8 +1,7 @@
 """Index and filter together: the pages of a search against brute force over what passes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from datetime import UTC, datetime
+from dataclasses import fields
 from decimal import Decimal
 from itertools import chain
 from pathlib import Path
@@ -13,67 +12,24 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
-from db.catalogue.listing_photos import PhotoData, ensure_photos, set_photos
-from db.catalogue.listings import ListingData, delete_listing, upsert_listings
+from db.catalogue.columns import columns_of
+from db.catalogue.listings import ListingData
 from db.session import Database
 from models.domain.filters import ListingFilter
 from models.domain.types import ListingMatch, ListingStatus
 from models.ranking.relevance_feedback import fuse
-from tests.support.brute_force import BruteForceIndex
+from tests.support.stock import Stock, Vectors, listing, unit
+from workers.search.catalogues import listings_passing
 from workers.search.retrieval import ANY_ACTIVE, Page, Retrieved, Thresholds, retrieve
 
-NOW = datetime(2030, 1, 2, tzinfo=UTC)
-DIMENSION = 3
-Vectors = NDArray[np.float32]
 
-
-def unit(*numbers: float) -> Vectors:
-    vector: Vectors = np.array(numbers, np.float32)
-    vector /= np.linalg.norm(vector)
-    return vector
-
-
-@dataclass
-class Stock:
-    """Listings in a database, and an index of their photos, which are numbered from one."""
-
-    database: Database
-    index: BruteForceIndex
-
-    @classmethod
-    def of(
-        cls, database: Database, vectors: Sequence[Vectors], listings: dict[ListingData, list[int]]
-    ) -> "Stock":
-        """Listings by the photos that they show; photo n has vectors[n - 1]."""
-        stock = cls(database, BruteForceIndex(dict(enumerate(vectors, start=1)), DIMENSION))
-        with database.write() as session:
-            photos = [PhotoData(f"{number:064x}", 100, 100) for number in stock.index.vectors]
-            ids = ensure_photos(session, photos, NOW)
-        assert list(ids.values()) == list(stock.index.vectors)
-        stock.put(listings)
-        return stock
-
-    def put(self, listings: dict[ListingData, list[int]]) -> None:
-        with self.database.write() as session:
-            upsert_listings(session, list(listings), NOW)
-            set_photos(session, {listing.id: shown for listing, shown in listings.items()})
-
-    def delete(self, listing_id: UUID) -> None:
-        with self.database.write() as session:
-            delete_listing(session, listing_id, NOW)
-
-    def page(self, query: Vectors, limit: int, **options: object) -> Retrieved:
-        names = {field.name for field in fields(Thresholds)} & options.keys()
-        thresholds = Thresholds(**{name: options.pop(name) for name in names})  # type: ignore[arg-type]
-        page = Page(limit, **options)  # type: ignore[arg-type]
-        with self.database.read() as session:
-            return retrieve(session, self.index, [query], page, thresholds)
-
-
-def listing(number: int, **stated: object) -> ListingData:
-    return ListingData(UUID(int=number), f"Thing {number}", **stated)  # type: ignore[arg-type]
+def page_of(stock: Stock, query: Vectors, limit: int, **options: object) -> Retrieved:
+    names = {field.name for field in fields(Thresholds)} & options.keys()
+    thresholds = Thresholds(**{name: options.pop(name) for name in names})  # type: ignore[arg-type]
+    page = Page(limit, **options)  # type: ignore[arg-type]
+    with stock.database.read() as session:
+        return retrieve(session, stock.index, [query], page, thresholds)
 
 
 def numbers(page: Retrieved) -> list[int]:
@@ -99,7 +55,7 @@ NOT_BOB = ListingFilter(exclude_seller="Bob")
 def test_few_that_pass_are_each_compared(any_database: Database) -> None:
     stock = Stock.of(any_database, fan(60), sellers(60))
     stock.index.exact = False
-    page = stock.page(unit(1, 0, 0), 3, wanted=NOT_BOB)
+    page = page_of(stock, unit(1, 0, 0), 3, wanted=NOT_BOB)
     assert (numbers(page), page.more, page.exact) == ([10, 20, 30], True, True)
     assert set(stock.index.asked) == {"among"}
 
@@ -107,14 +63,14 @@ def test_few_that_pass_are_each_compared(any_database: Database) -> None:
 def test_of_some_that_pass_the_index_is_told(any_database: Database) -> None:
     stock = Stock.of(any_database, fan(60), sellers(60))
     stock.index.exact = False
-    page = stock.page(unit(1, 0, 0), 3, wanted=NOT_BOB, exact_up_to=5)
+    page = page_of(stock, unit(1, 0, 0), 3, wanted=NOT_BOB, exact_up_to=5)
     assert (numbers(page), page.more, page.exact) == ([10, 20, 30], True, False)
     assert set(stock.index.asked) == {"only"}
 
 
 def test_an_index_that_misses_nothing_is_told_even_of_few(any_database: Database) -> None:
     stock = Stock.of(any_database, fan(60), sellers(60))
-    page = stock.page(unit(1, 0, 0), 3, wanted=NOT_BOB)
+    page = page_of(stock, unit(1, 0, 0), 3, wanted=NOT_BOB)
     assert (numbers(page), page.more, page.exact) == ([10, 20, 30], True, True)
     assert set(stock.index.asked) == {"only"}
 
@@ -122,14 +78,14 @@ def test_an_index_that_misses_nothing_is_told_even_of_few(any_database: Database
 def test_many_that_pass_are_looked_for_until_there_are_enough(any_database: Database) -> None:
     stock = Stock.of(any_database, fan(60), sellers(60))
     stock.index.exact = False
-    page = stock.page(unit(1, 0, 0), 3, wanted=NOT_BOB, select_up_to=5)
+    page = page_of(stock, unit(1, 0, 0), 3, wanted=NOT_BOB, select_up_to=5)
     assert (numbers(page), page.more, page.exact) == ([10, 20, 30], True, False)
     assert stock.index.asked == ["matches"]
 
 
 def test_when_most_do_not_pass_the_index_is_told_which_do(any_database: Database) -> None:
     stock = Stock.of(any_database, fan(60), sellers(60))
-    page = stock.page(unit(1, 0, 0), 3, wanted=NOT_BOB, select_up_to=5, overfetch=15)
+    page = page_of(stock, unit(1, 0, 0), 3, wanted=NOT_BOB, select_up_to=5, overfetch=15)
     assert (numbers(page), page.more, page.exact) == ([10, 20, 30], True, True)
     assert stock.index.asked == ["matches", "only"]
 
@@ -142,7 +98,7 @@ def test_active_listings_behind_many_sold_ones_are_found(any_database: Database)
         for number in range(1, 61)
     }
     stock = Stock.of(any_database, fan(60), listings)
-    page = stock.page(unit(1, 0, 0), 5, overfetch=20)
+    page = page_of(stock, unit(1, 0, 0), 5, overfetch=20)
     assert (numbers(page), page.more) == ([59, 60], False)
     assert stock.index.asked == ["matches", "only"]
 
@@ -150,33 +106,33 @@ def test_active_listings_behind_many_sold_ones_are_found(any_database: Database)
 def test_a_filter_that_nothing_passes_finds_nothing(any_database: Database) -> None:
     stock = Stock.of(any_database, fan(5), sellers(5))
     wanted = ListingFilter(category="Unheard / Of")
-    page = stock.page(unit(1, 0, 0), 3, wanted=wanted)
+    page = page_of(stock, unit(1, 0, 0), 3, wanted=wanted)
     assert (page.listings, page.more, page.exact) == ([], False, True)
-    assert stock.page(unit(1, 0, 0), 3, wanted=wanted, select_up_to=-1).listings == []
+    assert page_of(stock, unit(1, 0, 0), 3, wanted=wanted, select_up_to=-1).listings == []
 
 
 def test_pages_hold_though_listings_come_and_go_between_them(any_database: Database) -> None:
     stock = Stock.of(any_database, [*fan(6), unit(1, 0.01, 0)], sellers(6))
     query = unit(1, 0, 0)
-    first = stock.page(query, 2)
+    first = page_of(stock, query, 2)
     assert numbers(first) == [1, 2]
     stock.delete(UUID(int=1))
     stock.delete(UUID(int=2))  # the very one that the next page follows
     stock.put({listing(9): [7]})  # would have been on the first page
-    second = stock.page(query, 2, after=first.listings[-1])
+    second = page_of(stock, query, 2, after=first.listings[-1])
     assert (numbers(second), second.more) == ([3, 4], True)
-    third = stock.page(query, 2, after=second.listings[-1])
+    third = page_of(stock, query, 2, after=second.listings[-1])
     assert (numbers(third), third.more) == ([5, 6], False)
 
 
 def test_rounding_of_the_query_repeats_nothing_that_shares_a_photo(any_database: Database) -> None:
     shared = {listing(number): [1] for number in range(1, 6)}
     stock = Stock.of(any_database, fan(3), shared | {listing(8): [2]})
-    first = stock.page(unit(1, 0.5, 0), 3)
+    first = page_of(stock, unit(1, 0.5, 0), 3)
     assert numbers(first) == [8, 1, 2]
     # The same photo, embedded again with others.
     for nudge in (-1e-6, 1e-6):
-        second = stock.page(unit(1, 0.5 + nudge, 0), 9, after=first.listings[-1])
+        second = page_of(stock, unit(1, 0.5 + nudge, 0), 9, after=first.listings[-1])
         assert numbers(second) == [3, 4, 5]
 
 
@@ -284,6 +240,7 @@ def brute_force(
     st.sampled_from([-1, 4, 100]),
     st.sampled_from([-1, 4, 100]),
     st.sampled_from([1, 6, 100]),
+    st.booleans(),
 )
 def test_all_pages_together_are_what_brute_force_finds(
     migrated_sqlite: Path,
@@ -298,6 +255,7 @@ def test_all_pages_together_are_what_brute_force_finds(
     exact_up_to: int,
     select_up_to: int,
     overfetch: int,
+    by_columns: bool,
 ) -> None:
     queries = fuse([np.stack(thing) for thing in positives], [row[np.newaxis] for row in negatives])
     excluded = {UUID(int=number) for number in named}
@@ -324,6 +282,7 @@ def test_all_pages_together_are_what_brute_force_finds(
                     queries,
                     Page(limit, pages[-1][-1] if pages else None, excluded, wanted),
                     Thresholds(exact_up_to, select_up_to, overfetch),
+                    listings_passing(session, columns_of(session), wanted) if by_columns else None,
                 )
             pages.append(page.listings)
             more = page.more
@@ -340,7 +299,7 @@ def test_a_page_of_any_size_follows_any_other(
 ) -> None:
     stock = Stock.of(any_database, fan(40), sellers(40))
     query = unit(1, 0, 0)
-    whole = stock.page(query, 40, wanted=wanted).listings
+    whole = page_of(stock, query, 40, wanted=wanted).listings
     for end in range(1, len(whole)):
-        rest = stock.page(query, 40, wanted=wanted, after=whole[end - 1])
+        rest = page_of(stock, query, 40, wanted=wanted, after=whole[end - 1])
         assert rest.listings == whole[end:]

@@ -1,0 +1,1 @@
+"""Saved searches: what new listings are matched with, and what was found."""

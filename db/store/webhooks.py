@@ -1,0 +1,149 @@
+"""Posts to webhooks: to public addresses only, bounded in time, without following redirects."""
+
+import logging
+from collections.abc import Collection, Mapping
+from threading import Lock
+from time import monotonic
+from typing import Final
+
+import httpcore2
+import httpx2
+
+from db.store.public_addresses import (
+    Deadline,
+    NotPublic,
+    PublicBackend,
+    Resolve,
+    is_public,
+    names_an_address,
+    resolve,
+)
+from models.domain.errors import InvalidInput, Unavailable
+
+POST_SECONDS: Final = 10.0
+"""For one request, until the answer's status is there; what follows is not read."""
+
+CONNECT_SECONDS: Final = 5.0
+MAX_URL: Final = 2_048
+MAX_PORT: Final = 65_535
+NOT_PUBLIC: Final = (
+    "The webhook's host has an address that is not public, and is not one of "
+    "MARKETLENS_WEBHOOK_HOSTS."
+)
+
+
+def hosts_of(setting: str) -> frozenset[str]:
+    """The hosts that a setting lists, separated by commas."""
+    return frozenset(host.strip().strip("[]").lower() for host in setting.split(",")) - {""}
+
+
+def webhook_host(url: str, allowed_hosts: Collection[str]) -> str:
+    """The host that a webhook's URL names, in lower case; nothing is resolved.
+
+    Raises InvalidInput unless it is an https URL without a user and a password, and of no address
+    that is known not to be public. Of an allowed host it may be http, and any address.
+    """
+    return _parsed(url, allowed_hosts).host.lower()
+
+
+class WebhookClient:
+    """Posts to webhooks. Thread-safe; connects when first used.
+
+    `allowed_hosts` are hosts whose addresses may be private ones, such as a server of one's own.
+    """
+
+    def __init__(
+        self,
+        allowed_hosts: Collection[str] = (),
+        *,
+        seconds: float = POST_SECONDS,
+        find: Resolve = resolve,
+    ) -> None:
+        self._allowed_hosts = frozenset(allowed_hosts)
+        self._seconds = seconds
+        self._deadline = Deadline()
+        self._backend = PublicBackend(self._allowed_hosts, find, self._deadline)
+        self._lock = Lock()
+        self._pool: httpcore2.ConnectionPool | None = None
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """Send JSON; gives the status of the answer.
+
+        Raises InvalidInput as `webhook_host` does, and where the host's name leads to an address
+        that is not public; Unavailable when it can't be reached or takes too long.
+        """
+        self._deadline.at = monotonic() + self._seconds
+        parsed = _parsed(url, self._allowed_hosts)
+        sent = {"Host": parsed.netloc.decode("ascii"), "Content-Type": "application/json"}
+        # Without cookies, proxies of the environment and credentials, as it is no browser's client.
+        try:
+            with self._connected().stream(
+                "POST",
+                httpcore2.URL(
+                    scheme=parsed.raw_scheme,
+                    host=parsed.raw_host,
+                    port=parsed.port,
+                    target=parsed.raw_path,
+                ),
+                headers=[
+                    (name.encode("ascii"), value.encode("ascii"))
+                    for name, value in (sent | {"User-Agent": "marketlens"} | dict(headers)).items()
+                ],
+                content=body,
+                extensions={"timeout": {"connect": CONNECT_SECONDS, "pool": self._seconds}},
+            ) as response:
+                return response.status
+        except NotPublic:
+            raise InvalidInput(NOT_PUBLIC) from None
+        except httpcore2.TimeoutException as error:
+            raise Unavailable("It takes too long to answer.") from error
+        except httpcore2.NetworkError as error:
+            raise Unavailable("It can't be reached.") from error
+        except (httpcore2.ProtocolError, httpcore2.UnsupportedProtocol) as error:
+            raise Unavailable("Its answer is not valid.") from error
+
+    def _connected(self) -> httpcore2.ConnectionPool:
+        with self._lock:
+            if self._pool is None:
+                # At DEBUG it logs whole URLs, which may hold secrets.
+                logging.getLogger("httpcore2").setLevel(logging.INFO)
+                self._pool = httpcore2.ConnectionPool(
+                    max_connections=100,
+                    max_keepalive_connections=20,
+                    keepalive_expiry=5.0,
+                    network_backend=self._backend,
+                )
+            return self._pool
+
+    def close(self) -> None:
+        """Close the connections."""
+        with self._lock:
+            if self._pool is not None:
+                self._pool.close()
+                self._pool = None
+
+
+def _parsed(url: str, allowed_hosts: Collection[str]) -> httpx2.URL:
+    if len(url) > MAX_URL:
+        raise InvalidInput(f"A webhook's URL has at most {MAX_URL:,} characters.")
+    try:
+        parsed = httpx2.URL(url)
+        host = parsed.host.lower()
+        is_valid = bool(host) and (parsed.port is None or 0 < parsed.port <= MAX_PORT)
+    except (httpx2.InvalidURL, ValueError, UnicodeError):
+        is_valid = False
+    if not is_valid:
+        raise InvalidInput("The webhook's URL is not valid.")
+    if parsed.userinfo:
+        raise InvalidInput("The webhook's URL has a user or a password: it is signed instead.")
+    if parsed.scheme not in {"http", "https"}:
+        raise InvalidInput("The webhook's URL must begin with https://.")
+    if host.rstrip(".") in allowed_hosts:
+        return parsed
+    if parsed.scheme != "https":
+        raise InvalidInput(
+            "The webhook's URL must begin with https://; http is for MARKETLENS_WEBHOOK_HOSTS."
+        )
+    if names_an_address(host) and not is_public(host):
+        raise InvalidInput(NOT_PUBLIC)
+    return parsed

@@ -1,0 +1,1 @@
+"""The words of listings: written with them, and searched."""

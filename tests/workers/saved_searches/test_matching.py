@@ -1,0 +1,187 @@
+"""Saved searches find what becomes findable after they were saved, once."""
+
+from decimal import Decimal
+from uuid import uuid4
+
+import pytest
+
+from db.catalogue.listings import ListingData, upsert_listings
+from db.saved_searches.searches import (
+    SavedSearchStatus,
+    Webhook,
+    delete_saved_search,
+    disable_webhook,
+)
+from models.domain.filters import ListingFilter
+from models.domain.types import ListingStatus
+from models.photo_decoding import standardise
+from tests.support.pictures import grey, jpeg
+from tests.support.saved_searches import (
+    found_by,
+    match,
+    matches_of,
+    save,
+    save_picture,
+    shown,
+    stored_picture,
+    without_catching_up,
+)
+from tests.support.workers import WorkerHarness
+
+ALMOST = 0.999
+
+
+def put(worker: WorkerHarness, listing: ListingData) -> None:
+    """Write a listing's row, which changes none of its photos."""
+    with worker.database.write() as session:
+        upsert_listings(session, [listing], worker.now())
+
+
+def test_a_new_listing_is_found_by_the_job_that_embeds_it(worker: WorkerHarness) -> None:
+    like_it, unlike_it = save_picture(worker, 1), save_picture(worker, 2)
+    listing_id = worker.list_pictures(1, 5)
+    assert found_by(worker.database, like_it) == {listing_id}
+    assert found_by(worker.database, unlike_it) == set()
+    (found,) = matches_of(worker.database, like_it)
+    assert found.similarity == pytest.approx(1, abs=1e-3)
+    assert found.next_attempt_at is None
+
+
+def test_what_was_there_before_is_not_found(worker: WorkerHarness) -> None:
+    save_picture(worker, 9)
+    worker.list_pictures(1)
+    search_id = save_picture(worker, 1)
+    match(worker)
+    assert found_by(worker.database, search_id) == set()
+
+
+def test_what_came_while_it_waited_for_its_vectors_is_found(worker: WorkerHarness) -> None:
+    save_picture(worker, 9)
+    before = worker.list_pictures(1)
+    search_id = save(worker.database, stored_picture(worker, 1))
+    assert shown(worker.database, search_id).status is SavedSearchStatus.PENDING
+    _, photo_ids = worker.list_photos(jpeg(1), listing_id=(after := uuid4()))
+    with without_catching_up():
+        worker.embed(photo_ids)
+    assert found_by(worker.database, search_id) == set()
+    match(worker)
+    assert shown(worker.database, search_id).status is SavedSearchStatus.ACTIVE
+    assert found_by(worker.database, search_id) == {after}
+    assert before != after
+
+
+def test_a_listing_that_was_embedded_only_after_the_search_was_saved_is_found(
+    worker: WorkerHarness,
+) -> None:
+    save_picture(worker, 9)
+    _, photo_ids = worker.list_photos(jpeg(1), listing_id=(listing_id := uuid4()))
+    match(worker)
+    search_id = save(worker.database, stored_picture(worker, 1))
+    with without_catching_up():
+        worker.embed(photo_ids)
+    match(worker)
+    assert found_by(worker.database, search_id) == {listing_id}
+
+
+def test_what_an_older_search_waits_for_is_not_for_a_newer_one(worker: WorkerHarness) -> None:
+    save_picture(worker, 9)
+    older = save(worker.database, stored_picture(worker, 1))
+    with without_catching_up():
+        listing_id = worker.list_pictures(1)
+    newer = save(worker.database, stored_picture(worker, 1))
+    match(worker)
+    assert found_by(worker.database, older) == {listing_id}
+    assert found_by(worker.database, newer) == set()
+
+
+def test_a_price_that_falls_under_the_limit_is_found(worker: WorkerHarness) -> None:
+    listing = ListingData(uuid4(), "Kettle", price=Decimal(50), currency="GBP")
+    worker.list_pictures_of(listing, 1)
+    search_id = save_picture(worker, 1, filter=ListingFilter(price_max=Decimal(30)))
+    put(worker, ListingData(listing.id, "Kettle", price=Decimal(40), currency="GBP"))
+    match(worker)
+    assert found_by(worker.database, search_id) == set()
+    put(worker, ListingData(listing.id, "Kettle", price=Decimal(30), currency="GBP"))
+    match(worker)
+    assert found_by(worker.database, search_id) == {listing.id}
+
+
+def test_a_restored_listing_is_found(worker: WorkerHarness) -> None:
+    listing_id = worker.list_pictures(1)
+    search_id = save_picture(worker, 1)
+    worker.delete(listing_id)
+    match(worker)
+    assert found_by(worker.database, search_id) == set()
+    put(worker, ListingData(listing_id, "A thing"))
+    match(worker)
+    assert found_by(worker.database, search_id) == {listing_id}
+
+
+def test_what_is_found_again_is_one_match(worker: WorkerHarness) -> None:
+    search_id = save_picture(worker, 1)
+    listing_id = worker.list_pictures(1)
+    for title in ("Kettle", "Red kettle"):
+        put(worker, ListingData(listing_id, title))
+        match(worker)
+    assert len(matches_of(worker.database, search_id)) == 1
+
+
+def test_a_listing_that_is_not_active_waits(worker: WorkerHarness) -> None:
+    search_id = save_picture(worker, 1)
+    listing = ListingData(uuid4(), "Kettle", status=ListingStatus.RESERVED)
+    worker.list_pictures_of(listing, 1)
+    assert found_by(worker.database, search_id) == set()
+    put(worker, ListingData(listing.id, "Kettle"))
+    match(worker)
+    assert found_by(worker.database, search_id) == {listing.id}
+
+
+def test_the_stated_similarity_decides(worker: WorkerHarness) -> None:
+    exacting = save_picture(worker, 1, min_similarity=1.1)
+    generous = save_picture(worker, 1, min_similarity=-1.0)
+    listing_id = worker.list_pictures(7)
+    assert found_by(worker.database, exacting) == set()
+    assert found_by(worker.database, generous) == {listing_id}
+
+
+def test_a_listing_that_is_named_is_not_found_and_may_go(worker: WorkerHarness) -> None:
+    named = worker.list_pictures(1)
+    search_id = save(worker.database, named, min_similarity=ALMOST)
+    match(worker)
+    put(worker, ListingData(named, "Changed"))
+    worker.delete(named)
+    match(worker)
+    assert found_by(worker.database, search_id) == set()
+    twin = worker.list_pictures(1)
+    assert found_by(worker.database, search_id) == {twin}
+
+
+def test_a_search_with_nothing_to_compare_fails_and_says_so(worker: WorkerHarness) -> None:
+    search_id = save(worker.database, worker.runtime.store.put(standardise(grey()).data))
+    match(worker)
+    view = shown(worker.database, search_id)
+    assert view.status is SavedSearchStatus.FAILED
+    assert view.error
+    worker.list_pictures(1)
+    assert found_by(worker.database, search_id) == set()
+
+
+def test_a_deleted_search_finds_nothing_more(worker: WorkerHarness) -> None:
+    kept, deleted = save_picture(worker, 1), save_picture(worker, 1)
+    worker.list_pictures(1)
+    with worker.database.write() as session:
+        delete_saved_search(session, deleted)
+    second = worker.list_pictures(1, 2)
+    assert second in found_by(worker.database, kept)
+
+
+def test_matches_with_a_webhook_are_due(worker: WorkerHarness) -> None:
+    webhook = Webhook("https://example.com/", "example.com", "whsec_AAAA")
+    search_id = save_picture(worker, 1, webhook=webhook)
+    worker.list_pictures(1)
+    (found,) = matches_of(worker.database, search_id)
+    assert found.next_attempt_at is not None
+    with worker.database.write() as session:
+        disable_webhook(session, found.saved_search, worker.now())
+    worker.list_pictures(1, 3)
+    assert [row.next_attempt_at for row in matches_of(worker.database, search_id)] == [None] * 2

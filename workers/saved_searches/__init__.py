@@ -1,0 +1,1 @@
+"""Saved searches: their photos embedded, listings matched with them, matches sent."""

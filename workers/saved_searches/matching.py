@@ -1,0 +1,195 @@
+"""Matches listings with the saved searches, as they become findable and as they change."""
+
+import logging
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from db.catalogue.filters import passing_each
+from db.catalogue.listing_photos import listings_with, photo_ids_shown
+from db.catalogue.touched import touch_listings
+from db.saved_searches.matches import Candidate, NewMatch, add_matches, candidates
+from db.saved_searches.progress import (
+    advance,
+    lock_for_matching,
+    next_listing_changes,
+    note_encoder,
+)
+from db.saved_searches.vectors import SavedChanges, all_saved, saved_changes_after
+from db.tables import Encoder
+from db.vectors.embeddings import live_vectors_of
+from db.vectors.encoders import active_encoder
+from models.domain.filters import ListingFilter
+from models.saved_queries import SavedQueries, Similar
+
+log = logging.getLogger(__name__)
+
+VERY_SIMILAR: Final = 0.8
+"""The least cosine of a match, where a saved search states none and nothing is measured of its
+encoder."""
+
+ANY_ACTIVE: Final = ListingFilter()
+
+
+class SavedSearchMatcher:
+    """Matches listings with the saved searches that the active encoder has embedded.
+
+    Keeps their vectors in memory, and reads only what has changed of them. Reads nothing before it
+    is used; one thread uses it.
+    """
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._followed: _Followed | None = None
+
+    def match_embedded(self, session: Session, photo_ids: Mapping[int, Collection[int]]) -> None:
+        """Match the listings that show photos which were embedded in this transaction.
+
+        `photo_ids` are those photos, by the id of the encoder. Those of another than the active
+        encoder make no listing findable.
+        """
+        encoder = active_encoder(session)
+        new = photo_ids.get(encoder.id) if encoder else None
+        if encoder is None or not new:
+            return
+        followed = self._follow(session, encoder)
+        if not followed.knows_any:
+            return
+        listings = listings_with(session, new)
+        followed.match(session, dict.fromkeys(listings), self._clock())
+        if followed.unembedded:
+            # They will be matched as what changes from now on.
+            touch_listings(session, listings)
+
+    def match_changed(self, session: Session, limit: int) -> int:
+        """Match the listings of the next changes; how many changes they may be, 0 if none are left.
+
+        Also 0 where another process is at it.
+        """
+        encoder = active_encoder(session)
+        if encoder is None:
+            return 0
+        followed = self._follow(session, encoder)
+        changes = next_listing_changes(session, limit)
+        if changes is None:
+            return 0
+        if followed.knows_any:
+            followed.match(session, changes.listings, self._clock())
+        advance(session, changes.last)
+        return len(changes.listings)
+
+    def _follow(self, session: Session, encoder: Encoder) -> "_Followed":
+        """The saved searches as they are now, and stay until the transaction ends."""
+        lock_for_matching(session)
+        followed = self._followed
+        if followed is None or followed.encoder_id != encoder.id:
+            followed = _Followed(encoder, all_saved(session, encoder.id))
+            self._followed = followed
+        else:
+            followed.apply(saved_changes_after(session, encoder.id, followed.last))
+        # Each time: an earlier transaction may have been rolled back.
+        note_encoder(session, encoder.id)
+        return followed
+
+
+class _Followed:
+    """The saved searches in memory, as one encoder sees them."""
+
+    def __init__(self, encoder: Encoder, everything: SavedChanges) -> None:
+        self.encoder_id = encoder.id
+        self.last = 0
+        self.unembedded: set[int] = set()
+        self._queries = SavedQueries(encoder.dimension)
+        self._default = VERY_SIMILAR
+        self.apply(everything)
+
+    @property
+    def knows_any(self) -> bool:
+        """Whether there are saved searches."""
+        return bool(self.unembedded) or len(self._queries) > 0
+
+    def apply(self, changes: SavedChanges) -> None:
+        """Take over what has changed."""
+        for number, saved in changes.searches.items():
+            self.unembedded.discard(number)
+            if saved is None:
+                self._queries.remove(number)
+            elif saved.vectors is None:
+                self.unembedded.add(number)
+            else:
+                self._queries.put(number, saved.vectors, saved.min_similarity)
+        self.last = changes.last
+
+    def match(self, session: Session, changed: Mapping[UUID, int | None], now: datetime) -> None:
+        """Store the matches of these listings: their current photos, prices, places and so on.
+
+        `changed` are the numbers of their changes, which are not for searches that were saved
+        after; None for what has become findable only now.
+        """
+        photos_of = photo_ids_shown(session, changed)
+        photo_ids = sorted({photo_id for shown in photos_of.values() for photo_id in shown})
+        ids, vectors = live_vectors_of(session, self.encoder_id, photo_ids)
+        if not len(ids):
+            return
+        similar = self._queries.similar(vectors, self._default)
+        found = list(_best_photos(similar, ids.tolist(), photos_of))
+        known = candidates(session, {match.saved_search for match in found})
+        wanted = [
+            match._replace(has_webhook=known[match.saved_search].has_webhook)
+            for match in found
+            if match.saved_search in known
+            and _may_find(known[match.saved_search], match, changed[match.listing_id])
+        ]
+        passing = _passing(session, wanted, known)
+        matches = [match for match in wanted if match.listing_id in passing[match.saved_search]]
+        add_matches(session, matches, now)
+        if matches:
+            log.info("%s listings match saved searches", len({one.listing_id for one in matches}))
+
+
+def _best_photos(
+    similar: Similar, photo_ids: Sequence[int], photos_of: Mapping[UUID, Sequence[int]]
+) -> Iterator[NewMatch]:
+    """Each listing by the photo that is most similar to the saved search, for each of these."""
+    listings: dict[int, list[UUID]] = {}
+    for listing_id, shown in photos_of.items():
+        for photo_id in shown:
+            listings.setdefault(photo_id, []).append(listing_id)
+    best: dict[tuple[int, UUID], NewMatch] = {}
+    pairs = zip(
+        similar.numbers.tolist(),
+        similar.photos.tolist(),
+        similar.similarities.tolist(),
+        strict=True,
+    )
+    for number, row, similarity in pairs:
+        photo_id = photo_ids[row]
+        for listing_id in listings[photo_id]:
+            key = number, listing_id
+            if key not in best or best[key].similarity < similarity:
+                best[key] = NewMatch(number, listing_id, photo_id, similarity, has_webhook=False)
+    yield from best.values()
+
+
+def _may_find(candidate: Candidate, match: NewMatch, change: int | None) -> bool:
+    """Whether the listing has changed since the search was saved, and is none that it names."""
+    payload = candidate.payload
+    is_named = match.listing_id in payload.positive or match.listing_id in payload.negative
+    return not is_named and (change is None or change > candidate.after)
+
+
+def _passing(
+    session: Session, matches: Iterable[NewMatch], known: Mapping[int, Candidate]
+) -> dict[int, set[UUID]]:
+    """The listings that pass the filter of each saved search, among those that match any."""
+    filters = {
+        match.saved_search: known[match.saved_search].payload.filter or ANY_ACTIVE
+        for match in matches
+    }
+    distinct = list(dict.fromkeys(filters.values()))
+    listing_ids = {match.listing_id for match in matches}
+    passing = dict(zip(distinct, passing_each(session, distinct, listing_ids), strict=True))
+    return {number: passing[wanted] for number, wanted in filters.items()}
