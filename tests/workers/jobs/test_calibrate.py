@@ -281,3 +281,19 @@ def test_what_the_nearest_photos_agree_on_is_very_similar(
     found = search(worker, jpeg(500), limit=50)
     given = {one.category: one.match for one in found.results}
     assert given == {"A / B / C": MatchLabel.VERY_SIMILAR, "D": MatchLabel.RELATED}
+
+
+def test_a_ranked_search_has_the_labels_of_a_plain_one(catalogue: WorkerHarness) -> None:
+    use(catalogue)
+    plain = {one.listing_id: one.match for one in search(catalogue, jpeg(3)).results}
+    ranked = search(catalogue, jpeg(3), rank={"weights": {"similarity": 1, "freshness": 0.1}})
+    assert {one.listing_id: one.match for one in ranked.results} == plain
+    assert MatchLabel.SAME_ITEM in plain.values()
+    assert ranked.match is MatchLabel.SAME_ITEM
+
+
+def test_words_alone_have_no_labels(catalogue: WorkerHarness) -> None:
+    use(catalogue)
+    found = result_as(catalogue.do(JobType.SEARCH, {"text": "thing", "limit": 5}), SearchResult)
+    assert len(found.results) == 5
+    assert (found.match, set(labels(found))) == (None, {None})
