@@ -43,7 +43,9 @@ def run_calibrate(
     """
     with kept_alive(heartbeat):
         result = _result(payload, tools, heartbeat)
-    log.info("match labels of %s: %s", result.encoder, result.refusal or "calibrated")
+    withheld = ", ".join(result.withheld) or "none"
+    outcome = result.refusal or f"calibrated, withheld: {withheld}"
+    log.info("match labels of %s: %s", result.encoder, outcome)
     with tools.database.write() as session:
         jobs.finish(
             session,
