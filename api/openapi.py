@@ -223,7 +223,8 @@ def _describe_idempotency(call: _Call) -> None:
         return
     for status, response in call["responses"].items():
         if status.startswith("2"):
-            response["headers"] = _REPLAYED
+            headers = response.get("headers")
+            response["headers"] = {**(headers if isinstance(headers, dict) else {}), **_REPLAYED}
     for refused, description in _KEY_MISUSED.items():
         call["responses"].setdefault(str(refused), description)
 

@@ -9,6 +9,7 @@ queries, differences paired.
 """
 
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -25,7 +26,7 @@ from db.vectors.embeddings import live_vectors, live_vectors_of
 from db.vectors.encoders import active_encoder
 from models.domain.clock import utc_now
 from models.domain.searches.facts import ListingFacts
-from models.domain.searches.options import Diversity, Place, Ranking, RankWeights
+from models.domain.searches.options import Diversity, Ranking, RankWeights
 from models.evaluation.intervals import cluster_means
 from models.index.vector_index import VectorIndex
 from workers.search.blocks import Asked, Look
@@ -36,15 +37,12 @@ SEED: Final = 0
 LOOK_ALONE: Final = "look alone"
 WAYS: Final = {
     LOOK_ALONE: RankWeights(),
-    "price 0.1": RankWeights(price=0.1),
-    "freshness 0.1": RankWeights(freshness=0.1),
-    "distance 0.1": RankWeights(distance=0.1),
-    "seller 0.1": RankWeights(seller=0.1),
-    "category 0.1": RankWeights(category=0.1),
-    "price and distance 0.1": RankWeights(price=0.1, distance=0.1),
-    "price, distance, category 0.1": RankWeights(price=0.1, distance=0.1, category=0.1),
     "price 0.05": RankWeights(price=0.05),
-    "price and distance 0.05": RankWeights(price=0.05, distance=0.05),
+    "category 0.05": RankWeights(category=0.05),
+    "category 0.1": RankWeights(category=0.1),
+    "price and category 0.05": RankWeights(price=0.05, category=0.05),
+    "price 0.05, category 0.1": RankWeights(price=0.05, category=0.1),
+    "price and category 0.1": RankWeights(price=0.1, category=0.1),
 }
 DIVERSE: Final = "diversity 0.2"
 
@@ -99,12 +97,10 @@ def hits(session: Session, index: VectorIndex, encoder_id: int, query: ListingFa
         ids, found = live_vectors_of(session, encoder_id, photo_ids)
         return dict(zip(ids.tolist(), found, strict=True))
 
-    origin = None
-    if query.latitude is not None and query.longitude is not None:
-        origin = Place(query.latitude, query.longitude)
+    # As if it was a photo: its category, which is what is asked for, is not told.
+    price = None if query.price is None else Decimal(str(query.price))
     options = [
-        RankOptions(utc_now(), Ranking(weights), origin=origin, liked=[query.listing_id])
-        for weights in WAYS.values()
+        RankOptions(utc_now(), Ranking(weights, price, query.currency)) for weights in WAYS.values()
     ]
     options.append(RankOptions(utc_now(), diversity=Diversity(0.2)))
     shares = []

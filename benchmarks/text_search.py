@@ -86,6 +86,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--database-url", required=True)
     parser.add_argument("--queries", type=int, default=100)
+    parser.add_argument("--way", help="only this one, such as `best 10`")
     options = parser.parse_args()
     database = Database(options.database_url)
     with database.read() as session:
@@ -120,6 +121,8 @@ def main() -> None:
     }
     for name, texts in kinds.items():
         for way, work in ways.items():
+            if options.way not in {None, way}:
+                continue
             work(texts[0])
             print(json.dumps({"queries": name, "way": way} | measure(work, texts)), flush=True)
     database.close()

@@ -97,8 +97,9 @@ def answer_probe(runtime: Runtime, queue: str) -> None:
         engine = runtime.engine.current()
         with runtime.database.read() as session, engine.indexing:
             engine.index.sync(session)
-            runtime.columns.sync(session)
         runtime.columns.begin()
+        with runtime.database.read() as session:
+            runtime.columns.sync(session)
     with runtime.database.write() as session:
         record_consumption(session, queue, utc_now(), runtime.encoder_id)
 

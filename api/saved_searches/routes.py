@@ -55,7 +55,7 @@ _BODY = described_body(
     responses={**NO_SUCH, **BODY_REFUSED, **TOO_MANY_SAVED},
 )
 async def save(request: Request, response: Response, resources: KeyedResources) -> SavedSearchOut:
-    """Save a search, stated as `POST /v1/searches` takes it, with a name.
+    """Save a search by photos or listings, stated as `POST /v1/searches` takes it, with a name.
 
     From now on each listing that becomes findable, or changes, is matched with it, and found at
     most once: active listings only, unless `filter` says otherwise. A listing that it names counts

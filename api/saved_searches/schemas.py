@@ -6,19 +6,28 @@ from datetime import datetime
 from typing import Annotated, Final, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, Json, JsonValue
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Json, JsonValue
 
 from api.listings.schemas import ListingOut
 from api.schemas import LINE, PhotoLink
-from api.searches.schemas import SearchForm, SearchIn
+from api.searches.schemas import SearchForm, SearchIn, Similarity
 from db.saved_searches.searches import SavedSearchStatus, SavedSearchView
 from db.store.webhooks import MAX_URL
 
 MAX_NAME: Final = 200
 
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME), LINE]
-MinSimilarity = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 _LEAST: Final = "The least similarity of a match; if not stated, that of what is very similar."
+
+
+def _refuse_words(stated: object) -> object:
+    if stated is not None:
+        raise ValueError("new listings are matched by look only: leave the words out")
+    return stated
+
+
+NoWords = Annotated[None, BeforeValidator(_refuse_words)]
+_NO_WORDS: Final = "New listings are not matched by words."
 _WEBHOOK: Final = "Where each match is sent to as well."
 
 
@@ -37,16 +46,18 @@ class SavedSearchForm(SearchForm):
 
     name: Name
     webhook: Json[WebhookIn] | None = Field(default=None, description=_WEBHOOK)
-    min_similarity: MinSimilarity | None = Field(default=None, description=_LEAST)
+    min_similarity: Similarity | None = Field(default=None, description=_LEAST)
+    text: NoWords = Field(default=None, description=_NO_WORDS)
 
 
 class SavedSearchIn(SearchIn):
-    """A search by what is stored, to be saved. How many a page has says nothing here."""
+    """A search by what is stored, to be saved. What orders or counts results says nothing here."""
 
     name: Name
     cursor: None = Field(default=None, description="There are no pages to go on to.")
     webhook: WebhookIn | None = Field(default=None, description=_WEBHOOK)
-    min_similarity: MinSimilarity | None = Field(default=None, description=_LEAST)
+    min_similarity: Similarity | None = Field(default=None, description=_LEAST)
+    text: NoWords = Field(default=None, description=_NO_WORDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +128,7 @@ class SavedSearchMatchOut(BaseModel):
 
     listing_id: UUID
     listing: ListingOut | None = Field(description="As it is now; null if it is deleted.")
-    photo: PhotoLink
+    photo: PhotoLink | None = Field(description="Null if it was erased.")
     similarity: float
     matched_at: datetime
     delivered_at: datetime | None = Field(description="When its webhook was taken, if one is set.")

@@ -38,12 +38,13 @@ from db.saved_searches.searches import (
     save_search,
 )
 from db.store.webhooks import webhook_host
+from models.domain.errors import NotFound
 from models.domain.job_payloads import Example, SearchPayload, StoredJson
 from workers.saved_searches.due import accept_match
 
 SECRET_BYTES: Final = 32
 SIMILARITY_DECIMALS: Final = 6
-NOT_OF_THE_SEARCH: Final = {"name", "webhook", "limit", "cursor", "listing_id"}
+NOT_OF_THE_SEARCH: Final = {"name", "webhook", "limit", "cursor", "listing_id", "text"}
 
 
 async def save(resources: Resources, stated: SavedByPhotos | SavedSearchIn) -> SavedSearchView:
@@ -87,13 +88,16 @@ def _save(
 ) -> SavedSearchView:
     named = {example for example in _examples(payload) if isinstance(example, UUID)}
     with resources.database.write() as session:
+        # As they are now: the search looks for the same thing whatever becomes of the listing.
+        views = views_of(session, named)
+        if len(views) < len(named):
+            raise NotFound("There is no such listing.")
         new = NewSavedSearch(
             id=uuid4(),
             name=stated.name,
             stated=_shown(stated, payload),
             payload=payload,
-            # As they are now: the search looks for the same thing whatever becomes of the listing.
-            listing_photos={id_: view.photos for id_, view in views_of(session, named).items()},
+            listing_photos={id_: view.photos for id_, view in views.items()},
             min_similarity=stated.min_similarity,
             webhook=webhook,
         )
@@ -159,7 +163,7 @@ def list_matches(
         SavedSearchMatchOut(
             listing_id=row.listing_id,
             listing=ListingOut.of(view) if (view := views.get(row.listing_id)) else None,
-            photo=PhotoLink.of(hashes[row.photo_id]),
+            photo=PhotoLink.of(sha256) if (sha256 := hashes.get(row.photo_id)) else None,
             similarity=round(row.similarity, SIMILARITY_DECIMALS),
             matched_at=row.created_at,
             delivered_at=row.delivered_at,

@@ -26,6 +26,9 @@ IMPLIED_WEIGHT: Final = 0.05
 """Of a part that a search says something about, such as `near`, and states no weight for. Beside a
 similarity of 1 it orders what looks about as alike; see docs/decisions/00xx-ranking.md."""
 
+IMPLIED_CATEGORY_WEIGHT: Final = 0.1
+"""Of the category of any search with `rank` or `near`: what else counts then costs no precision."""
+
 Weight = Annotated[float, Field(ge=0, le=MAX_WEIGHT, allow_inf_nan=False)]
 
 
@@ -83,8 +86,8 @@ class RankIn(BaseModel):
     currency: str | None = Field(
         default=None, pattern="^[A-Z]{3}$", description="Of `price`, ISO 4217; any by default."
     )
-    popularity: Annotated[str, Field(min_length=1, max_length=MAX_ATTRIBUTE_NAME), LINE] | None = (
-        Field(default=None, description="The attribute that counts it, such as `views`.")
+    popularity: Annotated[str, Field(max_length=MAX_ATTRIBUTE_NAME), LINE] | None = Field(
+        default=None, description="The attribute that counts it, such as `views`."
     )
     half_km: float = Field(default=25.0, gt=0, le=MAX_HALF_KM, allow_inf_nan=False)
     half_days: float = Field(default=30.0, gt=0, le=MAX_HALF_DAYS, allow_inf_nan=False)
@@ -127,7 +130,8 @@ def ranking_of(
     What it says something about, counts, although no weight is stated. `hybrid` says whether both
     count.
     """
-    if rank is None and near is None and not defaults.weights.ranks and not hybrid:
+    is_stated = rank is not None or near is not None
+    if not is_stated and not defaults.weights.ranks and not hybrid:
         return None
     rank = rank or RankIn()
     popularity = (rank.popularity or defaults.popularity or "").casefold() or None
@@ -143,6 +147,8 @@ def ranking_of(
         for part, is_said in said.items()
         if is_said and not defaults.weights.of(part)
     }
+    if is_stated and not defaults.weights.category:
+        implied[RankPart.CATEGORY] = IMPLIED_CATEGORY_WEIGHT
     if fusion is FusionMethod.RRF and defaults.weights.text == RankWeights().text:
         implied[RankPart.TEXT] = RRF_TEXT_WEIGHT
     return Ranking(

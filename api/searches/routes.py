@@ -46,8 +46,8 @@ router = APIRouter(
 _LISTING, _PHOTO = str(MATCH_EXAMPLE["listing_id"]), f"{7:064x}"
 _FOUND: Final = {
     **MATCH_EXAMPLE,
-    "score": 0.938,
-    "reasons": {"similarity": 0.981204, "distance": 0.5},
+    "score": 0.961916,
+    "reasons": {"similarity": 0.981204, "distance": 0.5, "category": 1.0},
 }
 _CURSOR = Cursor(
     UUID("0b7e7a5c-7d0f-4c8b-9a55-0f4f6f3c2c11"),

@@ -20,6 +20,7 @@ from pydantic import (
 from api.schemas import AS_TYPED, LINE, MAX_LIMIT, CategoryPath, Price, ShownStatus
 from api.searches.ranking import DiversityIn, PointIn, RankIn
 from models.domain.cursors import MAX_CURSOR
+from models.domain.errors import InvalidInput
 from models.domain.filters import ListingFilter, Near
 from models.domain.job_payloads import example_of, is_sha256
 from models.domain.limits import MAX_SELLER
@@ -178,23 +179,27 @@ class FilterIn(BaseModel):
         )
 
 
+FacetName = Annotated[
+    str,
+    Field(
+        max_length=MAX_ATTRIBUTE_NAME + len("attributes."),
+        pattern=r"^(category|price|attributes\..+)$",
+    ),
+]
+
+
 class FacetIn(BaseModel):
     """What is counted beside what is found."""
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str = Field(max_length=MAX_ATTRIBUTE_NAME + len("attributes."))
+    name: FacetName
     values: int = Field(
         default=DEFAULT_FACET_VALUES, ge=1, le=MAX_FACET_VALUES, description="At most so many."
     )
     edges: Annotated[list[AttributeNumber], Field(max_length=MAX_FACET_EDGES)] = Field(
         default=[], description="Of the bands of numbers, ascending; round numbers by default."
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _is_named(cls, stated: object) -> object:
-        return {"name": stated} if isinstance(stated, str) else stated
 
     @model_validator(mode="after")
     def _can_be_counted(self) -> Self:
@@ -229,7 +234,7 @@ class RegionIn(BaseModel):
 
 Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_QUERY), AS_TYPED]
 Similarity = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
-Facets = Annotated[list[FacetIn], Field(max_length=MAX_FACETS)]
+Facets = Annotated[list[FacetName | FacetIn], Field(max_length=MAX_FACETS)]
 
 
 class SearchOptions(BaseModel):
@@ -318,6 +323,21 @@ class SearchIn(SearchOptions):
         if self.region and not (len(positive) == 1 and is_sha256(positive[0])):
             raise ValueError("a region needs exactly one positive, a photo")
         return self
+
+
+def facet_requests(stated: Sequence[str | FacetIn] | None) -> tuple[FacetRequest, ...] | None:
+    """The facets that a search asks for, None if it asks for none.
+
+    Raises InvalidInput for an attribute whose name has nothing to show.
+    """
+    try:
+        return (
+            tuple(FacetRequest(one) if isinstance(one, str) else one.to_request() for one in stated)
+            if stated
+            else None
+        )
+    except ValueError as error:
+        raise InvalidInput(f"One of the facets can't be counted: {error}.") from None
 
 
 @dataclass(frozen=True, slots=True)

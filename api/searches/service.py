@@ -11,7 +11,7 @@ from api.deps import Resources
 from api.jobs.service import accept_and_publish, read_job_of_type
 from api.photos.service import store_photo
 from api.searches.ranking import ranking_of
-from api.searches.schemas import DEFAULT_LIMIT, SearchByPhotos, SearchForm, SearchIn
+from api.searches.schemas import DEFAULT_LIMIT, SearchByPhotos, SearchForm, SearchIn, facet_requests
 from db.catalogue.listing_photos import is_public, stored_photos
 from db.catalogue.listings import require_listing
 from db.tables import Job
@@ -104,7 +104,7 @@ def _payload(
         near=query.near and query.near.to_place(),
         diversity=query.diversity and query.diversity.to_diversity(),
         min_similarity=query.min_similarity,
-        facets=tuple(one.to_request() for one in query.facets) if query.facets else None,
+        facets=facet_requests(query.facets),
         limit=limit,
     )
 

@@ -76,6 +76,15 @@ def category_paths(session: Session) -> dict[int, str]:
     return dict(session.execute(select(Category.id, Category.path)).all())
 
 
+def paths_of(session: Session, numbers: Iterable[int]) -> dict[int, str]:
+    """The paths of these categories, by their integers."""
+    found: dict[int, str] = {}
+    for chunk in chunks(numbers):
+        rows = session.execute(select(Category.id, Category.path).where(Category.id.in_(chunk)))
+        found.update(dict(rows.all()))
+    return found
+
+
 def export_categories(session: Session) -> ExportedCategories:
     """Every category, in order of its integer."""
     rows = session.execute(

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from db.saved_searches.progress import lock_for_changing, record_saved_changes, rewind_for
-from db.saved_searches.searches import is_unembedded
+from db.saved_searches.searches import any_unembedded, is_unembedded
 from db.saved_searches.tables import SavedSearch, SavedSearchChange, SavedSearchVectors
 from db.statements import chunks, insert_missing
 from db.vectors.encoders import get_encoder
@@ -51,6 +51,8 @@ class SavedChanges(NamedTuple):
 
 def unembedded_searches(session: Session, encoder_id: int, limit: int) -> list[Unembedded]:
     """The next saved searches that this encoder has yet to embed, the oldest first."""
+    if not any_unembedded(session, encoder_id):
+        return []
     rows = session.execute(
         select(SavedSearch.number, SavedSearch.payload, SavedSearch.listing_photos)
         .where(is_unembedded(encoder_id))

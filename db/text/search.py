@@ -35,7 +35,7 @@ from models.domain.filters import ListingFilter
 from models.text.listing_words import ListingWords
 from models.text.resolved import ResolvedQuery
 
-SCORED: Final = 2_000
+SCORED: Final = 1_000
 """Listings whose words are read and scored, or as many as are asked for."""
 ALL_READ: Final = 20_000
 """Numbers that are read of a query, in one statement."""

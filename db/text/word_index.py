@@ -39,7 +39,7 @@ _ALL_FIELDS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Numbers from `low` to `high`, both included; `low` is the first of a block."""
+    """Numbers from `low` to `high`, both included: whole blocks, or what there is of the newest."""
 
     low: int
     high: int
@@ -83,14 +83,11 @@ def newest_matches(
     on_postgresql = is_postgresql(session)
     values: dict[str, object] = {"limit": limit}
     conditions = _compared(query, values, in_title=in_title, on_postgresql=on_postgresql)
-    if span is not None:
-        values |= {"low": span.low, "high": span.high}
     if on_postgresql:
         values["words"] = _tsquery(query, span, in_title=in_title)
         conditions = [f"{VECTOR} @@ CAST(:words AS tsquery)", *conditions]
-        if span is not None:
-            conditions.append("number BETWEEN :low AND :high")
-        columns, source, order = "number", "listing_texts", "number"
+        # A sum, or the planner reads the numbers downwards and splits each text again.
+        columns, source, order = "number", "listing_texts", "number + 0"
     else:
         values["words"] = _match(query, in_title=in_title)
         source = "listing_words"
@@ -98,6 +95,7 @@ def newest_matches(
             source += " JOIN listing_texts ON listing_texts.number = listing_words.rowid"
         conditions = ["listing_words MATCH :words", *conditions]
         if span is not None:
+            values |= {"low": span.low, "high": span.high}
             conditions.append("listing_words.rowid BETWEEN :low AND :high")
         columns, order = "listing_words.rowid", "listing_words.rowid"
     # Only names and texts of this module; what a person typed is a bound value.

@@ -31,19 +31,15 @@ def write_texts(session: Session) -> None:
 
 
 def _write(session: Session, ids: list[UUID], counted: Counter[str]) -> None:
-    rows = session.execute(_WRITTEN, {"ids": ids}).all()
-    stored = {
-        row.number: ListingWords(row.title, row.attributes, row.category, row.description)
-        for row in session.execute(_STORED, {"numbers": [row.number for row in rows]})
-    }
-    paths = dict(session.execute(_PATHS, {"ids": list({row.category_id for row in rows})}).all())
-    current = {
-        row.number: listing_words(
-            row.title, row.attributes, paths.get(row.category_id), row.description
-        )
-        for row in rows
-        if row.status is not ListingStatus.DELETED
-    }
+    current: dict[int, ListingWords] = {}
+    stored: dict[int, ListingWords] = {}
+    for number, title, description, attributes, status, path, *fields in session.execute(
+        _WRITTEN, {"ids": ids}
+    ):
+        if status is not ListingStatus.DELETED:
+            current[number] = listing_words(title, attributes, path, description)
+        if fields[0] is not None:
+            stored[number] = ListingWords(*fields)
     changed = {number: new for number, new in current.items() if stored.get(number) != new}
     outdated = {number: old for number, old in stored.items() if current.get(number) != old}
     remove_words(session, outdated)
@@ -114,22 +110,22 @@ def _trigrams(words: Iterable[str]) -> list[tuple[str, str]]:
 
 
 # Built once: every write of a listing needs them.
-_WRITTEN = select(
-    Listing.number,
-    Listing.title,
-    Listing.description,
-    Listing.category_id,
-    Listing.attributes,
-    Listing.status,
-).where(Listing.id.in_(bindparam("ids", expanding=True)))
-_STORED = select(
-    ListingText.number,
-    ListingText.title,
-    ListingText.attributes,
-    ListingText.category,
-    ListingText.description,
-).where(ListingText.number.in_(bindparam("numbers", expanding=True)))
-_PATHS = select(Category.id, Category.path).where(Category.id.in_(bindparam("ids", expanding=True)))
+# One statement: between two, another transaction may write a listing whose photos this one has
+# written.
+_WRITTEN = (
+    select(
+        Listing.number,
+        Listing.title,
+        Listing.description,
+        Listing.attributes,
+        Listing.status,
+        Category.path,
+        *(getattr(ListingText, name) for name in ListingWords._fields),
+    )
+    .outerjoin(Category, Category.id == Listing.category_id)
+    .outerjoin(ListingText, ListingText.number == Listing.number)
+    .where(Listing.id.in_(bindparam("ids", expanding=True)))
+)
 _COUNTS = select(TextWord.word, TextWord.listings).where(
     TextWord.word.in_(bindparam("words", expanding=True))
 )

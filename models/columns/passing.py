@@ -24,7 +24,7 @@ from models.domain.searches.attributes import AttributeCondition
 
 MINOR_UNITS: Final = 100
 """Of a currency: prices have two decimals in all of them."""
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _UNKNOWN: Final = -2
 """The code of a text that no listing has."""
 
@@ -144,7 +144,7 @@ def _is_priced(segment: Segment, least: Decimal | None, most: Decimal | None) ->
 
 def microseconds(moment: datetime) -> int:
     """A time as columns have it."""
-    return (moment - _EPOCH) // timedelta(microseconds=1)
+    return (moment - EPOCH) // timedelta(microseconds=1)
 
 
 def _minor_units(price: Decimal, *, up: bool) -> int:

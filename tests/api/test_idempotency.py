@@ -19,6 +19,7 @@ from api.idempotency import claims
 from api.jobs import service as jobs_service
 from db import jobs
 from db.idempotency import Claim, KeyedRequest, claim_key
+from db.saved_searches.tables import SavedSearch
 from db.session import Database
 from db.tables import IdempotencyKey, Job, Listing
 from models.domain.errors import IdempotencyInFlight, Overloaded, Unavailable
@@ -86,12 +87,32 @@ def test_every_call_that_creates_takes_a_key_and_says_so(client: TestClient) -> 
                     assert parameter["in"] == "header"
                     assert not parameter["required"]
                     assert {"400", "409", "422"} <= call["responses"].keys()
-                    assert "Idempotency-Replayed" in call["responses"]["202"]["headers"]
+                    (made,) = {"201", "202"} & call["responses"].keys()
+                    assert "Idempotency-Replayed" in call["responses"][made]["headers"]
                     taking.add(f"{method.upper()} {path}")
-    assert taking >= CREATING.keys()
+    assert taking == CREATING.keys() | {"POST /v1/saved-searches"}
     # What is not in the list has no key for a reason: these change what is there.
     others = {f"POST {path}" for path, calls in document.items() if "post" in calls} - taking
     assert all(path.rpartition(":")[2] in {"cancel", "retry", "activate"} for path in others)
+
+
+def test_a_search_is_saved_once_and_its_secret_told_again(
+    client: TestClient, database: Database
+) -> None:
+    def save(name: str) -> Response:
+        files = [("photo", ("one.jpg", jpeg(1)))]
+        data = {"name": name, "webhook": '{"url": "https://93.184.215.14/hook"}'}
+        return client.post("/v1/saved-searches", files=files, data=data, headers=KEY)
+
+    first = save("Kettles")
+    assert first.status_code == 201, first.text
+    again = save("Kettles")
+    assert (again.status_code, again.json()) == (201, first.json())
+    assert again.json()["webhook"]["secret"].startswith("whsec_")
+    assert again.headers["location"] == first.headers["location"]
+    assert again.headers["idempotency-replayed"] == "true"
+    assert count(database, SavedSearch) == 1
+    assert_problem(save("Pans"), 422, "idempotency_key_reused")
 
 
 @pytest.mark.parametrize("call", CREATING)

@@ -129,12 +129,20 @@ def test_hosts_of_ones_own_may_be_private_and_without_tls(make_client: MakeClien
         {"name": "x" * 201, "listing_id": UNKNOWN_ID},
         {"name": "Kettles", "listing_id": UNKNOWN_ID, "cursor": "abc"},
         {"name": "Kettles", "listing_id": UNKNOWN_ID, "min_similarity": 1.1},
+        {"name": "Kettles", "text": "red kettle"},
+        {"name": "Kettles", "listing_id": UNKNOWN_ID, "text": "red kettle"},
         {"name": "Kettles", "listing_id": UNKNOWN_ID, "webhook": {}},
         {"name": "Kettles", "listing_id": UNKNOWN_ID, "webhok": HOOK},
     ],
 )
 def test_bad_requests(client: TestClient, body: dict[str, Any]) -> None:
     assert_problem(client.post("/v1/saved-searches", json=body), 422, "invalid_input")
+
+
+def test_words_beside_a_photo_are_refused(client: TestClient) -> None:
+    response = save_photo(client, jpeg(1), text="red kettle")
+    assert_problem(response, 422, "invalid_input")
+    assert "leave the words out" in response.json()["detail"]
 
 
 def test_what_is_not_there(client: TestClient) -> None:

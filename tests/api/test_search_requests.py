@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from httpx2 import Response
 
 from api.openapi import MATCH_EXAMPLE
-from api.searches.ranking import IMPLIED_WEIGHT
+from api.searches.ranking import IMPLIED_CATEGORY_WEIGHT, IMPLIED_WEIGHT
 from api.searches.schemas import SearchIn
 from db import jobs
 from db.session import Database
@@ -265,6 +265,7 @@ BAD_QUESTIONS: list[dict[str, Any]] = [
     {"text": "kettle", "diversity": {"per_seller": 0}},
     {"text": "kettle", "fusion": "sum"},
     {"text": "kettle", "facets": ["size"]},
+    {"text": "kettle", "facets": ["attributes. "]},
     {"text": "kettle", "facets": [{"name": "price", "edges": [2, 1]}]},
     {"listing_id": SOMEBODY, "min_similarity": 1.5},
     {"cursor": "malformed"},
@@ -294,7 +295,7 @@ PAYLOAD: dict[str, Any] = {
             "price": IMPLIED_WEIGHT,
             "distance": IMPLIED_WEIGHT,
             "freshness": 0.2,
-            "category": 0.0,
+            "category": IMPLIED_CATEGORY_WEIGHT,
             "popularity": 0.0,
             "seller": 0.0,
         },

@@ -125,8 +125,8 @@ def api(sample: Path) -> Iterator[Api]:
 def existing_ids(http: httpx2.Client) -> dict[str, list[str]]:
     """Ids of what the machine holds, by the beginning of the paths that lead there."""
 
-    def asked(path: str) -> str:
-        answer = http.post(path, files={"photo": jpeg(1)})
+    def asked(path: str, **fields: str) -> str:
+        answer = http.post(path, files={"photo": jpeg(1)}, data=fields)
         return str(answer.raise_for_status().json()["id"])
 
     def listed(path: str) -> list[dict[str, Any]]:
@@ -134,6 +134,7 @@ def existing_ids(http: httpx2.Client) -> dict[str, list[str]]:
         return items
 
     ids = {path: [asked(path)] for path in ("/v1/searches", "/v1/embeddings", "/v1/predictions")}
+    ids["/v1/saved-searches"] = [asked("/v1/saved-searches", name=f"{n}") for n in range(5)]
     listings = listed("/v1/listings")
     # The first half is replaced and deleted, so the photos are those of the other half.
     half = len(listings) // 2

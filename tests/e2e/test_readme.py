@@ -63,7 +63,7 @@ def test_words_and_ranking(seeded: SeededMachine, sample: Path) -> None:
     words, _, ranked = (one["result"]["results"] for one in found)
     assert all("kettle" in row["title"].casefold() for row in words)
     reasons = [set(row["reasons"]) for row in ranked]
-    assert reasons == [{"similarity", "price", "distance", "freshness"}] * len(ranked)
+    assert reasons == [{"similarity", "price", "distance", "freshness", "category"}] * len(ranked)
 
 
 def test_every_command_named_exists() -> None:

@@ -47,18 +47,22 @@ def relay() -> None:
         name="webhooks",
     )
     webhooks.start()
-    run_relay(
-        database,
-        JobPublisher(broker),
-        utc_now,
-        settings.max_attempts,
-        stop,
-        # On a server there is nothing to rebuild.
-        auto_reindex=settings.auto_reindex and settings.index_url is None,
-        auto_adapt=settings.auto_optimise and settings.index_url is None,
-        calibrate_every_s=_calibrate_every_s(settings),
-    )
-    webhooks.join()
+    try:
+        run_relay(
+            database,
+            JobPublisher(broker),
+            utc_now,
+            settings.max_attempts,
+            stop,
+            # On a server there is nothing to rebuild.
+            auto_reindex=settings.auto_reindex and settings.index_url is None,
+            auto_adapt=settings.auto_optimise and settings.index_url is None,
+            calibrate_every_s=_calibrate_every_s(settings),
+        )
+    finally:
+        # Also where it breaks: the other thread alone would keep the process.
+        stop.set()
+        webhooks.join()
 
 
 def _calibrate_every_s(settings: Settings) -> float | None:

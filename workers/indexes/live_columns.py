@@ -46,7 +46,8 @@ class LiveColumns:
         self._file = file
         self._file_from = file_from
         self._columns: Columns | None = None
-        self._mapped: tuple[Segment, ...] = ()
+        # What was read at once: from the file, if there is one.
+        self._base: tuple[Segment, ...] = ()
         self._lock = Lock()
         self._reader = ThreadPoolExecutor(1, "read-columns")
         self._reading: Future[Columns] | None = None
@@ -92,7 +93,6 @@ class LiveColumns:
         error = reading.exception()
         if error is None:
             self._columns = reading.result()
-            self._mapped = self._columns.segments
             log.info("columns of %s listings", self._columns.listings)
         elif self._columns is None:
             log.error("the listings' columns can't be read, trying again later: %s", error)
@@ -105,17 +105,27 @@ class LiveColumns:
         with self._database.read() as session:
             many = most_listings(session) >= self._file_from
         if self._file is None or not many:
-            return self._of_database()[0]
+            return self._based_on(self._of_database()[0])
         try:
             with _only_writer(self._file):
-                return self._of_file(self._file) or self._filed(self._file)
+                columns = self._of_file(self._file) or self._filed(self._file)
+            self._based_on(columns)
+            # What has changed since it was written is read here, not by the first search.
+            with self._database.read() as session:
+                return with_changes(session, columns)
         except (OSError, SnapshotUnusable) as error:
             log.warning("the listings' columns can't be kept in a file: %s", error)
-            return self._of_database()[0]
+            return self._based_on(self._of_database()[0])
+
+    def _based_on(self, columns: Columns) -> Columns:
+        self._base = columns.segments
+        return columns
 
     def _filed(self, file: Path) -> Columns:
         """All listings, from a file that is written for it."""
         columns, origin = self._of_database()
+        if not columns.listings:
+            return columns
         save_columns(file, columns, origin)
         return load_columns(file)[0]
 
@@ -142,7 +152,7 @@ class LiveColumns:
         own = sum(
             segment.rows
             for segment in columns.segments
-            if not any(segment.numbers is mapped.numbers for mapped in self._mapped)
+            if not any(segment.numbers is based.numbers for based in self._base)
         )
         due = own >= max(self._file_from, WRITE_AGAIN_FROM * columns.listings)
         if due and self._file is not None and self._writes and self._reading is None:
@@ -157,7 +167,7 @@ class LiveColumns:
                     origin = _origin(session, columns.last_change)
                 save_columns(file, columns, origin)
                 there = load_columns(file)[0]
-            return there
+            return self._based_on(there)
 
 
 @contextmanager

@@ -25,12 +25,15 @@ def run_match(
 ) -> None:
     """Do what is to be done until nothing is left, and end the job.
 
-    Each step is stored as it is done: a killed attempt loses none, and the next one goes on.
+    Each step is stored as it is done: a killed attempt loses none, and the next one goes on. Raises
+    Unavailable where photos of saved searches can't be read now.
     """
     total = CaughtUp()
     while step := catch_up(database, store, encoders, matcher):
         total += step
         heartbeat(total.listings, total.listings)
+    if step.unavailable is not None:
+        raise step.unavailable
     result = MatchResult(embedded=total.embedded, listings=total.listings)
     with database.write() as session:
         jobs.finish(

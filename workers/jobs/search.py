@@ -36,7 +36,7 @@ from workers.search.ranked import Position, RankOptions, ranked_page
 from workers.search.results import Found
 from workers.search.retrieval import ANY_ACTIVE, Page, Retrieved, nearest_photos, retrieve
 from workers.search.stopwatch import Stopwatch
-from workers.search.words import LOOKED_AT, StoredWords, words_of
+from workers.search.words import LOOKED_AT, PAGED, StoredWords, words_of
 
 AnyCursor = TypeVar("AnyCursor", Cursor, BlockCursor)
 
@@ -84,6 +84,10 @@ def uses_columns(payload: JobPayload) -> bool:
     """Whether a query is answered by columns, if there are some."""
     if not isinstance(payload, SearchPayload):
         return False
+    return payload.is_ranked or _is_counted_or_filtered(payload)
+
+
+def _is_counted_or_filtered(payload: SearchPayload) -> bool:
     return bool(payload.facets or (payload.filter and payload.filter.narrows))
 
 
@@ -138,7 +142,7 @@ class _Search:
     def _listings_passing(self) -> Passing | None:
         columns = self._tools.columns
         # Columns may be there for another search that is answered together with this one.
-        if columns is None or not uses_columns(self._payload):
+        if columns is None or not _is_counted_or_filtered(self._payload):
             return None
         return listings_passing(self._tools.session, columns, self._wanted)
 
@@ -157,8 +161,10 @@ class _Search:
         payload, tools = self._payload, self._tools
         if payload.text is None:
             return None
-        # A first page of words alone needs no more than it shows.
-        is_first = not payload.is_ranked and payload.cursor is None
+        limit = LOOKED_AT if payload.is_ranked else PAGED
+        if not payload.is_ranked and payload.cursor is None:
+            # A first page of words alone needs no more than it shows.
+            limit = payload.limit + 1
         words = words_of(
             tools.session,
             payload.text,
@@ -166,7 +172,7 @@ class _Search:
             self._query.listings,
             passing=self._passing,
             language=tools.language,
-            limit=payload.limit + 1 if is_first else LOOKED_AT,
+            limit=limit,
         )
         tools.watch.lap("text")
         return words
@@ -231,6 +237,7 @@ class _Search:
             self._passing,
             self._query.listings,
             payload.min_similarity,
+            columns=tools.columns,
         )
         now = cursor.now if cursor else self._claim.created_at
         page = ranked_page(

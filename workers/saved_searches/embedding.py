@@ -1,7 +1,7 @@
 """Embeds the photos of saved searches, by each encoder that photos of listings are embedded by."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
@@ -38,45 +38,81 @@ class _Embedder:
     batch: int = PHOTOS_AT_ONCE
 
 
+@dataclass(frozen=True, slots=True)
+class SavedEmbedded:
+    """How many saved searches were embedded, and why others could not be now, if any."""
+
+    count: int
+    unavailable: Unavailable | None = None
+
+
 def embed_saved_searches(
     database: Database, store: PhotoStore, encoders: Mapping[int, Encoder], limit: int
-) -> int:
+) -> SavedEmbedded:
     """Embed up to `limit` saved searches by each of the encoders, by id, that has yet to do so.
 
-    Returns how many. One that can't be embedded is stored with the reason. Raises Unavailable.
+    One that can't be embedded is stored with the reason; one whose photos can't be read now waits.
     """
     done = 0
+    unavailable: Unavailable | None = None
     with ThreadPoolExecutor(1, "saved", be_nice, (NICENESS,)) as nicely:
         for encoder_id, encoder in encoders.items():
-            left = limit
-            while left > 0:
-                with database.read() as session:
-                    some = unembedded_searches(session, encoder_id, min(left, SEARCHES_AT_ONCE))
-                if not some:
-                    break
-                embedder = _Embedder(encoder_id, encoder)
-                embedded = nicely.submit(_embedded, database, store, embedder, some).result()
+            embedder, waiting = _Embedder(encoder_id, encoder), set[int]()
+            for some in _batches(database, encoder_id, limit, waiting):
+                embedded, why = nicely.submit(_embedded, database, store, embedder, some).result()
                 with database.write() as session:
                     store_saved_vectors(session, encoder_id, embedded)
-                left -= len(some)
-                done += len(some)
-    return done
+                waiting |= {one.number for one in some} - embedded.keys()
+                done += len(embedded)
+                unavailable = why or unavailable
+    return SavedEmbedded(done, unavailable)
+
+
+def _batches(
+    database: Database, encoder_id: int, limit: int, waiting: Collection[int]
+) -> Iterator[list[Unembedded]]:
+    """Up to `limit` of those to embed, but for those that were found to have to wait."""
+    for first in range(0, limit, SEARCHES_AT_ONCE):
+        most = min(SEARCHES_AT_ONCE, limit - first) + len(waiting)
+        with database.read() as session:
+            some = unembedded_searches(session, encoder_id, most)
+        left = [one for one in some if one.number not in waiting]
+        if not left:
+            return
+        yield left
 
 
 def _embedded(
     database: Database, store: PhotoStore, embedder: _Embedder, searches: Sequence[Unembedded]
-) -> dict[int, Embedded]:
-    """The vectors of saved searches, by number, or why they have none."""
-    queries = {one.number: query_of(one.payload, one.listing_photos) for one in searches}
-    photos = [photo for query in queries.values() for photo in query.photos]
+) -> tuple[dict[int, Embedded], Unavailable | None]:
+    """The vectors of saved searches, by number, or why they have none.
+
+    Those whose photos can't be read now are left out, with the reason of one.
+    """
     encoder = QueryEncoder(store, embedder)
+    embedded: dict[int, Embedded] = {}
+    queries: dict[int, Query] = {}
+    for one in searches:
+        try:
+            queries[one.number] = query_of(one.payload, one.listing_photos)
+        except MarketlensError as error:
+            embedded[one.number] = error
+    photos = [photo for query in queries.values() for photo in query.photos]
     with database.read() as session:
         encoder.look_up(session, photos)
     encoder.embed(photos, Stopwatch())
-    return {number: _vectors_of(encoder, query) for number, query in queries.items()}
+    unavailable: Unavailable | None = None
+    for number, query in queries.items():
+        try:
+            embedded[number] = _vectors_of(encoder, query)
+        except Unavailable as error:
+            # It is tried again later, and keeps no other from being embedded.
+            unavailable = error
+    return embedded, unavailable
 
 
 def _vectors_of(encoder: QueryEncoder, query: Query) -> Embedded:
+    """The vectors, or why there are none. Raises Unavailable."""
     try:
         return encoder.queries_of(query)
     except Unavailable:

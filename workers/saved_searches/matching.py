@@ -34,6 +34,12 @@ encoder."""
 ANY_ACTIVE: Final = ListingFilter()
 
 
+def least_similarity(encoder: Encoder) -> float:
+    """The least cosine of a match, where a saved search states none."""
+    del encoder
+    return VERY_SIMILAR
+
+
 class SavedSearchMatcher:
     """Matches listings with the saved searches that the active encoder has embedded.
 
@@ -90,6 +96,7 @@ class SavedSearchMatcher:
             self._followed = followed
         else:
             followed.apply(saved_changes_after(session, encoder.id, followed.last))
+            followed.default = least_similarity(encoder)
         # Each time: an earlier transaction may have been rolled back.
         note_encoder(session, encoder.id)
         return followed
@@ -103,7 +110,7 @@ class _Followed:
         self.last = 0
         self.unembedded: set[int] = set()
         self._queries = SavedQueries(encoder.dimension)
-        self._default = VERY_SIMILAR
+        self.default = least_similarity(encoder)
         self.apply(everything)
 
     @property
@@ -134,7 +141,7 @@ class _Followed:
         ids, vectors = live_vectors_of(session, self.encoder_id, photo_ids)
         if not len(ids):
             return
-        similar = self._queries.similar(vectors, self._default)
+        similar = self._queries.similar(vectors, self.default)
         found = list(_best_photos(similar, ids.tolist(), photos_of))
         known = candidates(session, {match.saved_search for match in found})
         wanted = [
@@ -189,7 +196,9 @@ def _passing(
         match.saved_search: known[match.saved_search].payload.filter or ANY_ACTIVE
         for match in matches
     }
-    distinct = list(dict.fromkeys(filters.values()))
+    # By their text: to Python, an attribute that is to be 1 is one that is to be true.
+    distinct = {repr(wanted): wanted for wanted in filters.values()}
     listing_ids = {match.listing_id for match in matches}
-    passing = dict(zip(distinct, passing_each(session, distinct, listing_ids), strict=True))
-    return {number: passing[wanted] for number, wanted in filters.items()}
+    passed = passing_each(session, list(distinct.values()), listing_ids)
+    passing = dict(zip(distinct, passed, strict=True))
+    return {number: passing[repr(wanted)] for number, wanted in filters.items()}

@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from db.catalogue.listing_photos import photo_ids_shown
+from models.columns.columns import Columns
 from models.columns.passing import Passing
 from models.domain.filters import ListingFilter
 from models.domain.searches.block_cursors import Block, Key, Span, TextMatch
@@ -76,7 +77,8 @@ class Look:
 class Asked:
     """What candidates are asked for: by look, by words, or by both.
 
-    `passing` are the listings that pass the filter, where columns have said which.
+    `passing` are the listings that pass the filter, where columns have said which; `columns`, if
+    there are some, are in step with `session`.
     """
 
     session: Session
@@ -87,6 +89,7 @@ class Asked:
     excluded: Collection[UUID] = ()
     min_similarity: float | None = None
     size: int = BLOCK
+    columns: Columns | None = None
 
 
 class Candidate(NamedTuple):

@@ -1,6 +1,6 @@
 """What a search may find: by the database, or by columns in memory where there are some."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -8,16 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
-from db.catalogue.categories import category_paths
+from db.catalogue.categories import category_paths, paths_of
 from db.catalogue.filters import categories_under, listings_showing, photos_passing
 from db.catalogue.listing_photos import photo_ids_shown
+from db.catalogue.ranking_facts import facts_of as stored_facts_of
 from models.columns.columns import Columns
 from models.columns.facets import facets_of
+from models.columns.facts import RankedListings
 from models.columns.passing import Passing
 from models.columns.passing import passing as passing_listings
 from models.domain.filters import ListingFilter
 from models.domain.job_results import Facet
 from models.domain.searches.facets import FacetRequest
+from models.domain.searches.facts import ListingFacts
 from models.ranking.listings import Catalogue
 
 
@@ -103,6 +106,23 @@ def listings_passing(session: Session, columns: Columns, wanted: ListingFilter) 
     """The listings that pass a filter; `columns` are in step with `session`."""
     under = None if wanted.category is None else categories_under(session, wanted.category)
     return passing_listings(columns, wanted, under)
+
+
+def facts_of(
+    session: Session,
+    columns: Columns | None,
+    listing_ids: Iterable[UUID],
+    popularity: str | None = None,
+) -> dict[UUID, ListingFacts]:
+    """What a ranking reads of those of the listings that are there.
+
+    `columns`, if there are some, are in step with `session`; `popularity` names the attribute that
+    counts it.
+    """
+    if columns is None:
+        return stored_facts_of(session, listing_ids, popularity)
+    listings = RankedListings(columns, list(listing_ids))
+    return listings.facts(paths_of(session, listings.categories), popularity)
 
 
 def count_facets(

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from db.catalogue.listing_photos import photo_ids_shown
-from db.catalogue.ranking_facts import facts_of
 from models.domain.searches.block_cursors import Block, short_hash
+from models.domain.searches.facts import ListingFacts
 from models.domain.searches.options import (
     DEFAULT_FUSION,
     Diversity,
@@ -28,6 +28,7 @@ from models.ranking.features import Feature, Wanted, static_features, wanted_cat
 from models.ranking.fusion import relevance
 from models.ranking.order import NO_DIVERSITY, Ranked, ordered
 from workers.search.blocks import Asked, Candidate, candidates_of
+from workers.search.catalogues import facts_of
 from workers.search.results import Found
 
 LEADERS: Final = 10
@@ -52,6 +53,11 @@ class RankOptions:
     origin: Place | None = None
     liked: Sequence[UUID] = ()
 
+    @property
+    def needs_facts(self) -> bool:
+        """Whether anything counts that is read from the database."""
+        return self.ranking.weights.ranks or self.diversity.per_seller is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Position:
@@ -75,7 +81,7 @@ def ranked_page(
     """The next `limit` listings. Raises what `candidates_of` raises."""
     found: list[Found] = []
     exact = True
-    wanted = _wanted(asked.session, options)
+    wanted = _wanted(asked, options)
     while True:
         candidates = candidates_of(asked, position.block)
         exact = exact and candidates.exact
@@ -91,7 +97,7 @@ def ranked_page(
         position = Position(candidates.block.next)
 
 
-def _wanted(session: Session, options: RankOptions) -> Wanted:
+def _wanted(asked: Asked, options: RankOptions) -> Wanted:
     """What listings are compared with, as far as the search says it."""
     ranking = options.ranking
     price, currency = ranking.price, ranking.currency
@@ -100,7 +106,7 @@ def _wanted(session: Session, options: RankOptions) -> Wanted:
     needs_liked = weights.category or (weights.price and price is None)
     if not options.liked or not needs_liked:
         return wanted
-    liked = facts_of(session, options.liked).values()
+    liked = facts_of(asked.session, asked.columns, options.liked).values()
     first = next((one for one in liked if one.price is not None), None)
     if price is None and first is not None:
         wanted = replace(wanted, price=first.price, currency=first.currency)
@@ -120,12 +126,9 @@ class _Block:
     ) -> None:
         self._asked = asked
         self._options = options
-        facts = facts_of(
-            asked.session, [one.listing_id for one in listings], options.ranking.popularity
-        )
-        # Without those that were deleted a moment ago. Equals are in the order of a plain search.
-        self._listings = sorted((one for one in listings if one.listing_id in facts), key=_place)
-        self._facts = [facts[one.listing_id] for one in self._listings]
+        # Equals are in the order of a plain search.
+        self._listings = sorted(listings, key=_place)
+        self._facts = self._read_facts() if options.needs_facts else []
         self._photos = self._photos_shown(asked.session)
         features = self._relevance()
         features |= static_features(
@@ -147,6 +150,14 @@ class _Block:
         options = self._options
         ranks = ordered(self._candidates, options.ranking.weights, options.diversity, taken)
         return map(self._listing, ranks)
+
+    def _read_facts(self) -> list[ListingFacts]:
+        listing_ids = [one.listing_id for one in self._listings]
+        popularity = self._options.ranking.popularity
+        facts = facts_of(self._asked.session, self._asked.columns, listing_ids, popularity)
+        # Without those that were deleted a moment ago.
+        self._listings = [one for one in self._listings if one.listing_id in facts]
+        return [facts[one.listing_id] for one in self._listings]
 
     def _listing(self, ranked: Ranked) -> Found:
         one = self._listings[ranked.row]

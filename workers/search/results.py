@@ -2,18 +2,32 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import overload
+from decimal import Decimal
+from typing import TypedDict, overload
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from db.catalogue.listing_photos import photo_hashes
 from db.catalogue.listings import ListingView, views_of
-from models.domain.job_results import FoundListing, ShownListing, SimilarListing
+from models.domain.job_results import FoundListing, SimilarListing
+from models.domain.searches.attributes import AttributeValue
 from models.domain.searches.options import RankPart
 from models.domain.types import ListingMatch, MatchLabel
 
 SIMILARITY_DECIMALS = 6
+
+
+class _Shown(TypedDict):
+    """The fields of `ShownListing`."""
+
+    listing_id: UUID
+    title: str
+    price: Decimal | None
+    currency: str | None
+    category: str | None
+    location: str | None
+    attributes: dict[str, AttributeValue]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +63,7 @@ class Details:
         """The listings found, in their order; without those that are not there."""
         return tuple(
             FoundListing(
-                **shown.model_dump(),
+                **shown,
                 photo=None if one.photo_id is None else self.hashes[one.photo_id],
                 similarity=_rounded(one.similarity),
                 score=_rounded(one.score),
@@ -64,7 +78,7 @@ class Details:
         """The same of listings that were found by a photo."""
         return tuple(
             SimilarListing(
-                **shown.model_dump(),
+                **shown,
                 photo=self.hashes[match.photo_id],
                 similarity=_rounded(match.similarity),
             )
@@ -72,20 +86,20 @@ class Details:
             if (shown := self._shown(match.listing_id)) is not None
         )
 
-    def _shown(self, listing_id: UUID) -> ShownListing | None:
+    def _shown(self, listing_id: UUID) -> _Shown | None:
         view = self.views.get(listing_id)
         if view is None:
             return None
         listing = view.listing
-        return ShownListing(
-            listing_id=listing_id,
-            title=listing.title,
-            price=listing.price,
-            currency=listing.currency,
-            category=view.category,
-            location=listing.location,
-            attributes=view.attributes,
-        )
+        return {
+            "listing_id": listing_id,
+            "title": listing.title,
+            "price": listing.price,
+            "currency": listing.currency,
+            "category": view.category,
+            "location": listing.location,
+            "attributes": view.attributes,
+        }
 
 
 def surest(found: Iterable[FoundListing]) -> MatchLabel | None:

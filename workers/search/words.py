@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from db.text.resolve import resolve
-from db.text.search import find_texts, text_scores, texts_excluded
+from db.text.search import SCORED, find_texts, text_scores, texts_excluded
 from models.columns.passing import Passing
 from models.domain.errors import Unavailable
 from models.domain.filters import ListingFilter
@@ -18,7 +18,10 @@ from models.text.query import parse_query
 from models.text.resolved import ResolvedQuery
 
 LOOKED_AT: Final = 1_000
-"""The best listings that are ranked by more than their words, and that pages go on to."""
+"""The best listings that are ranked by more than their words."""
+PAGED: Final = SCORED
+"""The best listings that pages of words alone go on to: those that any of its pages has scored, as
+their order would not be that of the page before if there were more."""
 
 
 @dataclass(frozen=True, slots=True)

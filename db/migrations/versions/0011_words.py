@@ -155,7 +155,11 @@ def upgrade() -> None:
         _create_virtual_table(connection)
     index_listings(connection, texts)
     if on_postgresql:
-        op.execute(f"CREATE INDEX ix_listing_texts_words ON listing_texts USING gin (({VECTOR}))")
+        # Each search reads what is pending: a little of it makes writing faster all the same.
+        op.execute(
+            f"CREATE INDEX ix_listing_texts_words ON listing_texts USING gin (({VECTOR})) "
+            "WITH (gin_pending_list_limit = 512)"
+        )
 
 
 def downgrade() -> None:

@@ -1,6 +1,7 @@
 """What is found by words, in which order, and how much is looked at."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from uuid import UUID
 
 import numpy as np
@@ -167,11 +168,8 @@ def test_a_query_has_a_bounded_number_of_statements(database: Database) -> None:
     assert statements < 26 + 2 * 4 + 10
 
 
-def test_postgresql_uses_its_index(any_database: Database) -> None:
-    if any_database.engine.dialect.name != "postgresql":
-        pytest.skip("SQLite's is a table of its own")
-    add(any_database, {1: "Oak table"})
-    with any_database.read() as session:
+def test_postgresql_uses_its_index(new_postgres_url: Callable[[], str]) -> None:
+    with closing(Database(new_postgres_url())) as database, database.read() as session:
         session.execute(sql("SET LOCAL enable_seqscan = off"))
         query = f"SELECT number FROM listing_texts WHERE {VECTOR} @@ CAST('oak' AS tsquery)"  # noqa: S608 - a constant
         plan = session.scalars(sql(f"EXPLAIN {query}"))

@@ -80,6 +80,7 @@ def test_listings_that_are_there_are_indexed(any_database: Database) -> None:
     with any_database.read() as session:
         assert_in_step(session)
         assert found(session, "table ") == []
+        assert found(session, "oak ") == [4]
 
 
 def test_they_are_read_in_parts_and_progress_is_said_if_it_takes_long(

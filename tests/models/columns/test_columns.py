@@ -1,5 +1,6 @@
 """Columns after any history are the listings as they are: against counting them one by one."""
 
+from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -215,3 +216,11 @@ def test_rows_are_found_by_their_ids() -> None:
     rows = segment.rows_of(wanted)
     assert rows[1] == -1
     assert segment.numbers[rows[[0, 2, 3, 4]]].tolist() == [7, 1, 49, 7]
+
+
+def test_columns_of_nothing_are_in_a_file_too() -> None:
+    item = Item(1, attributes={"size": "M"}, photos=(1,))
+    columns = written(written(Columns(), [item]), [replace(item, status=ListingStatus.DELETED)])
+    columns = again(columns)
+    check(passing(columns, ListingFilter(), None), [])
+    check(passing(written(columns, [item]), ListingFilter(), None), [item])

@@ -65,6 +65,8 @@ def test_what_looks_like_one_above_comes_later() -> None:
     alike = candidates([0.9, 0.89, 0.7], vectors=[[1, 0], [1, 0], [0, 1]])
     assert rows(list(ordered(alike, RankWeights()))) == [0, 1, 2]
     assert rows(list(ordered(alike, RankWeights(), Diversity(0.3)))) == [0, 2, 1]
+    turned = candidates([0.7, 0.9, 0.89], vectors=[[0, 1], [1, 0], [1, 0]])
+    assert rows(list(ordered(turned, RankWeights(), Diversity(0.3)))) == [1, 0, 2]
 
 
 def test_what_has_no_vector_repeats_nothing() -> None:

@@ -196,6 +196,25 @@ def test_a_file_is_written_again_once_much_has_changed(
     check(database, opened)
 
 
+def test_where_all_listings_are_deleted_there_are_none(
+    database: Database, clock: Clock, opened: LiveColumns, file: Path
+) -> None:
+    put(database, clock, 20)
+    with database.write() as session:
+        delete_listings(session, [UUID(int=number) for number in range(1, 21)], clock())
+    assert held_by(opened, database).listings == 0
+    assert not file.exists()
+    put(database, clock, 30)
+    wait_until(lambda: held_by(opened, database) and file.exists())
+    with database.write() as session:
+        delete_listings(session, [UUID(int=number) for number in range(1, 31)], clock())
+    other = LiveColumns(database, file, MANY)
+    other.wait()
+    for columns in (opened, other):
+        check(database, columns)
+    assert held_by(opened, database).compacted().listings == 0
+
+
 @pytest.mark.parametrize("content", [b"", b"x" * 100, None])
 def test_a_file_that_can_not_be_used_is_written_anew(
     database: Database, clock: Clock, file: Path, content: bytes | None

@@ -406,15 +406,23 @@ def test_a_better_twin_is_found_above(
         assert found.index(twin_id.int) < found.index(original.id.int)
 
 
-def test_a_block_grows_by_what_comes_in_meanwhile(any_database: Database) -> None:
-    """Also by more listings than it had: what it held at first stays in it."""
-    stock = Stock.of(any_database, DIRECTIONS, {listing(1): [1], listing(2): [3], listing(3): [2]})
-    search = Search(stock, weighing(seller=1), size=2)
-    pages = search.pages(1)
-    assert numbers(next(pages).listings) == [1]
-    stock.put({listing(number): [4] for number in range(10, 19)})
-    rest = [number for page in pages for number in numbers(page.listings)]
-    assert rest == [*range(10, 19), 2, 3]
+def test_a_block_keeps_its_ends_whatever_comes_in(any_database: Database) -> None:
+    """What is nearer than its last grows it, and moves nothing that was shown into the next."""
+    stock = Stock.of(
+        any_database,
+        DIRECTIONS,
+        {listing(1): [1], listing(2, price=Decimal(7)): [3], listing(3): [2]},
+    )
+    options = plain(ranking=Ranking(RankWeights(price=5), Decimal(7)))
+    for scores in (None, {UUID(int=number): 0.5 for number in range(1, 20)}):
+        search = Search(stock, options, scores, size=2)
+        pages = search.pages(1)
+        assert numbers(next(pages).listings) == [2]
+        stock.put({listing(number): [4] for number in range(10, 19)})
+        rest = [number for page in pages for number in numbers(page.listings)]
+        assert rest == [1, *range(10, 19), 3]
+        for number in range(10, 19):
+            stock.delete(UUID(int=number))
 
 
 def test_equal_vectors_are_equally_alike_in_any_number() -> None:
