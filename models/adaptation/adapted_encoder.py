@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.adaptation.adaptation import Adaptation, read_adaptation
+from models.adaptation.adaptation import Adaptation, Restoration, read_adaptation
 from models.domain.types import EncoderSpec
 from models.encoders.encoder import Encoder, FeatureMap, MapsFeatures
 from models.encoders.package import verify_file
@@ -29,6 +29,7 @@ class AdaptedEncoder:
         self._sha256 = map_sha256
         self._lock = Lock()
         self._adaptation: Adaptation | None = None
+        self._restoration: Restoration | None = None
 
     @property
     def spec(self) -> EncoderSpec:
@@ -59,6 +60,15 @@ class AdaptedEncoder:
         seen = vectors.any(axis=1)
         rounded[seen] = as_stored(vectors[seen])
         return self._loaded().apply(rounded)
+
+    def restore(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """About what the base's vectors (n, base dimension) of the same photos were.
+
+        See `Restoration`. Raises WeightsError.
+        """
+        if self._restoration is None:
+            self._restoration = self._loaded().restoration()
+        return self._restoration.apply(vectors)
 
     def _loaded(self) -> Adaptation:
         with self._lock:

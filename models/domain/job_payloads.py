@@ -261,6 +261,14 @@ class AdaptPayload(JobPayload):
     job_type = JobType.ADAPT
 
 
+class CalibratePayload(JobPayload):
+    """Calibrate the match labels of the active encoder, or of another that is followed."""
+
+    job_type = JobType.CALIBRATE
+
+    encoder_id: int | None = None
+
+
 class MatchPayload(JobPayload):
     """Embed the saved searches that wait for it, and match the listings that have changed."""
 
@@ -278,6 +286,7 @@ PAYLOAD_TYPES: Final[dict[JobType, type[JobPayload]]] = {
         ReindexPayload,
         DuplicatesPayload,
         AdaptPayload,
+        CalibratePayload,
         MatchPayload,
     )
 }

@@ -15,7 +15,7 @@ from models.domain.job_payloads import Sha256, StoredJson
 from models.domain.regions import Region
 from models.domain.searches.attributes import AttributeValue, Scalar
 from models.domain.searches.options import RankPart
-from models.domain.types import JobType, ListingStatus, PhotoFlaw, Relation
+from models.domain.types import JobType, ListingStatus, MatchLabel, PhotoFlaw, Relation
 
 
 def _sha256_of(stored: object) -> object:
@@ -72,12 +72,14 @@ class FoundListing(ShownListing):
     `similarity` is the cosine, in [-1, 1]: None where nothing was compared, as when it was found by
     words and none of its photos is embedded. Then `photo` is its first, None if it has none. Of a
     search that ranks, `score` in [0, 1] is the weighted mean of `reasons`, its parts by name.
+    `match` says how sure it is that this is what was searched for; None where that is not known.
     """
 
     photo: PhotoName | None
     similarity: float | None
     score: float | None = None
     reasons: dict[RankPart, float] | None = None
+    match: MatchLabel | None = None
 
 
 class CategoryCount(Part):
@@ -130,7 +132,8 @@ class SearchResult(JobResult):
 
     `generation` is that of the index, None if there is none. `exact` says whether the search was
     exhaustive. A search by text alone has neither encoder nor generation. `facets` are in the order
-    in which they were asked for.
+    in which they were asked for. `match` is the surest of the results' labels: with `none`, nothing
+    in the catalogue is like what was searched for. None where nothing has a label.
     `region` is the part of the photo that was searched by, drawn or found, None for all of it.
     """
 
@@ -141,6 +144,7 @@ class SearchResult(JobResult):
     exact: bool = False
     took_ms: Milliseconds
     results: tuple[FoundListing, ...]
+    match: MatchLabel | None = None
     next_cursor: str | None = None
     region: Region | None = None
     facets: tuple[Facet, ...] = ()
@@ -379,6 +383,22 @@ class AdaptResult(JobResult):
     replaced: tuple[str, ...] = ()
 
 
+class CalibrateResult(JobResult):
+    """Which encoder's match labels were calibrated, by its label, or why they were not.
+
+    `photos` counts those that it had embedded, `listings` those that were asked about. `withheld`
+    are labels that were not right often enough, and are never given.
+    """
+
+    job_type = JobType.CALIBRATE
+
+    encoder: str
+    photos: int
+    listings: int = 0
+    refusal: str | None = None
+    withheld: tuple[MatchLabel, ...] = ()
+
+
 class MatchResult(JobResult):
     """How many saved searches were embedded, and how many listings were matched with them."""
 
@@ -397,6 +417,7 @@ _ADAPTERS: Final[dict[JobType, TypeAdapter[JobResult]]] = {
     JobType.REINDEX: TypeAdapter(BuiltIndex | RepairedIndex),
     JobType.DUPLICATES: TypeAdapter(DuplicatesResult),
     JobType.ADAPT: TypeAdapter(AdaptResult),
+    JobType.CALIBRATE: TypeAdapter(CalibrateResult),
     JobType.MATCH: TypeAdapter(MatchResult),
 }
 

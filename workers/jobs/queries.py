@@ -6,7 +6,7 @@ are embedded, and in one after that. What keeps one query from being answered ke
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
@@ -42,9 +42,10 @@ from workers.jobs.search import (
     uses_columns,
 )
 from workers.search.active_engine import SearchEngine
+from workers.search.match_labels import Labeller
 from workers.search.query import Query, listings_named, query_of
 from workers.search.query_encoder import QueryEncoder
-from workers.search.results import Details
+from workers.search.results import Details, surest
 from workers.search.stopwatch import Stopwatch
 
 Answer = JobResult | Exception
@@ -176,12 +177,14 @@ class _Batch:
             self._tools.language,
             self._watch,
         )
+        labeller = Labeller(session, self._engine)
         for one in asked:
             job_id = one.claim.job_id
             with self._answering(one.claim, session):
                 if isinstance(one.payload, SearchPayload):
                     self._regions[job_id] = self._encoder.region_of(one.query)
-                    found[job_id] = find_listings(one.claim, one.payload, one.query, tools)
+                    page = find_listings(one.claim, one.payload, one.query, tools)
+                    found[job_id] = self._labelled(labeller, one.query, page)
                 elif isinstance(one.payload, PredictionPayload):
                     self._predicted[job_id] = predict(
                         one.payload,
@@ -193,6 +196,14 @@ class _Batch:
                         watch=self._watch,
                     )
         return found
+
+    def _labelled(self, labeller: Labeller, query: Query, page: SearchPage) -> SearchPage:
+        if not page.by_look:
+            return page
+        vectors = self._encoder.queries_of(query)
+        return replace(
+            page, listings=labeller.labelled(query, vectors, page.listings, page.nearest)
+        )
 
     def _complete_predictions(self, asked: Sequence[_Asked]) -> None:
         """Complete the predictions by what photos have to be read for."""
@@ -242,6 +253,7 @@ class _Batch:
                 took_ms=self._took_ms(claim),
                 results=shown[claim.job_id],
                 region=self._regions[claim.job_id],
+                match=surest(shown[claim.job_id]),
                 next_cursor=page.cursor,
                 facets=page.facets,
             )

@@ -15,6 +15,7 @@ from models.domain.job_payloads import (
     PAYLOAD_TYPES,
     AdaptPayload,
     BatchPayload,
+    CalibratePayload,
     DuplicatesPayload,
     EmbeddingPayload,
     EmbedPayload,
@@ -88,6 +89,8 @@ PAYLOADS = [
     ReindexPayload(),
     ReindexPayload(encoder_id=2, factory="IVF2,SQ8", recall_target=0.9),
     AdaptPayload(),
+    CalibratePayload(),
+    CalibratePayload(encoder_id=3),
     MatchPayload(),
     DuplicatesPayload(),
 ]

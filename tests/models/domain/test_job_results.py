@@ -12,6 +12,7 @@ from models.domain.job_results import (
     AdaptResult,
     BatchResult,
     BuiltIndex,
+    CalibrateResult,
     CategoryProbability,
     ClusteredListing,
     DuplicateCluster,
@@ -36,7 +37,7 @@ from models.domain.job_results import (
 )
 from models.domain.regions import Region
 from models.domain.searches.options import RankPart
-from models.domain.types import JobType, ListingStatus, PhotoFlaw, Relation
+from models.domain.types import JobType, ListingStatus, MatchLabel, PhotoFlaw, Relation
 
 PHOTO = "a" * 64
 FOUND: dict[str, Any] = {
@@ -140,6 +141,8 @@ RESULTS = [
     MatchResult(embedded=2, listings=30),
     AdaptResult(photos=300, encoder="hog-adapted-1", gain=0.1),
     AdaptResult(photos=300, refusal="it does not find more.", gain=0.0),
+    CalibrateResult(encoder="hog-1", photos=300, listings=200, withheld=(MatchLabel.SAME_ITEM,)),
+    CalibrateResult(encoder="hog-1", photos=30, refusal="it is too small."),
     DuplicatesResult(
         encoder="hog-1",
         generation=1,
