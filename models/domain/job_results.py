@@ -135,6 +135,8 @@ class SearchResult(JobResult):
     in which they were asked for. `match` is the surest of the results' labels: with `none`, nothing
     in the catalogue is like what was searched for. None where nothing has a label.
     `region` is the part of the photo that was searched by, drawn or found, None for all of it.
+    `corrected` are the words that were searched for where some that were stated are in no listing,
+    and `left_out` those that no listing has beside the others.
     """
 
     job_type = JobType.SEARCH
@@ -148,6 +150,8 @@ class SearchResult(JobResult):
     next_cursor: str | None = None
     region: Region | None = None
     facets: tuple[Facet, ...] = ()
+    corrected: str | None = None
+    left_out: tuple[str, ...] = ()
 
 
 class EmbeddingResult(JobResult):

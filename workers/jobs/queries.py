@@ -256,6 +256,8 @@ class _Batch:
                 match=surest(shown[claim.job_id]),
                 next_cursor=page.cursor,
                 facets=page.facets,
+                corrected=page.corrected,
+                left_out=page.left_out,
             )
 
     def _took_ms(self, claim: Claim) -> dict[str, float]:

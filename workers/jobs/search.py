@@ -55,6 +55,8 @@ class SearchPage:
     by_look: bool
     nearest: tuple[Match, ...] = ()
     facets: tuple[Facet, ...] = ()
+    corrected: str | None = None
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,9 @@ class _Search:
             page = self._by_words(self._words)
         else:
             page = self._by_look()
+        if self._words is not None:
+            corrected = self._words.searched.corrected
+            page = replace(page, corrected=corrected, left_out=self._words.left_out)
         facets = self._facets()
         return replace(page, facets=facets) if facets else page
 

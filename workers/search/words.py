@@ -28,12 +28,13 @@ their order would not be that of the page before if there were more."""
 class StoredWords:
     """What was found in the text index, as `workers.search.blocks.Words` wants it.
 
-    `searched` are the words that the listings have.
+    `searched` are the words that the listings have, `left_out` those that they lack.
     """
 
     best: dict[UUID, TextMatch]
     exact: bool
     searched: ResolvedQuery
+    left_out: tuple[str, ...]
     _session: Session
     _query: ResolvedQuery
 
@@ -75,4 +76,4 @@ def words_of(
         for hit in found.matches
         if hit.listing_id not in excluded
     }
-    return StoredWords(best, found.exact, found.searched, session, query)
+    return StoredWords(best, found.exact, found.searched, found.dropped, session, query)
