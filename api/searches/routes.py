@@ -73,6 +73,7 @@ _JOB = described_job(
         },
         "results": [_FOUND],
         "next_cursor": _CURSOR,
+        "region": {"x": 0.25, "y": 0.1, "w": 0.5, "h": 0.6},
         "facets": [],
     },
 )
@@ -126,6 +127,7 @@ _BODY = described_body(
             "positive": [_PHOTO],
             "region": {"x": 0.25, "y": 0.1, "w": 0.5, "h": 0.6},
         },
+        "like what a photo shows": {"positive": [_PHOTO], "region": "auto"},
         "the next page": {"cursor": _CURSOR},
     },
 )
@@ -145,7 +147,9 @@ async def submit(
 
     Each listing comes once, by its photo that matches best; active listings only, unless `filter`
     says otherwise. One photo or listing is searched by as it is. Several, or with `negative` ones,
-    are averaged, less a fifth of the average of the negatives. A listing that is named is never
+    are averaged, less a fifth of the average of the negatives. The `region` `auto` is where a
+    network finds the subject of the only photo; the result says which part that was, and null where
+    the subject fills the photo. A listing that is named is never
     found. `exact` says that no better listing was missed. `next_cursor`, if there are more, leads
     on from the last one, whatever was added or deleted meanwhile.
 

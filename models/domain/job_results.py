@@ -12,9 +12,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, Valida
 
 from models.domain.errors import UnreadableRecord
 from models.domain.job_payloads import Sha256, StoredJson
-from models.domain.searches.attributes import AttributeValue
+from models.domain.regions import Region
+from models.domain.searches.attributes import AttributeValue, Scalar
 from models.domain.searches.options import RankPart
-from models.domain.types import JobType, ListingStatus, Relation
+from models.domain.types import JobType, ListingStatus, PhotoFlaw, Relation
 
 
 def _sha256_of(stored: object) -> object:
@@ -130,6 +131,7 @@ class SearchResult(JobResult):
     `generation` is that of the index, None if there is none. `exact` says whether the search was
     exhaustive. A search by text alone has neither encoder nor generation. `facets` are in the order
     in which they were asked for.
+    `region` is the part of the photo that was searched by, drawn or found, None for all of it.
     """
 
     job_type = JobType.SEARCH
@@ -140,6 +142,7 @@ class SearchResult(JobResult):
     took_ms: Milliseconds
     results: tuple[FoundListing, ...]
     next_cursor: str | None = None
+    region: Region | None = None
     facets: tuple[Facet, ...] = ()
 
 
@@ -162,14 +165,63 @@ class CategoryProbability(Part):
     probability: float
 
 
+class PriceQuantiles(Part):
+    """Prices under which a tenth, a quarter, half, three quarters, nine tenths of listings are."""
+
+    p10: Decimal
+    p25: Decimal
+    p50: Decimal
+    p75: Decimal
+    p90: Decimal
+
+
 class PriceRange(Part):
-    """The quartiles of the prices of so many listings."""
+    """Quantiles of the prices of so many listings; `low`, `median` and `high` are the quartiles."""
 
     currency: str
     low: Decimal
     median: Decimal
     high: Decimal
     listings: int
+    quantiles: PriceQuantiles | None = None
+
+
+class SuggestedAttribute(Part):
+    """A value that an attribute likely has; of an attribute that is a list, one of its texts.
+
+    `share` is its share of the votes, in [0, 1], of the `of` neighbours that state the attribute;
+    `listings` of them have this value.
+    """
+
+    name: str
+    value: Scalar
+    share: float
+    listings: int
+    of: int
+
+
+class FoundSubject(Part):
+    """Something that a photo shows, and its `share` of what stands out there, in [0, 1]."""
+
+    region: Region
+    share: float
+
+
+class PhotoReport(Part):
+    """A photo that a prediction is made from: what is wrong with it, by which numbers.
+
+    `blur` is from 0 (sharp) to 1, `brightness` that of the lightest parts, from 0 to 1,
+    `short_side` in pixels as the photo is kept, `contrast` how clearly a subject stands out.
+    `subjects` are the most salient first; both are unknown without a network.
+    """
+
+    photo: Sha256
+    flaws: tuple[PhotoFlaw, ...]
+    blur: float
+    brightness: float
+    short_side: int
+    contrast: float | None = None
+    subjects: tuple[FoundSubject, ...] = ()
 
 
 class LikelyDuplicate(SimilarListing):
@@ -179,7 +231,7 @@ class LikelyDuplicate(SimilarListing):
 
 
 class PredictionResult(JobResult):
-    """What a photo or a listing likely shows and costs."""
+    """What a photo or a listing likely shows and costs, and how good its photos are."""
 
     job_type = JobType.PREDICTION
 
@@ -192,6 +244,9 @@ class PredictionResult(JobResult):
     price_band: PriceRange | None
     duplicates: tuple[LikelyDuplicate, ...]
     took_ms: Milliseconds
+    # Earlier releases did not say these.
+    attributes: tuple[SuggestedAttribute, ...] = ()
+    photos: tuple[PhotoReport, ...] = ()
 
 
 class PhotoError(Part):

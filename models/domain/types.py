@@ -136,6 +136,15 @@ class ListingMatch:
         return -self.similarity, self.photo_id, self.listing_id
 
 
+class PhotoFlaw(StrEnum):
+    """What is wrong with a photo, in words."""
+
+    BLURRED = "blurred"
+    DARK = "dark"
+    TOO_SMALL = "too small"
+    NO_CLEAR_SUBJECT = "no clear subject"
+
+
 class Relation(StrEnum):
     """What a photo is to another one; the closer relation comes first."""
 

@@ -27,10 +27,12 @@ from models.domain.job_payloads import (
     SearchPayload,
 )
 from models.domain.job_results import EmbeddingResult, JobResult, SearchResult
+from models.domain.regions import Region
 from models.head import find_head
 from models.text.languages import TextLanguage
 from workers.indexes.live_columns import LiveColumns
 from workers.jobs.embedding import shown_vector
+from workers.jobs.photo_reports import photo_reports
 from workers.jobs.prediction import Predicted, likely_duplicates, predict
 from workers.jobs.search import (
     SearchPage,
@@ -105,6 +107,7 @@ class _Batch:
         self._watch = Stopwatch()
         self._answers: dict[UUID, Answer] = {}
         self._predicted: dict[UUID, Predicted] = {}
+        self._regions: dict[UUID, Region | None] = {}
 
     def answered(self) -> Answered:
         """Answer them."""
@@ -134,7 +137,7 @@ class _Batch:
             if found:
                 listings = chain.from_iterable(page.listings for page in found.values())
                 self._show(found, Details.of(session, listings), generation)
-        self._find_duplicates(asked)
+        self._complete_predictions(asked)
         answers = [(claim, self._answers[claim.job_id]) for claim in self._claims]
         return Answered(answers, embedded)
 
@@ -177,6 +180,7 @@ class _Batch:
             job_id = one.claim.job_id
             with self._answering(one.claim, session):
                 if isinstance(one.payload, SearchPayload):
+                    self._regions[job_id] = self._encoder.region_of(one.query)
                     found[job_id] = find_listings(one.claim, one.payload, one.query, tools)
                 elif isinstance(one.payload, PredictionPayload):
                     self._predicted[job_id] = predict(
@@ -190,7 +194,7 @@ class _Batch:
                     )
         return found
 
-    def _find_duplicates(self, asked: Sequence[_Asked]) -> None:
+    def _complete_predictions(self, asked: Sequence[_Asked]) -> None:
         """Complete the predictions by what photos have to be read for."""
         for one in asked:
             predicted = self._predicted.get(one.claim.job_id)
@@ -201,10 +205,11 @@ class _Batch:
                 duplicates = likely_duplicates(
                     self._tools.database, self._tools.store, hashes, predicted.neighbours
                 )
+                photos = photo_reports(self._tools.store, self._encoder.encoder, hashes)
                 self._watch.lap("predict")
                 took_ms = self._took_ms(one.claim)
                 self._answers[one.claim.job_id] = predicted.result.model_copy(
-                    update={"duplicates": duplicates, "took_ms": took_ms}
+                    update={"duplicates": duplicates, "photos": photos, "took_ms": took_ms}
                 )
 
     def _give_vectors(self, asked: Sequence[_Asked]) -> None:
@@ -236,6 +241,7 @@ class _Batch:
                 exact=page.exact,
                 took_ms=self._took_ms(claim),
                 results=shown[claim.job_id],
+                region=self._regions[claim.job_id],
                 next_cursor=page.cursor,
                 facets=page.facets,
             )

@@ -66,6 +66,7 @@ PAYLOADS = [
         cursor="abc",
     ),
     SearchPayload(positive=(PHOTO,), region=Region(0.1, 0.2, 0.3, 0.4), limit=2),
+    SearchPayload(positive=(PHOTO,), region="auto", limit=2),
     SearchPayload(positive=(PHOTO,), filter=ListingFilter(), limit=2),
     SearchPayload(text='red "oak table" -chair ', limit=2),
     SearchPayload(
