@@ -17,7 +17,7 @@ from models.text.languages import TextLanguage
 from models.text.query import parse_query
 from models.text.resolved import ResolvedQuery
 
-LOOKED_AT: Final = 1_000
+LOOKED_AT: Final = 500
 """The best listings that are ranked by more than their words."""
 PAGED: Final = SCORED
 """The best listings that pages of words alone go on to: those that any of its pages has scored, as
