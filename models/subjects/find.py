@@ -1,7 +1,7 @@
 """Finds the subject of a photo in a network's last feature map. Pure: no network runs here.
 
 A cell belongs to the subject if the network sees something in it that it does not see along the
-photo's border, where the background is. Decision 00xx compares the alternatives.
+photo's border, where the background is. Decision 0038 compares the alternatives.
 """
 
 from dataclasses import dataclass

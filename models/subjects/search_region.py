@@ -8,7 +8,7 @@ from models.subjects.find import Subjects
 LARGE: Final = 0.4
 """A subject whose box has so much of the photo is searched for in all of it.
 
-There is little around it to mislead, and cutting that off lost precision; see decision 00xx.
+There is little around it to mislead, and cutting that off lost precision; see decision 0038.
 """
 FILLED: Final = 0.8
 """The same for the extent of all that stands out: then the box is only a part of the subject."""
