@@ -46,6 +46,7 @@ router = APIRouter(
 _LISTING, _PHOTO = str(MATCH_EXAMPLE["listing_id"]), f"{7:064x}"
 _FOUND: Final = {
     **MATCH_EXAMPLE,
+    "match": "same item",
     "score": 0.961916,
     "reasons": {"similarity": 0.981204, "distance": 0.5, "category": 1.0},
 }
@@ -76,6 +77,8 @@ _JOB = described_job(
         "next_cursor": _CURSOR,
         "region": {"x": 0.25, "y": 0.1, "w": 0.5, "h": 0.6},
         "facets": [],
+        "corrected": "red kettle",
+        "left_out": [],
     },
 )
 
