@@ -45,12 +45,9 @@ DIRECTIONS = 24
 """Of photos, evenly around a circle: their cosines are far from any limit below."""
 LIMITS = (0.98, 0.9, 0.75)
 LANGUAGE: TextLanguage = "english"
-TITLES = (
-    "Red kettles",
-    "Dying enamelled X200",
-    "kettle, red: boiling",
-    "Café 猫木 kettle",
-    "Die 木",
+WORDS = (
+    *("red", "Red", "kettle", "Kettles", "die", "dying", "enamel", "enamelled", "boiling"),
+    *("X200", "X20", "Café", "猫", "木", "猫木", "lamps", "kettle, red:"),
 )
 TEXTS = (
     *("kettle", "kettl", "RED kettles", '"red kettle"', "kettle -red", "die", "dying enamel"),
@@ -204,9 +201,11 @@ SOUGHT = st.one_of(
 )
 LISTINGS = st.integers(1, 4)
 PRICES = st.sampled_from([5, 10, 20])
+TITLES = st.lists(st.sampled_from(WORDS), min_size=1, max_size=6).map(" ".join)
+ONE_OR_NONE = st.sampled_from([(), (0,)])
 STEPS = st.one_of(
-    st.tuples(st.just(World.put), LISTINGS, st.sampled_from(TITLES), PRICES, PHOTOS),
-    st.tuples(st.just(World.put), LISTINGS, st.sampled_from(TITLES), PRICES, PHOTOS),
+    st.tuples(st.just(World.put), LISTINGS, TITLES, PRICES, PHOTOS),
+    st.tuples(st.just(World.put), LISTINGS, TITLES, PRICES, PHOTOS),
     st.builds(
         lambda sought, least, price: (World.save, sought[0], least, price, sought[1]),
         *(SOUGHT, st.sampled_from(LIMITS), PRICES),
@@ -258,3 +257,27 @@ def test_matches_are_those_of_brute_force(
         world.embed(0)
     for search_id, saved in world.searches.items():
         assert found_by(world.database, search_id) == saved.expected
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    texts=st.lists(st.tuples(ONE_OR_NONE, st.sampled_from(TEXTS)), min_size=4, max_size=12),
+    listings=st.lists(st.tuples(TITLES, ONE_OR_NONE), min_size=2, max_size=4),
+)
+def test_words_are_found_as_a_search_finds_them(
+    new_world: Callable[[], World],
+    texts: list[tuple[tuple[int, ...], str]],
+    listings: list[tuple[str, tuple[int, ...]]],
+) -> None:
+    world = new_world()
+    for photos, text in texts:
+        world.save(photos, LIMITS[0], 20, text)
+        world.embed(0)
+    for number, (title, photos) in enumerate(listings, 1):
+        world.put(number, title, 10, photos)
+    for search_id, saved in world.searches.items():
+        assert found_by(world.database, search_id) == saved.expected, saved
