@@ -86,6 +86,10 @@ COMMANDS: Final[Table] = {
         "workers.commands.adapt:adapt",
         "Learn from categories what makes photos alike, try it, and search with it: in seconds.",
     ),
+    "calibrate": CommandRef(
+        "workers.commands.calibrate:calibrate",
+        "Measure how sure results are, and label them: same item, very similar, related, none.",
+    ),
     "encoder": Group(
         "The encoders, and which one searches are made with.",
         {

@@ -93,7 +93,8 @@ class Settings(BaseSettings):
         default=True,
         description="Whether by itself a network is exported for faster inference when it is first"
         " used, and searches change to its int8 network where that is faster and no worse, and to"
-        " an adapted encoder where the catalogue's categories teach one that finds more.",
+        " an adapted encoder where the catalogue's categories teach one that finds more; and match"
+        " labels are calibrated.",
     )
     threads: int | None = Field(
         default=None,

@@ -48,6 +48,7 @@ MATCH_EXAMPLE: Final = {
     "attributes": {"brand": "Le Creuset", "litres": 1.6},
     "photo": {"id": f"{7:064x}", "url": f"/v1/photos/{7:064x}"},
     "similarity": 0.981204,
+    "match": "same item",
 }
 """An example of a listing that was found."""
 

@@ -271,7 +271,8 @@ class Encoder(Base):
     """An encoder, and its status in the catalogue.
 
     `activated_at` is when it was last made the active one, unless it was retired since;
-    `comparison` holds what its last migration measured, against the one that was active then.
+    `comparison` holds what its last migration measured, against the one that was active then;
+    `matching` the thresholds of its match labels and how right they are (`models.matching`).
     """
 
     __tablename__ = "encoders"
@@ -299,6 +300,7 @@ class Encoder(Base):
     created_at: Mapped[datetime]
     activated_at: Mapped[datetime | None]
     comparison: Mapped[StoredJson | None]
+    matching: Mapped[StoredJson | None]
 
     @property
     def spec(self) -> EncoderSpec:

@@ -26,6 +26,7 @@ from models.domain.errors import (
 )
 from models.domain.job_payloads import (
     AdaptPayload,
+    CalibratePayload,
     DuplicatesPayload,
     EmbedPayload,
     MatchPayload,
@@ -35,6 +36,7 @@ from models.domain.job_results import JobResult
 from models.encoders.encoder import Encoder
 from workers.encoders.loaded import encoders_for
 from workers.jobs.adapt import AdaptTools, run_adapt
+from workers.jobs.calibrate import CalibrateTools, run_calibrate
 from workers.jobs.duplicates import run_duplicates
 from workers.jobs.embed import run_embed
 from workers.jobs.heartbeat import Heartbeat
@@ -334,6 +336,19 @@ def _do(runtime: Runtime, claim: Claim) -> None:
                 clock=utc_now,
             )
             run_adapt(claim, adapt_tools, heartbeat)
+        case CalibratePayload() as payload:
+            calibrate_tools = CalibrateTools(
+                database=database,
+                store=runtime.store,
+                library=config.library,
+                open_encoder=runtime.encoders.get,
+                clock=utc_now,
+            )
+            try:
+                run_calibrate(claim, payload, calibrate_tools, heartbeat)
+            finally:
+                # No other job of this queue embeds anything.
+                runtime.encoders.keep(())
         case _:
             raise SetupError(f"A worker of queue {config.queue} can't do a {claim.type} job.")
 

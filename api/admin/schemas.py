@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from db.tables import Generation
 from db.vectors.encoders import EncoderSummary
 from models.domain.types import EncoderStatus, GenerationStatus
+from models.matching.labels import Calibration, stored_calibration
 
 
 class GenerationOut(BaseModel):
@@ -45,6 +46,9 @@ class EncoderOut(BaseModel):
     generation_id: int | None = Field(description="The index that is searched with it.")
     created_at: datetime
     activated_at: datetime | None
+    matching: Calibration | None = Field(
+        description="Its match labels; null until they are calibrated."
+    )
 
     @classmethod
     def of(cls, summary: EncoderSummary) -> Self:
@@ -60,4 +64,5 @@ class EncoderOut(BaseModel):
             generation_id=summary.generation_id,
             created_at=row.created_at,
             activated_at=row.activated_at,
+            matching=stored_calibration(row.matching),
         )

@@ -14,6 +14,7 @@ from models.domain.job_results import (
     AdaptResult,
     BatchResult,
     BuiltIndex,
+    CalibrateResult,
     ClusteredListing,
     DuplicateCluster,
     DuplicatesResult,
@@ -174,6 +175,13 @@ class AdaptJob(_JobOut):
     result: AdaptResult | None
 
 
+class CalibrateJob(_JobOut):
+    """How right an encoder's match labels are, measured on the catalogue's own photos."""
+
+    type: Literal[JobType.CALIBRATE]
+    result: CalibrateResult | None
+
+
 class MatchJob(_JobOut):
     """What has changed is matched with the saved searches; it is asked for by itself."""
 
@@ -190,6 +198,7 @@ JobOut = Annotated[
     | ReindexJob
     | DuplicatesJob
     | AdaptJob
+    | CalibrateJob
     | MatchJob,
     Field(discriminator="type"),
 ]

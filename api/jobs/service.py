@@ -21,7 +21,7 @@ from models.domain.job_payloads import JobPayload
 from models.domain.types import JobType, Scope
 from workers.queue.messages import QUERIES
 
-ADMIN_JOBS = frozenset({JobType.REINDEX, JobType.DUPLICATES, JobType.ADAPT})
+ADMIN_JOBS = frozenset({JobType.REINDEX, JobType.DUPLICATES, JobType.ADAPT, JobType.CALIBRATE})
 
 
 def accept_and_publish(resources: Resources, payload: JobPayload, total: int = 0) -> Job:

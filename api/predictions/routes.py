@@ -54,7 +54,30 @@ _JOB = described_job(
             "median": "12.50",
             "high": "20.00",
             "listings": 18,
+            "quantiles": {
+                "p10": "6.50",
+                "p25": "8.00",
+                "p50": "12.50",
+                "p75": "20.00",
+                "p90": "28.00",
+            },
         },
+        "attributes": [
+            {"name": "colour", "value": "red", "share": 0.74, "listings": 9, "of": 12},
+        ],
+        "photos": [
+            {
+                "photo": f"{7:064x}",
+                "flaws": ["blurred"],
+                "blur": 0.52,
+                "brightness": 0.83,
+                "short_side": 384,
+                "contrast": 1.41,
+                "subjects": [
+                    {"region": {"x": 0.25, "y": 0.1, "w": 0.5, "h": 0.6}, "share": 0.93},
+                ],
+            },
+        ],
         "duplicates": [{**MATCH_EXAMPLE, "relation": "same_photo"}],
         "took_ms": {
             "queue": 4.1,
@@ -79,12 +102,15 @@ _JOB = described_job(
 async def submit(
     request: Request, response: Response, resources: KeyedResources, prefer: Prefer
 ) -> JobOut:
-    """Predict category and price of what a photo (multipart) or a listing (JSON) shows.
+    """Predict category, price and attributes of what a photo or a listing (JSON) shows.
 
     Categories, with the `roots` of their paths, come from a trained `head`, or from the nearest
-    listings where there is none. Price band and duplicates always come from these; a listing is
-    never its own neighbour. A duplicate's `relation` says whether it shows the `same_photo`, be it
-    compressed, scaled, marked or mirrored, or likely the `same_item` in another one.
+    listings where there is none. Prices, attributes and duplicates always come from these; a
+    listing is never its own neighbour. An attribute is suggested where at least four of them state
+    it and three agree. `photos` says what is `blurred`, `dark`, `too small` or has `no clear
+    subject`, with the numbers behind, and where the subjects are: each `region` can be searched by.
+    A duplicate's `relation` says whether it shows the `same_photo`, be it compressed, scaled,
+    marked or mirrored, or likely the `same_item` in another one.
     """
     query = await read_prediction(request, resources.max_upload_bytes)
     resources.backlog.admit()

@@ -24,7 +24,7 @@ MAX_PER_SELLER: Final = 100
 
 IMPLIED_WEIGHT: Final = 0.05
 """Of a part that a search says something about, such as `near`, and states no weight for. Beside a
-similarity of 1 it orders what looks about as alike; see docs/decisions/00xx-ranking.md."""
+similarity of 1 it orders what looks about as alike; see docs/decisions/0032-ranking.md."""
 
 IMPLIED_CATEGORY_WEIGHT: Final = 0.1
 """Of the category of any search with `rank` or `near`: what else counts then costs no precision."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, Literal, Self
 from uuid import UUID
 
 from pydantic import (
@@ -12,8 +12,10 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     Json,
+    Tag,
     model_validator,
 )
 
@@ -24,7 +26,7 @@ from models.domain.errors import InvalidInput
 from models.domain.filters import ListingFilter, Near
 from models.domain.job_payloads import example_of, is_sha256
 from models.domain.limits import MAX_SELLER
-from models.domain.regions import Region
+from models.domain.regions import AUTO, Region, SearchedRegion
 from models.domain.searches.attributes import (
     MAX_ATTRIBUTE_NAME,
     MAX_ATTRIBUTE_NUMBER,
@@ -232,6 +234,33 @@ class RegionIn(BaseModel):
         return Region(self.x, self.y, self.w, self.h)
 
 
+def _kind_of_region(stated: object) -> str | None:
+    if isinstance(stated, str):
+        return AUTO if stated == AUTO else None
+    return "box"
+
+
+RegionOrAuto = Annotated[
+    Annotated[RegionIn, Tag("box")] | Annotated[Literal["auto"], Tag(AUTO)],
+    Discriminator(
+        _kind_of_region,
+        custom_error_type="region",
+        custom_error_message="is neither 'auto' nor a part of the photo: x, y, w and h",
+    ),
+]
+"""A part of a photo, or that its subject is to be found."""
+
+
+def _as_json(stated: object) -> object:
+    """The word `auto` as JSON has it: in a form nobody quotes it."""
+    return f'"{AUTO}"' if stated == AUTO else stated
+
+
+def searched_region(stated: RegionOrAuto | None) -> SearchedRegion | None:
+    """What is stated, as jobs take it."""
+    return stated.to_region() if isinstance(stated, RegionIn) else stated
+
+
 Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_QUERY), AS_TYPED]
 Similarity = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
 Facets = Annotated[list[FacetName | FacetIn], Field(max_length=MAX_FACETS)]
@@ -264,7 +293,9 @@ class SearchForm(SearchOptions):
         default=DEFAULT_LIMIT, ge=1, le=MAX_LIMIT, description="At most so many listings."
     )
     filter: Json[FilterIn] | None = None
-    region: Json[RegionIn] | None = Field(default=None, description="Of the only photo.")
+    region: Annotated[Json[RegionOrAuto] | None, BeforeValidator(_as_json)] = Field(
+        default=None, description="Of the only photo; `auto` finds its subject."
+    )
     rank: Json[RankIn] | None = None
     near: Json[PointIn] | None = Field(default=None, description=NEAR)
     diversity: Json[DiversityIn] | None = None
@@ -287,7 +318,9 @@ class SearchIn(SearchOptions):
     negative: list[Example] = Field(
         default=[], description=f"And not like these; at most {MAX_EXAMPLES} with `positive`."
     )
-    region: RegionIn | None = Field(default=None, description="Of the only positive, a photo.")
+    region: RegionOrAuto | None = Field(
+        default=None, description="Of the only positive, a photo; `auto` finds its subject."
+    )
     filter: FilterIn | None = None
     rank: RankIn | None = None
     near: PointIn | None = Field(default=None, description=NEAR)

@@ -11,13 +11,23 @@ from api.deps import Resources
 from api.jobs.service import accept_and_publish, read_job_of_type
 from api.photos.service import store_photo
 from api.searches.ranking import ranking_of
-from api.searches.schemas import DEFAULT_LIMIT, SearchByPhotos, SearchForm, SearchIn, facet_requests
+from api.searches.schemas import (
+    DEFAULT_LIMIT,
+    RegionIn,
+    SearchByPhotos,
+    SearchForm,
+    SearchIn,
+    facet_requests,
+    searched_region,
+)
 from db.catalogue.listing_photos import is_public, stored_photos
 from db.catalogue.listings import require_listing
 from db.tables import Job
 from db.vectors.encoders import active_encoder
 from models.domain.errors import CursorExpired, InvalidInput, NotFound
 from models.domain.job_payloads import Example, SearchPayload, example_of
+from models.domain.job_results import SearchResult
+from models.domain.regions import AUTO
 from models.domain.searches.block_cursors import BlockCursor, read_cursor
 from models.domain.types import JobType
 from models.text.query import parse_query
@@ -43,7 +53,7 @@ def payload_by_photos(resources: Resources, query: SearchByPhotos) -> SearchPayl
     if options.region and len(query.positive) > 1:
         raise InvalidInput("A region needs exactly one photo.")
     positive = [store_photo(resources, data) for data in query.positive]
-    if options.region:
+    if isinstance(options.region, RegionIn):
         options.region.to_region().box(positive[0].width, positive[0].height)
     wanted = [photo.sha256 for photo in positive]
     unwanted = [store_photo(resources, data).sha256 for data in query.negative]
@@ -65,7 +75,7 @@ def payload_by_names(resources: Resources, query: SearchIn) -> SearchPayload:
     with resources.database.read() as session:
         for example in [*positive, *negative]:
             _require(session, example)
-        if query.region:
+        if isinstance(query.region, RegionIn):
             sha256 = str(positive[0])
             photo = stored_photos(session, [sha256])[sha256]
             query.region.to_region().box(photo.width, photo.height)
@@ -94,8 +104,8 @@ def _payload(
     return SearchPayload(
         positive=tuple(dict.fromkeys(positive)),
         negative=tuple(dict.fromkeys(negative)),
+        region=searched_region(query.region),
         text=query.text,
-        region=query.region and query.region.to_region(),
         filter=query.filter and query.filter.to_filter(),
         rank=ranking_of(
             query.rank, query.near, resources.ranking, hybrid=hybrid, fusion=query.fusion
@@ -119,5 +129,8 @@ def _accept_next_page(resources: Resources, query: SearchIn) -> Job:
         active = active_encoder(session)
     if before.positive and active is not None and active.fingerprint != cursor.fingerprint:
         raise CursorExpired("Searches are made with another encoder since: search again.")
-    changed = {"cursor": query.cursor, "limit": query.limit or before.limit}
+    changed: dict[str, object] = {"cursor": query.cursor, "limit": query.limit or before.limit}
+    if before.region == AUTO and job.result is not None:
+        # The same part as on the page before, wherever it would be found now.
+        changed["region"] = SearchResult.model_validate(job.result).region
     return accept_and_publish(resources, before.model_copy(update=changed), total=1)

@@ -9,7 +9,15 @@ const TICK_MS = 100;
 const READY_POLL_MS = 3000;
 
 const STAGES = { sending: "Sending…", queued: "Waiting in the queue…", running: "Looking…" };
+const NOTHING_ALIKE = "Nothing in the catalogue looks like this: these are the nearest";
 const PARTS = { database: "the database", broker: "the queue", search_worker: "a search worker" };
+
+const MATCHES = {
+  "same item": "Same item",
+  "very similar": "Very similar",
+  related: "Related",
+  none: "Not alike",
+};
 
 const LIST = new Intl.ListFormat("en");
 const PERCENT = new Intl.NumberFormat(undefined, { style: "percent" });
@@ -198,8 +206,10 @@ function showProblem(error) {
 /** @param {SearchResult} found */
 function showResults(found) {
   const held = element("results").contains(document.activeElement);
-  showIdle(tally(found.results.length));
-  element("found").textContent = heading(wanted);
+  const nothing = found.match === "none";
+  showIdle(nothing ? "Nothing like it was found." : tally(found.results.length));
+  element("results").classList.toggle("unlike", nothing);
+  element("found").textContent = nothing ? NOTHING_ALIKE : heading(wanted);
   element("cards").replaceChildren(...found.results.map(card));
   element("provenance").textContent = provenance(found);
   element("results").hidden = false;
@@ -245,6 +255,10 @@ function card(result) {
   find(".similarity").hidden = result.similarity === null;
   find(".percent").textContent = `${PERCENT.format(similarity)} similar`;
   showReasons(find(".reasons"), result.reasons);
+  const match = find(".match");
+  match.textContent = MATCHES[result.match] ?? "";
+  match.hidden = !match.textContent;
+  match.dataset.match = result.match;
   const more = find("button");
   more.setAttribute("aria-label", `More like this: ${result.title}`);
   more.addEventListener("click", () => {

@@ -12,6 +12,9 @@
  * @property {{id: string, url: string} | null} photo
  * @property {number | null} similarity  the cosine, in [-1, 1]
  * @property {Record<string, number> | null} reasons  the parts of the score, in [0, 1]
+ * @property {Match | null} match  null where labels are not calibrated
+ *
+ * @typedef {"same item" | "very similar" | "related" | "none"} Match
  *
  * @typedef {object} SearchResult
  * @property {number | null} generation
@@ -19,6 +22,7 @@
  * @property {boolean} exact
  * @property {Record<string, number>} took_ms
  * @property {Result[]} results
+ * @property {Match | null} match  that of the surest result
  *
  * @typedef {object} Job
  * @property {"queued" | "running" | "succeeded" | "failed" | "cancelled"} status

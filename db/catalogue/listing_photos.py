@@ -11,7 +11,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from db.catalogue.touched import touch_listings
 from db.statements import chunks, insert_missing, insert_rows
-from db.tables import Listing, ListingPhoto, Photo
+from db.tables import Category, Listing, ListingPhoto, Photo
 from db.vectors.changes import record_changes
 from models.domain.types import ListingStatus
 
@@ -184,6 +184,35 @@ def shown_in(session: Session, photo_ids: Collection[int]) -> dict[int, ShownIn]
         for photo_id, listing_id, category_id in rows:
             found.setdefault(photo_id, ShownIn(listing_id, category_id))
     return found
+
+
+class FiledIn(NamedTuple):
+    """A listing that shows a photo, and the path of its category."""
+
+    listing_id: UUID
+    category: str | None
+
+
+def filed_in(session: Session, photo_ids: Collection[int]) -> dict[int, FiledIn]:
+    """The listing that shows each photo, with its category; of several, the first by id."""
+    found: dict[int, FiledIn] = {}
+    for chunk in chunks(photo_ids):
+        for photo_id, listing_id, path in session.execute(_FILED, {"ids": chunk}):
+            found.setdefault(photo_id, FiledIn(listing_id, path))
+    return found
+
+
+# Built once: every search with match labels needs it.
+_FILED = (
+    select(ListingPhoto.photo_id, Listing.id, Category.path)
+    .join(Listing, Listing.id == ListingPhoto.listing_id)
+    .outerjoin(Category, Category.id == Listing.category_id)
+    .where(
+        ListingPhoto.photo_id.in_(bindparam("ids", expanding=True)),
+        Listing.status != ListingStatus.DELETED,
+    )
+    .order_by(Listing.id)
+)
 
 
 def photo_hashes(session: Session, photo_ids: Collection[int]) -> dict[int, str]:

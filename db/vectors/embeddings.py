@@ -156,6 +156,17 @@ def vectors_of_hashes(
     return dict(zip((sha256 for sha256, _ in rows), vectors, strict=True))
 
 
+def vector_of_photo(session: Session, encoder_id: int, photo_id: int) -> NDArray[np.float32] | None:
+    """The stored vector (dimension,) of a photo; None if it has none, or an empty one."""
+    stored = session.scalar(_BY_PHOTO, {"its_encoder": encoder_id, "its_photo": photo_id})
+    return _unpack([(photo_id, stored)])[1][0] if stored else None
+
+
+_BY_PHOTO = select(Embedding.vector).where(
+    Embedding.encoder_id == bindparam("its_encoder"), Embedding.photo_id == bindparam("its_photo")
+)
+
+
 def live_vectors_of(session: Session, encoder_id: int, photo_ids: Sequence[int]) -> Vectors:
     """The vectors of those photos that have one and are shown by a listing."""
     rows = [

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 
-from sqlalchemy import Select, exists, func, select, text
+from sqlalchemy import Select, bindparam, exists, func, select, text
 from sqlalchemy.orm import Session, aliased
 
 from db.catalogue.listing_photos import count_photos, is_shown
 from db.statements import insert_missing, is_postgresql
 from db.tables import Embedding, Encoder, Generation
 from models.domain.errors import Conflict, NotFound
+from models.domain.job_payloads import StoredJson
 from models.domain.types import EncoderSpec, EncoderStatus, GenerationStatus
 
 # An arbitrary key; no other lock in the same database may use it.
@@ -114,6 +115,20 @@ def active_encoder_in_use(session: Session) -> bool:
     """Whether the choice is the database's: an encoder is active, and a photo has been embedded."""
     is_active = exists().where(Encoder.status == EncoderStatus.ACTIVE)
     return bool(session.scalar(select(is_active & exists(select(Embedding.photo_id)))))
+
+
+def set_matching(session: Session, encoder_id: int, matching: StoredJson) -> None:
+    """Store the match labels of an encoder. Raises NotFound."""
+    get_encoder(session, encoder_id).matching = matching
+
+
+def matching_of(session: Session, encoder_id: int) -> StoredJson | None:
+    """The stored match labels of an encoder; None where there are none."""
+    return session.scalar(_MATCHING, {"its_id": encoder_id})
+
+
+# Built once: every search needs it.
+_MATCHING = select(Encoder.matching).where(Encoder.id == bindparam("its_id"))
 
 
 def activate_initial_encoder(session: Session, spec: EncoderSpec, now: datetime) -> Encoder:

@@ -54,6 +54,12 @@ class Adaptation:
             start += size
         return unit_rows(mapped)
 
+    def restoration(self) -> "Restoration":
+        """What leads back from adapted vectors to the base's; made once, it is applied quickly."""
+        block = self.matrix[:, : self.sizes[0]]
+        directions = (block / np.square(block).sum(axis=0)).T
+        return Restoration(np.ascontiguousarray(directions), self.offset)
+
     def to_bytes(self) -> bytes:
         """The file of this map; the same map gives the same file."""
         return save(
@@ -64,6 +70,34 @@ class Adaptation:
                 _WEIGHTS: np.array(self.weights, np.float32),
             }
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Restoration:
+    """A map of adapted vectors (n, dimension) to about what the base's were (n, base dimension).
+
+    An adapted vector says how a photo differs from others of the catalogue, and two photos that
+    both are unlike all of it may differ from it in the same way. How much two photos look alike for
+    who has not learned from the catalogue is the cosine of these. They are the one point on the
+    unit sphere in the direction that the map's first block tells: its columns are orthogonal, as
+    `learn` makes them, and hold most of what the base's vectors hold.
+
+    `directions` (size of that block, base dimension) undo it, `offset` is what was subtracted: a
+    mean of unit vectors, which is within the sphere.
+    """
+
+    directions: Floats
+    offset: Floats
+
+    def apply(self, vectors: Floats) -> Floats:
+        """Restore adapted vectors: unit rows; zeros stay zeros."""
+        towards = unit_rows(vectors[:, : len(self.directions)] @ self.directions)
+        along = towards @ self.offset
+        within = np.maximum(0, 1 - self.offset @ self.offset)
+        lengths = np.sqrt(np.square(along) + within) - along
+        restored = self.offset + lengths[:, np.newaxis] * towards
+        restored[~vectors.any(axis=1)] = 0
+        return unit_rows(restored.astype(np.float32, copy=False))
 
 
 def read_adaptation(path: Path, base: EncoderSpec) -> Adaptation:

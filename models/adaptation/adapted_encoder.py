@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.adaptation.adaptation import Adaptation, read_adaptation
+from models.adaptation.adaptation import Adaptation, Restoration, read_adaptation
 from models.domain.types import EncoderSpec
-from models.encoders.encoder import Encoder
+from models.encoders.encoder import Encoder, FeatureMap, MapsFeatures
 from models.encoders.package import verify_file
 from models.vectors import as_stored
 
@@ -29,6 +29,7 @@ class AdaptedEncoder:
         self._sha256 = map_sha256
         self._lock = Lock()
         self._adaptation: Adaptation | None = None
+        self._restoration: Restoration | None = None
 
     @property
     def spec(self) -> EncoderSpec:
@@ -60,6 +61,15 @@ class AdaptedEncoder:
         rounded[seen] = as_stored(vectors[seen])
         return self._loaded().apply(rounded)
 
+    def restore(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """About what the base's vectors (n, base dimension) of the same photos were.
+
+        See `Restoration`. Raises WeightsError.
+        """
+        if self._restoration is None:
+            self._restoration = self._loaded().restoration()
+        return self._restoration.apply(vectors)
+
     def _loaded(self) -> Adaptation:
         with self._lock:
             if self._adaptation is None:
@@ -79,13 +89,13 @@ def embed_by_all(
     """
     by_base: dict[EncoderSpec, dict[Key, Encoder]] = {}
     for key, encoder in encoders.items():
-        by_base.setdefault(_base_of(encoder).spec, {})[key] = encoder
+        by_base.setdefault(base_of(encoder).spec, {})[key] = encoder
     found: dict[Key, dict[int, NDArray[np.float32]]] = {key: {} for key in encoders}
     for group in by_base.values():
         ids = [photo_id for photo_id in photos if any(photo_id in wanted[key] for key in group)]
         if not ids:
             continue
-        base = _base_of(next(iter(group.values())))
+        base = base_of(next(iter(group.values())))
         vectors = base.embed([photos[photo_id] for photo_id in ids])
         for key, encoder in group.items():
             rows = [row for row, photo_id in enumerate(ids) if photo_id in wanted[key]]
@@ -96,5 +106,15 @@ def embed_by_all(
     return found
 
 
-def _base_of(encoder: Encoder) -> Encoder:
+def feature_map_of(encoder: Encoder, photo: Image.Image) -> FeatureMap | None:
+    """The map of a photo by an encoder, or by the one that it adapts; None if it has no network.
+
+    Raises WeightsError.
+    """
+    base = base_of(encoder)
+    return base.feature_map(photo) if isinstance(base, MapsFeatures) else None
+
+
+def base_of(encoder: Encoder) -> Encoder:
+    """The encoder whose vectors this one maps; the encoder itself if it maps none."""
     return encoder.base if isinstance(encoder, AdaptedEncoder) else encoder

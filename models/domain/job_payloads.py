@@ -18,7 +18,7 @@ from pydantic import (
 
 from models.domain.errors import UnreadableRecord
 from models.domain.filters import ListingFilter
-from models.domain.regions import Region
+from models.domain.regions import SearchedRegion
 from models.domain.searches.facets import FacetRequest
 from models.domain.searches.options import (
     MAX_TEXT_QUERY,
@@ -84,10 +84,10 @@ class JobPayload(BaseModel):
 class SearchPayload(JobPayload):
     """Find the listings that look like the positives, not like the negatives, and have the words.
 
-    `region` is a part of the only positive, a photo; `cursor` is where the next page of an earlier
-    search starts; `facets` are counted as well. `text` may be all there is. `rank`, `diversity` and
-    `near`, where distance is counted from, say how results are ordered; without these and `text`,
-    they are by similarity.
+    `region` is a part of the only positive, a photo: drawn, or its subject; `cursor` is where the
+    next page of an earlier search starts; `facets` are counted as well. `text` may be all there is.
+    `rank`, `diversity` and `near`, where distance is counted from, say how results are ordered;
+    without these and `text`, they are by similarity.
     """
 
     job_type = JobType.SEARCH
@@ -98,7 +98,7 @@ class SearchPayload(JobPayload):
     positive: tuple[Example, ...] = ()
     negative: tuple[Example, ...] = ()
     text: Annotated[str, StringConstraints(max_length=MAX_TEXT_QUERY)] | None = None
-    region: Region | None = None
+    region: SearchedRegion | None = None
     filter: ListingFilter | None = None
     rank: Ranking | None = None
     fusion: FusionMethod | None = None
@@ -261,6 +261,14 @@ class AdaptPayload(JobPayload):
     job_type = JobType.ADAPT
 
 
+class CalibratePayload(JobPayload):
+    """Calibrate the match labels of the active encoder, or of another that is followed."""
+
+    job_type = JobType.CALIBRATE
+
+    encoder_id: int | None = None
+
+
 class MatchPayload(JobPayload):
     """Embed the saved searches that wait for it, and match the listings that have changed."""
 
@@ -278,6 +286,7 @@ PAYLOAD_TYPES: Final[dict[JobType, type[JobPayload]]] = {
         ReindexPayload,
         DuplicatesPayload,
         AdaptPayload,
+        CalibratePayload,
         MatchPayload,
     )
 }

@@ -12,9 +12,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, Valida
 
 from models.domain.errors import UnreadableRecord
 from models.domain.job_payloads import Sha256, StoredJson
-from models.domain.searches.attributes import AttributeValue
+from models.domain.regions import Region
+from models.domain.searches.attributes import AttributeValue, Scalar
 from models.domain.searches.options import RankPart
-from models.domain.types import JobType, ListingStatus, Relation
+from models.domain.types import JobType, ListingStatus, MatchLabel, PhotoFlaw, Relation
 
 
 def _sha256_of(stored: object) -> object:
@@ -71,12 +72,14 @@ class FoundListing(ShownListing):
     `similarity` is the cosine, in [-1, 1]: None where nothing was compared, as when it was found by
     words and none of its photos is embedded. Then `photo` is its first, None if it has none. Of a
     search that ranks, `score` in [0, 1] is the weighted mean of `reasons`, its parts by name.
+    `match` says how sure it is that this is what was searched for; None where that is not known.
     """
 
     photo: PhotoName | None
     similarity: float | None
     score: float | None = None
     reasons: dict[RankPart, float] | None = None
+    match: MatchLabel | None = None
 
 
 class CategoryCount(Part):
@@ -129,7 +132,11 @@ class SearchResult(JobResult):
 
     `generation` is that of the index, None if there is none. `exact` says whether the search was
     exhaustive. A search by text alone has neither encoder nor generation. `facets` are in the order
-    in which they were asked for.
+    in which they were asked for. `match` is the surest of the results' labels: with `none`, nothing
+    in the catalogue is like what was searched for. None where nothing has a label.
+    `region` is the part of the photo that was searched by, drawn or found, None for all of it.
+    `corrected` are the words that were searched for where some that were stated are in no listing,
+    and `left_out` those that no listing has beside the others.
     """
 
     job_type = JobType.SEARCH
@@ -139,8 +146,12 @@ class SearchResult(JobResult):
     exact: bool = False
     took_ms: Milliseconds
     results: tuple[FoundListing, ...]
+    match: MatchLabel | None = None
     next_cursor: str | None = None
+    region: Region | None = None
     facets: tuple[Facet, ...] = ()
+    corrected: str | None = None
+    left_out: tuple[str, ...] = ()
 
 
 class EmbeddingResult(JobResult):
@@ -162,14 +173,63 @@ class CategoryProbability(Part):
     probability: float
 
 
+class PriceQuantiles(Part):
+    """Prices under which a tenth, a quarter, half, three quarters, nine tenths of listings are."""
+
+    p10: Decimal
+    p25: Decimal
+    p50: Decimal
+    p75: Decimal
+    p90: Decimal
+
+
 class PriceRange(Part):
-    """The quartiles of the prices of so many listings."""
+    """Quantiles of the prices of so many listings; `low`, `median` and `high` are the quartiles."""
 
     currency: str
     low: Decimal
     median: Decimal
     high: Decimal
     listings: int
+    quantiles: PriceQuantiles | None = None
+
+
+class SuggestedAttribute(Part):
+    """A value that an attribute likely has; of an attribute that is a list, one of its texts.
+
+    `share` is its share of the votes, in [0, 1], of the `of` neighbours that state the attribute;
+    `listings` of them have this value.
+    """
+
+    name: str
+    value: Scalar
+    share: float
+    listings: int
+    of: int
+
+
+class FoundSubject(Part):
+    """Something that a photo shows, and its `share` of what stands out there, in [0, 1]."""
+
+    region: Region
+    share: float
+
+
+class PhotoReport(Part):
+    """A photo that a prediction is made from: what is wrong with it, by which numbers.
+
+    `blur` is from 0 (sharp) to 1, `brightness` that of the lightest parts, from 0 to 1,
+    `short_side` in pixels as the photo is kept, `contrast` how clearly a subject stands out.
+    `subjects` are the most salient first; both are unknown without a network.
+    """
+
+    photo: Sha256
+    flaws: tuple[PhotoFlaw, ...]
+    blur: float
+    brightness: float
+    short_side: int
+    contrast: float | None = None
+    subjects: tuple[FoundSubject, ...] = ()
 
 
 class LikelyDuplicate(SimilarListing):
@@ -179,7 +239,7 @@ class LikelyDuplicate(SimilarListing):
 
 
 class PredictionResult(JobResult):
-    """What a photo or a listing likely shows and costs."""
+    """What a photo or a listing likely shows and costs, and how good its photos are."""
 
     job_type = JobType.PREDICTION
 
@@ -192,6 +252,9 @@ class PredictionResult(JobResult):
     price_band: PriceRange | None
     duplicates: tuple[LikelyDuplicate, ...]
     took_ms: Milliseconds
+    # Earlier releases did not say these.
+    attributes: tuple[SuggestedAttribute, ...] = ()
+    photos: tuple[PhotoReport, ...] = ()
 
 
 class PhotoError(Part):
@@ -324,6 +387,22 @@ class AdaptResult(JobResult):
     replaced: tuple[str, ...] = ()
 
 
+class CalibrateResult(JobResult):
+    """Which encoder's match labels were calibrated, by its label, or why they were not.
+
+    `photos` counts those that it had embedded, `listings` those that were asked about. `withheld`
+    are labels that were not right often enough, and are never given.
+    """
+
+    job_type = JobType.CALIBRATE
+
+    encoder: str
+    photos: int
+    listings: int = 0
+    refusal: str | None = None
+    withheld: tuple[MatchLabel, ...] = ()
+
+
 class MatchResult(JobResult):
     """How many saved searches were embedded, and how many listings were matched with them."""
 
@@ -342,6 +421,7 @@ _ADAPTERS: Final[dict[JobType, TypeAdapter[JobResult]]] = {
     JobType.REINDEX: TypeAdapter(BuiltIndex | RepairedIndex),
     JobType.DUPLICATES: TypeAdapter(DuplicatesResult),
     JobType.ADAPT: TypeAdapter(AdaptResult),
+    JobType.CALIBRATE: TypeAdapter(CalibrateResult),
     JobType.MATCH: TypeAdapter(MatchResult),
 }
 

@@ -1,7 +1,7 @@
 """A part of a photo, so that one thing in it can be searched for."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from PIL import Image
 
@@ -9,6 +9,9 @@ from models.domain.errors import InvalidPhoto
 
 MIN_SIDE: Final = 16
 """Pixels: encoders see nothing in less."""
+
+AUTO: Final = "auto"
+"""Instead of a region: that of the photo's subject, which is found when it is searched for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +43,7 @@ class Region:
     def crop(self, photo: Image.Image) -> Image.Image:
         """This part of the photo. Raises as `box` does."""
         return photo.crop(self.box(photo.width, photo.height))
+
+
+SearchedRegion = Region | Literal["auto"]
+"""The part of a photo that is searched for: drawn, or found."""

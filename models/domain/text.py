@@ -55,6 +55,11 @@ def clean_category(text: str) -> str:
     return CATEGORY_SEPARATOR.join(filter(None, names))
 
 
+def sub_category(path: str) -> str:
+    """The first two names of a category's path, or the only one: the root's part it is filed in."""
+    return CATEGORY_SEPARATOR.join(path.split(CATEGORY_SEPARATOR)[:2])
+
+
 def _in_canonical_order(run: re.Match[str]) -> str:
     """The run decomposed and its marks sorted, for which `normalize` takes quadratic time."""
     characters = "".join(unicodedata.normalize("NFD", character) for character in run[0])

@@ -16,6 +16,7 @@ class JobType(StrEnum):
     PREDICTION = "prediction"
     DUPLICATES = "duplicates"
     ADAPT = "adapt"
+    CALIBRATE = "calibrate"
     MATCH = "match"
 
 
@@ -136,6 +137,15 @@ class ListingMatch:
         return -self.similarity, self.photo_id, self.listing_id
 
 
+class PhotoFlaw(StrEnum):
+    """What is wrong with a photo, in words."""
+
+    BLURRED = "blurred"
+    DARK = "dark"
+    TOO_SMALL = "too small"
+    NO_CLEAR_SUBJECT = "no clear subject"
+
+
 class Relation(StrEnum):
     """What a photo is to another one; the closer relation comes first."""
 
@@ -143,3 +153,19 @@ class Relation(StrEnum):
     """A copy: the same file, or one compressed, scaled, brightened, marked or mirrored."""
     SAME_ITEM = "same_item"
     """Likely the same thing, in another photo or a copy that was cropped."""
+
+
+class MatchLabel(StrEnum):
+    """How sure it is that a result is what was searched for; the surer label comes first.
+
+    Each is calibrated on the catalogue's own photos (see `models.matching`).
+    """
+
+    SAME_ITEM = "same item"
+    """The same thing: 19 times of 20, or more."""
+    VERY_SIMILAR = "very similar"
+    """Of the same sub category: four times of five, or more."""
+    RELATED = "related"
+    """More like it than what is found for a picture of anything else."""
+    NONE = "none"
+    """No more like it than what is found for a picture of anything."""

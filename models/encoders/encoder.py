@@ -1,7 +1,8 @@
 """The interface of encoders: photos to unit vectors."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Final, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,43 @@ class Encoder(Protocol):
 
         Returns shape (photos, dimension), C-contiguous, each row of length 1, or all zeros for a
         photo in which the encoder finds nothing. A photo's vector does not depend on the others.
+        """
+        ...
+
+
+CELL_PITCH: Final = 32
+"""Pixels between the centres of two cells of a last feature map: networks halve five times."""
+FIRST_CELL: Final = 3
+"""The pixel at which the first cell is centred, half a pixel or three by how a network pads."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FeatureMap:
+    """The last feature map of a network over all of a photo, whose sides were made equal.
+
+    `cells` are (rows, columns, channels). Cell i is centred at `first` + i * `pitch`, in fractions
+    of the photo's width and of its height.
+    """
+
+    cells: NDArray[np.float32]
+    first: float
+    pitch: float
+
+    @classmethod
+    def of(cls, channels: NDArray[np.float32], side: int) -> Self:
+        """What a network made of a square of `side` pixels: (channels, rows, columns)."""
+        cells = np.ascontiguousarray(channels.transpose(1, 2, 0))
+        return cls(cells, FIRST_CELL / side, CELL_PITCH / side)
+
+
+@runtime_checkable
+class MapsFeatures(Protocol):
+    """An encoder with a network, which sees where in a photo something is."""
+
+    def feature_map(self, photo: Image.Image) -> FeatureMap:
+        """The last feature map of all of an upright RGB photo, not of its middle only.
+
+        Takes about as long as to embed it, and changes no vector. Raises `WeightsError`.
         """
         ...
 

@@ -13,16 +13,18 @@ from PIL import Image
 
 from models.domain.errors import WeightsRefused
 from models.domain.types import EncoderSpec
-from models.encoders.encoder import unit_rows
+from models.encoders.encoder import FeatureMap, unit_rows
 from models.encoders.networks.architectures import PhotoTransform
 from models.encoders.package import verify_file
-from models.encoders.preprocessing import to_pixels
+from models.encoders.preprocessing import to_pixels, whole_photo
 
 # Enough to keep the cores busy: more than this gained nothing, and each photo costs memory.
 BATCH: Final = 8
 
 INPUT: Final = "pixels"
 OUTPUT: Final = "embedding"
+FEATURE_MAP: Final = "feature_map"
+"""The output of a graph that `feature_map_graph` made."""
 
 # Errors only: warnings are about the graph's internals.
 _ERRORS_ONLY: Final = 3
@@ -52,6 +54,7 @@ class OnnxEncoder:
         self._lock = Lock()
         self._opening = Lock()
         self._sessions: dict[int, onnxruntime.InferenceSession] = {}
+        self._mapping: onnxruntime.InferenceSession | None = None
         self._running = 0
 
     @property
@@ -81,6 +84,27 @@ class OnnxEncoder:
                 vectors[start : start + BATCH] = session.run([OUTPUT], {INPUT: pixels})[0]
         return unit_rows(vectors)
 
+    def feature_map(self, photo: Image.Image) -> FeatureMap:
+        """The last feature map of a whole photo; see `MapsFeatures`.
+
+        By a session of its own, opened when a map is first asked for: what embeds stays as it is.
+        """
+        pixels = whole_photo(photo, self._transform)[None]
+        (maps,) = self._mapping_session().run([FEATURE_MAP], {INPUT: pixels})
+        return FeatureMap.of(maps[0], self._transform.crop)
+
+    def _mapping_session(self) -> onnxruntime.InferenceSession:
+        with self._opening:
+            if self._mapping is None:
+                # Embedding does without the library that edits graphs.
+                from models.encoders.networks.feature_map_graph import (  # noqa: PLC0415
+                    feature_map_graph,
+                )
+
+                graph = feature_map_graph(verify_file(self.network, self._sha256))
+                self._mapping = open_network(graph, self._threads)
+            return self._mapping
+
     @contextmanager
     def _session(self) -> Iterator[onnxruntime.InferenceSession]:
         with self._lock:
@@ -100,8 +124,11 @@ class OnnxEncoder:
             return self._sessions[threads]
 
 
-def open_network(network: Path, threads: int) -> onnxruntime.InferenceSession:
-    """An ONNX Runtime session on the CPU. Raises `WeightsRefused` if it is not a network."""
+def open_network(network: Path | bytes, threads: int) -> onnxruntime.InferenceSession:
+    """An ONNX Runtime session on the CPU, of a file or of its content.
+
+    Raises `WeightsRefused` if it is not a network.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -111,4 +138,5 @@ def open_network(network: Path, threads: int) -> onnxruntime.InferenceSession:
     try:
         return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors share no base but Exception
-        raise WeightsRefused(f"{network} is not a network that ONNX Runtime can run.") from error
+        name = network if isinstance(network, Path) else "The graph"
+        raise WeightsRefused(f"{name} is not a network that ONNX Runtime can run.") from error

@@ -20,7 +20,21 @@ def to_pixels(photo: Image.Image, transform: PhotoTransform) -> NDArray[np.float
 
     The same to the last bit as torchvision's preset with the same numbers.
     """
-    square = np.asarray(_cropped(photo, transform))
+    return _normalised(_cropped(photo, transform), transform)
+
+
+def whole_photo(photo: Image.Image, transform: PhotoTransform) -> NDArray[np.float32]:
+    """All of an upright RGB photo, its sides made equal: (3, crop, crop), normalised.
+
+    To say where in a photo something is: what is embedded lacks its ends.
+    """
+    side = transform.crop
+    square = photo.resize((side, side), _RESAMPLING[transform.interpolation])
+    return _normalised(square, transform)
+
+
+def _normalised(photo: Image.Image, transform: PhotoTransform) -> NDArray[np.float32]:
+    square = np.asarray(photo)
     # A channel has 256 values at most: each is normalised once, then looked up.
     values = np.arange(256, dtype=np.float32)[:, None] / np.float32(255)
     table = (values - np.array(transform.mean, np.float32)) / np.array(transform.std, np.float32)

@@ -13,10 +13,10 @@ from PIL import Image
 from models.domain.durable_files import sha256_of
 from models.domain.errors import WeightsRefused
 from models.domain.types import EncoderSpec
-from models.encoders.encoder import unit_rows
+from models.encoders.encoder import FeatureMap, unit_rows
 from models.encoders.networks.architectures import Architecture, PhotoTransform
 from models.encoders.networks.build import FeatureNetwork, build_network
-from models.encoders.preprocessing import to_pixels
+from models.encoders.preprocessing import to_pixels, whole_photo
 from models.encoders.specs import network_spec
 
 # Enough to keep the cores busy, and few enough for the activations to stay under a gigabyte.
@@ -77,6 +77,14 @@ class TorchEncoder:
                 channels = network(torch.from_numpy(pixels).to(memory_format=torch.channels_last))
             vectors[start : start + BATCH] = channels.numpy()
         return unit_rows(vectors)
+
+    def feature_map(self, photo: Image.Image) -> FeatureMap:
+        """The last feature map of a whole photo; see `MapsFeatures`."""
+        network = self._loaded()
+        pixels = torch.from_numpy(whole_photo(photo, self._transform)[None])
+        with self._running, torch.inference_mode():
+            maps = network.feature_maps(pixels.to(memory_format=torch.channels_last))
+        return FeatureMap.of(maps[0].numpy(), self._transform.crop)
 
     def _loaded(self) -> FeatureNetwork:
         with self._lock:

@@ -7,6 +7,7 @@ of photos. Davison and Hinkley, "Bootstrap Methods and their Application", 1997,
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import sqrt
 from typing import Final
 
 import numpy as np
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 
 RESAMPLES: Final = 4_000
 CONFIDENCE: Final = 0.95
+Z: Final = 1.96
+"""Standard deviations of a normal distribution within which it lies that often."""
 
 # How often each listing was drawn, of so many listings and draws at once: 32 MB.
 CELLS_AT_ONCE: Final = 4_000_000
@@ -81,3 +84,17 @@ def mean_of(parts: Sequence[Means]) -> Means:
         np.mean([part.observed for part in parts], axis=0),
         np.mean([part.resampled for part in parts], axis=0),
     )
+
+
+def wilson(share: float, count: int, z: float = Z) -> tuple[float, float]:
+    """The ends of the interval of a share of so many: Wilson's (1927).
+
+    Unlike a bootstrap's it is none of a single point where the share is 0 or 1. `z` is how many
+    standard deviations it reaches. A share of nothing is anything from 0 to 1.
+    """
+    if count == 0:
+        return 0.0, 1.0
+    spread = z * z / count
+    middle = (share + spread / 2) / (1 + spread)
+    half = z / (1 + spread) * sqrt(share * (1 - share) / count + spread / (4 * count))
+    return max(0.0, middle - half), min(1.0, middle + half)

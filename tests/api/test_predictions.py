@@ -105,6 +105,11 @@ def test_the_reference_shows_a_true_example(client: TestClient, answerer: Answer
     real = client.get(place).json()
     assert real["result"]["generation"] is None  # none has been built
     real["result"]["generation"] = 1
+    # The listings have no attributes, and the photo no flaw.
+    real["result"]["attributes"] = [
+        {"name": "colour", "value": "red", "share": 0.7, "listings": 3, "of": 4}
+    ]
+    real["result"]["photos"][0]["flaws"] = ["blurred"]
     paths = client.get("/openapi.json").json()["paths"]
     assert set(paths["/v1/predictions"]["post"]["requestBody"]["content"]) == {
         "multipart/form-data",

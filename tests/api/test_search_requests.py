@@ -1,5 +1,6 @@
 """What a search may ask for beside one photo: examples, filters, regions, further pages."""
 
+import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,6 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
+from PIL import Image
 
 from api.openapi import MATCH_EXAMPLE
 from api.searches.ranking import IMPLIED_CATEGORY_WEIGHT, IMPLIED_WEIGHT
@@ -203,6 +205,59 @@ def test_a_region_either_way(client: TestClient, payload_of: PayloadOf) -> None:
     by_form = send(client, ("photo", 1), ("negative", 2), region=json.dumps(REGION))
     by_json = ask(client, positive=[name_of(1)], region=REGION)
     assert payload_of(by_form)["region"] == payload_of(by_json)["region"] == REGION
+
+
+def test_the_subject_of_the_only_photo_either_way(
+    client: TestClient, payload_of: PayloadOf
+) -> None:
+    offer(client, 1)
+    for asked in (
+        send(client, ("photo", 1), region="auto"),
+        send(client, ("photo", 1), region='"auto"'),
+        ask(client, positive=[name_of(1)], region="auto"),
+    ):
+        assert payload_of(asked)["region"] == "auto"
+
+
+def test_the_subject_of_more_than_one_photo_and_other_words(client: TestClient) -> None:
+    listing_id = offer(client, 1)
+    for refused in (
+        send(client, ("photo", 1), ("photo", 2), region="auto"),
+        send(client, ("photo", 1), region="subject"),
+        send(client, ("photo", 1), region='"Auto"'),
+        ask(client, positive=[name_of(1), listing_id], region="auto"),
+        ask(client, positive=[listing_id], region="auto"),
+        ask(client, positive=[name_of(1)], region="subject"),
+        ask(client, listing_id=listing_id, region="auto"),
+    ):
+        assert_problem(refused, 422, "invalid_input")
+
+
+def test_further_pages_are_of_the_part_that_was_found(
+    client: TestClient, answerer: Answerer, payload_of: PayloadOf
+) -> None:
+    for seed in range(1, 6):
+        offer(client, seed)
+    answerer.embed_listings()
+    photo = Image.new("RGB", (320, 320), "white")
+    photo.paste("red", (40, 40, 120, 120))
+    data = io.BytesIO()
+    photo.save(data, "PNG")
+    fields = {"region": "auto", "limit": "2"}
+    sent = client.post("/v1/searches", files={"photo": data.getvalue()}, data=fields)
+    place = sent.headers["location"]
+    answerer.answer()
+    first = client.get(place).json()["result"]
+    assert first["region"]
+    mapped = answerer.encoder.mapped
+    following = ask(client, cursor=first["next_cursor"])
+    assert payload_of(following)["region"] == first["region"]
+    answerer.answer()
+    second = client.get(following.headers["location"]).json()["result"]
+    assert second["region"] == first["region"]
+    assert answerer.encoder.mapped == mapped
+    shown = [row["listing_id"] for page in (first, second) for row in page["results"]]
+    assert len(shown) == len(set(shown)) == 4
 
 
 BAD_REGIONS = [
@@ -485,6 +540,7 @@ def test_the_reference_shows_true_examples(client: TestClient, answerer: Answere
     answer = search["responses"]["200"]["content"]["application/json"]["example"]
     answer = {**answer, "error": None, "expected_wait_s": None}  # OpenAPI leaves nulls out
     answer["result"]["generation"] = None  # as nothing was built here
+    answer["result"]["region"] = None  # as none was asked for
     assert shape(answer) == shape(real)
     body = search["requestBody"]["content"]
     for example in body["application/json"]["examples"].values():

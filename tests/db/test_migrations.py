@@ -13,7 +13,7 @@ from db.jobs import accept
 from db.schema_migration import alembic_config, upgrade
 from db.session import Database
 from db.tables import Base, Listing, Photo
-from db.vectors.encoders import all_encoders
+from db.vectors.encoders import all_encoders, matching_of, set_matching
 from models.domain.types import EncoderStatus, JobType, ListingStatus, Precision
 from tests.support.clock import Clock
 from tests.support.payloads import some_payload
@@ -138,3 +138,18 @@ def test_photos_of_an_earlier_release_are_complete(any_database: Database, clock
     upgrade(url_of(any_database))
     with any_database.read() as session:
         assert session.scalars(select(Photo.incomplete)).all() == [False, False]
+
+
+def test_encoders_of_earlier_releases_have_no_match_labels(any_database: Database) -> None:
+    config = alembic_config(url_of(any_database))
+    command.downgrade(config, "0014")
+    insert_encoders(any_database, {1: None})
+    upgrade(url_of(any_database))
+    with any_database.write() as session:
+        assert matching_of(session, 1) is None
+        set_matching(session, 1, {"format": 1, "related": 0.5})
+    command.downgrade(config, "0014")
+    assert "matching" not in {
+        column["name"] for column in inspect(any_database.engine).get_columns("encoders")
+    }
+    upgrade(url_of(any_database))

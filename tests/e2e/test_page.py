@@ -16,6 +16,9 @@ import pytest
 from playwright.sync_api import Browser, BrowserType, Page, sync_playwright
 
 from command_line.addresses import free_port
+from db.session import Database
+from db.vectors.encoders import active_encoder, set_matching
+from models.matching.labels import Calibration, SameItem
 from ops.demo import HeldOut, search
 from ops.processes import marketlens_command
 from tests.support.machine import TIMEOUT_S, SeededMachine, marketlens
@@ -207,6 +210,49 @@ def test_a_dropped_photo_finds_its_listing_first(visit: Visit, view: HeldOut, ti
     visit.page.locator("#preview").wait_for()
     # Rejects, and so fails here, if the photo can't be had or is none.
     visit.page.locator("#cards img").first.evaluate("image => image.decode()")
+
+
+@contextmanager
+def labelled(seeded: SeededMachine, calibration: Calibration) -> Iterator[None]:
+    """The active encoder has these match labels, for as long as the block lasts."""
+    database = Database(seeded.machine.settings.sqlalchemy_url)
+    with database.write() as session:
+        active = active_encoder(session)
+        assert active
+        set_matching(session, active.id, calibration.to_json())
+    yield
+    with database.write() as session:
+        set_matching(session, active.id, {})
+    database.close()
+
+
+def test_results_say_how_sure_they_are(
+    visit: Visit, seeded: SeededMachine, view: HeldOut, title: str
+) -> None:
+    same = Calibration(
+        photos=1,
+        listings=1,
+        same_item=SameItem(similarity=-1, ratio=0.99),
+        same_item_alone=-1,
+        very_similar=None,
+        very_similar_alone=None,
+        related=-1,
+        stranger=-1,
+    )
+    with labelled(seeded, same):
+        visit.drop(view.path)
+        assert visit.found("look like it")[0] == title
+        assert visit.page.locator("#cards .match").first.inner_text() == "Same item"
+    nothing = same.model_copy(update={"stranger": 2.0})
+    with labelled(seeded, nothing):
+        visit.drop(view.path)
+        assert visit.found("Nothing in the catalogue looks like this")[0] == title
+        assert visit.page.locator("#cards .match").first.inner_text() == "Not alike"
+        assert visit.page.locator("#results.unlike").count() == 1
+    visit.drop(view.path)
+    visit.found("look like it")
+    assert visit.page.locator("#cards .match").first.is_hidden()
+    assert visit.page.locator("#results.unlike").count() == 0
 
 
 def test_a_chosen_photo_finds_its_listing_first(visit: Visit, view: HeldOut, title: str) -> None:

@@ -18,25 +18,29 @@ README = (REPOSITORY / "README.md").read_text()
 
 def blocks_after(heading: str) -> list[str]:
     """The commands below a heading, up to the next one that is not below it."""
-    section = re.search(rf"^(##+) {heading}\n(.*?)^\1 ", README, re.DOTALL | re.MULTILINE)
-    assert section
-    return re.findall(r"```console\n(.*?)```", section[2], re.DOTALL)
+    start = re.search(rf"^(##+) {heading}\n", README, re.MULTILINE)
+    assert start
+    below = README[start.end() :]
+    end = re.search(rf"^#{{2,{len(start[1])}}} ", below, re.MULTILINE)
+    return re.findall(r"```console\n(.*?)```", below[: end.start() if end else None], re.DOTALL)
 
 
 @pytest.mark.e2e
 def test_first_search(seeded: SeededMachine, sample: Path) -> None:
     """Every command of the section, as written but for the address and the folder."""
-    commands, _, change = blocks_after("First search")
-    assert commands.count("curl") == 5
+    commands, change, _ = blocks_after("First search")
+    assert commands.count("curl") == 6
     commands = commands.replace("http://127.0.0.1:8000", seeded.machine.url)
     commands = commands.replace("var/sample-*", str(sample))
     script = f"set -euo pipefail\n{commands}".replace("\ncurl -s ", "\necho; curl -s ")
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    held, cheap, polled, listed = (json.loads(line) for line in done.stdout.split("\n") if line)
+    answers = [json.loads(line) for line in done.stdout.split("\n") if line]
+    held, cheap, in_size, polled, listed = answers
     assert held["status"] == "succeeded"
     assert len(held["result"]["results"]) == 3
     assert {float(row["price"]) <= 50 for row in cheap["result"]["results"]} == {True}
+    assert in_size["status"] == "succeeded"
     assert polled["type"] == "search"
     assert listed["job"]["type"] == "embed"
     change = change.replace("http://127.0.0.1:8000", seeded.machine.url)

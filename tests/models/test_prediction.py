@@ -7,7 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.prediction import FEWEST_PRICES, Neighbour, grouped, price_band, vote
+from models.domain.searches.attributes import AttributeValue
+from models.prediction import (
+    FEWEST_AGREEING,
+    FEWEST_PRICES,
+    FEWEST_STATING,
+    LEAST_SHARE,
+    Neighbour,
+    SuggestedAttribute,
+    grouped,
+    price_band,
+    suggested_attributes,
+    vote,
+)
 
 neighbours = st.lists(
     st.builds(
@@ -69,20 +81,20 @@ def test_a_group_is_as_likely_as_its_members_together() -> None:
 def test_the_band_are_quartiles() -> None:
     band = price_band(priced(50, 10, 30, 20, 40))
     assert band
-    assert (band.low, band.median, band.high) == (Decimal(20), Decimal(30), Decimal(40))
+    assert (band.p25, band.p50, band.p75) == (Decimal(20), Decimal(30), Decimal(40))
     assert (band.currency, band.listings) == ("GBP", 5)
 
 
 def test_between_two_prices_a_quartile_is_in_whole_pence() -> None:
     band = price_band(priced("0.10", "0.25", "10.00", "10.99"))
     assert band
-    assert [str(band.low), str(band.median), str(band.high)] == ["0.21", "5.12", "10.25"]
+    assert [str(band.p25), str(band.p50), str(band.p75)] == ["0.21", "5.12", "10.25"]
 
 
 def test_the_band_is_in_the_currency_of_most() -> None:
     band = price_band(priced(1, 2, 3, 4, currency="EUR") + priced(100, 200, 300, 400, 500))
     assert band
-    assert (band.currency, band.median, band.listings) == ("GBP", Decimal(300), 5)
+    assert (band.currency, band.p50, band.listings) == ("GBP", Decimal(300), 5)
 
 
 def test_of_currencies_stated_as_often_the_nearest_neighbours_is_taken() -> None:
@@ -97,3 +109,88 @@ def test_too_few_prices_are_no_band() -> None:
     assert price_band([*enough[1:], Neighbour(0.9, "Bags")]) is None
     assert price_band([*enough[1:], *priced(5, currency="EUR")]) is None
     assert price_band([]) is None
+
+
+prices = st.lists(st.decimals(0, 10_000, places=2), min_size=FEWEST_PRICES, max_size=30)
+
+
+@given(prices)
+def test_quantiles_are_in_order_and_within_the_prices(stated: list[Decimal]) -> None:
+    band = price_band(priced(*(str(price) for price in stated)))
+    assert band
+    found = [band.p10, band.p25, band.p50, band.p75, band.p90]
+    assert found == sorted(found)
+    assert min(stated) <= found[0]
+    assert found[-1] <= max(stated)
+    assert band.listings == len(stated)
+
+
+def test_a_tenth_is_under_the_first_and_over_the_last() -> None:
+    band = price_band(priced(*range(0, 101, 10)))
+    assert band
+    assert (band.p10, band.p90) == (Decimal(10), Decimal(90))
+
+
+def stating(*values: AttributeValue, similarity: float = 0.5) -> list[Neighbour]:
+    return [Neighbour(similarity, attributes={"x": value}) for value in values]
+
+
+attributes = st.dictionaries(
+    st.sampled_from(["brand", "size", "new", "materials"]),
+    st.sampled_from([True, 1, 1.5, "red", "Red", "blue", ["wool"], ["Wool", "silk"]]),
+)
+describing = st.lists(st.builds(Neighbour, similarity=st.floats(-1, 1), attributes=attributes))
+
+
+@given(describing)
+def test_suggestions_rest_on_enough_neighbours(neighbours: list[Neighbour]) -> None:
+    for one in suggested_attributes(neighbours):
+        stated = [item.attributes[one.name] for item in neighbours if one.name in item.attributes]
+        assert one.of == len(stated) >= FEWEST_STATING
+        assert FEWEST_AGREEING <= one.listings <= one.of
+        assert LEAST_SHARE <= one.share <= 1 + 1e-9
+        assert any(
+            one.value == value or one.value in (value if isinstance(value, list) else [])
+            for value in stated
+        )
+
+
+@given(describing, st.randoms(use_true_random=False))
+def test_the_order_of_neighbours_changes_no_suggestion_but_its_spelling(
+    neighbours: list[Neighbour], random: Random
+) -> None:
+    def told(them: list[Neighbour]) -> set[tuple[str, str, int, int]]:
+        return {
+            (one.name, str(one.value).casefold(), one.listings, one.of)
+            for one in suggested_attributes(them)
+        }
+
+    # In random order, sums are rounded otherwise: equal similarities make them exact enough.
+    even = [Neighbour(0.0, attributes=item.attributes) for item in neighbours]
+    assert told(random.sample(even, len(even))) == told(even)
+
+
+def test_values_are_counted_without_case_and_suggested_as_the_nearest_writes_them() -> None:
+    assert suggested_attributes(stating("Red", "red", "RED", "blue")) == [
+        SuggestedAttribute("x", "Red", 0.75, 3, 4)
+    ]
+
+
+def test_a_number_is_no_boolean_and_no_text() -> None:
+    assert suggested_attributes(stating(1, True, "1", 1.0)) == []
+    assert suggested_attributes(stating(1, True, 1.0, 1, 1))[0].listings == 4
+
+
+def test_each_text_of_a_list_is_suggested() -> None:
+    found = suggested_attributes(stating(["wool", "silk"], ["wool"], ["Silk", "wool"], ["silk"]))
+    assert [(one.value, one.listings, one.share) for one in found] == [
+        ("wool", 3, 0.75),
+        ("silk", 3, 0.75),
+    ]
+
+
+def test_what_few_state_or_few_agree_on_is_not_suggested() -> None:
+    assert suggested_attributes(stating("red", "red", "red")) == []
+    assert suggested_attributes(stating("red", "red", "blue", "blue")) == []
+    near = [*stating("red", similarity=0.99), *stating("blue", "blue", "blue")]
+    assert suggested_attributes(near) == []

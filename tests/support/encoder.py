@@ -9,7 +9,7 @@ from PIL import Image
 
 from models.domain.durable_files import sha256_of
 from models.domain.types import EncoderSpec
-from models.encoders.encoder import Encoder, unit_rows
+from models.encoders.encoder import Encoder, FeatureMap, unit_rows
 from models.encoders.library import EncoderLibrary
 from models.encoders.networks.architectures import architecture_named
 from models.encoders.runtimes import open_encoder
@@ -17,6 +17,7 @@ from models.encoders.specs import HOG, hog_spec, network_spec
 from models.encoders.weights import given_weights
 
 SIDE = 4
+MAP_SIDE = 8
 
 
 def spec_of(name: str, weights: Path | None = None) -> EncoderSpec:
@@ -38,11 +39,15 @@ def create_encoder(name: str, weights: Path | None, threads: int) -> Encoder:
 
 
 class ThumbnailEncoder:
-    """Embeds a photo as its centred thumbnail; one of a single grey has nothing to compare."""
+    """Embeds a photo as its centred thumbnail; one of a single grey has nothing to compare.
+
+    Its feature map is a thumbnail, too: what has other colours than the border is the subject.
+    """
 
     def __init__(self, name: str = "thumbnail") -> None:
         self.spec = EncoderSpec(name, SIDE * SIDE * 3, f"{name:0<64}")
         self.embedded = 0
+        self.mapped = 0
 
     runtime = "Pillow"
 
@@ -56,3 +61,9 @@ class ThumbnailEncoder:
             np.asarray(photo.resize((SIDE, SIDE)), np.float32).reshape(-1) - 128 for photo in photos
         ]
         return unit_rows(np.array(rows, np.float32).reshape(len(photos), self.spec.dimension))
+
+    def feature_map(self, photo: Image.Image) -> FeatureMap:
+        """One cell a pixel of a thumbnail, one channel a colour."""
+        self.mapped += 1
+        small = photo.resize((MAP_SIDE, MAP_SIDE), Image.Resampling.BOX)
+        return FeatureMap(np.asarray(small, np.float32), 0.5 / MAP_SIDE, 1 / MAP_SIDE)

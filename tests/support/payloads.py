@@ -22,6 +22,7 @@ _STORED: dict[JobType, StoredJson] = {
     JobType.REINDEX: {},
     JobType.DUPLICATES: {},
     JobType.ADAPT: {},
+    JobType.CALIBRATE: {},
     JobType.MATCH: {},
 }
 

@@ -13,7 +13,11 @@ from settings import Settings
 from workers.queue.broker import Broker
 from workers.queue.broker_check import check_broker
 from workers.queue.publisher import JobPublisher
-from workers.queue.relay import run_relay
+from workers.queue.relay import (
+    CALIBRATE_CHECK_EVERY_S,
+    CALIBRATE_CHECK_WITHOUT_GENERATIONS_EVERY_S,
+    run_relay,
+)
 from workers.saved_searches.webhooks import run_webhooks
 
 log = logging.getLogger(__name__)
@@ -53,8 +57,17 @@ def relay() -> None:
             # On a server there is nothing to rebuild.
             auto_reindex=settings.auto_reindex and settings.index_url is None,
             auto_adapt=settings.auto_optimise and settings.index_url is None,
+            calibrate_every_s=_calibrate_every_s(settings),
         )
     finally:
         # Also where it breaks: the other thread alone would keep the process.
         stop.set()
         webhooks.join()
+
+
+def _calibrate_every_s(settings: Settings) -> float | None:
+    if not settings.auto_optimise:
+        return None
+    if settings.index_url is not None:
+        return CALIBRATE_CHECK_WITHOUT_GENERATIONS_EVERY_S
+    return CALIBRATE_CHECK_EVERY_S

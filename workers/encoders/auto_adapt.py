@@ -49,7 +49,7 @@ def adapt_if_due(
         last = jobs.newest(session, JobType.ADAPT)
         if last is not None and not _may_follow(last, live.rows or 0, clock()):
             return None
-        if generations.open_reindex(session) or _is_taking_in(session, clock()):
+        if generations.open_reindex(session) or is_taking_in(session, clock()):
             return None
     with database.write() as session:
         job = jobs.accept(session, AdaptPayload(), job_id=new_id(), now=clock())
@@ -57,7 +57,8 @@ def adapt_if_due(
     return job
 
 
-def _is_taking_in(session: Session, now: datetime) -> bool:
+def is_taking_in(session: Session, now: datetime) -> bool:
+    """Whether a feed is being taken in: photos are, or have just been, embedded."""
     lately = jobs.count_ended(session, JobType.EMBED, now - QUIET_FOR)
     return jobs.count_open(session, JobType.EMBED) + lately > BUSY_JOBS
 

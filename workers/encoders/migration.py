@@ -37,9 +37,11 @@ from db.vectors.encoders import (
     register_encoder,
 )
 from models.domain.errors import Conflict, ReindexRunning
-from models.domain.job_payloads import ReindexPayload
+from models.domain.job_payloads import CalibratePayload, ReindexPayload
 from models.domain.job_results import MatchResult
 from models.domain.types import EncoderSpec, JobStatus
+from models.matching.labels import stored_calibration
+from workers.encoders.auto_calibrate import GROWTH, MIN_PHOTOS
 from workers.encoders.comparison import Comparison, compare
 from workers.encoders.derivation import Derivation, derive_vectors
 from workers.generations.request import accept_reindex
@@ -90,11 +92,13 @@ class Migration:
         self._tried = IdSet()
         self._embedded = self._failed = 0
 
-    def run(self, spec: EncoderSpec, derivation: Derivation | None = None) -> Migrated:
-        """Follow, embed, index and compare; steps that are done already are skipped.
+    def run(
+        self, spec: EncoderSpec, derivation: Derivation | None = None, *, calibrates: bool = True
+    ) -> Migrated:
+        """Follow, embed, index, compare, calibrate; steps that are done already are skipped.
 
         With a `derivation`, photos that its base has embedded are not embedded again. Raises
-        Conflict when one of its jobs fails.
+        Conflict when one of its jobs fails, but for the calibration: match labels may come later.
         """
         encoder = self._follow(spec)
         with self._database.read() as session:
@@ -108,6 +112,8 @@ class Migration:
         self._embed(encoder.id, photos_lacking)
         generation = self._index(encoder.id)
         comparison = self._compare(encoder, baseline) if baseline else None
+        if calibrates:
+            self._calibrate(encoder.id)
         # Photos of listings that were restored meanwhile, which have no job of their own.
         self._embed(encoder.id, photos_to_embed)
         self._embed_saved_searches(encoder)
@@ -221,6 +227,21 @@ class Migration:
             else:
                 self._executor.submit([job])
                 return job
+
+    def _calibrate(self, encoder_id: int) -> None:
+        """Before searches change to it, so that results go on having match labels."""
+        with self._database.read() as session:
+            encoder = get_encoder(session, encoder_id)
+            photos = count_live(session, encoder_id)
+        calibration = stored_calibration(encoder.matching)
+        calibrated = 0 if calibration is None else calibration.photos
+        if photos < max(MIN_PHOTOS, GROWTH * calibrated):
+            return
+        with self._database.write() as session:
+            payload = CalibratePayload(encoder_id=encoder_id)
+            job = jobs.accept(session, payload, job_id=self._new_id(), now=self._clock())
+        self._executor.submit([job])
+        self._until_ended(job, Queue.INDEX, "calibrating")
 
     def _until_ended(self, job: Job, queue: Queue, step: str) -> Job:
         while not job.status.terminal:

@@ -4,6 +4,9 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
+from models.domain.types import MatchLabel
+from models.matching.labels import Calibration
+
 
 class _Facts(BaseModel):
     model_config = ConfigDict(extra="ignore")
@@ -77,3 +80,31 @@ def _gains(trial: _Trial) -> str:
         if gain is not None
     ]
     return f"; on listings that it had not learned from: {', '.join(gains)}"
+
+
+def label_notes(calibration: Calibration) -> str:
+    """A sentence about an encoder's match labels: from where on, and how often right.
+
+    The same item is told from a cosine on, the very similar from a share of neighbours.
+    """
+    precision, same = calibration.precision, calibration.same_item
+    near, agreement = calibration.very_similar_alone, calibration.very_similar
+    very_similar = " or ".join(
+        part
+        for part in (
+            near and f"from {near:.2f}",
+            agreement and f"from {agreement:.0%} agreement of neighbours",
+        )
+        if part
+    )
+    labels = (
+        (MatchLabel.SAME_ITEM, same and f"from {same.similarity:.2f}", precision.same_item),
+        (MatchLabel.VERY_SIMILAR, very_similar, precision.very_similar),
+    )
+    parts = [
+        f"{label} {threshold} (right {measured.value:.0%})"
+        if threshold and measured
+        else f"{label} withheld"
+        for label, threshold, measured in labels
+    ]
+    return f"match labels: {', '.join(parts)}, related from {calibration.related:.2f}."

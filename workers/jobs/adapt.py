@@ -3,19 +3,17 @@ catalogue teaches if that finds more.
 """
 
 import logging
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from threading import Event, Thread
 from typing import Final
 from uuid import uuid4
 
 from sqlalchemy.orm import Session
 
 from db import jobs
-from db.jobs import Claim, ClaimLost
+from db.jobs import Claim
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.vectors.embeddings import count_live
@@ -37,7 +35,7 @@ from workers.encoders.derivation import derivation_of
 from workers.encoders.migration import Migration, activate_migrated
 from workers.encoders.quantising import NotQuantised, quantise, wants_int8
 from workers.generations.prune import prune
-from workers.jobs.heartbeat import BEAT_EVERY_S, Heartbeat
+from workers.jobs.heartbeat import Heartbeat, kept_alive
 from workers.queue.executors import HeldQueueExecutor, RunJob
 from workers.queue.messages import Queue
 from workers.queue.publisher import JobPublisher
@@ -74,7 +72,7 @@ def run_adapt(claim: Claim, tools: AdaptTools, heartbeat: Heartbeat) -> None:
     The network of the active encoder is exported in int8 first, if it is not; then an adaptation is
     learned. A killed attempt leaves the active encoder as it was; the next one goes on.
     """
-    with _kept_alive(heartbeat):
+    with kept_alive(heartbeat):
         result = _Adapting(tools, heartbeat).result()
     log.info("int8: %s", result.int8_refusal or result.int8)
     log.info("adaptation: %s", result.refusal or result.encoder)
@@ -133,7 +131,12 @@ class _Adapting:
         if is_adapted:
             migration.embed(int8)
             return int8, None
-        refusal = activate_migrated(tools.database, migration.run(int8), tools.clock())
+        refusal = activate_migrated(
+            # What is adapted from it follows, or the relay has it calibrated.
+            tools.database,
+            migration.run(int8, calibrates=False),
+            tools.clock(),
+        )
         if refusal is None:
             return int8, None
         with tools.database.write() as session:
@@ -245,24 +248,3 @@ def _is_source(library: EncoderLibrary, spec: EncoderSpec, int8: EncoderSpec) ->
 def _has_head(library: EncoderLibrary, spec: EncoderSpec) -> bool:
     """Whether a category head was trained for the encoder."""
     return head_path(library.models_dir, spec).is_file()
-
-
-@contextmanager
-def _kept_alive(heartbeat: Heartbeat) -> Generator[None]:
-    """Renew the job's lease while another job, or a long computation, runs in this thread."""
-    ended = Event()
-
-    def beat() -> None:
-        while not ended.wait(BEAT_EVERY_S):
-            try:
-                heartbeat.renew()
-            except ClaimLost:  # this thread's own beats, or the end of the job, will find it so
-                return
-
-    thread = Thread(target=beat, name="heartbeat", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()

@@ -1,13 +1,15 @@
 """Renews the claim of a long job while it runs, and stores its progress."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
+from threading import Event, Thread
 from typing import Final
 
 from db import jobs
 from db.consumption import record_consumption
-from db.jobs import Claim
+from db.jobs import Claim, ClaimLost
 from db.session import Database
 from models.domain.errors import Unavailable
 from workers.queue.messages import QUEUE_OF
@@ -59,3 +61,24 @@ class Heartbeat:
     def renew(self) -> None:
         """Renew the lease, with the progress that was stored last. Raises ClaimLost."""
         self(*self._last)
+
+
+@contextmanager
+def kept_alive(heartbeat: Heartbeat) -> Generator[None]:
+    """Renew the job's lease while another job, or a long computation, runs in this thread."""
+    ended = Event()
+
+    def beat() -> None:
+        while not ended.wait(BEAT_EVERY_S):
+            try:
+                heartbeat.renew()
+            except ClaimLost:  # this thread's own beats, or the end of the job, will find it so
+                return
+
+    thread = Thread(target=beat, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

@@ -17,14 +17,23 @@ from models.domain.job_results import (
     CategoryProbability,
     LikelyDuplicate,
     PredictionResult,
+    PriceQuantiles,
     PriceRange,
     SimilarListing,
+    SuggestedAttribute,
 )
 from models.domain.text import CATEGORY_SEPARATOR
 from models.domain.types import ListingMatch
 from models.head import CategoryHead
 from models.near_duplicates import COPY_SIMILARITY, HASH_BITS, hash_distance, relations
-from models.prediction import Neighbour, PriceBand, grouped, price_band, vote
+from models.prediction import (
+    Neighbour,
+    PriceBand,
+    grouped,
+    price_band,
+    suggested_attributes,
+    vote,
+)
 from workers.indexes.following import FollowingIndex
 from workers.near_duplicates.hashing import perceptual_hashes
 from workers.search.query import Query
@@ -83,6 +92,7 @@ def predict(
         categories=_likeliest(shares, payload.top),
         roots=_likeliest(grouped(shares, _root_of), payload.top),
         price_band=_price_range(price_band(neighbours)),
+        attributes=_suggested(neighbours),
         duplicates=(),
         took_ms={},
     )
@@ -120,7 +130,7 @@ def likely_duplicates(
 def _neighbour(match: ListingMatch, view: ListingView) -> Neighbour:
     listing = view.listing
     price = None if listing.price_suspect else listing.price
-    return Neighbour(match.similarity, view.category, price, listing.currency)
+    return Neighbour(match.similarity, view.category, price, listing.currency, view.attributes)
 
 
 def _classified(head: CategoryHead, vectors: list[NDArray[np.float32]]) -> dict[str, float]:
@@ -140,8 +150,7 @@ def _likeliest(shares: Mapping[str, float], top: int) -> tuple[CategoryProbabili
     best = sorted(shares.items(), key=lambda share: (-share[1], share[0]))[:top]
     # Rounded down, so that they never add up to more than 1.
     return tuple(
-        CategoryProbability(category=name, probability=floor(share * 1e6) / 1e6)
-        for name, share in best
+        CategoryProbability(category=name, probability=_rounded_down(share)) for name, share in best
     )
 
 
@@ -150,8 +159,28 @@ def _price_range(band: PriceBand | None) -> PriceRange | None:
         return None
     return PriceRange(
         currency=band.currency,
-        low=band.low,
-        median=band.median,
-        high=band.high,
+        low=band.p25,
+        median=band.p50,
+        high=band.p75,
         listings=band.listings,
+        quantiles=PriceQuantiles(
+            p10=band.p10, p25=band.p25, p50=band.p50, p75=band.p75, p90=band.p90
+        ),
     )
+
+
+def _suggested(neighbours: Sequence[Neighbour]) -> tuple[SuggestedAttribute, ...]:
+    return tuple(
+        SuggestedAttribute(
+            name=one.name,
+            value=one.value,
+            share=_rounded_down(one.share),
+            listings=one.listings,
+            of=one.of,
+        )
+        for one in suggested_attributes(neighbours)
+    )
+
+
+def _rounded_down(share: float) -> float:
+    return floor(share * 1e6) / 1e6

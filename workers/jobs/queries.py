@@ -6,7 +6,7 @@ are embedded, and in one after that. What keeps one query from being answered ke
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
@@ -27,10 +27,12 @@ from models.domain.job_payloads import (
     SearchPayload,
 )
 from models.domain.job_results import EmbeddingResult, JobResult, SearchResult
+from models.domain.regions import Region
 from models.head import find_head
 from models.text.languages import TextLanguage
 from workers.indexes.live_columns import LiveColumns
 from workers.jobs.embedding import shown_vector
+from workers.jobs.photo_reports import photo_reports
 from workers.jobs.prediction import Predicted, likely_duplicates, predict
 from workers.jobs.search import (
     SearchPage,
@@ -40,9 +42,10 @@ from workers.jobs.search import (
     uses_columns,
 )
 from workers.search.active_engine import SearchEngine
+from workers.search.match_labels import Labeller
 from workers.search.query import Query, listings_named, query_of
 from workers.search.query_encoder import QueryEncoder
-from workers.search.results import Details
+from workers.search.results import Details, surest
 from workers.search.stopwatch import Stopwatch
 
 Answer = JobResult | Exception
@@ -105,6 +108,7 @@ class _Batch:
         self._watch = Stopwatch()
         self._answers: dict[UUID, Answer] = {}
         self._predicted: dict[UUID, Predicted] = {}
+        self._regions: dict[UUID, Region | None] = {}
 
     def answered(self) -> Answered:
         """Answer them."""
@@ -134,7 +138,7 @@ class _Batch:
             if found:
                 listings = chain.from_iterable(page.listings for page in found.values())
                 self._show(found, Details.of(session, listings), generation)
-        self._find_duplicates(asked)
+        self._complete_predictions(asked)
         answers = [(claim, self._answers[claim.job_id]) for claim in self._claims]
         return Answered(answers, embedded)
 
@@ -173,11 +177,14 @@ class _Batch:
             self._tools.language,
             self._watch,
         )
+        labeller = Labeller(session, self._engine)
         for one in asked:
             job_id = one.claim.job_id
             with self._answering(one.claim, session):
                 if isinstance(one.payload, SearchPayload):
-                    found[job_id] = find_listings(one.claim, one.payload, one.query, tools)
+                    self._regions[job_id] = self._encoder.region_of(one.query)
+                    page = find_listings(one.claim, one.payload, one.query, tools)
+                    found[job_id] = self._labelled(labeller, one.query, page)
                 elif isinstance(one.payload, PredictionPayload):
                     self._predicted[job_id] = predict(
                         one.payload,
@@ -190,7 +197,15 @@ class _Batch:
                     )
         return found
 
-    def _find_duplicates(self, asked: Sequence[_Asked]) -> None:
+    def _labelled(self, labeller: Labeller, query: Query, page: SearchPage) -> SearchPage:
+        if not page.by_look:
+            return page
+        vectors = self._encoder.queries_of(query)
+        return replace(
+            page, listings=labeller.labelled(query, vectors, page.listings, page.nearest)
+        )
+
+    def _complete_predictions(self, asked: Sequence[_Asked]) -> None:
         """Complete the predictions by what photos have to be read for."""
         for one in asked:
             predicted = self._predicted.get(one.claim.job_id)
@@ -201,10 +216,11 @@ class _Batch:
                 duplicates = likely_duplicates(
                     self._tools.database, self._tools.store, hashes, predicted.neighbours
                 )
+                photos = photo_reports(self._tools.store, self._encoder.encoder, hashes)
                 self._watch.lap("predict")
                 took_ms = self._took_ms(one.claim)
                 self._answers[one.claim.job_id] = predicted.result.model_copy(
-                    update={"duplicates": duplicates, "took_ms": took_ms}
+                    update={"duplicates": duplicates, "photos": photos, "took_ms": took_ms}
                 )
 
     def _give_vectors(self, asked: Sequence[_Asked]) -> None:
@@ -236,8 +252,12 @@ class _Batch:
                 exact=page.exact,
                 took_ms=self._took_ms(claim),
                 results=shown[claim.job_id],
+                region=self._regions[claim.job_id],
+                match=surest(shown[claim.job_id]),
                 next_cursor=page.cursor,
                 facets=page.facets,
+                corrected=page.corrected,
+                left_out=page.left_out,
             )
 
     def _took_ms(self, claim: Claim) -> dict[str, float]:

@@ -24,7 +24,7 @@ from models.domain.job_payloads import JobPayload, SearchPayload
 from models.domain.job_results import Facet
 from models.domain.searches.block_cursors import Block, BlockCursor, Span, TextMatch
 from models.domain.searches.options import DEFAULT_FUSION, Ranking, RankPart
-from models.domain.types import EncoderSpec
+from models.domain.types import EncoderSpec, Match
 from models.ranking.order import NO_DIVERSITY
 from models.text.languages import TextLanguage
 from workers.indexes.following import FollowingIndex
@@ -34,7 +34,7 @@ from workers.search.query import Query
 from workers.search.query_encoder import QueryEncoder
 from workers.search.ranked import Position, RankOptions, ranked_page
 from workers.search.results import Found
-from workers.search.retrieval import ANY_ACTIVE, Page, Retrieved, retrieve
+from workers.search.retrieval import ANY_ACTIVE, Page, Retrieved, nearest_photos, retrieve
 from workers.search.stopwatch import Stopwatch
 from workers.search.words import LOOKED_AT, PAGED, StoredWords, words_of
 
@@ -45,14 +45,18 @@ AnyCursor = TypeVar("AnyCursor", Cursor, BlockCursor)
 class SearchPage:
     """The listings of a page, and the cursor of the next one if there are more.
 
-    `by_look` says whether the encoder and the index had a part in it.
+    `by_look` says whether the encoder and the index had a part in it; then `nearest` are the
+    nearest photos of all, see `Retrieved`.
     """
 
     listings: Sequence[Found]
     cursor: str | None
     exact: bool
     by_look: bool
+    nearest: tuple[Match, ...] = ()
     facets: tuple[Facet, ...] = ()
+    corrected: str | None = None
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +138,9 @@ class _Search:
             page = self._by_words(self._words)
         else:
             page = self._by_look()
+        if self._words is not None:
+            corrected = self._words.searched.corrected
+            page = replace(page, corrected=corrected, left_out=self._words.left_out)
         facets = self._facets()
         return replace(page, facets=facets) if facets else page
 
@@ -192,7 +199,7 @@ class _Search:
         listings = [
             Found(match.listing_id, match.photo_id, match.similarity) for match in found.listings
         ]
-        return SearchPage(listings, rest, found.exact, by_look=True)
+        return SearchPage(listings, rest, found.exact, by_look=True, nearest=found.nearest)
 
     def _by_words(self, words: Words) -> SearchPage:
         """Those that have the words, by their score."""
@@ -251,12 +258,16 @@ class _Search:
             text = BlockCursor(
                 self._claim.job_id, fingerprint, now, rest.block, rest.shown
             ).encode()
-        return SearchPage(page.listings, text, page.exact, by_look=look is not None)
+        nearest = nearest_photos(look.index, look.queries) if look else ()
+        return SearchPage(
+            page.listings, text, page.exact, by_look=look is not None, nearest=nearest
+        )
 
 
 def _similar_enough(found: Retrieved, least: float) -> Retrieved:
     kept = [match for match in found.listings if match.similarity >= least]
-    return Retrieved(kept, found.more and len(kept) == len(found.listings), found.exact)
+    more = found.more and len(kept) == len(found.listings)
+    return replace(found, listings=kept, more=more)
 
 
 def _options(payload: SearchPayload, now: datetime) -> RankOptions:

@@ -20,6 +20,7 @@ QUEUE_OF = {
     JobType.REINDEX: Queue.INDEX,
     JobType.DUPLICATES: Queue.INDEX,
     JobType.ADAPT: Queue.INDEX,
+    JobType.CALIBRATE: Queue.INDEX,
     JobType.EMBEDDING: Queue.SEARCH,
     JobType.PREDICTION: Queue.SEARCH,
 }

@@ -12,6 +12,7 @@ from db.consumption import RELAY, record_consumption
 from db.session import Database
 from models.domain.errors import Unavailable
 from workers.encoders.auto_adapt import adapt_if_due, retire_replaced
+from workers.encoders.auto_calibrate import calibrate_if_due
 from workers.generations.auto_reindex import reindex_if_due
 from workers.queue.messages import Queue
 from workers.queue.owner import end_leases_of_dead
@@ -24,6 +25,9 @@ POLL_EVERY_S = 1.0
 PROBE_EVERY_S = 5.0
 REINDEX_CHECK_EVERY_S = 30.0
 ADAPT_CHECK_EVERY_S = 10.0
+CALIBRATE_CHECK_EVERY_S = 10.0
+CALIBRATE_CHECK_WITHOUT_GENERATIONS_EVERY_S = 300.0
+"""On a server no generation says how many photos there are: they have to be counted."""
 PURGE_EVERY_S = 60.0
 JOBS_PER_POLL = 500
 
@@ -82,6 +86,15 @@ def _adapt_if_due(
         publisher.publish([job])
 
 
+def _calibrate_if_due(
+    database: Database, publisher: JobPublisher, clock: Callable[[], datetime]
+) -> None:
+    """Request that match labels are calibrated where the active encoder has none, or for less."""
+    job = calibrate_if_due(database, clock=clock, new_id=uuid4)
+    if job is not None:
+        publisher.publish([job])
+
+
 def _match_if_due(
     database: Database, publisher: JobPublisher, clock: Callable[[], datetime]
 ) -> None:
@@ -109,14 +122,17 @@ def run_relay(
     *,
     auto_reindex: bool,
     auto_adapt: bool = False,
+    calibrate_every_s: float | None = None,
 ) -> None:
     """Publish due jobs until `stop` is set, and probe each queue, as readiness checks require.
 
     With `auto_reindex`, the index is rebuilt when enough has changed (see
     `workers.generations.auto_reindex`); with `auto_adapt`, it is learned from the catalogue how to
-    compare its photos (see `workers.encoders.auto_adapt`). Expired keys of requests are deleted.
+    compare its photos (see `workers.encoders.auto_adapt`). So often it is looked whether match
+    labels are due (see `workers.encoders.auto_calibrate`); never with None. Expired keys of
+    requests are deleted.
     """
-    next_probe = next_purge = next_reindex_check = next_adapt_check = 0.0
+    next_probe = next_purge = next_reindex_check = next_adapt_check = next_calibrate_check = 0.0
     while not stop.is_set():
         try:
             publish_due_jobs(database, publisher, clock, max_attempts)
@@ -133,6 +149,10 @@ def run_relay(
             if auto_adapt and monotonic() >= next_adapt_check:
                 _adapt_if_due(database, publisher, clock)
                 next_adapt_check = monotonic() + ADAPT_CHECK_EVERY_S
+            # After the adaptation: what it may change to has labels of its own.
+            if calibrate_every_s is not None and monotonic() >= next_calibrate_check:
+                _calibrate_if_due(database, publisher, clock)
+                next_calibrate_check = monotonic() + calibrate_every_s
         except Unavailable as error:
             log.warning("%s Trying again.", error)
         stop.wait(POLL_EVERY_S)

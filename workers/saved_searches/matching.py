@@ -28,6 +28,7 @@ from db.text.search import texts_of
 from db.vectors.embeddings import live_vectors_of
 from db.vectors.encoders import active_encoder
 from models.domain.filters import ListingFilter
+from models.matching.labels import stored_calibration
 from models.saved_queries import SavedQueries, Similar
 from models.saved_words import ReadListing, SavedWords
 from models.text.languages import TextLanguage
@@ -43,8 +44,10 @@ ANY_ACTIVE: Final = ListingFilter()
 
 def least_similarity(encoder: Encoder) -> float:
     """The least cosine of a match, where a saved search states none."""
-    del encoder
-    return VERY_SIMILAR
+    calibration = stored_calibration(encoder.matching)
+    if calibration is None or calibration.very_similar_alone is None:
+        return VERY_SIMILAR
+    return calibration.very_similar_alone
 
 
 class SavedSearchMatcher:

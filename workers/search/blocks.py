@@ -33,7 +33,7 @@ from workers.search.retrieval import (
 
 BLOCK: Final = 200
 """Listings of each source in a block; how many a ranking needs is measured in
-docs/decisions/00xx-ranking.md."""
+docs/decisions/0032-ranking.md."""
 
 # Photos of a block: a listing has few.
 EXPECTED_PER_LISTING: Final = 2

@@ -14,14 +14,14 @@ from models.domain.job_payloads import (
     PredictionPayload,
     SearchPayload,
 )
-from models.domain.regions import Region
+from models.domain.regions import SearchedRegion
 
 
 class QueryPhoto(NamedTuple):
-    """A photo by its SHA-256, or a part of it."""
+    """A photo by its SHA-256, or a part of it: drawn, or its subject."""
 
     sha256: str
-    region: Region | None = None
+    region: SearchedRegion | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def _examples(payload: JobPayload) -> tuple[Iterable[Example], Iterable[Example]
 
 
 def _photos(
-    example: Example, photos_of: Mapping[UUID, Sequence[str]], region: Region | None = None
+    example: Example, photos_of: Mapping[UUID, Sequence[str]], region: SearchedRegion | None = None
 ) -> list[QueryPhoto]:
     if not isinstance(example, UUID):
         return [QueryPhoto(example, region)]

@@ -12,11 +12,15 @@ from sqlalchemy.orm import Session
 from db.statements import chunks
 from db.store.photo_store import PhotoStore
 from db.vectors.embeddings import vectors_of_hashes
+from models.adaptation.adapted_encoder import feature_map_of
 from models.domain.errors import InvalidPhoto
+from models.domain.regions import AUTO, Region
 from models.domain.types import EncoderSpec
 from models.encoders.encoder import Encoder
 from models.photo_decoding import decode
 from models.ranking.relevance_feedback import fuse
+from models.subjects.find import find_subjects
+from models.subjects.search_region import search_region
 from workers.search.query import Query, QueryPhoto
 from workers.search.stopwatch import Stopwatch
 
@@ -57,11 +61,17 @@ class QueryEncoder:
         self._engine = engine
         self._vectors: dict[QueryPhoto, Vector] = {}
         self._failed: dict[QueryPhoto, Exception] = {}
+        self._found: dict[QueryPhoto, Region | None] = {}
 
     @property
     def spec(self) -> EncoderSpec:
         """What identifies the encoder."""
         return self._engine.encoder.spec
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder."""
+        return self._engine.encoder
 
     def look_up(self, session: Session, photos: Iterable[QueryPhoto]) -> None:
         """Take the vectors that are stored; none of a part of a photo, which is another picture."""
@@ -79,6 +89,9 @@ class QueryEncoder:
         for some in chunks(missing, max(batch, DECODED_AT_ONCE)):
             decoded = self._decoded(some)
             watch.lap("decode")
+            if any(photo.region == AUTO for photo in decoded):
+                decoded = self._cut_to_subjects(decoded)
+                watch.lap("subject")
             for together in chunks(decoded, batch):
                 self._embed({photo: decoded[photo] for photo in together})
             watch.lap("embed")
@@ -86,6 +99,14 @@ class QueryEncoder:
         watch.lap("decode")
         watch.lap("embed")
         return len(missing)
+
+    def region_of(self, query: Query) -> Region | None:
+        """The part of the query's photo that is searched by, drawn or found; None for all of it."""
+        for photo in query.photos:
+            region = self._found.get(photo) if photo.region == AUTO else photo.region
+            if region is not None:
+                return region
+        return None
 
     def queries_of(self, query: Query) -> NDArray[np.float32]:
         """The unit vectors (n, dimension) that a query searches by.
@@ -115,10 +136,33 @@ class QueryEncoder:
         for photo in photos:
             try:
                 image = decode(self._store.get(photo.sha256))
-                decoded[photo] = photo.region.crop(image) if photo.region else image
+                region = photo.region
+                decoded[photo] = region.crop(image) if isinstance(region, Region) else image
             except Exception as error:  # noqa: BLE001 - it is raised for who asks for the photo
                 self._failed[photo] = error
         return decoded
+
+    def _cut_to_subjects(
+        self, photos: dict[QueryPhoto, Image.Image]
+    ) -> dict[QueryPhoto, Image.Image]:
+        """The photos, those whose subject is searched for cut to it."""
+        cut = {}
+        for photo, image in photos.items():
+            try:
+                region = self._subject_of(image) if photo.region == AUTO else None
+                cut[photo] = region.crop(image) if region else image
+            except Exception as error:  # noqa: BLE001 - it is raised for who asks for the photo
+                self._failed[photo] = error
+            else:
+                self._found[photo] = region
+        return cut
+
+    def _subject_of(self, image: Image.Image) -> Region | None:
+        """None where the subject fills the photo, or the encoder has no network to find it by."""
+        features = feature_map_of(self._engine.encoder, image)
+        if features is None:
+            return None
+        return search_region(find_subjects(features), *image.size)
 
     def _embed(self, photos: dict[QueryPhoto, Image.Image]) -> None:
         try:

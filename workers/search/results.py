@@ -13,7 +13,7 @@ from db.catalogue.listings import ListingView, views_of
 from models.domain.job_results import FoundListing, SimilarListing
 from models.domain.searches.attributes import AttributeValue
 from models.domain.searches.options import RankPart
-from models.domain.types import ListingMatch
+from models.domain.types import ListingMatch, MatchLabel
 
 SIMILARITY_DECIMALS = 6
 
@@ -39,6 +39,7 @@ class Found:
     similarity: float | None
     score: float | None = None
     reasons: Mapping[RankPart, float] | None = None
+    match: MatchLabel | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class Details:
                 similarity=_rounded(one.similarity),
                 score=_rounded(one.score),
                 reasons=_all_rounded(one.reasons),
+                match=one.match,
             )
             for one in found
             if (shown := self._shown(one.listing_id)) is not None
@@ -98,6 +100,12 @@ class Details:
             "location": listing.location,
             "attributes": view.attributes,
         }
+
+
+def surest(found: Iterable[FoundListing]) -> MatchLabel | None:
+    """The surest of the labels; None where there is none."""
+    given = {one.match for one in found}
+    return next((label for label in MatchLabel if label in given), None)
 
 
 def _all_rounded(reasons: Mapping[RankPart, float] | None) -> dict[RankPart, float] | None:

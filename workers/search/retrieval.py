@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from functools import partial
 from heapq import merge
-from itertools import takewhile
+from itertools import chain, islice, takewhile
 from typing import Final
 from uuid import UUID
 
@@ -27,6 +27,8 @@ ANY_ACTIVE: Final = ListingFilter()
 EXPECTED: Final = 48
 EXPECTED_TO_FILTER: Final = 200
 """Photos that a page of default length examines; the same for every page, see `PhotoIndex`."""
+LOOKED_AT: Final = 28
+"""Photos that show how densely the index is filled around a query, its own photos among them."""
 EVERYTHING: Final = 2**40
 """More photos than any catalogue has."""
 NO_PHOTOS: Final = np.empty(0, np.int64)
@@ -67,11 +69,16 @@ DEFAULT_THRESHOLDS: Final = Thresholds()
 
 @dataclass(frozen=True, slots=True)
 class Retrieved:
-    """A page of listings, whether there are more, and whether any better one can be missing."""
+    """A page of listings, whether there are more, and whether any better one can be missing.
+
+    `nearest` are the nearest photos of all, whatever page and filter are asked for: `LOOKED_AT` of
+    them, fewer where there are fewer, and none where a filter left few enough to compare each.
+    """
 
     listings: list[ListingMatch]
     more: bool
     exact: bool
+    nearest: tuple[Match, ...] = ()
 
 
 def retrieve(
@@ -137,6 +144,12 @@ def similarities(
     return best
 
 
+def nearest_photos(index: PhotoIndex, queries: Queries) -> tuple[Match, ...]:
+    """The `LOOKED_AT` nearest photos of all, whatever listings show them."""
+    found = _merged(queries, partial(index.matches, expect=EXPECTED))
+    return tuple(islice(found, LOOKED_AT))
+
+
 class _Search:
     """One page, searched for in one index."""
 
@@ -147,6 +160,7 @@ class _Search:
         self._index = index
         self._queries = queries
         self._page = page
+        self._nearest: tuple[Match, ...] = ()
 
     def among(self, rows: NDArray[np.int64], exact_up_to: int) -> Retrieved:
         """Search among the photos (n,) that pass the filter."""
@@ -164,7 +178,8 @@ class _Search:
         usual = EXPECTED_TO_FILTER if self._page.wanted.narrows else EXPECTED
         expect = self._page.expect or usual
         matches = _merged(self._queries, partial(self._index.matches, expect=expect))
-        found = self._listings(matches, overfetch)
+        self._nearest = tuple(islice(matches, LOOKED_AT))
+        found = self._listings(chain(self._nearest, matches), overfetch)
         return None if found is None else self._retrieved(found, exact=self._index.exact)
 
     def _listings(
@@ -196,7 +211,7 @@ class _Search:
     def _retrieved(self, found: list[ListingMatch] | None, *, exact: bool) -> Retrieved:
         listings = found or []
         limit = EVERYTHING if self._page.until is not None else self._page.limit
-        return Retrieved(listings[:limit], len(listings) > limit, exact)
+        return Retrieved(listings[:limit], len(listings) > limit, exact, self._nearest)
 
 
 def with_current_similarity(

@@ -17,7 +17,7 @@ from models.text.languages import TextLanguage
 from models.text.query import parse_query
 from models.text.resolved import ResolvedQuery
 
-LOOKED_AT: Final = 1_000
+LOOKED_AT: Final = 500
 """The best listings that are ranked by more than their words."""
 PAGED: Final = SCORED
 """The best listings that pages of words alone go on to: those that any of its pages has scored, as
@@ -28,12 +28,13 @@ their order would not be that of the page before if there were more."""
 class StoredWords:
     """What was found in the text index, as `workers.search.blocks.Words` wants it.
 
-    `searched` are the words that the listings have.
+    `searched` are the words that the listings have, `left_out` those that they lack.
     """
 
     best: dict[UUID, TextMatch]
     exact: bool
     searched: ResolvedQuery
+    left_out: tuple[str, ...]
     _session: Session
     _query: ResolvedQuery
 
@@ -75,4 +76,4 @@ def words_of(
         for hit in found.matches
         if hit.listing_id not in excluded
     }
-    return StoredWords(best, found.exact, found.searched, session, query)
+    return StoredWords(best, found.exact, found.searched, found.dropped, session, query)

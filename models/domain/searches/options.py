@@ -37,7 +37,7 @@ class RankWeights:
     """How much each part counts, relative to the others; one of 0 is left out.
 
     By default a listing's look counts, and its words where a search has some: how they are weighed
-    is measured in docs/decisions/00xx-hybrid.md.
+    is measured in docs/decisions/0033-hybrid.md.
     """
 
     similarity: float = 1.0
@@ -146,5 +146,5 @@ DEFAULT_FUSION: Final = FusionMethod.CONVEX
 RRF_TEXT_WEIGHT: Final = 1.0
 """Of the words where they are fused by places, if none is stated.
 
-As measured in docs/decisions/00xx-hybrid.md, as are the weights above.
+As measured in docs/decisions/0033-hybrid.md, as are the weights above.
 """

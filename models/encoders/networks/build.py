@@ -43,11 +43,15 @@ class FeatureNetwork(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Channels (n, dimension) of normalised photos (n, 3, height, width)."""
+        channels: Tensor = self.pool(self.feature_maps(pixels))
+        return channels
+
+    def feature_maps(self, pixels: Tensor) -> Tensor:
+        """The last feature maps (n, dimension, rows, columns) of normalised photos."""
         maps = pixels
         for stage in self.stages():
             maps = stage(maps)
-        channels: Tensor = self.pool(maps)
-        return channels
+        return maps
 
 
 class _Plan(NamedTuple):

@@ -13,13 +13,14 @@ from models.adaptation.adapted_package import (
     read_adapted_package,
     read_adapted_package_if_any,
 )
+from models.adaptation.learn import learn
 from models.domain.errors import WeightsMissing, WeightsRefused
 from models.encoders.encoder import unit_rows
 from models.encoders.library import EncoderLibrary
 from models.encoders.runtimes import open_encoder
 from models.encoders.specs import hog_spec
 from models.vectors import as_stored
-from tests.support.adaptation import open_adapted, some_adaptation, write_some_adapted
+from tests.support.adaptation import made_up, open_adapted, some_adaptation, write_some_adapted
 from tests.support.encoder import ThumbnailEncoder
 from tests.support.pictures import picture
 
@@ -150,3 +151,21 @@ def test_the_library_lists_and_opens_what_it_has_the_base_of(tmp_path: Path) -> 
     encoder = open_encoder(library, package.spec, 1)
     assert encoder.spec == package.spec
     assert encoder.embed([picture(1)]).shape == (1, 8)
+
+
+def test_what_the_base_saw_is_about_restored() -> None:
+    photos, vectors = made_up()
+    kinds = np.unique(np.array(photos.categories), return_inverse=True)[1]
+    vectors = vectors + vectors.mean(axis=0) * 8
+    vectors = unit_rows(vectors)
+    adaptation = learn(vectors, kinds)
+    back = adaptation.restoration().apply(adaptation.apply(vectors))
+    np.testing.assert_allclose(np.linalg.norm(back, axis=1), 1, atol=1e-5)
+    likeness = (back * vectors).sum(axis=1)
+    assert np.quantile(likeness, 0.01) > 0.95
+    # What is unlike all of the catalogue comes to lie no nearer to it than it did.
+    other = unit_rows(np.random.default_rng(9).normal(size=(50, 96)).astype(np.float32))
+    restored = adaptation.restoration().apply(adaptation.apply(other))
+    assert (restored @ vectors.T).max() < (vectors @ vectors.T).min() + 0.6
+    nothing = np.zeros((1, 96), np.float32)
+    assert not adaptation.restoration().apply(adaptation.apply(nothing)).any()

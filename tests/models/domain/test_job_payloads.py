@@ -15,6 +15,7 @@ from models.domain.job_payloads import (
     PAYLOAD_TYPES,
     AdaptPayload,
     BatchPayload,
+    CalibratePayload,
     DuplicatesPayload,
     EmbeddingPayload,
     EmbedPayload,
@@ -66,6 +67,7 @@ PAYLOADS = [
         cursor="abc",
     ),
     SearchPayload(positive=(PHOTO,), region=Region(0.1, 0.2, 0.3, 0.4), limit=2),
+    SearchPayload(positive=(PHOTO,), region="auto", limit=2),
     SearchPayload(positive=(PHOTO,), filter=ListingFilter(), limit=2),
     SearchPayload(text='red "oak table" -chair ', limit=2),
     SearchPayload(
@@ -87,6 +89,8 @@ PAYLOADS = [
     ReindexPayload(),
     ReindexPayload(encoder_id=2, factory="IVF2,SQ8", recall_target=0.9),
     AdaptPayload(),
+    CalibratePayload(),
+    CalibratePayload(encoder_id=3),
     MatchPayload(),
     DuplicatesPayload(),
 ]

@@ -12,6 +12,7 @@ from models.domain.job_results import (
     AdaptResult,
     BatchResult,
     BuiltIndex,
+    CalibrateResult,
     CategoryProbability,
     ClusteredListing,
     DuplicateCluster,
@@ -19,19 +20,24 @@ from models.domain.job_results import (
     EmbeddingResult,
     EmbedResult,
     FoundListing,
+    FoundSubject,
     JobResult,
     LikelyDuplicate,
     MatchResult,
     PhotoError,
+    PhotoReport,
     PredictionResult,
+    PriceQuantiles,
     PriceRange,
     RepairedIndex,
     RowError,
     SearchResult,
+    SuggestedAttribute,
     parse_result,
 )
+from models.domain.regions import Region
 from models.domain.searches.options import RankPart
-from models.domain.types import JobType, ListingStatus, Relation
+from models.domain.types import JobType, ListingStatus, MatchLabel, PhotoFlaw, Relation
 
 PHOTO = "a" * 64
 FOUND: dict[str, Any] = {
@@ -53,6 +59,7 @@ RESULTS = [
         took_ms=TOOK,
         results=(FoundListing(**FOUND),),
         next_cursor="abc",
+        region=Region(0.1, 0.2, 0.3, 0.4),
     ),
     SearchResult(
         generation=None,
@@ -77,7 +84,34 @@ RESULTS = [
         categories=(CategoryProbability(category="Home / Lamps", probability=0.75),),
         roots=(),
         price_band=PriceRange(
-            currency="GBP", low=Decimal(1), median=Decimal("2.50"), high=Decimal(3), listings=4
+            currency="GBP",
+            low=Decimal(1),
+            median=Decimal("2.50"),
+            high=Decimal(3),
+            listings=4,
+            quantiles=PriceQuantiles(
+                p10=Decimal("0.50"),
+                p25=Decimal(1),
+                p50=Decimal("2.50"),
+                p75=Decimal(3),
+                p90=Decimal(9),
+            ),
+        ),
+        attributes=(
+            SuggestedAttribute(name="brand", value="Acme", share=0.75, listings=3, of=4),
+            SuggestedAttribute(name="new", value=True, share=0.75, listings=3, of=4),
+            SuggestedAttribute(name="size", value=42, share=0.75, listings=3, of=4),
+        ),
+        photos=(
+            PhotoReport(
+                photo=PHOTO,
+                flaws=(PhotoFlaw.BLURRED, PhotoFlaw.NO_CLEAR_SUBJECT),
+                blur=0.5,
+                brightness=0.9,
+                short_side=384,
+                contrast=0.5,
+                subjects=(FoundSubject(region=Region(0, 0, 0.5, 1), share=0.9),),
+            ),
         ),
         duplicates=(LikelyDuplicate(**FOUND, relation=Relation.SAME_PHOTO),),
         took_ms=TOOK,
@@ -107,6 +141,8 @@ RESULTS = [
     MatchResult(embedded=2, listings=30),
     AdaptResult(photos=300, encoder="hog-adapted-1", gain=0.1),
     AdaptResult(photos=300, refusal="it does not find more.", gain=0.0),
+    CalibrateResult(encoder="hog-1", photos=300, listings=200, withheld=(MatchLabel.SAME_ITEM,)),
+    CalibrateResult(encoder="hog-1", photos=30, refusal="it is too small."),
     DuplicatesResult(
         encoder="hog-1",
         generation=1,

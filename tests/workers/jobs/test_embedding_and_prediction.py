@@ -15,12 +15,14 @@ from db.catalogue.listings import ListingData, delete_listing, upsert_listings
 from db.tables import Job, Photo
 from db.vectors.embeddings import vectors_of_hashes
 from models.domain.errors import InvalidPhoto, NotFound, NothingIndexed
+from models.domain.searches.attributes import Attributes
 from models.domain.types import JobType
 from models.head import CategoryHead, head_path
 from models.near_duplicates import LOOKALIKES
 from models.photo_decoding import decode, standardise
 from tests.support.pictures import grey, jpeg, picture
 from tests.support.workers import WorkerHarness
+from workers.jobs.photo_reports import MOST_PHOTOS
 from workers.jobs.prediction import NEIGHBOURS
 from workers.search.query_encoder import NOTHING_TO_COMPARE
 
@@ -63,8 +65,9 @@ def offered(
     category: str | None = None,
     price: int | None = None,
     currency: str = "GBP",
+    attributes: Attributes | None = None,
 ) -> UUID:
-    """An embedded listing with a drawn picture, filed and priced."""
+    """An embedded listing with a drawn picture, filed, priced and described."""
     listing_id = worker.list_pictures(seed)
     stated = ListingData(
         listing_id,
@@ -72,6 +75,7 @@ def offered(
         category=category,
         price=None if price is None else Decimal(price),
         currency=None if price is None else currency,
+        attributes=attributes,
     )
     with worker.database.write() as session:
         upsert_listings(session, [stated], worker.now())
@@ -197,6 +201,13 @@ def test_the_price_band_is_the_neighbours(worker: WorkerHarness) -> None:
         "median": "30.00",
         "high": "40.00",
         "listings": 5,
+        "quantiles": {
+            "p10": "14.00",
+            "p25": "20.00",
+            "p50": "30.00",
+            "p75": "40.00",
+            "p90": "46.00",
+        },
     }
 
 
@@ -214,6 +225,57 @@ def test_only_the_nearest_count(worker: WorkerHarness) -> None:
     for seed in range(NEIGHBOURS + 3):
         offered(worker, seed, price=10)
     assert prediction(worker, jpeg(1))["price_band"]["listings"] == NEIGHBOURS
+
+
+def test_what_the_neighbours_agree_on_is_suggested(worker: WorkerHarness) -> None:
+    for seed, brand in enumerate(("Acme", "ACME", "acme", "Other")):
+        offered(worker, seed, attributes={"brand": brand, "size": seed})
+    own = offered(worker, 9, attributes={"brand": "Other", "new": True})
+    for asked in (jpeg(0), own):
+        (suggested,) = prediction(worker, asked)["attributes"]
+        assert suggested.pop("share") > 0.6
+        count = 5 if isinstance(asked, bytes) else 4
+        assert suggested == {"name": "brand", "value": "Acme", "listings": 3, "of": count}
+
+
+def framed(thing: str, ground: str) -> bytes:
+    """A thing of one colour, in the upper left quarter of a photo of another."""
+    photo = Image.new("RGB", (320, 320), ground)
+    photo.paste(thing, (40, 40, 120, 120))
+    return saved(photo)
+
+
+def test_a_photos_flaws_and_subjects_are_told(worker: WorkerHarness) -> None:
+    offered(worker, 1, "Bags")
+    (told,) = prediction(worker, framed("red", "white"))["photos"]
+    assert told["photo"] == standardise(framed("red", "white")).sha256
+    (subject,) = told["subjects"]
+    box = subject["region"]
+    assert (box["x"] + box["w"] / 2, box["y"] + box["h"] / 2) == pytest.approx(
+        (0.25, 0.25), abs=0.04
+    )
+    assert subject["share"] == 1
+    assert told["short_side"] == 320
+    (dark,) = prediction(worker, framed("#300000", "#202020"))["photos"]
+    assert "dark" in dark["flaws"]
+    assert "dark" not in told["flaws"]
+
+
+def test_of_a_listing_each_photo_is_looked_at_but_not_any_number(worker: WorkerHarness) -> None:
+    offered(worker, 1, "Bags")
+    asked = worker.list_pictures(*range(2, 4 + MOST_PHOTOS))
+    told = prediction(worker, asked)["photos"]
+    expected = [standardise(jpeg(seed)).sha256 for seed in range(2, 2 + MOST_PHOTOS)]
+    assert [report["photo"] for report in told] == expected
+
+
+def test_a_photo_that_is_gone_keeps_no_prediction(worker: WorkerHarness) -> None:
+    offered(worker, 1, "Bags")
+    asked = worker.list_pictures(2, 3)
+    worker.runtime.store.delete(standardise(jpeg(2)).sha256)
+    told = prediction(worker, asked)
+    assert [report["photo"] for report in told["photos"]] == [standardise(jpeg(3)).sha256]
+    assert told["categories"]
 
 
 def test_duplicates_are_named_with_what_they_are(worker: WorkerHarness) -> None:

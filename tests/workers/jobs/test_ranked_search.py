@@ -60,6 +60,18 @@ def test_words_alone_need_no_encoder(
     assert {"text", "search", "total"} <= set(result.took_ms)
 
 
+def test_an_answer_says_what_was_searched_for_instead(worker: WorkerHarness) -> None:
+    red = offer(worker, "Red kettle", 1)
+    for more in ({}, {"positive": [photo(worker, 1)]}):
+        found = searched(worker, text="red kettle", **more)
+        assert (found.corrected, found.left_out) == (None, ())
+        misspelt = searched(worker, text="red kettel", **more)
+        assert (misspelt.corrected, misspelt.left_out) == ("red kettle", ())
+        unknown = searched(worker, text="red xylophone", **more)
+        assert (unknown.corrected, unknown.left_out) == (None, ("xylophone",))
+        assert ids(misspelt) == ids(unknown) == [red]
+
+
 def test_words_lift_listings_that_have_them(worker: WorkerHarness) -> None:
     plain = offer(worker, "Blue kettle", 1)
     red = offer(worker, "Red kettle", 2)

@@ -16,8 +16,9 @@ from db.vectors.encoders import EncoderSummary, summarise_encoders
 from models.domain.job_results import AdaptResult
 from models.domain.types import EncoderSpec, EncoderStatus, JobType
 from models.encoders.library import EncoderLibrary
+from models.matching.labels import stored_calibration
 from settings import Settings
-from workers.encoders.notes import encoder_notes
+from workers.encoders.notes import encoder_notes, label_notes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +33,8 @@ class EncoderRow:
     """An encoder as the command shows it. What only a registered encoder has is None for others.
 
     `embedded` and `missing` count the photos that listings show, `generation` is the live one's id,
-    `active_since` is ISO 8601, and `comparison` is that of the last migration. `notes` say how it
-    was made.
+    `active_since` is ISO 8601, `comparison` is that of the last migration, and `matching` has the
+    thresholds of the match labels with their precision. `notes` say how it was made.
     """
 
     encoder: str
@@ -46,6 +47,7 @@ class EncoderRow:
     active_since: str | None = None
     files_here: bool
     comparison: Mapping[str, object] | None = None
+    matching: Mapping[str, object] | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -77,6 +79,7 @@ def list_encoders(options: ListOptions) -> None:
 
 def _row(summary: EncoderSummary, library: EncoderLibrary, *, is_here: bool) -> EncoderRow:
     encoder = summary.encoder
+    calibration = stored_calibration(encoder.matching)
     since = encoder.activated_at if encoder.status is EncoderStatus.ACTIVE else None
     return EncoderRow(
         encoder=encoder.spec.label,
@@ -89,9 +92,11 @@ def _row(summary: EncoderSummary, library: EncoderLibrary, *, is_here: bool) -> 
         active_since=since.isoformat(timespec="seconds") if since else None,
         files_here=is_here,
         comparison=encoder.comparison,
+        matching=encoder.matching,
         notes=(
             *([] if is_here else ["its files are not on this machine."]),
             *encoder_notes(library.facts(encoder.spec)),
+            *([] if calibration is None else [label_notes(calibration)]),
         ),
     )
 

@@ -1,0 +1,1 @@
+"""How sure a search's results are: labels, and their calibration on the catalogue itself."""
