@@ -1,9 +1,10 @@
 """What saved searches for words cost a new listing: the processor time of matching it with them.
 
-python benchmarks/saved_words.py [--saved 10000] [--database postgresql://...]
+python -m benchmarks.saved_words [--saved 10000] [--database postgresql://...]
 
-Texts are drawn as in `catalogue_at_scale`; each search has one to four words drawn as those of
-titles are, one in four a phrase and one in eight an exclusion beside, and a third a filter.
+Texts are drawn as in `catalogue_at_scale`. Each search has one to four words (`--fewest 2`: two to
+four), drawn as those of titles are; a quarter are phrases, an eighth exclude a word, and a third
+have a filter.
 """
 
 import argparse
@@ -44,11 +45,11 @@ DIMENSION: Final = 8
 """No photo is compared."""
 
 
-def queries(drawing: Drawing, count: int) -> list[str]:
+def queries(drawing: Drawing, count: int, fewest: int) -> list[str]:
     """So many texts of saved searches."""
     dice = random.Random(5)
     drawn = []
-    for text in drawing.texts(count, 1, 4):
+    for text in drawing.texts(count, fewest, 4):
         wanted = f'"{text}"' if dice.random() < 1 / 4 else text
         excluded = f" -{drawing.texts(1, 1, 1)[0]}" if dice.random() < 1 / 8 else ""
         drawn.append(wanted + excluded)
@@ -122,14 +123,14 @@ def shown(seconds: list[float]) -> str:
     return f"p50 {low:.2f} ms, p95 {high:.2f} ms"
 
 
-def measure(database: Database, count: int, show: Callable[[str], None]) -> None:
+def measure(database: Database, count: int, fewest: int, show: Callable[[str], None]) -> None:
     """Show what it costs, in an empty database."""
     drawing = Drawing(11)
     spec = EncoderSpec("drawn", DIMENSION, "d" * 64)
     with database.write() as session:
         encoder_id = activate_initial_encoder(session, spec, utc_now()).id
     none = seconds_of_listings(database, drawing, SavedSearchMatcher(utc_now, LANGUAGE))
-    texts = queries(drawing, count)
+    texts = queries(drawing, count, fewest)
     save(database, encoder_id, texts)
     saved = seconds_of_listings(database, drawing, SavedSearchMatcher(utc_now, LANGUAGE))
     with database.read() as session:
@@ -145,13 +146,14 @@ def main() -> None:
     """Print what it costs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--saved", type=int, default=10_000)
+    parser.add_argument("--fewest", type=int, default=1, help="words of a search")
     parser.add_argument("--database", help="an empty one; SQLite in a temporary folder by default")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         url = options.database or f"sqlite:///{Path(folder) / 'marketlens.db'}"
         upgrade(url)
         with closing(Database(url)) as database:
-            measure(database, options.saved, print)
+            measure(database, options.saved, options.fewest, print)
 
 
 if __name__ == "__main__":

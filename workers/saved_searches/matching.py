@@ -10,6 +10,8 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from db.catalogue.filters import passing_each
@@ -22,11 +24,12 @@ from db.saved_searches.progress import (
     next_listing_changes,
     note_encoder,
 )
-from db.saved_searches.vectors import SavedChanges, all_saved, saved_changes_after
+from db.saved_searches.vectors import SavedChanges, SavedVectors, all_saved, saved_changes_after
 from db.tables import Encoder
 from db.text.search import texts_of
 from db.vectors.embeddings import live_vectors_of
 from db.vectors.encoders import active_encoder
+from models.domain.errors import InvalidInput
 from models.domain.filters import ListingFilter
 from models.matching.labels import stored_calibration
 from models.saved_queries import SavedQueries, Similar
@@ -141,10 +144,18 @@ class _Followed:
             elif saved.vectors is None:
                 self.unembedded.add(number)
             else:
-                self._queries.put(number, saved.vectors, saved.min_similarity)
-                if saved.text is not None:
-                    self._words.put(number, saved.text, alone=saved.by_words_alone)
+                self._put(number, saved, saved.vectors)
         self.last = changes.last
+
+    def _put(self, number: int, saved: SavedVectors, vectors: NDArray[np.float32]) -> None:
+        if saved.text is not None:
+            try:
+                self._words.put(number, saved.text, alone=saved.by_words_alone)
+            except InvalidInput as error:
+                # Saved by a release that took it: it must not keep the others from matching.
+                log.warning("saved search %s matches nothing: %s", number, error)
+                return
+        self._queries.put(number, vectors, saved.min_similarity)
 
     def match(self, session: Session, changed: Mapping[UUID, int | None], now: datetime) -> None:
         """Store the matches of these listings: their current photos, prices, places and so on.

@@ -233,6 +233,18 @@ def test_words_of_a_photo_with_nothing_to_compare_find_nothing(worker: WorkerHar
     assert found_by(worker.database, search_id) == set()
 
 
+def test_words_that_can_not_be_read_any_more_keep_no_other_from_matching(
+    worker: WorkerHarness,
+) -> None:
+    unreadable = save(worker.database, stored_picture(worker, 1), text="…")
+    search_id = save_picture(worker, 1, text="kettle")
+    listing = ListingData(uuid4(), "Kettle")
+    worker.list_pictures_of(listing, 1)
+    match(worker)
+    assert found_by(worker.database, search_id) == {listing.id}
+    assert found_by(worker.database, unreadable) == set()
+
+
 def test_a_search_for_words_has_its_filter_too(worker: WorkerHarness) -> None:
     cheap = ListingFilter(price_max=Decimal(10))
     search_id = save(worker.database, text="kettle", filter=cheap)
