@@ -81,9 +81,8 @@ def described_body(
 
     `required` are those of the options that a form must have.
     """
-    form = inlined(options) if options else {}
-    fields = form.get("properties")
-    properties = {**photos, **(fields if isinstance(fields, dict) else {})}
+    fields = _properties(inlined(options)) if options else {}
+    properties = {**photos, **{name: _in_form(field) for name, field in fields.items()}}
     content: dict[str, object] = {
         MULTIPART: _form_schema(properties, [PHOTO_PART, *required]),
         PHOTO_BODY: {"schema": {**PHOTO, "description": _AS_BODY}},
@@ -145,6 +144,15 @@ def _removable(field: JsonValue) -> JsonValue:
     branches = stated.get("anyOf")
     takes_null = isinstance(branches, list) and {"type": "null"} in branches
     return stated if takes_null else {"anyOf": [stated, {"type": "null"}]}
+
+
+def _in_form(field: JsonValue) -> JsonValue:
+    """A field's schema as a part of a form has it: it may be left out, but a text is not null."""
+    branches = field.get("anyOf") if isinstance(field, dict) else None
+    if not isinstance(field, dict) or not isinstance(branches, list):
+        return field
+    stated = {name: value for name, value in field.items() if (name, value) != ("default", None)}
+    return {**stated, "anyOf": [branch for branch in branches if branch != {"type": "null"}]}
 
 
 def described_bulk(name: str, table: Mapping[str, object]) -> dict[str, object]:

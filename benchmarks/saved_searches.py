@@ -145,9 +145,9 @@ def main() -> None:
             clock = thread_time if options.cpu else perf_counter
             times = partial(seconds_of_listings, database, encoder_id, drawn, clock=clock)
             without = times(matcher=None)
-            none = times(matcher=SavedSearchMatcher(utc_now))
+            none = times(matcher=SavedSearchMatcher(utc_now, "none"))
             save(database, encoder_id, drawn, options.saved)
-            saved = times(matcher=SavedSearchMatcher(utc_now))
+            saved = times(matcher=SavedSearchMatcher(utc_now, "none"))
             with database.read() as session:
                 matches = session.scalars(select(func.count()).select_from(SavedSearchMatch)).one()
                 count = session.scalars(select(func.count()).select_from(SavedSearch)).one()

@@ -102,7 +102,7 @@ class Runtime:
             consumption,
             ThreadPoolExecutor(None, "queries", _share_cores, (config,)),
             this_process(),
-            SavedSearchMatcher(utc_now),
+            SavedSearchMatcher(utc_now, config.text_language),
         )
 
     def warm_up(self) -> None:

@@ -43,7 +43,12 @@ _BODY = described_body(
             "listing_id": MATCH_EXAMPLE["listing_id"],
             "filter": {"price_max": "20.00", "currency": "GBP"},
             "webhook": {"url": "https://shop.example/hooks/marketlens"},
-        }
+        },
+        "with these words": {
+            "name": "Enamel kettles, but no electric ones",
+            "text": '"enamel kettle" -electric',
+            "filter": {"category": "Appliances / Kettles"},
+        },
     },
 )
 
@@ -55,12 +60,13 @@ _BODY = described_body(
     responses={**NO_SUCH, **BODY_REFUSED, **TOO_MANY_SAVED},
 )
 async def save(request: Request, response: Response, resources: KeyedResources) -> SavedSearchOut:
-    """Save a search by photos or listings, stated as `POST /v1/searches` takes it, with a name.
+    """Save a search by photos, listings or words, stated as `POST /v1/searches` takes it.
 
     From now on each listing that becomes findable, or changes, is matched with it, and found at
     most once: active listings only, unless `filter` says otherwise. A listing that it names counts
-    with the photos that it has now. With a `webhook`, each match is sent there as well, signed with
-    the secret that only this answer shows.
+    with the photos that it has now. With `text`, a listing must have all the words, and with `text`
+    alone needs no photo. With a `webhook`, each match is sent there as well, signed with the secret
+    that only this answer shows.
     """
     stated = await read_saved_search(request, resources.max_upload_bytes)
     view = await service.save(resources, stated)

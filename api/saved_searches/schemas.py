@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Annotated, Final, Self
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Json, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, Json, JsonValue
 
 from api.listings.schemas import ListingOut
 from api.schemas import LINE, PhotoLink
-from api.searches.schemas import SearchForm, SearchIn, Similarity
+from api.searches.schemas import SearchForm, SearchIn, Similarity, Text
 from db.saved_searches.searches import SavedSearchStatus, SavedSearchView
 from db.store.webhooks import MAX_URL
 
@@ -20,14 +20,10 @@ Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME), LINE]
 _LEAST: Final = "The least similarity of a match; if not stated, that of what is very similar."
 
 
-def _refuse_words(stated: object) -> object:
-    if stated is not None:
-        raise ValueError("new listings are matched by look only: leave the words out")
-    return stated
-
-
-NoWords = Annotated[None, BeforeValidator(_refuse_words)]
-_NO_WORDS: Final = "New listings are not matched by words."
+_WORDS: Final = (
+    "Words that a listing must have, beside how it looks or alone; as written or inflected, none "
+    'of them unfinished. `"a phrase"` stays together, `-this` is not wanted.'
+)
 _WEBHOOK: Final = "Where each match is sent to as well."
 
 
@@ -47,17 +43,20 @@ class SavedSearchForm(SearchForm):
     name: Name
     webhook: Json[WebhookIn] | None = Field(default=None, description=_WEBHOOK)
     min_similarity: Similarity | None = Field(default=None, description=_LEAST)
-    text: NoWords = Field(default=None, description=_NO_WORDS)
+    text: Text | None = Field(default=None, description=_WORDS)
 
 
 class SavedSearchIn(SearchIn):
-    """A search by what is stored, to be saved. What orders or counts results says nothing here."""
+    """A search by what is stored or by words, to be saved.
+
+    What orders or counts results says nothing here.
+    """
 
     name: Name
     cursor: None = Field(default=None, description="There are no pages to go on to.")
     webhook: WebhookIn | None = Field(default=None, description=_WEBHOOK)
     min_similarity: Similarity | None = Field(default=None, description=_LEAST)
-    text: NoWords = Field(default=None, description=_NO_WORDS)
+    text: Text | None = Field(default=None, description=_WORDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +86,7 @@ class SavedSearchOut(BaseModel):
     id: UUID
     name: str
     status: SavedSearchStatus = Field(
-        description="`pending` until its photos were embedded, which loses no match."
+        description="`pending` until a worker has taken it up, which loses no match."
     )
     error: str | None = Field(description="Why it has failed.")
     search: dict[str, JsonValue] = Field(description="What it looks for, as a search states it.")
@@ -124,12 +123,14 @@ class SavedSearchPage(BaseModel):
 
 
 class SavedSearchMatchOut(BaseModel):
-    """A listing that was found, by the photo of it that matched best."""
+    """A listing that was found, by the photo of it that matched best, or by words alone."""
 
     listing_id: UUID
     listing: ListingOut | None = Field(description="As it is now; null if it is deleted.")
-    photo: PhotoLink | None = Field(description="Null if it was erased.")
-    similarity: float
+    photo: PhotoLink | None = Field(
+        description="By words alone the first one; null if there was none, or it was erased."
+    )
+    similarity: float | None = Field(description="Null if it was found by words alone.")
     matched_at: datetime
     delivered_at: datetime | None = Field(description="When its webhook was taken, if one is set.")
     attempts: int = Field(description="How often it was sent.")

@@ -2,7 +2,7 @@
 
 import base64
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Final
 from uuid import UUID, uuid4
@@ -44,7 +44,7 @@ from workers.saved_searches.due import accept_match
 
 SECRET_BYTES: Final = 32
 SIMILARITY_DECIMALS: Final = 6
-NOT_OF_THE_SEARCH: Final = {"name", "webhook", "limit", "cursor", "listing_id", "text"}
+NOT_OF_THE_SEARCH: Final = {"name", "webhook", "limit", "cursor", "listing_id"}
 
 
 async def save(resources: Resources, stated: SavedByPhotos | SavedSearchIn) -> SavedSearchView:
@@ -158,13 +158,16 @@ def list_matches(
         saved = get_saved_search(session, search_id).row
         rows = recent_matches(session, saved.number, limit, after)
         views = views_of(session, [row.listing_id for row in rows])
-        hashes = photo_hashes(session, {row.photo_id for row in rows})
+        photo_ids = {row.photo_id for row in rows if row.photo_id is not None}
+        hashes = photo_hashes(session, photo_ids)
     return [
         SavedSearchMatchOut(
             listing_id=row.listing_id,
             listing=ListingOut.of(view) if (view := views.get(row.listing_id)) else None,
-            photo=PhotoLink.of(sha256) if (sha256 := hashes.get(row.photo_id)) else None,
-            similarity=round(row.similarity, SIMILARITY_DECIMALS),
+            photo=_photo(row.photo_id, hashes),
+            similarity=None
+            if row.similarity is None
+            else round(row.similarity, SIMILARITY_DECIMALS),
             matched_at=row.created_at,
             delivered_at=row.delivered_at,
             attempts=row.attempts,
@@ -172,3 +175,9 @@ def list_matches(
         )
         for row in rows
     ]
+
+
+def _photo(photo_id: int | None, hashes: Mapping[int, str]) -> PhotoLink | None:
+    """The photo that was found, by the hashes of those that are there."""
+    sha256 = None if photo_id is None else hashes.get(photo_id)
+    return None if sha256 is None else PhotoLink.of(sha256)

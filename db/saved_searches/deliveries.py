@@ -28,7 +28,7 @@ class Delivery:
     search_id: UUID
     name: str
     listing_id: UUID
-    similarity: float
+    similarity: float | None
     matched_at: datetime
     attempts: int
     url: str

@@ -22,12 +22,12 @@ class Candidate(NamedTuple):
 
 
 class NewMatch(NamedTuple):
-    """A listing that a saved search has found, by one of its photos."""
+    """A listing that a saved search has found, by one of its photos or by words alone."""
 
     saved_search: int
     listing_id: UUID
-    photo_id: int
-    similarity: float
+    photo_id: int | None
+    similarity: float | None
     has_webhook: bool
 
 

@@ -49,6 +49,7 @@ class SavedSearchVectors(Base):
     """The unit vectors that a saved search compares photos with, as embeddings are stored.
 
     One after the other, little-endian float16; none, and why, where the encoder can't embed it.
+    None without a reason for a search for words alone.
     """
 
     __tablename__ = "saved_search_vectors"
@@ -78,7 +79,8 @@ class SavedSearchChange(Base):
 class SavedSearchMatch(Base):
     """A listing that a saved search has found: once, whatever becomes of it.
 
-    `photo_id` is the one of its photos that matched best. With a webhook, `next_attempt_at` says
+    `photo_id` is the one of its photos that matched best. Of a search for words alone it is the
+    first, None if there is none, and `similarity` is None. With a webhook, `next_attempt_at` says
     when it is to be sent (again), until it was delivered or given up; `error` is why the last
     attempt failed.
     """
@@ -96,8 +98,8 @@ class SavedSearchMatch(Base):
 
     saved_search: Mapped[int] = mapped_column(ForeignKey("saved_searches.number"), primary_key=True)
     listing_id: Mapped[UUID] = mapped_column(primary_key=True)
-    photo_id: Mapped[int] = mapped_column(BigInteger)
-    similarity: Mapped[float]
+    photo_id: Mapped[int | None] = mapped_column(BigInteger)
+    similarity: Mapped[float | None]
     created_at: Mapped[datetime]
     attempts: Mapped[int] = mapped_column(default=0)
     next_attempt_at: Mapped[datetime | None]

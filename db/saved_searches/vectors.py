@@ -33,10 +33,15 @@ class Unembedded(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SavedVectors:
-    """A saved search as an encoder sees it; `vectors` (n, dimension) are None until it has."""
+    """A saved search as an encoder sees it; `vectors` (n, dimension) are None until it has.
+
+    `text` is the words that it is for, `by_words_alone` whether these are all.
+    """
 
     min_similarity: float | None
     vectors: NDArray[np.float32] | None
+    text: str | None = None
+    by_words_alone: bool = False
 
 
 class SavedChanges(NamedTuple):
@@ -117,14 +122,23 @@ def _read(
         SavedSearchVectors.encoder_id == encoder_id
     )
     rows = session.execute(
-        select(SavedSearch.number, SavedSearch.min_similarity, SavedSearchVectors.vectors)
+        select(
+            SavedSearch.number,
+            SavedSearch.min_similarity,
+            SavedSearchVectors.vectors,
+            SavedSearch.payload["text"].as_string().label("text"),
+            SavedSearch.payload["positive"].label("positive"),
+        )
         .outerjoin(SavedSearchVectors, is_its)
         .where(condition)
     ).all()
     dimension = get_encoder(session, encoder_id).dimension
     return {
         row.number: SavedVectors(
-            row.min_similarity, None if row.vectors is None else _unpacked(row.vectors, dimension)
+            row.min_similarity,
+            None if row.vectors is None else _unpacked(row.vectors, dimension),
+            row.text,
+            by_words_alone=not row.positive,
         )
         for row in rows
     }

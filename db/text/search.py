@@ -4,6 +4,7 @@
     resolved = resolve(session, query, language)             (db.text.resolve)
     found = find_texts(session, resolved, limit=100)         -> FoundTexts
     scores = text_scores(session, resolved, listing_ids)     -> {listing id: score}
+    words = texts_of(session, listing_ids)                   -> {listing id: ListingWords}
     numbers = text_match_numbers(session, found.searched)    -> (numbers, exact)
 
 A listing matches if it has all terms of the query, in whatever fields, and no excluded phrase. If
@@ -89,18 +90,25 @@ def find_texts(
     return found
 
 
+def texts_of(session: Session, listing_ids: Collection[UUID]) -> dict[UUID, ListingWords]:
+    """The words of those of the listings that are not deleted."""
+    return {
+        listing_id: ListingWords(*fields)
+        for ids in chunks(listing_ids)
+        for listing_id, *fields in session.execute(_TEXTS_BY_ID, {"ids": ids})
+    }
+
+
 def text_scores(
     session: Session, query: ResolvedQuery, listing_ids: Collection[UUID]
 ) -> dict[UUID, float]:
     """The scores of those of the listings that have any term of the query, and nothing excluded."""
-    scores: dict[UUID, float] = {}
-    for ids in chunks(listing_ids):
-        for listing_id, *fields in session.execute(_TEXTS_BY_ID, {"ids": ids}):
-            words = ListingWords(*fields)
-            score = query.score(words)
-            if score and not query.is_excluded(words):
-                scores[listing_id] = score
-    return scores
+    scores = {
+        listing_id: query.score(words)
+        for listing_id, words in texts_of(session, listing_ids).items()
+        if not query.is_excluded(words)
+    }
+    return {listing_id: score for listing_id, score in scores.items() if score}
 
 
 def texts_excluded(
@@ -109,12 +117,8 @@ def texts_excluded(
     """Those of the listings that have a phrase which the query excludes."""
     if not query.excluded:
         return set()
-    return {
-        listing_id
-        for ids in chunks(listing_ids)
-        for listing_id, *fields in session.execute(_TEXTS_BY_ID, {"ids": ids})
-        if query.is_excluded(ListingWords(*fields))
-    }
+    texts = texts_of(session, listing_ids)
+    return {listing_id for listing_id, words in texts.items() if query.is_excluded(words)}
 
 
 def text_match_numbers(

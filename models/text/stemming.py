@@ -1,6 +1,6 @@
 """Which words are inflections of each other, by the Snowball stemmer of a language."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from typing import Final
 
@@ -28,6 +28,19 @@ class Inflections:
         stem = self._stemmer.stemWord(word)
         alike = takewhile(lambda pair: pair[0] == pair[1], zip(word, stem, strict=False))
         return "".join(letter for letter, _ in alike).removesuffix("i") or None
+
+    def may_be(self, word: str, other: str) -> bool:
+        """Whether a word that has the same stem as `word` is looked up for it."""
+        beginning = self.beginning_of(word)
+        return (
+            beginning is not None
+            and other.startswith(beginning)
+            and len(other) <= len(word) + MAX_SUFFIX
+        )
+
+    def stems(self, words: Sequence[str]) -> list[str]:
+        """The stem of each word; the words themselves where no language is set."""
+        return list(words) if self._stemmer is None else list(self._stemmer.stemWords(words))
 
     def of(self, word: str, among: Iterable[str]) -> list[str]:
         """Those of the words that have the same stem as `word`."""

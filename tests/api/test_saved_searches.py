@@ -129,8 +129,11 @@ def test_hosts_of_ones_own_may_be_private_and_without_tls(make_client: MakeClien
         {"name": "x" * 201, "listing_id": UNKNOWN_ID},
         {"name": "Kettles", "listing_id": UNKNOWN_ID, "cursor": "abc"},
         {"name": "Kettles", "listing_id": UNKNOWN_ID, "min_similarity": 1.1},
-        {"name": "Kettles", "text": "red kettle"},
-        {"name": "Kettles", "listing_id": UNKNOWN_ID, "text": "red kettle"},
+        {"name": "Kettles", "text": "-chipped"},
+        {"name": "Kettles", "text": "…"},
+        {"name": "Kettles", "text": "x" * 501},
+        {"name": "Kettles", "text": "red kettle", "min_similarity": 0.5},
+        {"name": "Kettles", "text": "red kettle", "negative": [UNKNOWN_ID]},
         {"name": "Kettles", "listing_id": UNKNOWN_ID, "webhook": {}},
         {"name": "Kettles", "listing_id": UNKNOWN_ID, "webhok": HOOK},
     ],
@@ -139,10 +142,36 @@ def test_bad_requests(client: TestClient, body: dict[str, Any]) -> None:
     assert_problem(client.post("/v1/saved-searches", json=body), 422, "invalid_input")
 
 
-def test_words_beside_a_photo_are_refused(client: TestClient) -> None:
-    response = save_photo(client, jpeg(1), text="red kettle")
+def test_words_beside_a_photo_or_a_listing(client: TestClient, database: Database) -> None:
+    for response in (save_photo(client, jpeg(1), text="red"), save_listing(client, text="red")):
+        assert response.status_code == 201, response.text
+        assert response.json()["search"]["text"] == "red"
+        assert len(response.json()["search"]["positive"]) == 1
+    with database.read() as session:
+        payloads = list(session.scalars(select(SavedSearch.payload)))
+    assert [payload["text"] for payload in payloads] == ["red", "red"]
+
+
+def test_words_alone(client: TestClient, database: Database) -> None:
+    body = {"name": "Kettles", "text": '"red kettle" -chipped', "filter": {"price_max": "20"}}
+    response = client.post("/v1/saved-searches", json=body)
+    assert response.status_code == 201, response.text
+    saved = response.json()
+    assert saved["search"] == {"text": body["text"], "filter": {"price_max": "20"}}
+    listing_id = create_listing(client).json()["listing_id"]
+    with database.write() as session:
+        number = session.scalars(select(SavedSearch.number)).one()
+        found = NewMatch(number, UUID(listing_id), None, None, has_webhook=False)
+        add_matches(session, [found], datetime.now(UTC))
+    (item,) = client.get(f"/v1/saved-searches/{saved['id']}/matches").json()["items"]
+    assert (item["photo"], item["similarity"]) == (None, None)
+
+
+def test_a_similarity_of_words_alone_is_refused_in_words(client: TestClient) -> None:
+    body = {"name": "Kettles", "text": "red kettle", "min_similarity": 0.5}
+    response = client.post("/v1/saved-searches", json=body)
     assert_problem(response, 422, "invalid_input")
-    assert "leave the words out" in response.json()["detail"]
+    assert "min_similarity needs listing_id or positive" in response.json()["detail"]
 
 
 def test_what_is_not_there(client: TestClient) -> None:

@@ -123,7 +123,7 @@ def test_one_photo_has_one_embedding(
         database=database,
         store=store,
         encoders={encoder_id: encoder},
-        matcher=SavedSearchMatcher(now),
+        matcher=SavedSearchMatcher(now, "english"),
         heartbeat=lambda *_: None,
         clock=now,
     )

@@ -58,6 +58,9 @@ BEYOND_SCHEMA: Final = re.compile(
             r"invalid_input: The cursor is malformed",
             # Fields that contradict or need each other, and texts of a syntax: validators of ours.
             r"invalid_input: ([\w.]+: )?Value error, ",
+            r"invalid_input: The text has (no word|only words)",
+            # Beside a photo that is the body, what a form must have is in the query.
+            r"invalid_input: name: Field required",
             # Texts are measured when they are cleaned: of a control character nothing is left.
             r"invalid_input: [\w.]+: String should have at least 1 character",
             # Decimals: a schema knows no digits of a number, and a text may be one or not.

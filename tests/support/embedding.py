@@ -65,7 +65,7 @@ def embed_for_real(database: Database, store: PhotoStore, encoder: Encoder, now:
             database=database,
             store=store,
             encoders={encoder_id: encoder},
-            matcher=SavedSearchMatcher(lambda: now),
+            matcher=SavedSearchMatcher(lambda: now, "english"),
             heartbeat=lambda *_: None,
             clock=lambda: now,
         )

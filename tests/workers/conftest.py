@@ -80,6 +80,6 @@ def worker(tmp_path: Path, any_database: Database, store: PhotoStore) -> WorkerH
         Throttle(0),
         ThreadPoolExecutor(1),
         None,
-        SavedSearchMatcher(Clock()),
+        SavedSearchMatcher(Clock(), config.text_language),
     )
     return WorkerHarness(runtime, encoder, library)

@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+
 from db.saved_searches.vectors import (
     Embedded,
     Unembedded,
@@ -52,6 +54,7 @@ def embed_saved_searches(
     """Embed up to `limit` saved searches by each of the encoders, by id, that has yet to do so.
 
     One that can't be embedded is stored with the reason; one whose photos can't be read now waits.
+    One for words alone is stored without vectors.
     """
     done = 0
     unavailable: Unavailable | None = None
@@ -93,6 +96,9 @@ def _embedded(
     embedded: dict[int, Embedded] = {}
     queries: dict[int, Query] = {}
     for one in searches:
+        if not one.payload.positive:
+            embedded[one.number] = np.empty((0, embedder.encoder.spec.dimension), np.float32)
+            continue
         try:
             queries[one.number] = query_of(one.payload, one.listing_photos)
         except MarketlensError as error:

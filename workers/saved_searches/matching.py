@@ -1,4 +1,8 @@
-"""Matches listings with the saved searches, as they become findable and as they change."""
+"""Matches listings with the saved searches, as they become findable and as they change.
+
+By look, a listing is found once one of its photos is embedded; by words alone, as soon as it has
+changed.
+"""
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -6,6 +10,8 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from db.catalogue.filters import passing_each
@@ -18,13 +24,17 @@ from db.saved_searches.progress import (
     next_listing_changes,
     note_encoder,
 )
-from db.saved_searches.vectors import SavedChanges, all_saved, saved_changes_after
+from db.saved_searches.vectors import SavedChanges, SavedVectors, all_saved, saved_changes_after
 from db.tables import Encoder
+from db.text.search import texts_of
 from db.vectors.embeddings import live_vectors_of
 from db.vectors.encoders import active_encoder
+from models.domain.errors import InvalidInput
 from models.domain.filters import ListingFilter
 from models.matching.labels import stored_calibration
 from models.saved_queries import SavedQueries, Similar
+from models.saved_words import ReadListing, SavedWords
+from models.text.languages import TextLanguage
 
 log = logging.getLogger(__name__)
 
@@ -46,12 +56,13 @@ def least_similarity(encoder: Encoder) -> float:
 class SavedSearchMatcher:
     """Matches listings with the saved searches that the active encoder has embedded.
 
-    Keeps their vectors in memory, and reads only what has changed of them. Reads nothing before it
-    is used; one thread uses it.
+    Keeps their vectors and words in memory, and reads only what has changed of them. Reads nothing
+    before it is used; one thread uses it. `language` is that of inflections.
     """
 
-    def __init__(self, clock: Callable[[], datetime]) -> None:
+    def __init__(self, clock: Callable[[], datetime], language: TextLanguage) -> None:
         self._clock = clock
+        self._language = language
         self._followed: _Followed | None = None
 
     def match_embedded(self, session: Session, photo_ids: Mapping[int, Collection[int]]) -> None:
@@ -95,7 +106,8 @@ class SavedSearchMatcher:
         lock_for_matching(session)
         followed = self._followed
         if followed is None or followed.encoder_id != encoder.id:
-            followed = _Followed(encoder, all_saved(session, encoder.id))
+            everything = all_saved(session, encoder.id)
+            followed = _Followed(encoder, everything, SavedWords(self._language))
             self._followed = followed
         else:
             followed.apply(saved_changes_after(session, encoder.id, followed.last))
@@ -108,11 +120,12 @@ class SavedSearchMatcher:
 class _Followed:
     """The saved searches in memory, as one encoder sees them."""
 
-    def __init__(self, encoder: Encoder, everything: SavedChanges) -> None:
+    def __init__(self, encoder: Encoder, everything: SavedChanges, words: SavedWords) -> None:
         self.encoder_id = encoder.id
         self.last = 0
         self.unembedded: set[int] = set()
         self._queries = SavedQueries(encoder.dimension)
+        self._words = words
         self.default = least_similarity(encoder)
         self.apply(everything)
 
@@ -127,11 +140,22 @@ class _Followed:
             self.unembedded.discard(number)
             if saved is None:
                 self._queries.remove(number)
+                self._words.remove(number)
             elif saved.vectors is None:
                 self.unembedded.add(number)
             else:
-                self._queries.put(number, saved.vectors, saved.min_similarity)
+                self._put(number, saved, saved.vectors)
         self.last = changes.last
+
+    def _put(self, number: int, saved: SavedVectors, vectors: NDArray[np.float32]) -> None:
+        if saved.text is not None:
+            try:
+                self._words.put(number, saved.text, alone=saved.by_words_alone)
+            except InvalidInput as error:
+                # Saved by a release that took it: it must not keep the others from matching.
+                log.warning("saved search %s matches nothing: %s", number, error)
+                return
+        self._queries.put(number, vectors, saved.min_similarity)
 
     def match(self, session: Session, changed: Mapping[UUID, int | None], now: datetime) -> None:
         """Store the matches of these listings: their current photos, prices, places and so on.
@@ -140,12 +164,10 @@ class _Followed:
         after; None for what has become findable only now.
         """
         photos_of = photo_ids_shown(session, changed)
-        photo_ids = sorted({photo_id for shown in photos_of.values() for photo_id in shown})
-        ids, vectors = live_vectors_of(session, self.encoder_id, photo_ids)
-        if not len(ids):
-            return
-        similar = self._queries.similar(vectors, self.default)
-        found = list(_best_photos(similar, ids.tolist(), photos_of))
+        looks = self._by_look(session, photos_of)
+        # What has become findable by its look was found by words before.
+        listed = [id_ for id_, change in changed.items() if change is not None]
+        found = [*self._having_words(session, looks), *self._by_words(session, listed, photos_of)]
         known = candidates(session, {match.saved_search for match in found})
         wanted = [
             match._replace(has_webhook=known[match.saved_search].has_webhook)
@@ -159,6 +181,55 @@ class _Followed:
         if matches:
             log.info("%s listings match saved searches", len({one.listing_id for one in matches}))
 
+    def _by_look(self, session: Session, photos_of: Mapping[UUID, Sequence[int]]) -> list[NewMatch]:
+        """What looks like saved searches, by the best photo of each listing."""
+        photo_ids = sorted({photo_id for shown in photos_of.values() for photo_id in shown})
+        ids, vectors = live_vectors_of(session, self.encoder_id, photo_ids)
+        if not len(ids):
+            return []
+        similar = self._queries.similar(vectors, self.default)
+        return list(_best_photos(similar, ids.tolist(), photos_of))
+
+    def _having_words(self, session: Session, looks: Sequence[NewMatch]) -> list[NewMatch]:
+        """Those whose listings have the words of the saved search, too, if it has any."""
+        listings = {match.listing_id for match in looks if match.saved_search in self._words}
+        read = self._read(session, listings)
+        return [
+            match
+            for match in looks
+            if match.saved_search not in self._words
+            or (
+                match.listing_id in read
+                and self._words.is_match(match.saved_search, read[match.listing_id])
+            )
+        ]
+
+    def _by_words(
+        self,
+        session: Session,
+        listing_ids: Collection[UUID],
+        photos_of: Mapping[UUID, Sequence[int]],
+    ) -> list[NewMatch]:
+        """What has the words of saved searches for words alone, by the first photo, if any."""
+        if not self._words.any_alone:
+            return []
+        return [
+            NewMatch(
+                number,
+                listing_id,
+                next(iter(photos_of.get(listing_id, ())), None),
+                None,
+                has_webhook=False,
+            )
+            for listing_id, listing in self._read(session, listing_ids).items()
+            for number in self._words.found_alone(listing)
+        ]
+
+    def _read(self, session: Session, listing_ids: Collection[UUID]) -> dict[UUID, ReadListing]:
+        """The words of those of the listings that are not deleted."""
+        texts = texts_of(session, listing_ids) if listing_ids else {}
+        return {listing_id: self._words.read(words) for listing_id, words in texts.items()}
+
 
 def _best_photos(
     similar: Similar, photo_ids: Sequence[int], photos_of: Mapping[UUID, Sequence[int]]
@@ -168,7 +239,7 @@ def _best_photos(
     for listing_id, shown in photos_of.items():
         for photo_id in shown:
             listings.setdefault(photo_id, []).append(listing_id)
-    best: dict[tuple[int, UUID], NewMatch] = {}
+    best: dict[tuple[int, UUID], tuple[float, int]] = {}
     pairs = zip(
         similar.numbers.tolist(),
         similar.photos.tolist(),
@@ -179,9 +250,10 @@ def _best_photos(
         photo_id = photo_ids[row]
         for listing_id in listings[photo_id]:
             key = number, listing_id
-            if key not in best or best[key].similarity < similarity:
-                best[key] = NewMatch(number, listing_id, photo_id, similarity, has_webhook=False)
-    yield from best.values()
+            if key not in best or best[key][0] < similarity:
+                best[key] = similarity, photo_id
+    for (number, listing_id), (similarity, photo_id) in best.items():
+        yield NewMatch(number, listing_id, photo_id, similarity, has_webhook=False)
 
 
 def _may_find(candidate: Candidate, match: NewMatch, change: int | None) -> bool:

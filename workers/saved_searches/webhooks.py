@@ -162,7 +162,8 @@ def message(delivery: Delivery, now: datetime) -> tuple[bytes, dict[str, str]]:
 
     Body and id are the same at each attempt: receivers know by the id what they have.
     """
-    found = {"listing_id": str(delivery.listing_id), "similarity": round(delivery.similarity, 6)}
+    similarity = None if delivery.similarity is None else round(delivery.similarity, 6)
+    found = {"listing_id": str(delivery.listing_id), "similarity": similarity}
     body = json.dumps(
         {
             "type": "saved_search.matched",

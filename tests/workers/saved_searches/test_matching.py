@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 
+from db.catalogue.listing_photos import photo_ids_shown
 from db.catalogue.listings import ListingData, upsert_listings
 from db.saved_searches.searches import (
     SavedSearchStatus,
@@ -154,6 +155,107 @@ def test_a_listing_that_is_named_is_not_found_and_may_go(worker: WorkerHarness) 
     assert found_by(worker.database, search_id) == set()
     twin = worker.list_pictures(1)
     assert found_by(worker.database, search_id) == {twin}
+
+
+def test_words_alone_find_what_has_no_photo(worker: WorkerHarness) -> None:
+    search_id = save(worker.database, text="red kettle -chipped")
+    match(worker)
+    assert shown(worker.database, search_id).status is SavedSearchStatus.ACTIVE
+    kettle = ListingData(uuid4(), "Two kettles", "Red ones.")
+    for listing in (kettle, ListingData(uuid4(), "Red kettle, chipped")):
+        put(worker, listing)
+    match(worker)
+    (found,) = matches_of(worker.database, search_id)
+    assert (found.listing_id, found.photo_id, found.similarity) == (kettle.id, None, None)
+
+
+def test_words_alone_show_the_first_photo(worker: WorkerHarness) -> None:
+    search_id = save(worker.database, text="kettle")
+    match(worker)
+    listing = ListingData(uuid4(), "Kettle")
+    worker.list_pictures_of(listing, 3, 1)
+    match(worker)
+    (found,) = matches_of(worker.database, search_id)
+    with worker.database.read() as session:
+        first = photo_ids_shown(session, [listing.id])[listing.id][0]
+    assert (found.photo_id, found.similarity) == (first, None)
+
+
+def test_words_alone_find_a_listing_before_its_photos_are_embedded(worker: WorkerHarness) -> None:
+    search_id = save(worker.database, text="kettle")
+    match(worker)
+    listing = ListingData(uuid4(), "Kettle")
+    _, photo_ids = worker.list_photos(jpeg(1), listing_id=listing.id)
+    put(worker, listing)
+    match(worker)
+    assert found_by(worker.database, search_id) == {listing.id}
+    with without_catching_up():
+        worker.embed(photo_ids)
+    assert len(matches_of(worker.database, search_id)) == 1
+
+
+def test_words_alone_do_not_find_what_was_listed_before_and_is_embedded_now(
+    worker: WorkerHarness,
+) -> None:
+    listing = ListingData(uuid4(), "Kettle")
+    _, photo_ids = worker.list_photos(jpeg(1), listing_id=listing.id)
+    put(worker, listing)
+    search_id = save(worker.database, text="kettle")
+    match(worker)
+    with without_catching_up():
+        worker.embed(photo_ids)
+    match(worker)
+    assert found_by(worker.database, search_id) == set()
+
+
+def test_words_beside_a_photo_are_both_needed(worker: WorkerHarness) -> None:
+    search_id = save_picture(worker, 1, min_similarity=ALMOST, text="red kettle")
+    alike, named = ListingData(uuid4(), "Blue kettle"), ListingData(uuid4(), "Red kettle")
+    worker.list_pictures_of(alike, 1)
+    worker.list_pictures_of(named, 2)
+    assert found_by(worker.database, search_id) == set()
+    both = ListingData(uuid4(), "Kettles", "In red.")
+    worker.list_pictures_of(both, 1, 3)
+    assert found_by(worker.database, search_id) == {both.id}
+    put(worker, ListingData(alike.id, "Red and blue kettle"))
+    match(worker)
+    assert found_by(worker.database, search_id) == {both.id, alike.id}
+    assert all(found.similarity is not None for found in matches_of(worker.database, search_id))
+
+
+def test_words_of_a_photo_with_nothing_to_compare_find_nothing(worker: WorkerHarness) -> None:
+    photo = worker.runtime.store.put(standardise(grey()).data)
+    search_id = save(worker.database, photo, text="kettle")
+    match(worker)
+    worker.list_pictures_of(ListingData(uuid4(), "Kettle"), 1)
+    match(worker)
+    assert shown(worker.database, search_id).status is SavedSearchStatus.FAILED
+    assert found_by(worker.database, search_id) == set()
+
+
+def test_words_that_can_not_be_read_any_more_keep_no_other_from_matching(
+    worker: WorkerHarness,
+) -> None:
+    unreadable = save(worker.database, stored_picture(worker, 1), text="…")
+    search_id = save_picture(worker, 1, text="kettle")
+    listing = ListingData(uuid4(), "Kettle")
+    worker.list_pictures_of(listing, 1)
+    match(worker)
+    assert found_by(worker.database, search_id) == {listing.id}
+    assert found_by(worker.database, unreadable) == set()
+
+
+def test_a_search_for_words_has_its_filter_too(worker: WorkerHarness) -> None:
+    cheap = ListingFilter(price_max=Decimal(10))
+    search_id = save(worker.database, text="kettle", filter=cheap)
+    match(worker)
+    listing = ListingData(uuid4(), "Kettle", price=Decimal(11), currency="GBP")
+    put(worker, listing)
+    match(worker)
+    assert found_by(worker.database, search_id) == set()
+    put(worker, ListingData(listing.id, "Kettle", price=Decimal(10), currency="GBP"))
+    match(worker)
+    assert found_by(worker.database, search_id) == {listing.id}
 
 
 def test_a_search_with_nothing_to_compare_fails_and_says_so(worker: WorkerHarness) -> None:

@@ -57,12 +57,14 @@ def sending(
         thread.join()
 
 
-def find(database: Database, search_id: UUID, *listings: UUID) -> None:
+def find(
+    database: Database, search_id: UUID, *listings: UUID, similarity: float | None = 0.9
+) -> None:
     """Store these matches."""
     with database.write() as session:
         its_number = select(SavedSearch.number).where(SavedSearch.id == search_id)
         number = session.scalars(its_number).one()
-        found = [NewMatch(number, listing, 1, 0.9, has_webhook=True) for listing in listings]
+        found = [NewMatch(number, listing, 1, similarity, has_webhook=True) for listing in listings]
         add_matches(session, found, utc_now())
 
 
@@ -87,6 +89,18 @@ def test_each_match_is_sent_once_and_signed(any_database: Database, server: Rece
     assert len(set(server.ids)) == 20
     assert {item.content["type"] for item in server.received} == {"saved_search.matched"}
     assert all(row.next_attempt_at is None for row in matches_of(any_database, search_id))
+
+
+def test_what_was_found_by_words_alone_has_no_similarity(
+    database: Database, server: Receiver
+) -> None:
+    search_id, listing_id = saved(database, server.webhook), uuid4()
+    find(database, search_id, listing_id, similarity=None)
+    with sending(database):
+        wait_until(lambda: only(database, search_id).delivered_at)
+    (item,) = server.received
+    found = {"listing_id": str(listing_id), "similarity": None}
+    assert item.content["data"]["matches"] == [found]
 
 
 def test_what_fails_is_sent_again_under_the_same_id(
