@@ -186,6 +186,11 @@ class Settings(BaseSettings):
         description="Language whose inflections a search for words finds, too: `lamps` for `lamp`;"
         " `none` for none. May be changed at any time.",
     )
+    gazetteer: Literal["towns", "off"] = Field(
+        default="towns",
+        description="Whether feeds' places are located by GeoNames' list of towns (`towns`), before"
+        " a geocoder is asked, or not (`off`).",
+    )
     geocoder: str | None = Field(
         default=None,
         description="geopy's name of a service that locates feeds' places, such as `nominatim`.",

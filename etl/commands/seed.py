@@ -217,11 +217,14 @@ def _database_url(settings: Settings, scratch: Path) -> str:
 def _run_intake(
     run: _Run, database: Database, sink: Loader | DryRunLoader, context: IntakeContext
 ) -> IntakeReport:
+    settings = run.settings
     gazetteer = Gazetteer(
         database,
-        None if run.options.dry_run else _geocoder(run.settings),
+        None if run.options.dry_run else _geocoder(settings),
         utc_now,
-        partial(offline_gazetteer, currency=run.settings.currency),
+        partial(offline_gazetteer, currency=settings.currency)
+        if settings.gazetteer == "towns"
+        else None,
     )
     report = run_intake(
         run.folder,

@@ -128,7 +128,7 @@ class Gazetteer:
         database: Database,
         geocoder: Callable[[str], Coordinates | None] | None,
         clock: Callable[[], datetime],
-        offline: Callable[[Sequence[str]], Mapping[str, Coordinates]] = lambda _: {},
+        offline: Callable[[Sequence[str]], Mapping[str, Coordinates]] | None = None,
     ) -> None:
         self._database = database
         self._geocoder = geocoder
@@ -166,7 +166,7 @@ class Gazetteer:
     def _look_up_offline(self, names: Iterable[str]) -> dict[str, Coordinates | None]:
         """Those that are known without asking, which are stored; the others stay to be asked."""
         new = [name for name in names if name not in self._not_offline]
-        if not new:
+        if not new or self._offline is None:
             return {}
         found = dict[str, Coordinates | None](self._offline(new))
         self._not_offline.update(name for name in new if name not in found)

@@ -67,6 +67,11 @@ BEYOND_SCHEMA: Final = re.compile(
             r"invalid_input: [\w.]+: (Input should be a valid decimal|Decimal input should have)",
             # A field of a form is a text that is JSON.
             r"invalid_input: \w+: (Invalid JSON|Input should be a valid dictionary)",
+            # Photos are parts of the form, or named in the listing, and then stored or allowed.
+            r"invalid_input: The form needs a file in its part 'photos'",
+            r"invalid_input: photos: ",
+            # A tag that the listing does not have.
+            r"changed_meanwhile: ",
             # What the bytes of a table are.
             r"invalid_input: The (part 'listings'|column) ",
             r"malformed_body: The part 'listing' is not JSON",

@@ -1,6 +1,7 @@
 import json
 import os
 import shutil
+import sqlite3
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -39,6 +40,8 @@ def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "var"
     monkeypatch.setenv("MARKETLENS_DATA_DIR", str(folder))
     monkeypatch.setenv("MARKETLENS_ENCODER", "hog")
+    # GeoNames' list takes seconds to read; a test of its own has it read.
+    monkeypatch.setenv("MARKETLENS_GAZETTEER", "off")
     for name in ("DATABASE_URL", "REDIS_URL", "STORE_URL", "WEIGHTS", "GEOCODER"):
         monkeypatch.delenv(f"MARKETLENS_{name}", raising=False)
     return folder
@@ -91,6 +94,21 @@ def test_a_seed_is_reported_as_json(tmp_path: Path, data_dir: Path, run: Run) ->
         "embedded": 0,
     }
     assert counts(data_dir) == (3, 1)
+
+
+def test_a_seed_locates_places_unless_that_is_off(
+    tmp_path: Path, data_dir: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def degrees() -> set[tuple[float | None, float | None]]:
+        with sqlite3.connect(data_dir / "marketlens.db") as database:
+            return set(database.execute("SELECT round(latitude), round(longitude) FROM listings"))
+
+    folder = simple_feed(tmp_path / "feed", 2)
+    run("seed", folder, "--no-wait")
+    assert degrees() == {(None, None)}
+    monkeypatch.delenv("MARKETLENS_GAZETTEER")
+    run("seed", folder, "--no-wait")
+    assert degrees() == {(54, -2)}
 
 
 def test_a_second_seed_writes_nothing(tmp_path: Path, run: Run) -> None:

@@ -1,5 +1,6 @@
 """Whatever happened to the catalogue and the index: a search finds what brute force finds."""
 
+import shutil
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
@@ -17,9 +18,9 @@ from numpy.typing import NDArray
 from db import jobs
 from db.catalogue.listing_photos import PhotoData, ensure_photos, set_photos
 from db.catalogue.listings import ListingData, delete_listings, upsert_listings
+from db.schema_migration import upgrade
 from db.session import Database
 from db.store.photo_store import PhotoStore
-from db.tables import Base
 from db.vectors import generations
 from db.vectors.embeddings import add_embeddings
 from db.vectors.encoders import activate_initial_encoder
@@ -192,11 +193,13 @@ def passes(data: ListingData, wanted: ListingFilter) -> bool:
     )
 
 
-def test_any_history_finds_what_brute_force_finds() -> None:
+def test_any_history_finds_what_brute_force_finds(tmp_path: Path) -> None:
+    migrated = tmp_path / "migrated.db"
+    upgrade(f"sqlite:///{migrated}")
+
     def new_database(root: Path) -> Database:
-        database = Database(f"sqlite:///{root / 'catalogue.db'}")
-        Base.metadata.create_all(database.engine)
-        return database
+        shutil.copyfile(migrated, root / "catalogue.db")
+        return Database(f"sqlite:///{root / 'catalogue.db'}")
 
     History.new_database = staticmethod(new_database)
     case = History.TestCase
