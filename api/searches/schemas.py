@@ -263,7 +263,18 @@ def searched_region(stated: RegionOrAuto | None) -> SearchedRegion | None:
 
 Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_QUERY), AS_TYPED]
 Similarity = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
-Facets = Annotated[list[FacetName | FacetIn], Field(max_length=MAX_FACETS)]
+
+
+def _kind_of_facet(stated: object) -> str:
+    return "name" if isinstance(stated, str) else "facet"
+
+
+# Told apart first, so that what is wrong is said of the one that is meant.
+_Facet = Annotated[
+    Annotated[FacetName, Tag("name")] | Annotated[FacetIn, Tag("facet")],
+    Discriminator(_kind_of_facet),
+]
+Facets = Annotated[list[_Facet], Field(max_length=MAX_FACETS)]
 
 
 class SearchOptions(BaseModel):

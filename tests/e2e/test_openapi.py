@@ -70,6 +70,11 @@ BEYOND_SCHEMA: Final = re.compile(
             # Photos are parts of the form, or named in the listing, and then stored or allowed.
             r"invalid_input: The form needs a file in its part 'photos'",
             r"invalid_input: photos: ",
+            r"invalid_input: Photos at URLs are not fetched here",
+            # In a patch, null removes an attribute; others are as those of a listing.
+            r"invalid_input: attributes: ",
+            # Which URLs a webhook may be sent to.
+            r"invalid_input: The webhook's URL ",
             # A tag that the listing does not have.
             r"changed_meanwhile: ",
             # What the bytes of a table are.
