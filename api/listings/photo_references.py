@@ -5,7 +5,8 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, WithJsonSchema
 
-from db.store.photo_urls import MAX_URL, check_url
+from db.store.photo_urls import check_url
+from db.store.public_connections import MAX_URL
 from models.domain.errors import InvalidInput
 from models.domain.job_payloads import is_sha256
 

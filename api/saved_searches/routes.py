@@ -63,10 +63,11 @@ async def save(request: Request, response: Response, resources: KeyedResources) 
     """Save a search by photos, listings or words, stated as `POST /v1/searches` takes it.
 
     From now on each listing that becomes findable, or changes, is matched with it, and found at
-    most once: active listings only, unless `filter` says otherwise. A listing that it names counts
-    with the photos that it has now. With `text`, a listing must have all the words, and with `text`
-    alone needs no photo. With a `webhook`, each match is sent there as well, signed with the secret
-    that only this answer shows.
+    most once: active listings only, unless `filter` says otherwise. What orders or counts results
+    (`rank`, `near`, `fusion`, `diversity`, `facets`) has no part in that. A listing that it names
+    counts with the photos that it has now. With `text`, a listing must have all the words, and with
+    `text` alone needs no photo. With a `webhook`, each match is sent there as well, signed with the
+    secret that only this answer shows.
     """
     stated = await read_saved_search(request, resources.max_upload_bytes)
     view = await service.save(resources, stated)

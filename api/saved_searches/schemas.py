@@ -12,7 +12,7 @@ from api.listings.schemas import ListingOut
 from api.schemas import LINE, PhotoLink
 from api.searches.schemas import SearchForm, SearchIn, Similarity, Text
 from db.saved_searches.searches import SavedSearchStatus, SavedSearchView
-from db.store.webhooks import MAX_URL
+from db.store.public_connections import MAX_URL
 
 MAX_NAME: Final = 200
 

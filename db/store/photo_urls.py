@@ -1,17 +1,15 @@
 """Photos at URLs that others name: from public addresses only, bounded in bytes and time."""
 
-import logging
 from collections.abc import Callable, Collection
 from functools import partial
 from http import HTTPStatus
-from threading import Lock
-from time import monotonic
 from typing import Final
 
 import httpcore2
 import httpx2
 
-from db.store.public_addresses import Deadline, NotPublic, PublicBackend, Resolve, resolve
+from db.store.public_addresses import NotPublic, Resolve, resolve
+from db.store.public_connections import MAX_PORT, MAX_URL, PublicConnections
 from models.domain.errors import InvalidInput, Unavailable
 from models.domain.urls import redact
 
@@ -20,8 +18,6 @@ FETCH_SECONDS: Final = 30.0
 
 CONNECT_SECONDS: Final = 10.0
 MAX_REDIRECTS: Final = 5
-MAX_URL: Final = 2_048
-MAX_PORT: Final = 65_535
 NOT_PUBLIC: Final = (
     "The photo's host has an address that is not public, and is not one of MARKETLENS_PHOTO_HOSTS"
 )
@@ -63,9 +59,9 @@ class PhotoUrls:
         self._allowed_hosts = frozenset(host.strip("[]").lower() for host in allowed_hosts)
         self._seconds = seconds
         self._find = find
-        self._deadline = Deadline()
-        self._lock = Lock()
-        self._pool: httpcore2.ConnectionPool | None = None
+        self._connections = PublicConnections(
+            self._allowed_hosts, seconds=seconds, connect_seconds=CONNECT_SECONDS, find=find
+        )
 
     def fetch(self, url: str, max_bytes: int) -> bytes:
         """The bytes at an http or https URL, not decoded.
@@ -74,7 +70,7 @@ class PhotoUrls:
         not public, to nothing, to too many bytes or too many redirects; Unavailable when it can't
         be reached, takes too long or breaks off. No error shows a query.
         """
-        self._deadline.at = monotonic() + self._seconds
+        self._connections.begin()
         at = _parse(url)
         for _ in range(MAX_REDIRECTS + 1):
             try:
@@ -92,15 +88,7 @@ class PhotoUrls:
 
     def _get(self, url: httpx2.URL, max_bytes: int) -> bytes | httpx2.URL:
         """The content at this URL, or where it is instead."""
-        # Without cookies, proxies of the environment and credentials, as it is no browser's client.
-        with self._connected().stream(
-            "GET",
-            httpcore2.URL(
-                scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
-            ),
-            headers=[(b"Host", url.netloc), *_HEADERS],
-            extensions={"timeout": {"connect": CONNECT_SECONDS, "pool": self._seconds}},
-        ) as response:
+        with self._connections.stream("GET", url, _HEADERS) as response:
             headers = {name.lower(): value for name, value in response.headers}
             if response.status in _REDIRECTS and b"location" in headers:
                 return _redirected(url, headers[b"location"])
@@ -117,25 +105,9 @@ class PhotoUrls:
                     raise _too_large(url, max_bytes)
             return bytes(content)
 
-    def _connected(self) -> httpcore2.ConnectionPool:
-        with self._lock:
-            if self._pool is None:
-                # At DEBUG it logs whole URLs, including signatures.
-                logging.getLogger("httpcore2").setLevel(logging.INFO)
-                self._pool = httpcore2.ConnectionPool(
-                    max_connections=100,
-                    max_keepalive_connections=20,
-                    keepalive_expiry=5.0,
-                    network_backend=PublicBackend(self._allowed_hosts, self._find, self._deadline),
-                )
-            return self._pool
-
     def close(self) -> None:
         """Close the connections."""
-        with self._lock:
-            if self._pool is not None:
-                self._pool.close()
-                self._pool = None
+        self._connections.close()
 
     def __reduce__(self) -> tuple[Callable[[], "PhotoUrls"], tuple[()]]:
         return partial(PhotoUrls, self._allowed_hosts, seconds=self._seconds, find=self._find), ()

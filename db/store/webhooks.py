@@ -1,31 +1,25 @@
 """Posts to webhooks: to public addresses only, bounded in time, without following redirects."""
 
-import logging
 from collections.abc import Collection, Mapping
-from threading import Lock
-from time import monotonic
 from typing import Final
 
 import httpcore2
 import httpx2
 
 from db.store.public_addresses import (
-    Deadline,
     NotPublic,
-    PublicBackend,
     Resolve,
     is_public,
     names_an_address,
     resolve,
 )
+from db.store.public_connections import MAX_PORT, MAX_URL, PublicConnections
 from models.domain.errors import InvalidInput, Unavailable
 
 POST_SECONDS: Final = 10.0
 """For one request, until the answer's status is there; what follows is not read."""
 
 CONNECT_SECONDS: Final = 5.0
-MAX_URL: Final = 2_048
-MAX_PORT: Final = 65_535
 NOT_PUBLIC: Final = (
     "The webhook's host has an address that is not public, and is not one of "
     "MARKETLENS_WEBHOOK_HOSTS."
@@ -60,11 +54,9 @@ class WebhookClient:
         find: Resolve = resolve,
     ) -> None:
         self._allowed_hosts = frozenset(allowed_hosts)
-        self._seconds = seconds
-        self._deadline = Deadline()
-        self._backend = PublicBackend(self._allowed_hosts, find, self._deadline)
-        self._lock = Lock()
-        self._pool: httpcore2.ConnectionPool | None = None
+        self._connections = PublicConnections(
+            self._allowed_hosts, seconds=seconds, connect_seconds=CONNECT_SECONDS, find=find
+        )
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
         """Send JSON; gives the status of the answer.
@@ -72,26 +64,12 @@ class WebhookClient:
         Raises InvalidInput as `webhook_host` does, and where the host's name leads to an address
         that is not public; Unavailable when it can't be reached or takes too long.
         """
-        self._deadline.at = monotonic() + self._seconds
+        self._connections.begin()
+        sent = {"Content-Type": "application/json", "User-Agent": "marketlens"} | dict(headers)
+        encoded = [(name.encode("ascii"), value.encode("ascii")) for name, value in sent.items()]
         parsed = _parsed(url, self._allowed_hosts)
-        sent = {"Host": parsed.netloc.decode("ascii"), "Content-Type": "application/json"}
-        # Without cookies, proxies of the environment and credentials, as it is no browser's client.
         try:
-            with self._connected().stream(
-                "POST",
-                httpcore2.URL(
-                    scheme=parsed.raw_scheme,
-                    host=parsed.raw_host,
-                    port=parsed.port,
-                    target=parsed.raw_path,
-                ),
-                headers=[
-                    (name.encode("ascii"), value.encode("ascii"))
-                    for name, value in (sent | {"User-Agent": "marketlens"} | dict(headers)).items()
-                ],
-                content=body,
-                extensions={"timeout": {"connect": CONNECT_SECONDS, "pool": self._seconds}},
-            ) as response:
+            with self._connections.stream("POST", parsed, encoded, body) as response:
                 return response.status
         except NotPublic:
             raise InvalidInput(NOT_PUBLIC) from None
@@ -102,25 +80,9 @@ class WebhookClient:
         except (httpcore2.ProtocolError, httpcore2.UnsupportedProtocol) as error:
             raise Unavailable("Its answer is not valid.") from error
 
-    def _connected(self) -> httpcore2.ConnectionPool:
-        with self._lock:
-            if self._pool is None:
-                # At DEBUG it logs whole URLs, which may hold secrets.
-                logging.getLogger("httpcore2").setLevel(logging.INFO)
-                self._pool = httpcore2.ConnectionPool(
-                    max_connections=100,
-                    max_keepalive_connections=20,
-                    keepalive_expiry=5.0,
-                    network_backend=self._backend,
-                )
-            return self._pool
-
     def close(self) -> None:
         """Close the connections."""
-        with self._lock:
-            if self._pool is not None:
-                self._pool.close()
-                self._pool = None
+        self._connections.close()
 
 
 def _parsed(url: str, allowed_hosts: Collection[str]) -> httpx2.URL:
