@@ -193,12 +193,12 @@ class FiledIn(NamedTuple):
     category: str | None
 
 
-def filed_in(session: Session, photo_ids: Collection[int]) -> dict[int, FiledIn]:
-    """The listing that shows each photo, with its category; of several, the first by id."""
-    found: dict[int, FiledIn] = {}
+def filed_in(session: Session, photo_ids: Collection[int]) -> dict[int, list[FiledIn]]:
+    """The listings that show each photo, by id, with their categories."""
+    found: dict[int, list[FiledIn]] = {}
     for chunk in chunks(photo_ids):
         for photo_id, listing_id, path in session.execute(_FILED, {"ids": chunk}):
-            found.setdefault(photo_id, FiledIn(listing_id, path))
+            found.setdefault(photo_id, []).append(FiledIn(listing_id, path))
     return found
 
 

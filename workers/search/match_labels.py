@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
-from db.catalogue.listing_photos import FiledIn, filed_in, photos_of
+from db.catalogue.listing_photos import FiledIn, filed_in
 from db.vectors.embeddings import vector_of_photo
 from db.vectors.encoders import matching_of
 from models.adaptation.adapted_encoder import AdaptedEncoder
@@ -47,12 +47,8 @@ class Labeller:
         calibration = self._read()
         if calibration is None or len(query.positives) != 1 or query.negatives:
             return listings
-        own = photos_of(self._session, query.listings) if query.listings else ()
-        others = [match for match in nearest if match.photo_id not in own]
+        filed, others = self._filed(query, listings, nearest)
         is_stranger = self._is_stranger(calibration, vectors, _nearest(others, listings))
-        photos = {one.photo_id for one in listings if one.photo_id is not None}
-        ids = photos | {match.photo_id for match in others}
-        filed = filed_in(self._session, ids) if others and not is_stranger else {}
         reference, agreements = _reference(others, filed), _agreements(others[:VOTERS], filed)
 
         def label(one: Found) -> Found:
@@ -68,6 +64,24 @@ class Labeller:
             return replace(one, match=match)
 
         return [label(one) for one in listings]
+
+    def _filed(
+        self, query: Query, listings: Sequence[Found], nearest: Sequence[Match]
+    ) -> tuple[Mapping[int, FiledIn], Sequence[Match]]:
+        """Where photos are filed, and the nearest ones that are not the query's own."""
+        if not nearest:
+            return {}, nearest
+        photos = {one.photo_id for one in listings if one.photo_id is not None}
+        shown_in = filed_in(self._session, photos | {match.photo_id for match in nearest})
+        own = {
+            photo_id
+            for photo_id, shown in shown_in.items()
+            if any(one.listing_id in query.listings for one in shown)
+        }
+        others = [match for match in nearest if match.photo_id not in own]
+        # Of several listings that show one photo, the first by id.
+        filed = {photo_id: shown[0] for photo_id, shown in shown_in.items()} if others else {}
+        return filed, others
 
     def _read(self) -> Calibration | None:
         if not self._is_read:
