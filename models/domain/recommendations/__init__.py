@@ -1,0 +1,1 @@
+"""What is recommended is said in: events, and what may be stated of a recommendation."""
