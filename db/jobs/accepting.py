@@ -12,7 +12,7 @@ from db.statements import table_of
 from db.tables import Job
 from models.domain.errors import ReindexRunning
 from models.domain.job_payloads import BatchPayload, JobPayload
-from models.domain.job_results import BatchResult
+from models.domain.job_results.embeddings import BatchResult
 from models.domain.types import JobStatus, JobType
 
 # The accepting process publishes right after its commit, and does not record that it has, which
