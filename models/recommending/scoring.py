@@ -13,7 +13,7 @@ Price, distance, freshness and category are those of searches (`models.ranking.f
 what was touched. What is not known of a listing is 0.
 """
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -156,10 +156,10 @@ def _known_sellers(known: Known, found: Found) -> Feature:
 
 def _wanted(known: Known, near: Place | None, now: datetime) -> Wanted:
     """What touched listings were like: their price level, and their categories by weight."""
-    categories: Counter[str] = Counter()
+    categories: defaultdict[str, float] = defaultdict(float)
     prices: list[tuple[float, float]] = []
     weight_of = {one.listing_id: one.weight for one in known.touched}
-    currencies: Counter[str | None] = Counter()
+    currencies: defaultdict[str | None, float] = defaultdict(float)
     for listing_id, facts in sorted(known.facts.items()):
         weight = weight_of[listing_id]
         if facts.category is not None:

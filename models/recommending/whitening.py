@@ -57,7 +57,8 @@ class Whitening:
 
     def apply(self, vectors: Rows) -> Rows:
         """Unit rows (n, components) of unit vectors (n, dimension)."""
-        return unit_rows((vectors - self.offset) @ self.matrix)
+        mapped = (vectors - self.offset) @ self.matrix
+        return unit_rows(mapped.astype(np.float32, copy=False))
 
 
 def unit_rows(vectors: Rows) -> Rows:
