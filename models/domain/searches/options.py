@@ -26,10 +26,19 @@ class RankPart(StrEnum):
     CATEGORY = "category"
     POPULARITY = "popularity"
     SELLER = "seller"
+    INTEREST = "interest"
+    TOGETHER = "together"
+    KNOWN_SELLER = "known_seller"
+    UNSEEN = "unseen"
 
 
 RELEVANCE: Final = frozenset({RankPart.SIMILARITY, RankPart.TEXT})
 """The parts that say how well a listing answers what was asked."""
+
+OF_USERS: Final = frozenset(
+    {RankPart.INTEREST, RankPart.TOGETHER, RankPart.KNOWN_SELLER, RankPart.UNSEEN}
+)
+"""The parts that are of a user (`models.recommending.scoring`), which no search has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +57,10 @@ class RankWeights:
     category: float = 0.0
     popularity: float = 0.0
     seller: float = 0.0
+    interest: float = 0.0
+    together: float = 0.0
+    known_seller: float = 0.0
+    unseen: float = 0.0
 
     def __post_init__(self) -> None:
         for name, weight in asdict(self).items():
@@ -70,11 +83,11 @@ class RankWeights:
 
     @classmethod
     def parse(cls, stated: str) -> Self:
-        """Weights such as `freshness=0.2,distance=0.3`, the others as by default.
+        """Weights of searches such as `freshness=0.2,distance=0.3`, the others as by default.
 
         Raises ValueError with what is wrong.
         """
-        names = [field.name for field in fields(cls)]
+        names = [field.name for field in fields(cls) if field.name not in OF_USERS]
         weights: dict[str, float] = {}
         for item in filter(None, (item.strip() for item in stated.split(","))):
             name, _, number = (part.strip() for part in item.partition("="))
