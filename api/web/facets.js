@@ -147,14 +147,14 @@ function labelOf(part) {
   if (part.category !== undefined) return part.category;
   if (part.attributes) {
     const [value] = Object.values(part.attributes);
-    return typeof value === "object" ? span(value.min, value.max) : String(value);
+    return typeof value === "object" ? span(value.min, value.max, "under") : String(value);
   }
   return `${span(part.price_min, part.price_max)} ${part.currency}`;
 }
 
-function span(least, most) {
+function span(least, most, before = "up to") {
   const text = (number) => COUNT.format(Number(number));
-  if (least === undefined) return most === undefined ? "any" : `up to ${text(most)}`;
+  if (least === undefined) return most === undefined ? "any" : `${before} ${text(most)}`;
   return most === undefined ? `from ${text(least)}` : `${text(least)} – ${text(most)}`;
 }
 
