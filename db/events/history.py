@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Integer, Select, bindparam, func, select
+from sqlalchemy import ColumnElement, Integer, Select, bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
 from db.events.tables import IS_HIDDEN, IS_SHOWN, IS_TOUCH, TOUCHES, Event, Milliseconds
@@ -105,6 +105,38 @@ def listings_of_user(session: Session, user: bytes) -> UserListings:
         purchased=frozenset(touched[EventKind.PURCHASED]),
         seen=frozenset({event.listing_number for event in shown}.union(*touched.values())),
     )
+
+
+def events_of_user(
+    session: Session, user: bytes, limit: int, before: tuple[datetime, int] | None
+) -> list[Event]:
+    """All events of a user, newest first; `before` is the time and the number of the last seen."""
+    newest = [
+        row
+        for condition in (IS_TOUCH, IS_SHOWN, IS_HIDDEN)
+        for row in session.scalars(_page_of_user(user, condition, limit, before))
+    ]
+    newest.sort(key=lambda event: (event.at, event.number), reverse=True)
+    return newest[:limit]
+
+
+def _page_of_user(
+    user: bytes,
+    condition: ColumnElement[bool],
+    limit: int,
+    before: tuple[datetime, int] | None,
+) -> Select[Event]:
+    statement = (
+        select(Event)
+        .where(Event.user_key == user, condition)
+        .order_by(Event.at.desc(), Event.number.desc())
+        .limit(limit)
+    )
+    if before is None:
+        return statement
+    at, number = before
+    # The first condition is what the index is read from.
+    return statement.where(Event.at <= at, or_(Event.at < at, Event.number < number))
 
 
 def last_event(session: Session) -> int:
