@@ -7,12 +7,12 @@ from fastapi import APIRouter, Depends, Path
 
 from api.auth import require_scope
 from api.deps import ResourcesDep
-from api.events.schemas import MAX_USER
 from api.openapi import KEY_REFUSED
 from api.pagination import PageCursor, PageSize, next_cursor
 from api.schemas import AS_TYPED
 from api.users import service
 from api.users.schemas import UserPage
+from models.domain.limits import MAX_USER
 from models.domain.types import Scope
 
 router = APIRouter(
