@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
@@ -185,7 +186,9 @@ def unfit(case: Case, response: schemathesis.Response) -> list[CheckFunction]:
     checks: list[CheckFunction] = []
     if is_refused_beyond_schema(response):
         checks.append(positive_data_acceptance)
-    if has_empty_part(case) or has_text_to_clean(case):
+    # A condition that is not met is said before the body is read.
+    unmet = response.status_code == HTTPStatus.PRECONDITION_FAILED
+    if unmet or has_empty_part(case) or has_text_to_clean(case):
         checks.append(negative_data_rejection)
     return checks
 
