@@ -158,6 +158,7 @@ def existing_ids(http: httpx2.Client) -> dict[str, list[str]]:
     half = len(listings) // 2
     ids["/v1/listings"] = [row["id"] for row in listings[:half]]
     ids["/v1/photos"] = [photo["id"] for row in listings[half:] for photo in row["photos"]]
+    ids["/v1/users"] = ["ann", "a/b"]
     ids["/v1/jobs"] = [row["id"] for row in listed("/v1/jobs")]
     return ids
 
