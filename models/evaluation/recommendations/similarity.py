@@ -1,0 +1,121 @@
+"""Cosine similarities of listings to all listings: exact, by products of matrices. Pure."""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.evaluation.recommendations.events import Integers
+
+Vectors = NDArray[np.float32] | NDArray[np.float16]
+Similarity = NDArray[np.float32]
+
+UNKNOWN: Final = -1.0
+"""The similarity of a listing without a vector to all others: the least there is."""
+
+CACHE_BYTES: Final = 512_000_000
+BLOCK_BYTES: Final = 64_000_000
+"""Of what is held at once besides: similarities, and vectors that are made float32."""
+
+
+class Similarities:
+    """The vectors of n listings' photos, compared in float32.
+
+    `vectors` (p, dimension) are unit rows, or zeros where there is none; kept as they are given,
+    so that stored float16 ones stay half as large. `listings` (p,) are the listings that show
+    them, ascending, each one's photos in its own order. A listing is as similar as the most similar
+    of its photos; it is compared by its first. Rows that are asked for again are kept, the last
+    used of them, up to `cache_bytes`.
+    """
+
+    def __init__(
+        self, vectors: Vectors, listings: Integers, n: int, cache_bytes: int = CACHE_BYTES
+    ) -> None:
+        has_vector = vectors.any(axis=1)
+        if not has_vector.all():
+            vectors, listings = vectors[has_vector], listings[has_vector]
+        self.n = n
+        self._vectors = vectors
+        self._shown, self._first = np.unique(listings, return_index=True)
+        self._row = np.full(n, -1, np.int64)
+        self._row[self._shown] = self._first
+        self._is_single = len(self._shown) == len(listings)
+        self._cache: OrderedDict[int, Similarity] = OrderedDict()
+        self._most = max(1, cache_bytes // (4 * max(n, 1)))
+
+    @property
+    def dimension(self) -> int:
+        """Of the vectors."""
+        return int(self._vectors.shape[1])
+
+    def has_vector(self, listings: Integers) -> NDArray[np.bool_]:
+        """Which of these listings have a vector."""
+        return self._row[listings] >= 0
+
+    def vectors_of(self, listings: Integers) -> NDArray[np.float32]:
+        """The vectors (k, dimension) of listings that have one: those of their first photos."""
+        return self._vectors[self._row[listings]].astype(np.float32)
+
+    def blocks(self, listings: Integers) -> Iterator[tuple[slice, Similarity]]:
+        """The similarities (b, n) of listings to all, a part of the listings at a time.
+
+        Those of a listing without a vector are `UNKNOWN`.
+        """
+        at_once = max(1, BLOCK_BYTES // (4 * max(self.n, 1)))
+        for start in range(0, len(listings), at_once):
+            part = listings[start : start + at_once]
+            yield slice(start, start + len(part)), self._rows(part)
+
+    def of(self, vector: NDArray[np.float32]) -> Similarity:
+        """The similarity (n,) of any unit vector (dimension,) to all listings."""
+        similarity: Similarity = self._product(vector[None])[0]
+        return similarity
+
+    def of_listing(self, listing: int) -> Similarity:
+        """The similarity (n,) of a listing to all."""
+        similarity: Similarity = self._rows(np.array([listing]))[0]
+        return similarity
+
+    def _rows(self, listings: Integers) -> Similarity:
+        wanted = dict.fromkeys(listings.tolist())
+        missing = np.array([one for one in wanted if one not in self._cache], np.int64)
+        made = self._made(missing)
+        for listing in wanted:
+            if listing in self._cache:
+                self._cache.move_to_end(listing)
+        rows = np.stack(
+            [made[one] if one in made else self._cache[one] for one in listings.tolist()]
+        )
+        self._cache.update(made)
+        while len(self._cache) > self._most:
+            self._cache.popitem(last=False)
+        return rows
+
+    def _made(self, listings: Integers) -> dict[int, Similarity]:
+        known = listings[self.has_vector(listings)]
+        made = {int(one): np.full(self.n, UNKNOWN, np.float32) for one in listings}
+        if len(known):
+            for one, row in zip(known.tolist(), self._product(self.vectors_of(known)), strict=True):
+                made[one] = row.copy()
+        return made
+
+    def _product(self, queries: NDArray[np.float32]) -> Similarity:
+        photos, dimension = self._vectors.shape
+        found = np.empty((len(queries), photos), np.float32)
+        at_once = max(1, BLOCK_BYTES // (4 * max(dimension, 1)))
+        for start in range(0, photos, at_once):
+            part = self._vectors[start : start + at_once].astype(np.float32, copy=False)
+            found[:, start : start + at_once] = queries @ part.T
+        return self._by_listing(found)
+
+    def _by_listing(self, found: Similarity) -> Similarity:
+        if self._is_single and len(self._shown) == self.n:
+            return found
+        rows = np.full((len(found), self.n), UNKNOWN, np.float32)
+        if len(self._shown):
+            rows[:, self._shown] = (
+                found if self._is_single else np.maximum.reduceat(found, self._first, axis=1)
+            )
+        return rows
