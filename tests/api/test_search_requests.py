@@ -16,7 +16,7 @@ from PIL import Image
 from api.openapi import MATCH_EXAMPLE
 from api.searches.ranking import IMPLIED_CATEGORY_WEIGHT, IMPLIED_WEIGHT
 from api.searches.schemas import SearchIn
-from db import jobs
+from db.jobs import accepting, reading
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.vectors.encoders import activate_encoder, register_encoder
@@ -48,7 +48,7 @@ def payload_of(database: Database) -> Callable[[Response], dict[str, Any]]:
     def read(response: Response) -> dict[str, Any]:
         assert response.status_code == 202, response.text
         with database.read() as session:
-            return jobs.get(session, UUID(response.json()["id"])).payload
+            return reading.get(session, UUID(response.json()["id"])).payload
 
     return read
 
@@ -406,7 +406,7 @@ def test_settings_say_what_counts_where_a_search_does_not(make_client: MakeClien
     for body in ({"text": "red"}, {"listing_id": listing_id}):
         job_id = UUID(ask(client, **body).json()["id"])
         with client.app.state.resources.database.read() as session:  # type: ignore[attr-defined]
-            payload = payload_as(jobs.get(session, job_id), SearchPayload)
+            payload = payload_as(reading.get(session, job_id), SearchPayload)
         assert payload.rank is not None
         assert payload.rank.weights == RankWeights(text=2, freshness=0.3)
         assert payload.rank.popularity == "saves"
@@ -494,7 +494,9 @@ def test_a_cursor_repeats_its_search(client: TestClient, payload_of: PayloadOf) 
 
 def test_cursors_of_no_search(client: TestClient, database: Database, clock: Clock) -> None:
     with database.write() as session:
-        other = jobs.accept(session, some_payload(JobType.EMBEDDING), job_id=uuid4(), now=clock())
+        other = accepting.accept(
+            session, some_payload(JobType.EMBEDDING), job_id=uuid4(), now=clock()
+        )
     for search_id in (uuid4(), other.id):
         assert_problem(ask(client, cursor=cursor_of(search_id)), 404, "not_found")
 
