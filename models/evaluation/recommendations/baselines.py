@@ -54,7 +54,8 @@ class NearestToLast:
         listings, _ = _seen(self._replay, self._similarities, asked)
         if not len(listings):
             return listings
-        return self._replay.best(self._similarities.of_listing(int(listings[-1])), asked.candidates)
+        last = self._similarities.vectors_of(listings[-1:])
+        return self._replay.best(self._similarities.rows(last)[0], asked.candidates)
 
 
 class MeanVector:
@@ -69,8 +70,8 @@ class MeanVector:
         listings, _ = _seen(self._replay, self._similarities, asked)
         if not len(listings):
             return listings
-        mean = self._similarities.vectors_of(listings).mean(axis=0)
-        return self._replay.best(self._similarities.of(mean), asked.candidates)
+        mean = self._similarities.vectors_of(listings).mean(axis=0, keepdims=True)
+        return self._replay.best(self._similarities.product(mean)[0], asked.candidates)
 
 
 class NearestToAny:
@@ -102,7 +103,7 @@ class NearestToAny:
 
 
 def _seen(replay: Replay, similarities: Similarities, asked: Asked) -> tuple[Integers, Integers]:
-    """The listings with a vector that a user likes, and when each was last touched, in that order."""
+    """What a user has touched that has a vector, and when last, in order of that."""
     listings, at = replay.liked(asked)
     # The last of each, in the order of those.
     _, last = np.unique(listings[::-1], return_index=True)

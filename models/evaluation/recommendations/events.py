@@ -13,11 +13,23 @@ Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-KINDS: Final = tuple(EventKind)
+KINDS: Final = (
+    EventKind.HIDDEN,
+    EventKind.IMPRESSION,
+    EventKind.VIEWED,
+    EventKind.SAVED,
+    EventKind.CONTACTED,
+    EventKind.PURCHASED,
+)
 """The kind that each number in `Events.kinds` stands for."""
 
-DAY: Final = 86_400_000_000
-"""In microseconds."""
+HIDDEN: Final = KINDS.index(EventKind.HIDDEN)
+SHOWN: Final = KINDS.index(EventKind.IMPRESSION)
+FIRST_TOUCH: Final = KINDS.index(EventKind.VIEWED)
+"""From this number on, kinds show an interest."""
+
+DAY: Final = 86_400_000
+"""In milliseconds, as all times are here."""
 
 
 def kind_numbers(kinds: Collection[EventKind]) -> Integers:
@@ -25,16 +37,12 @@ def kind_numbers(kinds: Collection[EventKind]) -> Integers:
     return np.array(sorted(KINDS.index(kind) for kind in kinds), np.int64)
 
 
-SHOWN: Final = KINDS.index(EventKind.IMPRESSION)
-HIDDEN: Final = KINDS.index(EventKind.HIDDEN)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Events:
-    """m events, oldest first; those of one moment are in the order in which they were given.
+    """m events, oldest first; of one moment in order of user, kind and listing, as in the database.
 
     `users` (m,) are numbers from 0, `listings` (m,) rows of the catalogue, `kinds` (m,) numbers of
-    `KINDS`, and `at` (m,) microseconds since 1970, UTC.
+    `KINDS`, and `at` (m,) milliseconds since 1970, UTC.
     """
 
     users: Integers
@@ -50,7 +58,7 @@ class Events:
         cls, users: Integers, listings: Integers, kinds: Integers, at: Integers
     ) -> "Events":
         """Events that are in any order."""
-        order = np.argsort(at, kind="stable")
+        order = np.lexsort((listings, kinds, users, at))
         return cls(users[order], listings[order], kinds[order], at[order])
 
     def where(self, kept: Mask) -> "Events":
@@ -61,6 +69,11 @@ class Events:
         """The events strictly before a moment, without a copy."""
         end = int(np.searchsorted(self.at, moment))
         return Events(self.users[:end], self.listings[:end], self.kinds[:end], self.at[:end])
+
+    @property
+    def touches(self) -> "Events":
+        """Those that show an interest."""
+        return self.where(self.kinds >= FIRST_TOUCH)
 
     def of(self, kinds: Collection[EventKind]) -> "Events":
         """The events of these kinds."""

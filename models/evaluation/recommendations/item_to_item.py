@@ -11,7 +11,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from models.domain.optional_dependencies import requires_extra
-from models.evaluation.recommendations.events import DAY, HIDDEN, SHOWN, Integers
+from models.evaluation.recommendations.events import DAY, Integers
 from models.evaluation.recommendations.ranking import Asked, Replay
 
 with requires_extra("train"):
@@ -34,7 +34,7 @@ class ItemToItem:
     def __init__(self, replay: Replay, first_moment: int) -> None:
         self._replay = replay
         events = replay.events
-        self._touches = events.where((events.kinds != SHOWN) & (events.kinds != HIDDEN))
+        self._touches = events.touches
         self._users = int(events.users.max(initial=-1)) + 1
         days = (int(events.at[-1]) - first_moment) // DAY + 1
         self._every = max(1, -(-days // MOST_FITS)) * DAY

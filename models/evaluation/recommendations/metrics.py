@@ -128,12 +128,12 @@ class Estimates:
         if metric == Metric.NOVELTY:
             return self._novelty(recommender)
         means = self._means.get(metric)
-        return means and means.of(recommender)
+        return None if means is None else means.of(recommender)
 
     def difference(self, metric: Metric, recommender: int, other: int) -> Estimate | None:
         """How much more one recommender's mean is than another's, on the same draws."""
         means = self._means.get(metric)
-        return means and means.difference(recommender, other)
+        return None if means is None else means.difference(recommender, other)
 
     def _rng(self) -> np.random.Generator:
         return np.random.default_rng(self._seed)

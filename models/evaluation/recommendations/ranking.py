@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.evaluation.recommendations.events import (
-    HIDDEN,
+    FIRST_TOUCH,
     SHOWN,
     Events,
     Grouped,
@@ -21,7 +21,7 @@ TOP: Final = 20
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Asked:
-    """A user as of a moment, in microseconds.
+    """A user as of a moment, in milliseconds.
 
     `history` are the positions of the user's events before it, oldest first, in the events of the
     replay. `candidates` (n,) says which listings may be recommended: those that were listed by then
@@ -66,12 +66,16 @@ class Replay:
         object.__setattr__(self, "of_user", Grouped(events.users, events.at, users))
         object.__setattr__(self, "of_listing", Grouped(events.listings, events.at, self.n))
 
+    def listed(self, moment: int) -> Mask:
+        """Which listings (n,) were listed before a moment."""
+        if self.listed_at is None:
+            return np.ones(self.n, np.bool_)
+        return self.listed_at < moment
+
     def asked(self, user: int, moment: int) -> Asked:
         """What is known of a user before a moment."""
         history = self.of_user.before(user, moment)
-        candidates = (
-            np.ones(self.n, np.bool_) if self.listed_at is None else self.listed_at < moment
-        )
+        candidates = self.listed(moment)
         touched = history[self.events.kinds[history] != SHOWN]
         candidates[self.events.listings[touched]] = False
         return Asked(user, moment, touched, candidates)
@@ -81,7 +85,7 @@ class Replay:
 
         A listing is there as often as it was touched.
         """
-        liked = asked.history[self.events.kinds[asked.history] != HIDDEN]
+        liked = asked.history[self.events.kinds[asked.history] >= FIRST_TOUCH]
         return self.events.listings[liked], self.events.at[liked]
 
     def best(self, scores: NDArray[np.floating], candidates: Mask, count: int = TOP) -> Integers:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from models.evaluation.recommendations.events import HIDDEN, SHOWN, Integers
+from models.evaluation.recommendations.events import Integers
 from models.evaluation.recommendations.metrics import Answers, information, padded
 from models.evaluation.recommendations.ranking import Recommender, Replay
 from models.evaluation.recommendations.targets import Target
@@ -17,7 +17,7 @@ class Touched:
 
     def __init__(self, replay: Replay) -> None:
         events = replay.events
-        self._touches = events.where((events.kinds != SHOWN) & (events.kinds != HIDDEN))
+        self._touches = events.touches
         self._counts = np.zeros(replay.n, np.int64)
         self._counted = 0
 

@@ -42,7 +42,7 @@ class Similarities:
         self._row = np.full(n, -1, np.int64)
         self._row[self._shown] = self._first
         self._is_single = len(self._shown) == len(listings)
-        self._cache: OrderedDict[int, Similarity] = OrderedDict()
+        self._cache: OrderedDict[bytes, Similarity] = OrderedDict()
         self._most = max(1, cache_bytes // (4 * max(n, 1)))
 
     @property
@@ -59,49 +59,33 @@ class Similarities:
         return self._vectors[self._row[listings]].astype(np.float32)
 
     def blocks(self, listings: Integers) -> Iterator[tuple[slice, Similarity]]:
-        """The similarities (b, n) of listings to all, a part of the listings at a time.
-
-        Those of a listing without a vector are `UNKNOWN`.
-        """
+        """The similarities (b, n) of listings with a vector to all, a part of them at a time."""
         at_once = max(1, BLOCK_BYTES // (4 * max(self.n, 1)))
         for start in range(0, len(listings), at_once):
             part = listings[start : start + at_once]
-            yield slice(start, start + len(part)), self._rows(part)
+            yield slice(start, start + len(part)), self.rows(self.vectors_of(part))
 
-    def of(self, vector: NDArray[np.float32]) -> Similarity:
-        """The similarity (n,) of any unit vector (dimension,) to all listings."""
-        similarity: Similarity = self._product(vector[None])[0]
-        return similarity
-
-    def of_listing(self, listing: int) -> Similarity:
-        """The similarity (n,) of a listing to all."""
-        similarity: Similarity = self._rows(np.array([listing]))[0]
-        return similarity
-
-    def _rows(self, listings: Integers) -> Similarity:
-        wanted = dict.fromkeys(listings.tolist())
-        missing = np.array([one for one in wanted if one not in self._cache], np.int64)
-        made = self._made(missing)
-        for listing in wanted:
-            if listing in self._cache:
-                self._cache.move_to_end(listing)
-        rows = np.stack(
-            [made[one] if one in made else self._cache[one] for one in listings.tolist()]
+    def rows(self, vectors: NDArray[np.float32]) -> Similarity:
+        """The similarities (k, n) of unit vectors (k, dimension) to all listings."""
+        keys = [vector.tobytes() for vector in vectors]
+        missing = [row for row, key in enumerate(keys) if key not in self._cache]
+        made = dict(
+            zip((keys[row] for row in missing), self.product(vectors[missing]), strict=True)
+            if missing
+            else ()
         )
-        self._cache.update(made)
+        for key in keys:
+            if key in self._cache:
+                self._cache.move_to_end(key)
+        found = np.stack([made[key] if key in made else self._cache[key] for key in keys])
+        for key, row in made.items():
+            self._cache[key] = row.copy()
         while len(self._cache) > self._most:
             self._cache.popitem(last=False)
-        return rows
+        return found
 
-    def _made(self, listings: Integers) -> dict[int, Similarity]:
-        known = listings[self.has_vector(listings)]
-        made = {int(one): np.full(self.n, UNKNOWN, np.float32) for one in listings}
-        if len(known):
-            for one, row in zip(known.tolist(), self._product(self.vectors_of(known)), strict=True):
-                made[one] = row.copy()
-        return made
-
-    def _product(self, queries: NDArray[np.float32]) -> Similarity:
+    def product(self, queries: NDArray[np.float32]) -> Similarity:
+        """The products (k, n) of vectors (k, dimension) with those of all listings; not kept."""
         photos, dimension = self._vectors.shape
         found = np.empty((len(queries), photos), np.float32)
         at_once = max(1, BLOCK_BYTES // (4 * max(dimension, 1)))

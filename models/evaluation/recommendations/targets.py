@@ -17,7 +17,6 @@ from models.domain.errors import InvalidInput
 from models.domain.recommendations.events import EventKind
 from models.evaluation.recommendations.events import (
     DAY,
-    HIDDEN,
     SHOWN,
     Events,
     Integers,
@@ -64,7 +63,7 @@ class Target:
 
     @property
     def moment(self) -> int:
-        """The beginning of the day, in microseconds."""
+        """The beginning of the day, in milliseconds."""
         return self.day * DAY
 
 
@@ -101,7 +100,7 @@ class Targets:
 def targets_of(events: Events, options: TargetOptions, listed_at: Integers | None) -> Targets:
     """The targets in these events.
 
-    `listed_at` (n,) is when each listing was listed, in microseconds; None where all of them always
+    `listed_at` (n,) is when each listing was listed, in milliseconds; None where all of them always
     were. Raises `InvalidInput` where there is no target.
     """
     touches = events.where(events.kinds != SHOWN)
@@ -144,7 +143,7 @@ def _pairs(touches: Events) -> tuple[Integers, Integers]:
 
 def _known_before(touches: Events, hits: Integers) -> Integers:
     """How many listings the user of each hit had touched before its day, other than by hiding."""
-    liked = touches.where(touches.kinds != HIDDEN)
+    liked = touches.touches
     _, first = _pairs(liked)
     first = first[np.lexsort((liked.at[first], liked.users[first]))]
     # One number for user and day, so that one search counts those of the user before the day.
