@@ -15,7 +15,7 @@ from PIL import Image
 
 from api.openapi import MATCH_EXAMPLE
 from api.searches.ranking import IMPLIED_CATEGORY_WEIGHT, IMPLIED_WEIGHT
-from api.searches.schemas import SearchIn
+from api.searches.schemas import MAX_EXAMPLES, SearchIn
 from db.jobs import accepting, reading
 from db.session import Database
 from db.store.photo_store import PhotoStore
@@ -456,6 +456,21 @@ def test_bad_questions(client: TestClient) -> None:
 
 def test_positive_and_negative_at_once(client: TestClient) -> None:
     assert_problem(send(client, ("photo", 1), ("negative", 1)), 422, "invalid_input")
+
+
+@pytest.mark.parametrize(("path", "name"), [("searches", {}), ("saved-searches", {"name": "n"})])
+def test_too_many_photos_are_counted_for_the_caller(
+    client: TestClient, path: str, name: dict[str, str]
+) -> None:
+    photos = [
+        (part, (f"{seed}.jpg", jpeg(seed)))
+        for part in ("photo", "negative")
+        for seed in range(MAX_EXAMPLES)
+    ]
+    fields = {"text": "kettle", "fusion": "rrf", "min_similarity": "0", "limit": "1", **name}
+    answer = client.post(f"/v1/{path}", files=photos, data=fields)
+    assert_problem(answer, 422, "invalid_input")
+    assert answer.json()["detail"] == f"At most {MAX_EXAMPLES} photos make one search."
 
 
 def test_unknown_examples(client: TestClient) -> None:
