@@ -5,6 +5,7 @@ WWW 2001; each user's listings are weighted as BM25 weighs the words of a docume
 """
 
 import warnings
+from importlib.util import find_spec
 from typing import Final
 
 import numpy as np
@@ -14,15 +15,16 @@ from models.domain.optional_dependencies import requires_extra
 from models.evaluation.recommendations.events import DAY, Integers
 from models.evaluation.recommendations.ranking import Asked, Replay
 
-with requires_extra("train"):
-    from implicit.nearest_neighbours import BM25Recommender
-    from implicit.utils import ParameterWarning
-
 NEIGHBOURS: Final = 20
 """Listings that are kept as like each."""
 
 MOST_FITS: Final = 60
 """It is fitted anew each day of the test part, or, where these are more, every few days."""
+
+
+def is_installed() -> bool:
+    """Whether the library is there: it comes with an extra."""
+    return find_spec("implicit") is not None
 
 
 class ItemToItem:
@@ -67,6 +69,10 @@ class ItemToItem:
         matrix.data[:] = 1.0
         if not matrix.nnz:
             return csr_matrix((self._replay.n, self._replay.n))
+        with requires_extra("train"):
+            # Imported here: serving machines do not have it.
+            from implicit.nearest_neighbours import BM25Recommender  # noqa: PLC0415
+            from implicit.utils import ParameterWarning  # noqa: PLC0415
         model = BM25Recommender(K=NEIGHBOURS, num_threads=1)
         with warnings.catch_warnings():
             # The library passes its own matrix on in another format than it asks for.

@@ -14,6 +14,7 @@ from models.evaluation.recommendations.events import (
     Integers,
     Mask,
 )
+from models.evaluation.recommendations.lifetimes import Lifetimes
 
 TOP: Final = 20
 """How many recommendations are looked at."""
@@ -46,13 +47,14 @@ class Recommender(Protocol):
 class Replay:
     """All events, and n listings; what is asked of it is as of a moment.
 
-    `listed_at` (n,) is None where all listings always were listed. `ties` (n,) is the order of
+    `lifetimes` is None where all
+    listings always were listed. `ties` (n,) is the order of
     listings with equal scores: drawn, since the order of rows may go with their age.
     """
 
     events: Events
     n: int
-    listed_at: Integers | None = None
+    lifetimes: Lifetimes | None = None
     seed: int = 0
     ties: Integers = field(init=False)
     of_user: Grouped = field(init=False)
@@ -68,9 +70,7 @@ class Replay:
 
     def listed(self, moment: int) -> Mask:
         """Which listings (n,) were listed before a moment."""
-        if self.listed_at is None:
-            return np.ones(self.n, np.bool_)
-        return self.listed_at < moment
+        return np.ones(self.n, np.bool_) if self.lifetimes is None else self.lifetimes.at(moment)
 
     def asked(self, user: int, moment: int) -> Asked:
         """What is known of a user before a moment."""

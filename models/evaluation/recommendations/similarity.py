@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.evaluation.recommendations.events import Integers
+from models.vectors import from_stored
 
 Vectors = NDArray[np.float32] | NDArray[np.float16]
 Similarity = NDArray[np.float32]
@@ -16,6 +17,7 @@ UNKNOWN: Final = -1.0
 """The similarity of a listing without a vector to all others: the least there is."""
 
 CACHE_BYTES: Final = 512_000_000
+FLOAT32_BYTES: Final = 1_000_000_000
 BLOCK_BYTES: Final = 64_000_000
 """Of what is held at once besides: similarities, and vectors that are made float32."""
 
@@ -23,11 +25,11 @@ BLOCK_BYTES: Final = 64_000_000
 class Similarities:
     """The vectors of n listings' photos, compared in float32.
 
-    `vectors` (p, dimension) are unit rows, or zeros where there is none; kept as they are given,
-    so that stored float16 ones stay half as large. `listings` (p,) are the listings that show
-    them, ascending, each one's photos in its own order. A listing is as similar as the most similar
-    of its photos; it is compared by its first. Rows that are asked for again are kept, the last
-    used of them, up to `cache_bytes`.
+    `vectors` (p, dimension) are unit rows, or zeros where there is none. Stored ones, in float16,
+    stay half as large where they are many, and are made float32 again and again. `listings` (p,)
+    are the listings that show them, ascending, each one's photos in its own order. A listing is as
+    similar as the most similar of its photos; it is compared by its first. Rows that are asked for
+    again are kept, the last used of them, up to `cache_bytes`.
     """
 
     def __init__(
@@ -36,6 +38,8 @@ class Similarities:
         has_vector = vectors.any(axis=1)
         if not has_vector.all():
             vectors, listings = vectors[has_vector], listings[has_vector]
+        if vectors.dtype == np.float16 and 2 * vectors.nbytes <= FLOAT32_BYTES:
+            vectors = _float32(vectors)
         self.n = n
         self._vectors = vectors
         self._shown, self._first = np.unique(listings, return_index=True)
@@ -56,7 +60,7 @@ class Similarities:
 
     def vectors_of(self, listings: Integers) -> NDArray[np.float32]:
         """The vectors (k, dimension) of listings that have one: those of their first photos."""
-        return self._vectors[self._row[listings]].astype(np.float32)
+        return _float32(self._vectors[self._row[listings]])
 
     def blocks(self, listings: Integers) -> Iterator[tuple[slice, Similarity]]:
         """The similarities (b, n) of listings with a vector to all, a part of them at a time."""
@@ -90,7 +94,7 @@ class Similarities:
         found = np.empty((len(queries), photos), np.float32)
         at_once = max(1, BLOCK_BYTES // (4 * max(dimension, 1)))
         for start in range(0, photos, at_once):
-            part = self._vectors[start : start + at_once].astype(np.float32, copy=False)
+            part = _float32(self._vectors[start : start + at_once])
             found[:, start : start + at_once] = queries @ part.T
         return self._by_listing(found)
 
@@ -103,3 +107,9 @@ class Similarities:
                 found if self._is_single else np.maximum.reduceat(found, self._first, axis=1)
             )
         return rows
+
+
+def _float32(vectors: Vectors) -> NDArray[np.float32]:
+    if vectors.dtype == np.float16:
+        return from_stored(vectors.astype(np.float16, copy=False))
+    return vectors.astype(np.float32, copy=False)

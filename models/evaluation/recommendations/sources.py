@@ -124,11 +124,11 @@ class ArraySources:
 
     def fresh(self, count: int) -> Sequence[UUID]:
         """None where it is not known when listings were listed."""
-        listed_at = self._catalogue.replay.listed_at
-        if listed_at is None:
+        lifetimes = self._catalogue.replay.lifetimes
+        if lifetimes is None:
             return []
         known = np.flatnonzero(self._listed)
-        newest = known[np.lexsort((-known, -listed_at[known]))][:count]
+        newest = known[np.lexsort((-known, -lifetimes.listed_at[known]))][:count]
         return [self._id(row) for row in newest.tolist()]
 
     def _best(self, similarity: NDArray[np.float32], allowed: Mask, count: int) -> list[UUID]:

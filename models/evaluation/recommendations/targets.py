@@ -23,6 +23,7 @@ from models.evaluation.recommendations.events import (
     Mask,
     kind_numbers,
 )
+from models.evaluation.recommendations.lifetimes import Lifetimes
 
 MIN_HISTORY: Final = 3
 """Listings that a user has touched before."""
@@ -97,11 +98,10 @@ class Targets:
         )
 
 
-def targets_of(events: Events, options: TargetOptions, listed_at: Integers | None) -> Targets:
+def targets_of(events: Events, options: TargetOptions, lifetimes: Lifetimes | None) -> Targets:
     """The targets in these events.
 
-    `listed_at` (n,) is when each listing was listed, in milliseconds; None where all of them always
-    were. Raises `InvalidInput` where there is no target.
+    Without `lifetimes` all listings always were listed. Raises `InvalidInput` where there is none.
     """
     touches = events.where(events.kinds != SHOWN)
     counted = np.isin(touches.kinds, kind_numbers(options.kinds))
@@ -115,7 +115,7 @@ def targets_of(events: Events, options: TargetOptions, listed_at: Integers | Non
     hits = hits[known >= options.min_history]
     users, listings, days = touches.users[hits], touches.listings[hits], day[hits]
     is_listed = (
-        np.ones(len(hits), np.bool_) if listed_at is None else listed_at[listings] < days * DAY
+        np.ones(len(hits), np.bool_) if lifetimes is None else lifetimes.of(listings, days * DAY)
     )
     found = _grouped(
         users[is_listed], listings[is_listed], days[is_listed], _firsts(events, options)
