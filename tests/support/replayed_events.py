@@ -29,6 +29,7 @@ from models.evaluation.recommendations.sources import (
     whitening_of,
 )
 from models.evaluation.recommendations.together import TogetherAsOf, TogetherRules
+from workers.evaluation.catalogue import StoredCatalogue
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 SOLD: Final = (EventKind.PURCHASED,)
@@ -115,3 +116,17 @@ def recommenders_of(
         "any and popularity": NearestToAny(replay, similarities, popular),
         "item to item": ItemToItem(replay, first_day * DAY),
     }
+
+
+def bare_catalogue(
+    count: int, names: Sequence[str] | None = None, first: int = 1
+) -> StoredCatalogue:
+    """Listings with the numbers from `first` on, of which nothing else is known."""
+    ids = [UUID(int=number) for number in range(first, first + count)]
+    return StoredCatalogue(
+        [ListingFacts(one, one.int, EPOCH) for one in ids],
+        names or [str(one) for one in ids],
+        Lifetimes(np.zeros(count, np.int64), np.zeros(count, np.int64)),
+        Similarities(np.zeros((0, 2), np.float32), np.zeros(0, np.int64), count),
+        "hog",
+    )

@@ -58,6 +58,13 @@ def test_popularity_is_of_thirty_days_and_of_kinds_that_count() -> None:
     assert popular.top(replay.asked(2, NOW)).tolist()[0] == 3
 
 
+def test_of_equally_popular_listings_the_last_comes_first() -> None:
+    done = [Did(1, 5, 80), Did(1, 0, 95), Did(2, 3, 90), Did(1, 3, 75), Did(1, 2, 85)]
+    replay = replayed(*done)
+    popular = Popularity(replay, SOLD)
+    assert popular.top(replay.asked(0, NOW)).tolist()[:4] == [3, 0, 2, 5]
+
+
 def test_nearest_to_the_last() -> None:
     replay = replayed(Did(0, 5, 90), Did(0, 0, 95), Did(0, 3, 99, EventKind.HIDDEN), Did(0, 4, 100))
     assert NearestToLast(replay, circle()).top(replay.asked(0, NOW)).tolist() == [1, 2, 4]
