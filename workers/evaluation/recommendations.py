@@ -145,7 +145,10 @@ def popularity_rules() -> PopularityRules:
 def together_rules() -> TogetherRules:
     """How co-occurrence is read from the database."""
     return TogetherRules(
-        together.FLOOR, together.TOUCHES_OF_LISTING, together.TOUCHES_OF_USER, TOGETHER_WITH
+        popularity.FLOOR,
+        together.TOUCHES_OF_LISTING,
+        together.TOUCHES_OF_USER,
+        TOGETHER_WITH,
     )
 
 
