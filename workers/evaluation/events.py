@@ -50,11 +50,10 @@ def stored_events(session: Session, catalogue: StoredCatalogue) -> ReadEvents:
     is_known = numbers[rows] == stored.listings
     of_code = {KIND_CODES[kind]: number for number, kind in enumerate(KINDS)}
     of_codes = np.array([of_code[code] for code in range(len(of_code))], np.int64)
-    kinds: Integers = of_codes[stored.kinds]
     events = Events.ordered(
         stored.users[is_known],
         np.asarray(rows, np.int64)[is_known],
-        kinds[is_known],
+        of_codes[stored.kinds[is_known]],
         stored.at[is_known],
     )
     return ReadEvents(events, int((~is_known).sum()))
@@ -80,7 +79,7 @@ def events_of_file(path: Path, catalogue: StoredCatalogue) -> ReadEvents:
         Events.ordered(
             np.asarray(users, np.int64)[kept],
             rows[kept],
-            kinds[kept].to_numpy(np.int64),
+            np.asarray(kinds[kept], np.int64),
             _milliseconds(at[kept]),
         ),
         unknown=int((is_valid & ~is_known).sum()),

@@ -117,8 +117,8 @@ def test_how_users_are_numbered_changes_nothing(done: list[Did], order: list[int
     before, after = found
     assert len(before) == len(after)
     for (name, user, day), answer in before.items():
-        number = order[user] if user < USERS else user
-        assert repr(after[name, number, day]) == repr(answer), name
+        renamed = order[user] if user < USERS else user
+        assert repr(after[name, renamed, day]) == repr(answer), name
 
 
 def test_listings_without_a_photo_are_recommended_by_what_else_is_known() -> None:
