@@ -129,6 +129,7 @@ def _drawn(targets: Targets, options: EvaluationOptions) -> Targets:
 
 
 def arrays_of(catalogue: StoredCatalogue, replay: Replay, first_moment: int) -> ArrayCatalogue:
+    """What recommendations are made of, by the rules by which the database is read."""
     return ArrayCatalogue(
         replay,
         catalogue.similarities,
