@@ -94,10 +94,10 @@ def ndcg(choices: Choices, gains: Doubles, weights: RankWeights) -> Doubles:
 
 
 def _by_place(choices: Choices, propensities: Doubles) -> tuple[Doubles, Doubles]:
-    """Gains (n,) by the inverse of how often their places are looked at, and what groups (g,) count.
+    """Gains (n,) by the inverse of how often their places are looked at; what groups (g,) count.
 
-    The self-normalised inverse propensity estimate (Swaminathan and Joachims, 2015): so the order
-    that was shown gains nothing from having been shown.
+    So the order that was shown gains nothing from having been shown: the self-normalised estimate
+    of Swaminathan and Joachims (2015).
     """
     buckets = buckets_of(choices.positions)
     looked_at = np.where(buckets < 0, 1.0, np.maximum(propensities[buckets], LEAST_PROPENSITY))
