@@ -43,9 +43,7 @@ def register(database: Database, compared_with: int | None = None) -> int:
         looked_at={0: 1.0, 1: 0.5},
     )
     with database.write() as session:
-        return register_ranker(
-            session, WEIGHTS, measured.model_dump(mode="json"), utc_now()
-        ).id
+        return register_ranker(session, WEIGHTS, measured.model_dump(mode="json"), utc_now()).id
 
 
 def in_use(database: Database) -> int | None:

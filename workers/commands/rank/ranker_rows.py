@@ -100,7 +100,9 @@ def sentences_of(row: RankerRow) -> Iterator[str]:
     if kept:
         yield f"As before, since the choices say nothing about them: {', '.join(kept)}."
     if measured.looked_at:
-        places = ", ".join(f"{place + 1}: {share:.2f}" for place, share in measured.looked_at.items())
+        places = ", ".join(
+            f"{place + 1}: {share:.2f}" for place, share in measured.looked_at.items()
+        )
         yield f"How often places are looked at, from that of: {places}."
 
 
