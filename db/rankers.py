@@ -89,7 +89,8 @@ def activate_tried(
     """
     _lock_rankers(session)
     active = active_ranker(session)
-    if (active and active.id) != tried_against:
+    in_use = None if active is None else active.id
+    if in_use != tried_against:
         raise ChangedMeanwhile(
             "Other weights have been activated meanwhile, which these were not compared with: "
             "`marketlens rank train` compares again."
@@ -139,6 +140,6 @@ def _activate(session: Session, ranker_id: int | None, now: datetime) -> Ranker 
     if ranker is not None:
         ranker.status = RankerStatus.ACTIVE
         ranker.activated_at = now
-        ranker.replaced_id = active and active.id
+        ranker.replaced_id = None if active is None else active.id
         session.flush()
     return ranker

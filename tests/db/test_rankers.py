@@ -1,6 +1,5 @@
 """Learned weights: at most one is in use, and what was in use before comes back."""
 
-from collections.abc import Callable
 from threading import Barrier, Thread
 
 import pytest
@@ -47,13 +46,13 @@ def back(database: Database, clock: Clock) -> int | None:
     clock.advance(seconds=1)
     with database.write() as session:
         ranker = roll_back(session, clock())
-        return ranker and ranker.id
+        return None if ranker is None else ranker.id
 
 
 def in_use(database: Database) -> int | None:
     with database.read() as session:
         ranker = active_ranker(session)
-        return ranker and ranker.id
+        return None if ranker is None else ranker.id
 
 
 def test_what_is_registered_is_not_in_use_before_it_is_activated(
@@ -145,17 +144,13 @@ def test_of_two_activations_at_once_one_is_refused(any_database: Database, clock
         except ChangedMeanwhile:
             refused.append(ranker_id)
 
-    run_all([lambda ranker_id=ranker_id: race(ranker_id) for ranker_id in rankers])
-    assert len(refused) == 1
-    assert in_use(any_database) in set(rankers) - set(refused)
-
-
-def run_all(functions: list[Callable[[], None]]) -> None:
-    threads = [Thread(target=function) for function in functions]
+    threads = [Thread(target=race, args=[ranker_id]) for ranker_id in rankers]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    assert len(refused) == 1
+    assert in_use(any_database) in set(rankers) - set(refused)
 
 
 def test_the_database_allows_one_active_ranker(any_database: Database, clock: Clock) -> None:

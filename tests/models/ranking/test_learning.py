@@ -29,7 +29,8 @@ EVEN = RankWeights(similarity=0, text=0, price=1, freshness=1, popularity=1, cat
 def direction(weights: RankWeights) -> NDArray[np.float64]:
     """The weights of the parts, of length 1."""
     values = np.array([weights.of(part) for part in PARTS])
-    return values / np.linalg.norm(values)
+    unit: NDArray[np.float64] = values / np.linalg.norm(values)
+    return unit
 
 
 def off(weights: RankWeights) -> float:

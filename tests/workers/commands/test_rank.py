@@ -49,7 +49,7 @@ def register(database: Database, compared_with: int | None = None) -> int:
 def in_use(database: Database) -> int | None:
     with database.read() as session:
         active = active_ranker(session)
-        return active and active.id
+        return None if active is None else active.id
 
 
 def test_weights_are_activated_and_rolled_back(database: Database) -> None:

@@ -44,7 +44,7 @@ def ranker_row(ranker: Ranker) -> RankerRow:
         id=ranker.id,
         status=ranker.status.value,
         created_at=ranker.created_at.isoformat(timespec="seconds"),
-        activated_at=activated and activated.isoformat(timespec="seconds"),
+        activated_at=None if activated is None else activated.isoformat(timespec="seconds"),
         weights=_by_part(stored_weights(ranker.weights)),
         measured=Measured.model_validate(ranker.measured).model_dump(mode="json"),
     )
@@ -89,8 +89,8 @@ def sentences_of(row: RankerRow) -> Iterator[str]:
         return
     measured = Measured.model_validate(row.measured)
     yield (
-        f"Learned from {measured.learned_from:,} choices before {measured.tried_from:%Y-%m-%d}, and "
-        f"tried on {measured.tried_on:,} later ones of {measured.users:,} users."
+        f"Learned from {measured.learned_from:,} choices before {measured.tried_from:%Y-%m-%d}, "
+        f"and tried on {measured.tried_on:,} later ones of {measured.users:,} users."
     )
     yield (
         f"nDCG@20 {_estimate(measured.learned)}; of {_named(measured.compared_with)} weights "
