@@ -2,10 +2,13 @@
 
 from alembic import context
 
+from db.events.tables import Event
 from db.saved_searches.tables import SavedSearch
 from db.session import Database
 from settings import Settings
 
+# Once these are imported, and by them those of `db.tables`, one metadata has all tables.
+FURTHER_TABLES = (Event, SavedSearch)
 # Both are written by their migration: SQLite's index of words is a virtual table with tables of its
 # own, PostgreSQL's is of an expression.
 NOT_OF_TABLES = ("listing_words", "ix_listing_texts_words")
@@ -24,8 +27,7 @@ def run() -> None:
         # SQLite changes a table by copying it, which batch mode does.
         context.configure(
             connection=connection,
-            # That of all tables, once these and, by them, those of `db.tables` are imported.
-            target_metadata=SavedSearch.metadata,
+            target_metadata=FURTHER_TABLES[0].metadata,
             render_as_batch=True,
             include_name=_is_of_tables,
         )

@@ -57,6 +57,14 @@ def test_every_variable_is_a_setting() -> None:
     assert {name.lower() for name in named} <= set(Settings.model_fields)
 
 
+def test_settings_of_the_env_file_reach_every_process() -> None:
+    fixed = {"MARKETLENS_DATABASE_URL", "MARKETLENS_REDIS_URL", "MARKETLENS_DATA_DIR"}
+    for name, service in OURS.items():
+        assert service["env_file"] == [{"path": ".env", "required": False}], name
+        # What is stated for a service has precedence over its file.
+        assert set(service["environment"]) - {"MARKETLENS_HOST"} == fixed, name
+
+
 def test_every_image_is_pinned_to_a_version() -> None:
     images = [item["image"] for name, item in SERVICES.items() if name not in OURS]
     images += re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)

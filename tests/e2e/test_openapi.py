@@ -66,7 +66,7 @@ BEYOND_SCHEMA: Final = re.compile(
             # Decimals: a schema knows no digits of a number, and a text may be one or not.
             r"invalid_input: [\w.]+: (Input should be a valid decimal|Decimal input should have)",
             # A field of a form is a text that is JSON.
-            r"invalid_input: \w+: (Invalid JSON|Input should be a valid dictionary)",
+            r"invalid_input: \w+(\.box)?: (Invalid JSON|Input should be a valid (dictionary|list))",
             # Photos are parts of the form, or named in the listing, and then stored or allowed.
             r"invalid_input: The form needs a file in its part 'photos'",
             r"invalid_input: photos: ",
@@ -83,6 +83,8 @@ BEYOND_SCHEMA: Final = re.compile(
         ]
     )
 )
+SHORTEST_LIMIT: Final = 64
+"""Of a text that is cleaned, in characters."""
 CONFORMANCE: Final[list[CheckFunction]] = [
     status_code_conformance,
     content_type_conformance,
@@ -194,9 +196,25 @@ def is_refused_beyond_schema(response: schemathesis.Response) -> bool:
 
 
 def has_text_to_clean(case: Case) -> bool:
-    """Whether a text of the query changes when it is cleaned, before it is measured."""
-    texts = [value for value in (case.query or {}).values() if isinstance(value, str)]
-    return any(clean_line(text) != text for text in texts)
+    """Whether a text changes when it is cleaned, before it is measured."""
+    in_query = any(clean_line(text) != text for text in texts_in(dict(case.query or {})))
+    # In a body it matters where a text is too long before, and not afterwards.
+    return in_query or any(
+        len(text) > SHORTEST_LIMIT and len(clean_line(text)) < len(text)
+        for text in texts_in(case.body)
+    )
+
+
+def texts_in(value: object) -> Iterator[str]:
+    """All texts of a JSON value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for one in value.values():
+            yield from texts_in(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from texts_in(one)
 
 
 def has_empty_part(case: Case) -> bool:
