@@ -216,7 +216,7 @@ def test_a_rollback_returns_to_what_was_in_use_before(
 def test_an_earlier_release_knows_no_learned_weights(any_database: Database, clock: Clock) -> None:
     activate(any_database, register(any_database), clock)
     url = any_database.engine.url.render_as_string(hide_password=False)
-    command.downgrade(alembic_config(url), "0016")
+    command.downgrade(alembic_config(url), "0017")
     upgrade(url)
     with any_database.read() as session:
         assert all_rankers(session) == []
