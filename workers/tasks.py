@@ -13,9 +13,10 @@ from uuid import UUID
 from celery import Celery
 from sqlalchemy.orm import Session
 
-from db import jobs
 from db.consumption import record_consumption
-from db.jobs import Claim, ClaimLost
+from db.jobs import attempts, claiming
+from db.jobs.attempts import ClaimLost
+from db.jobs.claiming import Claim
 from models.domain.clock import utc_now
 from models.domain.errors import (
     MarketlensError,
@@ -129,7 +130,7 @@ def run_job(runtime: Runtime, job_id: UUID) -> None:
 def _claim(runtime: Runtime, job_id: UUID) -> tuple[list[Claim], SearchEngine | None]:
     lease, owner = runtime.config.lease, runtime.owner
     with runtime.database.write() as session:
-        first = jobs.claim(session, job_id, utc_now(), lease, owner=owner)
+        first = claiming.claim(session, job_id, utc_now(), lease, owner=owner)
         if first is None:
             return [], None
         if runtime.engine is None or first.type not in QUERIES:
@@ -143,7 +144,7 @@ def _claim(runtime: Runtime, job_id: UUID) -> tuple[list[Claim], SearchEngine | 
 
 def _claim_waiting(runtime: Runtime, session: Session, limit: int) -> list[Claim]:
     lease, owner = runtime.config.lease, runtime.owner
-    return jobs.claim_waiting(
+    return claiming.claim_waiting(
         session, QUERIES, utc_now(), lease, limit=limit, among=_threads(runtime), owner=owner
     )
 
@@ -182,7 +183,7 @@ def _waiting_queries(runtime: Runtime) -> Iterator[tuple[list[Claim], SearchEngi
     while runtime.engine is not None:
         _note_consumption(runtime)
         with runtime.database.read() as session:
-            oldest = jobs.oldest_waiting(session, QUERIES)
+            oldest = claiming.oldest_waiting(session, QUERIES)
         if oldest is None:
             return
         if monotonic() >= end:
@@ -361,19 +362,21 @@ def _encoders(runtime: Runtime, encoder_id: int | None) -> dict[int, Encoder]:
 
 
 def _finish(claim: Claim, result: JobResult) -> Outcome:
-    return lambda session: jobs.finish(session, claim, utc_now(), result=result, done=1)
+    return lambda session: attempts.finish(session, claim, utc_now(), result=result, done=1)
 
 
 def _hand_back(claim: Claim) -> Outcome:
-    return lambda session: jobs.hand_back(session, claim, utc_now())
+    return lambda session: attempts.hand_back(session, claim, utc_now())
 
 
 def _fail(claim: Claim, error: MarketlensError) -> Outcome:
-    return lambda session: jobs.fail(session, claim, utc_now(), code=error.code, detail=str(error))
+    return lambda session: attempts.fail(
+        session, claim, utc_now(), code=error.code, detail=str(error)
+    )
 
 
 def _retry_later(claim: Claim, max_attempts: int, reason: str) -> Outcome:
-    return lambda session: jobs.retry_later(
+    return lambda session: attempts.retry_later(
         session, claim, utc_now(), max_attempts=max_attempts, reason=reason
     )
 

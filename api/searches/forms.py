@@ -34,7 +34,8 @@ async def read_search(request: Request, max_photo_bytes: int) -> SearchByPhotos 
     if kind is BodyKind.PHOTO:
         options = parsed_fields(query_fields(request), SearchForm)
         return SearchByPhotos([await read_photo(request, max_photo_bytes)], [], options)
-    async with read_form(request, max_files=MAX_EXAMPLES) as form:
+    # As many as both parts may have: how many they are together is said below.
+    async with read_form(request, max_files=2 * MAX_EXAMPLES) as form:
         form.check_names(_PARTS)
         options = parsed_fields(await form.fields(SearchForm.model_fields), SearchForm)
         positive, negative = await read_examples(form, max_photo_bytes)

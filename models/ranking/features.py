@@ -105,7 +105,12 @@ def freshness(created_at: datetime, now: datetime, half_days: float) -> float:
 
 def popularity(count: float | None) -> float:
     """How often a listing was looked at, or whatever is counted."""
-    return 0.0 if count is None or count <= 0 else count / (count + POPULARITY_HALF)
+    return saturated(count, POPULARITY_HALF)
+
+
+def saturated(count: float | None, half: float) -> float:
+    """A count as a part: none is 0, `half` is a half, and ever more is ever nearer to 1."""
+    return 0.0 if count is None or count <= 0 else count / (count + half)
 
 
 def decay(amount: float, half: float) -> float:

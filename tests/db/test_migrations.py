@@ -9,7 +9,7 @@ from sqlalchemy import inspect, select, text, update
 
 from db.catalogue.listing_photos import PhotoData, ensure_photos, stored_photos
 from db.catalogue.listings import ListingData, delete_listing, upsert_listings, views_of
-from db.jobs import accept
+from db.jobs.accepting import accept
 from db.schema_migration import alembic_config, upgrade
 from db.session import Database
 from db.tables import Base, Listing, Photo

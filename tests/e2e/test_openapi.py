@@ -52,6 +52,8 @@ BEYOND_SCHEMA: Final = re.compile(
         [
             # Bytes are no photo, and many photos no form.
             r"(invalid|unsupported)_photo: ",
+            # Of the positive and the negative ones together.
+            r"invalid_input: At most \d+ photos make one search",
             # A key that another request has, as made-up ones often do.
             r"idempotency_key_reused: ",
             # Cursors are of this server's making.

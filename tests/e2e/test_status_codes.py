@@ -16,7 +16,7 @@ import httpx2
 import pytest
 from sqlalchemy import null, update
 
-from db import jobs
+from db.jobs import accepting, cancelling
 from db.keys import create_key
 from db.session import Database
 from db.tables import IdempotencyKey
@@ -133,20 +133,22 @@ def of_another_encoder(site: Site) -> httpx2.Response:
 def while_too_many_wait(site: Site) -> httpx2.Response:
     with site.database.write() as session:
         waiting = [
-            jobs.accept(session, some_payload(JobType.SEARCH), job_id=uuid4(), now=utc_now()).id
+            accepting.accept(
+                session, some_payload(JobType.SEARCH), job_id=uuid4(), now=utc_now()
+            ).id
             for _ in range(WAITING)
         ]
     for job_id in waiting:
         # How fast they end is known once the API has seen some end from one second to the next.
         with site.database.write() as session:
-            jobs.cancel(session, job_id, utc_now())
+            cancelling.cancel(session, job_id, utc_now())
         answer = search(site.impatient)
         if answer.status_code != 202:
             break
         sleep(0.1)
     with site.database.write() as session:
         for job_id in waiting:
-            jobs.cancel(session, job_id, utc_now())
+            cancelling.cancel(session, job_id, utc_now())
     return answer
 
 

@@ -15,8 +15,8 @@ from PIL import Image
 
 from db.catalogue.listing_photos import photo_hashes
 from db.catalogue.perceptual_hashes import set_phashes
-from db.fetch_jobs import end_embedded
-from db.jobs import Claim
+from db.jobs.claiming import Claim
+from db.jobs.fetch import end_embedded
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.vectors.embeddings import add_embeddings, having_vector

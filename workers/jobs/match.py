@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from db import jobs
-from db.jobs import Claim
+from db.jobs import attempts
+from db.jobs.claiming import Claim
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from models.domain.job_results import MatchResult
@@ -36,6 +36,6 @@ def run_match(
         raise step.unavailable
     result = MatchResult(embedded=total.embedded, listings=total.listings)
     with database.write() as session:
-        jobs.finish(
+        attempts.finish(
             session, claim, clock(), result=result, done=total.listings, total=total.listings
         )

@@ -16,7 +16,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from db.catalogue.listings import views_of
-from db.jobs import Claim
+from db.jobs.claiming import Claim
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from models.columns.columns import Columns

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from db.catalogue.listing_photos import photo_ids_shown
 from db.catalogue.listings import count_listings
-from db.jobs import Claim
+from db.jobs.claiming import Claim
 from db.text.search import text_match_numbers
 from db.vectors.embeddings import live_vectors_of
 from models.columns.columns import Columns

@@ -26,6 +26,10 @@ class RankPart(StrEnum):
     CATEGORY = "category"
     POPULARITY = "popularity"
     SELLER = "seller"
+    INTEREST = "interest"
+    TOGETHER = "together"
+    KNOWN_SELLER = "known_seller"
+    UNSEEN = "unseen"
 
 
 RELEVANCE: Final = frozenset({RankPart.SIMILARITY, RankPart.TEXT})
@@ -48,6 +52,10 @@ class RankWeights:
     category: float = 0.0
     popularity: float = 0.0
     seller: float = 0.0
+    interest: float = 0.0
+    together: float = 0.0
+    known_seller: float = 0.0
+    unseen: float = 0.0
 
     def __post_init__(self) -> None:
         for name, weight in asdict(self).items():

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from db import jobs
+from db.jobs import attempts, cancelling
 from db.vectors import generations
 from models.domain.errors import Conflict, Unavailable
 from models.domain.job_results import BuiltIndex
@@ -201,7 +201,7 @@ def test_builds_that_are_killed_one_after_the_other_do_not_fill_the_disk(
                 tasks._do(worker.runtime, claim)
             assert len(folders(worker)) == 1
             with worker.database.write() as session:
-                jobs.hand_back(session, claim, worker.now())
+                attempts.hand_back(session, claim, worker.now())
     run_job(worker.runtime, job_id)
     assert folders(worker) == {str(worker.generations()[0].id)}
 
@@ -223,7 +223,7 @@ def test_a_cancelled_build_leaves_the_live_one(
     def cancelled_meanwhile(*arguments: Any, **options: Any) -> Any:
         built = build.build_generation(*arguments, **options)
         with worker.database.write() as session:
-            jobs.cancel(session, job_id, worker.now())
+            cancelling.cancel(session, job_id, worker.now())
         return built
 
     monkeypatch.setattr(reindex, "build_generation", cancelled_meanwhile)
