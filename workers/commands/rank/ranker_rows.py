@@ -2,18 +2,16 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from rich.table import Table
 
 from db.rankers import stored_weights
 from db.tables import Ranker
+from models.domain.recommendations.options import DEFAULT_WEIGHTS
 from models.domain.recommendations.rankers import Interval, Measured
 from models.domain.searches.options import RankPart, RankWeights
 from models.domain.types import RankerStatus
 from workers.commands.rank.arguments import DEFAULT
-
-DEFAULT_WEIGHTS: Final = RankWeights()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
