@@ -78,9 +78,21 @@ COMMANDS: Final[Table] = {
         "workers.commands.train:train",
         "Train on listings' photos and categories. A killed run goes on when it is started again.",
     ),
-    "evaluate": CommandRef(
-        "workers.commands.evaluate:evaluate",
-        "Measure how well encoders find photos of a query's category, and its own listing.",
+    "evaluate": Group(
+        "How well encoders find photos, and recommendations what users touch next.",
+        {
+            "encoders": CommandRef(
+                "workers.commands.evaluate.encoders:evaluate",
+                "Measure how well encoders find photos of a query's category, and its own listing.",
+            ),
+            "recommendations": CommandRef(
+                "workers.commands.evaluate.recommendations:recommendations",
+                "Measure what recommendations would have found of what users touched, beside "
+                "baselines.",
+            ),
+        },
+        # What the command was before it had others.
+        default="encoders",
     ),
     "adapt": CommandRef(
         "workers.commands.adapt:adapt",

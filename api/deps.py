@@ -3,7 +3,7 @@
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from threading import Semaphore
 from typing import Annotated
 from uuid import UUID
@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from api.jobs.backlog import Backlog
 from api.jobs.ended_jobs import EndedJobs
+from db.events.store import StoredBatch
 from db.group_commit import GroupCommit
 from db.idempotency import Answer, Claim, complete_claim
 from db.session import Database
@@ -34,6 +35,12 @@ class Resources:
     database: Database
     accepted: GroupCommit[Job]
     """Stores jobs, and publishes them when they are committed."""
+    events: GroupCommit[StoredBatch]
+    """Stores events."""
+    storing_events: CapacityLimiter
+    """Limits the batches of events that are stored at once, mostly waiting for each other."""
+    events_kept: timedelta
+    """From their time on."""
     store: PhotoStore
     publisher: JobPublisher
     ended_jobs: EndedJobs

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from db.events.popularity import FLOOR
 from db.statements import is_postgresql
 
-TOUCHES_OF_LISTING: Final = 50
+TOUCHES_OF_LISTING: Final = 30
 TOUCHES_OF_USER: Final = 30
 """The newest touches that are read of a listing, and of each user who made them."""
 

@@ -99,6 +99,7 @@ class Scope(StrEnum):
 
     SEARCH = "search"
     WRITE = "write"
+    EVENTS = "events"
     ADMIN = "admin"
 
 

@@ -10,7 +10,8 @@ depends_on = None
 
 BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 TOUCH = sa.text("kind >= 2")
-NO_TOUCH = sa.text("kind < 2")
+SHOWN = sa.text("kind = 1")
+HIDDEN = sa.text("kind = 0")
 
 
 def upgrade() -> None:
@@ -39,9 +40,17 @@ def upgrade() -> None:
     op.create_index(
         "ix_events_shown_to_user",
         "events",
-        ["user_key", "kind", "at", "listing_number"],
-        sqlite_where=NO_TOUCH,
-        postgresql_where=NO_TOUCH,
+        ["user_key", "at", "listing_number", "kind"],
+        sqlite_where=SHOWN,
+        postgresql_where=SHOWN,
+        postgresql_include=["number"],
+    )
+    op.create_index(
+        "ix_events_hidden_by_user",
+        "events",
+        ["user_key", "at", "listing_number", "kind"],
+        sqlite_where=HIDDEN,
+        postgresql_where=HIDDEN,
         postgresql_include=["number"],
     )
     op.create_index(
