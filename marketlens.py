@@ -181,6 +181,11 @@ COMMANDS: Final[Table] = {
     "rank": Group(
         "The weights of recommendations: learn them from what users chose, and which are in use.",
         {
+            "train": CommandRef(
+                "workers.commands.rank.train:train",
+                "Learn the weights of recommendations from what users chose, and use them if they "
+                "are better.",
+            ),
             "list": CommandRef(
                 "workers.commands.rank.list:list_rankers",
                 "List the default weights and all learned ones, and which recommendations are made "

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import bindparam, exists, func, select
 from sqlalchemy.orm import Session
 
-from db.events.tables import Event, is_touch
+from db.events.tables import IS_TOUCH, Event
 from db.tables import Job
 from models.domain.recommendations.events import EventKind
 from models.domain.types import JobType
@@ -16,7 +16,7 @@ from models.domain.types import JobType
 class ListedEvent(NamedTuple):
     """An event that names the answer that showed its listing, and the position in it from 1 on."""
 
-    search_id: UUID
+    search_id: UUID | None
     user_key: bytes
     listing_number: int
     kind: EventKind
@@ -33,7 +33,7 @@ def newest_lists(session: Session, count: int) -> list[ListedEvent]:
     is_search = exists().where(Job.id == Event.search_id, Job.type == JobType.SEARCH)
     newest = (
         select(Event.search_id, Event.user_key)
-        .where(Event.search_id.is_not(None), is_touch(Event.kind), ~is_search)
+        .where(Event.search_id.is_not(None), IS_TOUCH, ~is_search)
         .group_by(Event.search_id, Event.user_key)
         .order_by(func.max(Event.at).desc(), Event.search_id, Event.user_key)
         .limit(bindparam("count"))
@@ -56,3 +56,12 @@ def newest_lists(session: Session, count: int) -> list[ListedEvent]:
         {"count": count},
     )
     return [ListedEvent(*row) for row in rows]
+
+
+def user_numbers(session: Session) -> dict[bytes, int]:
+    """The number of each user with events, from 0 on in order of their keys.
+
+    As `db.events.all_events` numbers them.
+    """
+    keys = session.scalars(select(Event.user_key).distinct())
+    return {key: number for number, key in enumerate(sorted(map(bytes, keys)))}

@@ -32,7 +32,7 @@ _ALL_PARTS: Final = RankWeights(**{one.name: 1.0 for one in fields(RankWeights)}
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Shown:
     """Where a listing was shown, from 0 on, and what it was worth to the user."""
 
     position: int
@@ -62,7 +62,7 @@ def choice_of_all(
 def choice_of_list(
     user: int,
     request: Request,
-    shown: Mapping[UUID, Place],
+    shown: Mapping[UUID, Shown],
     sources: Sources,
     options: RecommendOptions,
 ) -> Choice:

@@ -83,7 +83,7 @@ def evaluate(
     replay = Replay(read.events, len(catalogue.facts), lifetimes, options.seed)
     counted = _target_options(replay, options)
     targets = _drawn(targets_of(read.events, counted, lifetimes), options)
-    arrays = _arrays(catalogue, replay, counted.first_day * DAY)
+    arrays = arrays_of(catalogue, replay, counted.first_day * DAY)
     recommenders: dict[str, Recommender] = {
         EVALUATED: Recommendations(arrays, recommended, HISTORY)
     }
@@ -120,7 +120,7 @@ def _drawn(targets: Targets, options: EvaluationOptions) -> Targets:
     return targets.of_users(rng.choice(users, options.users, replace=False))
 
 
-def _arrays(catalogue: StoredCatalogue, replay: Replay, first_moment: int) -> ArrayCatalogue:
+def arrays_of(catalogue: StoredCatalogue, replay: Replay, first_moment: int) -> ArrayCatalogue:
     """What recommendations are made of, by the rules by which the database is read."""
     popularity_rules = PopularityRules(
         popularity.FLOOR,

@@ -156,6 +156,12 @@ class Recommendations:
 
     def top(self, asked: Asked) -> Integers:
         """See `Recommender`."""
+        request, sources = self.asked_for(asked)
+        best = islice(recommend(request, sources, self._options), TOP)
+        return np.array([self._catalogue.rows[one.listing_id] for one in best], np.int64)
+
+    def asked_for(self, asked: Asked) -> tuple[Request, ArraySources]:
+        """What is asked for, and what it is made from, as of the moment."""
         replay = self._catalogue.replay
         listed = replay.listed(asked.moment)
         touched = np.flatnonzero(listed & ~asked.candidates)
@@ -164,9 +170,7 @@ class Recommendations:
             touches=self._touches(asked),
             exclude=frozenset(self._id(row) for row in touched.tolist()),
         )
-        sources = ArraySources(self._catalogue, asked, listed)
-        best = islice(recommend(request, sources, self._options), TOP)
-        return np.array([self._catalogue.rows[one.listing_id] for one in best], np.int64)
+        return request, ArraySources(self._catalogue, asked, listed)
 
     def _touches(self, asked: Asked) -> list[Touch]:
         """The newest touches and impressions, and all that was hidden."""

@@ -7,7 +7,7 @@ from uuid import UUID
 from db.events.shown_lists import ListedEvent, newest_lists
 from db.events.store import NewEvent
 from db.events.users import user_key
-from db.jobs import accept
+from db.jobs.accepting import accept
 from db.session import Database
 from models.domain.recommendations.events import EventKind
 from models.domain.types import JobType
@@ -40,7 +40,7 @@ def read(database: Database, count: int = 10) -> list[ListedEvent]:
 
 
 def lists_in(found: list[ListedEvent]) -> set[tuple[int, bytes]]:
-    return {(one.search_id.int, one.user_key) for one in found}
+    return {(one.search_id.int, one.user_key) for one in found if one.search_id is not None}
 
 
 def test_a_list_is_read_with_all_that_names_it(any_database: Database, clock: Clock) -> None:

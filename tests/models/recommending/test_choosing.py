@@ -11,7 +11,7 @@ from models.domain.recommendations.options import RecommendOptions
 from models.domain.searches.options import RankPart, RankWeights
 from models.ranking.choices import Choice
 from models.ranking.train import LEARNED_SHARE, Trained, train
-from models.recommending.choosing import LEARNED, Place, choice_of_all, choice_of_list
+from models.recommending.choosing import LEARNED, Shown, choice_of_all, choice_of_list
 from models.recommending.recommend import Request, recommend
 from tests.support.recommending import NOW, ArraySources, listing, sources, touch
 
@@ -94,8 +94,8 @@ def test_a_part_without_a_weight_is_learned_from_too(catalogue: ArraySources) ->
 def test_a_list_is_what_was_shown_where_it_was(catalogue: ArraySources) -> None:
     request = Request(NOW, [touch(5), touch(17, EventKind.PURCHASED)])
     # Also what was purchased since: it was there to be chosen.
-    shown = {listing(17): Place(0, 0.0), listing(6): Place(2, 1.0), listing(99): Place(1, 0.0)}
-    choice = choice_of_list(7, request, {**shown, listing(999): Place(3, 0.0)}, catalogue, OPTIONS)
+    shown = {listing(17): Shown(0, 0.0), listing(6): Shown(2, 1.0), listing(99): Shown(1, 0.0)}
+    choice = choice_of_list(7, request, {**shown, listing(999): Shown(3, 0.0)}, catalogue, OPTIONS)
     assert choice.positions is not None
     assert choice.positions.tolist() == [2, 0, 1]
     assert choice.gains.tolist() == [1, 0, 0]

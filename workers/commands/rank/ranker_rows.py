@@ -48,6 +48,16 @@ def ranker_row(ranker: Ranker) -> RankerRow:
     )
 
 
+def learned_row(ranker_id: int | None, weights: RankWeights, measured: Measured) -> RankerRow:
+    """The row of weights that were just learned; without an id, of refused ones."""
+    return RankerRow(
+        id="learned" if ranker_id is None else ranker_id,
+        status=RankerStatus.REGISTERED.value,
+        weights=_by_part(weights),
+        measured=measured.model_dump(mode="json"),
+    )
+
+
 def rankers_table(rows: Sequence[RankerRow]) -> Table:
     """One line for each: what it gained in its trial, over what was in use then."""
     table = Table(title="Weights", title_justify="left", box=None, padding=(0, 2, 0, 0))
@@ -68,16 +78,16 @@ def rankers_table(rows: Sequence[RankerRow]) -> Table:
     return table
 
 
-def weights_table(row: RankerRow) -> Table:
-    """The share that each part has of a score, beside that by default."""
+def weights_table(row: RankerRow, before: RankWeights | None = None) -> Table:
+    """The share that each part has of a score, beside that before, or else by default."""
     table = Table(title=f"Weights {row.id}", title_justify="left", box=None, padding=(0, 2, 0, 0))
     table.add_column("Part", no_wrap=True)
-    for name in ("Share", "By default"):
+    for name in ("Share", "By default" if before is None else "In use"):
         table.add_column(name, justify="right")
-    defaults = _by_part(DEFAULT_WEIGHTS)
+    others = _by_part(before or DEFAULT_WEIGHTS)
     for part in RankPart:
-        if part in row.weights or part in defaults:
-            table.add_row(part.value, _share(row.weights, part), _share(defaults, part))
+        if part in row.weights or part in others:
+            table.add_row(part.value, _share(row.weights, part), _share(others, part))
     return table
 
 
