@@ -10,8 +10,8 @@ feature while it is learned, a factor for each range of positions that multiplie
 left out of what is served (Craswell et al., 2008; "position bias" in Joachims et al., 2017).
 
 What the choices say little about stays as it is in use: differences from the direction of the
-weights in use are penalised like a normal prior, and parts that are the same for all candidates of
-every group keep their weight relative to the rest.
+weights in use are penalised, as by a normal prior. So parts that hardly vary, or not at all, keep
+their weight relative to the rest, instead of one that would decide all where they vary once.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
@@ -31,10 +30,10 @@ BUCKETS: Final = np.array([*range(10), 12, 14, 17, 20, 30, 40, 60])
 """The first positions of the ranges that have one factor each: within a range what is shown higher
 up would gain from it."""
 
-PRIOR: Final = 10.0
-"""The precision of the prior, of effects in units of how much their parts vary: it is worth about
-as many choices."""
-SCALE_PRIOR: Final = 0.01
+PRIOR: Final = 1.0
+"""The precision of the prior of a weight: by how much the logarithm of the odds differs between a
+part of 0 and of 1."""
+SCALE_PRIOR: Final = 0.001
 """The same along the direction of the weights in use, which says how decided choices are."""
 POSITION_PRIOR: Final = 0.1
 """The same of the logarithm of a position's factor."""
@@ -53,11 +52,13 @@ class Learned:
     """Weights, and how much each position was looked at.
 
     `propensities` (b,) are relative to the most looked-at range of `BUCKETS`; 1 where no list was
-    shown. `varying` are the parts that choices could say something about.
+    shown. `positions` are the first ones of the ranges in which something was shown, `varying` the
+    parts that choices could say something about.
     """
 
     weights: RankWeights
     propensities: Doubles
+    positions: tuple[int, ...]
     varying: tuple[RankPart, ...]
 
 
@@ -67,11 +68,9 @@ def learn(choices: Choices, in_use: RankWeights) -> Learned:
     The same choices give the same weights. Raises InvalidInput if they say nothing about any part.
     """
     spread = _spread(choices)
-    varies = spread > CONSTANT
-    if not varies.any() or not choices.chosen:
+    if not (spread > CONSTANT).any() or not choices.chosen:
         raise InvalidInput("All candidates are alike: no choice says anything about the weights.")
-    used = np.array([in_use.of(part) for part in choices.parts])
-    likelihood = _Likelihood(choices, spread, varies, used)
+    likelihood = _Likelihood(choices, spread, in_use)
     fitted = minimize(
         likelihood,
         likelihood.start,
@@ -80,19 +79,16 @@ def learn(choices: Choices, in_use: RankWeights) -> Learned:
         bounds=likelihood.bounds,
         options={"maxiter": 500, "maxcor": 20, "ftol": 1e-12, "gtol": 1e-6},
     ).x
-    effects, factors = fitted[: likelihood.effects], fitted[likelihood.effects :]
-    scale = likelihood.scale(effects)
-    learned = {
-        part: float(weight)
-        for part, weight in zip(
-            np.array(choices.parts, object)[varies], effects / spread[varies], strict=True
-        )
-    }
+    weights, factors = likelihood.parts_of(fitted)
+    scale = likelihood.scale(weights)
+    learned = dict(zip(choices.parts, weights.tolist(), strict=True))
     kept = {part: scale * in_use.of(part) for part in RankPart if part not in learned}
+    seen = np.unique(buckets_of(choices.positions))
     return Learned(
         _normalised({**kept, **learned}),
         np.exp(factors - factors.max()),
-        tuple(part for part in RankPart if part in learned),
+        tuple(BUCKETS[seen[seen >= 0]].tolist()),
+        tuple(part for part, of in zip(choices.parts, spread, strict=True) if of > CONSTANT),
     )
 
 
@@ -132,57 +128,54 @@ def _blocks(choices: Choices) -> list[tuple[int, int, slice]]:
 
 
 class _Likelihood:
-    """The penalised negative log-likelihood, and its gradient, of effects and position factors.
+    """The penalised negative log-likelihood, and its gradient, of scaled weights and factors."""
 
-    An effect is a weight times the spread of its part. What is known of the factors begins with the
-    first range that has positions.
-    """
-
-    def __init__(
-        self, choices: Choices, spread: Doubles, varies: NDArray[np.bool_], used: Doubles
-    ) -> None:
+    def __init__(self, choices: Choices, spread: Doubles, in_use: RankWeights) -> None:
         self._choices = choices
-        self._columns = np.flatnonzero(varies)
-        self._spread = spread[varies]
-        self._used = used[varies] * self._spread
         self._buckets = buckets_of(choices.positions)
-        self.effects = len(self._columns)
-        # One effect of about one unit to begin with: the surface is flat far away from 0.
+        self._used = np.array([in_use.of(part) for part in choices.parts])
+        # So scaled, all parameters are about as well known: the fewer steps are needed.
+        self._unit = 1 / np.sqrt(spread**2 + PRIOR / max(1, choices.chosen))
+        parts = len(self._used)
+        # A weight of about 1 to begin with: the surface is flat far away from 0.
         length = float(np.linalg.norm(self._used))
-        start = self._used / length if length else np.full(self.effects, 0.5)
-        self.start: Doubles = np.concatenate([start, np.zeros(len(BUCKETS))])
-        unbounded = [(None, None)] * len(BUCKETS)
-        self.bounds = [(0.0, None)] * self.effects + unbounded
+        start = self._used / length if length else np.full(parts, 0.5)
+        self.start: Doubles = np.concatenate([start / self._unit, np.zeros(len(BUCKETS))])
+        self.bounds = [(0.0, None)] * parts + [(None, None)] * len(BUCKETS)
 
-    def scale(self, effects: Doubles) -> float:
+    def parts_of(self, parameters: Doubles) -> tuple[Doubles, Doubles]:
+        """The weights (p,), and the logarithms of the positions' factors (b,)."""
+        parts = len(self._used)
+        return parameters[:parts] * self._unit, parameters[parts:]
+
+    def scale(self, weights: Doubles) -> float:
         """By how much the weights in use are multiplied where nothing else is known."""
         square = float(self._used @ self._used)
-        return float(self._used @ effects) / square if square else 0.0
+        return float(self._used @ weights) / square if square else 0.0
 
     def __call__(self, parameters: Doubles) -> tuple[float, Doubles]:
-        effects, factors = parameters[: self.effects], parameters[self.effects :]
-        weights = effects / self._spread
-        away = effects - self.scale(effects) * self._used
+        weights, factors = self.parts_of(parameters)
+        away = weights - self.scale(weights) * self._used
         loss = (
             PRIOR * float(away @ away)
-            + SCALE_PRIOR * float(effects @ effects)
+            + SCALE_PRIOR * float(weights @ weights)
             + POSITION_PRIOR * float(factors @ factors)
         ) / 2
-        of_effects = PRIOR * away + SCALE_PRIOR * effects
+        of_weights = PRIOR * away + SCALE_PRIOR * weights
         of_factors = POSITION_PRIOR * factors
         for start, end, rows in _blocks(self._choices):
-            features = self._choices.features[rows].astype(np.float64)[:, self._columns]
+            features = self._choices.features[rows].astype(np.float64)
             buckets = self._buckets[rows]
             is_shown = buckets >= 0
             utilities = features @ weights
             utilities[is_shown] += factors[buckets[is_shown]]
             share, of_utilities = self._block(start, end, rows, utilities)
             loss += share
-            of_effects = of_effects + of_utilities @ features / self._spread
+            of_weights = of_weights + of_utilities @ features
             of_factors = of_factors + np.bincount(
                 buckets[is_shown], of_utilities[is_shown], minlength=len(factors)
             )
-        return loss, np.concatenate([of_effects, of_factors])
+        return loss, np.concatenate([of_weights * self._unit, of_factors])
 
     def _block(
         self, start: int, end: int, rows: slice, utilities: Doubles

@@ -1,5 +1,7 @@
 """Learned weights: at most one is in use, and what was in use before comes back."""
 
+import subprocess
+import sys
 from contextlib import suppress
 from threading import Event, Thread
 from time import sleep
@@ -217,6 +219,39 @@ def test_a_rollback_returns_to_what_was_in_use_before(
             if wanted != current:
                 current, before, ever = wanted, current, True
         assert in_use(database) == current
+
+
+STORING = """
+import sys, time
+from datetime import UTC, datetime
+from db.rankers import activate_tried, register_ranker
+from db.session import Database
+from models.domain.searches.options import RankWeights
+with Database(sys.argv[1]).write() as session:
+    ranker = register_ranker(session, RankWeights(), {}, datetime.now(UTC))
+    activate_tried(session, ranker.id, 1, datetime.now(UTC))
+    print("stored", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_process_killed_while_it_stores_weights_leaves_nothing(
+    any_database: Database, clock: Clock
+) -> None:
+    first = register(any_database)
+    activate(any_database, first, clock)
+    url = any_database.engine.url.render_as_string(hide_password=False)
+    with subprocess.Popen(
+        [sys.executable, "-c", STORING, url], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "stored\n"
+        process.kill()
+    second = register(any_database, SECOND)
+    with any_database.write() as session:
+        activate_tried(session, second, first, clock())
+    with any_database.read() as session:
+        assert [row.status for row in all_rankers(session)] == ["retired", "active"]
 
 
 def test_an_earlier_release_knows_no_learned_weights(any_database: Database, clock: Clock) -> None:

@@ -44,18 +44,16 @@ def moments_of(
 ) -> list[Moment]:
     """The newest moments: at most `count` lists, and as many days of users who chose otherwise.
 
-    What was chosen from a list is no part of what its user chose otherwise on that day.
+    What was chosen from a list is none of what its user chose otherwise.
     """
     from_lists = [Moment(one.moment, one.user, _gains_of(one), one) for one in lists]
     from_lists.sort(key=_when)
-    told = {(one.user, one.moment // DAY, row) for one in from_lists for row in one.gains}
+    told = {(one.user, row) for one in from_lists for row in one.gains}
     others: list[Moment] = []
     for target in reversed(_targets(replay)):
         if len(others) == count:
             break
-        rows = [
-            row for row in target.listings.tolist() if (target.user, target.day, row) not in told
-        ]
+        rows = [row for row in target.listings.tolist() if (target.user, row) not in told]
         gains = _gains_on(replay, target, rows, kinds)
         if gains:
             others.append(Moment(target.moment, target.user, gains))

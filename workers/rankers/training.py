@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 from typing import Final
 from uuid import UUID
 
@@ -10,7 +12,6 @@ from sqlalchemy.orm import Session
 
 from db.events.shown_lists import ListedEvent, newest_lists, user_numbers
 from db.rankers import activate_tried, active_ranker, register_ranker, stored_weights
-from db.session import Database
 from models.domain.errors import InvalidInput
 from models.domain.recommendations.options import RecommendOptions
 from models.domain.recommendations.rankers import Interval, Measured
@@ -24,7 +25,7 @@ from models.ranking.shown_lists import ListEvent, shown_lists
 from models.ranking.train import Trained, train
 from models.recommending.choosing import LEARNED, Shown, choice_of_all, choice_of_list
 from workers.evaluation.catalogue import StoredCatalogue, milliseconds, stored_catalogue
-from workers.evaluation.events import stored_events
+from workers.evaluation.events import events_of_file, stored_events
 from workers.evaluation.recommendations import HISTORY, arrays_of
 from workers.rankers.moments import Moment, gains_of_kinds, moments_of
 
@@ -50,53 +51,89 @@ class LearnedRanker:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Read:
-    """What weights are learned from, as of one moment."""
+class Chosen:
+    """What weights are learned from, as of one moment, and those that are in use.
+
+    `replay` has all events, `lists` those of lists that something was chosen from, `ranker_id` is
+    the ranker in use, None for the defaults.
+    """
 
     catalogue: StoredCatalogue
     replay: Replay
     lists: Sequence[ListEvent]
     in_use: RankWeights
-    compared_with: int | None
+    ranker_id: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where events come from: a file, or, without one, the database.
+
+    A file names listings as `feed` does. With `all_listed` every listing was there at any time.
+    """
+
+    file: Path | None = None
+    feed: str | None = None
+    all_listed: bool = False
+
+
+def read_chosen(
+    session: Session, source: Source, defaults: RankWeights, on_progress: OnProgress | None = None
+) -> Chosen:
+    """Read all that weights are learned from. `defaults` are used where nothing was learned before.
+
+    Raises InvalidInput where there are no listings, SetupError where no photo is embedded.
+    """
+    report = on_progress or _silent
+    active = active_ranker(session)
+    catalogue = stored_catalogue(session, source.feed, partial(report, "vectors"))
+    if source.file is None:
+        events, lists = stored_events(session, catalogue).events, _lists(session, catalogue)
+    else:
+        events, lists = events_of_file(source.file, catalogue).events, []
+    lifetimes = None if source.all_listed else catalogue.lifetimes
+    return Chosen(
+        catalogue,
+        Replay(events, len(catalogue.facts), lifetimes),
+        lists,
+        defaults if active is None else stored_weights(active.weights),
+        None if active is None else active.id,
+    )
 
 
 def learn_ranker(
-    database: Database,
+    chosen: Chosen,
     options: RecommendOptions,
     *,
     seed: int = 0,
     on_progress: OnProgress | None = None,
 ) -> LearnedRanker:
-    """Learn weights from all events that there are now, and compare them with those in use.
+    """Learn weights from what users chose, and compare them with those in use. Stores nothing.
 
-    Stores nothing. `options.weights` are in use where nothing was learned before. Raises
-    InvalidInput where there are too few events, SetupError where no photo is embedded.
+    Users of the comparison are drawn by `seed`. Raises InvalidInput where there are too few events.
     """
-    report = on_progress or (lambda *_: None)
-    with database.read() as session:
-        read = _read(session, options.weights, report)
-    gains = gains_of_kinds(options.interests.kinds)
-    lists = shown_lists(read.lists, gains)
-    moments = moments_of(read.replay, lists, options.interests.kinds, MOMENTS)
+    kinds = options.interests.kinds
+    lists = shown_lists(chosen.lists, gains_of_kinds(kinds))
+    moments = moments_of(chosen.replay, lists, kinds, MOMENTS)
     if not moments:
         raise InvalidInput(
-            "There is nothing to learn from: no user with an earlier event has chosen anything."
+            "There is nothing to learn from: nobody has chosen a listing after another one."
         )
-    arrays = arrays_of(read.catalogue, read.replay, moments[0].moment)
-    asking = _Asking(arrays, replace(options, weights=read.in_use))
+    arrays = arrays_of(chosen.catalogue, chosen.replay, moments[0].moment)
+    asking = _Asking(arrays, replace(options, weights=chosen.in_use))
     trained = train(
         moments,
         asking.choice_of,
         LEARNED,
-        read.in_use,
+        chosen.in_use,
         seed=seed,
-        on_progress=lambda done, total: report("choices", done, total),
+        on_progress=partial(on_progress or _silent, "choices"),
     )
     return LearnedRanker(
         trained.learned.weights,
-        read.in_use,
-        read.compared_with,
-        _measured(trained, read.compared_with, has_lists=bool(lists)),
+        chosen.in_use,
+        chosen.ranker_id,
+        _measured(trained, chosen.ranker_id),
         trained.trial.refusal,
     )
 
@@ -113,22 +150,15 @@ def store_ranker(session: Session, ranker: LearnedRanker, now: datetime, *, acti
     return row.id
 
 
-def _read(session: Session, defaults: RankWeights, report: OnProgress) -> _Read:
-    active = active_ranker(session)
-    catalogue = stored_catalogue(
-        session, on_progress=lambda done, total: report("vectors", done, total)
-    )
-    events = stored_events(session, catalogue).events
+def _silent(step: str, done: int, total: int) -> None:
+    """Report no progress."""
+
+
+def _lists(session: Session, catalogue: StoredCatalogue) -> list[ListEvent]:
     rows = {number: row for row, number in enumerate(catalogue.numbers.tolist())}
     users = user_numbers(session)
     lists = [_list_event(one, users, rows) for one in newest_lists(session, MOMENTS)]
-    return _Read(
-        catalogue,
-        Replay(events, len(catalogue.facts), catalogue.lifetimes),
-        [one for one in lists if one is not None],
-        defaults if active is None else stored_weights(active.weights),
-        None if active is None else active.id,
-    )
+    return [one for one in lists if one is not None]
 
 
 def _list_event(
@@ -177,7 +207,7 @@ class _Asking:
         return self._arrays.facts[row].listing_id
 
 
-def _measured(trained: Trained, compared_with: int | None, *, has_lists: bool) -> Measured:
+def _measured(trained: Trained, compared_with: int | None) -> Measured:
     trial, learned = trained.trial, trained.learned
     looked_at = dict(zip(BUCKETS.tolist(), learned.propensities.round(4).tolist(), strict=True))
     return Measured(
@@ -190,7 +220,7 @@ def _measured(trained: Trained, compared_with: int | None, *, has_lists: bool) -
         learned=_interval(trial.learned),
         gain=_interval(trial.gain),
         learned_parts=learned.varying,
-        looked_at=looked_at if has_lists else {},
+        looked_at={place: looked_at[place] for place in learned.positions},
     )
 
 

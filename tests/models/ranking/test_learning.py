@@ -79,8 +79,7 @@ def test_blocks_of_groups_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None
 def test_the_gradient_is_that_of_the_loss() -> None:
     choices = chosen_from_lists(5, lists=200)
     spread = learning._spread(choices)
-    used = np.array([SHOWN_BY.of(part) for part in PARTS])
-    likelihood = learning._Likelihood(choices, spread, spread > 0, used)
+    likelihood = learning._Likelihood(choices, spread, SHOWN_BY)
     rng = np.random.default_rng(0)
     at = likelihood.start + 0.3 * rng.random(len(likelihood.start))
     step = rng.standard_normal(len(at))
@@ -89,24 +88,32 @@ def test_the_gradient_is_that_of_the_loss() -> None:
 
 
 @settings(max_examples=25, deadline=None)
-@given(seed=st.integers(0, 1_000), factor=st.floats(0.05, 20), part=st.integers(0, 3))
-def test_weights_do_not_depend_on_units(seed: int, factor: float, part: int) -> None:
-    """Those in use count only relative to each other; a part in other units has another weight."""
+@given(seed=st.integers(0, 1_000), factor=st.floats(0.05, 20))
+def test_weights_in_use_count_only_relative_to_each_other(seed: int, factor: float) -> None:
     choices = chosen_from_all(seed, moments=60)
-    first = learn(choices, EVEN).weights
     scaled = RankWeights(
         similarity=0, text=0, **{one.value: factor * EVEN.of(one) for one in PARTS}
     )
-    assert direction(learn(choices, scaled).weights) == pytest.approx(direction(first), abs=2e-3)
+    assert direction(learn(choices, scaled).weights) == pytest.approx(
+        direction(learn(choices, EVEN).weights), abs=2e-3
+    )
 
-    features = choices.features.copy()
-    features[:, part] /= factor
-    name = PARTS[part].value
-    other = learn(
-        replace(choices, features=features), replace(EVEN, **{name: factor * EVEN.of(PARTS[part])})
-    ).weights
-    again = replace(other, **{name: other.of(PARTS[part]) / factor})
-    assert direction(again) == pytest.approx(direction(first), abs=5e-3)
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 1_000), order=st.permutations(range(4)))
+def test_the_order_of_parts_and_of_candidates_does_not_matter(seed: int, order: list[int]) -> None:
+    choices = chosen_from_lists(seed, lists=60)
+    other = replace(
+        choices,
+        parts=tuple(choices.parts[column] for column in order),
+        features=choices.features[::-1][:, order],
+        gains=choices.gains[::-1],
+        positions=choices.positions[::-1],
+        starts=choices.starts[-1] - choices.starts[::-1],
+    )
+    assert direction(learn(other, SHOWN_BY).weights) == pytest.approx(
+        direction(learn(choices, SHOWN_BY).weights), abs=2e-3
+    )
 
 
 @settings(max_examples=40, deadline=None)
@@ -146,18 +153,19 @@ def test_no_weight_is_negative_and_the_same_choices_give_the_same(
     assert again.propensities.tolist() == learned.propensities.tolist()
 
 
-def test_a_part_that_is_the_same_for_all_keeps_its_weight_beside_the_others() -> None:
+@pytest.mark.parametrize("spread", [0.0, 0.003])
+def test_a_part_that_hardly_varies_keeps_its_weight_beside_the_others(spread: float) -> None:
     choices = chosen_from_all(3)
     features = choices.features.copy()
-    features[:, 2] = 0.7
+    features[:, 2] = 0.7 + spread * features[:, 2]
     in_use = replace(EVEN, popularity=0.5, seller=0.25, price=4, freshness=2, category=1)
     learned = learn(replace(choices, features=features), in_use)
-    assert RankPart.POPULARITY not in learned.varying
+    assert (RankPart.POPULARITY in learned.varying) == (spread > 0)
     assert learned.weights.popularity / learned.weights.price == pytest.approx(0.5 / 4, rel=0.2)
-    assert learned.weights.seller / learned.weights.popularity == pytest.approx(0.5, rel=0.01)
+    assert learned.weights.seller / learned.weights.popularity == pytest.approx(0.5, rel=0.05)
 
     unused = learn(replace(choices, features=features), replace(in_use, popularity=0))
-    assert unused.weights.popularity == 0
+    assert unused.weights.popularity < 0.01
 
 
 def test_a_few_choices_change_little_and_many_a_lot() -> None:

@@ -33,14 +33,14 @@ def test_weights_that_are_no_better_are_refused_in_words() -> None:
 
 
 def test_worse_weights_are_refused() -> None:
-    worse = Learned(SHOWN_BY, LOOKED_AT_ALIKE, PARTS)
+    worse = Learned(SHOWN_BY, LOOKED_AT_ALIKE, (), PARTS)
     trial = try_weights(chosen_from_all(2), worse, RIGHT)
     assert trial.gain.high < 0
     assert trial.refusal is not None
 
 
 def test_the_same_weights_are_refused() -> None:
-    trial = try_weights(chosen_from_all(2), Learned(RIGHT, LOOKED_AT_ALIKE, PARTS), RIGHT)
+    trial = try_weights(chosen_from_all(2), Learned(RIGHT, LOOKED_AT_ALIKE, (), PARTS), RIGHT)
     assert (trial.gain.value, trial.gain.low, trial.gain.high) == (0, 0, 0)
     assert trial.refusal is not None
 
@@ -50,7 +50,7 @@ def test_the_order_that_was_shown_gains_nothing_from_having_been_shown() -> None
     learned = learn(chosen_from_lists(1), SHOWN_BY)
     assert try_weights(later, learned, SHOWN_BY).gain.low > 0.05
     # As if all places were looked at alike, what was shown first seems to be what is wanted.
-    ignoring = Learned(learned.weights, LOOKED_AT_ALIKE, PARTS)
+    ignoring = Learned(learned.weights, LOOKED_AT_ALIKE, (), PARTS)
     assert try_weights(later, ignoring, SHOWN_BY).gain.low < 0
 
 

@@ -1,16 +1,22 @@
 """`marketlens rank`, as a person runs it."""
 
+import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete
 
+from db.events.tables import Event
 from db.rankers import active_ranker, register_ranker
 from db.session import Database
 from models.domain.clock import utc_now
 from models.domain.errors import Conflict, InvalidInput, NotFound, SetupError
 from models.domain.recommendations.rankers import Interval, Measured
 from models.domain.searches.options import RankPart, RankWeights
+from models.ranking import trial
+from tests.support.buyers import add_catalogue, add_choices, choices, use_bad_weights
 from tests.support.commands import invoke, last_line
 
 WEIGHTS = RankWeights(similarity=0, text=0, price=1.0, freshness=0.25)
@@ -78,7 +84,9 @@ def test_what_is_not_there_is_refused_in_words(database: Database) -> None:
     assert in_use(database) is None
 
 
-@pytest.mark.parametrize("words", [("list",), ("show",), ("activate", "1"), ("rollback",)])
+@pytest.mark.parametrize(
+    "words", [("list",), ("show",), ("activate", "1"), ("rollback",), ("train",)]
+)
 def test_no_database_is_made(
     words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,3 +124,63 @@ def test_what_is_known_of_weights_is_shown(database: Database) -> None:
     assert "1: 1.00, 2: 0.50" in shown
     assert last_line(invoke("rank", "show", "default", "--json"))["measured"] is None
     assert last_line(invoke("rank", "show", "--json"))["id"] == ranker_id
+
+
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def chosen(database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
+    """A database of users who choose what looks alike, and are shown what is new."""
+    monkeypatch.setattr(trial, "MIN_CHOICES", 30)
+    add_catalogue(database, NOW)
+    add_choices(database, NOW)
+    use_bad_weights(database, NOW)
+    return database
+
+
+def test_better_weights_are_learned_and_used_and_no_better_ones_refused(chosen: Database) -> None:
+    result = invoke("rank", "train", "--json")
+    assert result.exit_code == 0
+    report = last_line(result)
+    assert (report["id"], report["active"], report["refusal"]) == (2, True, None)
+    assert report["measured"]["compared_with"] == 1
+    assert in_use(chosen) == 2
+
+    again = invoke("rank", "train", "--json")
+    assert isinstance(again.exception, Conflict)
+    assert again.exit_code == 2
+    assert "The weights are refused: they are no better than those in use" in again.stderr
+    report = last_line(again)
+    assert (report["id"], report["active"]) == (None, False)
+    assert "nDCG@20" in report["refusal"]
+    assert in_use(chosen) == 2
+
+    assert "weights 1" in invoke("rank", "rollback").stdout
+    assert len(last_line(invoke("rank", "list", "--json"))["rankers"]) == 3
+
+
+def test_weights_are_kept_and_not_used_if_told_so(chosen: Database) -> None:
+    result = invoke("rank", "train", "--no-activate")
+    assert "Weights 2 are kept: `marketlens rank activate 2`." in result.stdout
+    assert "interest" in result.stdout
+    assert in_use(chosen) == 1
+
+
+def test_events_of_a_file_are_learned_from_too(chosen: Database, tmp_path: Path) -> None:
+    file = tmp_path / "events.ndjson"
+    with file.open("w") as lines:
+        for event in choices(NOW):
+            record = {
+                "event_id": event.event_id,
+                "user": event.user,
+                "type": event.kind.value,
+                "listing_id": str(event.listing_id),
+                "at": event.at.isoformat(),
+            }
+            lines.write(json.dumps(record) + "\n")
+    with chosen.write() as session:
+        session.execute(delete(Event))
+    assert isinstance(invoke("rank", "train").exception, InvalidInput)
+    report = last_line(invoke("rank", "train", file, "--json"))
+    assert report["active"]

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from time import monotonic
 from typing import Annotated
 
@@ -18,13 +19,22 @@ from models.domain.recommendations.options import RecommendOptions
 from progress import Bars
 from settings import Settings
 from workers.commands.rank.ranker_rows import learned_row, sentences_of, weights_table
-from workers.rankers.training import LearnedRanker, learn_ranker, store_ranker
+from workers.rankers.training import LearnedRanker, Source, learn_ranker, read_chosen, store_ranker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainOptions:
     """The options of the command."""
 
+    events: Annotated[
+        Path | None,
+        typer.Argument(
+            exists=True,
+            dir_okay=False,
+            help="A CSV or NDJSON of events, with the fields of POST /v1/events; "
+            "those of the database by default, with the lists that were shown.",
+        ),
+    ] = None
     activate: Annotated[
         bool,
         typer.Option(
@@ -32,6 +42,18 @@ class TrainOptions:
             help="Recommend with the weights if they are better; or only learn and keep them.",
         ),
     ] = True
+    all_listed: Annotated[
+        bool,
+        typer.Option(
+            "--all-listed",
+            help="Every listing could be chosen at any time: the database was filled later than "
+            "the events, and does not know when they were listed.",
+        ),
+    ] = False
+    feed: Annotated[
+        str | None,
+        typer.Option(help="Events name listings as this feed does; by their ids by default."),
+    ] = None
     json_report: JsonReport = False
 
 
@@ -48,7 +70,11 @@ def train(options: TrainOptions) -> None:
     check_database_exists(settings)
     ranker_id = None
     with Bars() as bars, database_of(settings) as database:
-        ranker = learn_ranker(database, RecommendOptions(), on_progress=bars.show)
+        source = Source(file=options.events, feed=options.feed, all_listed=options.all_listed)
+        recommended = RecommendOptions()
+        with database.read() as session:
+            chosen = read_chosen(session, source, recommended.weights, bars.show)
+        ranker = learn_ranker(chosen, recommended, on_progress=bars.show)
         if ranker.refusal is None:
             with database.write() as session:
                 ranker_id = store_ranker(session, ranker, utc_now(), activate=options.activate)
