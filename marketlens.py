@@ -36,6 +36,16 @@ COMMANDS: Final[Table] = {
         "etl.commands.seed:seed",
         "Take in a marketplace's feed: clean it, store it, and queue its photos for embedding.",
     ),
+    "events": Group(
+        "What buyers do with listings.",
+        {
+            "import": CommandRef(
+                "etl.commands.events:import_events",
+                "Store the events of a file. Run again, it stores only those that are not stored "
+                "yet.",
+            )
+        },
+    ),
     "categories": Group(
         "The integers of categories.",
         {
@@ -72,7 +82,7 @@ COMMANDS: Final[Table] = {
     ),
     "relay": CommandRef(
         "workers.commands.relay:relay",
-        "Publish accepted jobs that no worker got, and send webhooks, until stopped.",
+        "Publish accepted jobs that no worker got, send webhooks, and delete old events.",
     ),
     "train": CommandRef(
         "workers.commands.train:train",

@@ -8,12 +8,10 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from api.schemas import AS_TYPED
 from db.events.store import NewEvent, StoredBatch
-from models.domain.recommendations.events import EventKind
+from models.domain.limits import MAX_USER
+from models.domain.recommendations.events import MAX_EVENT_ID, MAX_POSITION, EventKind
 
 MAX_EVENTS: Final = 1_000
-MAX_EVENT_ID: Final = 200
-MAX_USER: Final = 200
-MAX_POSITION: Final = 1_000_000
 
 
 class EventIn(BaseModel):

@@ -40,7 +40,7 @@ from db.store.photo_urls import check_url
 from db.tables import Job
 from models.domain.errors import ChangedMeanwhile, InvalidInput, MarketlensError
 from models.domain.job_payloads import PhotosToFetch, StoredJson, is_sha256
-from models.domain.job_results import BatchResult, RowError
+from models.domain.job_results.embeddings import BatchResult, RowError
 
 
 def list_listings(

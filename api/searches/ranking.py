@@ -136,7 +136,7 @@ def ranking_of(
     rank = rank or RankIn()
     popularity = (rank.popularity or defaults.popularity or "").casefold() or None
     weights = rank.weights or WeightsIn()
-    stated = {part: weight for part in RankPart if (weight := getattr(weights, part)) is not None}
+    stated = {RankPart(name): weight for name, weight in weights if weight is not None}
     said = {
         RankPart.PRICE: rank.price is not None,
         RankPart.DISTANCE: near is not None,

@@ -7,12 +7,12 @@ from fastapi import APIRouter, Depends, Path
 
 from api.auth import require_scope
 from api.deps import ResourcesDep
-from api.events.schemas import MAX_USER
 from api.openapi import KEY_REFUSED
 from api.pagination import PageCursor, PageSize, next_cursor
 from api.schemas import AS_TYPED
 from api.users import service
-from api.users.schemas import UserEventPage
+from api.users.schemas import UserPage
+from models.domain.limits import MAX_USER
 from models.domain.types import Scope
 
 router = APIRouter(
@@ -34,11 +34,18 @@ User = Annotated[
 @router.get("/{user:path}")
 def export(
     user: User, resources: ResourcesDep, cursor: PageCursor, limit: PageSize = 50
-) -> UserEventPage:
-    """All events of a user, newest first; none of one who is not known."""
+) -> UserPage:
+    """What is known of a user: all events, newest first; none of one who is not known.
+
+    Ids of events are kept as hashes only, so they are not told.
+    """
     events = service.list_events(resources, user, limit, cursor)
     following = next_cursor([position for _, position in events], limit)
-    return UserEventPage(items=[event for event, _ in events], next_cursor=following)
+    return UserPage(
+        items=[event for event, _ in events],
+        next_cursor=following,
+        jobs=[] if cursor else list(service.list_jobs(resources, user)),
+    )
 
 
 @router.delete("/{user:path}", status_code=HTTPStatus.NO_CONTENT)

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from models.domain.recommendations.events import EventKind
 
@@ -18,8 +18,12 @@ class UserEventOut(BaseModel):
     position: int | None
 
 
-class UserEventPage(BaseModel):
-    """Events of a user, newest first."""
+class UserPage(BaseModel):
+    """What is known of a user: events, newest first, and what was asked for them."""
 
     items: list[UserEventOut]
     next_cursor: str | None
+    jobs: list[UUID] = Field(
+        description="Searches and recommendations for the user that are kept, newest first, with "
+        "the first page only: 1,000 at most."
+    )

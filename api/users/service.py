@@ -1,5 +1,6 @@
 """Exports and forgets what is known of users. Each function commits before it returns."""
 
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
@@ -9,7 +10,9 @@ from api.users.schemas import UserEventOut
 from db.events.forget import forget_events
 from db.events.history import events_of_user, listing_ids
 from db.events.users import user_key
+from db.jobs.of_users import forget_jobs, jobs_of_user
 
+SHOWN_JOBS: Final = 1_000
 _GREATEST_NUMBER: Final = 2**63 - 1
 
 
@@ -42,7 +45,15 @@ def list_events(
     ]
 
 
+def list_jobs(resources: Resources, user: str) -> Sequence[UUID]:
+    """The newest jobs that were accepted for a user, so many at most."""
+    with resources.database.read() as session:
+        return jobs_of_user(session, user_key(session, user), SHOWN_JOBS)
+
+
 def forget(resources: Resources, user: str) -> None:
     """Delete all that is known of a user."""
     with resources.database.write() as session:
-        forget_events(session, user_key(session, user))
+        key = user_key(session, user)
+        forget_events(session, key)
+        forget_jobs(session, key)

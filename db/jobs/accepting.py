@@ -11,8 +11,8 @@ from db.jobs.transitions import end
 from db.statements import table_of
 from db.tables import Job
 from models.domain.errors import ReindexRunning
-from models.domain.job_payloads import BatchPayload, JobPayload
-from models.domain.job_results import BatchResult
+from models.domain.job_payloads import BatchPayload, JobPayload, StoredJson
+from models.domain.job_results.embeddings import BatchResult
 from models.domain.types import JobStatus, JobType
 
 # The accepting process publishes right after its commit, and does not record that it has, which
@@ -39,11 +39,13 @@ def accept(
     The job that is returned belongs to no session. Raises ReindexRunning for a reindex while
     another one is open.
     """
+    stored = payload.to_json()
     row = {
         "id": job_id,
         "type": payload.job_type,
         "status": JobStatus.QUEUED,
-        "payload": payload.to_json(),
+        "payload": stored,
+        "user_key": _key_of_user(stored),
         "parent_id": parent_id,
         "total": total,
         "created_at": now,
@@ -57,6 +59,12 @@ def accept(
             raise ReindexRunning("A reindex is already queued or running.") from error
         raise
     return Job(**row)
+
+
+def _key_of_user(payload: StoredJson) -> bytes | None:
+    """The key of the user that a payload names."""
+    user = payload.get("user")
+    return bytes.fromhex(user) if isinstance(user, str) else None
 
 
 def accept_batch(

@@ -10,7 +10,7 @@ from db.jobs.claiming import Claim
 from db.jobs.transitions import advance_parent
 from db.statements import table_of
 from db.tables import Job
-from models.domain.job_results import JobResult
+from models.domain.job_results.base import JobResult
 from models.domain.types import JobStatus
 
 # Long enough that a worker that can't do a job does not claim it again before one that can.

@@ -28,7 +28,7 @@ from db.statements import chunks
 from db.tables import Job
 from models.domain.errors import Unavailable
 from models.domain.job_payloads import EmbedPayload, FailedUrl, PhotosToFetch, is_sha256
-from models.domain.job_results import BatchResult, EmbedResult, PhotoError, RowError
+from models.domain.job_results.embeddings import BatchResult, EmbedResult, PhotoError, RowError
 from models.domain.types import JobStatus, JobType
 from models.domain.urls import redact
 

@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 from db.statements import chunks
 from db.tables import Job
 from models.domain.errors import NotFound
-from models.domain.job_results import JobResult, parse_result
+from models.domain.job_results.base import JobResult
+from models.domain.job_results.parse import parse_result
 from models.domain.types import OPEN_STATUSES, JobStatus, JobType
 
 

@@ -6,7 +6,7 @@ from fastapi.testclient import TestClient
 
 from db.jobs import attempts
 from db.session import Database
-from models.domain.job_results import DuplicatesResult
+from models.domain.job_results.duplicates import DuplicatesResult
 from models.domain.types import JobType, Scope
 from tests.support.clock import Clock
 from tests.support.embedding import claim_queued

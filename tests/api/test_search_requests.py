@@ -23,7 +23,7 @@ from db.vectors.encoders import activate_encoder, register_encoder
 from models.domain.cursors import Cursor
 from models.domain.job_payloads import SearchPayload
 from models.domain.searches.block_cursors import BlockCursor
-from models.domain.searches.options import RankWeights
+from models.domain.searches.options import OF_USERS, RankWeights
 from models.domain.types import EncoderSpec, JobType, ListingMatch
 from models.photo_decoding import standardise
 from tests.support.answering import Answerer
@@ -353,6 +353,7 @@ PAYLOAD: dict[str, Any] = {
             "category": IMPLIED_CATEGORY_WEIGHT,
             "popularity": 0.0,
             "seller": 0.0,
+            **dict.fromkeys(OF_USERS, 0.0),
         },
         "price": "20.00",
         "currency": "GBP",

@@ -15,7 +15,7 @@ from db.jobs import reading
 from db.session import Database
 from db.tables import Job
 from db.vectors.encoders import active_encoder, all_encoders
-from models.domain.job_results import AdaptResult
+from models.domain.job_results.encoders import AdaptResult
 from models.domain.types import JobStatus, JobType, Precision
 from ops.machine import Machine, machine_up
 from settings import Settings

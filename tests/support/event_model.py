@@ -102,7 +102,7 @@ def together_by(
         found += [
             Together(listing, other, users)
             for other, users in counts.items()
-            if users >= together.FLOOR
+            if users >= popularity.FLOOR
         ]
     found.sort(key=lambda one: (-one.users, one.other, one.listing_number))
     return found[:count]

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from db.jobs import accepting, attempts, claiming, reading
 from db.jobs.claiming import Claim
 from db.session import Database
-from models.domain.job_results import BatchResult
+from models.domain.job_results.embeddings import BatchResult
 from models.domain.types import JobStatus, JobType
 from tests.support.clock import Clock
 from tests.support.payloads import NOTHING_EMBEDDED, some_payload

@@ -15,7 +15,7 @@ from db.vectors import generations
 from db.vectors.encoders import activate_encoder, register_encoder
 from models.domain.errors import WeightsMissing
 from models.domain.job_payloads import parse_payload
-from models.domain.job_results import SearchResult
+from models.domain.job_results.searches import SearchResult
 from models.domain.types import EncoderSpec, JobStatus, JobType
 from models.encoders.encoder import Encoder
 from models.photo_decoding import standardise

@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from db.jobs import reading
 from models.domain.clock import utc_now
-from models.domain.job_results import RepairedIndex
+from models.domain.job_results.indexes import RepairedIndex
 from settings import Settings
 from tests.support.payloads import result_as
 from workers.config import worker_config

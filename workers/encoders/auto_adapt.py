@@ -15,7 +15,7 @@ from db.vectors import generations
 from db.vectors.encoders import active_encoder, followed_encoders, retire_encoder
 from models.domain.errors import Conflict
 from models.domain.job_payloads import AdaptPayload
-from models.domain.job_results import AdaptResult
+from models.domain.job_results.encoders import AdaptResult
 from models.domain.types import EncoderStatus, JobStatus, JobType
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from db.vectors import generations
 from db.vectors.embeddings import count_live
 from db.vectors.encoders import active_encoder
 from models.domain.job_payloads import CalibratePayload
-from models.domain.job_results import CalibrateResult
+from models.domain.job_results.encoders import CalibrateResult
 from models.domain.types import JobStatus, JobType
 from models.matching.labels import stored_calibration
 from workers.encoders.auto_adapt import is_taking_in

@@ -38,7 +38,7 @@ from db.vectors.encoders import (
 )
 from models.domain.errors import Conflict, ReindexRunning
 from models.domain.job_payloads import CalibratePayload, ReindexPayload
-from models.domain.job_results import MatchResult
+from models.domain.job_results.embeddings import MatchResult
 from models.domain.types import EncoderSpec, JobStatus
 from models.matching.labels import stored_calibration
 from workers.encoders.auto_calibrate import GROWTH, MIN_PHOTOS

@@ -26,7 +26,7 @@ from db.vectors.encoders import (
 )
 from models.adaptation.adapted_package import SUFFIX
 from models.domain.errors import Conflict, InvalidInput, WeightsError
-from models.domain.job_results import AdaptResult
+from models.domain.job_results.encoders import AdaptResult
 from models.domain.types import EncoderSpec, EncoderStatus, JobType, Precision
 from models.encoders.library import EncoderLibrary
 from models.head import head_path

@@ -13,7 +13,7 @@ from db.vectors.embeddings import count_live
 from db.vectors.encoders import active_encoder, get_encoder
 from models.domain.errors import Conflict, InvalidInput
 from models.domain.job_payloads import CalibratePayload
-from models.domain.job_results import CalibrateResult
+from models.domain.job_results.encoders import CalibrateResult
 from models.encoders.library import EncoderLibrary
 from models.matching.labels import withheld_labels
 from workers.encoders.calibrating import OpenEncoder, calibrate_encoder

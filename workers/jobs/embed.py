@@ -23,7 +23,7 @@ from db.vectors.embeddings import add_embeddings, having_vector
 from models.adaptation.adapted_encoder import embed_by_all
 from models.domain.errors import InvalidInput, InvalidPhoto, MarketlensError, NotFound
 from models.domain.job_payloads import EmbedPayload
-from models.domain.job_results import PhotoError
+from models.domain.job_results.embeddings import PhotoError
 from models.domain.processes import be_nice
 from models.encoders.encoder import Encoder
 from models.near_duplicates import perceptual_hash

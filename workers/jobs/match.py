@@ -7,7 +7,7 @@ from db.jobs import attempts
 from db.jobs.claiming import Claim
 from db.session import Database
 from db.store.photo_store import PhotoStore
-from models.domain.job_results import MatchResult
+from models.domain.job_results.embeddings import MatchResult
 from models.encoders.encoder import Encoder
 from workers.saved_searches.catch_up import CaughtUp, catch_up
 from workers.saved_searches.matching import SavedSearchMatcher

@@ -26,7 +26,9 @@ from models.domain.job_payloads import (
     PredictionPayload,
     SearchPayload,
 )
-from models.domain.job_results import EmbeddingResult, JobResult, SearchResult
+from models.domain.job_results.base import JobResult
+from models.domain.job_results.embeddings import EmbeddingResult
+from models.domain.job_results.searches import SearchResult
 from models.domain.regions import Region
 from models.head import find_head
 from models.text.languages import TextLanguage

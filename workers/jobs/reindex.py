@@ -20,7 +20,7 @@ from db.vectors.embeddings import count_live, live_vectors
 from db.vectors.encoders import active_encoder, get_encoder
 from models.domain.errors import Conflict, RecallTooLow, Unavailable
 from models.domain.job_payloads import ReindexPayload
-from models.domain.job_results import BuiltIndex
+from models.domain.job_results.indexes import BuiltIndex
 from models.domain.types import EncoderStatus, GenerationStatus
 from models.index.build import (
     BuildOptions,

@@ -9,7 +9,7 @@ from db.jobs.claiming import Claim
 from db.session import Database
 from db.vectors.embeddings import count_live
 from models.domain.job_payloads import ReindexPayload
-from models.domain.job_results import RepairedIndex
+from models.domain.job_results.indexes import RepairedIndex
 from workers.indexes.open import Indexes
 from workers.jobs.heartbeat import Heartbeat
 from workers.jobs.reindex import encoder_to_index

@@ -21,7 +21,7 @@ from models.columns.passing import Passing
 from models.domain.cursors import Cursor
 from models.domain.errors import CursorExpired, NothingIndexed, Unavailable
 from models.domain.job_payloads import JobPayload, SearchPayload
-from models.domain.job_results import Facet
+from models.domain.job_results.searches import Facet
 from models.domain.searches.block_cursors import Block, BlockCursor, Span, TextMatch
 from models.domain.searches.options import DEFAULT_FUSION, Ranking, RankPart
 from models.domain.types import EncoderSpec, Match

@@ -69,8 +69,21 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("listing_number", name=op.f("pk_listing_popularity")),
     )
     op.create_index("ix_listing_popularity_score", "listing_popularity", ["score"])
+    has_user = sa.text("user_key IS NOT NULL")
+    op.add_column("jobs", sa.Column("user_key", sa.LargeBinary(), nullable=True))
+    op.create_index(
+        "ix_jobs_user_key",
+        "jobs",
+        ["user_key"],
+        sqlite_where=has_user,
+        postgresql_where=has_user,
+    )
 
 
 def downgrade() -> None:
+    # An earlier release does not know this scope.
+    op.execute("DELETE FROM api_keys WHERE CAST(scopes AS TEXT) LIKE '%\"events\"%'")
+    op.drop_index("ix_jobs_user_key", "jobs")
+    op.drop_column("jobs", "user_key")
     op.drop_table("listing_popularity")
     op.drop_table("events")

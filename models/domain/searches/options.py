@@ -35,6 +35,11 @@ class RankPart(StrEnum):
 RELEVANCE: Final = frozenset({RankPart.SIMILARITY, RankPart.TEXT})
 """The parts that say how well a listing answers what was asked."""
 
+OF_USERS: Final = frozenset(
+    {RankPart.INTEREST, RankPart.TOGETHER, RankPart.KNOWN_SELLER, RankPart.UNSEEN}
+)
+"""The parts that are of a user (`models.recommending.scoring`), which no search has."""
+
 
 @dataclass(frozen=True, slots=True)
 class RankWeights:
@@ -78,11 +83,11 @@ class RankWeights:
 
     @classmethod
     def parse(cls, stated: str) -> Self:
-        """Weights such as `freshness=0.2,distance=0.3`, the others as by default.
+        """Weights of searches such as `freshness=0.2,distance=0.3`, the others as by default.
 
         Raises ValueError with what is wrong.
         """
-        names = [field.name for field in fields(cls)]
+        names = [field.name for field in fields(cls) if field.name not in OF_USERS]
         weights: dict[str, float] = {}
         for item in filter(None, (item.strip() for item in stated.split(","))):
             name, _, number = (part.strip() for part in item.partition("="))

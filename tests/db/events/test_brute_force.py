@@ -71,7 +71,6 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bounds that small histories reach."""
     monkeypatch.setattr(popularity, "NEWEST", 6)
     monkeypatch.setattr(popularity, "FLOOR", 2)
-    monkeypatch.setattr(together, "FLOOR", 2)
     monkeypatch.setattr(together, "TOUCHES_OF_LISTING", 5)
     monkeypatch.setattr(together, "TOUCHES_OF_USER", 3)
     monkeypatch.setattr(history, "SEEN_IMPRESSIONS", 3)

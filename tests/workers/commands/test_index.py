@@ -26,7 +26,7 @@ from models.domain.errors import (
     ReindexRunning,
 )
 from models.domain.job_payloads import ReindexPayload
-from models.domain.job_results import RepairedIndex
+from models.domain.job_results.indexes import RepairedIndex
 from models.domain.types import EncoderSpec, JobStatus
 from models.index.plan import EXACT
 from tests.support.commands import invoke, last_line

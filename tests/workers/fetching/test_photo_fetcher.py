@@ -19,7 +19,7 @@ from db.store.photo_urls import PhotoUrls
 from db.tables import Embedding, Job
 from models.domain.clock import utc_now
 from models.domain.job_payloads import EmbedPayload, PhotosToFetch
-from models.domain.job_results import BatchResult, EmbedResult, PhotoError
+from models.domain.job_results.embeddings import BatchResult, EmbedResult, PhotoError
 from models.domain.types import JobStatus, JobType
 from models.photo_decoding import standardise
 from tests.support.catalogue import stored_photos

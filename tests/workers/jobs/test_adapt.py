@@ -17,7 +17,7 @@ from models.adaptation import learn, trial
 from models.domain.clock import utc_now
 from models.domain.errors import Conflict
 from models.domain.job_payloads import EmbedPayload
-from models.domain.job_results import AdaptResult
+from models.domain.job_results.encoders import AdaptResult
 from models.domain.types import EncoderStatus, JobStatus, JobType
 from models.encoders.encoder import unit_rows
 from models.encoders.library import EncoderLibrary

@@ -22,7 +22,7 @@ from db.vectors.encoders import (
 )
 from models.adaptation import trial
 from models.domain.clock import utc_now
-from models.domain.job_results import AdaptResult
+from models.domain.job_results.encoders import AdaptResult
 from models.domain.types import EncoderSpec, EncoderStatus, JobStatus, JobType, Precision
 from models.encoders.encoder import unit_rows
 from models.encoders.library import EncoderLibrary

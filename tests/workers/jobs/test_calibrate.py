@@ -15,7 +15,8 @@ from db.vectors.encoders import get_encoder, set_matching
 from models.domain.clock import utc_now
 from models.domain.errors import Conflict
 from models.domain.job_payloads import EmbedPayload
-from models.domain.job_results import CalibrateResult, SearchResult
+from models.domain.job_results.encoders import CalibrateResult
+from models.domain.job_results.searches import SearchResult
 from models.domain.types import JobStatus, JobType, MatchLabel
 from models.matching import strangers
 from models.matching.labels import Calibration, SameItem, stored_calibration

@@ -18,7 +18,8 @@ from db.jobs import attempts, cancelling
 from db.tables import Change, Embedding, Photo
 from db.vectors.embeddings import count_live, embedded, photos_to_embed
 from models.domain.errors import InvalidPhoto
-from models.domain.job_results import EmbedResult, SearchResult
+from models.domain.job_results.embeddings import EmbedResult
+from models.domain.job_results.searches import SearchResult
 from models.domain.types import JobStatus, JobType
 from models.photo_decoding import standardise
 from tests.support.payloads import result_as

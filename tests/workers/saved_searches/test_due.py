@@ -4,7 +4,7 @@ from uuid import uuid4
 
 from db.catalogue.listings import ListingData, upsert_listings
 from db.jobs import counting
-from models.domain.job_results import MatchResult
+from models.domain.job_results.embeddings import MatchResult
 from models.domain.types import JobStatus, JobType
 from tests.support.payloads import result_as
 from tests.support.saved_searches import save, save_picture, stored_picture

@@ -17,7 +17,7 @@ from db.vectors.embeddings import embedded
 from db.vectors.encoders import activate_encoder, follow_encoder, retire_encoder
 from models.domain.clock import utc_now
 from models.domain.errors import WeightsMissing
-from models.domain.job_results import SearchResult
+from models.domain.job_results.searches import SearchResult
 from models.domain.types import EncoderSpec, JobStatus, JobType
 from models.photo_decoding import standardise
 from tests.support.encoder import ThumbnailEncoder

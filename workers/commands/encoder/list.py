@@ -13,7 +13,7 @@ from command_line.resources import database_of, library_of
 from db.jobs import reading
 from db.tables import Job
 from db.vectors.encoders import EncoderSummary, summarise_encoders
-from models.domain.job_results import AdaptResult
+from models.domain.job_results.encoders import AdaptResult
 from models.domain.types import EncoderSpec, EncoderStatus, JobType
 from models.encoders.library import EncoderLibrary
 from models.matching.labels import stored_calibration

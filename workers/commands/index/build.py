@@ -21,7 +21,8 @@ from db.vectors.encoders import encoder_named
 from models.domain.clock import utc_now
 from models.domain.errors import Conflict, ExitCode, MarketlensError, RecallTooLow
 from models.domain.job_payloads import ReindexPayload
-from models.domain.job_results import BuiltIndex, JobResult, RepairedIndex
+from models.domain.job_results.base import JobResult
+from models.domain.job_results.indexes import BuiltIndex, RepairedIndex
 from models.domain.types import JobStatus
 from progress import Bars
 from settings import Settings

@@ -10,7 +10,7 @@ from rich.table import Table
 from db.jobs import reading
 from db.tables import Encoder, Generation, Job
 from models.domain.errors import GenerationCorrupt
-from models.domain.job_results import BuiltIndex
+from models.domain.job_results.indexes import BuiltIndex
 from models.index.manifest import MANIFEST_FILE, Manifest, from_json
 from workers.generations.folders import is_open
 
