@@ -12,6 +12,7 @@ from db.rankers import activate_ranker, register_ranker
 from db.session import Database
 from db.vectors.embeddings import add_embeddings
 from db.vectors.encoders import activate_initial_encoder
+from models.domain.job_payloads import StoredJson
 from models.domain.recommendations.events import EventKind
 from models.domain.searches.options import RankWeights
 from models.domain.types import EncoderSpec
@@ -92,7 +93,7 @@ def choices(now: datetime, days: int = DAYS, *, lists: bool = False) -> Iterator
 def use_bad_weights(database: Database, now: datetime) -> int:
     """Make the newest things come first; gives the id of these weights."""
     with database.write() as session:
-        measured = {
+        measured: StoredJson = {
             "learned_from": 0,
             "tried_on": 0,
             "users": 0,
