@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.domain.searches.options import RankPart
+from models.domain.searches.options import RankPart, RankWeights
 
 Doubles = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -71,6 +72,30 @@ class Choices:
         for choice in choices:
             columns.add(choice)
         return columns.joined()
+
+    def first_by(self, weights: RankWeights, count: int) -> "Choices":
+        """Of each group the first candidates by these weights; lists that were shown are whole."""
+        used = np.array([weights.of(part) for part in self.parts])
+        scores = self.features.astype(np.float64) @ used
+        kept: list[Integers] = [np.zeros(0, np.int64)]
+        missed: list[tuple[float, ...]] = []
+        for (start, end), before in zip(pairwise(self.starts.tolist()), self.missed, strict=True):
+            rows = np.arange(start, end)
+            if end - start > count and not (self.positions[rows] != NO_POSITION).any():
+                rows = start + np.sort(np.argsort(-scores[rows], kind="stable")[:count])
+            kept.append(rows)
+            left_out = np.delete(self.gains[start:end], rows - start)
+            missed.append((*before, *left_out[left_out > 0].tolist()))
+        rows = np.concatenate(kept)
+        return Choices(
+            self.parts,
+            self.features[rows],
+            self.gains[rows],
+            self.positions[rows],
+            np.cumsum([len(one) for one in kept]),
+            self.users,
+            tuple(missed),
+        )
 
 
 @dataclass(slots=True)

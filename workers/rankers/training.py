@@ -20,7 +20,7 @@ from models.evaluation.intervals import Estimate
 from models.evaluation.recommendations.ranking import Replay
 from models.evaluation.recommendations.sources import ArrayCatalogue, Recommendations
 from models.ranking.choices import Choice
-from models.ranking.learning import BUCKETS
+from models.ranking.positions import BUCKETS
 from models.ranking.shown_lists import ListEvent, shown_lists
 from models.ranking.train import Trained, train
 from models.recommending.choosing import LEARNED, Shown, choice_of_all, choice_of_list

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from models.domain.errors import InvalidInput
 from models.domain.searches.options import RankPart, RankWeights
-from models.ranking import learning
+from models.ranking import likelihood as likelihood_module
 from models.ranking.choices import Choice, Choices
-from models.ranking.learning import buckets_of, learn
+from models.ranking.learning import FIRST, fit, learn
+from models.ranking.positions import buckets_of
 from tests.support.choosing import (
     PARTS,
     SHOWN_BY,
@@ -24,6 +25,9 @@ from tests.support.choosing import (
 )
 
 EVEN = RankWeights(similarity=0, text=0, price=1, freshness=1, popularity=1, category=1)
+
+AGAINST = RankWeights(similarity=0, text=0, popularity=1)
+"""By what nobody goes."""
 
 
 def direction(weights: RankWeights) -> NDArray[np.float64]:
@@ -71,15 +75,15 @@ def test_positions_are_put_into_ranges_that_widen() -> None:
 def test_blocks_of_groups_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     choices = chosen_from_lists(4, lists=300)
     whole = learn(choices, SHOWN_BY)
-    monkeypatch.setattr(learning, "ROWS_AT_ONCE", 50)
+    monkeypatch.setattr(likelihood_module, "ROWS_AT_ONCE", 50)
     parts = learn(choices, SHOWN_BY)
     assert direction(parts.weights) == pytest.approx(direction(whole.weights), abs=1e-3)
 
 
 def test_the_gradient_is_that_of_the_loss() -> None:
     choices = chosen_from_lists(5, lists=200)
-    spread = learning._spread(choices)
-    likelihood = learning._Likelihood(choices, spread, SHOWN_BY)
+    spread = likelihood_module.spread_of(choices)
+    likelihood = likelihood_module.Likelihood(choices, spread, SHOWN_BY)
     rng = np.random.default_rng(0)
     at = likelihood.start + 0.3 * rng.random(len(likelihood.start))
     step = rng.standard_normal(len(at))
@@ -173,6 +177,47 @@ def test_a_few_choices_change_little_and_many_a_lot() -> None:
     even = direction(EVEN)
     assert np.linalg.norm(direction(few) - even) < 0.35
     assert np.linalg.norm(direction(many) - even) > 0.5
+
+
+def test_what_decides_at_the_top_is_learned_and_not_what_tells_the_rest_apart() -> None:
+    """Of 300 candidates half of what is chosen is drawn by popularity from all, and never found."""
+    rng = np.random.default_rng(0)
+    choices = []
+    for user in range(600):
+        features = rng.random((300, 4))
+        features[:, 0] **= 3
+        by = features[:, 0] * 30 if user % 2 else features[:, 2] * 2
+        gains = np.zeros(300)
+        gains[rng.choice(300, p=np.exp(by) / np.exp(by).sum())] = 1.0
+        choices.append(Choice(user, named(features), gains))
+    of_all = Choices.of(choices, PARTS)
+    everything, top = fit(of_all, EVEN).weights, learn(of_all, EVEN).weights
+    assert top.popularity / top.price < 0.6 * everything.popularity / everything.price
+
+
+def test_weights_in_use_that_find_nothing_are_left_behind() -> None:
+    choices = chosen_from_all(5, moments=300, candidates=300)
+    assert choices.first_by(AGAINST, FIRST).chosen < choices.first_by(EVEN, FIRST).chosen
+    assert off(learn(choices, AGAINST).weights) < 0.35
+    # Also where nothing at all that was chosen is among the first.
+    features = choices.features.copy()
+    features[:, 2] = choices.gains == 0
+    hidden = replace(choices, features=features)
+    assert hidden.first_by(AGAINST, FIRST).chosen == 0
+    assert learn(hidden, AGAINST).weights.price == 1
+
+
+def test_the_first_by_some_weights_are_what_is_left_of_what_was_not_a_list() -> None:
+    features = np.array([[0.1, 0, 0, 0], [0.9, 0, 0, 0], [0.5, 0, 0, 0], [0.9, 0, 0, 0]])
+    gains = np.array([1.0, 0, 2.0, 0])
+    one = Choice(1, named(features), gains, missed=[3.0])
+    shown = Choice(2, named(features), gains, positions=np.arange(4))
+    first = Choices.of([one, shown, one], PARTS).first_by(EVEN, 2)
+    assert first.starts.tolist() == [0, 2, 6, 8]
+    assert first.gains.tolist() == [0, 0, 1, 0, 2, 0, 0, 0]
+    assert first.missed == ((3, 1, 2), (), (3, 1, 2))
+    assert first.features[:2, 0].tolist() == pytest.approx([0.9, 0.9])
+    assert first.users.tolist() == [1, 2, 1]
 
 
 @pytest.mark.parametrize("gain", [0.0, 1.0])

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from models.domain.errors import InvalidInput
 from models.domain.searches.options import RankPart, RankWeights
 from models.ranking.choices import Choice, Choices
-from models.ranking.learning import BUCKETS, Learned, learn
-from models.ranking.trial import ndcg, require_enough, try_weights
+from models.ranking.learning import Learned, learn
+from models.ranking.ndcg import ndcg
+from models.ranking.positions import BUCKETS
+from models.ranking.trial import require_enough, try_weights
 from tests.support.choosing import PARTS, SHOWN_BY, WANTED, chosen_from_all, chosen_from_lists
 
 RIGHT = RankWeights(similarity=0, text=0, **{part.value: w for part, w in WANTED.items()})
