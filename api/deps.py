@@ -37,8 +37,10 @@ class Resources:
     """Stores jobs, and publishes them when they are committed."""
     events: GroupCommit[StoredBatch]
     """Stores events."""
-    storing_events: CapacityLimiter
-    """Limits the batches of events that are stored at once, mostly waiting for each other."""
+    many_events: CapacityLimiter
+    few_events: CapacityLimiter
+    """Limit the large and the small batches of events that are stored at once, in a transaction
+    that others wait for on SQLite."""
     events_kept: timedelta
     """From their time on."""
     store: PhotoStore

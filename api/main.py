@@ -50,8 +50,9 @@ from workers.queue.publisher import JobPublisher
 WEB = Path(__file__).parent / "web"
 
 UPLOADS: Final = 16
-BATCHES_OF_EVENTS: Final = 4
-"""Those that share a transaction, at most: other writers wait for it on SQLite."""
+LARGE_BATCHES: Final = 2
+SMALL_BATCHES: Final = 8
+"""Of events: small ones take no longer than the commit that they share."""
 BULK_THREADS: Final = 2
 BULK_NICENESS: Final = 10
 
@@ -66,7 +67,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         database=database,
         accepted=GroupCommit(database, publisher.publish),
         events=GroupCommit(database, len),
-        storing_events=CapacityLimiter(BATCHES_OF_EVENTS),
+        many_events=CapacityLimiter(LARGE_BATCHES),
+        few_events=CapacityLimiter(SMALL_BATCHES),
         events_kept=timedelta(days=settings.events_kept_days),
         store=PhotoStore(settings.photo_store_url),
         publisher=publisher,

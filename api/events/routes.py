@@ -20,6 +20,9 @@ router = APIRouter(
     responses=KEY_REFUSED,
 )
 
+FEW_BYTES: Final = 16_000
+"""Of a small batch: about eighty events."""
+
 _EXAMPLE: Final = {
     "event_id": "5f1c8e4a-3a55-4d1c-9a52-6f3d0c5f7b11",
     "user": "buyer-4711",
@@ -45,7 +48,6 @@ async def store(request: Request, resources: ResourcesDep) -> EventsStored:
     await kind_of_body(request, [BodyKind.JSON])
     body = await read_json_bytes(request)
     # In a thread also to be parsed: a thousand events take milliseconds.
-    batch = await to_thread.run_sync(
-        service.store, resources, body, limiter=resources.storing_events
-    )
+    limiter = resources.many_events if len(body) > FEW_BYTES else resources.few_events
+    batch = await to_thread.run_sync(service.store, resources, body, limiter=limiter)
     return EventsStored.of(batch)

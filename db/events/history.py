@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Integer, Select, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Integer, Select, bindparam, func, or_, select, type_coerce
 from sqlalchemy.orm import Session
 
-from db.events.tables import IS_HIDDEN, IS_SHOWN, IS_TOUCH, TOUCHES, Event, Milliseconds
+from db.events.tables import IS_HIDDEN, IS_SHOWN, IS_TOUCH, KIND_CODES, TOUCHES, Event, Milliseconds
 from db.statements import chunks
 from db.tables import Listing
 from models.domain.recommendations.events import EventKind
@@ -59,7 +59,10 @@ _SHOWN_TO_USER: Select[int, int, EventKind, datetime] = (
     .order_by(Event.at.desc(), Event.listing_number.desc())
     .limit(_COUNT)
 )
-_TOUCHED_LISTINGS = select(Event.listing_number, Event.kind).distinct().where(_OF_USER, IS_TOUCH)
+_TOUCHED_LISTINGS = (
+    # By codes, and with what comes twice: there may be ten thousand of a user.
+    select(Event.listing_number, type_coerce(Event.kind, Integer)).where(_OF_USER, IS_TOUCH)
+)
 _HIDDEN_LISTINGS = select(Event.listing_number).where(_OF_USER, IS_HIDDEN)
 _LAST_NUMBER = select(func.max(Event.number))
 
@@ -94,15 +97,15 @@ def recent_impressions(
 
 def listings_of_user(session: Session, user: bytes) -> UserListings:
     """What is to be excluded for a user, or demoted."""
-    touched: dict[EventKind, set[int]] = {kind: set() for kind in TOUCHES}
-    for listing, kind in session.execute(_TOUCHED_LISTINGS, {"user": user}):
-        touched[kind].add(listing)
+    touched: dict[int, set[int]] = {KIND_CODES[kind]: set() for kind in TOUCHES}
+    for listing, code in session.execute(_TOUCHED_LISTINGS, {"user": user}):
+        touched[code].add(listing)
     hidden = session.scalars(_HIDDEN_LISTINGS, {"user": user})
     shown = recent_impressions(session, user, SEEN_IMPRESSIONS)
     return UserListings(
         hidden=frozenset(hidden),
-        contacted=frozenset(touched[EventKind.CONTACTED]),
-        purchased=frozenset(touched[EventKind.PURCHASED]),
+        contacted=frozenset(touched[KIND_CODES[EventKind.CONTACTED]]),
+        purchased=frozenset(touched[KIND_CODES[EventKind.PURCHASED]]),
         seen=frozenset({event.listing_number for event in shown}.union(*touched.values())),
     )
 

@@ -9,11 +9,11 @@ no row, so that no answer tells what one of them did. All rows can be made again
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
-from math import exp2, fsum, log2
+from math import fsum, log2
 from operator import itemgetter
 from typing import Final, NamedTuple
 
-from sqlalchemy import Integer, bindparam, delete, select, text
+from sqlalchemy import Integer, Row, bindparam, delete, select, text
 from sqlalchemy.orm import Session
 
 from db.events.tables import KIND_CODES, ListingPopularity, milliseconds_of
@@ -123,21 +123,22 @@ _STATUS = (
     .where(Listing.number == ListingPopularity.listing_number)
     .scalar_subquery()
 )
+_COLUMNS = (ListingPopularity.listing_number, ListingPopularity.users, ListingPopularity.score)
 _MOST_POPULAR = (
-    select(ListingPopularity)
+    select(*_COLUMNS)
     # No join: SQLite would begin with all active listings.
     .where(_STATUS == ListingStatus.ACTIVE)
     .order_by(ListingPopularity.score.desc(), ListingPopularity.listing_number.desc())
     .limit(bindparam("count", type_=Integer()))
 )
-_OF_LISTINGS = select(ListingPopularity).where(
+_OF_LISTINGS = select(*_COLUMNS).where(
     ListingPopularity.listing_number.in_(bindparam("listings", expanding=True))
 )
 
 
 def most_popular(session: Session, count: int, now: datetime) -> list[Popular]:
     """The most popular active listings, best first."""
-    return [_as_of(row, now) for row in session.scalars(_MOST_POPULAR, {"count": count})]
+    return _as_of(session.execute(_MOST_POPULAR, {"count": count}), now)
 
 
 def popularity_of(
@@ -145,12 +146,12 @@ def popularity_of(
 ) -> dict[int, Popular]:
     """The popularity of those of the listings that enough users have touched, by number."""
     return {
-        row.listing_number: _as_of(row, now)
+        one.listing_number: one
         for chunk in chunks(listing_numbers)
-        for row in session.scalars(_OF_LISTINGS, {"listings": chunk})
+        for one in _as_of(session.execute(_OF_LISTINGS, {"listings": chunk}), now)
     }
 
 
-def _as_of(row: ListingPopularity, now: datetime) -> Popular:
-    popularity = exp2(row.score - milliseconds_of(now) / _HALF_LIFE_MS)
-    return Popular(row.listing_number, popularity, row.users)
+def _as_of(rows: Iterable[Row[int, int, float]], now: datetime) -> list[Popular]:
+    decayed = milliseconds_of(now) / _HALF_LIFE_MS
+    return [Popular(listing, 2.0 ** (score - decayed), users) for listing, users, score in rows]

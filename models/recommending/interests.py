@@ -66,7 +66,7 @@ def touched_listings(
         age_days = max(0.0, (now - touch.at).total_seconds()) / SECONDS_A_DAY
         weight = kind_weight * decay(age_days, options.half_days)
         known = best.get(touch.listing_id)
-        if known is None or (weight, touch.at) > (known.weight, known.at):
+        if known is None or (weight, touch.at, touch.kind) > (known.weight, known.at, known.kind):
             best[touch.listing_id] = Touched(touch.listing_id, touch.kind, touch.at, weight)
     order = sorted(best.values(), key=lambda one: (-one.weight, one.listing_id))
     return [one for one in order[: options.max_touches] if one.weight > 0]

@@ -53,16 +53,21 @@ class Parts:
 
 
 def interest(
-    candidates: Rows, touched: Rows, weights: NDArray[np.float64]
+    candidates: Rows,
+    touched: Rows,
+    weights: NDArray[np.float64],
+    themselves: Mapping[int, int],
 ) -> tuple[Feature, NDArray[np.int64]]:
     """How near each of (n, dimension) is to what was touched, (m, dimension), and to which of it.
 
-    `weights` (m,) are greater than 0. Rows of zeros are near to nothing.
+    `weights` (m,) are greater than 0. Rows of zeros are near to nothing. `themselves` has the rows
+    of touched listings by their rows among the candidates: no listing leads to itself.
     """
     if not len(touched) or not len(candidates):
         return np.zeros(len(candidates)), np.full(len(candidates), NOBODY)
     near = np.clip((candidates @ touched.T).astype(np.float64), 0.0, 1.0)
     near *= weights / weights.max()
+    near[list(themselves.keys()), list(themselves.values())] = 0.0
     because = near.argmax(axis=1)
     values: Feature = near[np.arange(len(near)), because]
     return values, np.where(values > 0, because, NOBODY)
@@ -82,7 +87,7 @@ def together(
     because = np.full(len(candidates), NOBODY)
     for pair in pairs:
         row, beside = rows.get(pair.listing_id), touched_rows.get(pair.beside)
-        if row is None or beside is None:
+        if row is None or beside is None or pair.beside == pair.listing_id:
             continue
         users = pair.users * touched[beside].weight / heaviest
         counts[row] += users
@@ -130,7 +135,9 @@ def parts_of(
         features[RankPart.SIMILARITY] = _to_page(found.look, known.page_look)
     because = np.full(len(ids), NOBODY)
     if known.touched:
-        from_interest, nearest = interest(found.look, known.look, known.weights)
+        touched_rows = {one.listing_id: row for row, one in enumerate(known.touched)}
+        themselves = {row: touched_rows[one] for row, one in enumerate(ids) if one in touched_rows}
+        from_interest, nearest = interest(found.look, known.look, known.weights, themselves)
         beside, most = together(ids, known.touched, found.together, options.together_half)
         features[RankPart.INTEREST] = from_interest
         features[RankPart.TOGETHER] = beside

@@ -28,7 +28,7 @@ class Sources(Protocol):
 
     `nearest`, `together`, `popular` and `fresh` name only what may be recommended at all: active
     listings that pass the request's filter. What this user must not be shown is left out by
-    `recommend` itself; none needs to know the user.
+    `recommend` itself.
     """
 
     def vectors(self, listing_ids: Collection[UUID]) -> Mapping[UUID, Vector]:
@@ -52,7 +52,7 @@ class Sources(Protocol):
         ...
 
     def together(self, listing_ids: Sequence[UUID], count: int) -> Sequence[Together]:
-        """What the users of these listings touched beside them, above the floor of users.
+        """What other users of these listings touched beside them, above the floor of users.
 
         At most `count`, those with most users first.
         """

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 Rows = NDArray[np.float32]
 
-COMPONENTS: Final = 256
-SHRINKAGE: Final = 0.3
+COMPONENTS: Final = 384
+SHRINKAGE: Final = 0.1
 """How far each variance is moved towards their mean, before it is made 1."""
 MIN_SAMPLE: Final = 500
 """Of fewer vectors, the variances say more of the sample than of the catalogue."""

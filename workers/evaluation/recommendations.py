@@ -122,26 +122,34 @@ def _drawn(targets: Targets, options: EvaluationOptions) -> Targets:
 
 def arrays_of(catalogue: StoredCatalogue, replay: Replay, first_moment: int) -> ArrayCatalogue:
     """What recommendations are made of, by the rules by which the database is read."""
-    popularity_rules = PopularityRules(
+    return ArrayCatalogue(
+        replay,
+        catalogue.similarities,
+        PopularityAsOf(replay, popularity_rules()),
+        TogetherAsOf(replay, together_rules()),
+        catalogue.facts,
+        {one.listing_id: row for row, one in enumerate(catalogue.facts)},
+        whitening_of(catalogue.similarities, replay.listed(first_moment)),
+    )
+
+
+def popularity_rules() -> PopularityRules:
+    """How the database counts popularity."""
+    return PopularityRules(
         popularity.FLOOR,
         popularity.HALF_LIFE / timedelta(milliseconds=1),
         popularity.NEWEST,
         popularity.WEIGHTS,
     )
-    together_rules = TogetherRules(
+
+
+def together_rules() -> TogetherRules:
+    """How co-occurrence is read from the database."""
+    return TogetherRules(
         popularity.FLOOR,
         together.TOUCHES_OF_LISTING,
         together.TOUCHES_OF_USER,
         TOGETHER_WITH,
-    )
-    return ArrayCatalogue(
-        replay,
-        catalogue.similarities,
-        PopularityAsOf(replay, popularity_rules),
-        TogetherAsOf(replay, together_rules),
-        catalogue.facts,
-        {one.listing_id: row for row, one in enumerate(catalogue.facts)},
-        whitening_of(catalogue.similarities, replay.listed(first_moment)),
     )
 
 
@@ -153,10 +161,10 @@ def _baselines(arrays: ArrayCatalogue, counted: TargetOptions) -> dict[str, Reco
         "nearest to the last": NearestToLast(replay, similarities),
         "mean vector": MeanVector(replay, similarities),
         "nearest to any, by age": NearestToAny(replay, similarities),
-        "the same + 0.05 log popularity": NearestToAny(replay, similarities, popular),
+        "the same, + log popularity": NearestToAny(replay, similarities, popular),
     }
     if item_to_item.is_installed():
-        baselines["item-to-item (implicit, BM25)"] = item_to_item.ItemToItem(
+        baselines["item-to-item (implicit)"] = item_to_item.ItemToItem(
             replay, counted.first_day * DAY
         )
     return baselines

@@ -65,9 +65,10 @@ class SourceLimits:
 DEFAULT_WEIGHTS: Final = RankWeights(
     similarity=1.0,
     text=0.0,
-    distance=0.05,
-    freshness=0.05,
-    category=0.05,
+    price=0.05,
+    distance=0.1,
+    freshness=0.2,
+    category=0.1,
     popularity=0.1,
     interest=1.0,
     together=0.1,
@@ -94,6 +95,6 @@ class RecommendOptions:
     diversity: Diversity = NO_DIVERSITY
     popularity_half: float = 5.0
     together_half: float = 2.0
-    half_days: float = 14.0
+    half_days: float = 30.0
     half_km: float = 25.0
     seen_half_days: float = 7.0

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from models.domain.recommendations.events import EventKind
-from models.evaluation.recommendations.events import DAY, Floats, Integers
+from models.evaluation.recommendations.events import DAY, Events, Floats, Integers
 from models.evaluation.recommendations.ranking import Asked, Replay
 from models.evaluation.recommendations.similarity import Similarities
 
@@ -21,25 +21,31 @@ POPULARITY_WEIGHT: Final = 0.05
 
 
 class Popularity:
-    """The listings that were touched most in the last 30 days, by the kinds that count."""
+    """The listings that were touched most in the last 30 days, by the kinds that count.
+
+    Of those touched equally often, as most are where listings are sold once, the last comes first.
+    """
 
     def __init__(self, replay: Replay, kinds: Collection[EventKind]) -> None:
         self._replay = replay
         self._events = replay.events.of(kinds)
-        self._counted: tuple[int, Floats] = (-1, np.empty(0))
 
     def top(self, asked: Asked) -> Integers:
         """See `Recommender`."""
-        return self._replay.best(self.counts(asked.moment), asked.candidates)
+        recent = self._recent(asked.moment)
+        # In [0, 1): less than one touch more.
+        newness = 1 - (asked.moment - recent.at) / (POPULARITY_DAYS * DAY + 1)
+        newest = np.zeros(self._replay.n)
+        np.maximum.at(newest, recent.listings, newness)
+        return self._replay.best(self.counts(asked.moment) + newest, asked.candidates)
 
     def counts(self, moment: int) -> Floats:
         """How often each listing (n,) was touched in the 30 days before a moment."""
-        if self._counted[0] != moment:
-            known = self._events.before(moment)
-            recent = known.listings[known.at >= moment - POPULARITY_DAYS * DAY]
-            counts = np.bincount(recent, minlength=self._replay.n).astype(np.float64)
-            self._counted = moment, counts
-        return self._counted[1]
+        listings = self._recent(moment).listings
+        return np.bincount(listings, minlength=self._replay.n).astype(np.float64)
+
+    def _recent(self, moment: int) -> Events:
+        return self._events.before(moment).since(moment - POPULARITY_DAYS * DAY)
 
 
 class NearestToLast:

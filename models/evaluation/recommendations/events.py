@@ -67,8 +67,15 @@ class Events:
 
     def before(self, moment: int) -> "Events":
         """The events strictly before a moment, without a copy."""
-        end = int(np.searchsorted(self.at, moment))
-        return Events(self.users[:end], self.listings[:end], self.kinds[:end], self.at[:end])
+        return self._part(0, int(np.searchsorted(self.at, moment)))
+
+    def since(self, moment: int) -> "Events":
+        """The events from a moment on, without a copy."""
+        return self._part(int(np.searchsorted(self.at, moment)), len(self))
+
+    def _part(self, start: int, end: int) -> "Events":
+        part = slice(start, end)
+        return Events(self.users[part], self.listings[part], self.kinds[part], self.at[part])
 
     @property
     def touches(self) -> "Events":

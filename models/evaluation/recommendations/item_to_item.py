@@ -18,8 +18,8 @@ from models.evaluation.recommendations.ranking import Asked, Replay
 NEIGHBOURS: Final = 20
 """Listings that are kept as like each."""
 
-MOST_FITS: Final = 60
-"""It is fitted anew each day of the test part, or, where these are more, every few days."""
+REFIT: Final = 7 * DAY
+"""It is fitted anew each week, to what was before the first day of it: never to what is later."""
 
 
 def is_installed() -> bool:
@@ -38,8 +38,6 @@ class ItemToItem:
         events = replay.events
         self._touches = events.touches
         self._users = int(events.users.max(initial=-1)) + 1
-        days = (int(events.at[-1]) - first_moment) // DAY + 1
-        self._every = max(1, -(-days // MOST_FITS)) * DAY
         self._first = first_moment
         self._fitted: tuple[int, csr_matrix] | None = None
 
@@ -54,7 +52,7 @@ class ItemToItem:
         return self._replay.best(np.where(scores > 0, scores, -np.inf), asked.candidates)
 
     def _similarity(self, moment: int) -> csr_matrix:
-        of = self._first + (moment - self._first) // self._every * self._every
+        of = self._first + (moment - self._first) // REFIT * REFIT
         if self._fitted is None or self._fitted[0] != of:
             self._fitted = of, self._fit(of)
         return self._fitted[1]

@@ -129,38 +129,33 @@ def described(evaluation: Evaluation) -> str:
 
 
 def as_tables(evaluation: Evaluation) -> Group:
-    """The results for a terminal."""
-    parts: list[Table | str] = [_figures(evaluation)]
-    if evaluation.baselines:
-        parts.append(_differences("More than each baseline, by user", evaluation.baselines))
-    if evaluation.ablations:
-        parts.append(_differences("More than without a part of it", evaluation.ablations))
+    """The results for a terminal, of 80 columns if need be."""
+    parts: list[Table | str] = [
+        f"{described(evaluation)}.\n",
+        _table("", evaluation.all, COMPARED, is_difference=False),
+    ]
+    for title, others in (
+        ("More than each baseline, by user", evaluation.baselines),
+        ("More than without a part of it", evaluation.ablations),
+    ):
+        if others:
+            parts.append(_table(title, others, COMPARED, is_difference=True))
+    rest = [metric for metric in Metric if metric not in COMPARED]
+    parts.append(_table("Of what is recommended", evaluation.all, rest, is_difference=False))
     return Group(*parts, *(escape(note) for note in evaluation.notes))
 
 
-def _figures(evaluation: Evaluation) -> Table:
-    table = Table(title=described(evaluation), title_justify="left")
-    table.add_column("")
-    for metric in Metric:
+def _table(
+    title: str, shown: Sequence[Contestant], metrics: Sequence[Metric], *, is_difference: bool
+) -> Table:
+    table = Table(title=title or None, title_justify="left")
+    table.add_column("", no_wrap=True)
+    for metric in metrics:
         table.add_column(TITLES[metric], justify="right")
-    for one in evaluation.all:
+    for one in shown:
+        figures, sign = (one.more, "+") if is_difference else (one.figures, "")
         table.add_row(
-            escape(one.name),
-            *(cell(one.figures[metric], DIGITS[metric]) for metric in Metric),
-            end_section=one is evaluation.evaluated,
-        )
-    return table
-
-
-def _differences(title: str, others: Sequence[Contestant]) -> Table:
-    table = Table(title=title, title_justify="left")
-    table.add_column("")
-    for metric in COMPARED:
-        table.add_column(TITLES[metric], justify="right")
-    for one in others:
-        table.add_row(
-            escape(one.name),
-            *(cell(one.more[metric], DIGITS[metric], "+") for metric in COMPARED),
+            escape(one.name), *(cell(figures[metric], DIGITS[metric], sign) for metric in metrics)
         )
     return table
 

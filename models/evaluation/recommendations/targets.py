@@ -9,6 +9,7 @@ as leave-one-out, lets through.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -129,8 +130,8 @@ def _nothing(options: TargetOptions) -> str:
     kinds = " or ".join(options.kinds)
     day = np.datetime64(options.first_day, "D")
     return (
-        f"There is nothing to find: from {day} on nobody {kinds} a listing that was listed the day "
-        f"before, after having touched {options.min_history} others."
+        f"There is nothing to find: from {day} on nobody {kinds} a listing that was listed before "
+        f"that day, after having touched {options.min_history} others."
     )
 
 
@@ -168,7 +169,7 @@ def _grouped(users: Integers, listings: Integers, days: Integers, firsts: Intege
     users, listings, days = users[order], listings[order], days[order]
     is_new = np.ones(len(order), np.bool_)
     is_new[1:] = (users[1:] != users[:-1]) | (days[1:] != days[:-1])
-    ends = [*np.flatnonzero(is_new)[1:].tolist(), len(order)]
+    starts = np.flatnonzero(is_new).tolist()
     return [
         Target(
             int(users[start]),
@@ -176,7 +177,7 @@ def _grouped(users: Integers, listings: Integers, days: Integers, firsts: Intege
             listings[start:end],
             firsts[listings[start:end]] >= days[start],
         )
-        for start, end in zip(np.flatnonzero(is_new).tolist(), ends, strict=True)
+        for start, end in pairwise([*starts, len(order)])
     ]
 
 
