@@ -4,7 +4,8 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
-from db.events.shown_lists import ListedEvent, newest_lists
+from db.events.all_events import all_events
+from db.events.shown_lists import ListedEvent, newest_lists, user_numbers
 from db.events.store import NewEvent
 from db.events.users import user_key
 from db.jobs.accepting import accept
@@ -81,3 +82,13 @@ def test_the_newest_are_read_and_each_users_own(any_database: Database, clock: C
         ann = user_key(session, "ann")
     assert lists_in(read(any_database, 2)) == {(2, ann), (3, ann)}
     assert lists_in(read(any_database, 0)) == set()
+
+
+def test_users_have_the_numbers_that_all_events_have(any_database: Database, clock: Clock) -> None:
+    add_listings(any_database, 1, clock())
+    names = [f"user {number}" for number in range(20)]
+    store(any_database, [event(name, name, 1, clock()) for name in names], clock())
+    with any_database.read() as session:
+        numbers = user_numbers(session)
+        keys = [user_key(session, name) for name in names]
+        assert all_events(session).users.tolist() == [numbers[key] for key in keys]

@@ -215,7 +215,7 @@ def test_the_first_by_some_weights_are_what_is_left_of_what_was_not_a_list() -> 
     first = Choices.of([one, shown, one], PARTS).first_by(EVEN, 2)
     assert first.starts.tolist() == [0, 2, 6, 8]
     assert first.gains.tolist() == [0, 0, 1, 0, 2, 0, 0, 0]
-    assert first.missed == ((3, 1, 2), (), (3, 1, 2))
+    assert [list(one) for one in first.missed] == [[3, 1, 2], [], [3, 1, 2]]
     assert first.features[:2, 0].tolist() == pytest.approx([0.9, 0.9])
     assert first.users.tolist() == [1, 2, 1]
 
