@@ -13,6 +13,7 @@ from models.domain.searches.options import RankPart, RankWeights
 from models.ranking import likelihood as likelihood_module
 from models.ranking.choices import Choice, Choices
 from models.ranking.learning import FIRST, fit, learn
+from models.ranking.ndcg import ndcg_of
 from models.ranking.positions import buckets_of
 from tests.support.choosing import (
     PARTS,
@@ -179,20 +180,32 @@ def test_a_few_choices_change_little_and_many_a_lot() -> None:
     assert np.linalg.norm(direction(many) - even) > 0.5
 
 
-def test_what_decides_at_the_top_is_learned_and_not_what_tells_the_rest_apart() -> None:
+@pytest.fixture(scope="module")
+def mixed() -> Choices:
     """Of 300 candidates half of what is chosen is drawn by popularity from all, and never found."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(2)
     choices = []
-    for user in range(600):
+    for user in range(400):
         features = rng.random((300, 4))
         features[:, 0] **= 3
-        by = features[:, 0] * 30 if user % 2 else features[:, 2] * 2
+        odds = np.exp(features[:, 0] * 30 if user % 2 else features[:, 2] * 2)
         gains = np.zeros(300)
-        gains[rng.choice(300, p=np.exp(by) / np.exp(by).sum())] = 1.0
+        gains[rng.choice(300, p=odds / odds.sum())] = 1.0
         choices.append(Choice(user, named(features), gains))
-    of_all = Choices.of(choices, PARTS)
-    everything, top = fit(of_all, EVEN).weights, learn(of_all, EVEN).weights
+    return Choices.of(choices, PARTS)
+
+
+def test_what_decides_at_the_top_is_learned_and_not_what_tells_the_rest_apart(
+    mixed: Choices,
+) -> None:
+    everything, top = fit(mixed, EVEN).weights, learn(mixed, EVEN).weights
     assert top.popularity / top.price < 0.6 * everything.popularity / everything.price
+
+
+def test_from_weights_that_find_little_more_is_found_in_rounds(mixed: Choices) -> None:
+    once, rounds = fit(mixed.first_by(AGAINST, FIRST), AGAINST), learn(mixed, AGAINST)
+    found = [ndcg_of(mixed, one.weights, one.propensities).mean for one in (once, rounds)]
+    assert found[1] > found[0] + 0.05
 
 
 def test_weights_in_use_that_find_nothing_are_left_behind() -> None:

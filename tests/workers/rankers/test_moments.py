@@ -48,8 +48,8 @@ def a_list(user: int, day: float, chosen: int) -> ShownList:
 def test_a_day_counts_by_the_best_that_was_done_with_what_is_new_to_the_user() -> None:
     events = replay(
         (0, 1, VIEWED, 1.1),
-        (0, 2, VIEWED, 2.1),
-        (0, 2, SAVED, 2.2),
+        (0, 2, SAVED, 2.1),
+        (0, 2, VIEWED, 2.2),
         (0, 2, SAVED, 3.1),
         (0, 1, SAVED, 2.3),
         (0, 3, VIEWED, 2.4),
