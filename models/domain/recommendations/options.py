@@ -62,22 +62,27 @@ class SourceLimits:
     fresh: int = 100
 
 
-DEFAULT_WEIGHTS: Final = RankWeights(
-    similarity=1.0,
-    text=0.0,
-    price=0.05,
-    distance=0.1,
-    freshness=0.2,
-    category=0.1,
-    popularity=0.1,
-    interest=1.0,
-    together=0.1,
-    known_seller=0.02,
-    unseen=0.3,
-)
-"""Relative to the others; what a catalogue does not have, such as places, is left out."""
+@dataclass(frozen=True, slots=True)
+class RecommendWeights(RankWeights):
+    """How much each part of a recommendation counts, relative to the others.
 
-NO_DIVERSITY: Final = Diversity()
+    What a catalogue or a request does not have, such as a place, is left out. `similarity` is the
+    likeness to the listing of a page.
+    """
+
+    text: float = 0.0
+    price: float = 0.05
+    distance: float = 0.1
+    freshness: float = 0.2
+    category: float = 0.1
+    popularity: float = 0.1
+    interest: float = 1.0
+    together: float = 0.1
+    known_seller: float = 0.02
+    unseen: float = 0.3
+
+
+DEFAULT_DIVERSITY: Final = Diversity(strength=0.1, per_seller=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +96,8 @@ class RecommendOptions:
 
     interests: InterestOptions = InterestOptions()
     limits: SourceLimits = SourceLimits()
-    weights: RankWeights = DEFAULT_WEIGHTS
-    diversity: Diversity = NO_DIVERSITY
+    weights: RecommendWeights = RecommendWeights()
+    diversity: Diversity = DEFAULT_DIVERSITY
     popularity_half: float = 5.0
     together_half: float = 2.0
     half_days: float = 30.0

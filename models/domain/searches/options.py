@@ -35,6 +35,14 @@ class RankPart(StrEnum):
 RELEVANCE: Final = frozenset({RankPart.SIMILARITY, RankPart.TEXT})
 """The parts that say how well a listing answers what was asked."""
 
+PERSONAL: Final = frozenset(
+    {RankPart.INTEREST, RankPart.TOGETHER, RankPart.KNOWN_SELLER, RankPart.UNSEEN}
+)
+"""The parts that say how well a listing suits a user: no search has them.
+
+Their weights are in `models.domain.recommendations.options.RecommendWeights`.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class RankWeights:
@@ -52,10 +60,6 @@ class RankWeights:
     category: float = 0.0
     popularity: float = 0.0
     seller: float = 0.0
-    interest: float = 0.0
-    together: float = 0.0
-    known_seller: float = 0.0
-    unseen: float = 0.0
 
     def __post_init__(self) -> None:
         for name, weight in asdict(self).items():
@@ -63,8 +67,8 @@ class RankWeights:
                 raise ValueError(f"the weight of {name} is no number from 0 to {MAX_WEIGHT:g}")
 
     def of(self, part: RankPart) -> float:
-        """The weight of a part."""
-        weight: float = getattr(self, part)
+        """The weight of a part, 0 of one that these do not know."""
+        weight: float = getattr(self, part, 0.0)
         return weight
 
     def with_stated(self, stated: "dict[RankPart, float]") -> Self:
