@@ -30,10 +30,17 @@ class KindWeights:
     purchased: float = 1.0
     hidden: float = 0.0
 
-    def of(self, kind: EventKind) -> float:
-        """The weight of a kind."""
-        weight: float = getattr(self, kind)
-        return weight
+    @property
+    def by_kind(self) -> dict[EventKind, float]:
+        """The weight of each kind."""
+        return {
+            EventKind.IMPRESSION: self.impression,
+            EventKind.VIEWED: self.viewed,
+            EventKind.SAVED: self.saved,
+            EventKind.CONTACTED: self.contacted,
+            EventKind.PURCHASED: self.purchased,
+            EventKind.HIDDEN: self.hidden,
+        }
 
 
 @dataclass(frozen=True, slots=True)
