@@ -36,6 +36,16 @@ COMMANDS: Final[Table] = {
         "etl.commands.seed:seed",
         "Take in a marketplace's feed: clean it, store it, and queue its photos for embedding.",
     ),
+    "events": Group(
+        "What buyers do with listings.",
+        {
+            "import": CommandRef(
+                "etl.commands.events:import_events",
+                "Store the events of a file. Run again, it stores only those that are not stored "
+                "yet.",
+            )
+        },
+    ),
     "categories": Group(
         "The integers of categories.",
         {
@@ -72,15 +82,27 @@ COMMANDS: Final[Table] = {
     ),
     "relay": CommandRef(
         "workers.commands.relay:relay",
-        "Publish accepted jobs that no worker got, and send webhooks, until stopped.",
+        "Publish accepted jobs that no worker got, send webhooks, and delete old events.",
     ),
     "train": CommandRef(
         "workers.commands.train:train",
         "Train on listings' photos and categories. A killed run goes on when it is started again.",
     ),
-    "evaluate": CommandRef(
-        "workers.commands.evaluate:evaluate",
-        "Measure how well encoders find photos of a query's category, and its own listing.",
+    "evaluate": Group(
+        "How well encoders find photos, and recommendations what users touch next.",
+        {
+            "encoders": CommandRef(
+                "workers.commands.evaluate.encoders:evaluate",
+                "Measure how well encoders find photos of a query's category, and its own listing.",
+            ),
+            "recommendations": CommandRef(
+                "workers.commands.evaluate.recommendations:recommendations",
+                "Measure what recommendations would have found of what users touched, beside "
+                "baselines.",
+            ),
+        },
+        # What the command was before it had others.
+        default="encoders",
     ),
     "adapt": CommandRef(
         "workers.commands.adapt:adapt",

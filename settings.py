@@ -127,6 +127,13 @@ class Settings(BaseSettings):
         description="Searches, embeddings and predictions that would wait longer are refused"
         " (429), until fewer wait.",
     )
+    events_kept_days: int = Field(
+        default=180,
+        ge=1,
+        le=36_500,
+        description="Days that events are kept from their time on; older ones are deleted, and not"
+        " taken.",
+    )
     lease_seconds: int = Field(
         default=60,
         ge=1,

@@ -3,7 +3,7 @@
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from threading import Semaphore
 from typing import Annotated
 from uuid import UUID
@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from api.jobs.backlog import Backlog
 from api.jobs.ended_jobs import EndedJobs
+from db.events.store import StoredBatch
 from db.group_commit import GroupCommit
 from db.idempotency import Answer, Claim, complete_claim
 from db.session import Database
@@ -34,6 +35,14 @@ class Resources:
     database: Database
     accepted: GroupCommit[Job]
     """Stores jobs, and publishes them when they are committed."""
+    events: GroupCommit[StoredBatch]
+    """Stores events."""
+    many_events: CapacityLimiter
+    few_events: CapacityLimiter
+    """Limit the large and the small batches of events that are stored at once, in a transaction
+    that others wait for on SQLite."""
+    events_kept: timedelta
+    """From their time on."""
     store: PhotoStore
     publisher: JobPublisher
     ended_jobs: EndedJobs

@@ -109,7 +109,24 @@ def parsed_fields(fields: Mapping[str, object], model: type[Model]) -> Model:
         raise InvalidInput(validation_sentence(error, model)) from error
 
 
-def query_fields(request: Request) -> dict[str, str]:
+async def form_options(form: Form, model: type[Model], photo_parts: Collection[str]) -> Model:
+    """The form's fields as a model; its other parts are photos. Raises InvalidInput."""
+    form.check_names({*photo_parts, *model.model_fields})
+    return parsed_fields(await form.fields(model.model_fields), model)
+
+
+async def photo_and_options(
+    request: Request, model: type[Model], max_bytes: int
+) -> tuple[bytes, Model]:
+    """The photo that is the body, and the query's fields as a model.
+
+    Raises InvalidInput and TooLarge.
+    """
+    options = parsed_fields(_query_fields(request), model)
+    return await read_photo(request, max_bytes), options
+
+
+def _query_fields(request: Request) -> dict[str, str]:
     """The fields of the query, without those that are blank."""
     return {name: value for name, value in request.query_params.items() if value.strip()}
 

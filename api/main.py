@@ -4,6 +4,7 @@ import os
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from threading import Semaphore
 from typing import Final
@@ -17,6 +18,7 @@ from api.admin import routes as admin
 from api.auth import is_loopback
 from api.deps import Resources
 from api.embeddings import routes as embeddings
+from api.events import routes as events
 from api.health import routes as health
 from api.idempotency.replay import handle_replays
 from api.jobs import routes as jobs
@@ -34,6 +36,7 @@ from api.predictions import routes as predictions
 from api.problems import handle_errors
 from api.saved_searches import routes as saved_searches
 from api.searches import routes as searches
+from api.users import routes as users
 from db.group_commit import GroupCommit
 from db.session import Database
 from db.store.photo_store import PhotoStore
@@ -47,6 +50,9 @@ from workers.queue.publisher import JobPublisher
 WEB = Path(__file__).parent / "web"
 
 UPLOADS: Final = 16
+LARGE_BATCHES: Final = 2
+SMALL_BATCHES: Final = 8
+"""Of events: small ones take no longer than the commit that they share."""
 BULK_THREADS: Final = 2
 BULK_NICENESS: Final = 10
 
@@ -60,6 +66,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     resources = Resources(
         database=database,
         accepted=GroupCommit(database, publisher.publish),
+        events=GroupCommit(database, len),
+        many_events=CapacityLimiter(LARGE_BATCHES),
+        few_events=CapacityLimiter(SMALL_BATCHES),
+        events_kept=timedelta(days=settings.events_kept_days),
         store=PhotoStore(settings.photo_store_url),
         publisher=publisher,
         ended_jobs=EndedJobs(broker, database),
@@ -105,7 +115,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     handle_replays(app)
     for routes in (
         *(health, searches, saved_searches, embeddings, predictions),
-        *(listings, photos, jobs, admin),
+        *(listings, photos, events, users, jobs, admin),
     ):
         app.include_router(routes.router)
     _serve_page(app)

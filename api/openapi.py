@@ -107,6 +107,15 @@ def described_form(
     )
 
 
+def described_json(body: type[BaseModel], examples: Mapping[str, object]) -> dict[str, object]:
+    """A JSON body, and nothing else."""
+    described = {
+        "schema": inlined(body),
+        "examples": {name: {"value": value} for name, value in examples.items()},
+    }
+    return _request_body({JSON_BODY: described})
+
+
 def described_patch(media_types: Sequence[str], *models: type[BaseModel]) -> dict[str, object]:
     """A JSON Merge Patch (RFC 7396) of what has the fields of these models.
 

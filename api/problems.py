@@ -6,6 +6,7 @@ from http import HTTPStatus
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from models.domain import errors
@@ -116,7 +117,10 @@ def handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     def _unexpected(request: Request, error: Exception) -> JSONResponse:
-        log.error("%s %s broke", request.method, request.url.path, exc_info=error)
+        # Not the path itself, which may have a user's id in it.
+        route = request.scope.get("route")
+        path = route.path if isinstance(route, APIRoute) else "a file"
+        log.error("%s %s broke", request.method, path, exc_info=error)
         return problem(
             HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "Something broke; it has been logged."
         )

@@ -28,7 +28,7 @@ from benchmarks.background_searches import Search, milliseconds, searches_going_
 from benchmarks.features import CATEGORIES, PHOTOS_PER_ITEM, DrawnFeatures
 from benchmarks.memory import Peak
 from db.catalogue.categories import ensure_categories
-from db.jobs import Progress
+from db.jobs.counting import Progress
 from db.schema_migration import upgrade
 from db.session import Database
 from db.store.photo_store import PhotoStore

@@ -25,9 +25,8 @@ from models.encoders.encoder import unit_rows
 from models.encoders.networks.architectures import RESNET50
 from models.encoders.networks.build import build_network
 from models.encoders.torch_encoder import BATCH
-from models.evaluation.intervals import cluster_means
+from models.evaluation.intervals import cluster_means, span
 from models.evaluation.retrieval_metrics import Retrieval, retrieve
-from models.evaluation.summary import span
 from models.photo_decoding import decode, standardise
 
 Floats = NDArray[np.float32]

@@ -30,10 +30,14 @@ class CommandRef:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A command that has commands."""
+    """A command that has commands.
+
+    `default` names the one that is meant where none is named.
+    """
 
     help: str
     commands: Mapping[str, CommandRef]
+    default: str | None = None
 
 
 Table = Mapping[str, CommandRef | Group]
@@ -73,10 +77,22 @@ class LazyGroup(TyperGroup):
 
     table: ClassVar[Table] = {}
 
-    def __init__(self, *, table: Table | None = None, **attributes: Any) -> None:
+    def __init__(
+        self, *, table: Table | None = None, default: str | None = None, **attributes: Any
+    ) -> None:
         commands = self.table if table is None else table
         attributes["commands"] = {name: _lazy(name, entry) for name, entry in commands.items()}
         super().__init__(**attributes)
+        self._default = default
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The arguments, with the name of the default command where none is named."""
+        if self._default is not None:
+            named = {*self.commands, *self.get_help_option_names(ctx)}
+            if not args or args[0] not in named:
+                args = [self._default, *args]
+        rest: list[str] = super().parse_args(ctx, args)
+        return rest
 
 
 def in_home(word: str) -> str:
@@ -90,4 +106,10 @@ def in_home(word: str) -> str:
 def _lazy(name: str, entry: CommandRef | Group) -> TyperCommand | TyperGroup:
     if isinstance(entry, CommandRef):
         return LazyCommand(name, entry)
-    return LazyGroup(name=name, help=entry.help, table=entry.commands, no_args_is_help=True)
+    return LazyGroup(
+        name=name,
+        help=entry.help,
+        table=entry.commands,
+        default=entry.default,
+        no_args_is_help=entry.default is None,
+    )

@@ -351,6 +351,7 @@ class Job(Base):
     """An accepted job. The broker only carries its id; this row is authoritative.
 
     `owner` is the process that has claimed it last: when it is dead, the lease need not run out.
+    `user_key` is that of the user whom it was accepted for, if its payload names one.
     """
 
     __tablename__ = "jobs"
@@ -358,6 +359,12 @@ class Job(Base):
         Index(None, "status", "publish_after"),
         Index(None, "status", "type", "created_at"),
         Index(None, "created_at", "id"),
+        Index(
+            None,
+            "user_key",
+            sqlite_where=text("user_key IS NOT NULL"),
+            postgresql_where=text("user_key IS NOT NULL"),
+        ),
         # At most one open reindex, enforced by the database.
         Index(
             "uq_jobs_open_reindex",
@@ -385,6 +392,7 @@ class Job(Base):
     publish_after: Mapped[datetime]
     lease_expires_at: Mapped[datetime | None]
     owner: Mapped[str | None] = mapped_column(String(200))
+    user_key: Mapped[bytes | None] = mapped_column(LargeBinary)
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]

@@ -68,9 +68,9 @@ def as_json(report: IntakeReport, written: dict[str, int], cost: Cost) -> dict[s
         "incomplete_photos": report.incomplete_photos,
         "categories": asdict(report.categories),
         "written": written,
-        "reasons": _counted(report.reasons),
-        "left_out": _counted(report.left_out),
-        "not_offered": _counted(report.not_offered),
+        "reasons": as_counted(report.reasons),
+        "left_out": as_counted(report.left_out),
+        "not_offered": as_counted(report.not_offered),
         "tables": [asdict(reading) for reading in report.readings],
         "seconds": round(cost.seconds, 2),
         "peak_mb": round(cost.peak_mb, 1),
@@ -106,20 +106,21 @@ def understood(reading: TableReading) -> Table:
 
 def reasons(report: IntakeReport) -> Table:
     """Why rows were rejected, the most frequent reasons first."""
-    return _reasons(report.reasons, "Rejected")
+    return reasons_table(report.reasons, "Rejected")
 
 
 def left_out(report: IntakeReport) -> Table:
     """Which values of accepted rows were left out and why, the most frequent reasons first."""
-    return _reasons(report.left_out, "Accepted without a value")
+    return reasons_table(report.left_out, "Accepted without a value")
 
 
 def not_offered(report: IntakeReport) -> Table:
     """Which rows were not taken in because the shop does not offer them."""
-    return _reasons(report.not_offered, "Not offered by the shop, and not taken in")
+    return reasons_table(report.not_offered, "Not offered by the shop, and not taken in")
 
 
-def _reasons(counts: Counter[tuple[str, str, str]], title: str) -> Table:
+def reasons_table(counts: Counter[tuple[str, str, str]], title: str) -> Table:
+    """Rows by file, field and reason, the most frequent first."""
     table = Table("Rows", "File", "Field", "Reason", title=title, title_justify="left")
     shown = counts.most_common(REASONS_SHOWN)
     for (file, field_, reason), count in shown:
@@ -134,7 +135,8 @@ def _tally(tally: Tally) -> str:
     return f"{tally.read:,} read, {tally.accepted:,} accepted, {tally.rejected:,} rejected"
 
 
-def _counted(counts: Counter[tuple[str, str, str]]) -> list[dict[str, object]]:
+def as_counted(counts: Counter[tuple[str, str, str]]) -> list[dict[str, object]]:
+    """The same as plain values."""
     return [
         {"file": file, "field": field_, "reason": reason, "rows": rows}
         for (file, field_, reason), rows in counts.most_common()

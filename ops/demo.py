@@ -24,7 +24,7 @@ from db.session import Database
 from db.tables import Encoder
 from db.vectors.encoders import active_encoder
 from models.domain.errors import SetupError
-from models.domain.job_results import SearchResult
+from models.domain.job_results.searches import SearchResult
 from models.encoders.library import EncoderLibrary
 from ops.machine import Machine, machine_up
 from ops.processes import marketlens_command

@@ -12,8 +12,8 @@ from typing import Final
 from fastapi.concurrency import run_in_threadpool
 
 from api.jobs.waiting import is_set_within
-from db import jobs
-from db.jobs import Load
+from db.jobs import counting
+from db.jobs.counting import Load
 from db.session import Database
 from models.domain.errors import Overloaded
 from workers.queue.messages import QUERIES
@@ -110,4 +110,4 @@ class Backlog:
 
     def _seen(self, since: datetime, until: datetime) -> Load:
         with self._database.read() as session:
-            return jobs.load_of(session, QUERIES, since, until)
+            return counting.load_of(session, QUERIES, since, until)

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from api.jobs.waiting import is_set_within
-from db import jobs
+from db.jobs import reading
 from db.session import Database
 from db.tables import Job
 from models.domain.errors import NotFound, Unavailable
@@ -115,7 +115,7 @@ class EndedJobs:
 
     def _found_among(self, job_ids: list[UUID]) -> dict[UUID, Job]:
         with self._database.read() as session:
-            return jobs.among(session, job_ids)
+            return reading.among(session, job_ids)
 
     async def _listen(self) -> None:
         """Receive announcements; connect again when the connection is lost."""
@@ -170,4 +170,4 @@ class EndedJobs:
 
     def _ended_among(self, job_ids: list[UUID]) -> list[UUID]:
         with self._database.read() as session:
-            return jobs.ended_among(session, job_ids)
+            return reading.ended_among(session, job_ids)

@@ -10,23 +10,21 @@ from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, ValidationE
 from api.schemas import PhotoLink
 from db.tables import Job
 from models.domain.errors import UnreadableRecord
-from models.domain.job_results import (
-    AdaptResult,
-    BatchResult,
-    BuiltIndex,
-    CalibrateResult,
+from models.domain.job_results.duplicates import (
     ClusteredListing,
     DuplicateCluster,
     DuplicatesResult,
+)
+from models.domain.job_results.embeddings import (
+    BatchResult,
     EmbeddingResult,
     EmbedResult,
-    FoundListing,
-    LikelyDuplicate,
     MatchResult,
-    PredictionResult,
-    RepairedIndex,
-    SearchResult,
 )
+from models.domain.job_results.encoders import AdaptResult, CalibrateResult
+from models.domain.job_results.indexes import BuiltIndex, RepairedIndex
+from models.domain.job_results.predictions import LikelyDuplicate, PredictionResult
+from models.domain.job_results.searches import FoundListing, SearchResult
 from models.domain.types import JobStatus, JobType
 
 log = logging.getLogger(__name__)

@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 from api.auth import Credentials, authorise
 from api.deps import Resources
 from api.pagination import Position
-from db import jobs
 from db.idempotency import Answer
+from db.jobs import accepting, cancelling, counting, reading
 from db.tables import Job
 from models.domain.errors import NotFound
 from models.domain.job_payloads import JobPayload
@@ -31,7 +31,7 @@ def accept_and_publish(resources: Resources, payload: JobPayload, total: int = 0
     """
 
     def accept(session: Session) -> Job:
-        job = jobs.accept(session, payload, job_id=uuid4(), now=resources.now(), total=total)
+        job = accepting.accept(session, payload, job_id=uuid4(), now=resources.now(), total=total)
         resources.record(session, Answer(HTTPStatus.ACCEPTED, job_id=job.id))
         return job
 
@@ -41,13 +41,13 @@ def accept_and_publish(resources: Resources, payload: JobPayload, total: int = 0
 def list_jobs(resources: Resources, limit: int, after: Position | None) -> Sequence[Job]:
     """At most `limit` jobs, newest first, from the one after this position on."""
     with resources.database.read() as session:
-        return jobs.recent(session, limit, after)
+        return reading.recent(session, limit, after)
 
 
 def read_job(resources: Resources, job_id: UUID) -> Job:
     """A job of any type. Raises NotFound."""
     with resources.database.read() as session:
-        return jobs.get(session, job_id)
+        return reading.get(session, job_id)
 
 
 def read_job_of_type(resources: Resources, job_id: UUID, job_type: JobType) -> Job:
@@ -63,7 +63,7 @@ def expected_wait_s(resources: Resources, job: Job) -> float | None:
     if job.status.terminal:
         return None
     with resources.database.read() as session:
-        ahead = jobs.count_ahead(session, job, QUERIES)
+        ahead = counting.count_ahead(session, job, QUERIES)
     return resources.backlog.wait_s(ahead)
 
 
@@ -73,15 +73,15 @@ def cancel_job(resources: Resources, job_id: UUID, credentials: Credentials) -> 
     Raises NotFound, and Unauthenticated or Forbidden where the job is an admin's.
     """
     with resources.database.write() as session:
-        _check_key_for(resources, jobs.get(session, job_id), credentials)
-        return jobs.cancel(session, job_id, resources.now())
+        _check_key_for(resources, reading.get(session, job_id), credentials)
+        return cancelling.cancel(session, job_id, resources.now())
 
 
 def cancel_job_of_type(resources: Resources, job_id: UUID, job_type: JobType) -> Job:
     """Cancel a job of this type; one that has ended stays as it is. Raises NotFound."""
     read_job_of_type(resources, job_id, job_type)
     with resources.database.write() as session:
-        return jobs.cancel(session, job_id, resources.now())
+        return cancelling.cancel(session, job_id, resources.now())
 
 
 def retry_job(resources: Resources, job_id: UUID, credentials: Credentials) -> Job:
@@ -90,8 +90,8 @@ def retry_job(resources: Resources, job_id: UUID, credentials: Credentials) -> J
     Raises NotFound, Conflict, and Unauthenticated or Forbidden where the job is an admin's.
     """
     with resources.database.write() as session:
-        _check_key_for(resources, jobs.get(session, job_id), credentials)
-        job = jobs.retry(session, job_id, resources.now())
+        _check_key_for(resources, reading.get(session, job_id), credentials)
+        job = cancelling.retry(session, job_id, resources.now())
     resources.publisher.publish([job])
     return job
 

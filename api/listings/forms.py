@@ -33,7 +33,7 @@ from api.listings.tables import Row, read_rows
 from api.multipart import MAX_FIELD_BYTES, Form, photo_in
 from api.schemas import LINE
 from models.domain.errors import InvalidInput, TooLarge, UnsupportedBody
-from models.domain.job_results import RowError
+from models.domain.job_results.embeddings import RowError
 
 MAX_ROWS = 1_000
 MAX_LISTINGS_BYTES = 10_000_000

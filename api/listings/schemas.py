@@ -15,7 +15,7 @@ from api.listings.attributes import ATTRIBUTES_EXAMPLE, AttributesIn
 from api.listings.photo_references import MAX_PHOTOS, PhotoReference
 from api.schemas import LINE, LINES, CategoryPath, PhotoLink, PhotoOut, Price, ShownStatus
 from db.catalogue.listings import ListingData, ListingView
-from models.domain.job_results import RowError
+from models.domain.job_results.embeddings import RowError
 from models.domain.limits import MAX_DESCRIPTION, MAX_LOCATION, MAX_SELLER, MAX_TITLE
 from models.domain.searches.attributes import AttributeValue
 from models.domain.types import ListingStatus

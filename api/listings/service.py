@@ -23,7 +23,6 @@ from api.listings.stated_photos import (
 )
 from api.pagination import Position
 from api.photos.service import store_photo
-from db import jobs
 from db.catalogue import listings
 from db.catalogue.categories import ensure_categories
 from db.catalogue.listing_photos import (
@@ -33,14 +32,15 @@ from db.catalogue.listing_photos import (
     stored_photos,
 )
 from db.catalogue.listings import ListingData, ListingView, upsert_listings
-from db.embed_jobs import accept_embed_jobs
-from db.fetch_jobs import accept_fetch_job
 from db.idempotency import Answer
+from db.jobs import accepting
+from db.jobs.embed import accept_embed_jobs
+from db.jobs.fetch import accept_fetch_job
 from db.store.photo_urls import check_url
 from db.tables import Job
 from models.domain.errors import ChangedMeanwhile, InvalidInput, MarketlensError
 from models.domain.job_payloads import PhotosToFetch, StoredJson, is_sha256
-from models.domain.job_results import BatchResult, RowError
+from models.domain.job_results.embeddings import BatchResult, RowError
 
 
 def list_listings(
@@ -212,7 +212,7 @@ def _accept_batch(
         if any(isinstance(photo, str) for photo in stated[row.number])
     ]
     total = len(photo_ids) + sum(len(photos.urls) for photos in to_fetch)
-    batch = jobs.accept_batch(
+    batch = accepting.accept_batch(
         session, _batch_result(rows, errors), job_id=uuid4(), now=now, total=total
     )
     children = accept_embed_jobs(session, photo_ids, now=now, new_id=uuid4, parent_id=batch.id)

@@ -7,10 +7,10 @@ from sqlalchemy.orm import Session
 
 from api.deps import Resources
 from api.listings.photo_references import is_photo_url
-from db import jobs
 from db.catalogue.listing_photos import PhotoData, ensure_photos, set_photos, stored_photos
-from db.embed_jobs import accept_embed_jobs
-from db.fetch_jobs import accept_fetch_job
+from db.jobs import accepting
+from db.jobs.embed import accept_embed_jobs
+from db.jobs.fetch import accept_fetch_job
 from db.store.photo_urls import NOT_ALLOWED
 from db.tables import Job
 from db.vectors.unembedded import not_embedded_yet
@@ -52,7 +52,7 @@ def state_photos(
         return fetching
     now = resources.now()
     payload = EmbedPayload(photo_ids=tuple(photo_ids))
-    return [jobs.accept(session, payload, job_id=uuid4(), now=now, total=len(photo_ids))]
+    return [accepting.accept(session, payload, job_id=uuid4(), now=now, total=len(photo_ids))]
 
 
 def restate_photos(

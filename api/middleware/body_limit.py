@@ -7,6 +7,8 @@ from models.domain.errors import TooLarge
 
 # Multipart boundaries, part headers and small fields beside a photo.
 ENVELOPE_BYTES = 64 * 1024
+# A thousand events whose ids are as long as they may be, each character escaped in JSON.
+EVENTS_BYTES = 8_000_000
 
 
 class LimitBody:
@@ -50,6 +52,8 @@ class LimitBody:
             await _refuse(error, scope, receive, send)
 
     def _limit(self, path: str) -> int:
+        if path == "/v1/events":
+            return EVENTS_BYTES
         bulk = path.startswith("/v1/listings")
         return (self._bulk_bytes if bulk else self._photo_bytes) + ENVELOPE_BYTES
 

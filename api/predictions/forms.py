@@ -1,23 +1,18 @@
 """Reads the body of a prediction's request."""
 
-from typing import Final
-
 from fastapi import Request
 
 from api.forms import (
     PHOTO_PART,
     BodyKind,
+    form_options,
     kind_of_body,
     one_photo,
-    parsed_fields,
-    query_fields,
+    photo_and_options,
     read_form,
     read_json,
-    read_photo,
 )
 from api.predictions.schemas import PredictionByPhoto, PredictionIn, PredictionOptions
-
-_PARTS: Final = {PHOTO_PART, *PredictionOptions.model_fields}
 
 
 async def read_prediction(
@@ -31,11 +26,9 @@ async def read_prediction(
     if kind is BodyKind.JSON:
         return await read_json(request, PredictionIn)
     if kind is BodyKind.PHOTO:
-        options = parsed_fields(query_fields(request), PredictionOptions)
-        return PredictionByPhoto(await read_photo(request, max_photo_bytes), options)
-    async with read_form(request, max_files=1) as form:
-        form.check_names(_PARTS)
-        options = parsed_fields(
-            await form.fields(PredictionOptions.model_fields), PredictionOptions
+        return PredictionByPhoto(
+            *await photo_and_options(request, PredictionOptions, max_photo_bytes)
         )
+    async with read_form(request, max_files=1) as form:
+        options = await form_options(form, PredictionOptions, {PHOTO_PART})
         return PredictionByPhoto(await one_photo(form, max_photo_bytes), options)

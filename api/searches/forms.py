@@ -1,18 +1,18 @@
 """Reads the body of a search's request."""
 
-from typing import Final
+from typing import Final, NamedTuple, TypeVar
 
 from fastapi import Request
+from pydantic import BaseModel
 
 from api.forms import (
     PHOTO_PART,
     BodyKind,
+    form_options,
     kind_of_body,
-    parsed_fields,
-    query_fields,
+    photo_and_options,
     read_form,
     read_json,
-    read_photo,
     required,
 )
 from api.multipart import Form
@@ -20,7 +20,16 @@ from api.searches.schemas import MAX_EXAMPLES, SearchByPhotos, SearchForm, Searc
 from models.domain.errors import InvalidInput
 
 NEGATIVE_PART: Final = "negative"
-_PARTS: Final = {PHOTO_PART, NEGATIVE_PART, *SearchForm.model_fields}
+
+Stored = TypeVar("Stored", bound=BaseModel)
+Options = TypeVar("Options", bound=BaseModel)
+
+
+class Examples(NamedTuple):
+    """The photos of a request."""
+
+    positive: list[bytes]
+    negative: list[bytes]
 
 
 async def read_search(request: Request, max_photo_bytes: int) -> SearchByPhotos | SearchIn:
@@ -28,23 +37,35 @@ async def read_search(request: Request, max_photo_bytes: int) -> SearchByPhotos 
 
     Raises UnsupportedBody, MalformedBody, InvalidInput and TooLarge.
     """
+    stated = await read_stated(request, SearchIn, SearchForm, max_photo_bytes)
+    if isinstance(stated, SearchIn):
+        return stated
+    examples, options = stated
+    return SearchByPhotos(*examples, options)
+
+
+async def read_stated(
+    request: Request, stored: type[Stored], options: type[Options], max_photo_bytes: int
+) -> Stored | tuple[Examples, Options]:
+    """What is searched for: by JSON, by a form with photos, or by a photo as the body.
+
+    Raises UnsupportedBody, MalformedBody, InvalidInput and TooLarge.
+    """
     kind = await kind_of_body(request, list(BodyKind))
     if kind is BodyKind.JSON:
-        return await read_json(request, SearchIn)
+        return await read_json(request, stored)
     if kind is BodyKind.PHOTO:
-        options = parsed_fields(query_fields(request), SearchForm)
-        return SearchByPhotos([await read_photo(request, max_photo_bytes)], [], options)
-    async with read_form(request, max_files=MAX_EXAMPLES) as form:
-        form.check_names(_PARTS)
-        options = parsed_fields(await form.fields(SearchForm.model_fields), SearchForm)
-        positive, negative = await read_examples(form, max_photo_bytes)
-    return SearchByPhotos(required(positive, PHOTO_PART), negative, options)
+        photo, asked = await photo_and_options(request, options, max_photo_bytes)
+        return Examples([photo], []), asked
+    # As many as both parts may have: how many they are together is said below.
+    async with read_form(request, max_files=2 * MAX_EXAMPLES) as form:
+        asked = await form_options(form, options, {PHOTO_PART, NEGATIVE_PART})
+        return await _read_examples(form, max_photo_bytes), asked
 
 
-async def read_examples(form: Form, max_photo_bytes: int) -> tuple[list[bytes], list[bytes]]:
-    """The positive and the negative photos of a form. Raises InvalidInput and TooLarge."""
+async def _read_examples(form: Form, max_photo_bytes: int) -> Examples:
     positive = await form.photos(PHOTO_PART, max_photo_bytes, at_most=MAX_EXAMPLES)
     negative = await form.photos(NEGATIVE_PART, max_photo_bytes, at_most=MAX_EXAMPLES)
     if len(positive) + len(negative) > MAX_EXAMPLES:
         raise InvalidInput(f"At most {MAX_EXAMPLES} photos make one search.")
-    return positive, negative
+    return Examples(required(positive, PHOTO_PART), negative)

@@ -8,7 +8,6 @@ from api.schemas import LINE, Price
 from models.domain.searches.attributes import MAX_ATTRIBUTE_NAME
 from models.domain.searches.options import (
     MAX_WEIGHT,
-    PERSONAL,
     RRF_TEXT_WEIGHT,
     Diversity,
     FusionMethod,
@@ -137,11 +136,7 @@ def ranking_of(
     rank = rank or RankIn()
     popularity = (rank.popularity or defaults.popularity or "").casefold() or None
     weights = rank.weights or WeightsIn()
-    stated = {
-        part: weight
-        for part in RankPart
-        if part not in PERSONAL and (weight := getattr(weights, part)) is not None
-    }
+    stated = {RankPart(name): weight for name, weight in weights if weight is not None}
     said = {
         RankPart.PRICE: rank.price is not None,
         RankPart.DISTANCE: near is not None,

@@ -26,7 +26,7 @@ from db.tables import Job
 from db.vectors.encoders import active_encoder
 from models.domain.errors import CursorExpired, InvalidInput, NotFound
 from models.domain.job_payloads import Example, SearchPayload, example_of
-from models.domain.job_results import SearchResult
+from models.domain.job_results.searches import SearchResult
 from models.domain.regions import AUTO
 from models.domain.searches.block_cursors import BlockCursor, read_cursor
 from models.domain.types import JobType

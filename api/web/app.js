@@ -1,8 +1,10 @@
 /** The page: takes a photo, watches its search, shows what was found. */
 
 import { Problem, Search, hasKey, readiness, useKey } from "./client.js";
+import { facetNames, learnAttributes, showFacets } from "./facets.js";
 
 /** @import { Job, Result, SearchResult } from "./client.js" */
+/** @import { Filter } from "./facets.js" */
 
 const LIMIT = 12;
 const TICK_MS = 100;
@@ -38,8 +40,13 @@ const element = (id) => document.getElementById(id);
 
 /**
  * What is searched with: a photo of the user's, or the id of a listing with its title and photo, or
- * nothing but words.
- * @typedef {{query: File | string | null, title: string | null, photo: string | null, text: string}} Wanted
+ * nothing but words; and what is let through.
+ * @typedef {object} Wanted
+ * @property {File | string | null} query
+ * @property {string | null} title
+ * @property {string | null} photo
+ * @property {string} text
+ * @property {Filter} filter
  */
 
 /** @type {Search | null} */
@@ -53,7 +60,7 @@ let ticking = 0;
 /** Searches with what was dropped, chosen or pasted. @param {File | undefined} photo */
 async function takePhoto(photo) {
   if (photo && (await isReadable(photo))) {
-    await search({ query: photo, title: null, photo: null, text: words() });
+    await search({ query: photo, title: null, photo: null, text: words(), filter: {} });
   } else {
     stop();
     element("preview").hidden = true;
@@ -70,7 +77,7 @@ function words() {
 function takeWords() {
   const text = words();
   if (wanted?.query) search({ ...wanted, text });
-  else if (text) search({ query: null, title: null, photo: null, text });
+  else if (text) search({ query: null, title: null, photo: null, text, filter: wanted?.filter ?? {} });
 }
 
 /** Goes on without the photo. */
@@ -80,6 +87,7 @@ function forget() {
   showIdle("");
   element("preview").hidden = true;
   element("forget").hidden = true;
+  element("subject-switch").hidden = true;
   takeWords();
   element("words").focus();
 }
@@ -103,11 +111,33 @@ async function search(next) {
   showQuery(next);
   showBusy();
   try {
-    for await (const job of mine.run(next.query, next.text, LIMIT)) {
+    for await (const job of mine.run(asked(next), LIMIT)) {
       if (current === mine) showJob(job);
     }
   } catch (error) {
     if (current === mine) showProblem(error);
+  }
+}
+
+/** A search as the API is asked for it. @param {Wanted} next */
+function asked({ query, text, filter }) {
+  return { query, text, filter, subject: element("subject").checked, facets: facetNames() };
+}
+
+/**
+ * Counts attributes that were not known when the results were asked for: of all that has the words,
+ * or else of all that could be found, for which the listing does not matter.
+ * @param {Wanted} shown
+ * @param {SearchResult} found
+ */
+async function countAttributes(shown, { results }) {
+  const query = shown.text ? null : results[0].listing_id;
+  try {
+    for await (const { result } of new Search().run({ ...asked(shown), query }, 1)) {
+      if (result && wanted === shown) showFilter(result.facets);
+    }
+  } catch {
+    // Results are there without it.
   }
 }
 
@@ -145,6 +175,8 @@ function showJob(job) {
 /** @param {Wanted} shown */
 async function showQuery(shown) {
   const preview = element("preview");
+  element("region").hidden = true;
+  element("subject-switch").hidden = !(shown.query instanceof File);
   if (objectUrl) URL.revokeObjectURL(objectUrl);
   objectUrl = shown.query instanceof File ? URL.createObjectURL(shown.query) : null;
   preview.hidden = true;
@@ -212,9 +244,26 @@ function showResults(found) {
   element("found").textContent = nothing ? NOTHING_ALIKE : heading(wanted);
   element("cards").replaceChildren(...found.results.map(card));
   element("provenance").textContent = provenance(found);
+  showRegion(found.region);
+  showFilter(found.facets);
+  if (learnAttributes(found.results)) countAttributes(wanted, found);
   element("results").hidden = false;
   // The button that was pressed has gone with its card.
   if (held) element("found").focus({ preventScroll: true });
+}
+
+/** Frames the part of the photo that was searched by. @param {SearchResult["region"]} region */
+function showRegion(region) {
+  const frame = element("region");
+  frame.hidden = !region;
+  if (!region) return;
+  const sides = { left: region.x, top: region.y, width: region.w, height: region.h };
+  for (const [side, share] of Object.entries(sides)) frame.style[side] = `${100 * share}%`;
+}
+
+/** @param {SearchResult["facets"]} facets */
+function showFilter(facets) {
+  showFacets(element("facets"), facets, wanted.filter, (filter) => search({ ...wanted, filter }));
 }
 
 /** @param {Wanted} shown */
@@ -226,6 +275,7 @@ function heading({ query, title, text }) {
 
 /** @param {number} count */
 function tally(count) {
+  if (!count && Object.keys(wanted.filter).length) return "No listing like this was found.";
   if (!count && wanted.query === null) return "No listing was found.";
   if (!count) return "No listing was found: there is none to compare with yet.";
   return count === 1 ? "1 listing found." : `${count} listings found.`;
@@ -265,7 +315,7 @@ function card(result) {
     window.scrollTo({ top: 0 });
     element("words").value = "";
     const photo = result.photo?.url ?? null;
-    search({ query: result.listing_id, title: result.title, photo, text: "" });
+    search({ query: result.listing_id, title: result.title, photo, text: "", filter: {} });
   });
   return copy;
 }
@@ -352,6 +402,9 @@ function listen() {
     takeWords();
   });
   element("forget").addEventListener("click", forget);
+  element("subject").addEventListener("change", () => {
+    if (wanted?.query instanceof File) search(wanted);
+  });
   element("cancel").addEventListener("click", cancel);
   const key = element("key");
   element("key-form").addEventListener("submit", (event) => {

@@ -23,6 +23,16 @@
  * @property {Record<string, number>} took_ms
  * @property {Result[]} results
  * @property {Match | null} match  that of the surest result
+ * @property {{x: number, y: number, w: number, h: number} | null} region  what was searched by, in
+ *   fractions of the photo; null for all of it
+ * @property {import("./facets.js").Facet[]} facets
+ *
+ * @typedef {object} Asked  what a search is for
+ * @property {File | string | null} query  a photo, or the id of a listing, if there is one
+ * @property {string} text  words, if there are some
+ * @property {boolean} [subject]  whether only the subject of the photo is searched for
+ * @property {import("./facets.js").Filter} [filter]
+ * @property {string[]} [facets]  what is counted as well
  *
  * @typedef {object} Job
  * @property {"queued" | "running" | "succeeded" | "failed" | "cancelled"} status
@@ -74,17 +84,16 @@ export class Search {
 
   /**
    * Submits a search, then gives its job each time it is read, the ended one last.
-   * @param {File | string | null} query  a photo, or the id of a listing, if there is one
-   * @param {string} text  words, if there are some
+   * @param {Asked} asked
    * @param {number} limit
    * @returns {AsyncGenerator<Job, void>}
    */
-  async *run(query, text, limit) {
+  async *run(asked, limit) {
     const { signal } = this.#stop;
     let { response, body } = await call("/v1/searches", {
       method: "POST",
       signal,
-      ...submission(query, text, limit),
+      ...submission(asked, limit),
     });
     this.#place = response.headers.get("Location");
     yield body;
@@ -110,18 +119,22 @@ export class Search {
   }
 }
 
-function submission(query, text, limit) {
+function submission({ query, text, subject, filter = {}, facets = [] }, limit) {
   if (query instanceof File) {
     const form = new FormData();
     form.set("photo", query);
     form.set("limit", String(limit));
+    form.set("filter", JSON.stringify(filter));
+    form.set("facets", JSON.stringify(facets));
     if (text) form.set("text", text);
+    if (subject) form.set("region", "auto");
     return { body: form };
   }
+  const stated = { listing_id: query ?? undefined, text: text || undefined, filter, facets, limit };
   return {
     headers: { "Content-Type": "application/json" },
     // What is undefined is left out.
-    body: JSON.stringify({ listing_id: query ?? undefined, text: text || undefined, limit }),
+    body: JSON.stringify(stated),
   };
 }
 

@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks.photo_shapes import read_catalogue
 from command_line.addresses import free_port
 from command_line.resources import library_of
-from db import jobs
+from db.jobs import counting
 from db.session import Database
 from db.vectors.embeddings import live_vectors
 from db.vectors.encoders import find_encoder
@@ -53,7 +53,7 @@ def settle(machine: Machine) -> None:
         while time.monotonic() - quiet_since < QUIET_FOR_S:
             machine.watch()
             with database.read() as session:
-                if any(jobs.count_open(session, job_type) for job_type in JobType):
+                if any(counting.count_open(session, job_type) for job_type in JobType):
                     quiet_since = time.monotonic()
             if time.monotonic() > deadline:
                 raise SetupError("The machine is still busy by itself.")

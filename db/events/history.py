@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Integer, Select, bindparam, func, select
+from sqlalchemy import ColumnElement, Integer, Select, bindparam, func, or_, select, type_coerce
 from sqlalchemy.orm import Session
 
-from db.events.tables import TOUCHES, Event, Milliseconds, is_no_touch, is_touch
+from db.events.tables import IS_HIDDEN, IS_SHOWN, IS_TOUCH, KIND_CODES, TOUCHES, Event, Milliseconds
 from db.statements import chunks
 from db.tables import Listing
 from models.domain.recommendations.events import EventKind
@@ -43,33 +43,27 @@ class UserListings:
 
 # Built once: every recommendation needs them.
 _COLUMNS = (Event.number, Event.listing_number, Event.kind, Event.at)
-_NEWEST = Event.at.desc(), Event.kind.desc(), Event.listing_number.desc(), Event.number.desc()
+_NEWEST = Event.at.desc(), Event.kind.desc(), Event.listing_number.desc()
 _OF_USER = Event.user_key == bindparam("user")
 _SINCE = Event.at >= bindparam("since", type_=Milliseconds())
 _KINDS = Event.kind.in_(bindparam("kinds", expanding=True))
 _COUNT = bindparam("count", type_=Integer())
 
 _TOUCHES_OF_USER: Select[int, int, EventKind, datetime] = (
-    select(*_COLUMNS).where(_OF_USER, is_touch(Event.kind), _SINCE).order_by(*_NEWEST).limit(_COUNT)
+    select(*_COLUMNS).where(_OF_USER, IS_TOUCH, _SINCE).order_by(*_NEWEST).limit(_COUNT)
 )
 _TOUCHES_OF_KINDS = _TOUCHES_OF_USER.where(_KINDS)
 _SHOWN_TO_USER: Select[int, int, EventKind, datetime] = (
     select(*_COLUMNS)
-    .where(
-        _OF_USER,
-        is_no_touch(Event.kind),
-        Event.kind == bindparam("kind"),
-        _SINCE,
-    )
-    .order_by(*_NEWEST)
+    .where(_OF_USER, IS_SHOWN, _SINCE)
+    .order_by(Event.at.desc(), Event.listing_number.desc())
     .limit(_COUNT)
 )
 _TOUCHED_LISTINGS = (
-    select(Event.listing_number, Event.kind).distinct().where(_OF_USER, is_touch(Event.kind))
+    # By codes, and with what comes twice: there may be ten thousand of a user.
+    select(Event.listing_number, type_coerce(Event.kind, Integer)).where(_OF_USER, IS_TOUCH)
 )
-_HIDDEN_LISTINGS = select(Event.listing_number).where(
-    _OF_USER, is_no_touch(Event.kind), Event.kind == bindparam("kind")
-)
+_HIDDEN_LISTINGS = select(Event.listing_number).where(_OF_USER, IS_HIDDEN)
 _LAST_NUMBER = select(func.max(Event.number))
 
 
@@ -93,31 +87,59 @@ def recent_touches(
     return [UserEvent(*row) for row in rows]
 
 
-def recent_shown(
-    session: Session,
-    user: bytes,
-    count: int,
-    since: datetime = ALWAYS,
-    kind: EventKind = EventKind.IMPRESSION,
+def recent_impressions(
+    session: Session, user: bytes, count: int, since: datetime = ALWAYS
 ) -> list[UserEvent]:
-    """The newest impressions of a user, or what they have hidden, newest first."""
-    given = {"user": user, "kind": kind, "since": since, "count": count}
-    return [UserEvent(*row) for row in session.execute(_SHOWN_TO_USER, given)]
+    """The newest impressions of a user, newest first."""
+    rows = session.execute(_SHOWN_TO_USER, {"user": user, "since": since, "count": count})
+    return [UserEvent(*row) for row in rows]
 
 
 def listings_of_user(session: Session, user: bytes) -> UserListings:
     """What is to be excluded for a user, or demoted."""
-    touched: dict[EventKind, set[int]] = {kind: set() for kind in TOUCHES}
-    for listing, kind in session.execute(_TOUCHED_LISTINGS, {"user": user}):
-        touched[kind].add(listing)
-    hidden = session.scalars(_HIDDEN_LISTINGS, {"user": user, "kind": EventKind.HIDDEN})
-    shown = recent_shown(session, user, SEEN_IMPRESSIONS)
+    touched: dict[int, set[int]] = {KIND_CODES[kind]: set() for kind in TOUCHES}
+    for listing, code in session.execute(_TOUCHED_LISTINGS, {"user": user}):
+        touched[code].add(listing)
+    hidden = session.scalars(_HIDDEN_LISTINGS, {"user": user})
+    shown = recent_impressions(session, user, SEEN_IMPRESSIONS)
     return UserListings(
         hidden=frozenset(hidden),
-        contacted=frozenset(touched[EventKind.CONTACTED]),
-        purchased=frozenset(touched[EventKind.PURCHASED]),
+        contacted=frozenset(touched[KIND_CODES[EventKind.CONTACTED]]),
+        purchased=frozenset(touched[KIND_CODES[EventKind.PURCHASED]]),
         seen=frozenset({event.listing_number for event in shown}.union(*touched.values())),
     )
+
+
+def events_of_user(
+    session: Session, user: bytes, limit: int, before: tuple[datetime, int] | None
+) -> list[Event]:
+    """All events of a user, newest first; `before` is the time and the number of the last seen."""
+    newest = [
+        row
+        for condition in (IS_TOUCH, IS_SHOWN, IS_HIDDEN)
+        for row in session.scalars(_page_of_user(user, condition, limit, before))
+    ]
+    newest.sort(key=lambda event: (event.at, event.number), reverse=True)
+    return newest[:limit]
+
+
+def _page_of_user(
+    user: bytes,
+    condition: ColumnElement[bool],
+    limit: int,
+    before: tuple[datetime, int] | None,
+) -> Select[Event]:
+    statement = (
+        select(Event)
+        .where(Event.user_key == user, condition)
+        .order_by(Event.at.desc(), Event.number.desc())
+        .limit(limit)
+    )
+    if before is None:
+        return statement
+    at, number = before
+    # The first condition is what the index is read from.
+    return statement.where(Event.at <= at, or_(Event.at < at, Event.number < number))
 
 
 def last_event(session: Session) -> int:

@@ -6,13 +6,14 @@ decayed count. Only its newest touches are counted. What fewer than `FLOOR` user
 no row, so that no answer tells what one of them did. All rows can be made again from events.
 """
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from math import exp2, fsum, log2
+from itertools import groupby
+from math import fsum, log2
+from operator import itemgetter
 from typing import Final, NamedTuple
 
-from sqlalchemy import Integer, bindparam, delete, select, text
+from sqlalchemy import Integer, Row, bindparam, delete, select, text
 from sqlalchemy.orm import Session
 
 from db.events.tables import KIND_CODES, ListingPopularity, milliseconds_of
@@ -25,7 +26,7 @@ FLOOR: Final = 3
 """The distinct users below whom nothing is told of what they did: of popularity and of
 co-occurrence."""
 HALF_LIFE: Final = timedelta(days=7)
-NEWEST: Final = 200
+NEWEST: Final = 100
 """The newest touches of a listing that are counted."""
 WEIGHTS: Final = {
     EventKind.VIEWED: 1.0,
@@ -46,7 +47,7 @@ _POSTGRESQL_TOUCHES: Final = text(
     "SELECT listing, newest.user_key, newest.kind, newest.at "
     "FROM unnest(CAST(:listings AS bigint[])) AS listing CROSS JOIN LATERAL ("
     "SELECT user_key, kind, at FROM events WHERE listing_number = listing AND kind >= 2 "
-    "ORDER BY at DESC, user_key DESC, kind DESC LIMIT :newest) AS newest"
+    "ORDER BY at DESC, user_key DESC, kind DESC LIMIT :newest) AS newest ORDER BY listing"
 )
 
 
@@ -58,24 +59,17 @@ class Popular(NamedTuple):
     users: int
 
 
-class _Touch(NamedTuple):
-    listing_number: int
-    user_key: bytes
-    kind: int
-    at: int
-
-
 def recount(session: Session, listing_numbers: Collection[int]) -> None:
     """Write the popularity of these listings, as of the events that are there now."""
     for chunk in chunks(sorted(listing_numbers)):
-        counted = _count(_newest_touches(session, chunk))
         rows = [
-            {"listing_number": number, "users": users, "score": score}
-            for number, (users, score) in sorted(counted.items())
+            {"listing_number": listing, "users": len(powers), "score": _logarithm_of_sum(powers)}
+            for listing, powers in _powers_of_users(session, chunk)
+            if len(powers) >= FLOOR
         ]
-        gone = [number for number in chunk if number not in counted]
+        gone = set(chunk).difference(row["listing_number"] for row in rows)
         if gone:
-            session.execute(_DELETE, {"listings": gone})
+            session.execute(_DELETE, {"listings": sorted(gone)})
         insert_or_update(
             session, ListingPopularity, rows, key=["listing_number"], updating=["users", "score"]
         )
@@ -88,58 +82,63 @@ _DELETE = (
 )
 
 
-def _newest_touches(session: Session, listings: Sequence[int]) -> Iterator[_Touch]:
+def _powers_of_users(
+    session: Session, listings: Sequence[int]
+) -> Iterator[tuple[int, Collection[float]]]:
+    """Of each listing, for each of its users the logarithm of what their best touch counts."""
     if is_postgresql(session):
         parameters = {"listings": list(listings), "newest": NEWEST}
-        for row in session.execute(_POSTGRESQL_TOUCHES, parameters):
-            yield _Touch(row.listing, row.user_key, row.kind, row.at)
+        touches = session.execute(_POSTGRESQL_TOUCHES, parameters)
+        for listing, rows in groupby(touches, itemgetter(0)):
+            yield listing, _best_of_users((user, kind, at) for _, user, kind, at in rows)
         return
     # A thousand short statements of the driver: SQLite has no LATERAL, and SQLAlchemy takes ten
     # times as long to run one.
     cursor = session.connection().connection.cursor()
     for listing in listings:
-        for user_key, kind, at in cursor.execute(_SQLITE_TOUCHES, (listing, NEWEST)):
-            yield _Touch(listing, user_key, kind, at)
+        yield listing, _best_of_users(cursor.execute(_SQLITE_TOUCHES, (listing, NEWEST)))
     cursor.close()
 
 
-def _count(touches: Iterable[_Touch]) -> dict[int, tuple[int, float]]:
-    """The users and the score of each listing with enough users."""
-    of_listings: dict[int, dict[bytes, float]] = defaultdict(dict)
-    for listing, user, kind, at in touches:
+def _best_of_users(touches: Iterable[tuple[bytes, int, int]]) -> Collection[float]:
+    # Of each batch of events, some ten thousand touches are looked at: nothing is called for one.
+    best: dict[bytes, float] = {}
+    for user, kind, at in touches:
         power = _LOG_WEIGHTS[kind] + at / _HALF_LIFE_MS
-        of_users = of_listings[listing]
-        of_users[user] = max(power, of_users.get(user, power))
-    return {
-        listing: (len(of_users), _logarithm_of_sum(of_users.values()))
-        for listing, of_users in of_listings.items()
-        if len(of_users) >= FLOOR
-    }
+        if user not in best or best[user] < power:
+            best[user] = power
+    return best.values()
 
 
 def _logarithm_of_sum(powers: Collection[float]) -> float:
     """log2(Σ 2^power): the sum itself would overflow."""
     greatest = max(powers)
     # fsum: the same events give the same number, in whichever order they were read.
-    return greatest + log2(fsum(exp2(power - greatest) for power in powers))
+    return greatest + log2(fsum([2.0 ** (power - greatest) for power in powers]))
 
 
 # Built once: every recommendation needs them.
+_STATUS = (
+    select(Listing.status)
+    .where(Listing.number == ListingPopularity.listing_number)
+    .scalar_subquery()
+)
+_COLUMNS = (ListingPopularity.listing_number, ListingPopularity.users, ListingPopularity.score)
 _MOST_POPULAR = (
-    select(ListingPopularity)
-    .join(Listing, Listing.number == ListingPopularity.listing_number)
-    .where(Listing.status == ListingStatus.ACTIVE)
+    select(*_COLUMNS)
+    # No join: SQLite would begin with all active listings.
+    .where(_STATUS == ListingStatus.ACTIVE)
     .order_by(ListingPopularity.score.desc(), ListingPopularity.listing_number.desc())
     .limit(bindparam("count", type_=Integer()))
 )
-_OF_LISTINGS = select(ListingPopularity).where(
+_OF_LISTINGS = select(*_COLUMNS).where(
     ListingPopularity.listing_number.in_(bindparam("listings", expanding=True))
 )
 
 
 def most_popular(session: Session, count: int, now: datetime) -> list[Popular]:
     """The most popular active listings, best first."""
-    return [_as_of(row, now) for row in session.scalars(_MOST_POPULAR, {"count": count})]
+    return _as_of(session.execute(_MOST_POPULAR, {"count": count}), now)
 
 
 def popularity_of(
@@ -147,12 +146,12 @@ def popularity_of(
 ) -> dict[int, Popular]:
     """The popularity of those of the listings that enough users have touched, by number."""
     return {
-        row.listing_number: _as_of(row, now)
+        one.listing_number: one
         for chunk in chunks(listing_numbers)
-        for row in session.scalars(_OF_LISTINGS, {"listings": chunk})
+        for one in _as_of(session.execute(_OF_LISTINGS, {"listings": chunk}), now)
     }
 
 
-def _as_of(row: ListingPopularity, now: datetime) -> Popular:
-    popularity = exp2(row.score - milliseconds_of(now) / _HALF_LIFE_MS)
-    return Popular(row.listing_number, popularity, row.users)
+def _as_of(rows: Iterable[Row[int, int, float]], now: datetime) -> list[Popular]:
+    decayed = milliseconds_of(now) / _HALF_LIFE_MS
+    return [Popular(listing, 2.0 ** (score - decayed), users) for listing, users, score in rows]

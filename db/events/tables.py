@@ -10,7 +10,6 @@ from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
-    ColumnElement,
     Dialect,
     Index,
     Integer,
@@ -20,7 +19,7 @@ from sqlalchemy import (
     text,
     type_coerce,
 )
-from sqlalchemy.orm import InstrumentedAttribute, Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 from db.tables import Base, BigId
@@ -90,7 +89,8 @@ class KindCode(TypeDecorator[EventKind]):
 
 
 _TOUCH: Final = text("kind >= 2")
-_NO_TOUCH: Final = text("kind < 2")
+_SHOWN: Final = text("kind = 1")
+_HIDDEN: Final = text("kind = 0")
 
 
 class Event(Base):
@@ -103,7 +103,7 @@ class Event(Base):
 
     __tablename__ = "events"
     __table_args__ = (
-        # Each event is in one of the indexes by user: in that of touches, or in that of the rest.
+        # Each event is in one of the indexes by user.
         Index(
             "ix_events_touches_of_user",
             *("user_key", "at", "kind", "listing_number"),
@@ -113,9 +113,16 @@ class Event(Base):
         ),
         Index(
             "ix_events_shown_to_user",
-            *("user_key", "kind", "at", "listing_number"),
-            sqlite_where=_NO_TOUCH,
-            postgresql_where=_NO_TOUCH,
+            *("user_key", "at", "listing_number", "kind"),
+            sqlite_where=_SHOWN,
+            postgresql_where=_SHOWN,
+            postgresql_include=["number"],
+        ),
+        Index(
+            "ix_events_hidden_by_user",
+            *("user_key", "at", "listing_number", "kind"),
+            sqlite_where=_HIDDEN,
+            postgresql_where=_HIDDEN,
             postgresql_include=["number"],
         ),
         Index(
@@ -138,14 +145,10 @@ class Event(Base):
     position: Mapped[int | None]
 
 
-def is_touch(kind: InstrumentedAttribute[EventKind]) -> ColumnElement[bool]:
-    """The condition of the indexes of touches, as they have it: a bound value would not match."""
-    return type_coerce(kind, Integer) >= literal_column("2")
-
-
-def is_no_touch(kind: InstrumentedAttribute[EventKind]) -> ColumnElement[bool]:
-    """The condition of the index of what is no touch."""
-    return type_coerce(kind, Integer) < literal_column("2")
+IS_TOUCH: Final = type_coerce(Event.kind, Integer) >= literal_column("2")
+"""The condition of the indexes of touches, as they have it: a bound value would not match."""
+IS_SHOWN: Final = type_coerce(Event.kind, Integer) == literal_column("1")
+IS_HIDDEN: Final = type_coerce(Event.kind, Integer) == literal_column("0")
 
 
 class ListingPopularity(Base):

@@ -1,7 +1,7 @@
 """Co-occurrence: which listings are touched by those who touch a listing. Read when asked.
 
 Of each listing the newest touches, of each of their users the newest touches: as many rows are read
-whatever the number of events. What fewer than `FLOOR` users have in common is nothing.
+whatever the number of events. What fewer than `popularity.FLOOR` users have in common is nothing.
 """
 
 import json
@@ -11,10 +11,10 @@ from typing import Final, NamedTuple
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from db.events.popularity import FLOOR
+from db.events import popularity
 from db.statements import is_postgresql
 
-TOUCHES_OF_LISTING: Final = 50
+TOUCHES_OF_LISTING: Final = 30
 TOUCHES_OF_USER: Final = 30
 """The newest touches that are read of a listing, and of each user who made them."""
 
@@ -105,7 +105,7 @@ def touched_together(
             "besides": besides,
             "of_listing": TOUCHES_OF_LISTING,
             "of_user": TOUCHES_OF_USER,
-            "floor": FLOOR,
+            "floor": popularity.FLOOR,
             "count": count,
         },
     )

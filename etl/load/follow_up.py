@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from db import jobs
-from db.jobs import Progress
+from db.jobs import reading
+from db.jobs.counting import Progress
 from db.session import Database
 from models.domain.errors import ReindexRunning
 from progress import Bars
@@ -71,5 +71,5 @@ def _reindex_problems(database: Database, job_id: UUID, progress: Progress) -> l
     if not progress.unsuccessful_jobs:
         return []
     with database.read() as session:
-        detail = jobs.get(session, job_id).error_detail or "it was cancelled"
+        detail = reading.get(session, job_id).error_detail or "it was cancelled"
     return [f"The reindex did not succeed: {detail}"]

@@ -10,7 +10,7 @@ from models.columns.dictionary import TextDictionary
 from models.columns.passing import MINOR_UNITS, Passing
 from models.columns.postings import FIRST_TEXT, TRUE
 from models.columns.segment import NOTHING
-from models.domain.job_results import Band, Bands, CategoryCount, Facet, ValueCount
+from models.domain.job_results.searches import Band, Bands, CategoryCount, Facet, ValueCount
 from models.domain.searches.facets import CATEGORY_FACET, FACET_BANDS, FacetRequest
 from models.domain.text import CATEGORY_SEPARATOR
 

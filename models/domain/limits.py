@@ -8,6 +8,7 @@ MAX_DESCRIPTION: Final = 50_000
 MAX_LOCATION: Final = 500
 MAX_SELLER: Final = 200
 MAX_EXTERNAL_ID: Final = 200
+MAX_USER: Final = 200
 """In characters, as the three above."""
 
 MAX_CATEGORY_NAME: Final = 200

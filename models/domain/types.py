@@ -88,6 +88,7 @@ class Scope(StrEnum):
 
     SEARCH = "search"
     WRITE = "write"
+    EVENTS = "events"
     ADMIN = "admin"
 
 

@@ -31,6 +31,11 @@ class Estimate:
     high: float
 
 
+def span(estimate: Estimate, sign: str = "", digits: int = 3) -> str:
+    """The ends of a figure's interval as text; `sign` is `+` to show their sign."""
+    return f"{estimate.low:{sign}.{digits}f} … {estimate.high:{sign}.{digits}f}"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Means:
     """Means of several columns (m,), observed and in each draw, (4000, m).

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from models.domain.types import EncoderSpec
 from models.evaluation.compare import METRICS, Comparison
-from models.evaluation.intervals import Estimate
+from models.evaluation.intervals import Estimate, span
 
 TITLES: Final = {
     "precision_at_1": "precision@1",
@@ -140,8 +140,3 @@ def _categories(comparison: Comparison) -> Table:
         ]
         table.add_row(escape(category), f"{queries:,}", *cells)
     return table
-
-
-def span(estimate: Estimate, sign: str = "") -> str:
-    """The ends of a figure's interval as text; `sign` is `+` to show their sign."""
-    return f"{estimate.low:{sign}.3f} … {estimate.high:{sign}.3f}"

@@ -76,8 +76,9 @@ class BuildOptions:
 
 @dataclass(frozen=True, slots=True)
 class _MeasuredIndex:
-    """An index on the disk, with its search parameters and its measured recall and latency."""
+    """An index on the disk: its plan, search parameters, and measured recall and latency."""
 
+    plan: IndexPlan
     searcher: IndexSearcher
     measurement: Measurement
 
@@ -121,27 +122,15 @@ def build_generation(
         beat = partial(heartbeat, len(rows))
         plan = _plan(len(rows), encoder.dimension, recall_target, options)
         index = _index_rows(folder, rows, plan, recall_target, options.seed, beat)
-        names = sorted(data_files(plan.factory))
-        manifest = Manifest(
-            format_version=FORMAT_VERSION,
-            encoder=encoder.name,
-            fingerprint=encoder.fingerprint,
-            dimension=encoder.dimension,
-            metric=METRIC,
-            factory=plan.factory,
-            why=plan.why,
+        manifest = _manifest(
+            folder,
+            encoder,
+            index,
             rows=len(rows),
             last_change=last_change,
-            effort=index.searcher.effort,
-            candidates=index.searcher.candidates,
-            recall_at_10=index.measurement.recall_at_10,
-            queries=index.measurement.queries,
-            p50_ms=index.measurement.p50_ms,
-            p95_ms=index.measurement.p95_ms,
+            created_at=created_at,
             seed=options.seed,
-            bytes=sum((folder / name).stat().st_size for name in names),
-            created_at=created_at.isoformat(),
-            files=_hashed(folder, names, beat),
+            beat=beat,
         )
         raw = to_json(manifest)
         with new_file(folder / MANIFEST_FILE) as file:
@@ -151,6 +140,42 @@ def build_generation(
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return BuiltGeneration(manifest, sha256(raw).hexdigest())
+
+
+def _manifest(
+    folder: Path,
+    encoder: EncoderSpec,
+    index: _MeasuredIndex,
+    *,
+    rows: int,
+    last_change: int,
+    created_at: datetime,
+    seed: int,
+    beat: Callable[[], None],
+) -> Manifest:
+    """The description of a generation whose files are written."""
+    names = sorted(data_files(index.plan.factory))
+    return Manifest(
+        format_version=FORMAT_VERSION,
+        encoder=encoder.name,
+        fingerprint=encoder.fingerprint,
+        dimension=encoder.dimension,
+        metric=METRIC,
+        factory=index.plan.factory,
+        why=index.plan.why,
+        rows=rows,
+        last_change=last_change,
+        effort=index.searcher.effort,
+        candidates=index.searcher.candidates,
+        recall_at_10=index.measurement.recall_at_10,
+        queries=index.measurement.queries,
+        p50_ms=index.measurement.p50_ms,
+        p95_ms=index.measurement.p95_ms,
+        seed=seed,
+        bytes=sum((folder / name).stat().st_size for name in names),
+        created_at=created_at.isoformat(),
+        files=_hashed(folder, names, beat),
+    )
 
 
 def remove_generation(folder: Path) -> bool:
@@ -217,7 +242,7 @@ def _index_rows(
         )
     if plan.exact:
         (folder / ROWS_FILE).unlink()  # the index holds them
-    return _MeasuredIndex(searcher, measured)
+    return _MeasuredIndex(plan, searcher, measured)
 
 
 def _write_index(

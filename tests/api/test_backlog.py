@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 
 from api.jobs import backlog as backlog_module
 from api.jobs.backlog import Backlog
-from db import jobs
-from db.jobs import Load
+from db.jobs import accepting, cancelling, counting
+from db.jobs.counting import Load
 from db.session import Database
 from models.domain.errors import Overloaded
 from models.domain.job_payloads import EmbedPayload, SearchPayload
@@ -139,7 +139,7 @@ async def seen_open(
         if meanwhile:
             backlog.admit()
         with database.write() as session:
-            jobs.accept(session, search, job_id=uuid4(), now=datetime.now(UTC))
+            accepting.accept(session, search, job_id=uuid4(), now=datetime.now(UTC))
         released.set()
         for _ in range(500):
             if backlog._open:
@@ -154,7 +154,7 @@ def test_what_is_stored_while_a_look_is_going_on_is_seen_by_the_next(
 ) -> None:
     monkeypatch.setattr(backlog_module, "LOOK_EVERY_S", 0.01)
     released = Event()
-    load_of = jobs.load_of
+    load_of = counting.load_of
 
     def slowly(
         session: Session, types: Collection[JobType], since: datetime, until: datetime
@@ -162,7 +162,7 @@ def test_what_is_stored_while_a_look_is_going_on_is_seen_by_the_next(
         released.wait(10)
         return load_of(session, types, since, until)
 
-    monkeypatch.setattr(jobs, "load_of", slowly)
+    monkeypatch.setattr(counting, "load_of", slowly)
     assert asyncio.run(seen_open(backlog, database, released, meanwhile=meanwhile)) == 1
 
 
@@ -171,15 +171,15 @@ def test_only_queries_are_counted_and_those_before_are_ahead(any_database: Datab
     search = SearchPayload(positive=("0" * 64,), limit=3)
     times = [begun.replace(minute=minute) for minute in range(5)]
     with any_database.write() as session:
-        jobs.accept(session, EmbedPayload(photo_ids=(1,)), job_id=uuid4(), now=times[1])
+        accepting.accept(session, EmbedPayload(photo_ids=(1,)), job_id=uuid4(), now=times[1])
         made = [
-            jobs.accept(session, search, job_id=UUID(int=n), now=time)
+            accepting.accept(session, search, job_id=UUID(int=n), now=time)
             for n, time in enumerate(times)
         ]
-        jobs.cancel(session, made[0].id, times[4])
+        cancelling.cancel(session, made[0].id, times[4])
     with any_database.read() as session:
-        assert jobs.load_of(session, QUERIES, times[1], times[3]) == Load(3, 2)
-        assert [jobs.count_ahead(session, job, QUERIES) for job in made[1:]] == [1, 2, 3, 4]
+        assert counting.load_of(session, QUERIES, times[1], times[3]) == Load(3, 2)
+        assert [counting.count_ahead(session, job, QUERIES) for job in made[1:]] == [1, 2, 3, 4]
 
 
 def test_what_looks_is_awaited_before_the_database_is_closed(
@@ -201,5 +201,5 @@ def test_what_looks_is_awaited_before_the_database_is_closed(
             await asyncio.to_thread(looking.wait, 20)
         assert looked.is_set()
 
-    monkeypatch.setattr(jobs, "load_of", slowly)
+    monkeypatch.setattr(counting, "load_of", slowly)
     asyncio.run(stop_while_it_looks())

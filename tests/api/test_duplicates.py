@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from fastapi.testclient import TestClient
 
-from db import jobs
+from db.jobs import attempts
 from db.session import Database
-from models.domain.job_results import DuplicatesResult
+from models.domain.job_results.duplicates import DuplicatesResult
 from models.domain.types import JobType, Scope
 from tests.support.clock import Clock
 from tests.support.embedding import claim_queued
@@ -38,7 +38,7 @@ def test_they_are_a_job(client: TestClient, key: Key, database: Database, clock:
     assert (accepted.json()["type"], accepted.json()["status"]) == ("duplicates", "queued")
     with database.write() as session:
         (claim,) = claim_queued(session, JobType.DUPLICATES, clock())
-        jobs.finish(session, claim, clock(), result=NOTHING_FOUND, done=3)
+        attempts.finish(session, claim, clock(), result=NOTHING_FOUND, done=3)
     read = client.get(accepted.headers["location"], headers=admin).json()
     assert (read["status"], read["result"], read["progress"]["done"]) == (
         "succeeded",

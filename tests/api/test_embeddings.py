@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from db import jobs
+from db.jobs import reading
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from models.domain.job_payloads import EmbeddingPayload, PredictionPayload, parse_payload
@@ -41,7 +41,7 @@ def test_accepted_means_stored_though_no_broker_answers(
     assert response.headers["location"] == f"/v1/{kind}s/{job['id']}"
     assert (job["type"], job["status"], job["progress"]["total"]) == (kind, "queued", 1)
     with database.read() as session:
-        (stored,) = jobs.recent(session, 10, None)
+        (stored,) = reading.recent(session, 10, None)
     assert str(stored.id) == job["id"]
     payload = parse_payload(stored.type, stored.payload)
     assert isinstance(payload, EmbeddingPayload | PredictionPayload)
@@ -65,7 +65,7 @@ def test_bad_photos(
 ) -> None:
     assert_problem(submit_photo(client, kind, data), status, code)
     with database.read() as session:
-        assert jobs.recent(session, 10, None) == []
+        assert reading.recent(session, 10, None) == []
 
 
 @pytest.mark.parametrize("kind", KINDS)

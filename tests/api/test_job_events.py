@@ -11,7 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.jobs import events
-from db import jobs
+from db.jobs import accepting, attempts, cancelling, claiming
 from db.session import Database
 from models.domain.job_payloads import EmbedPayload
 from models.domain.types import Scope
@@ -24,7 +24,7 @@ LEASE = timedelta(seconds=60)
 def job_id(database: Database) -> UUID:
     with database.write() as session:
         payload = EmbedPayload(photo_ids=(1, 2))
-        return jobs.accept(session, payload, job_id=uuid4(), now=datetime.now(UTC), total=2).id
+        return accepting.accept(session, payload, job_id=uuid4(), now=datetime.now(UTC), total=2).id
 
 
 def followed(client: TestClient, job_id: UUID) -> list[dict[str, Any]]:
@@ -43,13 +43,13 @@ def test_each_change_is_told_once(
     with ThreadPoolExecutor(1) as threads:
         told = threads.submit(followed, client, job_id)
         with database.write() as session:
-            claim = jobs.claim(session, job_id, datetime.now(UTC), LEASE)
+            claim = claiming.claim(session, job_id, datetime.now(UTC), LEASE)
         assert claim
         with database.write() as session:
             now = datetime.now(UTC)
-            jobs.heartbeat(session, claim, now, LEASE, done=1, total=2)
+            attempts.heartbeat(session, claim, now, LEASE, done=1, total=2)
         with database.write() as session:
-            jobs.cancel(session, job_id, datetime.now(UTC))
+            cancelling.cancel(session, job_id, datetime.now(UTC))
         states = [(one["status"], one["progress"]["done"]) for one in told.result(20)]
     # It may come too late for what was before, never for the end.
     assert states[-1] == ("cancelled", 1)
@@ -61,7 +61,7 @@ def test_the_stream_of_a_job_that_has_ended_is_its_end(
     client: TestClient, database: Database, job_id: UUID
 ) -> None:
     with database.write() as session:
-        jobs.cancel(session, job_id, datetime.now(UTC))
+        cancelling.cancel(session, job_id, datetime.now(UTC))
     (told,) = followed(client, job_id)
     assert told == client.get(f"/v1/jobs/{job_id}").json()
 
@@ -87,7 +87,7 @@ def test_a_search_is_followed_with_the_key_that_searches(
     headers = key(Scope.SEARCH)
     place = submit_photo(client, "search", headers=headers).headers["Location"]
     with database.write() as session:
-        jobs.cancel(session, UUID(place.rpartition("/")[2]), datetime.now(UTC))
+        cancelling.cancel(session, UUID(place.rpartition("/")[2]), datetime.now(UTC))
     with client.stream("GET", f"{place}/events", headers=headers) as response:
         (line,) = (line for line in response.iter_lines() if line.startswith("data:"))
     assert json.loads(line.removeprefix("data:")) == client.get(place, headers=headers).json()

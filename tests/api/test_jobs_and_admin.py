@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from fastapi.testclient import TestClient
 
-from db import jobs
+from db.jobs import reading
 from db.session import Database
 from models.domain.types import JobStatus, Scope
 from tests.support.http import UNKNOWN_ID, MakeClient, assert_problem, submit_photo
@@ -154,7 +154,7 @@ def test_a_result_that_another_release_stored_is_an_error_and_hides_no_other_job
 ) -> None:
     readable, unreadable = (submit_photo(client, "search").json()["id"] for _ in range(2))
     with database.write() as session:
-        job = jobs.get(session, UUID(unreadable))
+        job = reading.get(session, UUID(unreadable))
         job.status, job.result = JobStatus.SUCCEEDED, {"found": "in a form of the future"}
     shown = client.get(f"/v1/jobs/{unreadable}").json()
     assert (shown["status"], shown["result"]) == ("succeeded", None)

@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from sqlalchemy.orm import Session
 
 from api.jobs import ended_jobs
-from db import jobs
+from db.jobs import accepting, cancelling, reading
 from db.session import Database
 from db.tables import Job
 from models.domain.clock import utc_now
@@ -49,7 +49,7 @@ def accepted(database: Database) -> Job:
 
     def newest() -> Job | None:
         with database.read() as session:
-            return jobs.newest(session, JobType.SEARCH)
+            return reading.newest(session, JobType.SEARCH)
 
     wait_until(newest, WAIT_S)
     job = newest()
@@ -59,7 +59,7 @@ def accepted(database: Database) -> Job:
 
 def end(database: Database, job_id: UUID) -> None:
     with database.write() as session:
-        jobs.cancel(session, job_id, datetime.now(UTC))
+        cancelling.cancel(session, job_id, datetime.now(UTC))
 
 
 def assert_ended_soon(answer: Future[Response]) -> None:
@@ -118,7 +118,7 @@ def test_what_can_not_be_read_or_asked_ends_no_waiting(
                 await broker.publish(channel, str(job_id))
                 await asyncio.sleep(0.01)
 
-    monkeypatch.setattr(jobs, "ended_among", break_down)
+    monkeypatch.setattr(reading, "ended_among", break_down)
     asyncio.run(asyncio.wait_for(told_all_the_same(), WAIT_S))
     assert asked[:2] == [job_id] * 2
 
@@ -151,11 +151,13 @@ def test_those_who_are_woken_together_share_a_query(
 ) -> None:
     with database.write() as session:
         made = [
-            jobs.accept(session, EmbedPayload(photo_ids=(1,)), job_id=uuid4(), now=utc_now()).id
+            accepting.accept(
+                session, EmbedPayload(photo_ids=(1,)), job_id=uuid4(), now=utc_now()
+            ).id
             for _ in range(3)
         ]
     asked: list[list[UUID]] = []
-    among = jobs.among
+    among = reading.among
 
     def counted(session: Session, job_ids: list[UUID]) -> dict[UUID, Job]:
         asked.append(job_ids)
@@ -166,7 +168,7 @@ def test_those_who_are_woken_together_share_a_query(
         wanted = [*made, made[0], UUID(int=7)]
         return await asyncio.gather(*map(waiting.read, wanted), return_exceptions=True)
 
-    monkeypatch.setattr(jobs, "among", counted)
+    monkeypatch.setattr(reading, "among", counted)
     *found, unknown = asyncio.run(asyncio.wait_for(read_together(), WAIT_S))
     assert [job.id for job in found if isinstance(job, Job)] == [*made, made[0]]
     assert isinstance(unknown, NotFound)

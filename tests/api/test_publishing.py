@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from fastapi.testclient import TestClient
 
-from db.embed_jobs import PHOTOS_PER_JOB
+from db.jobs.embed import PHOTOS_PER_JOB
 from models.domain.types import Scope
 from tests.support.http import KETTLE, MakeClient, listing_form, send_batch, submit_photo
 from tests.support.pictures import jpeg

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 
 from api.listings.schemas import ListingOut
-from db import jobs
+from db.jobs import reading
 from db.saved_searches import searches
 from db.saved_searches.matches import NewMatch, add_matches
 from db.saved_searches.tables import SavedSearch
@@ -52,7 +52,7 @@ def test_saved_means_stored_though_no_broker_answers(
     assert len(saved["search"]["positive"]) == 1
     assert client.get(response.headers["location"]).json() == saved
     with database.read() as session:
-        assert [job.type for job in jobs.recent(session, 10, None)] == [JobType.MATCH]
+        assert [job.type for job in reading.recent(session, 10, None)] == [JobType.MATCH]
 
 
 def test_a_search_as_a_body_alone(client: TestClient) -> None:

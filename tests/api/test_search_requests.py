@@ -15,15 +15,15 @@ from PIL import Image
 
 from api.openapi import MATCH_EXAMPLE
 from api.searches.ranking import IMPLIED_CATEGORY_WEIGHT, IMPLIED_WEIGHT
-from api.searches.schemas import SearchIn
-from db import jobs
+from api.searches.schemas import MAX_EXAMPLES, SearchIn
+from db.jobs import accepting, reading
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.vectors.encoders import activate_encoder, register_encoder
 from models.domain.cursors import Cursor
 from models.domain.job_payloads import SearchPayload
 from models.domain.searches.block_cursors import BlockCursor
-from models.domain.searches.options import RankWeights
+from models.domain.searches.options import OF_USERS, RankWeights
 from models.domain.types import EncoderSpec, JobType, ListingMatch
 from models.photo_decoding import standardise
 from tests.support.answering import Answerer
@@ -48,7 +48,7 @@ def payload_of(database: Database) -> Callable[[Response], dict[str, Any]]:
     def read(response: Response) -> dict[str, Any]:
         assert response.status_code == 202, response.text
         with database.read() as session:
-            return jobs.get(session, UUID(response.json()["id"])).payload
+            return reading.get(session, UUID(response.json()["id"])).payload
 
     return read
 
@@ -353,6 +353,7 @@ PAYLOAD: dict[str, Any] = {
             "category": IMPLIED_CATEGORY_WEIGHT,
             "popularity": 0.0,
             "seller": 0.0,
+            **dict.fromkeys(OF_USERS, 0.0),
         },
         "price": "20.00",
         "currency": "GBP",
@@ -406,7 +407,7 @@ def test_settings_say_what_counts_where_a_search_does_not(make_client: MakeClien
     for body in ({"text": "red"}, {"listing_id": listing_id}):
         job_id = UUID(ask(client, **body).json()["id"])
         with client.app.state.resources.database.read() as session:  # type: ignore[attr-defined]
-            payload = payload_as(jobs.get(session, job_id), SearchPayload)
+            payload = payload_as(reading.get(session, job_id), SearchPayload)
         assert payload.rank is not None
         assert payload.rank.weights == RankWeights(text=2, freshness=0.3)
         assert payload.rank.popularity == "saves"
@@ -458,6 +459,21 @@ def test_positive_and_negative_at_once(client: TestClient) -> None:
     assert_problem(send(client, ("photo", 1), ("negative", 1)), 422, "invalid_input")
 
 
+@pytest.mark.parametrize(("path", "name"), [("searches", {}), ("saved-searches", {"name": "n"})])
+def test_too_many_photos_are_counted_for_the_caller(
+    client: TestClient, path: str, name: dict[str, str]
+) -> None:
+    photos = [
+        (part, (f"{seed}.jpg", jpeg(seed)))
+        for part in ("photo", "negative")
+        for seed in range(MAX_EXAMPLES)
+    ]
+    fields = {"text": "kettle", "fusion": "rrf", "min_similarity": "0", "limit": "1", **name}
+    answer = client.post(f"/v1/{path}", files=photos, data=fields)
+    assert_problem(answer, 422, "invalid_input")
+    assert answer.json()["detail"] == f"At most {MAX_EXAMPLES} photos make one search."
+
+
 def test_unknown_examples(client: TestClient) -> None:
     known = offer(client, 1)
     for unknown in (SOMEBODY, "0" * 64):
@@ -494,7 +510,9 @@ def test_a_cursor_repeats_its_search(client: TestClient, payload_of: PayloadOf) 
 
 def test_cursors_of_no_search(client: TestClient, database: Database, clock: Clock) -> None:
     with database.write() as session:
-        other = jobs.accept(session, some_payload(JobType.EMBEDDING), job_id=uuid4(), now=clock())
+        other = accepting.accept(
+            session, some_payload(JobType.EMBEDDING), job_id=uuid4(), now=clock()
+        )
     for search_id in (uuid4(), other.id):
         assert_problem(ask(client, cursor=cursor_of(search_id)), 404, "not_found")
 

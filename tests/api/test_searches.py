@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.photos import service as photos
-from db import jobs
+from db.jobs import accepting, reading
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from models.domain.job_payloads import EmbedPayload, SearchPayload
@@ -32,7 +32,7 @@ def test_accepted_means_stored_though_no_broker_answers(
     assert response.headers["location"] == f"/v1/searches/{job['id']}"
     assert (job["type"], job["status"], job["attempt"]) == ("search", "queued", 0)
     with database.read() as session:
-        stored = jobs.recent(session, 10, None)
+        stored = reading.recent(session, 10, None)
     assert [str(item.id) for item in stored] == [job["id"]]
     assert store.get(str(payload_as(stored[0], SearchPayload).positive[0])).startswith(b"\xff\xd8")
     assert client.get(response.headers["location"]).json() == job
@@ -53,7 +53,7 @@ def test_bad_photos(
 ) -> None:
     assert_problem(submit_photo(client, "search", data), status, code)
     with database.read() as session:
-        assert jobs.recent(session, 10, None) == []
+        assert reading.recent(session, 10, None) == []
 
 
 def test_an_empty_file_is_a_bad_photo(client: TestClient) -> None:
@@ -114,7 +114,7 @@ def test_unknown_search(client: TestClient, name: str) -> None:
 
 def test_other_jobs_are_no_searches(client: TestClient, database: Database, clock: Clock) -> None:
     with database.write() as session:
-        job = jobs.accept(session, EmbedPayload(photo_ids=()), job_id=uuid4(), now=clock())
+        job = accepting.accept(session, EmbedPayload(photo_ids=()), job_id=uuid4(), now=clock())
     assert_problem(client.get(f"/v1/searches/{job.id}"), 404, "not_found")
 
 
@@ -123,7 +123,7 @@ def test_cancel(client: TestClient, database: Database) -> None:
     assert client.delete(place).json()["status"] == "cancelled"
     assert client.get(place).json()["status"] == "cancelled"
     with database.read() as session:
-        assert jobs.recent(session, 1, None)[0].status is JobStatus.CANCELLED
+        assert reading.recent(session, 1, None)[0].status is JobStatus.CANCELLED
 
 
 def test_prefer_wait_holds_the_answer_and_says_so(client: TestClient) -> None:

@@ -14,8 +14,8 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from db import jobs
 from db.group_commit import GroupCommit
+from db.jobs import accepting, reading
 from db.session import Database
 from db.tables import Job
 from models.domain.errors import Conflict, NotFound, ReindexRunning, Unavailable
@@ -26,8 +26,8 @@ from tests.support.waiting import wait_until
 THREADS = 8
 
 
-def accepting(job_id: UUID) -> Callable[[Session], Job]:
-    return lambda session: jobs.accept(
+def acceptance(job_id: UUID) -> Callable[[Session], Job]:
+    return lambda session: accepting.accept(
         session, EmbedPayload(photo_ids=()), job_id=job_id, now=Clock()()
     )
 
@@ -35,7 +35,7 @@ def accepting(job_id: UUID) -> Callable[[Session], Job]:
 def exists(database: Database, job_id: UUID) -> bool:
     with database.read() as session:
         try:
-            jobs.get(session, job_id)
+            reading.get(session, job_id)
         except NotFound:
             return False
     return True
@@ -88,7 +88,7 @@ def commits(any_database: Database) -> list[int]:
 def test_those_that_wait_share_a_commit(any_database: Database, commits: list[int]) -> None:
     ids = [uuid4() for _ in range(THREADS)]
     held = Held(any_database)
-    made = held.all([accepting(job_id) for job_id in ids])
+    made = held.all([acceptance(job_id) for job_id in ids])
     assert [job.id for job in made if isinstance(job, Job)] == ids
     assert all(exists(any_database, job_id) for job_id in ids)
     # The one that was held has written nothing.
@@ -102,15 +102,15 @@ def test_one_that_fails_fails_alone(any_database: Database) -> None:
     ids = [uuid4() for _ in range(3)]
 
     def half_done(session: Session) -> Job:
-        accepting(ids[1])(session)
+        acceptance(ids[1])(session)
         session.flush()
         raise Conflict("not this one")
 
     def refused(session: Session) -> Job:
         session.execute(text("INSERT INTO jobs (id) VALUES (NULL)"))
-        return accepting(uuid4())(session)
+        return acceptance(uuid4())(session)
 
-    works = [accepting(ids[0]), half_done, refused, accepting(ids[2])]
+    works = [acceptance(ids[0]), half_done, refused, acceptance(ids[2])]
     first, second, third, last = Held(any_database).all(works)
     assert isinstance(first, Job)
     assert isinstance(second, Conflict)
@@ -125,11 +125,11 @@ def test_one_that_is_refused_breaks_no_transaction(
     ids = [uuid4(), uuid4()]
 
     def refused(session: Session) -> Job:
-        accepting(ids[1])(session)
+        acceptance(ids[1])(session)
         raise Conflict("not this one")
 
     held = Held(any_database)
-    first, second = held.all([accepting(ids[0]), refused])
+    first, second = held.all([acceptance(ids[0]), refused])
     assert isinstance(first, Job)
     assert isinstance(second, Conflict)
     assert [exists(any_database, job_id) for job_id in ids] == [True, False]
@@ -142,11 +142,11 @@ def test_a_statement_that_is_refused_refuses_no_other(any_database: Database) ->
     ids = [uuid4() for _ in range(4)]
 
     def reindexing(job_id: UUID) -> Callable[[Session], Job]:
-        return lambda session: jobs.accept(
+        return lambda session: accepting.accept(
             session, ReindexPayload(), job_id=job_id, now=datetime.now(UTC)
         )
 
-    works = [accepting(ids[0]), reindexing(ids[1]), reindexing(ids[2]), accepting(ids[3])]
+    works = [acceptance(ids[0]), reindexing(ids[1]), reindexing(ids[2]), acceptance(ids[3])]
     made = Held(any_database).all(works, in_one_statement=True)
     assert [isinstance(one, ReindexRunning) for one in made].count(True) == 1
     there = [exists(any_database, job_id) for job_id in ids]
@@ -165,11 +165,11 @@ def test_nothing_is_answered_that_was_not_committed(
         raise Unavailable("the disk is full")
 
     monkeypatch.setattr("db.session.number_changes", lose)
-    failed = held.all([accepting(job_id) for job_id in ids])
+    failed = held.all([acceptance(job_id) for job_id in ids])
     assert [type(one) for one in failed] == [Unavailable] * 2
     monkeypatch.undo()
     assert not any(exists(any_database, job_id) for job_id in ids)
-    assert held.group.write(accepting(ids[0])).id == ids[0]
+    assert held.group.write(acceptance(ids[0])).id == ids[0]
 
 
 def test_many_threads_at_once_lose_nothing(any_database: Database, commits: list[int]) -> None:
@@ -180,7 +180,7 @@ def test_many_threads_at_once_lose_nothing(any_database: Database, commits: list
     def work(own: list[UUID]) -> None:
         start.wait(20)
         for job_id in own:
-            assert group.write(accepting(job_id)).id == job_id
+            assert group.write(acceptance(job_id)).id == job_id
 
     with ThreadPoolExecutor(THREADS) as threads:
         list(threads.map(work, ids))

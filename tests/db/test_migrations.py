@@ -9,12 +9,13 @@ from sqlalchemy import inspect, select, text, update
 
 from db.catalogue.listing_photos import PhotoData, ensure_photos, stored_photos
 from db.catalogue.listings import ListingData, delete_listing, upsert_listings, views_of
-from db.jobs import accept
+from db.jobs.accepting import accept
+from db.keys import create_key
 from db.schema_migration import alembic_config, upgrade
 from db.session import Database
-from db.tables import Base, Listing, Photo
+from db.tables import ApiKey, Base, Listing, Photo
 from db.vectors.encoders import all_encoders, matching_of, set_matching
-from models.domain.types import EncoderStatus, JobType, ListingStatus, Precision
+from models.domain.types import EncoderStatus, JobType, ListingStatus, Precision, Scope
 from tests.support.clock import Clock
 from tests.support.payloads import some_payload
 
@@ -153,3 +154,14 @@ def test_encoders_of_earlier_releases_have_no_match_labels(any_database: Databas
         column["name"] for column in inspect(any_database.engine).get_columns("encoders")
     }
     upgrade(url_of(any_database))
+
+
+def test_keys_for_events_are_gone_after_a_downgrade(any_database: Database, clock: Clock) -> None:
+    """An earlier release can't read a scope that it does not know."""
+    with any_database.write() as session:
+        for scopes in ([Scope.SEARCH], [Scope.EVENTS, Scope.SEARCH], [Scope.EVENTS]):
+            create_key(session, " ".join(scopes), scopes, clock())
+    command.downgrade(alembic_config(url_of(any_database)), "0016")
+    upgrade(url_of(any_database))
+    with any_database.read() as session:
+        assert session.scalars(select(ApiKey.name)).all() == ["search"]

@@ -11,11 +11,11 @@ import psutil
 import pytest
 from PIL import Image
 
-from db import jobs
+from db.jobs import reading
 from db.session import Database
 from db.tables import Job
 from db.vectors.encoders import active_encoder, all_encoders
-from models.domain.job_results import AdaptResult
+from models.domain.job_results.encoders import AdaptResult
 from models.domain.types import JobStatus, JobType, Precision
 from ops.machine import Machine, machine_up
 from settings import Settings
@@ -80,7 +80,7 @@ def adaptation(machine: Machine, database: Database) -> Job | None:
     """The job, if there is one yet."""
     machine.watch()
     with database.read() as session:
-        return jobs.newest(session, JobType.ADAPT)
+        return reading.newest(session, JobType.ADAPT)
 
 
 def kill_index_worker(machine: Machine) -> None:

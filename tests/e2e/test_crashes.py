@@ -15,7 +15,7 @@ import psutil
 import pytest
 from sqlalchemy import func, select
 
-from db import jobs
+from db.jobs import accepting
 from db.schema_migration import upgrade
 from db.session import Database
 from db.tables import Embedding, Job, Photo
@@ -150,7 +150,7 @@ def test_an_api_ends_although_somebody_follows_a_job(data_dir: Path) -> None:
     settings = Settings(data_dir=data_dir, encoder="hog", port=8590)
     upgrade(settings.sqlalchemy_url)
     with closing(Database(settings.sqlalchemy_url)) as database, database.write() as session:
-        job = jobs.accept(session, EmbedPayload(photo_ids=()), job_id=uuid4(), now=utc_now())
+        job = accepting.accept(session, EmbedPayload(photo_ids=()), job_id=uuid4(), now=utc_now())
     process = subprocess.Popen(marketlens_command("api"), env=child_environment(settings))
     try:
         place = f"http://127.0.0.1:8590/v1/jobs/{job.id}/events"

@@ -18,7 +18,7 @@ from db.session import Database
 from db.tables import Job
 from db.vectors.encoders import all_encoders
 from db.vectors.generations import all_generations
-from models.domain.job_results import SearchResult
+from models.domain.job_results.searches import SearchResult
 from models.domain.types import EncoderSpec, JobStatus, JobType
 from models.encoders.package import write_package
 from ops.demo import HeldOut, search

@@ -14,8 +14,8 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from api.main import create_app
-from db import jobs
 from db.catalogue.listing_photos import ensure_photos
+from db.jobs import reading
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.vectors.embeddings import live_vectors_of, vectors_of_hashes
@@ -107,7 +107,7 @@ def test_one_photo_has_one_embedding(
         asked = client.post("/v1/searches", files={"photo": taken})
         assert asked.status_code == 202
     with database.read() as session:
-        job = jobs.get(session, UUID(asked.json()["id"]))
+        job = reading.get(session, UUID(asked.json()["id"]))
     (positive,) = payload_as(job, SearchPayload).positive
     question = str(positive)
     assert question == from_feed.sha256

@@ -4,24 +4,33 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx2
+import psutil
 import pytest
-from playwright.sync_api import Browser, BrowserType, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserType,
+    Locator,
+    Page,
+    Response,
+    Route,
+    sync_playwright,
+)
 
-from command_line.addresses import free_port
 from db.session import Database
 from db.vectors.encoders import active_encoder, set_matching
 from models.matching.labels import Calibration, SameItem
 from ops.demo import HeldOut, search
 from ops.processes import marketlens_command
+from tests.support.http import listing_form
 from tests.support.machine import TIMEOUT_S, SeededMachine, marketlens
+from tests.support.pictures import jpeg
+from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser]
@@ -163,32 +172,39 @@ def paused(process: subprocess.Popen[bytes]) -> Iterator[None]:
 @contextmanager
 def guarded_api(seeded: SeededMachine) -> Iterator[str]:
     """Another API of the same machine, on an address where it asks for keys; gives its URL."""
-    port = free_port("0.0.0.0", seeded.machine.settings.port + 1)  # noqa: S104 - keys are the point
-    process = subprocess.Popen(
-        marketlens_command("api", "--host", "0.0.0.0", "--port", str(port)),  # noqa: S104 - same
-        env=seeded.machine.environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    process, port = start_guarded_api(seeded)
+    # Until it listens, another server may take the port, and would answer instead.
+    while process.poll() is not None:
+        process, port = start_guarded_api(seeded)
     try:
-        url = f"http://127.0.0.1:{port}"
-        wait_until_alive(process, url)
-        yield url
+        yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
         process.wait()
 
 
-def wait_until_alive(process: subprocess.Popen[bytes], url: str) -> None:
-    deadline = time.monotonic() + TIMEOUT_S
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            httpx2.get(f"{url}/healthz").raise_for_status()
-        except httpx2.TransportError:
-            time.sleep(0.05)
-        else:
-            return
-    raise AssertionError(f"{url} did not come up")
+def start_guarded_api(seeded: SeededMachine) -> tuple[subprocess.Popen[bytes], int]:
+    """An API that listens by itself, or has ended because its port is taken."""
+    port = free_port()
+    process = subprocess.Popen(
+        marketlens_command("api", "--host", "0.0.0.0", "--port", str(port)),  # noqa: S104 - keys are the point
+        env=seeded.machine.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_until(lambda: process.poll() is not None or port in listening_ports(process))
+    return process, port
+
+
+def listening_ports(process: subprocess.Popen[bytes]) -> set[int]:
+    """The ports that a process listens on, or its children do."""
+    try:
+        parent = psutil.Process(process.pid)
+        family = [parent, *parent.children(recursive=True)]
+        connections = [one for member in family for one in member.net_connections("tcp")]
+    except psutil.NoSuchProcess:
+        return set()
+    return {one.laddr.port for one in connections if one.status == psutil.CONN_LISTEN}
 
 
 def assert_sentence(text: str) -> None:
@@ -289,6 +305,129 @@ def test_words_count_beside_a_photo_and_results_say_why(
     visit.page.get_by_role("button", name="Without the photo").click()
     assert title in visit.found("Listings for")
     assert not visit.page.locator("#preview").is_visible()
+
+
+def choices(visit: Visit, facet: str) -> Locator:
+    """The buttons of a facet."""
+    section = visit.page.locator("#facets section").filter(
+        has=visit.page.get_by_role("heading", name=facet, exact=True)
+    )
+    return section.get_by_role("button")
+
+
+def press(visit: Visit, choice: Locator) -> tuple[str, int]:
+    """Press a choice and wait for what is found then; gives its label and how many it had."""
+    label, _, count = choice.inner_text().rpartition(" ")
+    with visit.page.expect_response("**/v1/searches"):
+        choice.click()
+    visit.found("look like it")
+    return label, int(count)
+
+
+def test_what_is_found_is_narrowed_by_facets(visit: Visit, view: HeldOut) -> None:
+    visit.drop(view.path)
+    everything = visit.found("look like it")
+    deepest = choices(visit, "category").filter(has_text="/").last
+    label, count = press(visit, deepest)
+    shown = visit.page.locator("#cards .category").all_inner_texts()
+    assert len(shown) == min(count, 12)
+    assert all(path.startswith(label) for path in shown)
+    pressed = visit.page.locator("#facets button[aria-pressed=true]")
+    assert pressed.all_inner_texts() == [f"{label} {count}"]
+
+    _, of_price = press(visit, choices(visit, "price").last)
+    assert len(visit.page.locator("#cards li").all()) == min(of_price, 12)
+    assert of_price <= count
+    assert pressed.count() == 2
+
+    press(visit, pressed.last)
+    press(visit, pressed.first)
+    assert visit.found("look like it") == everything
+    assert pressed.count() == 0
+    assert visit.complaints == []
+
+
+def test_attributes_are_counted_once_a_result_has_shown_them(
+    visit: Visit, seeded: SeededMachine
+) -> None:
+    made: list[str] = []
+    for colour, height in (("Zaffre", 10), ("Zaffre", 12), ("Ochre", 30)):
+        listing = {"title": "Zzqx vase", "attributes": {"colour": colour, "height": height}}
+        form = listing_form(listing, jpeg(900 + len(made)))
+        accepted = seeded.http.post("/v1/listings", **form).raise_for_status().json()
+        made.append(accepted["listing_id"])
+    try:
+        search_words(visit, "zzqx")
+        assert len(visit.found("zzqx")) == 3
+        choices(visit, "colour").first.wait_for()
+        assert choices(visit, "colour").all_inner_texts() == ["Zaffre 2", "Ochre 1"]
+        lowest = choices(visit, "height").first
+        count = int(lowest.inner_text().rpartition(" ")[2])
+        for choice, left in ((lowest, count), (choices(visit, "colour").first, count)):
+            with visit.page.expect_response("**/v1/searches"):
+                choice.click()
+            assert len(visit.found("zzqx")) == left
+        shown = visit.page.locator("#cards .attributes").all_inner_texts()
+        assert ["Zaffre" in text for text in shown] == [True] * count
+    finally:
+        for listing_id in made:
+            seeded.http.delete(f"/v1/listings/{listing_id}").raise_for_status()
+
+
+def test_a_choice_that_nothing_has_any_more_can_be_taken_back(visit: Visit, title: str) -> None:
+    search_words(visit, title)
+    visit.found(title)
+    first = choices(visit, "category").first
+    with visit.page.expect_response("**/v1/searches"):
+        first.click()
+    visit.found(title)
+    search_words(visit, "zzzzzzzzzz")
+    assert visit.found("zzzzzzzzzz") == []
+    with visit.page.expect_response("**/v1/searches"):
+        visit.page.locator("#facets button[aria-pressed=true]").click()
+    assert visit.found("zzzzzzzzzz") == []
+    assert visit.page.locator("#facets").is_hidden()
+
+
+def is_of_photo(response: Response) -> bool:
+    """Whether it answers a search by a photo: attributes may be counted at the same time."""
+    return "multipart/form-data" in response.request.headers.get("content-type", "")
+
+
+def test_only_the_subject_is_looked_at_where_that_is_asked_for(
+    visit: Visit, seeded: SeededMachine, view: HeldOut
+) -> None:
+    def with_region(route: Route) -> None:
+        """The answer of a machine whose encoder can tell where the subject is."""
+        answer = route.fetch()
+        region = '"region":{"x":0.25,"y":0.5,"w":0.5,"h":0.25}'
+        route.fulfill(response=answer, body=answer.text().replace('"region":null', region))
+
+    switch = visit.page.get_by_label("Look at the subject only")
+    assert switch.is_hidden()
+    visit.drop(view.path)
+    visit.found("look like it")
+    assert visit.page.locator("#region").is_hidden()
+    visit.page.route("**/events", with_region)
+    with visit.page.expect_response(is_of_photo) as answer:
+        switch.check()
+    visit.page.locator("#region").wait_for()
+    job = seeded.http.get(answer.value.headers["location"]).json()
+    assert "subject" in job["result"]["took_ms"]
+    frame = visit.page.locator("#region").bounding_box()
+    photo = visit.page.locator("#preview").bounding_box()
+    assert frame
+    assert photo
+    assert (frame["x"] - photo["x"]) / photo["width"] == pytest.approx(0.25, abs=0.02)
+    assert (frame["y"] - photo["y"]) / photo["height"] == pytest.approx(0.5, abs=0.02)
+    assert frame["width"] / photo["width"] == pytest.approx(0.5, abs=0.02)
+    visit.page.unroute("**/events")
+    with visit.page.expect_response(is_of_photo) as answer:
+        switch.uncheck()
+    visit.found("look like it")
+    job = seeded.http.get(answer.value.headers["location"]).json()
+    assert "subject" not in job["result"]["took_ms"]
+    assert visit.page.locator("#region").is_hidden()
 
 
 def test_a_text_file_gets_a_sentence(visit: Visit, text_file: Path) -> None:

@@ -16,7 +16,7 @@ import httpx2
 import pytest
 from sqlalchemy import null, update
 
-from db import jobs
+from db.jobs import accepting, cancelling
 from db.keys import create_key
 from db.session import Database
 from db.tables import IdempotencyKey
@@ -133,22 +133,32 @@ def of_another_encoder(site: Site) -> httpx2.Response:
 def while_too_many_wait(site: Site) -> httpx2.Response:
     with site.database.write() as session:
         waiting = [
-            jobs.accept(session, some_payload(JobType.SEARCH), job_id=uuid4(), now=utc_now()).id
+            accepting.accept(
+                session, some_payload(JobType.SEARCH), job_id=uuid4(), now=utc_now()
+            ).id
             for _ in range(WAITING)
         ]
     for job_id in waiting:
         # How fast they end is known once the API has seen some end from one second to the next.
         with site.database.write() as session:
-            jobs.cancel(session, job_id, utc_now())
+            cancelling.cancel(session, job_id, utc_now())
         answer = search(site.impatient)
         if answer.status_code != 202:
             break
         sleep(0.1)
     with site.database.write() as session:
         for job_id in waiting:
-            jobs.cancel(session, job_id, utc_now())
+            cancelling.cancel(session, job_id, utc_now())
     return answer
 
+
+EVENT: Final = {
+    "event_id": "a",
+    "user": "ann",
+    "type": "viewed",
+    "listing_id": UNKNOWN_ID,
+    "at": "2030-01-02T03:04:05Z",
+}
 
 Ask = Callable[[Site], httpx2.Response]
 
@@ -158,6 +168,8 @@ TABLE: Final[list[tuple[int, str | None, str, Ask]]] = [
     (400, "malformed_idempotency_key", "no key", lambda at: search(at.admin, headers=keyed('"'))),
     (401, "unauthenticated", "no API key", lambda at: search(at.stranger)),
     (403, "forbidden", "another scope", lambda at: at.searcher.get("/v1/jobs")),
+    (403, "forbidden", "a searcher tells nothing of users", lambda at: at.searcher.delete(
+        "/v1/users/ann")),
     (404, "not_found", "no such listing", lambda at: at.admin.get(f"/v1/listings/{UNKNOWN_ID}")),
     (409, "idempotency_in_flight", "the first is under way", while_in_flight),
     (409, "reindex_running", "a reindex is open", while_one_runs),
@@ -170,9 +182,13 @@ TABLE: Final[list[tuple[int, str | None, str, Ask]]] = [
         "/v1/searches", content="<x/>", headers={"Content-Type": "application/xml"})),
     (422, "invalid_photo", "half a photo", lambda at: search(at.admin, jpeg(1)[:400])),
     (422, "invalid_input", "out of range", lambda at: search(at.admin, data={"limit": "101"})),
+    (422, "invalid_input", "no event", lambda at: at.admin.post(
+        "/v1/events", json={"events": [{"user": "ann"}]})),
     (422, "idempotency_key_reused", "another body", with_another_body),
     (429, "overloaded", "too many wait", while_too_many_wait),
     (503, "unavailable", "the database is away", lambda at: search(at.cut_off)),
+    (503, "unavailable", "events can't be stored", lambda at: at.cut_off.post(
+        "/v1/events", json={"events": [EVENT]})),
     (202, None, "the broker is away", lambda at: search(at.admin)),
 ]  # fmt: skip
 RETRIED: Final = {"idempotency_in_flight", "overloaded", "unavailable"}

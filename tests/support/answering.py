@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
 
-from db import jobs
+from db.jobs import attempts
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.vectors.encoders import activate_encoder, register_encoder
@@ -55,7 +55,7 @@ class Answerer:
                 if isinstance(answer, Exception):
                     raise answer
                 with self._database.write() as session:
-                    jobs.finish(session, claim, now(), result=answer, done=1)
+                    attempts.finish(session, claim, now(), result=answer, done=1)
 
     @contextmanager
     def at_work(self) -> Iterator[None]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from models.columns.segment import ListingBatch
 from models.domain.filters import ListingFilter
-from models.domain.job_results import Bands, Facet
+from models.domain.job_results.searches import Bands, Facet
 from models.domain.searches.attributes import Attributes, AttributeValue
 from models.domain.searches.facets import FacetRequest
 from models.domain.types import ListingStatus

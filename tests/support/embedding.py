@@ -6,8 +6,8 @@ import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from db import jobs
-from db.jobs import Claim
+from db.jobs import attempts, claiming
+from db.jobs.claiming import Claim
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.tables import Job
@@ -26,7 +26,9 @@ LEASE = timedelta(minutes=1)
 def claim_queued(session: Session, job_type: JobType, now: datetime) -> list[Claim]:
     """Claim every queued job of a type."""
     queued = select(Job.id).where(Job.type == job_type, Job.status == JobStatus.QUEUED)
-    claims = [jobs.claim(session, job_id, now, LEASE) for job_id in session.scalars(queued).all()]
+    claims = [
+        claiming.claim(session, job_id, now, LEASE) for job_id in session.scalars(queued).all()
+    ]
     return [claim for claim in claims if claim is not None]
 
 
@@ -49,7 +51,7 @@ def embed_all(database: Database, encoder: EncoderSpec, now: datetime) -> None:
         encoder_id = known(session, encoder, now)
         for claim in claim_queued(session, JobType.EMBED, now):
             photo_ids = embed_payload(claim).photo_ids
-            jobs.finish(session, claim, now, result=NOTHING_EMBEDDED, done=len(photo_ids))
+            attempts.finish(session, claim, now, result=NOTHING_EMBEDDED, done=len(photo_ids))
             add_embeddings(session, encoder_id, dict.fromkeys(photo_ids, vector))
 
 

@@ -4,7 +4,8 @@ from typing import TypeVar
 
 from db.tables import Job
 from models.domain.job_payloads import JobPayload, StoredJson, parse_payload
-from models.domain.job_results import EmbedResult, JobResult
+from models.domain.job_results.base import JobResult
+from models.domain.job_results.embeddings import EmbedResult
 from models.domain.types import JobType
 
 PHOTO = "0" * 64

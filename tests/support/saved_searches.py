@@ -25,7 +25,7 @@ from models.photo_decoding import standardise
 from tests.support.clock import Clock
 from tests.support.pictures import jpeg
 from tests.support.workers import WorkerHarness
-from workers import tasks
+from workers.jobs import dispatch
 
 
 def save(
@@ -83,5 +83,5 @@ def shown(database: Database, search_id: UUID) -> SavedSearchView:
 def without_catching_up() -> Iterator[None]:
     """Embed jobs do what they are for and nothing else first, as if others were just at it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tasks, "catch_up", lambda *_: None)
+        patch.setattr(dispatch, "catch_up", lambda *_: None)
         yield

@@ -6,16 +6,16 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from db import jobs
 from db.catalogue.listings import ListingData, delete_listing
-from db.jobs import Claim
+from db.jobs import accepting, claiming, reading
+from db.jobs.claiming import Claim
 from db.session import Database
 from db.tables import Generation, Job
 from db.vectors import generations
 from db.vectors.encoders import activate_encoder, register_encoder
 from models.domain.errors import WeightsMissing
 from models.domain.job_payloads import parse_payload
-from models.domain.job_results import SearchResult
+from models.domain.job_results.searches import SearchResult
 from models.domain.types import EncoderSpec, JobStatus, JobType
 from models.encoders.encoder import Encoder
 from models.photo_decoding import standardise
@@ -125,11 +125,11 @@ class WorkerHarness:
         """Accept a job whose payload is stored so."""
         payload = parse_payload(job_type, stored)
         with self.database.write() as session:
-            return jobs.accept(session, payload, job_id=uuid4(), now=self.now(), total=1).id
+            return accepting.accept(session, payload, job_id=uuid4(), now=self.now(), total=1).id
 
     def claim(self, job_id: UUID) -> Claim:
         with self.database.write() as session:
-            owned = jobs.claim(session, job_id, self.now(), LEASE)
+            owned = claiming.claim(session, job_id, self.now(), LEASE)
         assert owned
         return owned
 
@@ -141,7 +141,7 @@ class WorkerHarness:
 
     def job(self, job_id: UUID) -> Job:
         with self.database.read() as session:
-            return jobs.get(session, job_id)
+            return reading.get(session, job_id)
 
     def embed(self, photo_ids: Sequence[int]) -> Job:
         return self.do(JobType.EMBED, {"photo_ids": list(photo_ids)})

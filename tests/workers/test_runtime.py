@@ -7,9 +7,9 @@ from uuid import uuid4
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from db import jobs
+from db.jobs import reading
 from models.domain.clock import utc_now
-from models.domain.job_results import RepairedIndex
+from models.domain.job_results.indexes import RepairedIndex
 from settings import Settings
 from tests.support.payloads import result_as
 from workers.config import worker_config
@@ -49,4 +49,4 @@ def test_where_a_server_keeps_the_index_a_reindex_repairs_it(
             job_id = accept_reindex(database, job_id=uuid4(), now=utc_now()).id
             run_job(runtime, job_id)
             with database.read() as session:
-                assert result_as(jobs.get(session, job_id), RepairedIndex).rows == 0
+                assert result_as(reading.get(session, job_id), RepairedIndex).rows == 0

@@ -2,6 +2,7 @@
 
 import logging
 import signal
+from datetime import timedelta
 from threading import Event, Thread
 from types import FrameType
 
@@ -10,6 +11,7 @@ from db.session import Database
 from db.store.webhooks import WebhookClient, hosts_of
 from models.domain.clock import utc_now
 from settings import Settings
+from workers.events.pruning import run_pruning
 from workers.queue.broker import Broker
 from workers.queue.broker_check import check_broker
 from workers.queue.publisher import JobPublisher
@@ -24,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 def relay() -> None:
-    """Publish accepted jobs that no worker got, and send webhooks, until stopped."""
+    """Publish accepted jobs that no worker got, send webhooks, and delete old events."""
     settings = Settings()
     logging.basicConfig(
         level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -46,7 +48,13 @@ def relay() -> None:
         args=(database, WebhookClient(hosts_of(settings.webhook_hosts)), utc_now, stop),
         name="webhooks",
     )
+    pruning = Thread(
+        target=run_pruning,
+        args=(database, timedelta(days=settings.events_kept_days), utc_now, stop),
+        name="pruning",
+    )
     webhooks.start()
+    pruning.start()
     try:
         run_relay(
             database,
@@ -60,9 +68,10 @@ def relay() -> None:
             calibrate_every_s=_calibrate_every_s(settings),
         )
     finally:
-        # Also where it breaks: the other thread alone would keep the process.
+        # Also where it breaks: the other threads alone would keep the process.
         stop.set()
         webhooks.join()
+        pruning.join()
 
 
 def _calibrate_every_s(settings: Settings) -> float | None:

@@ -8,14 +8,14 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from db import jobs
+from db.jobs import accepting, counting, reading
 from db.session import Database
 from db.tables import Encoder, Job
 from db.vectors import generations
 from db.vectors.encoders import active_encoder, followed_encoders, retire_encoder
 from models.domain.errors import Conflict
 from models.domain.job_payloads import AdaptPayload
-from models.domain.job_results import AdaptResult
+from models.domain.job_results.encoders import AdaptResult
 from models.domain.types import EncoderStatus, JobStatus, JobType
 
 log = logging.getLogger(__name__)
@@ -46,21 +46,21 @@ def adapt_if_due(
         live = None if active is None else generations.live(session, active.id)
         if live is None or (live.rows or 0) < MIN_PHOTOS:
             return None
-        last = jobs.newest(session, JobType.ADAPT)
+        last = reading.newest(session, JobType.ADAPT)
         if last is not None and not _may_follow(last, live.rows or 0, clock()):
             return None
         if generations.open_reindex(session) or is_taking_in(session, clock()):
             return None
     with database.write() as session:
-        job = jobs.accept(session, AdaptPayload(), job_id=new_id(), now=clock())
+        job = accepting.accept(session, AdaptPayload(), job_id=new_id(), now=clock())
     log.info("an adaptation to the catalogue is due")
     return job
 
 
 def is_taking_in(session: Session, now: datetime) -> bool:
     """Whether a feed is being taken in: photos are, or have just been, embedded."""
-    lately = jobs.count_ended(session, JobType.EMBED, now - QUIET_FOR)
-    return jobs.count_open(session, JobType.EMBED) + lately > BUSY_JOBS
+    lately = counting.count_ended(session, JobType.EMBED, now - QUIET_FOR)
+    return counting.count_open(session, JobType.EMBED) + lately > BUSY_JOBS
 
 
 def retire_replaced(database: Database, now: datetime) -> list[str]:
@@ -69,7 +69,7 @@ def retire_replaced(database: Database, now: datetime) -> list[str]:
     Indexes of it are kept until they are pruned.
     """
     with database.read() as session:
-        last = jobs.newest(session, JobType.ADAPT)
+        last = reading.newest(session, JobType.ADAPT)
         replaced = set() if last is None else _replaced_before(last, now - REPLACED_KEPT_FOR)
         if not replaced or not _followed(session, replaced):
             return []

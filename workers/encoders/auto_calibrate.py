@@ -9,14 +9,14 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from db import jobs
+from db.jobs import accepting, counting, reading
 from db.session import Database
 from db.tables import Encoder, Job
 from db.vectors import generations
 from db.vectors.embeddings import count_live
 from db.vectors.encoders import active_encoder
 from models.domain.job_payloads import CalibratePayload
-from models.domain.job_results import CalibrateResult
+from models.domain.job_results.encoders import CalibrateResult
 from models.domain.types import JobStatus, JobType
 from models.matching.labels import stored_calibration
 from workers.encoders.auto_adapt import is_taking_in
@@ -48,7 +48,7 @@ def calibrate_if_due(
         if _may_not_begin(session, clock()):
             return None
     with database.write() as session:
-        job = jobs.accept(session, CalibratePayload(), job_id=new_id(), now=clock())
+        job = accepting.accept(session, CalibratePayload(), job_id=new_id(), now=clock())
     log.info("match labels are due to be calibrated")
     return job
 
@@ -62,7 +62,7 @@ def _tried_with(session: Session, active: Encoder) -> int:
     """How many photos there were when the encoder was calibrated, or that was refused; else 0."""
     calibration = stored_calibration(active.matching)
     tried = 0 if calibration is None else calibration.photos
-    last = jobs.newest(session, JobType.CALIBRATE)
+    last = reading.newest(session, JobType.CALIBRATE)
     if last is None or last.status is not JobStatus.SUCCEEDED or last.result is None:
         return tried
     result = CalibrateResult.model_validate(last.result)
@@ -71,9 +71,9 @@ def _tried_with(session: Session, active: Encoder) -> int:
 
 def _may_not_begin(session: Session, now: datetime) -> bool:
     return (
-        _stands_in_the_way(jobs.newest(session, JobType.CALIBRATE), now)
+        _stands_in_the_way(reading.newest(session, JobType.CALIBRATE), now)
         or generations.open_reindex(session) is not None
-        or jobs.count_open(session, JobType.ADAPT) > 0
+        or counting.count_open(session, JobType.ADAPT) > 0
         or is_taking_in(session, now)
     )
 

@@ -15,9 +15,9 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from db import jobs
-from db.embed_jobs import PHOTOS_PER_JOB, accept_embed_jobs
 from db.id_set import IdSet
+from db.jobs import accepting, reading
+from db.jobs.embed import PHOTOS_PER_JOB, accept_embed_jobs
 from db.saved_searches.searches import any_unembedded
 from db.session import Database
 from db.tables import Encoder, Generation, Job
@@ -38,7 +38,7 @@ from db.vectors.encoders import (
 )
 from models.domain.errors import Conflict, ReindexRunning
 from models.domain.job_payloads import CalibratePayload, ReindexPayload
-from models.domain.job_results import MatchResult
+from models.domain.job_results.embeddings import MatchResult
 from models.domain.types import EncoderSpec, JobStatus
 from models.matching.labels import stored_calibration
 from workers.encoders.auto_calibrate import GROWTH, MIN_PHOTOS
@@ -239,7 +239,7 @@ class Migration:
             return
         with self._database.write() as session:
             payload = CalibratePayload(encoder_id=encoder_id)
-            job = jobs.accept(session, payload, job_id=self._new_id(), now=self._clock())
+            job = accepting.accept(session, payload, job_id=self._new_id(), now=self._clock())
         self._executor.submit([job])
         self._until_ended(job, Queue.INDEX, "calibrating")
 
@@ -252,7 +252,7 @@ class Migration:
 
     def _read_jobs(self, job_ids: Sequence[UUID]) -> list[Job]:
         with self._database.read() as session:
-            return [jobs.get(session, job_id) for job_id in job_ids]
+            return [reading.get(session, job_id) for job_id in job_ids]
 
     def _compare(self, encoder: Encoder, baseline: Encoder) -> Comparison | None:
         """Compare, and store the comparison with the encoder."""

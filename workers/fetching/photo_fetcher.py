@@ -11,10 +11,11 @@ from threading import Semaphore
 from typing import Final
 from uuid import UUID, uuid4
 
-from db import jobs
 from db.catalogue.listing_photos import PhotoData
-from db.fetch_jobs import Fetched, Recorded, record_fetched, renew_leases
-from db.jobs import Claim, ClaimLost
+from db.jobs import attempts
+from db.jobs.attempts import ClaimLost
+from db.jobs.claiming import Claim
+from db.jobs.fetch import Fetched, Recorded, record_fetched, renew_leases
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.store.photo_urls import NOT_ALLOWED, PhotoUrls
@@ -122,7 +123,7 @@ class PhotoFetcher:
                 for job in left:
                     # One that has been cancelled is nobody's any more, and nothing is written.
                     with suppress(ClaimLost):
-                        jobs.hand_back(session, job.claim, self._clock())
+                        attempts.hand_back(session, job.claim, self._clock())
         except Unavailable as error:
             log.warning("%s jobs are left to the relay: %s", len(left), error)
 

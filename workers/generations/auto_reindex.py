@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from db import jobs
+from db.jobs import accepting
 from db.session import Database
 from db.tables import Job
 from db.vectors import generations
@@ -65,7 +65,7 @@ def reindex_if_due(
             return None
     try:
         with database.write() as session:
-            job = jobs.accept(session, ReindexPayload(), job_id=new_id(), now=clock())
+            job = accepting.accept(session, ReindexPayload(), job_id=new_id(), now=clock())
     except ReindexRunning:  # another process has just accepted one
         return None
     log.info(

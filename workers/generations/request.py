@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from db import jobs
+from db.jobs import accepting
 from db.session import Database
 from db.tables import Job
 from db.vectors.embeddings import count_live
@@ -29,4 +29,4 @@ def accept_reindex(
 ) -> Job:
     """Accept a reindex, of the active encoder's vectors by default. Raises ReindexRunning."""
     with database.write() as session:
-        return jobs.accept(session, payload, job_id=job_id, now=now)
+        return accepting.accept(session, payload, job_id=job_id, now=now)

@@ -12,8 +12,8 @@ from uuid import uuid4
 
 from sqlalchemy.orm import Session
 
-from db import jobs
-from db.jobs import Claim
+from db.jobs import attempts
+from db.jobs.claiming import Claim
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.vectors.embeddings import count_live
@@ -26,7 +26,7 @@ from db.vectors.encoders import (
 )
 from models.adaptation.adapted_package import SUFFIX
 from models.domain.errors import Conflict, InvalidInput, WeightsError
-from models.domain.job_results import AdaptResult
+from models.domain.job_results.encoders import AdaptResult
 from models.domain.types import EncoderSpec, EncoderStatus, JobType, Precision
 from models.encoders.library import EncoderLibrary
 from models.head import head_path
@@ -77,7 +77,7 @@ def run_adapt(claim: Claim, tools: AdaptTools, heartbeat: Heartbeat) -> None:
     log.info("int8: %s", result.int8_refusal or result.int8)
     log.info("adaptation: %s", result.refusal or result.encoder)
     with tools.database.write() as session:
-        jobs.finish(
+        attempts.finish(
             session, claim, tools.clock(), result=result, done=result.photos, total=result.photos
         )
 

@@ -5,15 +5,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from db import jobs
-from db.jobs import Claim
+from db.jobs import attempts
+from db.jobs.claiming import Claim
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.vectors.embeddings import count_live
 from db.vectors.encoders import active_encoder, get_encoder
 from models.domain.errors import Conflict, InvalidInput
 from models.domain.job_payloads import CalibratePayload
-from models.domain.job_results import CalibrateResult
+from models.domain.job_results.encoders import CalibrateResult
 from models.encoders.library import EncoderLibrary
 from models.matching.labels import withheld_labels
 from workers.encoders.calibrating import OpenEncoder, calibrate_encoder
@@ -47,7 +47,7 @@ def run_calibrate(
     outcome = result.refusal or f"calibrated, withheld: {withheld}"
     log.info("match labels of %s: %s", result.encoder, outcome)
     with tools.database.write() as session:
-        jobs.finish(
+        attempts.finish(
             session,
             claim,
             tools.clock(),

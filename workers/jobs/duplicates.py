@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from db import jobs
-from db.jobs import Claim
+from db.jobs import attempts
+from db.jobs.claiming import Claim
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from workers.jobs.heartbeat import Heartbeat
@@ -30,4 +30,4 @@ def run_duplicates(
     found = find_duplicates(database, store, open_index, on_progress)
     total = sum(total for _, total in progress.values())
     with database.write() as session:
-        jobs.finish(session, claim, clock(), result=found.to_result(), done=total, total=total)
+        attempts.finish(session, claim, clock(), result=found.to_result(), done=total, total=total)

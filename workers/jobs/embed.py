@@ -15,15 +15,15 @@ from PIL import Image
 
 from db.catalogue.listing_photos import photo_hashes
 from db.catalogue.perceptual_hashes import set_phashes
-from db.fetch_jobs import end_embedded
-from db.jobs import Claim
+from db.jobs.claiming import Claim
+from db.jobs.fetch import end_embedded
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.vectors.embeddings import add_embeddings, having_vector
 from models.adaptation.adapted_encoder import embed_by_all
 from models.domain.errors import InvalidInput, InvalidPhoto, MarketlensError, NotFound
 from models.domain.job_payloads import EmbedPayload
-from models.domain.job_results import PhotoError
+from models.domain.job_results.embeddings import PhotoError
 from models.domain.processes import be_nice
 from models.encoders.encoder import Encoder
 from models.near_duplicates import perceptual_hash

@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 from threading import Event, Thread
 from typing import Final
 
-from db import jobs
 from db.consumption import record_consumption
-from db.jobs import Claim, ClaimLost
+from db.jobs import attempts
+from db.jobs.attempts import ClaimLost
+from db.jobs.claiming import Claim
 from db.session import Database
 from models.domain.errors import Unavailable
 from workers.queue.messages import QUEUE_OF
@@ -44,7 +45,7 @@ class Heartbeat:
         self._last = done, total
         try:
             with self._database.write() as session:
-                jobs.heartbeat(
+                attempts.heartbeat(
                     session,
                     self._claim,
                     self._clock(),

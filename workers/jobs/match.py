@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from db import jobs
-from db.jobs import Claim
+from db.jobs import attempts
+from db.jobs.claiming import Claim
 from db.session import Database
 from db.store.photo_store import PhotoStore
-from models.domain.job_results import MatchResult
+from models.domain.job_results.embeddings import MatchResult
 from models.encoders.encoder import Encoder
 from workers.saved_searches.catch_up import CaughtUp, catch_up
 from workers.saved_searches.matching import SavedSearchMatcher
@@ -36,6 +36,6 @@ def run_match(
         raise step.unavailable
     result = MatchResult(embedded=total.embedded, listings=total.listings)
     with database.write() as session:
-        jobs.finish(
+        attempts.finish(
             session, claim, clock(), result=result, done=total.listings, total=total.listings
         )

@@ -6,7 +6,7 @@ from typing import Final
 from db.store.photo_store import PhotoStore
 from models.adaptation.adapted_encoder import base_of, feature_map_of
 from models.domain.errors import InvalidInput, NotFound
-from models.domain.job_results import FoundSubject, PhotoReport
+from models.domain.job_results.predictions import FoundSubject, PhotoReport
 from models.encoders.encoder import Encoder
 from models.photo_decoding import decode
 from models.subjects.find import find_subjects

@@ -13,13 +13,13 @@ from db.session import Database
 from db.store.photo_store import PhotoStore
 from models.domain.errors import NothingIndexed
 from models.domain.job_payloads import PredictionPayload
-from models.domain.job_results import (
+from models.domain.job_results.listings import SimilarListing
+from models.domain.job_results.predictions import (
     CategoryProbability,
     LikelyDuplicate,
     PredictionResult,
     PriceQuantiles,
     PriceRange,
-    SimilarListing,
     SuggestedAttribute,
 )
 from models.domain.text import CATEGORY_SEPARATOR

@@ -16,7 +16,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from db.catalogue.listings import views_of
-from db.jobs import Claim
+from db.jobs.claiming import Claim
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from models.columns.columns import Columns
@@ -26,7 +26,9 @@ from models.domain.job_payloads import (
     PredictionPayload,
     SearchPayload,
 )
-from models.domain.job_results import EmbeddingResult, JobResult, SearchResult
+from models.domain.job_results.base import JobResult
+from models.domain.job_results.embeddings import EmbeddingResult
+from models.domain.job_results.searches import SearchResult
 from models.domain.regions import Region
 from models.head import find_head
 from models.text.languages import TextLanguage

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from db import jobs
-from db.jobs import Claim, ClaimLost
+from db.jobs import attempts
+from db.jobs.attempts import ClaimLost
+from db.jobs.claiming import Claim
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.tables import Encoder
@@ -19,7 +20,7 @@ from db.vectors.embeddings import count_live, live_vectors
 from db.vectors.encoders import active_encoder, get_encoder
 from models.domain.errors import Conflict, RecallTooLow, Unavailable
 from models.domain.job_payloads import ReindexPayload
-from models.domain.job_results import BuiltIndex
+from models.domain.job_results.indexes import BuiltIndex
 from models.domain.types import EncoderStatus, GenerationStatus
 from models.index.build import (
     BuildOptions,
@@ -137,7 +138,7 @@ def _make_live(
         bytes=manifest.bytes,
     )
     with database.write() as session:
-        jobs.finish(session, claim, now, result=result, done=manifest.rows, total=manifest.rows)
+        attempts.finish(session, claim, now, result=result, done=manifest.rows, total=manifest.rows)
         generations.activate(
             session,
             generation_id,

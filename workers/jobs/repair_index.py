@@ -4,12 +4,12 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime
 
-from db import jobs
-from db.jobs import Claim
+from db.jobs import attempts
+from db.jobs.claiming import Claim
 from db.session import Database
 from db.vectors.embeddings import count_live
 from models.domain.job_payloads import ReindexPayload
-from models.domain.job_results import RepairedIndex
+from models.domain.job_results.indexes import RepairedIndex
 from workers.indexes.open import Indexes
 from workers.jobs.heartbeat import Heartbeat
 from workers.jobs.reindex import encoder_to_index
@@ -37,4 +37,4 @@ def run_repair(
         rows = shared.index.rows
     result = RepairedIndex(rows=rows, added=repaired.added, removed=repaired.removed)
     with database.write() as session:
-        jobs.finish(session, claim, clock(), result=result, done=rows, total=max(rows, total))
+        attempts.finish(session, claim, clock(), result=result, done=rows, total=max(rows, total))

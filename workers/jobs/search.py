@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from db.catalogue.listing_photos import photo_ids_shown
 from db.catalogue.listings import count_listings
-from db.jobs import Claim
+from db.jobs.claiming import Claim
 from db.text.search import text_match_numbers
 from db.vectors.embeddings import live_vectors_of
 from models.columns.columns import Columns
@@ -21,7 +21,7 @@ from models.columns.passing import Passing
 from models.domain.cursors import Cursor
 from models.domain.errors import CursorExpired, NothingIndexed, Unavailable
 from models.domain.job_payloads import JobPayload, SearchPayload
-from models.domain.job_results import Facet
+from models.domain.job_results.searches import Facet
 from models.domain.searches.block_cursors import Block, BlockCursor, Span, TextMatch
 from models.domain.searches.options import DEFAULT_FUSION, Ranking, RankPart
 from models.domain.types import EncoderSpec, Match

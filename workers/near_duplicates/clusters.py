@@ -13,7 +13,11 @@ from numpy.typing import NDArray
 from db.catalogue.perceptual_hashes import Offer, offers_showing
 from db.session import Database
 from models.connected_components import Links
-from models.domain.job_results import ClusteredListing, DuplicateCluster, DuplicatesResult
+from models.domain.job_results.duplicates import (
+    ClusteredListing,
+    DuplicateCluster,
+    DuplicatesResult,
+)
 from models.domain.types import Relation
 
 MAX_CLUSTERS: Final = 100

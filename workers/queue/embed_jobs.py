@@ -6,8 +6,8 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from db.embed_jobs import PHOTOS_PER_JOB, accept_embed_jobs
 from db.id_set import IdSet
+from db.jobs.embed import PHOTOS_PER_JOB, accept_embed_jobs
 from db.session import Database
 from db.statements import chunks
 from db.tables import Job

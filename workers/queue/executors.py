@@ -7,9 +7,9 @@ from time import monotonic, sleep
 from typing import Final, Protocol, Self
 from uuid import UUID
 
-from db import jobs
 from db.consumption import consumed_lately
-from db.jobs import Progress
+from db.jobs import counting, reading
+from db.jobs.counting import Progress
 from db.session import Database
 from models.domain.types import JobType
 from workers.queue.messages import QUEUE_OF, Queue
@@ -113,7 +113,7 @@ class InlineExecutor:
             self._workers[queue] = self._stack.enter_context(self._open_worker(queue))
         end = monotonic() + POLL_EVERY_S
         with self._database.read() as session:
-            due = jobs.due_among(session, job_ids, self._clock())
+            due = reading.due_among(session, job_ids, self._clock())
         for job_id in due:
             self._workers[queue](job_id)
             if monotonic() >= end:
@@ -158,7 +158,7 @@ class HeldQueueExecutor:
         """Run a job of the held queue that is due, or wait a moment."""
         del queue, job_ids
         with self._database.read() as session:
-            due = jobs.due_of(session, self._types, self._clock())
+            due = reading.due_of(session, self._types, self._clock())
         if due:
             self._run_job(due[0])
         else:
@@ -184,4 +184,4 @@ def run_to_end(
 
 def _progress(database: Database, job_ids: Sequence[UUID]) -> Progress:
     with database.read() as session:
-        return jobs.progress_of(session, job_ids)
+        return counting.progress_of(session, job_ids)

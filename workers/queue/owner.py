@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from db import jobs
+from db.jobs import relaying
 from db.session import Database
 
 PROC: Final = Path("/proc")
@@ -33,11 +33,11 @@ def end_leases_of_dead(database: Database, now: datetime) -> int:
     Of other machines nothing is known: leases of their processes have to run out.
     """
     with database.read() as session:
-        dead = [owner for owner in jobs.owners(session) if is_dead(owner)]
+        dead = [owner for owner in relaying.owners(session) if is_dead(owner)]
     if not dead:
         return 0
     with database.write() as session:
-        return jobs.end_leases(session, dead, now)
+        return relaying.end_leases(session, dead, now)
 
 
 def is_dead(owner: str) -> bool:

@@ -7,8 +7,9 @@ from threading import Event
 from time import monotonic
 from uuid import uuid4
 
-from db import idempotency, jobs
+from db import idempotency
 from db.consumption import RELAY, record_consumption
+from db.jobs import relaying
 from db.session import Database
 from models.domain.errors import Unavailable
 from workers.encoders.auto_adapt import adapt_if_due, retire_replaced
@@ -39,21 +40,21 @@ def publish_due_jobs(
     end_leases_of_dead(database, clock())
     if _has_expired(database, clock()):
         with database.write() as session:
-            released = jobs.release_expired(session, clock(), max_attempts)
+            released = relaying.release_expired(session, clock(), max_attempts)
             log.warning("%s jobs had lost their worker", released)
     with database.read() as session:
-        due = jobs.due_for_publishing(session, clock(), JOBS_PER_POLL)
+        due = relaying.due_for_publishing(session, clock(), JOBS_PER_POLL)
     sent = publisher.publish(due)
     if sent:
         with database.write() as session:
-            jobs.mark_published(session, sent, clock())
+            relaying.mark_published(session, sent, clock())
     return len(sent)
 
 
 def _has_expired(database: Database, now: datetime) -> bool:
     """Checked before writing, so that an idle relay never takes the write lock."""
     with database.read() as session:
-        return jobs.any_expired(session, now)
+        return relaying.any_expired(session, now)
 
 
 def _probe(database: Database, publisher: JobPublisher, now: datetime) -> None:

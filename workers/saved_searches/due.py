@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from db import jobs
+from db.jobs import accepting, counting
 from db.saved_searches.progress import is_behind
 from db.saved_searches.searches import is_active_behind
 from db.session import Database
@@ -25,7 +25,7 @@ def match_if_due(
     with database.read() as session:
         if not (is_behind(session) or is_active_behind(session)):
             return None
-        if jobs.count_open(session, JobType.MATCH):
+        if counting.count_open(session, JobType.MATCH):
             return None
     with database.write() as session:
         return accept_match(session, job_id=new_id(), now=clock())
@@ -33,4 +33,4 @@ def match_if_due(
 
 def accept_match(session: Session, *, job_id: UUID, now: datetime) -> Job:
     """Store a match job. It is published after this transaction has committed."""
-    return jobs.accept(session, MatchPayload(), job_id=job_id, now=now)
+    return accepting.accept(session, MatchPayload(), job_id=job_id, now=now)

@@ -18,7 +18,7 @@ from models.columns.facts import RankedListings
 from models.columns.passing import Passing
 from models.columns.passing import passing as passing_listings
 from models.domain.filters import ListingFilter
-from models.domain.job_results import Facet
+from models.domain.job_results.searches import Facet
 from models.domain.searches.facets import FacetRequest
 from models.domain.searches.facts import ListingFacts
 from models.ranking.listings import Catalogue

@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from db.catalogue.listing_photos import photo_hashes
 from db.catalogue.listings import ListingView, views_of
-from models.domain.job_results import FoundListing, SimilarListing
+from models.domain.job_results.listings import SimilarListing
+from models.domain.job_results.searches import FoundListing
 from models.domain.searches.attributes import AttributeValue
 from models.domain.searches.options import RankPart
 from models.domain.types import ListingMatch, MatchLabel

@@ -10,7 +10,8 @@ depends_on = None
 
 BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 TOUCH = sa.text("kind >= 2")
-NO_TOUCH = sa.text("kind < 2")
+SHOWN = sa.text("kind = 1")
+HIDDEN = sa.text("kind = 0")
 
 
 def upgrade() -> None:
@@ -39,9 +40,17 @@ def upgrade() -> None:
     op.create_index(
         "ix_events_shown_to_user",
         "events",
-        ["user_key", "kind", "at", "listing_number"],
-        sqlite_where=NO_TOUCH,
-        postgresql_where=NO_TOUCH,
+        ["user_key", "at", "listing_number", "kind"],
+        sqlite_where=SHOWN,
+        postgresql_where=SHOWN,
+        postgresql_include=["number"],
+    )
+    op.create_index(
+        "ix_events_hidden_by_user",
+        "events",
+        ["user_key", "at", "listing_number", "kind"],
+        sqlite_where=HIDDEN,
+        postgresql_where=HIDDEN,
         postgresql_include=["number"],
     )
     op.create_index(
@@ -60,8 +69,21 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("listing_number", name=op.f("pk_listing_popularity")),
     )
     op.create_index("ix_listing_popularity_score", "listing_popularity", ["score"])
+    has_user = sa.text("user_key IS NOT NULL")
+    op.add_column("jobs", sa.Column("user_key", sa.LargeBinary(), nullable=True))
+    op.create_index(
+        "ix_jobs_user_key",
+        "jobs",
+        ["user_key"],
+        sqlite_where=has_user,
+        postgresql_where=has_user,
+    )
 
 
 def downgrade() -> None:
+    # An earlier release does not know this scope.
+    op.execute("DELETE FROM api_keys WHERE CAST(scopes AS TEXT) LIKE '%\"events\"%'")
+    op.drop_index("ix_jobs_user_key", "jobs")
+    op.drop_column("jobs", "user_key")
     op.drop_table("listing_popularity")
     op.drop_table("events")

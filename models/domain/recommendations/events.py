@@ -6,7 +6,12 @@ The meaning of impressions and positions follows OpenSearch's User Behavior Insi
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
+
+MAX_EVENT_ID: Final = 200
+"""In characters."""
+MAX_POSITION: Final = 1_000_000
 
 
 class EventKind(StrEnum):

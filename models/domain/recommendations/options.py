@@ -1,6 +1,6 @@
 """How recommendations are made, with the defaults that were measured. Standard library only.
 
-What the defaults were chosen by is in docs/decisions/0039-recommending.md.
+What the defaults were chosen by is in docs/decisions/0040-recommending.md.
 """
 
 from dataclasses import dataclass
@@ -69,25 +69,23 @@ class SourceLimits:
     fresh: int = 100
 
 
-@dataclass(frozen=True, slots=True)
-class RecommendWeights(RankWeights):
-    """How much each part of a recommendation counts, relative to the others.
+DEFAULT_WEIGHTS: Final = RankWeights(
+    similarity=1.0,
+    text=0.0,
+    price=0.05,
+    distance=0.1,
+    freshness=0.2,
+    category=0.1,
+    popularity=0.1,
+    interest=1.0,
+    together=0.1,
+    known_seller=0.02,
+    unseen=0.3,
+)
+"""Relative to the others; what a catalogue does not have, such as places, is left out.
 
-    What a catalogue or a request does not have, such as a place, is left out. `similarity` is the
-    likeness to the listing of a page.
-    """
-
-    text: float = 0.0
-    price: float = 0.05
-    distance: float = 0.1
-    freshness: float = 0.2
-    category: float = 0.1
-    popularity: float = 0.1
-    interest: float = 1.0
-    together: float = 0.1
-    known_seller: float = 0.02
-    unseen: float = 0.3
-
+`similarity` is the likeness to the listing of a page.
+"""
 
 DEFAULT_DIVERSITY: Final = Diversity(strength=0.1, per_seller=3)
 
@@ -103,7 +101,7 @@ class RecommendOptions:
 
     interests: InterestOptions = InterestOptions()
     limits: SourceLimits = SourceLimits()
-    weights: RecommendWeights = RecommendWeights()
+    weights: RankWeights = DEFAULT_WEIGHTS
     diversity: Diversity = DEFAULT_DIVERSITY
     popularity_half: float = 5.0
     together_half: float = 2.0

@@ -35,13 +35,10 @@ class RankPart(StrEnum):
 RELEVANCE: Final = frozenset({RankPart.SIMILARITY, RankPart.TEXT})
 """The parts that say how well a listing answers what was asked."""
 
-PERSONAL: Final = frozenset(
+OF_USERS: Final = frozenset(
     {RankPart.INTEREST, RankPart.TOGETHER, RankPart.KNOWN_SELLER, RankPart.UNSEEN}
 )
-"""The parts that say how well a listing suits a user: no search has them.
-
-Their weights are in `models.domain.recommendations.options.RecommendWeights`.
-"""
+"""The parts that are of a user (`models.recommending.scoring`), which no search has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +57,10 @@ class RankWeights:
     category: float = 0.0
     popularity: float = 0.0
     seller: float = 0.0
+    interest: float = 0.0
+    together: float = 0.0
+    known_seller: float = 0.0
+    unseen: float = 0.0
 
     def __post_init__(self) -> None:
         for name, weight in asdict(self).items():
@@ -67,8 +68,8 @@ class RankWeights:
                 raise ValueError(f"the weight of {name} is no number from 0 to {MAX_WEIGHT:g}")
 
     def of(self, part: RankPart) -> float:
-        """The weight of a part, 0 of one that these do not know."""
-        weight: float = getattr(self, part, 0.0)
+        """The weight of a part."""
+        weight: float = getattr(self, part)
         return weight
 
     def with_stated(self, stated: "dict[RankPart, float]") -> Self:
@@ -82,11 +83,11 @@ class RankWeights:
 
     @classmethod
     def parse(cls, stated: str) -> Self:
-        """Weights such as `freshness=0.2,distance=0.3`, the others as by default.
+        """Weights of searches such as `freshness=0.2,distance=0.3`, the others as by default.
 
         Raises ValueError with what is wrong.
         """
-        names = [field.name for field in fields(cls)]
+        names = [field.name for field in fields(cls) if field.name not in OF_USERS]
         weights: dict[str, float] = {}
         for item in filter(None, (item.strip() for item in stated.split(","))):
             name, _, number = (part.strip() for part in item.partition("="))

@@ -7,7 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
-from db import jobs
+from db.jobs import reading
 from db.session import Database
 from models.domain.job_payloads import SearchPayload
 from models.photo_decoding import standardise
@@ -67,7 +67,7 @@ def test_a_photo_as_the_body(client: TestClient, database: Database, path: str, 
     response = post(client, path, jpeg(1), kind)
     assert response.status_code == 202, response.text
     with database.read() as session:
-        payload = jobs.get(session, UUID(response.json()["id"])).payload
+        payload = reading.get(session, UUID(response.json()["id"])).payload
     assert standardise(jpeg(1)).sha256 in json.dumps(payload)
 
 
@@ -77,7 +77,7 @@ def test_options_beside_a_photo_as_the_body(client: TestClient, database: Databa
     headers = {"Content-Type": "image/jpeg"}
     response = client.post("/v1/searches", content=jpeg(1), headers=headers, params=query)
     with database.read() as session:
-        payload = payload_as(jobs.get(session, UUID(response.json()["id"])), SearchPayload)
+        payload = payload_as(reading.get(session, UUID(response.json()["id"])), SearchPayload)
     assert payload.filter
     assert (payload.limit, payload.filter.currency) == (3, "GBP")
     for path, query in (("searches", {"limt": "3"}), ("predictions", {"top": "0"})):

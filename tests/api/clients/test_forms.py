@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from db import jobs
+from db.jobs import reading
 from db.session import Database
 from models.photo_decoding import standardise
 from tests.support.http import KETTLE, assert_problem, listing_form, submit_photo
@@ -63,7 +63,7 @@ def payload(database: Database) -> Payload:
 
     def read() -> dict[str, Any]:
         with database.read() as session:
-            return jobs.recent(session, 1, None)[0].payload
+            return reading.recent(session, 1, None)[0].payload
 
     return read
 

@@ -3,22 +3,16 @@
 from contextlib import suppress
 from uuid import UUID
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
 
 from db.catalogue.listings import ListingData, delete_listings, upsert_listings
 from db.session import Database
-from db.tables import Listing
-from db.text.resolve import resolve
-from db.text.search import find_texts, text_match_numbers, text_scores
 from models.domain.types import ListingStatus
 from models.text.languages import TextLanguage
-from models.text.query import parse_query
 from tests.support.clock import Clock
-from tests.support.texts import assert_in_step, ranked
+from tests.support.texts import assert_found, assert_in_step
 
 WORD = st.sampled_from(
     ["oak", "oaks", "Table", "tables", "lamp", "Café", "red", "retro", "東京塔", "men's", "x1", "-"]
@@ -59,26 +53,7 @@ def test_after_any_history(
         with suppress(Killed):
             run(any_database, *step)
     with any_database.read() as session:
-        texts = assert_in_step(session)
-        statuses = dict(session.execute(select(Listing.number, Listing.status)).all())
-        active = {n: words for n, words in texts.items() if statuses[n] is ListingStatus.ACTIVE}
-        allowed = np.isin(np.arange(max(statuses, default=0) + 1), list(texts))
-        for text in QUERIES:
-            query = resolve(session, parse_query(text), language)
-            numbers, exact = text_match_numbers(session, query)
-            assert exact
-            assert sorted(numbers) == sorted(number for number, _ in ranked(query, texts)), text
-            for of, found in (
-                (active, find_texts(session, query, limit=10)),
-                (texts, find_texts(session, query, limit=10, allowed=allowed)),
-            ):
-                if wanted := ranked(query, of):
-                    assert found.exact
-                    assert [(one.number, one.score) for one in found.matches] == wanted, text
-                ids = [match.listing_id for match in found.matches]
-                assert text_scores(session, query, ids) == {
-                    match.listing_id: match.score for match in found.matches
-                }
+        assert_found(session, assert_in_step(session), QUERIES, language)
 
 
 def run(

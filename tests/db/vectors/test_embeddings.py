@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from sqlalchemy import func, select
 
-from db import jobs
+from db.jobs import accepting, cancelling
 from db.session import Database
 from db.statements import COPY_FROM_ROWS
 from db.tables import Change, Job
@@ -67,7 +67,7 @@ def test_a_vector_is_read_as_an_index_reads_it(
 def promise(database: Database, photo_ids: list[int], clock: Clock) -> Job:
     with database.write() as session:
         payload = EmbedPayload(photo_ids=tuple(photo_ids))
-        return jobs.accept(session, payload, job_id=uuid4(), now=clock())
+        return accepting.accept(session, payload, job_id=uuid4(), now=clock())
 
 
 def changes(database: Database) -> int:
@@ -121,8 +121,8 @@ def test_what_is_to_be_embedded_is_neither_embedded_nor_promised(
     job = promise(any_database, [promised, done], clock)
     ended = promise(any_database, [dropped], clock)
     with any_database.write() as session:
-        jobs.cancel(session, ended.id, clock())
-        jobs.accept(session, ReindexPayload(), job_id=uuid4(), now=clock())
+        cancelling.cancel(session, ended.id, clock())
+        accepting.accept(session, ReindexPayload(), job_id=uuid4(), now=clock())
 
     with any_database.read() as session:
         assert list(open_embed_jobs(session)) == [(job.id, (promised, done), None)]

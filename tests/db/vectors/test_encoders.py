@@ -7,8 +7,8 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
-from db import jobs
 from db.catalogue.listings import delete_listing
+from db.jobs import accepting
 from db.session import Database
 from db.vectors import generations
 from db.vectors.embeddings import add_embeddings, photos_to_queue
@@ -57,7 +57,7 @@ def index(database: Database, encoder_id: int) -> int:
     """A live generation, without any files."""
     now = Clock()()
     with database.write() as session:
-        job = jobs.accept(session, BatchPayload(), job_id=uuid4(), now=now)
+        job = accepting.accept(session, BatchPayload(), job_id=uuid4(), now=now)
         generation = generations.begin(session, encoder_id, job.id, now)
         return generations.activate(session, generation.id, now, rows=0).id
 
@@ -185,7 +185,7 @@ def test_what_is_active_or_being_indexed_can_not_be_retired(
     with pytest.raises(Conflict, match="is active"), database.write() as session:
         retire_encoder(session, first)
     with database.write() as session:
-        job = jobs.accept(session, ReindexPayload(), job_id=uuid4(), now=clock())
+        job = accepting.accept(session, ReindexPayload(), job_id=uuid4(), now=clock())
         generations.begin(session, second, job.id, clock())
     with pytest.raises(Conflict, match="being built"), database.write() as session:
         retire_encoder(session, second)

@@ -5,8 +5,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from db import jobs
 from db.catalogue.listing_photos import PhotoData, ensure_photos
+from db.jobs import accepting, attempts, cancelling, claiming
 from db.session import Database
 from db.vectors import generations
 from db.vectors.changes import last_change, record_changes
@@ -29,7 +29,7 @@ def built(database: Database, encoder_id: int, clock: Clock) -> int:
     """A generation that has just become live, of every change so far."""
     clock.advance(seconds=1)
     with database.write() as session:
-        job = jobs.accept(session, BatchPayload(), job_id=uuid4(), now=clock())
+        job = accepting.accept(session, BatchPayload(), job_id=uuid4(), now=clock())
         row = generations.begin(session, encoder_id, job.id, clock())
         return generations.activate(
             session, row.id, clock(), rows=0, last_change=last_change(session)
@@ -81,7 +81,7 @@ def test_generations_of_one_moment_are_kept_by_their_number(
     any_database: Database, encoder_id: int, clock: Clock
 ) -> None:
     with any_database.write() as session:
-        job = jobs.accept(session, BatchPayload(), job_id=uuid4(), now=clock())
+        job = accepting.accept(session, BatchPayload(), job_id=uuid4(), now=clock())
         ids = [generations.begin(session, encoder_id, job.id, clock()).id for _ in range(4)]
         for generation_id in ids:
             generations.activate(session, generation_id, clock())
@@ -93,14 +93,14 @@ def test_a_build_is_forsaken_when_its_job_has_ended(
 ) -> None:
     def begun(job_type: JobType) -> tuple[int, UUID]:
         with any_database.write() as session:
-            job = jobs.accept(session, some_payload(job_type), job_id=uuid4(), now=clock())
+            job = accepting.accept(session, some_payload(job_type), job_id=uuid4(), now=clock())
             return generations.begin(session, encoder_id, job.id, clock()).id, job.id
 
     (going_on, _), (ended, job_id) = begun(JobType.REINDEX), begun(JobType.EMBED)
     live = built(any_database, encoder_id, clock)
     with any_database.write() as session:
         assert generations.end_orphaned(session) == []
-        jobs.cancel(session, job_id, clock())
+        cancelling.cancel(session, job_id, clock())
         session.flush()
         assert generations.end_orphaned(session) == [ended]
         assert generations.end_orphaned(session) == []
@@ -137,17 +137,17 @@ def test_a_reindex_that_came_to_nothing_is_remembered(
     any_database: Database, clock: Clock, how: str
 ) -> None:
     with any_database.write() as session:
-        job = jobs.accept(session, ReindexPayload(), job_id=uuid4(), now=clock())
+        job = accepting.accept(session, ReindexPayload(), job_id=uuid4(), now=clock())
     with any_database.write() as session:
-        claim = jobs.claim(session, job.id, clock(), LEASE)
+        claim = claiming.claim(session, job.id, clock(), LEASE)
         assert claim
         match how:
             case "failed":
-                jobs.fail(session, claim, clock(), code="recall_too_low", detail="Too low.")
+                attempts.fail(session, claim, clock(), code="recall_too_low", detail="Too low.")
             case "cancelled":
-                jobs.cancel(session, job.id, clock())
+                cancelling.cancel(session, job.id, clock())
             case "succeeded":
-                jobs.finish(session, claim, clock(), result=NOTHING_EMBEDDED)
+                attempts.finish(session, claim, clock(), result=NOTHING_EMBEDDED)
     before = clock() - timedelta(seconds=1)
     with any_database.read() as session:
         expected = how in {"failed", "cancelled"}

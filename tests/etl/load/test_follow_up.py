@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 from sqlalchemy import select
 
-from db import jobs
+from db.jobs import attempts
 from db.session import Database
 from db.tables import Job
 from db.vectors import generations
@@ -59,7 +59,9 @@ class Workers(Bars):
     def _fail(self, job_type: JobType) -> None:
         with self._database.write() as session:
             for claim in claim_queued(session, job_type, self._clock()):
-                jobs.fail(session, claim, self._clock(), code="broken", detail="the disk is full")
+                attempts.fail(
+                    session, claim, self._clock(), code="broken", detail="the disk is full"
+                )
 
     def _build(self) -> None:
         now = self._clock()
@@ -68,7 +70,7 @@ class Workers(Bars):
             for claim in claim_queued(session, JobType.REINDEX, now):
                 generation = generations.begin(session, encoder_id, claim.job_id, now)
                 generations.activate(session, generation.id, now)
-                jobs.finish(session, claim, now, result=NOTHING_EMBEDDED)
+                attempts.finish(session, claim, now, result=NOTHING_EMBEDDED)
 
 
 @pytest.fixture

@@ -10,14 +10,14 @@ import redis
 from sqlalchemy import select
 
 import etl.load.pipeline
-from db import jobs
 from db.catalogue.listings import (
     Written,
     get_listing,
     views_of,
 )
 from db.catalogue.places import Coordinates
-from db.embed_jobs import PHOTOS_PER_JOB
+from db.jobs import cancelling
+from db.jobs.embed import PHOTOS_PER_JOB
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.tables import Base, Category, Job, Photo
@@ -282,7 +282,7 @@ def test_photos_of_a_failed_job_are_queued_again(
     folder = simple_feed(tmp_path / "feed", 2)
     (job_id,) = run_seed(folder, database).jobs
     with database.write() as session:
-        jobs.cancel(session, job_id, clock())
+        cancelling.cancel(session, job_id, clock())
     again = run_seed(folder, database)
     assert again.loaded.queued == 4
     assert set(again.jobs).isdisjoint({job_id})

@@ -8,33 +8,34 @@ from uuid import UUID
 import pytest
 
 from models.domain.errors import UnreadableRecord
-from models.domain.job_results import (
-    AdaptResult,
-    BatchResult,
-    BuiltIndex,
-    CalibrateResult,
-    CategoryProbability,
+from models.domain.job_results.base import JobResult
+from models.domain.job_results.duplicates import (
     ClusteredListing,
     DuplicateCluster,
     DuplicatesResult,
+)
+from models.domain.job_results.embeddings import (
+    BatchResult,
     EmbeddingResult,
     EmbedResult,
-    FoundListing,
-    FoundSubject,
-    JobResult,
-    LikelyDuplicate,
     MatchResult,
     PhotoError,
+    RowError,
+)
+from models.domain.job_results.encoders import AdaptResult, CalibrateResult
+from models.domain.job_results.indexes import BuiltIndex, RepairedIndex
+from models.domain.job_results.parse import parse_result
+from models.domain.job_results.predictions import (
+    CategoryProbability,
+    FoundSubject,
+    LikelyDuplicate,
     PhotoReport,
     PredictionResult,
     PriceQuantiles,
     PriceRange,
-    RepairedIndex,
-    RowError,
-    SearchResult,
     SuggestedAttribute,
-    parse_result,
 )
+from models.domain.job_results.searches import FoundListing, SearchResult
 from models.domain.regions import Region
 from models.domain.searches.options import RankPart
 from models.domain.types import JobType, ListingStatus, MatchLabel, PhotoFlaw, Relation

@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models.domain.recommendations.options import RecommendWeights
 from models.domain.searches.options import Diversity, RankPart, RankWeights
 from models.ranking.order import Candidates, Ranked, ordered
 
@@ -94,7 +93,7 @@ def test_after_its_share_a_seller_waits_for_the_others() -> None:
 
 
 FRACTIONS = st.sampled_from([0.0, 0.25, 0.5, 0.5 + 1e-16, 0.7, 1.0]) | st.floats(0, 1)
-WEIGHTS = st.builds(RecommendWeights, *[st.sampled_from([0.0, 0.1, 1.0, 3.0]) for _ in RankPart])
+WEIGHTS = st.builds(RankWeights, *[st.sampled_from([0.0, 0.1, 1.0, 3.0]) for _ in RankPart])
 DIVERSITIES = st.builds(Diversity, st.sampled_from([0.0, 0.3, 1.0]), st.sampled_from([None, 1, 2]))
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from models.domain.recommendations.events import EventKind
-from models.domain.recommendations.options import InterestOptions, RecommendWeights
-from models.domain.searches.options import Place, RankPart
+from models.domain.recommendations.options import InterestOptions
+from models.domain.searches.options import Place, RankPart, RankWeights
 from models.recommending.candidates import Found, Known, find_candidates, known_of
 from models.recommending.interests import touched_listings
 from models.recommending.recommend import DEFAULT_OPTIONS
@@ -15,7 +15,7 @@ from models.recommending.scoring import NOBODY, interest, parts_of, together, un
 from models.recommending.sources import Together
 from tests.support.recommending import NOW, ArraySources, listing, sources, touch
 
-ALL = replace(DEFAULT_OPTIONS, weights=RecommendWeights(*[1.0] * len(RankPart)))
+ALL = replace(DEFAULT_OPTIONS, weights=RankWeights(*[1.0] * len(RankPart)))
 
 
 def known_and_found(catalogue: ArraySources, *numbers: int) -> tuple[Known, Found]:
@@ -113,5 +113,5 @@ def test_a_part_without_a_reference_or_a_weight_is_left_out() -> None:
     }
     near = parts_of([], Place(51, 0), NOW, known, found, ALL)
     assert RankPart.DISTANCE in near.features
-    nothing = replace(ALL, weights=RecommendWeights(0, 0, 0, 0, freshness=1, popularity=0))
+    nothing = replace(ALL, weights=RankWeights(0, 0, 0, 0, freshness=1, popularity=0))
     assert set(parts_of([], None, NOW, known, found, nothing).features) == {RankPart.FRESHNESS}

@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import select
 from typer.testing import Result
 
-from db import jobs
 from db.catalogue.listings import ListingData
+from db.jobs import accepting
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.tables import Generation
@@ -77,7 +77,7 @@ def fill(database: Database, store: PhotoStore) -> None:
             _, (photo_id,) = add_listing(session, photos, now, listing=listing)
             vector = rng.standard_normal(ELSEWHERE.dimension).astype(np.float32)
             add_embeddings(session, active.id, {photo_id: vector})
-        job = jobs.accept(session, BatchPayload(), job_id=uuid4(), now=now)
+        job = accepting.accept(session, BatchPayload(), job_id=uuid4(), now=now)
         generation = generations.begin(session, active.id, job.id, now)
         generations.activate(session, generation.id, now, rows=LISTINGS)
 

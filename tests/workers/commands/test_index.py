@@ -13,8 +13,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from db import jobs
 from db.catalogue.listings import delete_listing
+from db.jobs import accepting, attempts, claiming, reading
 from db.session import Database
 from db.vectors.encoders import activate_encoder, register_encoder
 from models.domain.clock import utc_now
@@ -26,7 +26,7 @@ from models.domain.errors import (
     ReindexRunning,
 )
 from models.domain.job_payloads import ReindexPayload
-from models.domain.job_results import RepairedIndex
+from models.domain.job_results.indexes import RepairedIndex
 from models.domain.types import EncoderSpec, JobStatus
 from models.index.plan import EXACT
 from tests.support.commands import invoke, last_line
@@ -66,9 +66,11 @@ class RepairingExecutor:
         result = RepairedIndex(rows=LISTINGS, added=3, removed=2)
         with self._database.write() as session:
             for job_id in job_ids:
-                claim = jobs.claim(session, job_id, utc_now(), timedelta(minutes=1))
+                claim = claiming.claim(session, job_id, utc_now(), timedelta(minutes=1))
                 assert claim
-                jobs.finish(session, claim, utc_now(), result=result, done=LISTINGS, total=LISTINGS)
+                attempts.finish(
+                    session, claim, utc_now(), result=result, done=LISTINGS, total=LISTINGS
+                )
 
 
 def test_an_index_on_a_server_is_repaired(
@@ -134,7 +136,7 @@ def test_a_factory_that_makes_no_sense_is_a_failure(run_index: RunIndex) -> None
 
 def test_one_build_at_a_time(catalogue: Catalogue, run_index: RunIndex) -> None:
     with catalogue.database.write() as session:
-        jobs.accept(session, ReindexPayload(), job_id=uuid4(), now=utc_now())
+        accepting.accept(session, ReindexPayload(), job_id=uuid4(), now=utc_now())
     run_index("build", "--inline", raises=ReindexRunning)
 
 
@@ -152,7 +154,7 @@ def test_ctrl_c_leaves_the_build_to_its_worker_or_stops_it_here(
     result = invoke("index", "build", *["--inline"] * here)
     assert result.exit_code == 130
     with catalogue.database.read() as session:
-        (job,) = jobs.recent(session, 9, None)
+        (job,) = reading.recent(session, 9, None)
     assert job.status is (JobStatus.CANCELLED if here else JobStatus.QUEUED)
     assert ("stopped" if here else "goes on in its worker") in result.stderr
     if here:

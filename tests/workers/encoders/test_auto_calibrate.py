@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from db import jobs
+from db.jobs import reading
 from db.tables import Job
 from db.vectors.encoders import get_encoder
 from models.domain.errors import Conflict
@@ -63,7 +63,7 @@ def catalogue(worker: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> WorkerH
 
 def last(worker: WorkerHarness) -> Job | None:
     with worker.database.read() as session:
-        return jobs.newest(session, JobType.CALIBRATE)
+        return reading.newest(session, JobType.CALIBRATE)
 
 
 @pytest.mark.parametrize("every_s", [None, 10.0])

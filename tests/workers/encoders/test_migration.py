@@ -6,8 +6,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from db import embed_jobs, jobs
 from db.catalogue.listings import delete_listing
+from db.jobs import attempts, cancelling, embed, reading
 from db.tables import Job
 from db.vectors import generations
 from db.vectors.embeddings import photos_lacking
@@ -86,13 +86,13 @@ class World:
 
     def jobs_of(self, job_type: JobType) -> list[Job]:
         with self.worker.database.read() as session:
-            return [job for job in jobs.recent(session, 1000, None) if job.type is job_type]
+            return [job for job in reading.recent(session, 1000, None) if job.type is job_type]
 
 
 @pytest.fixture
 def world(worker: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> World:
     """Ten listings, embedded and indexed by the active encoder; and another encoder."""
-    for module in (migration, embed_jobs):
+    for module in (migration, embed):
         monkeypatch.setattr(module, "PHOTOS_PER_JOB", 2)
     for seed in range(10):
         worker.list_pictures(seed)
@@ -145,7 +145,7 @@ def test_killed_at_any_moment_the_next_run_goes_on(world: World, killed_at: int)
 def test_only_a_few_jobs_are_queued_at_a_time(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (migration, embed_jobs):
+    for module in (migration, embed):
         monkeypatch.setattr(module, "PHOTOS_PER_JOB", 1)
     hands = OneWorker(world.worker)
     world.migrate(hands)
@@ -156,7 +156,7 @@ def test_only_a_few_jobs_are_queued_at_a_time(
 def test_workers_that_are_many_do_not_run_dry(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (migration, embed_jobs):
+    for module in (migration, embed):
         monkeypatch.setattr(module, "PHOTOS_PER_JOB", 1)
 
     class ManyWorkers(OneWorker):
@@ -179,7 +179,7 @@ def test_a_job_that_began_before_leaves_no_gap(world: World) -> None:
     world.migrate()
     assert world.lacking() == 0
     with worker.database.write() as session:
-        jobs.finish(session, early, worker.now(), result=NOTHING_EMBEDDED)
+        attempts.finish(session, early, worker.now(), result=NOTHING_EMBEDDED)
         assert count_lacking(session, world.other_id, worker.encoder_id) == 0
 
 
@@ -226,7 +226,7 @@ def test_a_photo_that_can_not_be_read_does_not_stop_it(world: World) -> None:
 def test_a_job_that_fails_ends_it_with_the_reason(world: World) -> None:
     def cancel() -> None:
         with world.worker.database.write() as session:
-            jobs.cancel(session, hands.queued[0], world.worker.now())
+            cancelling.cancel(session, hands.queued[0], world.worker.now())
 
     hands = OneWorker(world.worker, meanwhile=cancel)
     with pytest.raises(Conflict, match="cancelled"):
@@ -241,7 +241,7 @@ def test_an_index_that_is_refused_ends_it_with_the_reason(world: World) -> None:
                 claim = world.worker.claim(job.id)
                 with world.worker.database.write() as session:
                     now = world.worker.now()
-                    jobs.fail(session, claim, now, code="recall_too_low", detail="It is blind.")
+                    attempts.fail(session, claim, now, code="recall_too_low", detail="It is blind.")
 
     with pytest.raises(Conflict, match="It is blind"):
         world.migrate(OneWorker(world.worker, meanwhile=fail))

@@ -10,16 +10,16 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import func, select
 
-from db import jobs
 from db.catalogue.listing_photos import PhotoData, photos_shown, set_photos
 from db.catalogue.listings import ListingData, delete_listing, upsert_listings
-from db.fetch_jobs import SUPERSEDED, Fetched, accept_fetch_job, record_fetched
-from db.jobs import ClaimLost
+from db.jobs import accepting, attempts, cancelling, claiming
+from db.jobs.attempts import ClaimLost
+from db.jobs.fetch import SUPERSEDED, Fetched, accept_fetch_job, record_fetched
 from db.store.photo_urls import PhotoUrls
 from db.tables import Embedding, Job
 from models.domain.clock import utc_now
 from models.domain.job_payloads import EmbedPayload, PhotosToFetch
-from models.domain.job_results import BatchResult, EmbedResult, PhotoError
+from models.domain.job_results.embeddings import BatchResult, EmbedResult, PhotoError
 from models.domain.types import JobStatus, JobType
 from models.photo_decoding import standardise
 from tests.support.catalogue import stored_photos
@@ -255,7 +255,7 @@ def test_a_retry_fetches_what_is_missing(fetching: MakeFetcher, host: PhotoHost)
 
     del host.statuses["/2.jpg"]
     with worker.database.write() as session:
-        jobs.retry(session, job_id, utc_now())
+        cancelling.retry(session, job_id, utc_now())
     fetched(worker, job_id)
     run_job(worker.runtime, job_id)
     job = worker.job(job_id)
@@ -298,7 +298,9 @@ def test_of_two_attempts_one_has_an_effect(fetching: MakeFetcher, host: PhotoHos
     wait_until(lambda: host.asked["/hang"])
     # Its process is taken for dead, and another one claims the job.
     with worker.database.write() as session:
-        jobs.hand_back(session, jobs.Claim(job_id, JobType.EMBED, 1, 1, {}, utc_now()), utc_now())
+        attempts.hand_back(
+            session, claiming.Claim(job_id, JobType.EMBED, 1, 1, {}, utc_now()), utc_now()
+        )
     other = fetching()
     run_job(other.runtime, job_id)
     host.released.set()
@@ -315,7 +317,7 @@ def test_what_a_lost_claim_has_fetched_is_not_recorded(worker: WorkerHarness) ->
     listing_id, job_id = listed(worker, "http://photos.example/1.jpg")
     claim = worker.claim(job_id)
     with worker.database.write() as session:
-        jobs.hand_back(session, claim, utc_now())
+        attempts.hand_back(session, claim, utc_now())
     (photo,) = _stored(worker, 1)
     payload = payload_as(worker.job(job_id), EmbedPayload)
     with pytest.raises(ClaimLost), worker.database.write() as session:
@@ -348,7 +350,7 @@ def test_a_bulk_request_tells_which_rows_lack_photos(
     parent = uuid4()
     with worker.database.write() as session:
         taken = BatchResult(rows=2, accepted=2, listing_ids=(), errors=())
-        jobs.accept_batch(session, taken, job_id=parent, now=utc_now(), total=3)
+        accepting.accept_batch(session, taken, job_id=parent, now=utc_now(), total=3)
     host.statuses["/2.jpg"] = HTTPStatus.SERVICE_UNAVAILABLE
     urls = (host.url("1.jpg"), host.url("2.jpg"))
     _, first = listed(worker, *urls, row=1, parent=parent)
@@ -366,7 +368,7 @@ def test_a_bulk_request_tells_which_rows_lack_photos(
 
     del host.statuses["/2.jpg"]
     with worker.database.write() as session:
-        jobs.retry(session, first, utc_now())
+        cancelling.retry(session, first, utc_now())
     fetched(worker, first)
     run_job(worker.runtime, first)
     batch = worker.job(parent)
@@ -382,7 +384,7 @@ def test_a_lease_is_renewed_while_a_host_is_slow(fetching: MakeFetcher, host: Ph
         run_job(worker.runtime, job_id)
     claimed_until = worker.job(kept).lease_expires_at
     with worker.database.write() as session:
-        jobs.cancel(session, cancelled, utc_now())
+        cancelling.cancel(session, cancelled, utc_now())
     assert claimed_until
     wait_until(lambda: worker.job(kept).lease_expires_at != claimed_until)
     renewed_until = worker.job(kept).lease_expires_at

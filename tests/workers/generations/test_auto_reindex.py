@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db import jobs
 from db.catalogue.listing_photos import PhotoData, ensure_photos
+from db.jobs import accepting, cancelling
 from db.session import Database
 from db.tables import Generation, Job
 from db.vectors import generations
@@ -60,7 +60,7 @@ def build(database: Database, encoder_id: int, clock: Clock, rows: int = 0) -> G
     """A generation of all that has changed so far, live."""
     clock.advance(seconds=1)
     with database.write() as session:
-        job = jobs.accept(session, BatchPayload(), job_id=uuid4(), now=clock())
+        job = accepting.accept(session, BatchPayload(), job_id=uuid4(), now=clock())
         row = generations.begin(session, encoder_id, job.id, clock())
         return generations.activate(
             session, row.id, clock(), rows=rows, last_change=last_change(session)
@@ -136,7 +136,7 @@ def test_never_two_at_a_time(any_database: Database, clock: Clock, encoder_id: i
     assert job
     assert fold(any_database, clock) is None
     with any_database.write() as session:
-        jobs.cancel(session, job.id, clock())
+        cancelling.cancel(session, job.id, clock())
     clock.advance(minutes=59)
     assert fold(any_database, clock) is None
     clock.advance(minutes=2)

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from db import jobs
+from db.jobs import accepting, cancelling
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.vectors import generations
@@ -50,7 +50,7 @@ def begin(database: Database, clock: Clock, spec: EncoderSpec = SPECS[0]) -> int
     clock.advance(seconds=1)
     with database.write() as session:
         encoder_id = register_encoder(session, spec, clock())
-        job = jobs.accept(session, EmbedPayload(photo_ids=()), job_id=uuid4(), now=clock())
+        job = accepting.accept(session, EmbedPayload(photo_ids=()), job_id=uuid4(), now=clock())
         return generations.begin(session, encoder_id, job.id, clock()).id
 
 
@@ -113,7 +113,7 @@ def test_a_build_that_nobody_goes_on_with_is_ended(
     with any_database.write() as session:
         job_id = generations.get(session, building).job_id
         assert job_id
-        jobs.cancel(session, job_id, clock())
+        cancelling.cancel(session, job_id, clock())
     prune(any_database, folder, store, keep=1)
     assert names(folder) == set()
     with any_database.read() as session:

@@ -5,7 +5,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import select
 
-from db import jobs
+from db.jobs import accepting
 from db.session import Database
 from db.tables import Job
 from db.vectors import generations
@@ -29,7 +29,7 @@ def test_a_generation_is_lacking_once_there_is_something_to_index(
 
     with database.write() as session:
         payload = EmbedPayload(photo_ids=tuple(photo_ids))
-        job = jobs.accept(session, payload, job_id=uuid4(), now=clock())
+        job = accepting.accept(session, payload, job_id=uuid4(), now=clock())
     embed_all(database, ENCODER, clock())
     assert lacks_generation(database)
 

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from numpy.typing import NDArray
 
-from db import jobs
 from db.catalogue.listing_photos import PhotoData, ensure_photos, set_photos
 from db.catalogue.listings import ListingData, delete_listings, upsert_listings
+from db.jobs import accepting, attempts, claiming
 from db.schema_migration import upgrade
 from db.session import Database
 from db.store.photo_store import PhotoStore
@@ -122,8 +122,8 @@ class History(RuleBasedStateMachine):
     def reindex(self, factory: str | None) -> None:
         payload = ReindexPayload(factory=factory)
         with self.database.write() as session:
-            job = jobs.accept(session, payload, job_id=uuid4(), now=Clock()())
-            claim = jobs.claim(session, job.id, Clock()(), LEASE)
+            job = accepting.accept(session, payload, job_id=uuid4(), now=Clock()())
+            claim = claiming.claim(session, job.id, Clock()(), LEASE)
         assert claim
         try:
             run_reindex(
@@ -138,7 +138,7 @@ class History(RuleBasedStateMachine):
         except MarketlensError as error:  # too few rows for lists: refused, and no harm done
             assert factory
             with self.database.write() as session:
-                jobs.fail(session, claim, Clock()(), code=error.code, detail=str(error))
+                attempts.fail(session, claim, Clock()(), code=error.code, detail=str(error))
 
     @precondition(lambda self: self.index.generation_id is not None)
     @rule(back=st.integers(0, 2))

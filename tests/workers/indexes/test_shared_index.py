@@ -12,9 +12,9 @@ import pytest
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
-from db import jobs
 from db.catalogue.listing_photos import PhotoData, ensure_photos, set_photos
 from db.catalogue.listings import ListingData, delete_listing, upsert_listings
+from db.jobs import accepting, claiming, reading
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.vectors import embeddings
@@ -323,8 +323,8 @@ def test_a_reindex_job_repairs(shop: Shop, clock: Clock) -> None:
     shop.found_by(worker)
     worker.index.remove(np.array(sold[:1]))
     with shop.database.write() as session:
-        accepted = jobs.accept(session, ReindexPayload(), job_id=uuid4(), now=clock(), total=1)
-        claim = jobs.claim(session, accepted.id, clock(), LEASE)
+        accepted = accepting.accept(session, ReindexPayload(), job_id=uuid4(), now=clock(), total=1)
+        claim = claiming.claim(session, accepted.id, clock(), LEASE)
     assert claim
 
     run_repair(
@@ -337,7 +337,7 @@ def test_a_reindex_job_repairs(shop: Shop, clock: Clock) -> None:
     )
 
     with shop.database.read() as session:
-        job = jobs.get(session, accepted.id)
+        job = reading.get(session, accepted.id)
     assert (job.status, job.done, job.total) == (JobStatus.SUCCEEDED, 3, 3)
     assert job.result == {"rows": 3, "added": 1, "removed": 0}
     assert worker.index.ids().tolist() == sold

@@ -9,7 +9,7 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
-from db import jobs
+from db.jobs import accepting, cancelling, relaying
 from db.tables import Job
 from db.vectors.embeddings import photos_lacking
 from db.vectors.encoders import all_encoders, encoder_named, find_encoder, previous_encoder
@@ -17,7 +17,7 @@ from models.adaptation import learn, trial
 from models.domain.clock import utc_now
 from models.domain.errors import Conflict
 from models.domain.job_payloads import EmbedPayload
-from models.domain.job_results import AdaptResult
+from models.domain.job_results.encoders import AdaptResult
 from models.domain.types import EncoderStatus, JobStatus, JobType
 from models.encoders.encoder import unit_rows
 from models.encoders.library import EncoderLibrary
@@ -151,7 +151,7 @@ def test_killed_at_any_step_it_is_taken_up_again_and_never_half(
     before = active_label(worker)
     assert (before != worker.encoder.spec.label) == (moment in CHANGED)
     with worker.database.write() as session:
-        released = jobs.release_expired(session, worker.now() + 2 * LEASE, max_attempts=9)
+        released = relaying.release_expired(session, worker.now() + 2 * LEASE, max_attempts=9)
     assert released == 1
     run_job(worker.runtime, job_id)
     job = worker.job(job_id)
@@ -185,7 +185,7 @@ def test_a_rollback_returns_to_the_adapted_encoder_before_also_after_a_kill(
             with pytest.raises(Killed):
                 run_job(worker.runtime, job_id)
         with worker.database.write() as session:
-            jobs.release_expired(session, worker.now() + 2 * LEASE, max_attempts=9)
+            relaying.release_expired(session, worker.now() + 2 * LEASE, max_attempts=9)
         run_job(worker.runtime, job_id)
         assert worker.job(job_id).status is JobStatus.SUCCEEDED
         labels.append(active_label(worker))
@@ -271,8 +271,8 @@ def test_a_feed_is_not_adapted_to_right_after_it_was_taken_in(worker: WorkerHarn
     with worker.database.write() as session:
         for number in range(auto_adapt.BUSY_JOBS + 1):
             payload = EmbedPayload(photo_ids=(number,))
-            job = jobs.accept(session, payload, job_id=uuid4(), now=utc_now())
-            jobs.cancel(session, job.id, utc_now())
+            job = accepting.accept(session, payload, job_id=uuid4(), now=utc_now())
+            cancelling.cancel(session, job.id, utc_now())
     assert not due(worker)
     assert due(worker, utc_now() + auto_adapt.QUIET_FOR)
 

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 import pytest
 
-from db import jobs
+from db.jobs import reading, relaying
 from db.vectors import generations
 from db.vectors.encoders import (
     activate_encoder,
@@ -22,7 +22,7 @@ from db.vectors.encoders import (
 )
 from models.adaptation import trial
 from models.domain.clock import utc_now
-from models.domain.job_results import AdaptResult
+from models.domain.job_results.encoders import AdaptResult
 from models.domain.types import EncoderSpec, EncoderStatus, JobStatus, JobType, Precision
 from models.encoders.encoder import unit_rows
 from models.encoders.library import EncoderLibrary
@@ -125,7 +125,7 @@ def embed_worker(worker: WorkerHarness) -> Generator[None]:
     def work() -> None:
         while not ended.wait(0.02):
             with worker.database.read() as session:
-                due = jobs.due_of(session, [JobType.EMBED], worker.now())
+                due = reading.due_of(session, [JobType.EMBED], worker.now())
             for job_id in due:
                 run_job(worker.runtime, job_id)
 
@@ -260,7 +260,7 @@ def test_an_export_that_says_nothing_for_long_keeps_its_lease(
     def quantise_slowly(*_: object) -> NoReturn:
         sleep(3)
         with worker.database.read() as session:
-            expired.append(jobs.any_expired(session, utc_now()))
+            expired.append(relaying.any_expired(session, utc_now()))
         raise NotQuantised("it is slower")
 
     monkeypatch.setattr(adapt, "quantise", quantise_slowly)
@@ -369,7 +369,7 @@ def test_killed_at_any_step_it_is_taken_up_again_and_never_half(
             run_job(worker.runtime, job_id)
     assert active(worker) == (float32 if moment == "after the export" else int8).label
     with worker.database.write() as session:
-        assert jobs.release_expired(session, worker.now() + 2 * LEASE, max_attempts=9) == 1
+        assert relaying.release_expired(session, worker.now() + 2 * LEASE, max_attempts=9) == 1
     run_job(worker.runtime, job_id)
     job = worker.job(job_id)
     assert job.status is JobStatus.SUCCEEDED, job.error_detail

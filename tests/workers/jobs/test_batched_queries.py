@@ -14,8 +14,8 @@ from PIL import Image
 from sqlalchemy import text, update
 from sqlalchemy.orm import Session
 
-from db import jobs
-from db.jobs import Claim
+from db.jobs import attempts, cancelling, claiming, relaying
+from db.jobs.claiming import Claim
 from db.tables import Job
 from models.domain.types import JobStatus, JobType
 from models.photo_decoding import decode, standardise
@@ -86,11 +86,11 @@ def test_each_gets_the_answer_that_it_would_have_got_alone(
     together, alone = asked(worker, 11, 12, 13), asked(worker, 11, 12, 13)
     with worker.database.write() as session:
         for job_id in alone:
-            jobs.cancel(session, job_id, worker.now())
+            cancelling.cancel(session, job_id, worker.now())
     run_job(worker.runtime, together[0])
     with worker.database.write() as session:
         for job_id in alone:
-            jobs.retry(session, job_id, worker.now())
+            cancelling.retry(session, job_id, worker.now())
     worker.engine._held = replace(worker.engine._held, batch=1)
     for one, other in zip(together, alone, strict=True):
         run_job(worker.runtime, other)
@@ -156,8 +156,8 @@ def test_what_may_have_ended_a_worker_is_tried_alone(
     waiting = asked(worker, 11, 12, 13)
     with worker.database.write() as session:
         # Its first attempt was never heard of again.
-        assert jobs.claim(session, waiting[0], worker.now() - 2 * LEASE, LEASE)
-        assert jobs.release_expired(session, worker.now(), 3) == 1
+        assert claiming.claim(session, waiting[0], worker.now() - 2 * LEASE, LEASE)
+        assert relaying.release_expired(session, worker.now(), 3) == 1
     run_job(worker.runtime, waiting[1])
     assert calls == [2]
     assert worker.job(waiting[0]).status is JobStatus.QUEUED
@@ -203,10 +203,10 @@ def test_the_oldest_come_first_and_the_rest_has_a_message(
 def test_what_somebody_retries_is_tried_alone(worker: WorkerHarness, calls: list[int]) -> None:
     waiting = asked(worker, 11, 12)
     with worker.database.write() as session:
-        owned = jobs.claim(session, waiting[0], worker.now(), LEASE)
+        owned = claiming.claim(session, waiting[0], worker.now(), LEASE)
         assert owned
-        jobs.fail(session, owned, worker.now(), code="attempts_exhausted", detail="It died.")
-        jobs.retry(session, waiting[0], worker.now())
+        attempts.fail(session, owned, worker.now(), code="attempts_exhausted", detail="It died.")
+        cancelling.retry(session, waiting[0], worker.now())
     run_job(worker.runtime, waiting[0])
     assert calls == [1, 1]
     assert statuses(worker, waiting) == [JobStatus.SUCCEEDED] * 2
@@ -295,7 +295,7 @@ def test_one_whose_claim_is_lost_ends_alone(
 
     def answered(claims: Sequence[Claim], *given: Any) -> Answered:
         with worker.database.write() as session:
-            jobs.cancel(session, waiting[1], worker.now())
+            cancelling.cancel(session, waiting[1], worker.now())
         return answer_queries(claims, *given)
 
     monkeypatch.setattr(tasks, "answer_queries", answered)
@@ -309,7 +309,7 @@ def test_one_whose_answer_can_not_be_stored_is_tried_again_alone(
     worker: WorkerHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting = asked(worker, 11, 12, 13)
-    finish = jobs.finish
+    finish = attempts.finish
 
     def finished(session: Session, owned: Claim, *given: Any, **named: Any) -> None:
         if owned.job_id == waiting[1]:
@@ -317,7 +317,7 @@ def test_one_whose_answer_can_not_be_stored_is_tried_again_alone(
         finish(session, owned, *given, **named)
 
     with monkeypatch.context() as broken:
-        broken.setattr(jobs, "finish", finished)
+        broken.setattr(attempts, "finish", finished)
         run_job(worker.runtime, waiting[0])
     done = [JobStatus.SUCCEEDED, JobStatus.QUEUED, JobStatus.SUCCEEDED]
     assert statuses(worker, waiting) == done
@@ -380,7 +380,7 @@ def test_a_message_leads_to_others_although_its_own_was_cancelled(
 ) -> None:
     waiting = asked(worker, 11, 12, 13)
     with worker.database.write() as session:
-        jobs.cancel(session, waiting[0], worker.now())
+        cancelling.cancel(session, waiting[0], worker.now())
     run_job(worker.runtime, waiting[0])
     assert statuses(worker, waiting) == [JobStatus.CANCELLED, *[JobStatus.SUCCEEDED] * 2]
     assert calls == [2]

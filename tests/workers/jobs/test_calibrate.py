@@ -8,14 +8,15 @@ from uuid import uuid4
 import pytest
 from PIL import Image
 
-from db import jobs
 from db.catalogue.listings import ListingData
+from db.jobs import accepting, cancelling
 from db.tables import Job
 from db.vectors.encoders import get_encoder, set_matching
 from models.domain.clock import utc_now
 from models.domain.errors import Conflict
 from models.domain.job_payloads import EmbedPayload
-from models.domain.job_results import CalibrateResult, SearchResult
+from models.domain.job_results.encoders import CalibrateResult
+from models.domain.job_results.searches import SearchResult
 from models.domain.types import JobStatus, JobType, MatchLabel
 from models.matching import strangers
 from models.matching.labels import Calibration, SameItem, stored_calibration
@@ -252,8 +253,8 @@ def test_nothing_is_due_right_after_a_feed(catalogue: WorkerHarness) -> None:
     with catalogue.database.write() as session:
         for number in range(auto_adapt.BUSY_JOBS + 1):
             payload = EmbedPayload(photo_ids=(number,))
-            job = jobs.accept(session, payload, job_id=uuid4(), now=utc_now())
-            jobs.cancel(session, job.id, utc_now())
+            job = accepting.accept(session, payload, job_id=uuid4(), now=utc_now())
+            cancelling.cancel(session, job.id, utc_now())
     assert due(catalogue) is None
     assert due(catalogue, utc_now() + auto_adapt.QUIET_FOR)
 

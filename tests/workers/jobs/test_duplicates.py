@@ -8,9 +8,9 @@ import pytest
 from PIL import Image, ImageOps
 from sqlalchemy import select, update
 
-from db import jobs
 from db.catalogue.listings import ListingData, delete_listing, upsert_listings
-from db.jobs import ClaimLost
+from db.jobs import cancelling
+from db.jobs.attempts import ClaimLost
 from db.tables import Photo
 from models.domain.types import JobType
 from models.near_duplicates import LOOKALIKES, perceptual_hash
@@ -243,7 +243,7 @@ def test_a_cancelled_job_stops(worker: WorkerHarness, monkeypatch: pytest.Monkey
     claim = worker.claim(job_id)
     with worker.database.write() as session:
         session.execute(update(Photo).values(phash=None))
-        jobs.cancel(session, job_id, worker.now())
+        cancelling.cancel(session, job_id, worker.now())
     with pytest.raises(ClaimLost):
         run_duplicates(
             claim,

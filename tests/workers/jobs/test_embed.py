@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from sqlalchemy import func, select, update
 
-from db import jobs
+from db.jobs import attempts, cancelling
 from db.tables import Change, Embedding, Photo
 from db.vectors.embeddings import count_live, embedded, photos_to_embed
 from models.domain.errors import InvalidPhoto
-from models.domain.job_results import EmbedResult, SearchResult
+from models.domain.job_results.embeddings import EmbedResult
+from models.domain.job_results.searches import SearchResult
 from models.domain.types import JobStatus, JobType
 from models.photo_decoding import standardise
 from tests.support.payloads import result_as
@@ -94,7 +95,7 @@ def test_only_threads_that_compute_leave_the_cores_to_others(
 
     computing: set[int] = set()
     storing: set[int] = set()
-    embed, finish = worker.encoder.embed, jobs.finish
+    embed, finish = worker.encoder.embed, attempts.finish
 
     def embed_noting(photos: Sequence[Image.Image]) -> NDArray[np.float32]:
         computing.add(niceness())
@@ -105,7 +106,7 @@ def test_only_threads_that_compute_leave_the_cores_to_others(
         finish(*given, **named)
 
     monkeypatch.setattr(worker.encoder, "embed", embed_noting)
-    monkeypatch.setattr(jobs, "finish", finish_noting)
+    monkeypatch.setattr(attempts, "finish", finish_noting)
     worker.list_pictures(1)
     assert (computing, storing) == ({niceness() + NICENESS}, {niceness()})
 
@@ -193,7 +194,7 @@ def test_an_attempt_that_lost_its_claim_stores_nothing(
 
     def cancelled_meanwhile(photos: Sequence[Image.Image]) -> NDArray[np.float32]:
         with worker.database.write() as session:
-            jobs.cancel(session, job_id, worker.now())
+            cancelling.cancel(session, job_id, worker.now())
         return embed(photos)
 
     monkeypatch.setattr(worker.encoder, "embed", cancelled_meanwhile)

@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from db.jobs import ClaimLost, release_expired
+from db.jobs.attempts import ClaimLost
+from db.jobs.relaying import release_expired
 from db.session import Database
 from models.domain.types import JobType
 from tests.support.workers import LEASE, WorkerHarness

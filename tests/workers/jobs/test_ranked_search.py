@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from db.catalogue.listings import ListingData, upsert_listings
-from models.domain.job_results import SearchResult
+from models.domain.job_results.searches import SearchResult
 from models.domain.searches.options import RankPart
 from models.domain.types import JobStatus, JobType
 from models.photo_decoding import standardise

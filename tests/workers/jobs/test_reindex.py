@@ -5,19 +5,19 @@ from typing import Any
 
 import pytest
 
-from db import jobs
+from db.jobs import attempts, cancelling
 from db.vectors import generations
 from models.domain.errors import Conflict, Unavailable
-from models.domain.job_results import BuiltIndex
+from models.domain.job_results.indexes import BuiltIndex
 from models.domain.types import GenerationStatus, JobStatus, JobType
 from models.index import build, recall
 from models.index.plan import EXACT
 from tests.support.holding import holding_open
 from tests.support.payloads import result_as
 from tests.support.workers import WorkerHarness
-from workers import tasks
 from workers.indexes.live import LiveIndex
 from workers.jobs import reindex
+from workers.jobs.dispatch import do_job
 from workers.tasks import run_job
 
 
@@ -198,10 +198,10 @@ def test_builds_that_are_killed_one_after_the_other_do_not_fill_the_disk(
         for _ in range(3):
             claim = worker.claim(job_id)
             with pytest.raises(Killed):
-                tasks._do(worker.runtime, claim)
+                do_job(worker.runtime, claim, run_job)
             assert len(folders(worker)) == 1
             with worker.database.write() as session:
-                jobs.hand_back(session, claim, worker.now())
+                attempts.hand_back(session, claim, worker.now())
     run_job(worker.runtime, job_id)
     assert folders(worker) == {str(worker.generations()[0].id)}
 
@@ -223,7 +223,7 @@ def test_a_cancelled_build_leaves_the_live_one(
     def cancelled_meanwhile(*arguments: Any, **options: Any) -> Any:
         built = build.build_generation(*arguments, **options)
         with worker.database.write() as session:
-            jobs.cancel(session, job_id, worker.now())
+            cancelling.cancel(session, job_id, worker.now())
         return built
 
     monkeypatch.setattr(reindex, "build_generation", cancelled_meanwhile)

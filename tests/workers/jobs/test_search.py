@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from db.catalogue.listings import ListingData, upsert_listings
-from models.domain.job_results import SearchResult
+from models.domain.job_results.searches import SearchResult
 from models.domain.searches.attributes import Attributes, clean_attributes
 from models.domain.types import JobStatus, JobType, ListingStatus
 from models.photo_decoding import standardise

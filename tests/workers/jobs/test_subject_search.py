@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from models.domain.errors import WeightsRefused
-from models.domain.job_results import SearchResult
+from models.domain.job_results.searches import SearchResult
 from models.domain.regions import Region
 from models.domain.types import JobType
 from models.encoders.encoder import FeatureMap

@@ -5,8 +5,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from db import jobs
-from db.embed_jobs import PHOTOS_PER_JOB
+from db.jobs import reading
+from db.jobs.embed import PHOTOS_PER_JOB
 from db.session import Database
 from db.tables import Job
 from models.domain.errors import UnreadableRecord
@@ -64,7 +64,7 @@ def test_open_jobs_of_a_newer_release_are_not_guessed(any_database: Database, cl
     embed_jobs = EmbedJobs(any_database, Nobody(), clock=clock, new_id=uuid4)
     (job,) = ask(any_database, embed_jobs, photo_ids)
     with any_database.write() as session:
-        jobs.get(session, job.id).payload = {**job.payload, "of_the_future": True}
+        reading.get(session, job.id).payload = {**job.payload, "of_the_future": True}
 
     with pytest.raises(UnreadableRecord, match="the embed job"):
         EmbedJobs(any_database, Nobody(), clock=clock, new_id=uuid4).start()

@@ -6,8 +6,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from db import jobs
 from db.consumption import record_consumption
+from db.jobs import accepting, cancelling
 from db.session import Database
 from db.tables import Job
 from models.domain.job_payloads import (
@@ -39,7 +39,7 @@ def test_what_is_submitted_is_in_the_queue(
     database: Database, clock: Clock, publisher: JobPublisher, redis_url: str
 ) -> None:
     with database.write() as session:
-        job = jobs.accept(session, EmbedPayload(photo_ids=()), job_id=uuid4(), now=clock())
+        job = accepting.accept(session, EmbedPayload(photo_ids=()), job_id=uuid4(), now=clock())
     QueueExecutor(database, publisher, clock, pytest.fail).submit([job])
     assert take_all(redis_url, Queue.EMBED) == [str(job.id)]
 
@@ -60,7 +60,7 @@ def test_a_broker_that_does_not_answer_is_left_alone_for_a_while(
 
     monkeypatch.setattr(publisher, "publish", counted)
     with database.write() as session:
-        job = jobs.accept(session, EmbedPayload(photo_ids=()), job_id=uuid4(), now=clock())
+        job = accepting.accept(session, EmbedPayload(photo_ids=()), job_id=uuid4(), now=clock())
     executor = QueueExecutor(database, publisher, clock, pytest.fail)
     for _ in range(3):
         executor.submit([job])
@@ -138,14 +138,14 @@ def test_within_a_job_the_others_of_its_queue_are_done_and_those_of_others_publi
 ) -> None:
     def accept(payload: JobPayload) -> Job:
         with database.write() as session:
-            return jobs.accept(session, payload, job_id=uuid4(), now=clock())
+            return accepting.accept(session, payload, job_id=uuid4(), now=clock())
 
     done: list[UUID] = []
 
     def run_job(job_id: UUID) -> None:
         done.append(job_id)
         with database.write() as session:
-            jobs.cancel(session, job_id, clock())
+            cancelling.cancel(session, job_id, clock())
 
     held = HeldQueueExecutor(database, Queue.INDEX, run_job, publisher, clock, but=[JobType.ADAPT])
     embed, build = accept(EmbedPayload(photo_ids=())), accept(ReindexPayload())

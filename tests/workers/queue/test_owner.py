@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from db import jobs
+from db.jobs import accepting, claiming, reading, relaying
 from db.session import Database
 from models.domain.job_payloads import EmbedPayload
 from models.domain.types import JobStatus
@@ -40,20 +40,20 @@ def another_process() -> Iterator[tuple[subprocess.Popen[str], str]]:
 def claimed(database: Database, clock: Clock, owner: str | None) -> UUID:
     job_id = uuid4()
     with database.write() as session:
-        jobs.accept(session, EmbedPayload(photo_ids=()), job_id=job_id, now=clock())
-        assert jobs.claim(session, job_id, clock(), LEASE, owner=owner)
+        accepting.accept(session, EmbedPayload(photo_ids=()), job_id=job_id, now=clock())
+        assert claiming.claim(session, job_id, clock(), LEASE, owner=owner)
     return job_id
 
 
 def status(database: Database, job_id: UUID) -> JobStatus:
     with database.read() as session:
-        return jobs.get(session, job_id).status
+        return reading.get(session, job_id).status
 
 
 def release(database: Database, clock: Clock) -> int:
     clock.advance(seconds=1)
     with database.write() as session:
-        return jobs.release_expired(session, clock(), max_attempts=3)
+        return relaying.release_expired(session, clock(), max_attempts=3)
 
 
 def test_a_process_that_was_killed_is_dead_also_before_its_parent_knows() -> None:
@@ -115,6 +115,6 @@ def test_whoever_claims_it_next_owns_it(any_database: Database, clock: Clock) ->
     end_leases_of_dead(any_database, clock())
     clock.advance(seconds=1)
     with any_database.write() as session:
-        assert jobs.claim(session, job_id, clock(), LEASE, owner=this_process())
+        assert claiming.claim(session, job_id, clock(), LEASE, owner=this_process())
     assert end_leases_of_dead(any_database, clock()) == 0
     assert release(any_database, clock) == 0

@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import func, select
 
-from db import jobs
 from db.idempotency import Answer, KeyedRequest, claim_key, complete_claim
+from db.jobs import accepting, cancelling, claiming, reading
 from db.session import Database
 from db.tables import IdempotencyKey
 from models.domain.types import JobStatus, JobType
@@ -32,7 +32,7 @@ def publisher(redis_url: str) -> Iterator[JobPublisher]:
 
 def accept(database: Database, clock: Clock, job_type: JobType = JobType.EMBED) -> UUID:
     with database.write() as session:
-        return jobs.accept(session, some_payload(job_type), job_id=uuid4(), now=clock()).id
+        return accepting.accept(session, some_payload(job_type), job_id=uuid4(), now=clock()).id
 
 
 def test_committed_but_never_published(
@@ -65,12 +65,12 @@ def test_job_of_a_dead_worker_goes_to_another_at_once(
 ) -> None:
     job_id = accept(database, clock)
     with database.write() as session:
-        jobs.claim(session, job_id, clock(), LEASE)
+        claiming.claim(session, job_id, clock(), LEASE)
     clock.advance(seconds=61)
     assert publish_due_jobs(database, publisher, clock, max_attempts=3) == 1
     assert take_all(redis_url, Queue.EMBED) == [str(job_id)]
     with database.read() as session:
-        assert jobs.get(session, job_id).status is JobStatus.QUEUED
+        assert reading.get(session, job_id).status is JobStatus.QUEUED
 
 
 def test_ended_jobs_are_left_alone(
@@ -78,7 +78,7 @@ def test_ended_jobs_are_left_alone(
 ) -> None:
     job_id = accept(database, clock)
     with database.write() as session:
-        jobs.cancel(session, job_id, clock())
+        cancelling.cancel(session, job_id, clock())
     clock.advance(hours=1)
     assert publish_due_jobs(database, publisher, clock, max_attempts=3) == 0
 

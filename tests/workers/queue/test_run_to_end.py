@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from db import jobs
-from db.jobs import Progress
+from db.jobs import accepting, attempts, cancelling, claiming
+from db.jobs.counting import Progress
 from db.session import Database
 from models.domain.job_payloads import EmbedPayload
 from tests.support.clock import Clock
@@ -44,7 +44,7 @@ def inline(database: Database, run_job: RunJob, clock: Callable[[], datetime]) -
 def accept(database: Database, now: datetime, photo_ids: list[int]) -> UUID:
     payload = EmbedPayload(photo_ids=tuple(photo_ids))
     with database.write() as session:
-        return jobs.accept(session, payload, job_id=uuid4(), now=now, total=len(photo_ids)).id
+        return accepting.accept(session, payload, job_id=uuid4(), now=now, total=len(photo_ids)).id
 
 
 def test_waiting_ends_when_every_job_has_ended(database: Database, clock: Clock) -> None:
@@ -55,11 +55,11 @@ def test_waiting_ends_when_every_job_has_ended(database: Database, clock: Clock)
         seen.append(progress)
         with database.write() as session:
             if len(seen) == 1:
-                claim = jobs.claim(session, done, clock(), jobs.PUBLISH_GRACE)
+                claim = claiming.claim(session, done, clock(), accepting.PUBLISH_GRACE)
                 assert claim is not None
-                jobs.finish(session, claim, clock(), result=NOTHING_EMBEDDED, done=2, failed=1)
+                attempts.finish(session, claim, clock(), result=NOTHING_EMBEDDED, done=2, failed=1)
             elif len(seen) == 2:
-                jobs.cancel(session, cancelled, clock())
+                cancelling.cancel(session, cancelled, clock())
 
     last = run_to_end(Idle(), database, Queue.EMBED, [done, cancelled], work)
     assert seen == [
@@ -82,15 +82,15 @@ def test_jobs_are_done_here_one_after_the_other_even_those_of_the_dead(
     now = clock()
     accepted = [accept(database, now, [number]) for number in range(3)]
     with database.write() as session:
-        assert jobs.claim(session, accepted[0], now, LEASE)  # by a process that is then killed
+        assert claiming.claim(session, accepted[0], now, LEASE)  # by a process that is then killed
     done: list[UUID] = []
 
     def do(job_id: UUID) -> None:
         nonlocal now
         now += LEASE / 2
         with database.write() as session:
-            if claim := jobs.claim(session, job_id, now, LEASE):
-                jobs.finish(session, claim, now, result=NOTHING_EMBEDDED, done=1)
+            if claim := claiming.claim(session, job_id, now, LEASE):
+                attempts.finish(session, claim, now, result=NOTHING_EMBEDDED, done=1)
                 done.append(job_id)
 
     with inline(database, do, lambda: now) as executor:
@@ -106,7 +106,7 @@ def test_a_job_that_failed_is_tried_again_when_it_is_due(
     monkeypatch.setattr(executors, "POLL_EVERY_S", 0.001)
     now = clock()
     job_id = accept(database, now, [1])
-    attempts: list[datetime] = []
+    tried_at: list[datetime] = []
 
     def tick() -> datetime:
         nonlocal now
@@ -114,16 +114,16 @@ def test_a_job_that_failed_is_tried_again_when_it_is_due(
         return now
 
     def do(job_id: UUID) -> None:
-        attempts.append(now)
+        tried_at.append(now)
         with database.write() as session:
-            claim = jobs.claim(session, job_id, now, LEASE)
+            claim = claiming.claim(session, job_id, now, LEASE)
             assert claim
-            jobs.retry_later(session, claim, now, max_attempts=4, reason="the store is away")
+            attempts.retry_later(session, claim, now, max_attempts=4, reason="the store is away")
 
     with inline(database, do, tick) as executor:
         progress = run_to_end(executor, database, Queue.EMBED, [job_id], lambda _: None)
     assert progress.unsuccessful_jobs == 1
-    waits = [(after - before).total_seconds() for before, after in pairwise(attempts)]
+    waits = [(after - before).total_seconds() for before, after in pairwise(tried_at)]
     assert len(waits) == 3
     assert all(wait >= 2**number for number, wait in enumerate(waits, start=1))
 
@@ -136,9 +136,9 @@ def test_progress_is_shown_between_jobs(
 
     def do(job_id: UUID) -> None:
         with database.write() as session:
-            claim = jobs.claim(session, job_id, clock(), LEASE)
+            claim = claiming.claim(session, job_id, clock(), LEASE)
             assert claim
-            jobs.finish(session, claim, clock(), result=NOTHING_EMBEDDED, done=1)
+            attempts.finish(session, claim, clock(), result=NOTHING_EMBEDDED, done=1)
 
     seen: list[int] = []
     with inline(database, do, clock) as executor:

@@ -10,9 +10,9 @@ from uuid import UUID, uuid4
 import pytest
 from redis import Redis
 
-from db import jobs
 from db.consumption import consumed_lately
 from db.deployment import deployment_id
+from db.jobs import accepting, reading
 from db.schema_migration import upgrade
 from db.session import Database
 from db.tables import Job
@@ -43,14 +43,14 @@ class Deployment:
         """A query, committed and then published; there is no relay to publish it again."""
         with self.database.write() as session:
             payload = some_payload(JobType.SEARCH)
-            job = jobs.accept(session, payload, job_id=uuid4(), now=utc_now())
+            job = accepting.accept(session, payload, job_id=uuid4(), now=utc_now())
         assert self.publisher.publish([job]) == [job.id]
         return job
 
     def attempts(self, job_id: UUID) -> tuple[bool, int]:
         """Whether a job has ended, and in how many attempts."""
         with self.database.read() as session:
-            job = jobs.get(session, job_id)
+            job = reading.get(session, job_id)
         return job.status.terminal, job.attempt
 
     def is_consumed(self) -> bool:

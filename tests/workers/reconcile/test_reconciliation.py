@@ -12,7 +12,6 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import update
 
-from db import jobs
 from db.catalogue.listing_photos import (
     PhotoData,
 )
@@ -20,6 +19,7 @@ from db.catalogue.listings import (
     ListingData,
     delete_listing,
 )
+from db.jobs import accepting, cancelling
 from db.session import Database
 from db.store.photo_store import GRACE, PREFIXES, PhotoStore, PrefixListing
 from db.tables import Generation, Job
@@ -121,12 +121,12 @@ class World:
         with self.database.write() as session:
             activate_initial_encoder(session, self.encoder, self.now())
             payload = EmbedPayload(photo_ids=tuple(photos_to_queue(session)))
-            jobs.accept(session, payload, job_id=uuid4(), now=self.now())
+            accepting.accept(session, payload, job_id=uuid4(), now=self.now())
 
     def request_reindex(self) -> None:
         self.asked.append("reindex")
         with self.database.write() as session:
-            jobs.accept(session, ReindexPayload(), job_id=uuid4(), now=self.now())
+            accepting.accept(session, ReindexPayload(), job_id=uuid4(), now=self.now())
 
     def work(self) -> None:
         """Do what is queued."""
@@ -270,11 +270,11 @@ def test_photos_with_a_row_or_a_job_are_not_orphans(world: World) -> None:
             PredictionPayload(listing_id=listing, top=3),
             DuplicatesPayload(),
         ):
-            job = jobs.accept(session, payload, job_id=uuid4(), now=world.now())
+            job = accepting.accept(session, payload, job_id=uuid4(), now=world.now())
             # It can be retried.
-            jobs.cancel(session, job.id, world.now())
+            cancelling.cancel(session, job.id, world.now())
         # As earlier releases stored a search.
-        job = jobs.accept(
+        job = accepting.accept(
             session, SearchPayload(positive=(listing,), limit=3), job_id=uuid4(), now=world.now()
         )
         stored = {"photo": once, "limit": 3}

@@ -2,9 +2,9 @@
 
 from uuid import uuid4
 
-from db import jobs
 from db.catalogue.listings import ListingData, upsert_listings
-from models.domain.job_results import MatchResult
+from db.jobs import counting
+from models.domain.job_results.embeddings import MatchResult
 from models.domain.types import JobStatus, JobType
 from tests.support.payloads import result_as
 from tests.support.saved_searches import save, save_picture, stored_picture
@@ -51,4 +51,4 @@ def test_a_job_says_what_it_has_done(worker: WorkerHarness) -> None:
     job = worker.do(JobType.MATCH, {})
     assert result_as(job, MatchResult) == MatchResult(embedded=1, listings=1)
     with worker.database.read() as session:
-        assert jobs.count_open(session, JobType.MATCH) == 0
+        assert counting.count_open(session, JobType.MATCH) == 0

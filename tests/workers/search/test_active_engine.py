@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from sqlalchemy import select
 
-from db import jobs
 from db.consumption import consumed_lately
+from db.jobs import reading
 from db.tables import Consumption, Encoder, Generation, Job
 from db.vectors.embeddings import embedded
 from db.vectors.encoders import activate_encoder, follow_encoder, retire_encoder
 from models.domain.clock import utc_now
 from models.domain.errors import WeightsMissing
-from models.domain.job_results import SearchResult
+from models.domain.job_results.searches import SearchResult
 from models.domain.types import EncoderSpec, JobStatus, JobType
 from models.photo_decoding import standardise
 from tests.support.encoder import ThumbnailEncoder
@@ -124,7 +124,7 @@ def test_a_job_that_a_newer_release_accepted_is_left_to_its_workers(worker: Work
 
     def store(payload: dict[str, object]) -> None:
         with worker.database.write() as session:
-            jobs.get(session, job_id).payload = payload
+            reading.get(session, job_id).payload = payload
 
     store({**payload, "of_the_future": True})
     for _ in range(2 * worker.runtime.config.max_attempts):

@@ -10,10 +10,10 @@ from rich.table import Table
 
 from command_line.options import JsonReport, command_of
 from command_line.resources import database_of, library_of
-from db import jobs
+from db.jobs import reading
 from db.tables import Job
 from db.vectors.encoders import EncoderSummary, summarise_encoders
-from models.domain.job_results import AdaptResult
+from models.domain.job_results.encoders import AdaptResult
 from models.domain.types import EncoderSpec, EncoderStatus, JobType
 from models.encoders.library import EncoderLibrary
 from models.matching.labels import stored_calibration
@@ -58,7 +58,7 @@ def list_encoders(options: ListOptions) -> None:
     library = library_of(settings)
     with database_of(settings) as database, database.read() as session:
         summaries = summarise_encoders(session)
-        last = jobs.newest(session, JobType.ADAPT)
+        last = reading.newest(session, JobType.ADAPT)
     here = library.specs()
     rows = [_row(summary, library, is_here=summary.encoder.spec in here) for summary in summaries]
     known = {summary.encoder.spec for summary in summaries}

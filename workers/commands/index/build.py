@@ -14,14 +14,15 @@ from rich.table import Table
 from command_line.exit_codes import AlreadyReported
 from command_line.options import Inline, JsonReport, command_of
 from command_line.resources import database_of
-from db import jobs
+from db.jobs import cancelling, reading
 from db.session import Database
 from db.tables import Job
 from db.vectors.encoders import encoder_named
 from models.domain.clock import utc_now
 from models.domain.errors import Conflict, ExitCode, MarketlensError, RecallTooLow
 from models.domain.job_payloads import ReindexPayload
-from models.domain.job_results import BuiltIndex, JobResult, RepairedIndex
+from models.domain.job_results.base import JobResult
+from models.domain.job_results.indexes import BuiltIndex, RepairedIndex
 from models.domain.types import JobStatus
 from progress import Bars
 from settings import Settings
@@ -74,7 +75,7 @@ def build(options: BuildOptions) -> ExitCode:
     seconds = monotonic() - started
     if options.json_report:
         typer.echo(json.dumps(_as_json(job, seconds)))
-    elif (result := jobs.result_of(job)) is not None:
+    elif (result := reading.result_of(job)) is not None:
         Console().print(_table(result, seconds))
     if job.status is not JobStatus.SUCCEEDED:
         raise AlreadyReported from _refusal(job)
@@ -97,7 +98,7 @@ def _until_ended(database: Database, executor: JobExecutor, job: Job, bars: Bars
     while not job.status.terminal:
         executor.step(Queue.INDEX, [job.id])
         with database.read() as session:
-            job = jobs.get(session, job.id)
+            job = reading.get(session, job.id)
         bars.show("index", job.done, max(job.total, job.done, 1))
     return job
 
@@ -106,7 +107,7 @@ def _interrupted(database: Database, job: Job, *, inline: bool) -> str:
     if not inline:
         return "The build goes on in its worker: `marketlens index list` tells how it ends."
     with database.write() as session:
-        jobs.cancel(session, job.id, utc_now())
+        cancelling.cancel(session, job.id, utc_now())
     return "The build was stopped; searches go on as before."
 
 

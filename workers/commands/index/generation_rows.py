@@ -7,10 +7,10 @@ from pathlib import Path
 from rich.filesize import decimal
 from rich.table import Table
 
-from db import jobs
+from db.jobs import reading
 from db.tables import Encoder, Generation, Job
 from models.domain.errors import GenerationCorrupt
-from models.domain.job_results import BuiltIndex
+from models.domain.job_results.indexes import BuiltIndex
 from models.index.manifest import MANIFEST_FILE, Manifest, from_json
 from workers.generations.folders import is_open
 
@@ -103,7 +103,7 @@ def generation_details(job: Job | None, folder: Path) -> GenerationDetails:
 
 def _result_of(job: Job | None) -> BuiltIndex | None:
     """The result of a build; None if an earlier release built it and measured less."""
-    result = jobs.result_of(job) if job else None
+    result = reading.result_of(job) if job else None
     return result if isinstance(result, BuiltIndex) and result.p95_ms is not None else None
 
 

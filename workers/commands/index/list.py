@@ -9,7 +9,7 @@ from rich.console import Console
 
 from command_line.options import JsonReport, command_of
 from command_line.resources import database_of, store_of
-from db import jobs
+from db.jobs import reading
 from db.vectors import generations
 from db.vectors.encoders import all_encoders, get_encoder
 from settings import Settings
@@ -64,7 +64,7 @@ def show(options: ShowOptions) -> None:
     with database_of(settings) as database, database.read() as session:
         generation = generations.get(session, options.generation_id)
         encoder = get_encoder(session, generation.encoder_id)
-        job = jobs.get(session, generation.job_id) if generation.job_id else None
+        job = reading.get(session, generation.job_id) if generation.job_id else None
     row = generation_row(generation, encoder, settings.generations_dir, published)
     details = generation_details(job, settings.generations_dir / str(generation.id))
     if options.json_report:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from db import jobs
+from db.jobs import accepting
 from db.statements import chunks
 from db.tables import Job
 from models.domain.job_payloads import EmbedPayload
@@ -27,7 +27,7 @@ def accept_embed_jobs(
 ) -> list[Job]:
     """Store the jobs that embed these photos, in their order, by all encoders or by one."""
     return [
-        jobs.accept(
+        accepting.accept(
             session,
             EmbedPayload(photo_ids=tuple(chunk), encoder_id=encoder_id),
             job_id=new_id(),

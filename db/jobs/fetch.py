@@ -13,7 +13,6 @@ from uuid import UUID
 from sqlalchemy import tuple_, update
 from sqlalchemy.orm import Session
 
-from db import jobs
 from db.catalogue.listing_photos import (
     PhotoData,
     await_photos,
@@ -22,13 +21,14 @@ from db.catalogue.listing_photos import (
     set_photos,
     stored_photos,
 )
-from db.embed_jobs import accept_embed_jobs
-from db.jobs import Claim
+from db.jobs import accepting, attempts, transitions
+from db.jobs.claiming import Claim
+from db.jobs.embed import accept_embed_jobs
 from db.statements import chunks
 from db.tables import Job
 from models.domain.errors import Unavailable
 from models.domain.job_payloads import EmbedPayload, FailedUrl, PhotosToFetch, is_sha256
-from models.domain.job_results import BatchResult, EmbedResult, PhotoError, RowError
+from models.domain.job_results.embeddings import BatchResult, EmbedResult, PhotoError, RowError
 from models.domain.types import JobStatus, JobType
 from models.domain.urls import redact
 
@@ -71,7 +71,7 @@ def accept_fetch_job(
     """
     payload = EmbedPayload(photo_ids=tuple(embedding), fetch=photos)
     total = len(embedding) + len(photos.urls)
-    accepted = jobs.accept(
+    accepted = accepting.accept(
         session, payload, job_id=job_id, now=now, total=total, parent_id=parent_id
     )
     await_photos(session, photos.listing_id, job_id)
@@ -140,11 +140,11 @@ def record_fetched(
     }
     if fetches_again:
         later = now + timedelta(seconds=2**claim.tries)
-        jobs.update_owned(session, claim, {**values, "publish_after": later})
+        attempts.update_owned(session, claim, {**values, "publish_after": later})
         return Recorded(False, accept_embed_jobs(session, new.values(), now=now, new_id=new_id))
     # Embedding has attempts of its own.
-    values |= {"attempts_before": claim.attempt, "publish_after": now + jobs.PUBLISH_GRACE}
-    parent_id = jobs.update_owned(session, claim, values)
+    values |= {"attempts_before": claim.attempt, "publish_after": now + accepting.PUBLISH_GRACE}
+    parent_id = attempts.update_owned(session, claim, values)
     if remaining.fetch is not None:
         _record_row_errors(session, parent_id, remaining.fetch)
     due = Job(id=claim.job_id, type=JobType.EMBED, attempt=claim.attempt)
@@ -170,11 +170,11 @@ def end_embedded(
     done = len(payload.photo_ids) + len(failed_urls) - len(errors)
     unavailable = [failed for failed in failed_urls if failed.code == Unavailable.code]
     if payload.fetch is None or not unavailable:
-        jobs.finish(session, claim, now, result=result, done=done, failed=len(errors))
+        attempts.finish(session, claim, now, result=result, done=done, failed=len(errors))
         return
     refused = tuple(failed for failed in failed_urls if failed not in unavailable)
     to_retry = payload.fetch.model_copy(update={"failed": refused})
-    parent_id = jobs.update_owned(
+    parent_id = attempts.update_owned(
         session,
         claim,
         {
@@ -189,7 +189,7 @@ def end_embedded(
             "lease_expires_at": None,
         },
     )
-    jobs.advance_parent(session, parent_id, now)
+    transitions.advance_parent(session, parent_id, now)
 
 
 def url_errors(wanted: PhotosToFetch) -> list[PhotoError]:
@@ -225,7 +225,7 @@ def _end_superseded(session: Session, claim: Claim, wanted: PhotosToFetch, now: 
     failed = tuple(FailedUrl(url=url, code=SUPERSEDED, detail=_NOT_AWAITED) for url in wanted.urls)
     errors = tuple(url_errors(wanted.model_copy(update={"failed": (*wanted.failed, *failed)})))
     result = EmbedResult(embedded=0, errors=errors)
-    jobs.finish(session, claim, now, result=result, failed=len(errors))
+    attempts.finish(session, claim, now, result=result, failed=len(errors))
 
 
 def _record_row_errors(session: Session, parent_id: UUID | None, wanted: PhotosToFetch) -> None:

@@ -1,4 +1,4 @@
-"""`marketlens evaluate`: the retrieval metrics of encoders, side by side."""
+"""`marketlens evaluate encoders`: the retrieval metrics of encoders, side by side."""
 
 import json
 from collections.abc import Callable, Sequence

@@ -1,0 +1,1 @@
+"""Events: what buyers do with listings."""

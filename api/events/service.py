@@ -1,0 +1,18 @@
+"""Stores events. Commits before it returns."""
+
+from functools import partial
+
+from api.deps import Resources
+from api.events.schemas import EventsIn
+from api.forms import parsed_json
+from db.events.store import StoredBatch, store_events
+
+
+def store(resources: Resources, body: bytes) -> StoredBatch:
+    """Store the events of a JSON body. Raises MalformedBody, InvalidInput and Unavailable."""
+    stated = parsed_json(body, EventsIn, "The body")
+    events = [event.to_event() for event in stated.events]
+    now = resources.now()
+    kept_since = now - resources.events_kept
+    work = partial(store_events, events=events, now=now, kept_since=kept_since)
+    return resources.events.write(work)

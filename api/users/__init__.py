@@ -1,0 +1,1 @@
+"""Users, by the caller's pseudonyms: what is known of them, and that they are forgotten."""

@@ -1,0 +1,1 @@
+"""Events from a file: read, checked and stored in batches."""

@@ -1,0 +1,1 @@
+"""Offline evaluation of recommendations: replay of events, baselines, metrics and reports."""

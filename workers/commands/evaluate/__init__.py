@@ -1,0 +1,1 @@
+"""`marketlens evaluate`: how well encoders, and recommendations, find what they should."""

@@ -1,0 +1,1 @@
+"""What evaluations read: the catalogue and its events, from the database and from files."""

@@ -1,0 +1,1 @@
+"""What is done about events in the background."""
