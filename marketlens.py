@@ -188,6 +188,35 @@ COMMANDS: Final[Table] = {
             ),
         },
     ),
+    "rank": Group(
+        "The weights of recommendations: learn them from what users chose, and which are in use.",
+        {
+            "train": CommandRef(
+                "workers.commands.rank.train:train",
+                "Learn the weights of recommendations from what users chose, and use them if they "
+                "are better.",
+            ),
+            "list": CommandRef(
+                "workers.commands.rank.list:list_rankers",
+                "List the default weights and all learned ones, and which recommendations are made "
+                "with.",
+            ),
+            "show": CommandRef(
+                "workers.commands.rank.list:show",
+                "Show weights beside the default ones, and what they were measured to be better "
+                "by.",
+            ),
+            "activate": CommandRef(
+                "workers.commands.rank.switch:activate",
+                "Recommend with these learned weights, or with the default ones, from the next "
+                "request on.",
+            ),
+            "rollback": CommandRef(
+                "workers.commands.rank.switch:rollback",
+                "Recommend with the weights that were in use before.",
+            ),
+        },
+    ),
     "duplicates": CommandRef(
         "workers.commands.duplicates:duplicates",
         "Find listings that show the same photo or the same item, and count their sellers.",

@@ -39,6 +39,7 @@ from models.domain.types import (
     JobType,
     ListingStatus,
     Precision,
+    RankerStatus,
 )
 
 
@@ -104,6 +105,7 @@ class Base(DeclarativeBase):
         ListingStatus: enum_type(ListingStatus),
         GenerationStatus: enum_type(GenerationStatus),
         EncoderStatus: enum_type(EncoderStatus),
+        RankerStatus: enum_type(RankerStatus),
         Precision: enum_type(Precision),
     }
 
@@ -306,6 +308,38 @@ class Encoder(Base):
     def spec(self) -> EncoderSpec:
         """What identifies it."""
         return EncoderSpec(self.name, self.dimension, self.fingerprint, self.precision)
+
+
+class Ranker(Base):
+    """Weights of recommendations that were learned, and their status.
+
+    `weights` has the weight of each part by its name, `measured` what a trial on later choices has
+    found. `activated_at` is when it was last made the active one, `replaced_id` what it replaced
+    then, None for the weights that nothing was learned of.
+    """
+
+    __tablename__ = "rankers"
+    __table_args__ = (
+        # At most one active ranker, enforced by the database.
+        Index(
+            "uq_rankers_active",
+            "status",
+            unique=True,
+            sqlite_where=text("status = 'active'"),
+            postgresql_where=text("status = 'active'"),
+        ),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    weights: Mapped[StoredJson]
+    measured: Mapped[StoredJson]
+    status: Mapped[RankerStatus] = mapped_column(
+        default=RankerStatus.REGISTERED, server_default=RankerStatus.REGISTERED.value
+    )
+    created_at: Mapped[datetime]
+    activated_at: Mapped[datetime | None]
+    replaced_id: Mapped[int | None] = mapped_column(ForeignKey("rankers.id"))
 
 
 class Embedding(Base):

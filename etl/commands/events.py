@@ -16,6 +16,8 @@ from rich.table import Table
 
 from command_line.options import DryRun, JsonReport, command_of
 from command_line.resources import check_database_exists, database_of
+from db.events.history import last_event
+from db.session import Database
 from etl.clean.rejects import Rejects
 from etl.clean.uuids import Ids
 from etl.commands.intake import named
@@ -58,12 +60,14 @@ def import_events(options: ImportOptions) -> ExitCode:
     ids = Ids(None if options.feed is None else named(options.feed, ""))
     report = settings.data_dir / "reports" / "events-rejects.csv"
     with Bars() as bars, ExitStack() as stack:
+        database = stack.enter_context(database_of(settings))
+        _check_answers(database)
         stream, size = stack.enter_context(_opened(options.file))
         name = "standard input" if options.file == STDIN else Path(options.file).name
         table = read_events(stream, name)
         rejects = stack.enter_context(Rejects(None if options.dry_run else report))
         importing = EventImport(
-            database=None if options.dry_run else stack.enter_context(database_of(settings)),
+            database=None if options.dry_run else database,
             rejects=rejects,
             file=name,
             ids=ids,
@@ -80,6 +84,12 @@ def import_events(options: ImportOptions) -> ExitCode:
         imported = importing.run(table.rows, on_batch)
         rejects.finish()
     return _print_report(options, imported, rejects, table.ignored, report, monotonic() - started)
+
+
+def _check_answers(database: Database) -> None:
+    """Raise what is wrong with the database before anything is read of a stream."""
+    with database.read() as session:
+        last_event(session)
 
 
 @contextmanager

@@ -83,6 +83,17 @@ class EncoderStatus(StrEnum):
     RETIRED = "retired"
 
 
+class RankerStatus(StrEnum):
+    """The role of learned weights. At most one ranker is `active`; without one, it is the defaults.
+
+    `registered`: never used. `active`: used by recommendations. `retired`: was active before.
+    """
+
+    REGISTERED = "registered"
+    ACTIVE = "active"
+    RETIRED = "retired"
+
+
 class Scope(StrEnum):
     """What an API key may do."""
 

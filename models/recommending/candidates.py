@@ -116,7 +116,21 @@ def find_candidates(
     ids = led | {listing_id for near in neighbours[len(medoids) :] for listing_id in near}
     ids |= set(sources.popular(limits.popular))
     ids |= set(sources.fresh(limits.fresh))
-    ids = (ids | set(shown)) - set(excluded)
+    return _found((ids | set(shown)) - set(excluded), led, pairs, sources)
+
+
+def candidates_shown(
+    known: Known, listing_ids: Collection[UUID], sources: Sources, limits: SourceLimits
+) -> Found:
+    """Listings that were shown, as if they were all that may be recommended."""
+    asked = [one.listing_id for one in known.touched]
+    pairs = sources.together(asked, limits.together) if asked else []
+    return _found(listing_ids, (), pairs, sources)
+
+
+def _found(
+    ids: Collection[UUID], led: Collection[UUID], pairs: Sequence[Together], sources: Sources
+) -> Found:
     facts = sources.facts(sorted(ids))
     ordered_facts = [facts[listing_id] for listing_id in sorted(ids) if listing_id in facts]
     vectors = sources.vectors([one.listing_id for one in ordered_facts])

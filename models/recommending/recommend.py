@@ -69,12 +69,13 @@ def recommend(
     the user is ever given.
     """
     known = known_of(request.touches, request.listing_id, request.now, sources, options)
-    excluded = _excluded(request)
+    excluded = excluded_of(request)
     found = find_candidates(known, excluded, request.shown, sources, options.limits)
     return _in_order(request, known, found, options)
 
 
-def _excluded(request: Request) -> frozenset[UUID]:
+def excluded_of(request: Request) -> frozenset[UUID]:
+    """What is not recommended to this user now, whatever its score."""
     never = {touch.listing_id for touch in request.touches if touch.kind in NEVER_AGAIN}
     page = set() if request.listing_id is None else {request.listing_id}
     return frozenset(never | page | set(request.exclude))

@@ -4,13 +4,16 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import quote
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from fastapi.testclient import TestClient
 
+from db.events.users import user_key
+from db.jobs import accepting
 from db.session import Database
 from models.domain.clock import utc_now
+from models.domain.job_payloads import SearchPayload
 from models.domain.types import Scope
 from tests.support.events import add_listings
 from tests.support.http import UNKNOWN_ID, MakeClient, assert_problem
@@ -188,3 +191,30 @@ def test_a_key_for_events_writes_events_and_nothing_else(
             assert_problem(answer, 403, "forbidden")
     assert others > 20
     assert client.get("/v1/users/ann", headers=key(Scope.WRITE)).status_code == 200
+
+
+class SearchFor(SearchPayload):
+    """A search that names a user."""
+
+    user: str
+
+
+def test_jobs_for_a_user_are_told_and_forgotten_with_the_user(
+    client: TestClient, database: Database
+) -> None:
+    def accept_for(user: str) -> str:
+        with database.write() as session:
+            payload = SearchFor(text="kettle", limit=1, user=user_key(session, user).hex())
+            job = accepting.accept(session, payload, job_id=uuid4(), now=utc_now())
+        return str(job.id)
+
+    mine, other = accept_for("ann"), accept_for("bob")
+    send(client, stated("a"), stated("b", 2))
+    assert client.get("/v1/users/ann").json()["jobs"] == [mine]
+    first = client.get("/v1/users/ann", params={"limit": 1}).json()
+    second = client.get("/v1/users/ann", params={"cursor": first["next_cursor"]}).json()
+    assert (first["jobs"], second["jobs"]) == ([mine], [])
+    assert client.delete("/v1/users/ann").status_code == 204
+    assert_problem(client.get(f"/v1/jobs/{mine}"), 404, "not_found")
+    assert client.get(f"/v1/jobs/{other}").status_code == 200
+    assert client.get("/v1/users/ann").json() == {"items": [], "next_cursor": None, "jobs": []}

@@ -46,6 +46,7 @@ ARGUMENTS: Final = {
     "fetch": ("feed", "fetched"),
     "clean": ("feed", "cleaned"),
     "seed": ("feed",),
+    "events import": ("events.csv",),
     "keys create": ("somebody", "--scope", "search"),
     "keys revoke": ("somebody",),
     "worker": ("search",),

@@ -12,10 +12,15 @@ from models.domain.recommendations.events import EventKind
 
 def add_listings(database: Database, count: int, now: datetime) -> list[UUID]:
     """Listings with the numbers from 1 on, in an empty database; returns their ids."""
-    listings = [ListingData(UUID(int=number), f"Thing {number}") for number in range(1, count + 1)]
+    listings = [listing_of(number) for number in range(1, count + 1)]
     with database.write() as session:
         upsert_listings(session, listings, now)
     return [listing.id for listing in listings]
+
+
+def listing_of(number: int) -> ListingData:
+    """The listing that events of this number are of."""
+    return ListingData(UUID(int=number), f"Thing {number}")
 
 
 def event(

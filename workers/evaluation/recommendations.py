@@ -1,8 +1,8 @@
 """The evaluation of recommendations: what is compared, by which targets."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import numpy as np
@@ -47,6 +47,8 @@ TEST_SHARE: Final = 0.5
 
 EVALUATED: Final = "recommendations"
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
 TOGETHER_WITH: Final = 20
 HISTORY: Final = HistoryLimits(touches=500, impressions=1_000)
 
@@ -83,7 +85,8 @@ def evaluate(
     replay = Replay(read.events, len(catalogue.facts), lifetimes, options.seed)
     counted = _target_options(replay, options)
     targets = _drawn(targets_of(read.events, counted, lifetimes), options)
-    arrays = arrays_of(catalogue, replay, counted.first_day * DAY)
+    known = _undated(catalogue) if options.all_listed else catalogue
+    arrays = arrays_of(known, replay, counted.first_day * DAY)
     recommenders: dict[str, Recommender] = {
         EVALUATED: Recommendations(arrays, recommended, HISTORY)
     }
@@ -112,6 +115,11 @@ def _target_options(replay: Replay, options: EvaluationOptions) -> TargetOptions
     return TargetOptions(tuple(kinds), first_day, options.min_history)
 
 
+def _undated(catalogue: StoredCatalogue) -> StoredCatalogue:
+    """The listings as if all were equally old: when they were listed is not known."""
+    return replace(catalogue, facts=[one._replace(created_at=_EPOCH) for one in catalogue.facts])
+
+
 def _drawn(targets: Targets, options: EvaluationOptions) -> Targets:
     users = np.unique(targets.users)
     if options.users is None or len(users) <= options.users:
@@ -121,6 +129,7 @@ def _drawn(targets: Targets, options: EvaluationOptions) -> Targets:
 
 
 def arrays_of(catalogue: StoredCatalogue, replay: Replay, first_moment: int) -> ArrayCatalogue:
+    """What recommendations are made of, by the rules by which the database is read."""
     return ArrayCatalogue(
         replay,
         catalogue.similarities,

@@ -26,6 +26,16 @@ def test_a_batch_is_stored_in_its_order_and_once(any_database: Database, clock: 
     assert stored == [2, 3, 1]
 
 
+def test_of_two_events_with_one_id_the_first_is_stored(
+    any_database: Database, clock: Clock
+) -> None:
+    add_listings(any_database, 3, clock())
+    store(any_database, [event("e", "ann", 1, clock()), event("e", "bob", 2, clock())], clock())
+    store(any_database, [event("e", "cyd", 3, clock() - timedelta(days=1))], clock())
+    with any_database.read() as session:
+        assert session.scalars(select(Event.listing_number)).all() == [1]
+
+
 def test_what_is_wrong_with_one_event_leaves_the_others(
     any_database: Database, clock: Clock
 ) -> None:

@@ -1,0 +1,1 @@
+"""`marketlens rank`: the weights of recommendations that were learned."""

@@ -1,0 +1,1 @@
+"""Weights of recommendations, learned from the events of the database."""
