@@ -58,9 +58,10 @@ def touched_listings(
     that was hidden says nothing, whatever was done before.
     """
     hidden = {touch.listing_id for touch in touches if touch.kind is EventKind.HIDDEN}
+    weights = options.kinds.by_kind
     best: dict[UUID, Touched] = {}
     for touch in touches:
-        kind_weight = options.kinds.of(touch.kind)
+        kind_weight = weights[touch.kind]
         if not kind_weight or touch.listing_id in hidden:
             continue
         age_days = max(0.0, (now - touch.at).total_seconds()) / SECONDS_A_DAY

@@ -63,7 +63,8 @@ def interest(
     `weights` (m,) are greater than 0. Rows of zeros are near to nothing. `themselves` has the rows
     of touched listings by their rows among the candidates: no listing leads to itself.
     """
-    if not len(touched) or not len(candidates):
+    if not len(touched) or not len(candidates) or touched.shape[1] != candidates.shape[1]:
+        # Of different dimensions are those of which none has a vector.
         return np.zeros(len(candidates)), np.full(len(candidates), NOBODY)
     near = np.clip((candidates @ touched.T).astype(np.float64), 0.0, 1.0)
     near *= weights / weights.max()
@@ -141,7 +142,8 @@ def parts_of(
         beside, most = together(ids, known.touched, found.together, options.together_half)
         features[RankPart.INTEREST] = from_interest
         features[RankPart.TOGETHER] = beside
-        features[RankPart.KNOWN_SELLER] = _known_sellers(known, found)
+        if weights.known_seller:
+            features[RankPart.KNOWN_SELLER] = _known_sellers(known, found)
         by_users = weights.together * beside > weights.interest * from_interest
         because = np.where(found.led, np.where(by_users, most, nearest), NOBODY)
     if weights.unseen and touches:

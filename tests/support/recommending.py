@@ -39,7 +39,7 @@ class ArraySources:
     asked: Counter[str] = field(default_factory=Counter)
 
     def vectors(self, listing_ids: Collection[UUID]) -> Mapping[UUID, Rows]:
-        return {one: self.rows[one.int] for one in listing_ids if one.int < len(self.rows)}
+        return {one: self.rows[one.int] for one in listing_ids if self.rows[one.int].any()}
 
     def whitening(self) -> Whitening | None:
         return self.map

@@ -28,6 +28,8 @@ def run_pruning(
             prune_expired(database, kept, clock, stop)
         except Unavailable as error:
             log.warning("%s Trying again.", error)
+        except Exception:
+            log.exception("old events could not be deleted")
         stop.wait(LOOK_EVERY_S)
 
 

@@ -1,6 +1,6 @@
 """How recommendations are made, with the defaults that were measured. Standard library only.
 
-What the defaults were chosen by is in docs/decisions/0039-recommending.md.
+What the defaults were chosen by is in docs/decisions/00xx-recommending.md.
 """
 
 from dataclasses import dataclass
@@ -30,10 +30,17 @@ class KindWeights:
     purchased: float = 1.0
     hidden: float = 0.0
 
-    def of(self, kind: EventKind) -> float:
-        """The weight of a kind."""
-        weight: float = getattr(self, kind)
-        return weight
+    @property
+    def by_kind(self) -> dict[EventKind, float]:
+        """The weight of each kind."""
+        return {
+            EventKind.IMPRESSION: self.impression,
+            EventKind.VIEWED: self.viewed,
+            EventKind.SAVED: self.saved,
+            EventKind.CONTACTED: self.contacted,
+            EventKind.PURCHASED: self.purchased,
+            EventKind.HIDDEN: self.hidden,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +82,12 @@ DEFAULT_WEIGHTS: Final = RankWeights(
     known_seller=0.02,
     unseen=0.3,
 )
-"""Relative to the others; what a catalogue does not have, such as places, is left out."""
+"""Relative to the others; what a catalogue does not have, such as places, is left out.
 
-NO_DIVERSITY: Final = Diversity()
+`similarity` is the likeness to the listing of a page.
+"""
+
+DEFAULT_DIVERSITY: Final = Diversity(strength=0.1, per_seller=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +102,7 @@ class RecommendOptions:
     interests: InterestOptions = InterestOptions()
     limits: SourceLimits = SourceLimits()
     weights: RankWeights = DEFAULT_WEIGHTS
-    diversity: Diversity = NO_DIVERSITY
+    diversity: Diversity = DEFAULT_DIVERSITY
     popularity_half: float = 5.0
     together_half: float = 2.0
     half_days: float = 30.0

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from models.domain.searches.facts import ListingFacts
 from models.domain.searches.options import (
+    OF_USERS,
     FusionMethod,
     Place,
     Ranking,
@@ -25,6 +26,7 @@ from models.ranking.features import (
     freshness,
     popularity,
     price_fit,
+    saturated,
     static_features,
     wanted_categories,
 )
@@ -56,6 +58,8 @@ def facts(**stated: object) -> ListingFacts:
         (freshness(NOW - timedelta(days=30), NOW, 30), 0.5),
         (freshness(NOW + timedelta(days=30), NOW, 30), 1),
         (popularity(100), 0.5),
+        (saturated(3, 3), 0.5),
+        (saturated(0, 3), 0),
         (popularity(-1), 0),
         (popularity(None), 0),
         (agreement("Home / Lamps / Desk", "Home / Lamps"), 1),
@@ -183,3 +187,11 @@ def test_weights_are_read_and_refused_by_name() -> None:
     for wrong in ("size=1", "price", "price=a", "price=-1", "price=nan", "price=101"):
         with pytest.raises(ValueError, match=r"price|size"):
             RankWeights.parse(wrong)
+
+
+@pytest.mark.parametrize("part", sorted(OF_USERS))
+def test_no_search_is_ranked_by_what_suits_a_user(part: RankPart) -> None:
+    with pytest.raises(ValueError, match=f"'{part}' is none of similarity"):
+        RankWeights.parse(f"{part}=1")
+    assert RankWeights().of(part) == 0
+    assert set(static_features([facts()], Ranking(ALL), Wanted(NOW))).isdisjoint(OF_USERS)

@@ -43,7 +43,7 @@ def catalogues(draw: st.DrawFn) -> ArraySources:
             seller=draw(st.sampled_from(["a", "b"])),
             category=draw(st.sampled_from(["x / y", "x / z"])),
         )
-    for number in draw(st.sets(NUMBERS, max_size=3)):
+    for number in draw(st.sets(NUMBERS, max_size=3) | st.just(set(range(COUNT)))):
         catalogue.rows[number] = 0
     gone = draw(st.sets(NUMBERS, max_size=4))
     pairs = draw(st.lists(st.tuples(NUMBERS, NUMBERS, st.integers(3, 9)), max_size=6))
@@ -96,6 +96,15 @@ def test_what_is_bought_together_is_found_however_it_looks() -> None:
     assert other.because == Because(listing(2), EventKind.SAVED)
 
 
+def test_what_is_only_new_or_popular_is_because_of_nothing() -> None:
+    options = replace(OPTIONS, limits=SourceLimits(nearest=2, together=0, popular=0, fresh=4))
+    found = list(recommend(Request(NOW, [touch(2)]), sources(40), options))
+    because = {one.listing_id.int: one.because for one in found}
+    assert [because[number] for number in (39, 38, 37, 36)] == [None] * 4
+    led = [one for one in because.values() if one is not None]
+    assert led == [Because(listing(2), EventKind.SAVED)]
+
+
 def test_a_page_has_what_is_like_its_listing_the_best_for_the_user_first() -> None:
     catalogue = sources(40)
     page = Request(NOW, listing_id=listing(5))
@@ -112,6 +121,17 @@ def test_a_page_without_a_photo_is_still_answered() -> None:
     catalogue = sources(12)
     catalogue.rows[5] = 0
     assert len(first(Request(NOW, listing_id=listing(5)), catalogue, 20)) == 11
+
+
+def test_touches_without_a_photo_lead_to_what_others_touched_beside_them() -> None:
+    catalogue = replace(sources(12), pairs=[Together(listing(2), listing(1), 50)])
+    catalogue.rows[2] = 0
+    (best, *_) = first(Request(NOW, [touch(2)]), catalogue, 20)
+    assert catalogue.asked["nearest"] == 0
+    assert best.reasons[RankPart.INTEREST] == 0
+    catalogue.rows[:] = 0
+    catalogue.rows[2, 0] = 1
+    assert len(first(Request(NOW, [touch(2)]), catalogue, 20)) == 12
 
 
 def test_what_was_just_shown_comes_later() -> None:
@@ -155,7 +175,8 @@ def test_nothing_excluded_ever_appears_and_all_parts_are_shares(
     ids = [one.listing_id for one in found]
     assert len(set(ids)) == len(ids)
     banned = {one.listing_id for one in touches if one.kind in NEVER_AGAIN}
-    banned |= {*map(listing, exclude), *catalogue.gone, request.listing_id}
+    banned |= {*map(listing, exclude), *catalogue.gone}
+    banned |= set() if page is None else {listing(page)}
     assert not banned.intersection(ids)
     done = {(one.listing_id, one.kind) for one in touches}
     for one in found:

@@ -113,5 +113,5 @@ def test_a_part_without_a_reference_or_a_weight_is_left_out() -> None:
     }
     near = parts_of([], Place(51, 0), NOW, known, found, ALL)
     assert RankPart.DISTANCE in near.features
-    nothing = replace(ALL, weights=RankWeights(0, 0, freshness=1))
+    nothing = replace(ALL, weights=RankWeights(0, 0, 0, 0, freshness=1, popularity=0))
     assert set(parts_of([], None, NOW, known, found, nothing).features) == {RankPart.FRESHNESS}

@@ -41,7 +41,7 @@ def test_the_same_sample_gives_the_same_map_and_a_small_one_none() -> None:
 
 
 def test_vectors_that_do_not_differ_have_no_map() -> None:
-    assert Whitening.fit(np.tile(np.float32([0.6, 0.8]), (MIN_SAMPLE, 1))) is None
+    assert Whitening.fit(np.tile(np.array([0.6, 0.8], np.float32), (MIN_SAMPLE, 1))) is None
 
 
 def test_rows_of_zeros_stay_as_they_are() -> None:

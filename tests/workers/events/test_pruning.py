@@ -5,7 +5,7 @@ from pathlib import Path
 from threading import Event as Stop
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from db.events import forget
 from db.events.tables import Event
@@ -58,6 +58,15 @@ def test_only_what_is_too_old_is_deleted(any_database: Database, clock: Clock) -
     with any_database.read() as session:
         left = session.scalars(select(Event.at).order_by(Event.number)).all()
     assert left == [clock(), clock() - KEPT]
+
+
+def test_what_breaks_is_logged_and_tried_again(
+    database: Database, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    with database.write() as session:
+        session.execute(text("DROP TABLE events"))
+    run_pruning(database, KEPT, clock, OneRound())
+    assert "old events could not be deleted" in caplog.text
 
 
 def test_while_the_database_is_away_it_goes_on(clock: Clock, tmp_path: Path) -> None:
