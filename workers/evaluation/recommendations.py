@@ -104,7 +104,7 @@ def evaluate(
     replay = Replay(read.events, len(catalogue.facts), lifetimes, options.seed)
     counted = _target_options(replay, options)
     targets = _drawn(targets_of(read.events, counted, lifetimes), options)
-    known = _undated(catalogue) if options.all_listed else catalogue
+    known = undated(catalogue) if options.all_listed else catalogue
     arrays = arrays_of(known, replay, counted.first_day * DAY)
     recommenders: dict[str, Recommender] = {
         EVALUATED: Recommendations(arrays, in_use.options, HISTORY)
@@ -134,7 +134,7 @@ def _target_options(replay: Replay, options: EvaluationOptions) -> TargetOptions
     return TargetOptions(tuple(kinds), first_day, options.min_history)
 
 
-def _undated(catalogue: StoredCatalogue) -> StoredCatalogue:
+def undated(catalogue: StoredCatalogue) -> StoredCatalogue:
     """The listings as if all were equally old: when they were listed is not known."""
     return replace(catalogue, facts=[one._replace(created_at=_EPOCH) for one in catalogue.facts])
 

@@ -63,7 +63,8 @@ def moments_of(
 
 def gains_of_kinds(kinds: KindWeights) -> dict[EventKind, float]:
     """What each kind of choice is worth."""
-    return {kind: kinds.of(kind) for kind in CHOOSING if kinds.of(kind)}
+    worth = kinds.by_kind
+    return {kind: worth[kind] for kind in CHOOSING if worth[kind]}
 
 
 def _when(moment: Moment) -> tuple[int, int]:

@@ -26,7 +26,7 @@ from models.ranking.train import Trained, train
 from models.recommending.choosing import LEARNED, Shown, choice_of_all, choice_of_list
 from workers.evaluation.catalogue import StoredCatalogue, milliseconds, stored_catalogue
 from workers.evaluation.events import events_of_file, stored_events
-from workers.evaluation.recommendations import HISTORY, arrays_of
+from workers.evaluation.recommendations import HISTORY, arrays_of, undated
 from workers.rankers.moments import Moment, gains_of_kinds, moments_of
 
 MOMENTS: Final = 3_000
@@ -93,7 +93,7 @@ def read_chosen(
         events, lists = events_of_file(source.file, catalogue).events, []
     lifetimes = None if source.all_listed else catalogue.lifetimes
     return Chosen(
-        catalogue,
+        undated(catalogue) if source.all_listed else catalogue,
         Replay(events, len(catalogue.facts), lifetimes),
         lists,
         defaults if active is None else stored_weights(active.weights),
