@@ -15,6 +15,7 @@ its own that the process has before and after.
 """
 
 import argparse
+import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,7 +28,6 @@ from typing import Final
 from uuid import UUID, uuid4
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 from PIL import Image
 from sqlalchemy import Connection, func, select
@@ -325,9 +325,8 @@ def measure(url: str, data_dir: Path, repeats: int) -> None:
     # As search workers have it.
     set_threads(1)
     threadpool_limits(1, user_api="blas")
-    process = psutil.Process()
     worker = Worker(url, data_dir)
-    print(f"memory of its own before: {_own_mib(process):,.0f} MiB")
+    print(f"memory of its own before: {own_mib():,.0f} MiB")
     with worker.database.read() as session:
         heavy, *usual = user_keys(session, [HEAVY, *(f"{USUAL} {n}" for n in range(USUAL_USERS))])
         numbers = [1_000 * n + 1 for n in range(20)]
@@ -359,15 +358,17 @@ def measure(url: str, data_dir: Path, repeats: int) -> None:
             f"{name:26} {median(totals):6.1f} ms (95%: {np.percentile(totals, 95):.1f}): {shown}",
             flush=True,
         )
-    print(f"memory of its own after: {_own_mib(process):,.0f} MiB")
+    print(f"memory of its own after: {own_mib():,.0f} MiB")
 
 
 PARTS: Final = ("sync", "history", "recommend", "search")
 
 
-def _own_mib(process: psutil.Process) -> float:
-    """Without the pages of files that are mapped, which processes share."""
-    return float(process.memory_full_info().uss / 2**20)
+def own_mib() -> float:
+    """Without the pages of mapped files, which are the page cache's."""
+    rollup = Path("/proc/self/smaps_rollup").read_text()
+    (kibibytes,) = re.findall(r"^Anonymous: +(\d+) kB$", rollup, re.MULTILINE)
+    return int(kibibytes) / 2**10
 
 
 def _cycled(pages: Sequence[UUID], length: int) -> list[UUID]:
