@@ -6,8 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import numpy as np
+from sqlalchemy.orm import Session
 
 from db.events import popularity, together
+from db.rankers import active_ranker, stored_weights
 from models.domain.errors import InvalidInput
 from models.domain.recommendations.events import EventKind
 from models.domain.recommendations.options import RecommendOptions
@@ -39,7 +41,7 @@ from models.evaluation.recommendations.targets import (
     targets_of,
 )
 from models.evaluation.recommendations.together import TogetherAsOf, TogetherRules
-from workers.evaluation.catalogue import StoredCatalogue
+from workers.evaluation.catalogue import StoredCatalogue, milliseconds
 from workers.evaluation.events import ReadEvents
 
 TEST_SHARE: Final = 0.5
@@ -71,10 +73,27 @@ class EvaluationOptions:
     seed: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class InUse:
+    """What is evaluated: the options, and when their weights were learned, if they were."""
+
+    options: RecommendOptions
+    learned_at: datetime | None = None
+
+
+def options_in_use(session: Session) -> InUse:
+    """The options that recommendations are made by, with the learned weights in use."""
+    ranker = active_ranker(session)
+    if ranker is None:
+        return InUse(RecommendOptions())
+    weights = stored_weights(ranker.weights)
+    return InUse(replace(RecommendOptions(), weights=weights), ranker.created_at)
+
+
 def evaluate(
     catalogue: StoredCatalogue,
     read: ReadEvents,
-    recommended: RecommendOptions,
+    in_use: InUse,
     options: EvaluationOptions,
     on_progress: OnProgress | None = None,
 ) -> Evaluation:
@@ -88,11 +107,11 @@ def evaluate(
     known = _undated(catalogue) if options.all_listed else catalogue
     arrays = arrays_of(known, replay, counted.first_day * DAY)
     recommenders: dict[str, Recommender] = {
-        EVALUATED: Recommendations(arrays, recommended, HISTORY)
+        EVALUATED: Recommendations(arrays, in_use.options, HISTORY)
     }
     baselines = _baselines(arrays, counted)
     ablations: dict[str, Recommender] = {
-        name: Recommendations(arrays, without(recommended), HISTORY)
+        name: Recommendations(arrays, without(in_use.options), HISTORY)
         for name, without in (ABLATIONS if options.ablations else {}).items()
     }
     answers = answers_of(recommenders | baselines | ablations, replay, targets.targets, on_progress)
@@ -102,7 +121,7 @@ def evaluate(
         found[0],
         found[1 : 1 + len(baselines)],
         found[1 + len(baselines) :],
-        _notes(read, targets, baselines),
+        [*_notes(read, targets, baselines), *_learned_late(in_use, counted)],
     )
 
 
@@ -237,3 +256,14 @@ def _notes(read: ReadEvents, targets: Targets, baselines: Mapping[str, Recommend
             "(`pip install 'marketlens[train]'`)."
         )
     return notes
+
+
+def _learned_late(in_use: InUse, counted: TargetOptions) -> list[str]:
+    """Whether the weights may know what is to be found."""
+    learned_at = in_use.learned_at
+    if learned_at is None or milliseconds(learned_at) < counted.first_day * DAY:
+        return []
+    return [
+        f"The weights in use were learned on {learned_at:%Y-%m-%d}, perhaps from what is to be "
+        "found here: only what users do from then on tells how good they are."
+    ]

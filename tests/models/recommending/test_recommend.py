@@ -96,6 +96,15 @@ def test_what_is_bought_together_is_found_however_it_looks() -> None:
     assert other.because == Because(listing(2), EventKind.SAVED)
 
 
+def test_what_is_only_new_or_popular_is_because_of_nothing() -> None:
+    options = replace(OPTIONS, limits=SourceLimits(nearest=2, together=0, popular=0, fresh=4))
+    found = list(recommend(Request(NOW, [touch(2)]), sources(40), options))
+    because = {one.listing_id.int: one.because for one in found}
+    assert [because[number] for number in (39, 38, 37, 36)] == [None] * 4
+    led = [one for one in because.values() if one is not None]
+    assert led == [Because(listing(2), EventKind.SAVED)]
+
+
 def test_a_page_has_what_is_like_its_listing_the_best_for_the_user_first() -> None:
     catalogue = sources(40)
     page = Request(NOW, listing_id=listing(5))

@@ -1,6 +1,7 @@
 import json
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,11 +15,13 @@ from typer.testing import Result
 from db.catalogue.listing_photos import PhotoData, ensure_photos, set_photos
 from db.catalogue.listings import ListingData, upsert_listings
 from db.events.store import NewEvent, store_events
+from db.rankers import activate_ranker, register_ranker
 from db.session import Database
 from db.vectors.embeddings import add_embeddings
 from db.vectors.encoders import activate_initial_encoder
 from models.domain.errors import InvalidInput, MarketlensError, SetupError
 from models.domain.recommendations.events import EventKind
+from models.domain.searches.options import RankWeights
 from models.domain.types import EncoderSpec
 from models.encoders.encoder import unit_rows
 from models.evaluation.recommendations import item_to_item
@@ -181,6 +184,27 @@ def test_without_implicit_the_rest_is_measured_and_that_is_said(
     assert len(told["baselines"]) == 5
     assert any("pip install 'marketlens[train]'" in note for note in told["notes"])
     assert "implicit" in sys.modules or find_spec("implicit") is None
+
+
+def test_learned_weights_are_those_that_are_evaluated(run: Run, folder: Path) -> None:
+    database = Database(f"sqlite:///{folder / 'marketlens.db'}")
+    before = report(run("--test-days", "8", "--json"))
+    try:
+        with database.write() as session:
+            # What looks like what was touched is of no interest: only what is popular.
+            weights = replace(RankWeights(similarity=0, text=0), popularity=1.0)
+            late = FIRST + timedelta(days=DAYS)
+            activate_ranker(session, register_ranker(session, weights, {}, late).id, late)
+        told = report(run("--test-days", "8", "--json"))
+        with database.write() as session:
+            activate_ranker(session, None, late)
+        assert report(run("--test-days", "8", "--json")) == before
+    finally:
+        database.close()
+    assert told["recommender"]["metrics"] != before["recommender"]["metrics"]
+    assert told["baselines"][0]["metrics"] == before["baselines"][0]["metrics"]
+    (note,) = told["notes"]
+    assert "learned on 2030-02-10" in note
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ from command_line.options import JsonReport, command_of
 from command_line.resources import check_database_exists, database_of
 from models.domain.errors import InvalidInput
 from models.domain.recommendations.events import EventKind
-from models.domain.recommendations.options import RecommendOptions
 from models.evaluation.recommendations.page import as_page
 from models.evaluation.recommendations.results import as_json, as_tables
 from models.evaluation.recommendations.targets import MIN_HISTORY, STRONGEST
@@ -23,7 +22,7 @@ from settings import Settings
 from workers.commands.report_page import write_page
 from workers.evaluation.catalogue import stored_catalogue
 from workers.evaluation.events import events_of_file, stored_events
-from workers.evaluation.recommendations import EvaluationOptions, evaluate
+from workers.evaluation.recommendations import EvaluationOptions, evaluate, options_in_use
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,9 +101,8 @@ def recommendations(options: RecommendationsOptions) -> None:
                 if options.events is None
                 else events_of_file(options.events, catalogue)
             )
-        evaluation = evaluate(
-            catalogue, read, RecommendOptions(), asked, partial(bars.show, "targets")
-        )
+            in_use = options_in_use(session)
+        evaluation = evaluate(catalogue, read, in_use, asked, partial(bars.show, "targets"))
         if html is not None:
             write_page(html, as_page(evaluation))
     if options.json_report:
