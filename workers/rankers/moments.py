@@ -63,7 +63,7 @@ def moments_of(
 
 def gains_of_kinds(kinds: KindWeights) -> dict[EventKind, float]:
     """What each kind of choice is worth."""
-    return {kind: kinds.of(kind) for kind in CHOOSING if kinds.of(kind)}
+    return {kind: kinds.by_kind[kind] for kind in CHOOSING if kinds.by_kind[kind]}
 
 
 def _when(moment: Moment) -> tuple[int, int]:
