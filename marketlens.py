@@ -188,6 +188,10 @@ COMMANDS: Final[Table] = {
             ),
         },
     ),
+    "recommend": CommandRef(
+        "workers.commands.recommend:recommend",
+        "Show what would be recommended to a user, and why.",
+    ),
     "rank": Group(
         "The weights of recommendations: learn them from what users chose, and which are in use.",
         {

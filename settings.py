@@ -217,6 +217,11 @@ class Settings(BaseSettings):
         " `freshness=0.1,distance=0.1`: weights of the parts of a ranking that searches state none"
         " for. By default none is.",
     )
+    exclude_seen: bool = Field(
+        default=False,
+        description="Whether what a user has viewed is left out of recommendations, rather than"
+        " recommended later.",
+    )
     rank_popularity: str | None = Field(
         default=None,
         description="The attribute that counts how popular a listing is, such as `views`.",

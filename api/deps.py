@@ -61,6 +61,8 @@ class Resources:
     allow_anonymous: bool
     """Whether calls other than admin calls need no key; only on loopback."""
     ranking: RankDefaults
+    exclude_seen: bool
+    """Whether what a user has viewed is not recommended, unless a request says otherwise."""
     claim: Claim | None = None
     """Of one request that has an `Idempotency-Key`: its ownership of that."""
 
@@ -105,6 +107,12 @@ async def _search_id(search_id: Annotated[str, Path(description="Id of a search.
     return _parse_id(search_id, "search")
 
 
+async def _recommendation_id(
+    recommendation_id: Annotated[str, Path(description="Id of a recommendation.")],
+) -> UUID:
+    return _parse_id(recommendation_id, "recommendation")
+
+
 async def _saved_search_id(
     search_id: Annotated[str, Path(description="Id of a saved search.")],
 ) -> UUID:
@@ -123,6 +131,7 @@ async def _photo_id(sha256: Annotated[str, Path(description="SHA-256 of a photo.
 
 JobId = Annotated[UUID, Depends(_job_id)]
 SearchId = Annotated[UUID, Depends(_search_id)]
+RecommendationId = Annotated[UUID, Depends(_recommendation_id)]
 SavedSearchId = Annotated[UUID, Depends(_saved_search_id)]
 ListingId = Annotated[UUID, Depends(_listing_id)]
 PhotoId = Annotated[str, Depends(_photo_id)]

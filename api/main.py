@@ -34,6 +34,7 @@ from api.openapi import describe_problems
 from api.photos import routes as photos
 from api.predictions import routes as predictions
 from api.problems import handle_errors
+from api.recommendations import routes as recommendations
 from api.saved_searches import routes as saved_searches
 from api.searches import routes as searches
 from api.users import routes as users
@@ -82,6 +83,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         webhook_hosts=hosts_of(settings.webhook_hosts),
         allow_anonymous=is_loopback(settings.host),
         ranking=settings.rank_defaults,
+        exclude_seen=settings.exclude_seen,
     )
 
     @asynccontextmanager
@@ -114,7 +116,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     handle_errors(app)
     handle_replays(app)
     for routes in (
-        *(health, searches, saved_searches, embeddings, predictions),
+        *(health, searches, saved_searches, recommendations, embeddings, predictions),
         *(listings, photos, events, users, jobs, admin),
     ):
         app.include_router(routes.router)

@@ -7,7 +7,12 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from models.domain.limits import MAX_CATEGORY_DEPTH, MAX_CATEGORY_NAME, MAX_CATEGORY_PATH
+from models.domain.limits import (
+    MAX_CATEGORY_DEPTH,
+    MAX_CATEGORY_NAME,
+    MAX_CATEGORY_PATH,
+    MAX_USER,
+)
 from models.domain.text import CATEGORY_SEPARATOR, clean_category, clean_line, clean_text
 from models.domain.types import ListingStatus
 
@@ -56,6 +61,9 @@ LINES: Final = _text(clean_text)
 
 CategoryPath = Annotated[str, _text(_category_path)]
 """By the same rules; empty if it names no category."""
+
+UserId = Annotated[str, Field(min_length=1, max_length=MAX_USER), AS_TYPED]
+"""The caller's pseudonym of a user: it is stored nowhere, see `db.events.users`."""
 
 Price = Annotated[
     Decimal, Field(ge=0, le=Decimal("999999999999.99"), max_digits=14, decimal_places=2)

@@ -65,6 +65,12 @@ class RandomIndex:
         """These, in order of id."""
         return list(self.only(query, photo_ids))
 
+    def vectors_of(
+        self, photo_ids: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """None: they are found without vectors."""
+        return photo_ids[:0], np.empty((0, 0), np.float32)
+
     def only(
         self, query: object, photo_ids: NDArray[np.int64], *, expect: int = 0
     ) -> Iterator[Match]:

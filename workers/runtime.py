@@ -33,6 +33,7 @@ from workers.queue.messages import Queue
 from workers.queue.owner import this_process
 from workers.queue.publisher import JobPublisher
 from workers.queue.throttle import Throttle
+from workers.recommending.whitenings import Whitenings
 from workers.saved_searches.matching import SavedSearchMatcher
 from workers.search.active_engine import ActiveEngine, SearchEngine
 
@@ -52,6 +53,7 @@ class Runtime:
     indexes: Indexes
     engine: ActiveEngine | None
     columns: LiveColumns
+    whitenings: Whitenings
     announcer: Announcer
     publisher: JobPublisher
     fetcher: PhotoFetcher | None
@@ -72,10 +74,11 @@ class Runtime:
         store = PhotoStore(config.store_url)
         indexes = Indexes(database, store, config.index.generations_dir, config.index_url)
         columns = LiveColumns(database, config.columns_file)
-        engine = None
+        engine, whitenings = None, Whitenings(database)
         if config.queue is Queue.SEARCH:
             engine = _active_engine(config, database, indexes, active)
             columns.begin()
+            whitenings.begin(active.id)
         label = active.spec.label
         log.info("ready: queue %s, encoder %s, %s threads", config.queue, label, config.threads)
         if wanted := encoder_mismatch_warning(
@@ -96,6 +99,7 @@ class Runtime:
             indexes,
             engine,
             columns,
+            whitenings,
             announcer,
             publisher,
             fetcher,
@@ -115,6 +119,7 @@ class Runtime:
         if self.fetcher is not None:
             self.fetcher.stop()
         self.columns.close()
+        self.whitenings.close()
         self.database.close()
 
     @property

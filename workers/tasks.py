@@ -165,6 +165,7 @@ def _answer_all(runtime: Runtime, claims: list[Claim], engine: SearchEngine) -> 
         models_dir,
         utc_now,
         runtime.columns,
+        runtime.whitenings,
         runtime.config.text_language,
     )
     answers: list[tuple[Claim, Answer]]

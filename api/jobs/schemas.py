@@ -24,6 +24,7 @@ from models.domain.job_results.embeddings import (
 from models.domain.job_results.encoders import AdaptResult, CalibrateResult
 from models.domain.job_results.indexes import BuiltIndex, RepairedIndex
 from models.domain.job_results.predictions import LikelyDuplicate, PredictionResult
+from models.domain.job_results.recommendations import RecommendationResult, RecommendedListing
 from models.domain.job_results.searches import FoundListing, SearchResult
 from models.domain.types import JobStatus, JobType
 
@@ -43,13 +44,25 @@ Photo = Annotated[PhotoLink, BeforeValidator(_with_url)]
 class FoundListingOut(FoundListing):
     """A listing that was found, by the photo of it that matches best."""
 
-    photo: Photo  # type: ignore[assignment] # on the wire it has a URL
+    photo: Photo | None  # type: ignore[assignment] # on the wire it has a URL
 
 
 class SearchResultOut(SearchResult):
     """The listings of one page, most similar first."""
 
     results: tuple[FoundListingOut, ...]
+
+
+class RecommendedListingOut(RecommendedListing):
+    """A listing that is recommended, and why."""
+
+    photo: Photo | None  # type: ignore[assignment] # on the wire it has a URL
+
+
+class RecommendationResultOut(RecommendationResult):
+    """The listings of one page, best first."""
+
+    results: tuple[RecommendedListingOut, ...]
 
 
 class LikelyDuplicateOut(LikelyDuplicate):
@@ -138,6 +151,13 @@ class PredictionJob(_QueryOut):
     result: PredictionResultOut | None
 
 
+class RecommendationJob(_QueryOut):
+    """A recommendation."""
+
+    type: Literal[JobType.RECOMMENDATION]
+    result: RecommendationResultOut | None
+
+
 class EmbedJob(_JobOut):
     """The embedding of listings' photos, which makes them findable."""
 
@@ -191,6 +211,7 @@ JobOut = Annotated[
     SearchJob
     | EmbeddingJob
     | PredictionJob
+    | RecommendationJob
     | EmbedJob
     | BatchJob
     | ReindexJob

@@ -16,7 +16,7 @@ from api.forms import (
     required,
 )
 from api.multipart import Form
-from api.searches.schemas import MAX_EXAMPLES, SearchByPhotos, SearchForm, SearchIn
+from api.searches.schemas import MAX_EXAMPLES, SearchByPhotos, UserSearchForm, UserSearchIn
 from models.domain.errors import InvalidInput
 
 NEGATIVE_PART: Final = "negative"
@@ -32,16 +32,16 @@ class Examples(NamedTuple):
     negative: list[bytes]
 
 
-async def read_search(request: Request, max_photo_bytes: int) -> SearchByPhotos | SearchIn:
+async def read_search(request: Request, max_photo_bytes: int) -> SearchByPhotos | UserSearchIn:
     """A search by photos (multipart, or one as the body), by what is stored, or for a next page.
 
     Raises UnsupportedBody, MalformedBody, InvalidInput and TooLarge.
     """
-    stated = await read_stated(request, SearchIn, SearchForm, max_photo_bytes)
-    if isinstance(stated, SearchIn):
+    stated = await read_stated(request, UserSearchIn, UserSearchForm, max_photo_bytes)
+    if isinstance(stated, UserSearchIn):
         return stated
     examples, options = stated
-    return SearchByPhotos(*examples, options)
+    return SearchByPhotos(*examples, options, options.user)
 
 
 async def read_stated(

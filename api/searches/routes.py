@@ -30,7 +30,7 @@ from api.openapi import (
 )
 from api.problems import responses
 from api.searches.forms import NEGATIVE_PART, read_search
-from api.searches.schemas import MAX_EXAMPLES, SearchForm, SearchIn
+from api.searches.schemas import MAX_EXAMPLES, UserSearchForm, UserSearchIn
 from api.searches.service import accept_search
 from db.tables import Job
 from models.domain.cursors import Cursor
@@ -93,8 +93,8 @@ EXAMPLE_PHOTOS: Final = {
 }
 """The photos of a search's form."""
 _BODY = described_body(
-    SearchForm,
-    SearchIn,
+    UserSearchForm,
+    UserSearchIn,
     photos=EXAMPLE_PHOTOS,
     examples={
         "like a listing, near by": {

@@ -1,7 +1,7 @@
 """What a search may ask for. Names and shapes of the models are the HTTP contract."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Annotated, Final, Literal, Self
 from uuid import UUID
@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from api.schemas import AS_TYPED, LINE, MAX_LIMIT, CategoryPath, Price, ShownStatus
+from api.schemas import AS_TYPED, LINE, MAX_LIMIT, CategoryPath, Price, ShownStatus, UserId
 from api.searches.ranking import DiversityIn, PointIn, RankIn
 from models.domain.cursors import MAX_CURSOR
 from models.domain.errors import InvalidInput
@@ -127,8 +127,8 @@ def _in_utc(moment: datetime) -> datetime:
         return moment.replace(tzinfo=UTC)
 
 
-class FilterIn(BaseModel):
-    """What a listing must be to be found: all that is stated here. Bounds are inclusive."""
+class ConditionsIn(BaseModel):
+    """What an active listing must be to be found: all that is stated. Bounds are inclusive."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -152,9 +152,6 @@ class FilterIn(BaseModel):
         description="What each attribute must be: a value, one of several, or a number within "
         "bounds. Without the attribute, none passes; case does not matter.",
     )
-    status: Annotated[list[ShownStatus], BeforeValidator(_as_list), Field(min_length=1)] = Field(
-        default=[ListingStatus.ACTIVE], description="One or several."
-    )
 
     @model_validator(mode="after")
     def _bounds_are_in_order(self) -> Self:
@@ -177,8 +174,19 @@ class FilterIn(BaseModel):
             attributes=tuple(
                 _condition(name, wanted) for name, wanted in (self.attributes or {}).items()
             ),
-            status=tuple(dict.fromkeys(self.status)),
         )
+
+
+class FilterIn(ConditionsIn):
+    """What a listing must be to be found: all that is stated here. Bounds are inclusive."""
+
+    status: Annotated[list[ShownStatus], BeforeValidator(_as_list), Field(min_length=1)] = Field(
+        default=[ListingStatus.ACTIVE], description="One or several."
+    )
+
+    def to_filter(self) -> ListingFilter:
+        """The filter as the database takes it."""
+        return replace(super().to_filter(), status=tuple(dict.fromkeys(self.status)))
 
 
 FacetName = Annotated[
@@ -369,6 +377,24 @@ class SearchIn(SearchOptions):
         return self
 
 
+_USER: Final = (
+    "The caller's pseudonym of who searches: what this user has hidden is left out, and events may "
+    "state the search's id. The pseudonym itself is stored nowhere."
+)
+
+
+class UserSearchForm(SearchForm):
+    """What a search by photos may say beside them, and who searches."""
+
+    user: UserId | None = Field(default=None, description=_USER)
+
+
+class UserSearchIn(SearchIn):
+    """A search by what is stored, by words, or the next page of one, and who searches."""
+
+    user: UserId | None = Field(default=None, description=_USER)
+
+
 def facet_requests(stated: Sequence[str | FacetIn] | None) -> tuple[FacetRequest, ...] | None:
     """The facets that a search asks for, None if it asks for none.
 
@@ -391,3 +417,4 @@ class SearchByPhotos:
     positive: Sequence[bytes]
     negative: Sequence[bytes]
     options: SearchForm
+    user: str | None = None

@@ -17,11 +17,13 @@ from api.searches.schemas import (
     SearchByPhotos,
     SearchForm,
     SearchIn,
+    UserSearchIn,
     facet_requests,
     searched_region,
 )
 from db.catalogue.listing_photos import is_public, stored_photos
 from db.catalogue.listings import require_listing
+from db.events.users import user_key
 from db.tables import Job
 from db.vectors.encoders import active_encoder
 from models.domain.errors import CursorExpired, InvalidInput, NotFound
@@ -33,7 +35,7 @@ from models.domain.types import JobType
 from models.text.query import parse_query
 
 
-async def accept_search(resources: Resources, query: SearchByPhotos | SearchIn) -> Job:
+async def accept_search(resources: Resources, query: SearchByPhotos | UserSearchIn) -> Job:
     """Accept a search. Raises InvalidInput, NotFound, or CursorExpired for a next page."""
     if isinstance(query, SearchByPhotos):
         return await to_thread.run_sync(
@@ -44,7 +46,8 @@ async def accept_search(resources: Resources, query: SearchByPhotos | SearchIn) 
 
 
 def _accept_by_photos(resources: Resources, query: SearchByPhotos) -> Job:
-    return accept_and_publish(resources, payload_by_photos(resources, query), total=1)
+    payload = _of_user(resources, payload_by_photos(resources, query), query.user)
+    return accept_and_publish(resources, payload, total=1)
 
 
 def payload_by_photos(resources: Resources, query: SearchByPhotos) -> SearchPayload:
@@ -62,8 +65,17 @@ def payload_by_photos(resources: Resources, query: SearchByPhotos) -> SearchPayl
     return _payload(resources, wanted, unwanted, options, options.limit)
 
 
-def _accept_by_names(resources: Resources, query: SearchIn) -> Job:
-    return accept_and_publish(resources, payload_by_names(resources, query), total=1)
+def _accept_by_names(resources: Resources, query: UserSearchIn) -> Job:
+    payload = _of_user(resources, payload_by_names(resources, query), query.user)
+    return accept_and_publish(resources, payload, total=1)
+
+
+def _of_user(resources: Resources, payload: SearchPayload, user: str | None) -> SearchPayload:
+    """The search as this user's, whose key it has."""
+    if user is None:
+        return payload
+    with resources.database.read() as session:
+        return payload.model_copy(update={"user": user_key(session, user).hex()})
 
 
 def payload_by_names(resources: Resources, query: SearchIn) -> SearchPayload:
@@ -119,7 +131,7 @@ def _payload(
     )
 
 
-def _accept_next_page(resources: Resources, query: SearchIn) -> Job:
+def _accept_next_page(resources: Resources, query: UserSearchIn) -> Job:
     cursor = read_cursor(query.cursor or "")
     job = read_job_of_type(resources, cursor.search_id, JobType.SEARCH)
     before = SearchPayload.parse(job.payload)

@@ -1,6 +1,7 @@
 /** The page: takes a photo, watches its search, shows what was found. */
 
-import { Problem, Search, hasKey, readiness, useKey } from "./client.js";
+import { Problem, Search, beUser, currentUser, hasKey, readiness, tell, useKey } from "./client.js";
+import { because, listenToUser } from "./foryou.js";
 import { facetNames, learnAttributes, showFacets } from "./facets.js";
 
 /** @import { Job, Result, SearchResult } from "./client.js" */
@@ -47,6 +48,7 @@ const element = (id) => document.getElementById(id);
  * @property {string | null} photo
  * @property {string} text
  * @property {Filter} filter
+ * @property {string} [you]  whom listings are recommended to, with nothing searched for
  */
 
 /** @type {Search | null} */
@@ -120,8 +122,8 @@ async function search(next) {
 }
 
 /** A search as the API is asked for it. @param {Wanted} next */
-function asked({ query, text, filter }) {
-  return { query, text, filter, subject: element("subject").checked, facets: facetNames() };
+function asked({ query, text, filter, you }) {
+  return { you, query, text, filter, subject: element("subject").checked, facets: facetNames() };
 }
 
 /**
@@ -245,8 +247,8 @@ function showResults(found) {
   element("cards").replaceChildren(...found.results.map(card));
   element("provenance").textContent = provenance(found);
   showRegion(found.region);
-  showFilter(found.facets);
-  if (learnAttributes(found.results)) countAttributes(wanted, found);
+  showFilter(found.facets ?? []);
+  if (!wanted.you && learnAttributes(found.results)) countAttributes(wanted, found);
   element("results").hidden = false;
   // The button that was pressed has gone with its card.
   if (held) element("found").focus({ preventScroll: true });
@@ -267,7 +269,8 @@ function showFilter(facets) {
 }
 
 /** @param {Wanted} shown */
-function heading({ query, title, text }) {
+function heading({ query, title, text, you }) {
+  if (you) return `For ${you}`;
   if (query === null) return `Listings for “${text}”`;
   const like = title ? `Listings like “${title}”` : "Listings that look like it";
   return text ? `${like}, for “${text}”` : like;
@@ -283,6 +286,7 @@ function tally(count) {
 
 /** @param {SearchResult} found */
 function provenance({ took_ms, generation, exact, encoder }) {
+  if (wanted.you) return MILLISECONDS.format(took_ms.total);
   if (encoder === null) return `${MILLISECONDS.format(took_ms.total)} · by words alone`;
   const index = generation === null ? "no index generation yet" : `index generation ${generation}`;
   const how = exact ? "exact" : "approximate";
@@ -304,17 +308,21 @@ function card(result) {
   find(".track").style.setProperty("--share", String(similarity));
   find(".similarity").hidden = result.similarity === null;
   find(".percent").textContent = `${PERCENT.format(similarity)} similar`;
+  find(".because").textContent = because(result);
+  find(".because").hidden = !result.because;
+  listenToUser(copy.firstElementChild, result, showProblem);
   showReasons(find(".reasons"), result.reasons);
   const match = find(".match");
   match.textContent = MATCHES[result.match] ?? "";
   match.hidden = !match.textContent;
   match.dataset.match = result.match;
-  const more = find("button");
+  const more = find(".more");
   more.setAttribute("aria-label", `More like this: ${result.title}`);
   more.addEventListener("click", () => {
     window.scrollTo({ top: 0 });
     element("words").value = "";
     const photo = result.photo?.url ?? null;
+    tell("viewed", result.listing_id).catch(() => {});
     search({ query: result.listing_id, title: result.title, photo, text: "", filter: {} });
   });
   return copy;
@@ -402,6 +410,14 @@ function listen() {
     takeWords();
   });
   element("forget").addEventListener("click", forget);
+  element("you").value = currentUser() ?? "";
+  element("you-form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const you = element("you").value.trim();
+    if (!you) return;
+    beUser(you);
+    search({ query: null, title: null, photo: null, text: "", filter: {}, you });
+  });
   element("subject").addEventListener("change", () => {
     if (wanted?.query instanceof File) search(wanted);
   });

@@ -12,7 +12,10 @@
  * @property {{id: string, url: string} | null} photo
  * @property {number | null} similarity  the cosine, in [-1, 1]
  * @property {Record<string, number> | null} reasons  the parts of the score, in [0, 1]
- * @property {Match | null} match  null where labels are not calibrated
+ * @property {Match | null} [match]  null where labels are not calibrated
+ * @property {Because | null} [because]  what led to a recommendation
+ *
+ * @typedef {{listing_id: string, kind: string | null, title: string | null}} Because
  *
  * @typedef {"same item" | "very similar" | "related" | "none"} Match
  *
@@ -33,6 +36,7 @@
  * @property {boolean} [subject]  whether only the subject of the photo is searched for
  * @property {import("./facets.js").Filter} [filter]
  * @property {string[]} [facets]  what is counted as well
+ * @property {string} [you]  whom listings are recommended to, with nothing searched for
  *
  * @typedef {object} Job
  * @property {"queued" | "running" | "succeeded" | "failed" | "cancelled"} status
@@ -46,6 +50,7 @@
  */
 
 const KEY = "marketlens-api-key";
+const USER = "marketlens-user";
 
 /** Why something could not be done; the message is one sentence for a person. */
 export class Problem extends Error {
@@ -69,6 +74,29 @@ export function hasKey() {
   return sessionStorage.getItem(KEY) !== null;
 }
 
+/** Keeps whose page this is for as long as this tab is open. @param {string} user */
+export function beUser(user) {
+  sessionStorage.setItem(USER, user.trim());
+}
+
+/** Whose page this is, by any name; null if nobody has said. */
+export function currentUser() {
+  return sessionStorage.getItem(USER);
+}
+
+/**
+ * Tells what the user has done with a listing, if there is a user.
+ * @param {"viewed" | "saved" | "hidden"} type
+ * @param {string} listing_id
+ */
+export async function tell(type, listing_id) {
+  const user = currentUser();
+  if (!user) return;
+  const event_id = Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(16));
+  const event = { event_id: event_id.join("-"), user, type, listing_id, at: new Date().toISOString() };
+  await call("/v1/events", { method: "POST", ...asJson({ events: [event] }) });
+}
+
 /** What the machine says about itself, ready or not. @returns {Promise<Readiness>} */
 export async function readiness() {
   const { response, body } = await exchange("/readyz", {});
@@ -90,11 +118,8 @@ export class Search {
    */
   async *run(asked, limit) {
     const { signal } = this.#stop;
-    let { response, body } = await call("/v1/searches", {
-      method: "POST",
-      signal,
-      ...submission(asked, limit),
-    });
+    const { path, ...submitted } = submission(asked, limit);
+    let { response, body } = await call(path, { method: "POST", signal, ...submitted });
     this.#place = response.headers.get("Location");
     yield body;
     while (isOpen(body)) {
@@ -119,7 +144,10 @@ export class Search {
   }
 }
 
-function submission({ query, text, subject, filter = {}, facets = [] }, limit) {
+function submission({ query, text, subject, filter = {}, facets = [], you = null }, limit) {
+  const user = currentUser() ?? undefined;
+  if (you) return { path: "/v1/recommendations", ...asJson({ user: you, limit }) };
+  const path = "/v1/searches";
   if (query instanceof File) {
     const form = new FormData();
     form.set("photo", query);
@@ -128,14 +156,16 @@ function submission({ query, text, subject, filter = {}, facets = [] }, limit) {
     form.set("facets", JSON.stringify(facets));
     if (text) form.set("text", text);
     if (subject) form.set("region", "auto");
-    return { body: form };
+    if (user) form.set("user", user);
+    return { path, body: form };
   }
-  const stated = { listing_id: query ?? undefined, text: text || undefined, filter, facets, limit };
-  return {
-    headers: { "Content-Type": "application/json" },
-    // What is undefined is left out.
-    body: JSON.stringify(stated),
-  };
+  const listing_id = query ?? undefined;
+  return { path, ...asJson({ listing_id, text: text || undefined, filter, facets, user, limit }) };
+}
+
+function asJson(stated) {
+  // What is undefined is left out.
+  return { headers: { "Content-Type": "application/json" }, body: JSON.stringify(stated) };
 }
 
 async function call(path, options) {

@@ -60,14 +60,15 @@ def _photos_meeting(session: Session, wanted: ListingFilter, limit: int) -> list
     shown: list[int] = []
     with session.execute(statement) as rows:
         for photo_id, attributes in rows:
-            if _are_met(wanted.attributes, attributes):
+            if are_met(wanted.attributes, attributes):
                 shown.append(photo_id)
                 if len(shown) > limit:
                     return None
     return sorted(set(shown))
 
 
-def _are_met(conditions: Iterable[AttributeCondition], attributes: StoredJson) -> bool:
+def are_met(conditions: Iterable[AttributeCondition], attributes: StoredJson) -> bool:
+    """Whether a listing with these attributes, as they are stored, meets all conditions."""
     # The database holds what `clean_attributes` has made.
     stored = cast("Attributes", attributes)
     return all(condition.is_met(stored) for condition in conditions)
@@ -98,7 +99,7 @@ def _meeting(
         for row in session.execute(
             select(Listing.id, Listing.attributes).where(Listing.id.in_(chunk))
         )
-        if _are_met(conditions, row.attributes)
+        if are_met(conditions, row.attributes)
     }
     left = {photo: [one for one in listings if one in met] for photo, listings in found.items()}
     return {photo: listings for photo, listings in left.items() if listings}
@@ -117,7 +118,7 @@ def passing_each(
             )
             for listing_id, attributes, *passed in rows:
                 for (number, wanted), passes in zip(some, passed, strict=True):
-                    if passes and _are_met(wanted.attributes, attributes):
+                    if passes and are_met(wanted.attributes, attributes):
                         passing[number].add(listing_id)
     return passing
 

@@ -85,6 +85,18 @@ def phashes_of(session: Session, hashes: Collection[str]) -> dict[str, int]:
     }
 
 
+def phashes_of_photos(session: Session, photo_ids: Collection[int]) -> dict[int, int]:
+    """The perceptual hashes of those of the photos that have one, by id."""
+    return {
+        photo_id: phash
+        for chunk in chunks(photo_ids)
+        for photo_id, phash in session.execute(
+            select(Photo.id, Photo.phash).where(Photo.id.in_(chunk), Photo.phash.is_not(None))
+        )
+        if phash is not None
+    }
+
+
 def hashed_photos(session: Session) -> HashedPhotos:
     """Every photo that a listing shows."""
     rows = session.execute(

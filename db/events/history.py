@@ -6,7 +6,17 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Integer, Select, bindparam, func, or_, select, type_coerce
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Integer,
+    Select,
+    bindparam,
+    func,
+    or_,
+    select,
+    type_coerce,
+)
 from sqlalchemy.orm import Session
 
 from db.events.tables import IS_HIDDEN, IS_SHOWN, IS_TOUCH, KIND_CODES, TOUCHES, Event, Milliseconds
@@ -16,6 +26,7 @@ from models.domain.recommendations.events import EventKind
 
 SEEN_IMPRESSIONS: Final = 2_000
 """The newest impressions of a user whose listings count as seen."""
+MAX_NUMBER: Final = 2**63 - 1
 ALWAYS: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -48,9 +59,10 @@ _OF_USER = Event.user_key == bindparam("user")
 _SINCE = Event.at >= bindparam("since", type_=Milliseconds())
 _KINDS = Event.kind.in_(bindparam("kinds", expanding=True))
 _COUNT = bindparam("count", type_=Integer())
+_UNTIL = Event.number <= bindparam("until", type_=BigInteger())
 
 _TOUCHES_OF_USER: Select[int, int, EventKind, datetime] = (
-    select(*_COLUMNS).where(_OF_USER, IS_TOUCH, _SINCE).order_by(*_NEWEST).limit(_COUNT)
+    select(*_COLUMNS).where(_OF_USER, IS_TOUCH, _SINCE, _UNTIL).order_by(*_NEWEST).limit(_COUNT)
 )
 _TOUCHES_OF_KINDS = _TOUCHES_OF_USER.where(_KINDS)
 _SHOWN_TO_USER: Select[int, int, EventKind, datetime] = (
@@ -73,12 +85,14 @@ def recent_touches(
     count: int,
     since: datetime = ALWAYS,
     kinds: Collection[EventKind] = TOUCHES,
+    *,
+    until: int = MAX_NUMBER,
 ) -> list[UserEvent]:
-    """The newest touches of a user, of these kinds, newest first.
+    """The newest touches of a user, of these kinds, newest first; none stored after number `until`.
 
     Reads as many entries of an index as it returns, or, of some kinds only, as there are of all.
     """
-    given = {"user": user, "since": since, "count": count}
+    given = {"user": user, "since": since, "count": count, "until": until}
     if not set(kinds) >= TOUCHES:
         of_kinds = sorted(TOUCHES & set(kinds))
         rows = session.execute(_TOUCHES_OF_KINDS, given | {"kinds": of_kinds})

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from models.columns.columns import Columns
 from models.columns.dictionary import TextDictionary
 from models.columns.postings import FALSE, FIRST_TEXT, TRUE
-from models.columns.segment import NOTHING, STATUSES, Mask, Segment
+from models.columns.segment import NOTHING, STATUSES, Mask, Segment, packed_ids
 from models.domain.filters import ListingFilter, Near
 from models.domain.geo import box_around, haversine_of
 from models.domain.searches.attributes import AttributeCondition
@@ -69,6 +69,16 @@ class Passing:
         for listing_ids in found.values():
             listing_ids.sort()
         return found
+
+    def those_of(self, listing_ids: Sequence[UUID]) -> list[UUID]:
+        """Those of these listings, in their order."""
+        wanted = packed_ids(b"".join(one.bytes for one in listing_ids))
+        passes = np.zeros(len(wanted), np.bool_)
+        for segment, mask in self.segments():
+            rows = segment.rows_of(wanted)
+            is_here = rows >= 0
+            passes[is_here] |= mask[rows[is_here]]
+        return [one for one, passed in zip(listing_ids, passes.tolist(), strict=True) if passed]
 
     def among(self, numbers: NDArray[np.int64]) -> "Passing":
         """Those of them that have one of these numbers, (n,)."""

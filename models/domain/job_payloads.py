@@ -35,6 +35,9 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Example = UUID | Sha256
 """What a query is made from: the id of a listing, or the SHA-256 of a photo."""
 
+UserKeyHex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+"""The key of a user, in lower-case hexadecimal: a user's id is stored nowhere."""
+
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -87,7 +90,7 @@ class SearchPayload(JobPayload):
     `region` is a part of the only positive, a photo: drawn, or its subject; `cursor` is where the
     next page of an earlier search starts; `facets` are counted as well. `text` may be all there is.
     `rank`, `diversity` and `near`, where distance is counted from, say how results are ordered;
-    without these and `text`, they are by similarity.
+    without these and `text`, they are by similarity. What the `user` has hidden is left out.
     """
 
     job_type = JobType.SEARCH
@@ -106,6 +109,7 @@ class SearchPayload(JobPayload):
     diversity: Diversity | None = None
     min_similarity: float | None = None
     facets: tuple[FacetRequest, ...] | None = None
+    user: UserKeyHex | None = None
     limit: int
     cursor: str | None = None
 
@@ -211,6 +215,33 @@ class PhotosToFetch(BaseModel):
         return [url for url in named if url not in settled]
 
 
+class RecommendationPayload(JobPayload):
+    """Recommend listings to a `user`, beside the listing of an item page, or to anybody.
+
+    With neither user nor listing, it is what is fresh and popular. `near` is where distance is
+    counted from, `exclude` are listings that are left out; those that the user has seen come later,
+    or with `exclude_seen` not at all. `cursor` is where the next page of an earlier one starts.
+    """
+
+    job_type = JobType.RECOMMENDATION
+
+    user: UserKeyHex | None = None
+    listing_id: UUID | None = None
+    filter: ListingFilter | None = None
+    near: Place | None = None
+    rank: Ranking
+    diversity: Diversity | None = None
+    exclude: tuple[UUID, ...] = ()
+    exclude_seen: bool = False
+    limit: int
+    cursor: str | None = None
+
+    @property
+    def user_key(self) -> bytes | None:
+        """The key of the user, if there is one."""
+        return None if self.user is None else bytes.fromhex(self.user)
+
+
 class EmbedPayload(JobPayload):
     """Embed photos of listings, by id: by all encoders that are followed, or by one.
 
@@ -281,6 +312,7 @@ PAYLOAD_TYPES: Final[dict[JobType, type[JobPayload]]] = {
         SearchPayload,
         EmbeddingPayload,
         PredictionPayload,
+        RecommendationPayload,
         EmbedPayload,
         BatchPayload,
         ReindexPayload,

@@ -18,6 +18,7 @@ class JobType(StrEnum):
     ADAPT = "adapt"
     CALIBRATE = "calibrate"
     MATCH = "match"
+    RECOMMENDATION = "recommendation"
 
 
 class JobStatus(StrEnum):

@@ -164,6 +164,16 @@ class MilvusIndex:
         query = as_query(query, self._dimension)
         return list(_in_order(*self._scored(query, photo_ids)))
 
+    def vectors_of(
+        self, photo_ids: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Those of these photos (n,), each once, that are there, and their vectors."""
+        ids, vectors = [np.empty(0, np.int64)], [np.empty((0, self._dimension), np.float32)]
+        for found, rows in self._fetched(photo_ids):
+            ids.append(found)
+            vectors.append(rows)
+        return np.concatenate(ids), np.concatenate(vectors)
+
     def close(self) -> None:
         """Close the connection."""
         self._client.close()

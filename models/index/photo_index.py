@@ -43,6 +43,15 @@ class PhotoIndex(Protocol):
         """Those of the photos `photo_ids` (n,) that are in the index: always exact."""
         ...
 
+    def vectors_of(
+        self, photo_ids: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Those of the photos `photo_ids` (n,), each once, that are in the index.
+
+        And their vectors (m, dimension), in the same order, as the database keeps them.
+        """
+        ...
+
     def only(
         self,
         query: NDArray[np.float32],

@@ -144,22 +144,20 @@ class VectorIndex:
         blocks = [
             (ids, cosines(vectors, query))
             for start in range(0, len(photo_ids), ROWS_AT_ONCE)
-            for ids, vectors in [self._vectors_of(photo_ids[start : start + ROWS_AT_ONCE])]
+            for ids, vectors in [self.vectors_of(photo_ids[start : start + ROWS_AT_ONCE])]
         ]
         if not blocks:
             return []
         ids, scores = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
         return list(_merged((ids,), (scores,), floor=-math.inf))
 
-    @property
-    def _live_in_generation(self) -> int:
-        rows = self._generation.manifest.rows if self._generation else 0
-        return rows - len(self._tombstones)
-
-    def _vectors_of(
+    def vectors_of(
         self, photo_ids: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Those of the photos that are here, and their vectors (n, dimension): copies."""
+        """Those of the photos `photo_ids` (n,), each once, that are here, and their vectors.
+
+        Of unit length (m, dimension), but for the rounding to half precision: copies.
+        """
         ids, vectors = self._fresh.take(photo_ids)
         if not self._generation:
             return ids, vectors
@@ -169,6 +167,11 @@ class VectorIndex:
             np.concatenate([rows.ids[positions], ids]),
             np.concatenate([rows.take(positions), vectors]),
         )
+
+    @property
+    def _live_in_generation(self) -> int:
+        rows = self._generation.manifest.rows if self._generation else 0
+        return rows - len(self._tombstones)
 
     def _living(self, photo_ids: NDArray[np.int64]) -> NDArray[np.intp]:
         """The positions of those of the photos that are in the generation and not removed."""

@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from math import asin, sqrt
 from typing import Final
 
@@ -118,6 +119,7 @@ def decay(amount: float, half: float) -> float:
     return float(2.0 ** -(amount / half))
 
 
+@lru_cache(maxsize=2**14)
 def agreement(category: str | None, wanted: str) -> float:
     """The share of the names of a wanted path that a listing's begins with."""
     if category is None:

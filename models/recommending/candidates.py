@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from uuid import UUID
 
 import numpy as np
@@ -131,8 +132,10 @@ def candidates_shown(
 def _found(
     ids: Collection[UUID], led: Collection[UUID], pairs: Sequence[Together], sources: Sources
 ) -> Found:
-    facts = sources.facts(sorted(ids))
-    ordered_facts = [facts[listing_id] for listing_id in sorted(ids) if listing_id in facts]
+    # By number, which is the order of ids: UUIDs compare each other in Python.
+    listing_ids = sorted(ids, key=attrgetter("int"))
+    facts = sources.facts(listing_ids)
+    ordered_facts = [facts[listing_id] for listing_id in listing_ids if listing_id in facts]
     vectors = sources.vectors([one.listing_id for one in ordered_facts])
     rows = _rows([one.listing_id for one in ordered_facts], vectors)
     return Found(

@@ -23,6 +23,7 @@ MAX_SAMPLE: Final = 20_000
 """More vectors change nothing that can be measured."""
 
 _NOTHING: Final = 1e-6
+_BLOCK: Final = 1_024
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,10 +44,9 @@ class Whitening:
         """
         if len(vectors) < MIN_SAMPLE:
             return None
-        sample = vectors[:MAX_SAMPLE].astype(np.float64)
-        offset = sample.mean(axis=0)
-        centred = sample - offset
-        variances, axes = np.linalg.eigh(centred.T @ centred / len(centred))
+        sample = vectors[:MAX_SAMPLE]
+        offset = sample.mean(axis=0, dtype=np.float64)
+        variances, axes = np.linalg.eigh(_covariance(sample, offset))
         kept = int((variances > variances[-1] * _NOTHING).sum())
         kept = min(kept, COMPONENTS)
         if not kept:
@@ -59,6 +59,15 @@ class Whitening:
         """Unit rows (n, components) of unit vectors (n, dimension)."""
         mapped = (vectors - self.offset) @ self.matrix
         return unit_rows(mapped.astype(np.float32, copy=False))
+
+
+def _covariance(sample: Rows, offset: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The covariances (dimension, dimension) of a sample with this mean; a block at a time."""
+    covariance = np.zeros((sample.shape[1], sample.shape[1]))
+    for start in range(0, len(sample), _BLOCK):
+        centred = sample[start : start + _BLOCK] - offset
+        covariance += centred.T @ centred
+    return covariance / len(sample)
 
 
 def unit_rows(vectors: Rows) -> Rows:

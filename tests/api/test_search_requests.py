@@ -566,5 +566,5 @@ def test_the_reference_shows_true_examples(client: TestClient, answerer: Answere
     for example in body["application/json"]["examples"].values():
         assert SearchIn.model_validate(example["value"])
     assert "$ref" not in json.dumps(body)
-    stated = {"photo", "negative", "limit", "filter", "region", *RANKED}
+    stated = {"photo", "negative", "limit", "filter", "region", "user", *RANKED}
     assert stated == set(body["multipart/form-data"]["schema"]["properties"])

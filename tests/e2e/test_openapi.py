@@ -156,6 +156,8 @@ def existing_ids(http: httpx2.Client) -> dict[str, list[str]]:
         return items
 
     ids = {path: [asked(path)] for path in ("/v1/searches", "/v1/embeddings", "/v1/predictions")}
+    recommended = http.post("/v1/recommendations", json={"user": "u"}).raise_for_status()
+    ids["/v1/recommendations"] = [recommended.json()["id"]]
     ids["/v1/saved-searches"] = [asked("/v1/saved-searches", name=f"{n}") for n in range(5)]
     listings = listed("/v1/listings")
     # The first half is replaced and deleted, so the photos are those of the other half.

@@ -374,6 +374,38 @@ def test_attributes_are_counted_once_a_result_has_shown_them(
             seeded.http.delete(f"/v1/listings/{listing_id}").raise_for_status()
 
 
+def test_what_is_for_you(visit: Visit, seeded: SeededMachine) -> None:
+    user = "a visitor of the page"
+
+    def show(expected: int | None = None) -> list[str]:
+        visit.page.locator("#you").fill(user)
+        with visit.page.expect_response("**/v1/recommendations"):
+            visit.page.get_by_role("button", name="For you").click()
+        titles = visit.found(f"For {user}")
+        assert expected is None or len(titles) == expected
+        return titles
+
+    try:
+        first = show(12)[0]
+        assert visit.page.locator(".because:visible").count() == 0
+        card = visit.page.locator("#cards li").first
+        with visit.page.expect_response("**/v1/events"):
+            card.get_by_role("button", name="Save").click()
+        card.get_by_role("button", name="Save").get_by_text("Saved").wait_for()
+        show(12)
+        assert f"Because you saved “{first}”" in visit.page.locator(".because").all_inner_texts()
+        card = visit.page.locator("#cards li").first
+        listed = card.locator("img").get_attribute("src")
+        with visit.page.expect_response("**/v1/events"):
+            card.get_by_role("button", name="Not for me").click()
+        wait_until(lambda: visit.page.locator("#cards li").count() == 11)
+        show(12)
+        assert visit.page.locator(f"#cards img[src='{listed}']").count() == 0
+        assert visit.complaints == []
+    finally:
+        seeded.http.delete(f"/v1/users/{user}").raise_for_status()
+
+
 def test_a_choice_that_nothing_has_any_more_can_be_taken_back(visit: Visit, title: str) -> None:
     search_words(visit, title)
     visit.found(title)

@@ -16,6 +16,7 @@ from tests.support.encoder import ThumbnailEncoder
 from workers.indexes.live import LiveIndex
 from workers.indexes.live_columns import LiveColumns
 from workers.jobs.queries import QueryTools, answer_queries
+from workers.recommending.whitenings import Whitenings
 from workers.search.active_engine import SearchEngine
 
 
@@ -35,7 +36,9 @@ class Answerer:
         index = LiveIndex(self.encoder.spec, self._encoder_id, generations_dir)
         self._engine = SearchEngine(self._encoder_id, self.encoder, index, batch=1)
         models_dir = generations_dir.parent / "models"
-        self._tools = QueryTools(database, store, models_dir, now, LiveColumns(database))
+        self._tools = QueryTools(
+            database, store, models_dir, now, LiveColumns(database), Whitenings(database)
+        )
 
     def activate(self) -> None:
         """Make the encoder the active one, which every photo is to be embedded by."""
@@ -47,8 +50,8 @@ class Answerer:
         embed_for_real(self._database, self._store, self.encoder, now())
 
     def answer(self) -> None:
-        """Do every queued embedding, prediction and search."""
-        for kind in (JobType.EMBEDDING, JobType.PREDICTION, JobType.SEARCH):
+        """Do every queued embedding, prediction, search and recommendation."""
+        for kind in (JobType.EMBEDDING, JobType.PREDICTION, JobType.SEARCH, JobType.RECOMMENDATION):
             with self._database.write() as session:
                 claims = claim_queued(session, kind, now())
             for claim, answer in answer_queries(claims, self._engine, self._tools).answers:

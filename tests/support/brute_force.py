@@ -39,6 +39,13 @@ class BruteForceIndex:
         self.asked.append("only")
         return iter(self._ranked(query, self._there(photo_ids)))
 
+    def vectors_of(
+        self, photo_ids: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        there = self._there(photo_ids)
+        vectors = list(there.values()) or [np.empty((0, self._dimension), np.float32)]
+        return np.array(list(there), np.int64), np.vstack(vectors)
+
     def _there(self, photo_ids: NDArray[np.int64]) -> dict[int, NDArray[np.float32]]:
         wanted = dict.fromkeys(photo_ids.tolist())
         return {photo_id: self.vectors[photo_id] for photo_id in wanted if photo_id in self.vectors}

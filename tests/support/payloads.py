@@ -18,6 +18,7 @@ _STORED: dict[JobType, StoredJson] = {
     JobType.SEARCH: {"positive": [PHOTO], "limit": 1},
     JobType.EMBEDDING: {"photo": PHOTO},
     JobType.PREDICTION: {"photo": PHOTO, "top": 1},
+    JobType.RECOMMENDATION: {"rank": {}, "limit": 1},
     JobType.EMBED: {"photo_ids": [1]},
     JobType.BATCH: {},
     JobType.REINDEX: {},

@@ -22,6 +22,7 @@ from workers.queue.announcements import Announcer
 from workers.queue.messages import Queue
 from workers.queue.publisher import JobPublisher
 from workers.queue.throttle import Throttle
+from workers.recommending.whitenings import Whitenings
 from workers.runtime import Runtime
 from workers.saved_searches.matching import SavedSearchMatcher
 from workers.search.active_engine import ActiveEngine, SearchEngine
@@ -74,6 +75,7 @@ def worker(tmp_path: Path, any_database: Database, store: PhotoStore) -> WorkerH
         indexes,
         engine,
         LiveColumns(database, config.columns_file),
+        Whitenings(database),
         announcer,
         JobPublisher(broker_at(f"redis+socket://{tmp_path}/nobody.sock")),
         None,

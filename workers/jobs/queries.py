@@ -1,4 +1,4 @@
-"""Queries that are answered together: searches, embeddings and predictions.
+"""Queries that are answered together: searches, recommendations, embeddings and predictions.
 
 All answers come from one engine. What the database holds is read in one transaction before photos
 are embedded, and in one after that. What keeps one query from being answered keeps no other.
@@ -24,13 +24,16 @@ from models.domain.job_payloads import (
     EmbeddingPayload,
     JobPayload,
     PredictionPayload,
+    RecommendationPayload,
     SearchPayload,
 )
 from models.domain.job_results.base import JobResult
 from models.domain.job_results.embeddings import EmbeddingResult
+from models.domain.job_results.recommendations import RecommendationResult
 from models.domain.job_results.searches import SearchResult
 from models.domain.regions import Region
 from models.head import find_head
+from models.recommending.whitening import Whitening
 from models.text.languages import TextLanguage
 from workers.indexes.live_columns import LiveColumns
 from workers.jobs.embedding import shown_vector
@@ -43,6 +46,14 @@ from workers.jobs.search import (
     needs_columns,
     uses_columns,
 )
+from workers.recommending.page import (
+    RecommendedPage,
+    RecommendTools,
+    needs_index,
+    recommend_page,
+)
+from workers.recommending.results import RecommendedDetails
+from workers.recommending.whitenings import Whitenings
 from workers.search.active_engine import SearchEngine
 from workers.search.match_labels import Labeller
 from workers.search.query import Query, listings_named, query_of
@@ -59,7 +70,7 @@ class QueryTools:
     """What answering needs beside an engine. `models_dir` has the category heads.
 
     `columns` say what passes filters once they have been read; facets are counted by them alone.
-    `language` is that of the listings' words.
+    `language` is that of the listings' words, `whitenings` are how recommendations compare vectors.
     """
 
     database: Database
@@ -67,6 +78,7 @@ class QueryTools:
     models_dir: Path
     clock: Callable[[], datetime]
     columns: LiveColumns
+    whitenings: Whitenings
     language: TextLanguage = "english"
 
 
@@ -79,8 +91,15 @@ class _Asked:
     query: Query
 
     @property
-    def is_of_words_alone(self) -> bool:
-        """Whether it needs no index."""
+    def compares_vectors(self) -> bool:
+        """Whether it is a recommendation that vectors are compared for."""
+        return isinstance(self.payload, RecommendationPayload) and needs_index(self.payload)
+
+    @property
+    def needs_no_index(self) -> bool:
+        """Whether it is of words alone, or for anybody."""
+        if isinstance(self.payload, RecommendationPayload):
+            return not needs_index(self.payload)
         return isinstance(self.payload, SearchPayload) and not self.payload.positive
 
 
@@ -111,6 +130,8 @@ class _Batch:
         self._answers: dict[UUID, Answer] = {}
         self._predicted: dict[UUID, Predicted] = {}
         self._regions: dict[UUID, Region | None] = {}
+        self._recommended: dict[UUID, RecommendedPage] = {}
+        self._whitening: Whitening | None = None
 
     def answered(self) -> Answered:
         """Answer them."""
@@ -123,8 +144,10 @@ class _Batch:
         if any(needs_columns(one.payload) for one in asked):
             # Not within a transaction, nor while others wait for the index.
             self._tools.columns.wait()
+        if any(one.compares_vectors for one in asked):
+            self._whitening = self._tools.whitenings.of(self._engine.encoder_id)
         with self._tools.database.read() as session:
-            looking = [one for one in asked if not one.is_of_words_alone]
+            looking = [one for one in asked if not one.needs_no_index]
             found: dict[UUID, SearchPage] = {}
             generation: int | None = None
             if looking:
@@ -134,12 +157,13 @@ class _Batch:
                     self._watch.lap("sync")
                     found = self._found(session, looking, columns)
                     generation = self._index.generation_id
-            of_words = [one for one in asked if one.is_of_words_alone]
-            found |= self._found(session, of_words, self._columns(session, of_words))
+            others = [one for one in asked if one.needs_no_index]
+            found |= self._found(session, others, self._columns(session, others))
             self._watch.lap("search")
             if found:
                 listings = chain.from_iterable(page.listings for page in found.values())
                 self._show(found, Details.of(session, listings), generation)
+            self._show_recommended(session, generation)
         self._complete_predictions(asked)
         answers = [(claim, self._answers[claim.job_id]) for claim in self._claims]
         return Answered(answers, embedded)
@@ -187,6 +211,9 @@ class _Batch:
                     self._regions[job_id] = self._encoder.region_of(one.query)
                     page = find_listings(one.claim, one.payload, one.query, tools)
                     found[job_id] = self._labelled(labeller, one.query, page)
+                elif isinstance(one.payload, RecommendationPayload):
+                    page_tools = self._recommend_tools(session, one, columns)
+                    self._recommended[job_id] = recommend_page(one.claim, one.payload, page_tools)
                 elif isinstance(one.payload, PredictionPayload):
                     self._predicted[job_id] = predict(
                         one.payload,
@@ -260,6 +287,35 @@ class _Batch:
                 facets=page.facets,
                 corrected=page.corrected,
                 left_out=page.left_out,
+            )
+
+    def _recommend_tools(
+        self, session: Session, one: _Asked, columns: Columns | None
+    ) -> RecommendTools:
+        return RecommendTools(
+            session,
+            self._encoder.spec,
+            self._engine.encoder_id,
+            None if one.needs_no_index else self._index.index,
+            columns,
+            self._whitening,
+            self._watch,
+        )
+
+    def _show_recommended(self, session: Session, generation: int | None) -> None:
+        if not self._recommended:
+            return
+        details = RecommendedDetails.of(session, self._recommended.values())
+        for claim in self._claims:
+            page = self._recommended.get(claim.job_id)
+            if page is None:
+                continue
+            self._answers[claim.job_id] = RecommendationResult(
+                generation=generation if page.by_look else None,
+                encoder=self._encoder.spec.label if page.by_look else None,
+                took_ms=self._took_ms(claim),
+                results=details.shown(page.listings),
+                next_cursor=page.cursor,
             )
 
     def _took_ms(self, claim: Claim) -> dict[str, float]:

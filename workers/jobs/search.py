@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from db.catalogue.listing_photos import photo_ids_shown
 from db.catalogue.listings import count_listings
+from db.events.exclusions import hidden_listings
 from db.jobs.claiming import Claim
 from db.text.search import text_match_numbers
 from db.vectors.embeddings import live_vectors_of
@@ -20,7 +21,7 @@ from models.columns.columns import Columns
 from models.columns.passing import Passing
 from models.domain.cursors import Cursor
 from models.domain.errors import CursorExpired, NothingIndexed, Unavailable
-from models.domain.job_payloads import JobPayload, SearchPayload
+from models.domain.job_payloads import JobPayload, RecommendationPayload, SearchPayload
 from models.domain.job_results.searches import Facet
 from models.domain.searches.block_cursors import Block, BlockCursor, Span, TextMatch
 from models.domain.searches.options import DEFAULT_FUSION, Ranking, RankPart
@@ -77,6 +78,8 @@ class SearchTools:
 
 def needs_columns(payload: JobPayload) -> bool:
     """Whether a query is better answered later than without columns in memory."""
+    if isinstance(payload, RecommendationPayload):
+        return bool(payload.filter and payload.filter.attributes)
     if not isinstance(payload, SearchPayload):
         return False
     return bool(payload.facets or (payload.filter and payload.filter.attributes))
@@ -84,6 +87,8 @@ def needs_columns(payload: JobPayload) -> bool:
 
 def uses_columns(payload: JobPayload) -> bool:
     """Whether a query is answered by columns, if there are some."""
+    if isinstance(payload, RecommendationPayload):
+        return True
     if not isinstance(payload, SearchPayload):
         return False
     return payload.is_ranked or _is_counted_or_filtered(payload)
@@ -127,6 +132,7 @@ class _Search:
         self._payload = payload
         self._query = query
         self._tools = tools
+        self._excluded = query.listings | _hidden_by(payload.user, tools.session)
         self._wanted = payload.filter or ANY_ACTIVE
         self._passing = self._listings_passing()
         self._words = self._having_words()
@@ -174,7 +180,7 @@ class _Search:
             tools.session,
             payload.text,
             self._wanted,
-            self._query.listings,
+            self._excluded,
             passing=self._passing,
             language=tools.language,
             limit=limit,
@@ -189,7 +195,7 @@ class _Search:
         cursor = _made_with(spec, _decoded(Cursor, payload))
         vectors = tools.encoder.queries_of(self._query)
         last = cursor.last if cursor else None
-        page = Page(payload.limit, last, self._query.listings, self._wanted)
+        page = Page(payload.limit, last, self._excluded, self._wanted)
         found = retrieve(tools.session, tools.index.index, vectors, page, passing=self._passing)
         if payload.min_similarity is not None:
             found = _similar_enough(found, payload.min_similarity)
@@ -240,7 +246,7 @@ class _Search:
             self._words,
             self._wanted,
             self._passing,
-            self._query.listings,
+            self._excluded,
             payload.min_similarity,
             columns=tools.columns,
         )
@@ -262,6 +268,11 @@ class _Search:
         return SearchPage(
             page.listings, text, page.exact, by_look=look is not None, nearest=nearest
         )
+
+
+def _hidden_by(user: str | None, session: Session) -> set[UUID]:
+    """What the user has hidden who searches, by whose key the payload knows them."""
+    return set() if user is None else hidden_listings(session, bytes.fromhex(user))
 
 
 def _similar_enough(found: Retrieved, least: float) -> Retrieved:

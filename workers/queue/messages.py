@@ -23,10 +23,11 @@ QUEUE_OF = {
     JobType.CALIBRATE: Queue.INDEX,
     JobType.EMBEDDING: Queue.SEARCH,
     JobType.PREDICTION: Queue.SEARCH,
+    JobType.RECOMMENDATION: Queue.SEARCH,
 }
 
 QUERIES = frozenset(job_type for job_type, queue in QUEUE_OF.items() if queue is Queue.SEARCH)
-"""Jobs about a photo or a listing that a caller waits for."""
+"""Jobs that a caller waits for: about a photo, a listing, or what a user would open next."""
 
 RUN_JOB = "marketlens.run_job"
 """Task: run the job with this id; if it is a query, all queries that were never attempted."""

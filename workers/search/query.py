@@ -12,6 +12,7 @@ from models.domain.job_payloads import (
     Example,
     JobPayload,
     PredictionPayload,
+    RecommendationPayload,
     SearchPayload,
 )
 from models.domain.regions import SearchedRegion
@@ -44,6 +45,8 @@ class Query:
 
 def listings_named(payload: JobPayload) -> set[UUID]:
     """The listings that a query's payload names as examples."""
+    if isinstance(payload, RecommendationPayload):
+        return set() if payload.listing_id is None else {payload.listing_id}
     positives, negatives = _examples(payload)
     return {example for example in (*positives, *negatives) if isinstance(example, UUID)}
 
@@ -52,8 +55,13 @@ def query_of(payload: JobPayload, photos_of: Mapping[UUID, Sequence[str]]) -> Qu
     """The query that a job asks for; `photos_of` are the SHA-256 of the listings that it names.
 
     Raises NotFound when one of them is not there, and InvalidInput for a job of a type that asks
-    for no query.
+    for no query. That of a recommendation has no photos: it is made of vectors that are stored.
     """
+    if isinstance(payload, RecommendationPayload):
+        named = listings_named(payload)
+        if not named <= photos_of.keys():
+            raise NotFound("There is no such listing.")
+        return Query([], [], named)
     positives, negatives = _examples(payload)
     region = payload.region if isinstance(payload, SearchPayload) else None
     return Query(

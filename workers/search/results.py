@@ -1,6 +1,6 @@
 """The listings of results, as they are in the database."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypedDict, overload
@@ -19,7 +19,7 @@ from models.domain.types import ListingMatch, MatchLabel
 SIMILARITY_DECIMALS = 6
 
 
-class _Shown(TypedDict):
+class ShownFields(TypedDict):
     """The fields of `ShownListing`."""
 
     listing_id: UUID
@@ -55,10 +55,14 @@ class Details:
         """Read what is needed to show them; those deleted meanwhile are not there."""
         listings = list(found)
         photos = {one.photo_id for one in listings if one.photo_id is not None}
-        return cls(
-            views_of(session, {one.listing_id for one in listings}),
-            photo_hashes(session, photos),
-        )
+        return cls.of_ids(session, {one.listing_id for one in listings}, photos)
+
+    @classmethod
+    def of_ids(
+        cls, session: Session, listing_ids: Collection[UUID], photo_ids: Collection[int]
+    ) -> "Details":
+        """The same of listings and photos by their ids."""
+        return cls(views_of(session, listing_ids), photo_hashes(session, photo_ids))
 
     def shown(self, found: Iterable[Found]) -> tuple[FoundListing, ...]:
         """The listings found, in their order; without those that are not there."""
@@ -66,13 +70,13 @@ class Details:
             FoundListing(
                 **shown,
                 photo=None if one.photo_id is None else self.hashes[one.photo_id],
-                similarity=_rounded(one.similarity),
-                score=_rounded(one.score),
-                reasons=_all_rounded(one.reasons),
+                similarity=rounded(one.similarity),
+                score=rounded(one.score),
+                reasons=all_rounded(one.reasons),
                 match=one.match,
             )
             for one in found
-            if (shown := self._shown(one.listing_id)) is not None
+            if (shown := self.fields_of(one.listing_id)) is not None
         )
 
     def similar(self, found: Iterable[ListingMatch]) -> tuple[SimilarListing, ...]:
@@ -81,13 +85,14 @@ class Details:
             SimilarListing(
                 **shown,
                 photo=self.hashes[match.photo_id],
-                similarity=_rounded(match.similarity),
+                similarity=rounded(match.similarity),
             )
             for match in found
-            if (shown := self._shown(match.listing_id)) is not None
+            if (shown := self.fields_of(match.listing_id)) is not None
         )
 
-    def _shown(self, listing_id: UUID) -> _Shown | None:
+    def fields_of(self, listing_id: UUID) -> ShownFields | None:
+        """What is shown of a listing; None if it is not there."""
         view = self.views.get(listing_id)
         if view is None:
             return None
@@ -109,15 +114,21 @@ def surest(found: Iterable[FoundListing]) -> MatchLabel | None:
     return next((label for label in MatchLabel if label in given), None)
 
 
-def _all_rounded(reasons: Mapping[RankPart, float] | None) -> dict[RankPart, float] | None:
-    return None if reasons is None else {part: _rounded(one) for part, one in reasons.items()}
+@overload
+def all_rounded(reasons: Mapping[RankPart, float]) -> dict[RankPart, float]: ...
+@overload
+def all_rounded(reasons: Mapping[RankPart, float] | None) -> dict[RankPart, float] | None: ...
+def all_rounded(reasons: Mapping[RankPart, float] | None) -> dict[RankPart, float] | None:
+    """The parts of a score with the decimals that are shown."""
+    return None if reasons is None else {part: rounded(one) for part, one in reasons.items()}
 
 
 @overload
-def _rounded(number: float) -> float: ...
+def rounded(number: float) -> float: ...
 @overload
-def _rounded(number: None) -> None: ...
+def rounded(number: None) -> None: ...
 @overload
-def _rounded(number: float | None) -> float | None: ...
-def _rounded(number: float | None) -> float | None:
+def rounded(number: float | None) -> float | None: ...
+def rounded(number: float | None) -> float | None:
+    """A similarity or a score with the decimals that are shown."""
     return None if number is None else round(number, SIMILARITY_DECIMALS)

@@ -17,6 +17,7 @@ from models.domain.job_results.embeddings import (
 from models.domain.job_results.encoders import AdaptResult, CalibrateResult
 from models.domain.job_results.indexes import BuiltIndex, RepairedIndex
 from models.domain.job_results.predictions import PredictionResult
+from models.domain.job_results.recommendations import RecommendationResult
 from models.domain.job_results.searches import SearchResult
 from models.domain.types import JobType
 
@@ -24,6 +25,7 @@ _ADAPTERS: Final[dict[JobType, TypeAdapter[JobResult]]] = {
     JobType.SEARCH: TypeAdapter(SearchResult),
     JobType.EMBEDDING: TypeAdapter(EmbeddingResult),
     JobType.PREDICTION: TypeAdapter(PredictionResult),
+    JobType.RECOMMENDATION: TypeAdapter(RecommendationResult),
     JobType.EMBED: TypeAdapter(EmbedResult),
     JobType.BATCH: TypeAdapter(BatchResult),
     JobType.REINDEX: TypeAdapter(BuiltIndex | RepairedIndex),

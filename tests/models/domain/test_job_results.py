@@ -35,7 +35,13 @@ from models.domain.job_results.predictions import (
     PriceRange,
     SuggestedAttribute,
 )
+from models.domain.job_results.recommendations import (
+    Because,
+    RecommendationResult,
+    RecommendedListing,
+)
 from models.domain.job_results.searches import FoundListing, SearchResult
+from models.domain.recommendations.events import EventKind
 from models.domain.regions import Region
 from models.domain.searches.options import RankPart
 from models.domain.types import JobType, ListingStatus, MatchLabel, PhotoFlaw, Relation
@@ -73,6 +79,26 @@ RESULTS = [
                 reasons={RankPart.TEXT: 0.75},
             ),
         ),
+    ),
+    RecommendationResult(
+        generation=3,
+        encoder="hog-1",
+        took_ms=TOOK,
+        results=(
+            RecommendedListing(
+                **FOUND,
+                score=0.75,
+                reasons={RankPart.INTEREST: 0.75},
+                because=Because(listing_id=UUID(int=8), kind=EventKind.SAVED, title="A lamp"),
+            ),
+            RecommendedListing(
+                **{**FOUND, "photo": None, "similarity": None},
+                score=0.5,
+                reasons={RankPart.FRESHNESS: 0.5},
+                because=None,
+            ),
+        ),
+        next_cursor="abc",
     ),
     EmbeddingResult(
         encoder="hog-1", fingerprint="f", dimension=2, embedding=(0.6, -0.8), took_ms=TOOK

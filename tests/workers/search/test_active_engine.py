@@ -256,7 +256,14 @@ def test_a_search_that_has_begun_ends_with_the_encoder_it_began_with(worker: Wor
 
     worker.activate(other_id)
     runtime = worker.runtime
-    tools = QueryTools(worker.database, runtime.store, Path(), worker.now, runtime.columns)
+    tools = QueryTools(
+        worker.database,
+        runtime.store,
+        Path(),
+        worker.now,
+        runtime.columns,
+        runtime.whitenings,
+    )
     ((_, result),) = answer_queries([claim], engine, tools).answers
     assert isinstance(result, SearchResult)
 

@@ -1,0 +1,1 @@
+"""Recommendations: what a buyer would open next, and why."""
