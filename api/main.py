@@ -61,30 +61,7 @@ BULK_NICENESS: Final = 10
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application, with the settings of this process unless others are given."""
     settings = settings or Settings()
-    database = Database(settings.sqlalchemy_url)
-    broker = Broker(settings.broker_url, database)
-    publisher = JobPublisher(broker)
-    resources = Resources(
-        database=database,
-        accepted=GroupCommit(database, publisher.publish),
-        events=GroupCommit(database, len),
-        many_events=CapacityLimiter(LARGE_BATCHES),
-        few_events=CapacityLimiter(SMALL_BATCHES),
-        events_kept=timedelta(days=settings.events_kept_days),
-        store=PhotoStore(settings.photo_store_url),
-        publisher=publisher,
-        ended_jobs=EndedJobs(broker, database),
-        backlog=Backlog(database, utc_now, settings.max_wait_seconds),
-        max_upload_bytes=settings.max_upload_bytes,
-        uploads=CapacityLimiter(UPLOADS),
-        bulk=ThreadPoolExecutor(BULK_THREADS, "bulk", be_nice, (BULK_NICENESS,)),
-        decoding=Semaphore(len(os.sched_getaffinity(0))),
-        fetches_photos=settings.photo_urls == "all",
-        webhook_hosts=hosts_of(settings.webhook_hosts),
-        allow_anonymous=is_loopback(settings.host),
-        ranking=settings.rank_defaults,
-        exclude_seen=settings.exclude_seen,
-    )
+    resources = _resources_of(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -123,6 +100,33 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     _serve_page(app)
     describe_problems(app)
     return app
+
+
+def _resources_of(settings: Settings) -> Resources:
+    database = Database(settings.sqlalchemy_url)
+    broker = Broker(settings.broker_url, database)
+    publisher = JobPublisher(broker)
+    return Resources(
+        database=database,
+        accepted=GroupCommit(database, publisher.publish),
+        events=GroupCommit(database, len),
+        many_events=CapacityLimiter(LARGE_BATCHES),
+        few_events=CapacityLimiter(SMALL_BATCHES),
+        events_kept=timedelta(days=settings.events_kept_days),
+        store=PhotoStore(settings.photo_store_url),
+        publisher=publisher,
+        ended_jobs=EndedJobs(broker, database),
+        backlog=Backlog(database, utc_now, settings.max_wait_seconds),
+        max_upload_bytes=settings.max_upload_bytes,
+        uploads=CapacityLimiter(UPLOADS),
+        bulk=ThreadPoolExecutor(BULK_THREADS, "bulk", be_nice, (BULK_NICENESS,)),
+        decoding=Semaphore(len(os.sched_getaffinity(0))),
+        fetches_photos=settings.photo_urls == "all",
+        webhook_hosts=hosts_of(settings.webhook_hosts),
+        allow_anonymous=is_loopback(settings.host),
+        ranking=settings.rank_defaults,
+        exclude_seen=settings.exclude_seen,
+    )
 
 
 def _serve_page(app: FastAPI) -> None:

@@ -3,7 +3,7 @@
 Two photos of a network for recognising things are alike first by what nearly all photos differ in,
 such as the background and the pose. With the mean taken away and the variances of the principal
 components made equal (PCA whitening), likeness says which of two things is like the other:
-docs/decisions/00xx-recommending.md has what that gains.
+docs/decisions/0040-recommending.md has what that gains.
 """
 
 from dataclasses import dataclass

@@ -16,9 +16,8 @@ from models.evaluation.recommendations.baselines import (
     NearestToLast,
     Popularity,
 )
-from models.evaluation.recommendations.events import DAY, KINDS, Events, Integers
+from models.evaluation.recommendations.events import DAY, KINDS, Events, Integers, Lifetimes
 from models.evaluation.recommendations.item_to_item import ItemToItem
-from models.evaluation.recommendations.lifetimes import Lifetimes
 from models.evaluation.recommendations.popularity import PopularityAsOf, PopularityRules
 from models.evaluation.recommendations.ranking import Recommender, Replay
 from models.evaluation.recommendations.similarity import Similarities

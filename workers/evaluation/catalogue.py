@@ -13,8 +13,7 @@ from db.vectors.encoders import active_encoder
 from db.vectors.of_listings import count_listing_vectors, listing_vectors
 from models.domain.errors import InvalidInput, SetupError
 from models.domain.searches.facts import ListingFacts
-from models.evaluation.recommendations.events import Integers
-from models.evaluation.recommendations.lifetimes import Lifetimes
+from models.evaluation.recommendations.events import Integers, Lifetimes
 from models.evaluation.recommendations.similarity import Similarities
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

@@ -43,6 +43,8 @@ from models.evaluation.recommendations.targets import (
 from models.evaluation.recommendations.together import TogetherAsOf, TogetherRules
 from workers.evaluation.catalogue import StoredCatalogue, milliseconds
 from workers.evaluation.events import ReadEvents
+from workers.recommending.history import IMPRESSIONS, TOUCHES
+from workers.recommending.sources import TOGETHER_WITH
 
 TEST_SHARE: Final = 0.5
 """Of the span of all events. Nothing is fitted to the part before: it is history."""
@@ -51,8 +53,7 @@ EVALUATED: Final = "recommendations"
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
-TOGETHER_WITH: Final = 20
-HISTORY: Final = HistoryLimits(touches=500, impressions=1_000)
+HISTORY: Final = HistoryLimits(touches=TOUCHES, impressions=IMPRESSIONS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,7 +254,7 @@ def _notes(read: ReadEvents, targets: Targets, baselines: Mapping[str, Recommend
     if not any("implicit" in name for name in baselines):
         notes.append(
             "Item-to-item collaborative filtering is left out: implicit is not installed "
-            "(`pip install 'marketlens[train]'`)."
+            "(`pip install implicit`)."
         )
     return notes
 

@@ -1,6 +1,6 @@
 """How recommendations are made, with the defaults that were measured. Standard library only.
 
-What the defaults were chosen by is in docs/decisions/00xx-recommending.md.
+What the defaults were chosen by is in docs/decisions/0040-recommending.md.
 """
 
 from dataclasses import dataclass

@@ -12,9 +12,9 @@ from models.evaluation.recommendations.events import (
     Events,
     Grouped,
     Integers,
+    Lifetimes,
     Mask,
 )
-from models.evaluation.recommendations.lifetimes import Lifetimes
 
 TOP: Final = 20
 """How many recommendations are looked at."""

@@ -21,10 +21,10 @@ from models.evaluation.recommendations.events import (
     SHOWN,
     Events,
     Integers,
+    Lifetimes,
     Mask,
     kind_numbers,
 )
-from models.evaluation.recommendations.lifetimes import Lifetimes
 
 MIN_HISTORY: Final = 3
 """Listings that a user has touched before."""

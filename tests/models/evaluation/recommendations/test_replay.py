@@ -8,8 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models.domain.recommendations.events import EventKind
-from models.evaluation.recommendations.events import DAY
-from models.evaluation.recommendations.lifetimes import Lifetimes
+from models.evaluation.recommendations.events import DAY, Lifetimes
 from models.evaluation.recommendations.metrics import scores_of
 from models.evaluation.recommendations.replay import answers_of
 from models.evaluation.recommendations.targets import TargetOptions, Targets, targets_of

@@ -3,8 +3,7 @@ import pytest
 
 from models.domain.errors import InvalidInput
 from models.domain.recommendations.events import EventKind
-from models.evaluation.recommendations.events import DAY, Events
-from models.evaluation.recommendations.lifetimes import Lifetimes
+from models.evaluation.recommendations.events import DAY, Events, Lifetimes
 from models.evaluation.recommendations.targets import (
     TargetOptions,
     first_test_day,
