@@ -54,13 +54,14 @@ ARGUMENTS: Final = {
     "encoder activate": ("hog",),
     "encoder retire": ("hog",),
     "encoder migrate": ("hog",),
+    "rank activate": ("default",),
     "index show": ("1",),
     "index activate": ("1",),
     "index plan": ("--rows", "1000"),
 }
 """What commands can't do without."""
 
-WAITING_FOR_WORKERS: Final = frozenset({"index build", "encoder migrate"})
+WAITING_FOR_WORKERS: Final = frozenset({"index build", "encoder migrate", "recommend"})
 """What would wait for workers, which there are none of, and is told to do the work itself."""
 
 WITHOUT_SETTINGS: Final = frozenset({"sample", "fetch"})
@@ -68,7 +69,7 @@ WITHOUT_DATABASE: Final = WITHOUT_SETTINGS | {"clean", "index plan"}
 WAITING: Final = frozenset({"api", "relay"})
 """What begins to serve while the database or the broker is away, and tries again."""
 WITH_BROKER: Final = frozenset(
-    {"up", "demo", "api", "worker", "relay", "seed", "index build", "encoder migrate"}
+    {"up", "demo", "api", "worker", "relay", "seed", "index build", "encoder migrate", "recommend"}
 )
 WAITING_FOR_BROKER: Final = frozenset({"api", "worker", "relay"})
 WITH_STORE: Final = frozenset(

@@ -182,7 +182,7 @@ def test_without_implicit_the_rest_is_measured_and_that_is_said(
     monkeypatch.setattr(item_to_item, "find_spec", lambda _: None)
     told = report(run("--test-days", "8", "--json"))
     assert len(told["baselines"]) == 5
-    assert any("pip install 'marketlens[train]'" in note for note in told["notes"])
+    assert any("pip install implicit" in note for note in told["notes"])
     assert "implicit" in sys.modules or find_spec("implicit") is None
 
 

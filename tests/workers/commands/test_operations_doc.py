@@ -26,7 +26,11 @@ def test_every_command_works(catalogue: Catalogue, run_index: RunIndex) -> None:
     assert len(commands()) > 10
     for command in commands():
         program, group, *arguments = command.split()
-        assert (program, group) == ("marketlens", "index")
+        assert program == "marketlens"
+        if group == "rank":
+            # Learned weights need events: `tests.workers.commands.test_rank` has some.
+            continue
+        assert group == "index"
         if arguments[0] == "build" and "--inline" not in arguments:
             arguments.append("--inline")
         run_index(*arguments)
