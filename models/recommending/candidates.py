@@ -115,8 +115,10 @@ def find_candidates(
     led = {listing_id for near in neighbours[: len(medoids)] for listing_id in near}
     led |= {pair.listing_id for pair in pairs}
     ids = led | {listing_id for near in neighbours[len(medoids) :] for listing_id in near}
-    ids |= set(sources.popular(limits.popular))
-    ids |= set(sources.fresh(limits.fresh))
+    # Beside what an interest leads to, few of these come early.
+    share = 2 if medoids else 1
+    ids |= set(sources.popular(limits.popular // share))
+    ids |= set(sources.fresh(limits.fresh // share))
     return _found((ids | set(shown)) - set(excluded), led, pairs, sources)
 
 

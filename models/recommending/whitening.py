@@ -57,7 +57,8 @@ class Whitening:
 
     def apply(self, vectors: Rows) -> Rows:
         """Unit rows (n, components) of unit vectors (n, dimension)."""
-        mapped = (vectors - self.offset) @ self.matrix
+        # The offset is mapped by itself: subtracted from the vectors, it would copy them.
+        mapped = vectors @ self.matrix - self.offset @ self.matrix
         return unit_rows(mapped.astype(np.float32, copy=False))
 
 

@@ -61,7 +61,10 @@ class InterestOptions:
 
 @dataclass(frozen=True, slots=True)
 class SourceLimits:
-    """How many candidates are taken from each source at most; of `nearest`, for each interest."""
+    """How many candidates are taken from each source at most.
+
+    `nearest` is for each interest; beside interests, half of `popular` and `fresh` are taken.
+    """
 
     nearest: int = 200
     together: int = 200
