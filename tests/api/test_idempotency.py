@@ -54,6 +54,9 @@ CREATING: dict[str, Send] = {
     "POST /v1/searches": submit("search"),
     "POST /v1/embeddings": submit("embedding"),
     "POST /v1/predictions": submit("prediction"),
+    "POST /v1/recommendations": lambda client, **given: client.post(
+        "/v1/recommendations", json={"user": "somebody"}, **given
+    ),
     "POST /v1/admin/reindex": lambda client, **given: client.post("/v1/admin/reindex", **given),
     "POST /v1/admin/duplicates": lambda client, **given: client.post(
         "/v1/admin/duplicates", **given

@@ -62,7 +62,11 @@ def test_head_wherever_get_is(server: RawServer, places: dict[str, str]) -> None
 def test_a_stream_of_events_has_no_head(server: RawServer, places: dict[str, str]) -> None:
     described = json.loads(server.ask("GET /openapi.json").body)["paths"]
     streams = [path for path, calls in described.items() if "text/event-stream" in str(calls)]
-    assert streams == ["/v1/searches/{search_id}/events", "/v1/jobs/{job_id}/events"]
+    assert streams == [
+        "/v1/searches/{search_id}/events",
+        "/v1/recommendations/{recommendation_id}/events",
+        "/v1/jobs/{job_id}/events",
+    ]
     for path in (f"/v1/searches/{places['search_id']}", f"/v1/jobs/{places['search_id']}"):
         response = server.ask(f"HEAD {path}/events")
         assert (response.status, response.headers["allow"]) == (405, "GET, OPTIONS")
