@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 
 from benchmarks.serving.report import markdown
 from marketlens import COMMANDS
+from models.domain.clock import utc_now
+from ops.processes import marketlens_command
 from tests.support.machine import SeededMachine
 from tests.support.paths import REPOSITORY
 
@@ -68,6 +71,41 @@ def test_words_and_ranking(seeded: SeededMachine, sample: Path) -> None:
     assert all("kettle" in row["title"].casefold() for row in words)
     reasons = [set(row["reasons"]) for row in ranked]
     assert reasons == [{"similarity", "price", "distance", "freshness", "category"}] * len(ranked)
+
+
+@pytest.mark.e2e
+def test_events_and_recommendations(seeded: SeededMachine, tmp_path: Path) -> None:
+    """Every command of both sections, as written but for the address: what is told first counts."""
+    (told,), (asked,) = blocks_after("Events"), blocks_after("Recommendations")
+    listing = seeded.http.get("/v1/listings").raise_for_status().json()["items"][0]["id"]
+    (tmp_path / "events.csv").write_text(
+        f"event_id,user,type,listing_id,at\ne-2,u-4711,viewed,{listing},{utc_now().isoformat()}\n"
+    )
+    commands = f"{told}\n{asked}".replace("http://127.0.0.1:8000", seeded.machine.url)
+    ours = shlex.join(marketlens_command())
+    script = f'id={listing}\nmarketlens() {{ echo; {ours} "$@"; }}\n{commands}'
+    done = subprocess.run(
+        ["bash", "-c", script.replace("\ncurl -s ", "\necho; curl -s ")],
+        env=seeded.machine.environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    stored, anywhere, beside = (
+        json.loads(line) for line in done.stdout.split("\n") if line.startswith("{")
+    )
+    assert (stored["stored"], stored["rejected"]) == (1, [])
+    exported = seeded.http.get("/v1/users/u-4711").raise_for_status().json()
+    assert sorted(event["type"] for event in exported["items"]) == ["saved", "viewed"]
+    assert [one["status"] for one in (anywhere, beside)] == ["succeeded"] * 2
+    assert beside["result"]["results"]
+    assert listing not in {row["listing_id"] for row in beside["result"]["results"]}
+    led = [row["because"] for row in anywhere["result"]["results"] if row["because"]]
+    assert {(one["listing_id"], one["kind"]) for one in led} == {(listing, "saved")}
+    assert "you saved" in done.stdout
+    assert seeded.http.delete("/v1/users/u-4711").status_code == 204
 
 
 def test_every_command_named_exists() -> None:
