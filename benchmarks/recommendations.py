@@ -276,12 +276,14 @@ class NoEncoder:
         """Nothing to load."""
 
     def embed(self, photos: Sequence[Image.Image]) -> Rows:
-        """Nothing is embedded."""
-        raise NotImplementedError
+        """Refuse to: no answer measured here may wait for an encoder."""
+        del photos
+        raise AssertionError("recommendations are made of stored vectors")
 
     def feature_map(self, photo: Image.Image) -> FeatureMap:
-        """Nothing is looked at."""
-        raise NotImplementedError
+        """Refuse to, as `embed`."""
+        del photo
+        raise AssertionError("recommendations are made of stored vectors")
 
 
 class Worker:

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from db.catalogue.ranking_facts import FACTS, facts_of_row
 from db.tables import Category, Listing
 from models.domain.searches.facts import ListingFacts
 from models.domain.types import ListingStatus
@@ -27,21 +28,7 @@ class Lifetime(NamedTuple):
 
 
 _ALL: Final = (
-    select(
-        Listing.id,
-        Listing.number,
-        Listing.created_at,
-        Listing.price,
-        Listing.price_suspect,
-        Listing.currency,
-        Listing.latitude,
-        Listing.longitude,
-        Listing.seller,
-        Category.path,
-        Listing.external_id,
-        Listing.status,
-        Listing.updated_at,
-    )
+    select(*FACTS, Listing.external_id, Listing.status, Listing.updated_at)
     .outerjoin(Category, Listing.category_id == Category.id)
     .order_by(Listing.number)
 )
@@ -53,17 +40,5 @@ def lifetimes(session: Session, feed: str | None = None) -> Iterator[Lifetime]:
     """Every listing in order of its number; with `feed`, only those that it has brought."""
     statement = _ALL if feed is None else _ALL.where(Listing.feed == feed)
     for row in session.execute(statement, execution_options={"yield_per": ROWS_AT_ONCE}):
-        price = None if row.price_suspect or row.price is None else float(row.price)
-        facts = ListingFacts(
-            row.id,
-            row.number,
-            row.created_at,
-            price,
-            row.currency,
-            row.latitude,
-            row.longitude,
-            row.seller,
-            row.path,
-        )
         ended_at = row.updated_at if row.status in _ENDED else None
-        yield Lifetime(facts, row.external_id, ended_at)
+        yield Lifetime(facts_of_row(row), row.external_id, ended_at)

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 from decimal import Decimal
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Row, bindparam, select
 from sqlalchemy.orm import Session
 
 from db.statements import chunks
@@ -24,20 +25,25 @@ def facts_of(
     found: dict[UUID, ListingFacts] = {}
     for chunk in chunks(listing_ids):
         for row in session.execute(statement, {"ids": chunk}):
-            price = None if row.price_suspect else row.price
-            found[row.id] = ListingFacts(
-                row.id,
-                row.number,
-                row.created_at,
-                None if price is None else float(price),
-                row.currency,
-                row.latitude,
-                row.longitude,
-                row.seller,
-                row.path,
-                None if popularity is None else _number(row.attributes.get(popularity)),
-            )
+            counted = None if popularity is None else _number(row.attributes.get(popularity))
+            found[row.id] = facts_of_row(row, counted)
     return found
+
+
+def facts_of_row(row: Row[*tuple[object, ...]], popularity: float | None = None) -> ListingFacts:
+    """The facts of a row that has `FACTS`."""
+    return ListingFacts(
+        row.id,
+        row.number,
+        row.created_at,
+        None if row.price_suspect or row.price is None else float(row.price),
+        row.currency,
+        row.latitude,
+        row.longitude,
+        row.seller,
+        row.path,
+        popularity,
+    )
 
 
 def _number(value: object) -> float | None:
@@ -45,20 +51,23 @@ def _number(value: object) -> float | None:
     return float(value) if is_number else None  # type: ignore[arg-type]
 
 
+FACTS: Final = (
+    Listing.id,
+    Listing.number,
+    Listing.created_at,
+    Listing.price,
+    Listing.price_suspect,
+    Listing.currency,
+    Listing.latitude,
+    Listing.longitude,
+    Listing.seller,
+    Category.path,
+)
+"""The columns that facts are made of; the category is joined, where there is one."""
+
 # Built once: every ranked search needs it.
 _FACTS = (
-    select(
-        Listing.id,
-        Listing.number,
-        Listing.created_at,
-        Listing.price,
-        Listing.price_suspect,
-        Listing.currency,
-        Listing.latitude,
-        Listing.longitude,
-        Listing.seller,
-        Category.path,
-    )
+    select(*FACTS)
     .outerjoin(Category, Listing.category_id == Category.id)
     .where(Listing.id.in_(bindparam("ids", expanding=True)))
 )
