@@ -4,7 +4,6 @@ import random
 import struct
 import zlib
 from collections.abc import Callable
-from time import perf_counter
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +13,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from models import photo_decoding
 from models.domain.errors import InvalidInput, InvalidPhoto, UnsupportedPhoto
-from models.photo_decoding import JPEG_QUALITY, LONG_SIDE, decode, standardise
+from models.photo_decoding import LONG_SIDE, decode, standardise
 from models.photo_formats.jpeg import MAX_JPEG_SCANS, decode_coarsely
 
 WHITE = (255, 255, 255)
@@ -370,23 +369,6 @@ def test_coarse_decoding_looks_like_fine_decoding(size: tuple[int, int], orienta
     fine.thumbnail((LONG_SIDE, LONG_SIDE), Image.Resampling.LANCZOS)
     coarse = decode(standardise(data).data)
     assert difference(coarse, fine.resize(coarse.size)) < 0.8
-
-
-def test_coarse_decoding_is_faster_than_fine_decoding() -> None:
-    data = encoded(scene(4000, 3000), "JPEG", quality=92)
-
-    def in_full(data: bytes) -> bytes:
-        photo = decode(data)
-        photo.thumbnail((LONG_SIDE, LONG_SIDE), Image.Resampling.LANCZOS)
-        return encoded(photo, "JPEG", quality=JPEG_QUALITY)
-
-    def seconds(function: Callable[[bytes], object]) -> float:
-        started = perf_counter()
-        function(data)
-        return perf_counter() - started
-
-    slow, fast = zip(*((seconds(in_full), seconds(standardise)) for _ in range(4)), strict=True)
-    assert min(slow) > 2 * min(fast)
 
 
 def photo_with_secrets(kind: str) -> bytes:
