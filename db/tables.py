@@ -170,6 +170,13 @@ class Listing(Base):
         ),
         Index("ix_listings_filter_price", "status", "price", "currency", "id"),
         Index("ix_listings_filter_place", "status", "latitude", "longitude", "id"),
+        # In the order in which they are erased.
+        Index(
+            "ix_listings_deleted",
+            "updated_at",
+            sqlite_where=text("status = 'deleted'"),
+            postgresql_where=text("status = 'deleted'"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

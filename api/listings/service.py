@@ -36,6 +36,7 @@ from db.idempotency import Answer
 from db.jobs import accepting
 from db.jobs.embed import accept_embed_jobs
 from db.jobs.fetch import accept_fetch_job
+from db.retention.erasures import erase_listing as erase
 from db.store.photo_urls import check_url
 from db.tables import Job
 from models.domain.errors import ChangedMeanwhile, InvalidInput, MarketlensError
@@ -69,6 +70,15 @@ def delete_listing(resources: Resources, listing_id: UUID) -> None:
     """Remove a listing. Raises NotFound."""
     with resources.database.write() as session:
         listings.delete_listing(session, listing_id, resources.now())
+
+
+def erase_listing(resources: Resources, listing_id: UUID) -> None:
+    """Erase a listing with all that belongs to it, deleted or not. Raises NotFound.
+
+    What is left of it elsewhere is looked for afterwards, by the relay.
+    """
+    with resources.database.write() as session:
+        erase(session, listing_id, resources.now())
 
 
 def store_photos(resources: Resources, photos: Sequence[bytes]) -> list[PhotoData]:

@@ -135,9 +135,7 @@ class Event(Base):
             postgresql_where=_TOUCH,
         ),
         # What goes when it is old enough; hidden listings stay hidden as long as they are for sale.
-        Index(
-            "ix_events_ageing", "at", sqlite_where=_AGEING, postgresql_where=_AGEING
-        ),
+        Index("ix_events_ageing", "at", sqlite_where=_AGEING, postgresql_where=_AGEING),
         {"sqlite_autoincrement": True},
     )
 

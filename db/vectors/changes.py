@@ -84,7 +84,7 @@ def changes_after(session: Session, number: int, limit: int) -> tuple[int, list[
 
 
 class ListingChanges(NamedTuple):
-    """The last number of the changes that were read, the listings, and the numbers of erased ones."""
+    """The last number that was read, the listings that changed, and the numbers of erased ones."""
 
     last: int
     listings: list[UUID]

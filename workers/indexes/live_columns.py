@@ -166,17 +166,15 @@ class LiveColumns:
         )
         due = own >= max(self._file_from, WRITE_AGAIN_FROM * columns.listings)
         if due and self._file is not None and self._writes and self._reading is None:
-            self._reading = self._reader.submit(self._written, self._file, columns)
+            self._reading = self._reader.submit(self._written, self._file, columns.last_change)
 
-    def _written(self, file: Path, columns: Columns) -> Columns:
+    def _written(self, file: Path, last_change: int) -> Columns:
         with _only_writer(file):
             there = self._of_file(file)
             # Another process may have been first.
-            if there is None or there.last_change < columns.last_change:
-                with self._database.read() as session:
-                    origin = _origin(session, columns.last_change)
-                save_columns(file, columns, origin)
-                there = load_columns(file)[0]
+            if there is None or there.last_change < last_change:
+                # Read anew: what is held still has the texts of all that was erased since.
+                there = self._filed(file)
             return self._based_on(there)
 
 

@@ -13,6 +13,7 @@ JSON = sa.JSON().with_variant(JSONB(), "postgresql")
 BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 TIME = sa.DateTime(timezone=True)
 AGEING = sa.text("kind > 0")
+DELETED = sa.text("status = 'deleted'")
 PENDING = sa.text("finished_at IS NULL")
 # Else the copy that SQLite makes of a table may give the number of a removed row again.
 NUMBERED = {"sqlite_autoincrement": True}
@@ -50,8 +51,13 @@ def upgrade() -> None:
         changes.drop_constraint("fk_listing_changes_listing_id_listings", type_="foreignkey")
         changes.alter_column("listing_id", existing_type=sa.Uuid(), nullable=True)
         changes.add_column(sa.Column("gone", sa.BigInteger(), nullable=True))
+    op.create_index("ix_saved_search_matches_listing_id", "saved_search_matches", ["listing_id"])
     op.create_index(
-        "ix_saved_search_matches_listing_id", "saved_search_matches", ["listing_id"]
+        "ix_listings_deleted",
+        "listings",
+        ["updated_at"],
+        sqlite_where=DELETED,
+        postgresql_where=DELETED,
     )
     op.add_column("encoders", sa.Column("retired_at", TIME, nullable=True))
     op.execute("UPDATE encoders SET retired_at = CURRENT_TIMESTAMP WHERE status = 'retired'")
@@ -73,6 +79,7 @@ def downgrade() -> None:
     op.create_index("ix_events_at", "events", ["at"])
     op.drop_column("events", "of_search")
     op.drop_column("encoders", "retired_at")
+    op.drop_index("ix_listings_deleted", "listings")
     op.drop_index("ix_saved_search_matches_listing_id", "saved_search_matches")
     # An earlier release finds a listing or a photo for each change.
     op.execute("DELETE FROM listing_changes WHERE listing_id IS NULL")
