@@ -105,10 +105,10 @@ def finish_erasures(
         left.running = scrub.any_running_since(session, max(requested.values()))
     everything = list(pending.values())
     # Deleted listings were not shown any more for as long as jobs are kept.
-    by_request = [one for one in everything if one.listings or one.photos]
-    if by_request:
-        left.running |= not _scrub_jobs(pace, by_request)
-        _scrub_answers(pace, by_request)
+    of_listings = [one for one in everything if one.listings]
+    if of_listings:
+        left.running |= not _scrub_jobs(pace, of_listings)
+        _scrub_answers(pace, of_listings)
     _remove_events(pace, everything)
     _forget_places(pace, everything)
     left.photos = _remove_photos(pace, places.store, everything)
@@ -198,12 +198,16 @@ def _remove_photos(pace: Pace, store: PhotoStore, pending: Collection[Pending]) 
         position = named.position
         if position is None:
             break
+    # What a user has asked with, others may have asked with, too; of a listing it is a trace.
+    of_listings = {photo for one in pending if one.listings for photo in one.photos}
+    kept |= waiting - of_listings
+    waiting -= kept
     for photo in sorted(photos - kept - waiting):
         if not store.delete_old(photo, pace.clock(), IN_FLIGHT) and store.is_old(
             photo, pace.clock(), timedelta(days=-365_000)
         ):
             waiting.add(photo)
-    return waiting - kept
+    return waiting
 
 
 def _leave_generations(
