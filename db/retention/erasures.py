@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import delete, select, text
+from sqlalchemy import delete, null, select, text, update
 from sqlalchemy.orm import Session
 
 from db.catalogue.listing_photos import photos_of
@@ -155,12 +155,19 @@ def pending_erasures(session: Session, kinds: Sequence[ErasureKind]) -> list[Era
     )
 
 
-def end_erasure(session: Session, erasure_id: int, now: datetime) -> None:
+def forget_pending(session: Session, erasure_ids: Sequence[int]) -> None:
+    """Forget what was looked for: there is no other trace left."""
+    for erasure_id in erasure_ids:
+        forgetting = update(Erasure).where(Erasure.id == erasure_id).values(pending={})
+        session.execute(forgetting.execution_options(synchronize_session=False))
+
+
+def end_erasures(session: Session, erasure_ids: Sequence[int], now: datetime) -> None:
     """State that there is no trace left: nothing but when it was, and how much, is kept."""
-    erasure = session.get(Erasure, erasure_id, with_for_update=True)
-    if erasure is not None:
-        erasure.pending = None
-        erasure.finished_at = now
+    for erasure_id in erasure_ids:
+        ending = update(Erasure).where(Erasure.id == erasure_id)
+        ending = ending.values(pending=null(), finished_at=now)
+        session.execute(ending.execution_options(synchronize_session=False))
 
 
 def _locked(session: Session, listing_ids: Sequence[UUID], *, deleted: bool = False) -> list[_Row]:

@@ -16,7 +16,13 @@ from uuid import UUID, uuid4
 
 from db.jobs import accepting
 from db.retention import scrub
-from db.retention.erasures import ErasureKind, Pending, end_erasure, pending_erasures
+from db.retention.erasures import (
+    ErasureKind,
+    Pending,
+    end_erasures,
+    forget_pending,
+    pending_erasures,
+)
 from db.retention.holding import held_live, last_gone, retire_holding
 from db.retention.photos import known_hashes, named_by_jobs, named_by_saved_searches
 from db.store.photo_store import PhotoStore
@@ -26,7 +32,7 @@ from models.domain.errors import ReindexRunning
 from models.domain.job_payloads import ReindexPayload
 from workers.generations.auto_reindex import BACKOFF_AFTER_FAILURE
 from workers.generations.prune import remove_unused_files
-from workers.retention.sqlite_file import clean_file
+from workers.retention.sqlite_file import is_clean
 from workers.retention.steps import Pace
 
 log = logging.getLogger(__name__)
@@ -35,6 +41,9 @@ IN_FLIGHT: Final = timedelta(hours=1)
 """A photo that was stored or found within this time may be about to be given to a listing."""
 REBUILT_WITHIN: Final = timedelta(days=1)
 """From then on an index is asked for that does not hold what was erased, unless one was built."""
+
+
+IN_USE: Final = "the database's file is to be cleaned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +71,6 @@ class _Left:
     running: bool = False
     photos: set[str] = field(default_factory=set)
     generations: set[int] = field(default_factory=set)
-    in_file: bool = False
 
     def reasons(self, pending: Pending) -> Iterator[str]:
         if self.running:
@@ -71,8 +79,6 @@ class _Left:
             yield "files of photos were used within the last hour, or are asked about"
         if self.generations & set(pending.generations):
             yield "the index is to be rebuilt without it"
-        if self.in_file:
-            yield "the database's file was in use"
 
 
 def is_any_pending(pace: Pace, kinds: Sequence[ErasureKind]) -> bool:
@@ -115,21 +121,23 @@ def finish_erasures(
     due = rebuild or pace.clock() - min(requested.values()) > REBUILT_WITHIN
     left.generations = _leave_generations(pace, places, everything, ask=due)
     _forget_columns(pace, places.columns_file, everything)
-    left.in_file = not (clean and clean_file(pace))
-    return _ended(pace, pending, left)
+    reasons = {erasure_id: tuple(left.reasons(one)) for erasure_id, one in pending.items()}
+    done = [erasure_id for erasure_id, why in reasons.items() if not why]
+    if done and not _end(pace, done, clean=clean):
+        reasons |= dict.fromkeys(done, (IN_USE,))
+    return [Unfinished(erasure_id, why) for erasure_id, why in reasons.items() if why]
 
 
-def _ended(pace: Pace, pending: dict[int, Pending], left: _Left) -> list[Unfinished]:
-    unfinished = []
-    for erasure_id, one in pending.items():
-        reasons = tuple(left.reasons(one))
-        if reasons:
-            unfinished.append(Unfinished(erasure_id, reasons))
-            continue
-        with pace.database.write() as session:
-            end_erasure(session, erasure_id, pace.clock())
-        log.info("nothing is left of erasure %s", erasure_id)
-    return unfinished
+def _end(pace: Pace, erasure_ids: Sequence[int], *, clean: bool) -> bool:
+    """End erasures of which nothing is left but their own notes; whether that was possible now."""
+    with pace.database.write() as session:
+        forget_pending(session, erasure_ids)
+    if not is_clean(pace, clean=clean):
+        return False
+    with pace.database.write() as session:
+        end_erasures(session, erasure_ids, pace.clock())
+    log.info("nothing is left of %s erasures", len(erasure_ids))
+    return True
 
 
 def _scrub_jobs(pace: Pace, pending: Collection[Pending]) -> bool:

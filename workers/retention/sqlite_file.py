@@ -15,8 +15,10 @@ _MERGED: Final = 2
 _MERGE: Final = "INSERT INTO listing_words (listing_words, rank) VALUES ('merge', :pages)"
 
 
-def clean_file(pace: Pace) -> bool:
-    """Leave nothing of what was deleted in the file; whether that was possible now.
+def is_clean(pace: Pace, *, clean: bool) -> bool:
+    """Leave nothing of what was deleted in the file, unless it is not to be cleaned now.
+
+    Whether nothing is left.
 
     SQLite overwrites what it deletes (`db.session`). But its index of words keeps deleted ones
     until it is merged, and the write-ahead log the pages as they were until it is emptied.
@@ -25,6 +27,8 @@ def clean_file(pace: Pace) -> bool:
     with pace.database.read() as session:
         if is_postgresql(session):
             return True
+    if not clean:
+        return False
     # The first one says that all of it is to be merged, the others go on.
     pages = -PAGES_AT_ONCE
     while not pace.stop.is_set():

@@ -24,7 +24,7 @@ from db.saved_searches.matches import NewMatch, add_matches
 from db.saved_searches.tables import SavedSearch, SavedSearchMatch
 from db.session import Database
 from db.store.photo_store import PhotoStore
-from db.tables import Embedding, IdempotencyKey, Job, Listing, Photo, Place
+from db.tables import Embedding, Generation, IdempotencyKey, Job, Listing, Photo, Place
 from db.vectors import generations
 from db.vectors.embeddings import add_embeddings
 from db.vectors.encoders import activate_initial_encoder
@@ -327,7 +327,7 @@ def test_with_rebuild_the_index_is_asked_for_at_once(site: Site) -> None:
     site.finish(rebuild=True)
     with site.database.read() as session:
         assert [job.type for job in session.scalars(select(Job))] == [JobType.REINDEX]
-        assert session.scalars(select(generations.Generation.status)).one() is GenerationStatus.LIVE
+        assert session.scalars(select(Generation.status)).one() is GenerationStatus.LIVE
 
 
 def test_the_file_of_columns_is_written_anew(site: Site) -> None:
