@@ -258,6 +258,7 @@ def root(
     ] = False,
 ) -> None:
     """Find the listings whose photos look like a photo, and rank them for a buyer."""
+    del show_version
 
 
 def main() -> None:
