@@ -134,6 +134,12 @@ class Settings(BaseSettings):
         description="Days that events are kept from their time on; older ones are deleted, and not"
         " taken.",
     )
+    photo_seconds: int = Field(
+        default=30,
+        ge=1,
+        description="How long a worker may decode or embed a photo; then it is started again, and"
+        " does without the photo if that happens repeatedly.",
+    )
     lease_seconds: int = Field(
         default=60,
         ge=1,

@@ -6,7 +6,6 @@ from typing import Final
 from uuid import uuid4
 
 from command_line.resources import database_exists, database_of, library_of, store_of
-from db.clock import database_now
 from db.consumption import RELAY, consumed_lately
 from db.schema_migration import is_migrated
 from db.session import Database
@@ -86,8 +85,8 @@ def clock(settings: Settings) -> Iterator[Finding]:
     """Whether this machine's clock agrees with the database's."""
     if not database_exists(settings):
         return
-    with database_of(settings) as opened, opened.read() as session:
-        apart = abs((utc_now() - database_now(session)).total_seconds())
+    with database_of(settings) as opened:
+        apart = abs((utc_now() - opened.now()).total_seconds())
     if apart <= MOST_APART_S:
         yield Finding(what="clock", verdict=Verdict.OK, found="It agrees with the database's.")
         return
@@ -106,7 +105,7 @@ def workers(settings: Settings) -> Iterator[Finding]:
     with database_of(settings) as opened, opened.read() as session:
         if not is_migrated(session):
             return
-        consumed = consumed_lately(session, database_now(session))
+        consumed = consumed_lately(session, opened.now())
     missing = [name for name in (*Queue, RELAY) if name not in consumed]
     if not missing:
         yield Finding(what="workers", verdict=Verdict.OK, found="Every queue is being consumed.")

@@ -11,7 +11,6 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from command_line.resources import database_of
-from db.clock import database_now
 from db.consumption import RELAY, record_consumption
 from db.schema_migration import upgrade
 from db.session import Database
@@ -61,14 +60,14 @@ def test_an_empty_machine_has_all_but_a_database(settings: Settings) -> None:
 def test_a_machine_on_which_everything_runs_is_well(migrated: Settings) -> None:
     with database_of(migrated) as database, database.write() as session:
         for queue in (*Queue, RELAY):
-            record_consumption(session, queue, database_now(session), None)
+            record_consumption(session, queue, database.now(), None)
     assert {one.verdict for one in examine(migrated)} == {Verdict.OK}
 
 
 def test_queues_that_nobody_consumes_are_named(migrated: Settings) -> None:
     assert found(migrated, "workers").found == "No worker runs."
     with database_of(migrated) as database, database.write() as session:
-        now = database_now(session)
+        now = database.now()
         record_consumption(session, Queue.SEARCH, now, None)
         record_consumption(session, Queue.EMBED, now - timedelta(minutes=1), None)
     finding = found(migrated, "workers")
@@ -119,8 +118,7 @@ def test_another_releases_schema(any_database: Database, settings: Settings) -> 
 
 
 def test_the_clock_of_the_database(any_database: Database) -> None:
-    with any_database.read() as session:
-        assert abs(database_now(session) - datetime.now(UTC)) < timedelta(seconds=5)
+    assert abs(any_database.now() - datetime.now(UTC)) < timedelta(seconds=5)
 
 
 def test_a_clock_that_is_apart(migrated: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
