@@ -110,7 +110,7 @@ def _as_unavailable() -> Iterator[None]:
         raise Unavailable(f"The broker can't be reached: {error}.") from error
 
 
-def _job_id(message: bytes) -> UUID | None:
+def _job_id(message: bytes | str) -> UUID | None:
     """The job that a message names; None for a probe."""
     try:
         content = json.loads(message)

@@ -31,7 +31,7 @@ def test_messages_of_jobs_are_read_and_probes_are_not(
     publisher.probe(Queue.EMBED, expires_s=5)
     read = publisher.waiting.read(Queue.EMBED)
     assert read.length == 6
-    assert read.job_ids == {job.id for job in jobs}
+    assert read.job_ids == frozenset(job.id for job in jobs)
     assert publisher.waiting.read(Queue.INDEX).job_ids == frozenset()
 
 
