@@ -15,6 +15,7 @@ from command_line.exit_codes import awaiting
 from command_line.options import command_of
 from command_line.resources import database_of, store_of
 from db.keys import count_keys
+from models.domain.clock import utc_now
 from models.domain.errors import ExitCode, SetupError
 from settings import Settings
 from workers.queue.broker import Broker
@@ -80,7 +81,7 @@ def _require_key_off_loopback(settings: Settings) -> None:
     if is_loopback(settings.host):
         return
     with database_of(settings) as database, database.read() as session:
-        keys = count_keys(session)
+        keys = count_keys(session, utc_now())
     if not keys:
         raise SetupError(
             f"Without an API key only this machine may call: make one with "

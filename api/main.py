@@ -24,6 +24,7 @@ from api.idempotency.replay import handle_replays
 from api.jobs import routes as jobs
 from api.jobs.backlog import Backlog
 from api.jobs.ended_jobs import EndedJobs
+from api.key_uses import KeyUses
 from api.listings import routes as listings
 from api.middleware.body_limit import LimitBody
 from api.middleware.content_encoding import IdentityOnly
@@ -66,7 +67,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         del app
-        async with resources.ended_jobs.listening(), resources.backlog.watching():
+        async with (
+            resources.ended_jobs.listening(),
+            resources.backlog.watching(),
+            resources.key_uses.writing(),
+        ):
             yield
         resources.bulk.shutdown(cancel_futures=True)
         resources.publisher.close()
@@ -117,6 +122,7 @@ def _resources_of(settings: Settings) -> Resources:
         publisher=publisher,
         ended_jobs=EndedJobs(broker, database),
         backlog=Backlog(database, utc_now, settings.max_wait_seconds),
+        key_uses=KeyUses(database, utc_now),
         max_upload_bytes=settings.max_upload_bytes,
         uploads=CapacityLimiter(UPLOADS),
         bulk=ThreadPoolExecutor(BULK_THREADS, "bulk", be_nice, (BULK_NICENESS,)),

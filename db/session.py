@@ -60,6 +60,12 @@ def database_url(url: str) -> URL:
     return parsed if driver != "sqlite" else _sqlite_file(parsed)
 
 
+def database_exists(url: str) -> bool:
+    """Whether there is a database to open; always true of one on a server. Raises SetupError."""
+    parsed = database_url(url)
+    return parsed.get_backend_name() != "sqlite" or Path(parsed.database or "").exists()
+
+
 def _sqlite_file(url: URL) -> URL:
     """The URL of a SQLite file, in the home folder where it begins with `~/`."""
     file = url.database or ""
