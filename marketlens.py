@@ -12,6 +12,9 @@ import typer
 from command_line.lazy import Audit, CommandRef, Group, LazyGroup, Table
 from models.domain.errors import ExitCode, sentence_of
 
+UMASK: Final = 0o077
+"""What our processes make is their user's alone: see `db.store.private_files`."""
+
 COMMANDS: Final[Table] = {
     "demo": CommandRef(
         "ops.cli:demo",
@@ -284,6 +287,7 @@ def root() -> None:
 
 def main() -> None:
     """Run the command line, and end as `ExitCode` says."""
+    os.umask(UMASK)
     try:
         app()
     except Exception as error:  # noqa: BLE001 - a defect; Python would exit with 1, which means "done"

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from command_line.options import command_of
+from command_line.private_data import keep_private
 from db.consumption import consumed_lately
 from db.schema_migration import upgrade
 from db.session import Database
@@ -26,7 +27,9 @@ class HealthOptions:
 
 def migrate() -> None:
     """Bring the database to this release's schema, creating it if need be."""
-    upgrade(Settings().sqlalchemy_url)
+    settings = Settings()
+    upgrade(settings.sqlalchemy_url)
+    keep_private(settings.data_dir)
     typer.echo("The database is up to date.")
 
 

@@ -13,6 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from db.driver_errors import product_error
+from db.store.private_files import close_database_file
 from db.text.write import count_words, write_texts
 from db.vectors.changes import number_changes
 from models.domain.errors import SetupError
@@ -100,6 +101,9 @@ def _prepare_sqlite(engine: Engine) -> None:
             "foreign_keys=ON",
         ):
             connection.execute(f"PRAGMA {pragma}")
+        for _, _, file in connection.execute("PRAGMA database_list"):
+            if file:
+                close_database_file(Path(file))
         connection.create_function("haversine", 4, _haversine, deterministic=True)
 
     @event.listens_for(engine, "begin")

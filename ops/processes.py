@@ -68,7 +68,7 @@ class Supervisor:
 
     def __enter__(self) -> Self:
         """Make the log folder."""
-        self.log_dir.mkdir(parents=True, exist_ok=True)
+        self.log_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         return self
 
     def __exit__(
@@ -131,7 +131,7 @@ class Supervisor:
         self._logs.clear()
 
     def _spawn(self, name: str, command: Sequence[str]) -> subprocess.Popen[bytes]:
-        log = (self.log_dir / f"{name}.log").open("ab")
+        log = open(self.log_dir / f"{name}.log", "ab", opener=_for_owner)  # noqa: SIM115 - with a mode of its own; closed by `stop`
         self._logs.append(log)
         # In its own group: Ctrl-C in the terminal reaches only the supervisor, which stops it. Not
         # in its own session: Linux shares cores among sessions, whatever the priorities in them.
@@ -149,6 +149,10 @@ class Supervisor:
         lines = (self.log_dir / f"{name}.log").read_text(errors="replace").strip().splitlines()
         refusals = [line for line in lines if line.startswith(REFUSAL)]
         return " ".join((refusals or lines)[-1:]).removeprefix(REFUSAL) or "its log is empty"
+
+
+def _for_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _age_s(item: _Running) -> float:
