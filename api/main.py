@@ -13,6 +13,7 @@ from anyio import CapacityLimiter
 from fastapi import FastAPI, Request, Response
 from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
+from starlette.types import ASGIApp
 
 from api.admin import routes as admin
 from api.auth import is_loopback
@@ -95,7 +96,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Methods)
     if resources.allow_anonymous:
         app.add_middleware(SameOriginOnly)
-    app.add_middleware(SecurityHeaders)
     handle_errors(app)
     handle_replays(app)
     for routes in (
@@ -105,6 +105,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(routes.router)
     _serve_page(app)
     describe_problems(app)
+    _protect(app, settings.hsts_seconds)
     return app
 
 
@@ -134,6 +135,17 @@ def _resources_of(settings: Settings) -> Resources:
         ranking=settings.rank_defaults,
         exclude_seen=settings.exclude_seen,
     )
+
+
+def _protect(app: FastAPI, hsts_seconds: int) -> None:
+    """Add security headers to all that the application answers, also where it breaks."""
+    build = app.build_middleware_stack
+
+    def built() -> ASGIApp:
+        return SecurityHeaders(build(), hsts_seconds)
+
+    # Starlette answers what broke outside of all middleware that `add_middleware` adds.
+    app.build_middleware_stack = built  # type: ignore[method-assign]
 
 
 def _serve_page(app: FastAPI) -> None:

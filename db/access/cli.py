@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 import typer
-from pydantic import JsonValue
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -106,7 +105,7 @@ class EntryRow:
     source: str
     actor: str
     action: str
-    details: Mapping[str, JsonValue]
+    details: Mapping[str, object]
     result: str | None
     ended_at: str | None
 
@@ -233,7 +232,7 @@ def _entries_table(rows: list[EntryRow]) -> Table:
     return table
 
 
-def _plain(value: JsonValue) -> str:
+def _plain(value: object) -> str:
     return " ".join(map(_plain, value)) if isinstance(value, list) else str(value)
 
 

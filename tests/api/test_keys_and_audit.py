@@ -11,9 +11,10 @@ from db.access.audit_log import DONE
 from db.access.tables import AuditEntry
 from db.keys import all_keys, create_key, rotate_key
 from db.session import Database
+from db.statements import table_of
 from models.domain.clock import utc_now
 from models.domain.types import JobType, Scope
-from tests.support.http import UNKNOWN_ID, assert_problem
+from tests.support.http import UNKNOWN_ID, MakeClient, assert_problem
 
 Key = Callable[..., dict[str, str]]
 HOUR = timedelta(hours=1)
@@ -29,7 +30,7 @@ def entries(database: Database) -> list[tuple[str, str, str | None]]:
         return [(row.actor, row.action, row.result) for row in rows]
 
 
-def test_an_expired_key_is_refused_in_words(make_client: TestClient, database: Database) -> None:
+def test_an_expired_key_is_refused_in_words(make_client: MakeClient, database: Database) -> None:
     client = make_client(host="0.0.0.0")  # noqa: S104 - nothing is bound
     with database.write() as session:
         expired = create_key(session, "a", [Scope.SEARCH], utc_now() - 2 * HOUR, lifetime=HOUR)
@@ -46,7 +47,7 @@ def test_an_expired_key_is_refused_in_words(make_client: TestClient, database: D
 
 
 def test_the_last_use_is_written_beside_the_calls(
-    make_client: TestClient, database: Database
+    make_client: MakeClient, database: Database
 ) -> None:
     client = make_client(host="0.0.0.0")  # noqa: S104 - nothing is bound
     with database.write() as session:
@@ -141,7 +142,7 @@ def test_a_call_that_cannot_be_recorded_is_not_made(
 ) -> None:
     admin = key(Scope.ADMIN)
     with database.write() as session:
-        AuditEntry.__table__.drop(session.connection())
+        table_of(AuditEntry).drop(session.connection())
     assert client.post("/v1/admin/reindex", headers=admin).status_code == 500
     with database.read() as session:
         assert client.get("/v1/jobs", headers=admin).json()["items"] == []

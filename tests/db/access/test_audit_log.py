@@ -35,7 +35,7 @@ def test_pages_and_pruning_leave_nothing_out(any_database: Database, clock: Cloc
         assert [entry.id for entry in list_entries(session, 100, before=first[-1])] == ids[4:]
         since = clock() - timedelta(hours=3)
         assert [entry.id for entry in list_entries(session, 100, since=since)] == ids[:3]
-    pruned = []
+    pruned: list[int] = []
     while not pruned or pruned[-1] == 3:
         with any_database.write() as session:
             pruned.append(prune_entries(session, clock() - timedelta(hours=2), 3))
