@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from functools import cache
 from hashlib import sha256
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 from unicodedata import category
@@ -114,6 +115,12 @@ class Settings(BaseSettings):
     )
     port: int = Field(
         default=8000, ge=0, le=65535, description="Port the API binds to; 0 is any free one."
+    )
+    trusted_proxies: str = Field(
+        default="",
+        description="Addresses or networks of reverse proxies, separated by commas, whose"
+        " `X-Forwarded-For` and `X-Forwarded-Proto` are believed; every call needs a key then. By"
+        " default none is, and what a proxy forwards needs a key.",
     )
     max_upload_bytes: int = Field(
         default=20_000_000, ge=1, description="Largest photo accepted, in bytes."
@@ -269,6 +276,16 @@ class Settings(BaseSettings):
             raise ValueError(f"{there} is a file, and must be a folder")
         return path
 
+    @field_validator("trusted_proxies", mode="after")
+    @classmethod
+    def _are_networks(cls, stated: str) -> str:
+        for proxy in _listed(stated):
+            try:
+                ip_network(proxy)
+            except ValueError as error:
+                raise ValueError(f"{error}; it is such as 127.0.0.1 or 10.0.0.0/8") from None
+        return stated
+
     @field_validator("rank_weights", mode="after")
     @classmethod
     def _are_weights(cls, weights: str) -> str:
@@ -305,9 +322,14 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:///{file}"
 
     @property
+    def proxies(self) -> tuple[str, ...]:
+        """The addresses and networks of reverse proxies that are trusted."""
+        return _listed(self.trusted_proxies)
+
+    @property
     def allowed_photo_hosts(self) -> tuple[str, ...]:
         """The hosts that photos may be fetched from although their addresses are private."""
-        return tuple(host for host in map(str.strip, self.photo_hosts.split(",")) if host)
+        return _listed(self.photo_hosts)
 
     @property
     def photo_store_url(self) -> str:
@@ -347,6 +369,11 @@ class Settings(BaseSettings):
     def broker_url(self) -> str:
         """The broker to use."""
         return self.redis_url or f"redis+socket://{quote(str(self.redis_socket))}"
+
+
+def _listed(stated: str) -> tuple[str, ...]:
+    """What is separated by commas."""
+    return tuple(part for part in map(str.strip, stated.split(",")) if part)
 
 
 def _sentence(error: ValidationError) -> str:

@@ -15,7 +15,7 @@ from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 
 from api.admin import routes as admin
-from api.auth import is_loopback
+from api.caller import is_loopback
 from api.deps import Resources
 from api.embeddings import routes as embeddings
 from api.events import routes as events
@@ -123,7 +123,7 @@ def _resources_of(settings: Settings) -> Resources:
         decoding=Semaphore(len(os.sched_getaffinity(0))),
         fetches_photos=settings.photo_urls == "all",
         webhook_hosts=hosts_of(settings.webhook_hosts),
-        allow_anonymous=is_loopback(settings.host),
+        allow_anonymous=is_loopback(settings.host) and not settings.proxies,
         ranking=settings.rank_defaults,
         exclude_seen=settings.exclude_seen,
     )

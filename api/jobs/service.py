@@ -31,7 +31,14 @@ def accept_and_publish(resources: Resources, payload: JobPayload, total: int = 0
     """
 
     def accept(session: Session) -> Job:
-        job = accepting.accept(session, payload, job_id=uuid4(), now=resources.now(), total=total)
+        job = accepting.accept(
+            session,
+            payload,
+            job_id=uuid4(),
+            now=resources.now(),
+            total=total,
+            made_by=resources.caller.name,
+        )
         resources.record(session, Answer(HTTPStatus.ACCEPTED, job_id=job.id))
         return job
 
@@ -39,15 +46,15 @@ def accept_and_publish(resources: Resources, payload: JobPayload, total: int = 0
 
 
 def list_jobs(resources: Resources, limit: int, after: Position | None) -> Sequence[Job]:
-    """At most `limit` jobs, newest first, from the one after this position on."""
+    """At most `limit` jobs of the caller, newest first, from the one after this position on."""
     with resources.database.read() as session:
-        return reading.recent(session, limit, after)
+        return reading.recent(session, limit, after, made_by=resources.caller.listed_for)
 
 
 def read_job(resources: Resources, job_id: UUID) -> Job:
-    """A job of any type. Raises NotFound."""
+    """A job of any type that the caller may see. Raises NotFound."""
     with resources.database.read() as session:
-        return reading.get(session, job_id)
+        return _seen(resources, session, job_id)
 
 
 def read_job_of_type(resources: Resources, job_id: UUID, job_type: JobType) -> Job:
@@ -73,7 +80,7 @@ def cancel_job(resources: Resources, job_id: UUID, credentials: Credentials) -> 
     Raises NotFound, and Unauthenticated or Forbidden where the job is an admin's.
     """
     with resources.database.write() as session:
-        _check_key_for(resources, reading.get(session, job_id), credentials)
+        _check_key_for(resources, _seen(resources, session, job_id), credentials)
         return cancelling.cancel(session, job_id, resources.now())
 
 
@@ -90,9 +97,17 @@ def retry_job(resources: Resources, job_id: UUID, credentials: Credentials) -> J
     Raises NotFound, Conflict, and Unauthenticated or Forbidden where the job is an admin's.
     """
     with resources.database.write() as session:
-        _check_key_for(resources, reading.get(session, job_id), credentials)
+        _check_key_for(resources, _seen(resources, session, job_id), credentials)
         job = cancelling.retry(session, job_id, resources.now())
     resources.publisher.publish([job])
+    return job
+
+
+def _seen(resources: Resources, session: Session, job_id: UUID) -> Job:
+    """The job. Raises NotFound for one of another key as for one that is not there."""
+    job = reading.get(session, job_id)
+    if not resources.caller.may_see(job.made_by):
+        raise NotFound(reading.NO_SUCH_JOB)
     return job
 
 
