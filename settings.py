@@ -32,6 +32,9 @@ NOT_OURS: Final = ("MARKETLENS_TEST_", "MARKETLENS_SERVICE_", "MARKETLENS_PORT_"
 It also makes `MARKETLENS_PORT=tcp://10.0.0.1:8000`.
 """
 
+RATE: Final = "^(off|[1-9][0-9]{0,8}/(second|minute|hour))$"
+"""How a rate is stated."""
+
 UNUSABLE: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 """Categories of characters that no folder's name may have: control characters, line separators and
 surrogates."""
@@ -127,6 +130,40 @@ class Settings(BaseSettings):
     )
     max_batch_bytes: int = Field(
         default=200_000_000, ge=1, description="Largest bulk request accepted, in bytes."
+    )
+    rate_reads: str = Field(
+        default="12000/minute",
+        pattern=RATE,
+        description="How often the keys of one name may read, as `600/minute`, `10/second` or"
+        " `9000/hour`; `off` for no limit. Calls of this machine that need no key are not limited.",
+    )
+    rate_searches: str = Field(
+        default="3000/minute",
+        pattern=RATE,
+        description="How many searches, recommendations, embeddings and predictions the keys of one"
+        " name may ask for.",
+    )
+    rate_writes: str = Field(
+        default="6000/minute",
+        pattern=RATE,
+        description="How often the keys of one name may write, a listing or a batch of events.",
+    )
+    rate_bulk: str = Field(
+        default="60/minute",
+        pattern=RATE,
+        description="How many bulk requests the keys of one name may make.",
+    )
+    rate_address: str = Field(
+        default="24000/minute",
+        pattern=RATE,
+        description="How many requests may come from one address (of IPv6 a /64) with keys, and as"
+        " many again without a valid one.",
+    )
+    bulk_at_once: int = Field(
+        default=4,
+        ge=1,
+        description="Bulk requests that one process of the API takes at once; more are refused"
+        " (429).",
     )
     max_wait_seconds: int = Field(
         default=30,

@@ -9,6 +9,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.caller import Caller, is_of_this_machine
 from api.deps import Resources
+from api.limits.dependency import count_request
 from db.keys import KeyHolder, find_key
 from models.domain.errors import Forbidden, Unauthenticated
 from models.domain.types import Scope
@@ -34,6 +35,7 @@ def require_scope(
             # This machine's jobs may be a key's as well: it sees them where it needs one.
             request.state.caller = Caller(holder.name if holder else None, sees_all=True)
             return
+        count_request(resources, request, holder.name if holder else None)
         known = _require(holder, credentials, scope)
         request.state.caller = Caller(known.name, sees_all=Scope.ADMIN in known.scopes)
 

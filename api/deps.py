@@ -15,6 +15,9 @@ from sqlalchemy.orm import Session
 from api.caller import NOBODY, Caller
 from api.jobs.backlog import Backlog
 from api.jobs.ended_jobs import EndedJobs
+from api.limits.bulk_slots import BulkSlots
+from api.limits.limiter import RateLimiter
+from api.limits.sharing import SharedCounts
 from db.events.store import StoredBatch
 from db.group_commit import GroupCommit
 from db.idempotency import Answer, Claim, complete_claim
@@ -48,6 +51,9 @@ class Resources:
     publisher: JobPublisher
     ended_jobs: EndedJobs
     backlog: Backlog
+    rate_limiter: RateLimiter
+    shared_counts: SharedCounts
+    bulk_slots: BulkSlots
     max_upload_bytes: int
     uploads: CapacityLimiter
     """Limits the threads that store what was uploaded, mostly waiting for the disk."""

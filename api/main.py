@@ -24,6 +24,11 @@ from api.idempotency.replay import handle_replays
 from api.jobs import routes as jobs
 from api.jobs.backlog import Backlog
 from api.jobs.ended_jobs import EndedJobs
+from api.limits.bulk_slots import BulkSlots
+from api.limits.headers import RateLimitHeaders
+from api.limits.limiter import RateLimiter
+from api.limits.rates import Kind, Rates
+from api.limits.sharing import SharedCounts
 from api.listings import routes as listings
 from api.middleware.body_limit import LimitBody
 from api.middleware.content_encoding import IdentityOnly
@@ -66,7 +71,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         del app
-        async with resources.ended_jobs.listening(), resources.backlog.watching():
+        async with (
+            resources.ended_jobs.listening(),
+            resources.backlog.watching(),
+            resources.shared_counts.sharing(),
+        ):
             yield
         resources.bulk.shutdown(cancel_futures=True)
         resources.publisher.close()
@@ -89,6 +98,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Methods)
     if resources.allow_anonymous:
         app.add_middleware(SameOriginOnly)
+    app.add_middleware(RateLimitHeaders)
     app.add_middleware(SecurityHeaders)
     handle_errors(app)
     handle_replays(app)
@@ -106,6 +116,7 @@ def _resources_of(settings: Settings) -> Resources:
     database = Database(settings.sqlalchemy_url)
     broker = Broker(settings.broker_url, database)
     publisher = JobPublisher(broker)
+    limiter = RateLimiter(_rates_of(settings))
     return Resources(
         database=database,
         accepted=GroupCommit(database, publisher.publish),
@@ -117,6 +128,9 @@ def _resources_of(settings: Settings) -> Resources:
         publisher=publisher,
         ended_jobs=EndedJobs(broker, database),
         backlog=Backlog(database, utc_now, settings.max_wait_seconds),
+        rate_limiter=limiter,
+        shared_counts=SharedCounts(broker, limiter),
+        bulk_slots=BulkSlots(settings.bulk_at_once),
         max_upload_bytes=settings.max_upload_bytes,
         uploads=CapacityLimiter(UPLOADS),
         bulk=ThreadPoolExecutor(BULK_THREADS, "bulk", be_nice, (BULK_NICENESS,)),
@@ -127,6 +141,16 @@ def _resources_of(settings: Settings) -> Resources:
         ranking=settings.rank_defaults,
         exclude_seen=settings.exclude_seen,
     )
+
+
+def _rates_of(settings: Settings) -> Rates:
+    of_key = {
+        Kind.READS: settings.rate_reads,
+        Kind.SEARCHES: settings.rate_searches,
+        Kind.WRITES: settings.rate_writes,
+        Kind.BULK: settings.rate_bulk,
+    }
+    return Rates.stated(of_key, settings.rate_address)
 
 
 def _serve_page(app: FastAPI) -> None:
