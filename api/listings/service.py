@@ -5,7 +5,7 @@ Each function commits before it returns, so that no response is sent for what is
 
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID, uuid4
 
 from sqlalchemy.orm import Session
@@ -23,6 +23,7 @@ from api.listings.stated_photos import (
 )
 from api.pagination import Position
 from api.photos.service import store_photo
+from db.access.audit_log import ANONYMOUS, record_entry
 from db.catalogue import listings
 from db.catalogue.categories import ensure_categories
 from db.catalogue.listing_photos import (
@@ -42,6 +43,9 @@ from db.tables import Job
 from models.domain.errors import ChangedMeanwhile, InvalidInput, MarketlensError
 from models.domain.job_payloads import PhotosToFetch, StoredJson, is_sha256
 from models.domain.job_results.embeddings import BatchResult, RowError
+from models.domain.types import AuditSource
+
+ERASED: Final = "DELETE /v1/listings/{listing_id}?erase=true"
 
 
 def list_listings(
@@ -77,8 +81,12 @@ def erase_listing(resources: Resources, listing_id: UUID) -> None:
 
     What is left of it elsewhere is looked for afterwards, by the relay.
     """
+    actor = resources.caller.name or ANONYMOUS
     with resources.database.write() as session:
-        erase(session, listing_id, resources.now())
+        now = resources.now()
+        erase(session, listing_id, now)
+        # That something was erased, not what.
+        record_entry(session, AuditSource.API, actor, ERASED, {}, now)
 
 
 def store_photos(resources: Resources, photos: Sequence[bytes]) -> list[PhotoData]:
@@ -222,12 +230,22 @@ def _accept_batch(
         if any(isinstance(photo, str) for photo in stated[row.number])
     ]
     total = len(photo_ids) + sum(len(photos.urls) for photos in to_fetch)
+    made_by = resources.caller.name
     batch = accepting.accept_batch(
-        session, _batch_result(rows, errors), job_id=uuid4(), now=now, total=total
+        session,
+        _batch_result(rows, errors),
+        job_id=uuid4(),
+        now=now,
+        total=total,
+        made_by=made_by,
     )
-    children = accept_embed_jobs(session, photo_ids, now=now, new_id=uuid4, parent_id=batch.id)
+    children = accept_embed_jobs(
+        session, photo_ids, now=now, new_id=uuid4, parent_id=batch.id, made_by=made_by
+    )
     children += [
-        accept_fetch_job(session, photos, job_id=uuid4(), now=now, parent_id=batch.id)
+        accept_fetch_job(
+            session, photos, job_id=uuid4(), now=now, parent_id=batch.id, made_by=made_by
+        )
         for photos in to_fetch
     ]
     return batch, children

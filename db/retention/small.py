@@ -6,6 +6,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, delete, exists, func, select
 from sqlalchemy.orm import Session
 
+from db.access.tables import AuditEntry
 from db.retention.amounts import Amount
 from db.retention.tables import Erasure
 from db.tables import IdempotencyKey, Place
@@ -38,6 +39,16 @@ def remove_erasures(session: Session, before: datetime) -> int:
     deleting = delete(Erasure).where(Erasure.id.in_(some))
     deleting = deleting.execution_options(synchronize_session=False)
     return session.connection().execute(deleting).rowcount
+
+
+def any_audit(session: Session, before: datetime) -> bool:
+    """Whether the audit log has an entry from before this time."""
+    return bool(session.scalar(select(exists().where(AuditEntry.at < before))))
+
+
+def audit_amount(session: Session, before: datetime) -> Amount:
+    """How many entries of the audit log are that old."""
+    return _amount(session, AuditEntry.at < before)
 
 
 def places_amount(session: Session, before: datetime) -> Amount:

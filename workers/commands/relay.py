@@ -8,7 +8,6 @@ from types import FrameType
 from command_line.exit_codes import awaiting
 from db.session import Database
 from db.store.webhooks import WebhookClient, hosts_of
-from models.domain.clock import utc_now
 from settings import Settings
 from workers.commands.retention.setup import retention_of
 from workers.queue.broker import Broker
@@ -45,12 +44,12 @@ def relay() -> None:
         check_broker(broker)
     webhooks = Thread(
         target=run_webhooks,
-        args=(database, WebhookClient(hosts_of(settings.webhook_hosts)), utc_now, stop),
+        args=(database, WebhookClient(hosts_of(settings.webhook_hosts)), database.now, stop),
         name="webhooks",
     )
     retention = Thread(
         target=run_retention,
-        args=(retention_of(settings, database, utc_now, stop),),
+        args=(retention_of(settings, database, database.now, stop),),
         name="retention",
     )
     webhooks.start()
@@ -59,7 +58,7 @@ def relay() -> None:
         run_relay(
             database,
             JobPublisher(broker),
-            utc_now,
+            database.now,
             settings.max_attempts,
             stop,
             # On a server there is nothing to rebuild.

@@ -22,6 +22,7 @@ class Kind(StrEnum):
     GENERATION_ROWS = "generation_rows"
     GENERATIONS = "generations"
     PLACES = "places"
+    AUDIT = "audit"
     ERASURES = "erasures"
 
 
@@ -41,5 +42,6 @@ EXPLANATIONS: Final = {
     Kind.GENERATION_ROWS: "rows of generations that are no more",
     Kind.GENERATIONS: "generations of the index that are not kept",
     Kind.PLACES: "answers of geocoders",
+    Kind.AUDIT: "entries of the audit log",
     Kind.ERASURES: "notes of erasures",
 }

@@ -140,6 +140,11 @@ def _erasures(retention: Retention) -> Amount:
         return small.erasures_amount(session, retention.pace.clock() - retention.policy.audit)
 
 
+def _audit(retention: Retention) -> Amount:
+    with retention.pace.database.read() as session:
+        return small.audit_amount(session, retention.pace.clock() - retention.policy.audit)
+
+
 _DUE: Final[Mapping[Kind, Callable[[Retention], Amount]]] = {
     Kind.JOBS: _jobs,
     Kind.IDEMPOTENCY_KEYS: _keys,
@@ -153,5 +158,6 @@ _DUE: Final[Mapping[Kind, Callable[[Retention], Amount]]] = {
     Kind.GENERATION_ROWS: _generation_rows,
     Kind.GENERATIONS: _generations,
     Kind.PLACES: _places,
+    Kind.AUDIT: _audit,
     Kind.ERASURES: _erasures,
 }

@@ -12,6 +12,7 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from db import idempotency
+from db.access.audit_log import prune_entries
 from db.events.forget import (
     HiddenPosition,
     any_expired,
@@ -257,4 +258,13 @@ def remove_erasures(pace: Pace, policy: RetentionPolicy) -> int:
     return pace.repeat(
         lambda session: small.any_erasures(session, before),
         lambda session: small.remove_erasures(session, before),
+    )
+
+
+def remove_audit(pace: Pace, policy: RetentionPolicy) -> int:
+    """Delete the entries of the audit log that are older than they are kept; returns how many."""
+    before = pace.clock() - policy.audit
+    return pace.repeat(
+        lambda session: small.any_audit(session, before),
+        lambda session: prune_entries(session, before, small.AT_ONCE),
     )

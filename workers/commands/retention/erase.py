@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from threading import Event
 from time import monotonic
 from typing import Annotated, Final
@@ -14,7 +15,6 @@ from sqlalchemy.orm import Session
 from command_line.options import JsonReport, command_of
 from command_line.resources import check_database_exists, database_of, store_of
 from db.retention.erasures import Erased, erase_listing, erase_user
-from models.domain.clock import utc_now
 from models.domain.errors import ExitCode, InvalidInput
 from models.domain.limits import MAX_USER
 from settings import Settings
@@ -61,7 +61,7 @@ def listing(options: EraseListingOptions) -> ExitCode:
     except ValueError:
         raise InvalidInput(f"{options.listing_id!r} is no listing's id: it is a UUID.") from None
     return _erase(
-        lambda session: erase_listing(session, listing_id, utc_now()),
+        lambda session, now: erase_listing(session, listing_id, now),
         rebuild=options.rebuild,
         as_json=options.json_report,
     )
@@ -73,20 +73,22 @@ def user(options: EraseUserOptions) -> ExitCode:
     if not 0 < len(options.user) <= MAX_USER:
         raise InvalidInput(f"A user's pseudonym has 1 to {MAX_USER} characters.")
     return _erase(
-        lambda session: erase_user(session, options.user, utc_now()),
+        lambda session, now: erase_user(session, options.user, now),
         rebuild=False,
         as_json=options.json_report,
     )
 
 
-def _erase(erase: Callable[[Session], Erased], *, rebuild: bool, as_json: bool) -> ExitCode:
+def _erase(
+    erase: Callable[[Session, datetime], Erased], *, rebuild: bool, as_json: bool
+) -> ExitCode:
     settings = Settings()
     check_database_exists(settings)
     store_of(settings)
     with database_of(settings) as database:
         with database.write() as session:
-            erased = erase(session)
-        retention = retention_of(settings, database, utc_now, Event(), rest_s=0.0)
+            erased = erase(session, database.now())
+        retention = retention_of(settings, database, database.now, Event(), rest_s=0.0)
         reasons = _finished(retention, erased, rebuild=rebuild)
     if as_json:
         report = {

@@ -14,7 +14,6 @@ from command_line.options import DryRun, JsonReport, command_of, force_option
 from command_line.resources import check_database_exists, database_of, store_of
 from db.retention.amounts import Amount
 from db.retention.erasures import ErasureKind
-from models.domain.clock import utc_now
 from progress import Bars
 from settings import Settings
 from workers.commands.retention.setup import retention_of
@@ -55,7 +54,7 @@ def retention(options: RetentionOptions) -> None:
     store = store_of(settings)
     amounts: dict[Kind, Amount] = {}
     with Bars() as bars, database_of(settings) as database:
-        work = retention_of(settings, database, utc_now, Event(), rest_s=REST_S)
+        work = retention_of(settings, database, database.now, Event(), rest_s=REST_S)
         if options.force and not options.dry_run:
             files.is_of_this_deployment(database, store, force=True)
         for kind in EVERY_S:
