@@ -136,7 +136,7 @@ def test_a_job_that_is_retried_meanwhile_stays(pace: Pace, clock: Clock) -> None
     assert job_id in left(pace)
 
 
-@given(st.lists(st.integers(1, 12), min_size=1, max_size=80), st.data())
+@given(photos=st.lists(st.integers(1, 12), min_size=1, max_size=80), data=st.data())
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_who_follows_from_any_change_sees_every_photo_that_changed_since(
     photos: list[int],
