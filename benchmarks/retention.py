@@ -11,6 +11,7 @@ day, and the growth over the last sixth in per cent, is printed.
 
 import argparse
 import os
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -56,7 +57,7 @@ from models.domain.recommendations.events import EventKind
 from models.domain.types import EncoderSpec, JobStatus
 from workers.retention.erasing import Places
 from workers.retention.policy import RetentionPolicy
-from workers.retention.run import EVERY_S, Retention
+from workers.retention.run import DAY_S, EVERY_S, Retention
 from workers.retention.steps import Pace
 
 DIMENSION: Final = 256
@@ -119,11 +120,13 @@ class Simulation:
         if self.day % 2 == 0:
             self._build()
 
-    def retain(self) -> None:
-        """All that retention does in a day."""
-        for kind in EVERY_S:
-            self.retention.remove(kind)
-        self.retention.finish(tuple(ErasureKind), clean=True)
+    def retain(self, *, read_all: bool = True) -> None:
+        """What retention does in a day; unless `read_all`, not what is done once in a day."""
+        for kind, every in EVERY_S.items():
+            if read_all or every < DAY_S:
+                self.retention.remove(kind)
+        if read_all:
+            self.retention.finish(tuple(ErasureKind), clean=True)
 
     def measured(self) -> dict[str, int]:
         """Rows of each table, files and bytes of the store, bytes of the database."""
@@ -236,6 +239,7 @@ def run(simulation: Simulation, days: int, *, retains: bool, say: Callable[[str]
             simulation.retain()
         took += perf_counter() - began
         measured.append(simulation.measured())
+        print(simulation.day, measured[-1], file=sys.stderr)
     names = list(measured[0])
     say("| day | " + " | ".join(names) + " |")
     say("|---:|" + "---:|" * len(names))
@@ -250,7 +254,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("url", nargs="?")
     parser.add_argument("--days", type=int, default=120)
-    parser.add_argument("--searches", type=int, default=Daily.searches)
+    parser.add_argument("--searches", type=int, default=Daily().searches)
     parser.add_argument("--without", action="store_true", help="Leave retention out.")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
