@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import and_, collate, delete, exists, func, or_, select
+from sqlalchemy import and_, collate, delete, exists, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from db.saved_searches.tables import SavedSearch
@@ -16,7 +16,7 @@ from models.domain.job_payloads import PAYLOAD_TYPES, SearchPayload, StoredJson,
 from models.domain.types import JobType
 
 LOOKED_AT: Final = 2_000
-AT_ONCE: Final = 100
+AT_ONCE: Final = 50
 """Photos that one transaction deletes, with their vectors of all encoders."""
 _NAMING: Final = tuple(
     payload for payload in PAYLOAD_TYPES.values() if payload.photo_fields or payload.photo_lists
@@ -119,10 +119,7 @@ def named_by_jobs(session: Session, after: tuple[datetime, UUID] | None) -> Name
         .limit(LOOKED_AT)
     )
     if after is not None:
-        created_at, job_id = after
-        statement = statement.where(
-            or_(Job.created_at > created_at, and_(Job.created_at == created_at, Job.id > job_id))
-        )
+        statement = statement.where(tuple_(Job.created_at, Job.id) > after)
     rows = session.execute(statement).all()
     hashes = {sha256 for row in rows for sha256 in photos_named(row.type, row.payload)}
     return Named((rows[-1].created_at, rows[-1].id) if rows else None, hashes)

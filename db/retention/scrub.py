@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from pydantic import ValidationError
-from sqlalchemy import ColumnElement, Text, and_, cast, delete, exists, or_, select, tuple_
+from sqlalchemy import ColumnElement, Text, and_, cast, delete, exists, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from db.events.store import lock_events
@@ -48,10 +48,7 @@ def jobs_naming(
         .limit(LOOKED_AT)
     )
     if after is not None:
-        created_at, job_id = after
-        statement = statement.where(
-            or_(Job.created_at > created_at, and_(Job.created_at == created_at, Job.id > job_id))
-        )
+        statement = statement.where(tuple_(Job.created_at, Job.id) > after)
     rows = session.execute(statement).all()
     naming = [row[1] for row in rows if any(names_any(stored, traces) for stored in row[2:])]
     return JobsPage((rows[-1][0], rows[-1][1]) if rows else None, naming)
