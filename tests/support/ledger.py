@@ -192,7 +192,10 @@ class Ledger:
 
     def verdict(self, database: Database, until: float) -> Verdict:
         """Judge everything that was accepted until then, by the database."""
-        entries = {e.job_id: e for e in list(self.entries.values()) if e.accepted_at <= until}
+        with self._lock:
+            entries = {e.job_id: e for e in self.entries.values() if e.accepted_at <= until}
+            known = list(self.findable)
+            wrong = list(self.wrong)
         with database.read() as session:
             jobs = {
                 row.id: row
@@ -216,7 +219,6 @@ class Ledger:
                 for photo_id in EmbedPayload.parse(stored).photo_ids
             )
         lost = [f"{e.kind} {e.job_id} has no row" for e in entries.values() if e.job_id not in jobs]
-        known = list(self.findable)
         lost += [f"listing {one} is not there" for one in known if one not in listings]
         lost += [f"listing {one} is not embedded" for one in known if one in unembedded]
         doubled = [f"{count} listings {title!r}" for title, count in listed.items() if count > 1]
@@ -231,4 +233,4 @@ class Ledger:
             for row in jobs.values()
             if row.status not in ENDED_STATUSES
         ]
-        return Verdict(len(entries), lost, doubled, stuck, list(self.wrong))
+        return Verdict(len(entries), lost, doubled, stuck, wrong)
