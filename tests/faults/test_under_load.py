@@ -1,4 +1,4 @@
-"""One of each kind of fault of broker and workers; their rounds are in the files beside this one."""
+"""One of each kind of fault of broker and workers; their rounds are in files beside this one."""
 
 import time
 
