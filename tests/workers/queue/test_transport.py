@@ -1,6 +1,6 @@
 """A consumer goes on whatever Redis says to its notes on messages, with a real Redis."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from celery import Celery
@@ -46,7 +46,7 @@ def take(celery: Celery, monkeypatch: pytest.MonkeyPatch, method: str, error: Re
 
         def on_message(message: Message) -> None:
             taken.append(message)
-            end = message.reject if method == "reject" else message.ack
+            end: Callable[[], None] = message.reject if method == "reject" else message.ack
             end()
 
         with connection.Consumer([queue], on_message=on_message, channel=channel):
