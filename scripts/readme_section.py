@@ -1,4 +1,4 @@
-"""Rewrites a generated section of README.md or another file, between `<!-- name -->` and `<!-- /name -->`."""
+"""Rewrites a generated section of a file, between `<!-- name -->` and `<!-- /name -->`."""
 
 import re
 import sys

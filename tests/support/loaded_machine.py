@@ -41,6 +41,8 @@ class LoadRate:
     """Searchers that wait for the answer within the request (`Prefer: wait`)."""
     sellers: int = 1
     sell_pause_s: float = 0.4
+    most_listings: int | None = None
+    """Sellers delete listings while there are more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,7 @@ def _load(loaded: LoadedMachine, rate: LoadRate) -> Iterator[None]:
             http = stack.enter_context(
                 httpx2.Client(base_url=loaded.machine.url, timeout=CLIENT_TIMEOUT_S)
             )
-            return LoadClient(http, loaded.ledger, stop, Random(seed))
+            return LoadClient(http, loaded.ledger, stop, Random(seed), rate.most_listings)
 
         for number in range(rate.sellers):
             _repeat(stack, loaded, client(number).sell, rate.sell_pause_s)
