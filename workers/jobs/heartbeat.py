@@ -22,15 +22,25 @@ BEAT_EVERY_S: Final = 1.0
 
 
 class Heartbeat:
-    """Renews the lease of a claim, at most once a second however often it is called."""
+    """Renews the lease of a claim, at most once a second however often it is called.
+
+    It also records that the claim's queue is consumed, if whoever does the job `consumes` one.
+    """
 
     def __init__(
-        self, database: Database, claim: Claim, lease: timedelta, clock: Callable[[], datetime]
+        self,
+        database: Database,
+        claim: Claim,
+        lease: timedelta,
+        clock: Callable[[], datetime],
+        *,
+        consumes: bool = True,
     ) -> None:
         self._database = database
         self._claim = claim
         self._lease = lease
         self._clock = clock
+        self._consumes = consumes
         self._throttle = Throttle(BEAT_EVERY_S)
         self._last = (0, 0)
 
@@ -53,9 +63,10 @@ class Heartbeat:
                     done=done,
                     total=max(done, total),
                 )
-                # The worker answers no probes meanwhile, although its queue is being consumed.
-                queue = QUEUE_OF[self._claim.type]
-                record_consumption(session, queue, self._clock(), None)
+                if self._consumes:
+                    # The worker answers no probes meanwhile, although its queue is being consumed.
+                    queue = QUEUE_OF[self._claim.type]
+                    record_consumption(session, queue, self._clock(), None)
         except Unavailable as error:
             log.warning("job %s goes on without a heartbeat: %s", self._claim.job_id, error)
 
