@@ -157,7 +157,10 @@ def test_photos_that_kill_or_hang_fail_alone(
             assert (job.status, job.done, job.failed) == (JobStatus.SUCCEEDED, 18, 2)
             assert {error.code for error in errors_of(job)} == {GIVEN_UP}
             took.append(loaded.recovered(time.monotonic()))
-            alone = [ended(loaded.database, send(loaded, [photo])) for photo in hard]
+            alone = [
+                ended(loaded.database, send(loaded, [jpeg(number + 50, (width, 160))]))
+                for width in (KILLING_WIDTH, HANGING_WIDTH)
+            ]
             assert {job.error_code for job in alone} == {GIVEN_UP}
             note = f"a job with both ended after {time.monotonic() - began:.0f} s"
         verdict = loaded.settled()
