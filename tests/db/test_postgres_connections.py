@@ -2,11 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
 
-import psutil
 import pytest
 from sqlalchemy import text
 
@@ -17,6 +15,7 @@ from db.session import Database
 from db.vectors.changes import NUMBERING_LOCK
 from models.domain.errors import Unavailable
 from tests.support.postgres import postgres_server
+from tests.support.stopped_postgres import frozen_server
 from tests.support.waiting import wait_until
 
 ASKED = text("SELECT 1")
@@ -30,23 +29,6 @@ def opened(url: str, patience: Patience = QUICK) -> Iterator[Database]:
         yield database
     finally:
         database.close()
-
-
-@contextmanager
-def frozen_server(database: Database) -> Iterator[None]:
-    """SIGSTOP the server and all its processes, for the length of the block."""
-    with database.read() as session:
-        folder = session.scalars(text("SHOW data_directory")).one()
-    pid = Path(folder, "postmaster.pid").read_text(encoding="ascii").splitlines()[0]
-    server = psutil.Process(int(pid))
-    processes = [server, *server.children(recursive=True)]
-    for process in processes:
-        process.suspend()
-    try:
-        yield
-    finally:
-        for process in reversed(processes):
-            process.resume()
 
 
 def ask(database: Database, meanwhile: Callable[[], object] = lambda: None) -> None:
