@@ -1,11 +1,13 @@
 """The command line's entry point: every command, and the function that it calls."""
 
 import os
+import platform
 import sys
 import traceback
 from contextlib import suppress
+from importlib.metadata import version
 from tempfile import NamedTemporaryFile
-from typing import Final
+from typing import Annotated, Final
 
 import typer
 
@@ -15,6 +17,8 @@ from models.domain.errors import ExitCode, sentence_of
 UMASK: Final = 0o077
 """What our processes make is their user's alone: see `db.store.private_files`."""
 
+DISTRIBUTION: Final = "marketlens-search"
+
 COMMANDS: Final[Table] = {
     "demo": CommandRef(
         "ops.cli:demo",
@@ -22,6 +26,10 @@ COMMANDS: Final[Table] = {
     ),
     "up": CommandRef(
         "ops.cli:up", "Start a private Redis, the API, the workers and the relay, until Ctrl-C."
+    ),
+    "doctor": CommandRef(
+        "ops.doctor.cli:doctor",
+        "Look whether this machine has all that is needed, and say what to do where it has not.",
     ),
     "sample": CommandRef(
         "sample.cli:sample",
@@ -280,9 +288,22 @@ class RootGroup(LazyGroup):
 app = typer.Typer(cls=RootGroup, no_args_is_help=True, pretty_exceptions_show_locals=False)
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"marketlens {version(DISTRIBUTION)} (Python {platform.python_version()})")
+        raise typer.Exit
+
+
 @app.callback()
-def root() -> None:
+def root(
+    *,
+    show_version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True),
+    ] = False,
+) -> None:
     """Find the listings whose photos look like a photo, and rank them for a buyer."""
+    del show_version
 
 
 def main() -> None:

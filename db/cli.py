@@ -11,7 +11,6 @@ from command_line.private_data import keep_private
 from db.consumption import consumed_lately
 from db.schema_migration import upgrade
 from db.session import Database
-from models.domain.clock import utc_now
 from models.domain.errors import Unavailable
 from settings import Settings
 
@@ -37,7 +36,7 @@ def migrate() -> None:
 def health(options: HealthOptions) -> None:
     """Exit with 0 if the database answers and the queue is being consumed: for health checks."""
     with closing(Database(Settings().sqlalchemy_url)) as database, database.read() as session:
-        consumed = consumed_lately(session, utc_now())
+        consumed = consumed_lately(session, database.now())
     if options.queue is not None and options.queue not in consumed:
         raise Unavailable(f"Nobody consumes the queue {options.queue}.")
     typer.echo("healthy")

@@ -20,8 +20,10 @@ MarketlensError
 │   └── IdempotencyInFlight  the first request with the same key is under way
 ├── CursorExpired           a page can't follow the one before any more
 ├── Unavailable             try again later
+│   ├── NotReady            this process has not read yet what it needs
 │   └── Misconfigured       it refuses, until somebody changes something
 ├── Overloaded              so much waits that it would take too long
+│   └── RateLimited         so many requests of one caller
 ├── NothingIndexed          listings, but none embedded by this encoder
 ├── WeightsError            an encoder's weights
 │   ├── WeightsMissing      none available
@@ -168,6 +170,12 @@ class Misconfigured(Unavailable):
     code = "misconfigured"
 
 
+class NotReady(Unavailable):
+    """This process has not read yet what it needs; no outage, as everything can be reached."""
+
+    code = "not_ready"
+
+
 class Overloaded(MarketlensError):
     """So much is waiting that an answer would come too late; `retry_after_s` says when to ask."""
 
@@ -176,6 +184,12 @@ class Overloaded(MarketlensError):
     def __init__(self, message: str, *, retry_after_s: int) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class RateLimited(Overloaded):
+    """A caller has made as many requests as it may in a while, or at once."""
+
+    code = "rate_limited"
 
 
 class NothingIndexed(MarketlensError):
