@@ -60,7 +60,7 @@ def page() -> str:
 
 def licences() -> Iterator[tuple[str, str]]:
     """Each package of the product that this platform has, and its licence, by name."""
-    for name in sorted([*names_in(LOCK.read_text()), *TORCH]):
+    for name in sorted({*names_in(LOCK.read_text()), *TORCH}):
         try:
             yield name, licence_of(distribution(name))
         except PackageNotFoundError:

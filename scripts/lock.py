@@ -34,9 +34,8 @@ def main() -> None:
     """Write the locks and the constraints."""
     before = CONSTRAINTS.read_text() if "--upgrade" not in sys.argv else ""
     everything = compiled(before, EVERYTHING)
-    versions = [
-        version_of(pin) for pin in everything if TORCH.match(pin) or not OF_TORCH.match(pin)
-    ]
+    chosen = [pin for pin in everything if TORCH.match(pin) or not OF_TORCH.match(pin)]
+    versions = [without_hashes(pin) for pin in chosen]
     constraints = HEADER + "\n".join(sorted(versions, key=str.lower)) + "\n"
     product = compiled(constraints, ())
     CONSTRAINTS.write_text(constraints)
@@ -66,9 +65,9 @@ def compiled(versions: str, wanted: tuple[str, ...]) -> list[str]:
     return [pin for pin in pins if pin.strip()]
 
 
-def version_of(pin: str) -> str:
-    """The name and version of a pin, without what follows."""
-    return re.split(r"[ ;\\]", pin, maxsplit=1)[0].strip()
+def without_hashes(pin: str) -> str:
+    """The name, the version and the marker of a pin: some have one for each of several Pythons."""
+    return pin.partition("--hash")[0].strip(" \\\n")
 
 
 if __name__ == "__main__":
