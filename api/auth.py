@@ -1,7 +1,7 @@
 """API keys: `Authorization: Bearer <key>`, checked against the scope that a call needs."""
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated
+from typing import Annotated, Final, NoReturn
 
 from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
@@ -15,6 +15,8 @@ from models.domain.errors import Forbidden, Unauthenticated
 from models.domain.types import Scope
 
 bearer = HTTPBearer(auto_error=False, description="A key made by `marketlens keys create`.")
+NEEDS_KEY: Final = "This call needs an API key: `Authorization: Bearer <key>`."
+
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
 
 
@@ -28,15 +30,19 @@ def require_scope(
 
     async def check(request: Request, credentials: Credentials) -> None:
         resources: Resources = request.app.state.resources
-        holder = None
+        holder, refusal = None, None
         if credentials is not None:
-            holder = await run_in_threadpool(_holder_of, resources, credentials)
+            try:
+                holder = await run_in_threadpool(key_holder, resources, credentials)
+            except Unauthenticated as error:
+                refusal = error
         if is_open(resources, request, scope):
             # This machine's jobs may be a key's as well: it sees them where it needs one.
             request.state.caller = Caller(holder.name if holder else None, sees_all=True)
             return
+        # Also of keys that are not valid: otherwise they could be guessed without a limit.
         count_request(resources, request, holder.name if holder else None)
-        known = _require(holder, credentials, scope)
+        known = _with_scope(holder or _refused(refusal), scope)
         request.state.caller = Caller(known.name, sees_all=Scope.ADMIN in known.scopes)
 
     return check
@@ -51,24 +57,28 @@ def is_open(resources: Resources, request: Request, scope: Scope) -> bool:
 
 def authorise(
     resources: Resources, credentials: HTTPAuthorizationCredentials | None, scope: Scope
-) -> None:
-    """Check the caller's key for the scope. Raises Unauthenticated or Forbidden."""
-    holder = None if credentials is None else _holder_of(resources, credentials)
-    _require(holder, credentials, scope)
-
-
-def _require(
-    holder: KeyHolder | None, credentials: HTTPAuthorizationCredentials | None, scope: Scope
 ) -> KeyHolder:
+    """The holder of the caller's key, which has the scope. Raises Unauthenticated or Forbidden."""
+    return _with_scope(key_holder(resources, credentials), scope)
+
+
+def key_holder(resources: Resources, credentials: HTTPAuthorizationCredentials | None) -> KeyHolder:
+    """The holder of the caller's key, whose use is noted. Raises Unauthenticated."""
     if credentials is None:
-        raise Unauthenticated("This call needs an API key: `Authorization: Bearer <key>`.")
+        raise Unauthenticated(NEEDS_KEY)
+    with resources.database.read() as session:
+        holder = find_key(session, credentials.credentials, resources.now())
     if holder is None:
         raise Unauthenticated("This API key is unknown or revoked.")
-    if scope not in holder.scopes and Scope.ADMIN not in holder.scopes:
-        raise Forbidden(f"This key lacks the scope {scope}.")
+    resources.key_uses.note(holder.id)
     return holder
 
 
-def _holder_of(resources: Resources, credentials: HTTPAuthorizationCredentials) -> KeyHolder | None:
-    with resources.database.read() as session:
-        return find_key(session, credentials.credentials)
+def _refused(refusal: Unauthenticated | None) -> NoReturn:
+    raise refusal or Unauthenticated(NEEDS_KEY)
+
+
+def _with_scope(holder: KeyHolder, scope: Scope) -> KeyHolder:
+    if scope not in holder.scopes and Scope.ADMIN not in holder.scopes:
+        raise Forbidden(f"This key lacks the scope {scope}.")
+    return holder

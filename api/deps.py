@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from api.caller import NOBODY, Caller
 from api.jobs.backlog import Backlog
 from api.jobs.ended_jobs import EndedJobs
+from api.key_uses import KeyUses
 from api.limits.bulk_slots import BulkSlots
 from api.limits.limiter import RateLimiter
 from api.limits.sharing import SharedCounts
@@ -24,7 +25,6 @@ from db.idempotency import Answer, Claim, complete_claim
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.tables import Job
-from models.domain.clock import utc_now
 from models.domain.errors import NotFound
 from models.domain.searches.options import RankDefaults
 from workers.queue.background_publisher import BackgroundPublisher
@@ -51,6 +51,7 @@ class Resources:
     publisher: BackgroundPublisher
     ended_jobs: EndedJobs
     backlog: Backlog
+    key_uses: KeyUses
     rate_limiter: RateLimiter
     shared_counts: SharedCounts
     bulk_slots: BulkSlots
@@ -75,10 +76,12 @@ class Resources:
     claim: Claim | None = None
     """Of one request that has an `Idempotency-Key`: its ownership of that."""
 
-    @staticmethod
-    def now() -> datetime:
-        """The time, in UTC."""
-        return utc_now()
+    def now(self) -> datetime:
+        """The database's time, in UTC: other processes compare theirs with what is stored of it.
+
+        Raises Unavailable if the database was never reached.
+        """
+        return self.database.now()
 
     def record(self, session: Session, answer: Answer) -> None:
         """Store the answer to a request with an `Idempotency-Key`, in the transaction of what it

@@ -11,8 +11,10 @@ from typing import Final
 
 from anyio import CapacityLimiter
 from fastapi import FastAPI, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
+from starlette.types import ASGIApp
 
 from api.admin import routes as admin
 from api.caller import is_loopback
@@ -24,6 +26,7 @@ from api.idempotency.replay import handle_replays
 from api.jobs import routes as jobs
 from api.jobs.backlog import Backlog
 from api.jobs.ended_jobs import EndedJobs
+from api.key_uses import KeyUses
 from api.limits.bulk_slots import BulkSlots
 from api.limits.headers import RateLimitHeaders
 from api.limits.limiter import RateLimiter
@@ -44,10 +47,10 @@ from api.saved_searches import routes as saved_searches
 from api.searches import routes as searches
 from api.users import routes as users
 from db.group_commit import GroupCommit
+from db.postgres_connections import ANSWERING
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.store.webhooks import hosts_of
-from models.domain.clock import utc_now
 from models.domain.processes import be_nice
 from settings import Settings
 from workers.queue.background_publisher import BackgroundPublisher
@@ -72,9 +75,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         del app
+        await run_in_threadpool(resources.store.remember)
         async with (
             resources.ended_jobs.listening(),
             resources.backlog.watching(),
+            resources.key_uses.writing(),
             resources.shared_counts.sharing(),
         ):
             yield
@@ -100,7 +105,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     if resources.allow_anonymous:
         app.add_middleware(SameOriginOnly)
     app.add_middleware(RateLimitHeaders)
-    app.add_middleware(SecurityHeaders)
     handle_errors(app)
     handle_replays(app)
     for routes in (
@@ -110,11 +114,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(routes.router)
     _serve_page(app)
     describe_problems(app)
+    _protect(app, settings.hsts_seconds)
     return app
 
 
 def _resources_of(settings: Settings) -> Resources:
-    database = Database(settings.sqlalchemy_url)
+    database = Database(settings.sqlalchemy_url, ANSWERING)
     broker = Broker(settings.broker_url, database)
     publisher = BackgroundPublisher(JobPublisher(broker))
     limiter = RateLimiter(_rates_of(settings))
@@ -128,7 +133,8 @@ def _resources_of(settings: Settings) -> Resources:
         store=PhotoStore(settings.photo_store_url),
         publisher=publisher,
         ended_jobs=EndedJobs(broker, database),
-        backlog=Backlog(database, utc_now, settings.max_wait_seconds),
+        backlog=Backlog(database, database.now, settings.max_wait_seconds),
+        key_uses=KeyUses(database, database.now),
         rate_limiter=limiter,
         shared_counts=SharedCounts(broker, limiter),
         bulk_slots=BulkSlots(settings.bulk_at_once),
@@ -142,6 +148,17 @@ def _resources_of(settings: Settings) -> Resources:
         ranking=settings.rank_defaults,
         exclude_seen=settings.exclude_seen,
     )
+
+
+def _protect(app: FastAPI, hsts_seconds: int) -> None:
+    """Add security headers to all that the application answers, also where it breaks."""
+    build = app.build_middleware_stack
+
+    def built() -> ASGIApp:
+        return SecurityHeaders(build(), hsts_seconds)
+
+    # Starlette answers what broke outside of all middleware that `add_middleware` adds.
+    app.build_middleware_stack = built  # type: ignore[method-assign]
 
 
 def _rates_of(settings: Settings) -> Rates:
