@@ -158,7 +158,7 @@ async def main(plan: Plan) -> None:
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)
     ) as http:
-        print(json.dumps(await _Flood(plan, http).run()))
+        sys.stdout.write(json.dumps(await _Flood(plan, http).run()))
 
 
 if __name__ == "__main__":
