@@ -24,8 +24,8 @@ LOOK_EVERY_S: Final = 1.0
 NEWEST_SHARE: Final = 0.5
 """The weight of the newest second in the rate, so that it follows a fall in a few seconds."""
 RISING_SHARE: Final = 0.1
-"""Its weight in the rate that is not exceeded. Queries end in batches: what is accepted because many
-have just ended would wait longer than it was told."""
+"""Its weight in the rate that is not exceeded. Queries end in batches: what is accepted because
+many have just ended would wait longer than it was told."""
 ASSUMED_RATE: Final = 20.0
 """Queries a second that are taken to end before it is known how many do: as many as two cores
 embed, of photos, with ResNet-50."""
