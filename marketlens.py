@@ -59,6 +59,29 @@ COMMANDS: Final[Table] = {
         "workers.commands.reconcile:reconcile",
         "Compare database, photo store and index: what is missing, orphaned or stale.",
     ),
+    "backup": Group(
+        "Snapshots of everything that can't be made again, in a folder or an object store.",
+        {
+            "create": CommandRef(
+                "ops.backup.cli:create",
+                "Write a snapshot of database, photos, encoders and index, while everything runs.",
+            ),
+            "list": CommandRef(
+                "ops.backup.cli:list_snapshots",
+                "List the snapshots at a destination, the newest first.",
+            ),
+            "verify": CommandRef(
+                "ops.backup.cli:verify",
+                "Read every byte of the snapshots, and compare it with what was written.",
+            ),
+        },
+        # `marketlens backup DESTINATION` writes one.
+        default="create",
+    ),
+    "restore": CommandRef(
+        "ops.backup.cli:restore",
+        "Put a snapshot in place on an empty machine, after verifying all of it.",
+    ),
     "migrate": CommandRef(
         "db.cli:migrate",
         "Bring the database to this release's schema, creating it if need be.",

@@ -24,6 +24,7 @@ from models.domain.clock import utc_now
 from models.domain.errors import SetupError
 from models.encoders.first_export import export_once, is_exported
 from models.encoders.library import EncoderLibrary
+from ops.backup.note import require_restored
 from ops.processes import PROCESSES, Supervisor, marketlens_command
 from ops.redis_server import (
     find_redis_server,
@@ -94,7 +95,8 @@ def machine_up(
     port = free_port(settings.host, settings.port)
     with awaiting(log):
         store_of(settings)
-    with _lock_data_dir(settings.data_dir):
+    with lock_data_dir(settings.data_dir):
+        require_restored(settings.data_dir)
         _prepare_database(settings, say, choose)
         if settings.port and port != settings.port:
             say(f"Port {settings.port} is busy, using {port}.")
@@ -146,7 +148,7 @@ def _start_redis(supervisor: Supervisor, socket: Path) -> None:
 
 
 @contextmanager
-def _lock_data_dir(data_dir: Path) -> Iterator[None]:
+def lock_data_dir(data_dir: Path) -> Iterator[None]:
     """Lock the data folder: two machines must not use the same Redis socket."""
     try:
         data_dir.mkdir(parents=True, exist_ok=True)

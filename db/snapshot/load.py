@@ -27,6 +27,8 @@ from models.domain.durable_files import make_folder, part_path, sync_folder
 from models.domain.errors import Conflict, SetupError
 from models.text.listing_words import ListingWords
 
+OF_PROCESSES: Final = "consumption"
+"""The table that says what processes are doing now: it is restored empty."""
 LOGS: Final = ("-wal", "-shm", "-journal")
 """How the names of files end that SQLite writes beside a database."""
 NEXT_TEXTS: Final = text(
@@ -111,6 +113,7 @@ def _load_file(snapshot: Path, file: Path, kind: str, on_progress: OnProgress) -
             connection.execute(
                 "UPDATE sqlite_sequence SET seq = seq + ? WHERE name = ?", (skipped, table)
             )
+        connection.execute(f"DELETE FROM {OF_PROCESSES}")  # noqa: S608 - our own table
         # All of it in one file, as that is what is renamed.
         connection.execute("PRAGMA journal_mode = DELETE")
     with part.open("rb") as written:
@@ -176,7 +179,7 @@ def _refuse_if_used(connection: Connection) -> None:
 def _fill(source: sqlite3.Connection, target: Connection, on_progress: OnProgress) -> None:
     target.exec_driver_sql("SET LOCAL TIME ZONE 'UTC'")
     inspected = inspect(target)
-    known = set(sqlite_tables(source))
+    known = set(sqlite_tables(source)) - {OF_PROCESSES}
     ordered = [table for table, _ in inspected.get_sorted_table_and_fkc_names() if table in known]
     (total,) = source.execute(
         f"SELECT {' + '.join(f'(SELECT count(*) FROM {table})' for table in ordered)}"  # noqa: S608 - our own tables

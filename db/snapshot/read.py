@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.domain.job_payloads import PAYLOAD_TYPES
+from models.domain.types import EncoderSpec, Precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,8 @@ def is_sound(snapshot: Path) -> bool:
     """Whether SQLite finds the file to be a whole database."""
     try:
         with opened(snapshot) as connection:
-            return connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
+            (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            return str(found) == "ok"
     except sqlite3.DatabaseError:
         return False
 
@@ -41,6 +43,17 @@ def live_generations(snapshot: sqlite3.Connection) -> list[LiveGeneration]:
         " WHERE status = 'live' AND manifest_sha256 IS NOT NULL ORDER BY id"
     )
     return [LiveGeneration(number, digest) for number, digest in rows]
+
+
+def active_encoder_of(snapshot: sqlite3.Connection) -> str | None:
+    """The label of the encoder that searches are made with; None before there was one."""
+    row = snapshot.execute(
+        "SELECT name, dimension, fingerprint, precision FROM encoders WHERE status = 'active'"
+    ).fetchone()
+    if row is None:
+        return None
+    name, dimension, fingerprint, precision = row
+    return EncoderSpec(name, dimension, fingerprint, Precision(precision)).label
 
 
 def deployment_of(snapshot: sqlite3.Connection) -> str:
