@@ -81,7 +81,7 @@ def restore(
         if replaces or note is None or not is_restored(deployment.database_url, database):
             write_note(data_dir, Note(manifest.id, replaces))
             _put_in_place(deployment, destination, manifest, staged, reporting)
-        remove_note(data_dir)
+    remove_note(data_dir)
 
 
 def _put_in_place(

@@ -1,6 +1,6 @@
 """A snapshot has every row as it was, whichever database it is of and is restored to."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -21,8 +21,12 @@ Databases = Callable[[str], str]
 """Makes an empty, migrated database of this kind; gives its URL."""
 
 
+def silent(*_: object) -> None:
+    """Draws no bar."""
+
+
 @pytest.fixture
-def databases(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Databases]:
+def databases(tmp_path: Path, request: pytest.FixtureRequest) -> Databases:
     made = 0
 
     def make(kind: str) -> str:
@@ -35,7 +39,7 @@ def databases(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Databa
         url: str = request.getfixturevalue("new_postgres_url")()
         return url
 
-    yield make
+    return make
 
 
 @pytest.mark.parametrize("source", ["sqlite", "postgresql"])
@@ -55,7 +59,7 @@ def test_every_row_is_as_it_was(
         fill(database, text, number)
         expected = rows_in(database)
         url = database.engine.url.render_as_string(hide_password=False)
-    written = write_snapshot(url, file, lambda done, total: None)
+    written = write_snapshot(url, file, silent)
     assert is_sound(file)
     assert not holds_something(into)
     load_snapshot(
@@ -63,7 +67,7 @@ def test_every_row_is_as_it_was(
         kind=written.kind,
         revision=written.revision,
         into=into,
-        on_progress=lambda done, total: None,
+        on_progress=silent,
     )
     with closing(Database(into)) as database:
         assert rows_in(database) == expected
