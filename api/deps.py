@@ -2,7 +2,7 @@
 
 import re
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from threading import Semaphore
 from typing import Annotated
@@ -12,18 +12,22 @@ from anyio import CapacityLimiter
 from fastapi import Depends, Path, Request
 from sqlalchemy.orm import Session
 
+from api.caller import NOBODY, Caller
 from api.jobs.backlog import Backlog
 from api.jobs.ended_jobs import EndedJobs
+from api.key_uses import KeyUses
+from api.limits.bulk_slots import BulkSlots
+from api.limits.limiter import RateLimiter
+from api.limits.sharing import SharedCounts
 from db.events.store import StoredBatch
 from db.group_commit import GroupCommit
 from db.idempotency import Answer, Claim, complete_claim
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.tables import Job
-from models.domain.clock import utc_now
 from models.domain.errors import NotFound
 from models.domain.searches.options import RankDefaults
-from workers.queue.publisher import JobPublisher
+from workers.queue.background_publisher import BackgroundPublisher
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -44,9 +48,13 @@ class Resources:
     events_kept: timedelta
     """From their time on."""
     store: PhotoStore
-    publisher: JobPublisher
+    publisher: BackgroundPublisher
     ended_jobs: EndedJobs
     backlog: Backlog
+    key_uses: KeyUses
+    rate_limiter: RateLimiter
+    shared_counts: SharedCounts
+    bulk_slots: BulkSlots
     max_upload_bytes: int
     uploads: CapacityLimiter
     """Limits the threads that store what was uploaded, mostly waiting for the disk."""
@@ -59,17 +67,21 @@ class Resources:
     webhook_hosts: frozenset[str]
     """Hosts that webhooks may be at although their addresses are private."""
     allow_anonymous: bool
-    """Whether calls other than admin calls need no key; only on loopback."""
+    """Whether calls of this machine other than admin calls need no key; only on loopback."""
     ranking: RankDefaults
     exclude_seen: bool
     """Whether what a user has viewed is not recommended, unless a request says otherwise."""
+    caller: Caller = NOBODY
+    """Who makes the request that they are given to; nobody before that is known."""
     claim: Claim | None = None
     """Of one request that has an `Idempotency-Key`: its ownership of that."""
 
-    @staticmethod
-    def now() -> datetime:
-        """The time, in UTC."""
-        return utc_now()
+    def now(self) -> datetime:
+        """The database's time, in UTC: other processes compare theirs with what is stored of it.
+
+        Raises Unavailable if the database was never reached.
+        """
+        return self.database.now()
 
     def record(self, session: Session, answer: Answer) -> None:
         """Store the answer to a request with an `Idempotency-Key`, in the transaction of what it
@@ -83,9 +95,10 @@ class Resources:
 
 # Dependencies that wait for nothing are coroutines: FastAPI runs functions in a thread each.
 async def resources_of(request: Request) -> Resources:
-    """The resources of the application that a request is to."""
+    """The resources of the application that a request is to, with its caller."""
     resources: Resources = request.app.state.resources
-    return resources
+    caller: Caller | None = getattr(request.state, "caller", None)
+    return resources if caller is None else replace(resources, caller=caller)
 
 
 ResourcesDep = Annotated[Resources, Depends(resources_of)]

@@ -11,11 +11,13 @@ from typing import Final
 
 from anyio import CapacityLimiter
 from fastapi import FastAPI, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
+from starlette.types import ASGIApp
 
 from api.admin import routes as admin
-from api.auth import is_loopback
+from api.caller import is_loopback
 from api.deps import Resources
 from api.embeddings import routes as embeddings
 from api.events import routes as events
@@ -24,6 +26,12 @@ from api.idempotency.replay import handle_replays
 from api.jobs import routes as jobs
 from api.jobs.backlog import Backlog
 from api.jobs.ended_jobs import EndedJobs
+from api.key_uses import KeyUses
+from api.limits.bulk_slots import BulkSlots
+from api.limits.headers import RateLimitHeaders
+from api.limits.limiter import RateLimiter
+from api.limits.rates import Kind, Rates
+from api.limits.sharing import SharedCounts
 from api.listings import routes as listings
 from api.middleware.body_limit import LimitBody
 from api.middleware.content_encoding import IdentityOnly
@@ -39,12 +47,13 @@ from api.saved_searches import routes as saved_searches
 from api.searches import routes as searches
 from api.users import routes as users
 from db.group_commit import GroupCommit
+from db.postgres_connections import ANSWERING
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.store.webhooks import hosts_of
-from models.domain.clock import utc_now
 from models.domain.processes import be_nice
 from settings import Settings
+from workers.queue.background_publisher import BackgroundPublisher
 from workers.queue.broker import Broker
 from workers.queue.publisher import JobPublisher
 
@@ -66,7 +75,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         del app
-        async with resources.ended_jobs.listening(), resources.backlog.watching():
+        await run_in_threadpool(resources.store.remember)
+        async with (
+            resources.ended_jobs.listening(),
+            resources.backlog.watching(),
+            resources.key_uses.writing(),
+            resources.shared_counts.sharing(),
+        ):
             yield
         resources.bulk.shutdown(cancel_futures=True)
         resources.publisher.close()
@@ -89,7 +104,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Methods)
     if resources.allow_anonymous:
         app.add_middleware(SameOriginOnly)
-    app.add_middleware(SecurityHeaders)
+    app.add_middleware(RateLimitHeaders)
     handle_errors(app)
     handle_replays(app)
     for routes in (
@@ -99,13 +114,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(routes.router)
     _serve_page(app)
     describe_problems(app)
+    _protect(app, settings.hsts_seconds)
     return app
 
 
 def _resources_of(settings: Settings) -> Resources:
-    database = Database(settings.sqlalchemy_url)
+    database = Database(settings.sqlalchemy_url, ANSWERING)
     broker = Broker(settings.broker_url, database)
-    publisher = JobPublisher(broker)
+    publisher = BackgroundPublisher(JobPublisher(broker))
+    limiter = RateLimiter(_rates_of(settings))
     return Resources(
         database=database,
         accepted=GroupCommit(database, publisher.publish),
@@ -116,17 +133,42 @@ def _resources_of(settings: Settings) -> Resources:
         store=PhotoStore(settings.photo_store_url),
         publisher=publisher,
         ended_jobs=EndedJobs(broker, database),
-        backlog=Backlog(database, utc_now, settings.max_wait_seconds),
+        backlog=Backlog(database, database.now, settings.max_wait_seconds),
+        key_uses=KeyUses(database, database.now),
+        rate_limiter=limiter,
+        shared_counts=SharedCounts(broker, limiter),
+        bulk_slots=BulkSlots(settings.bulk_at_once),
         max_upload_bytes=settings.max_upload_bytes,
         uploads=CapacityLimiter(UPLOADS),
         bulk=ThreadPoolExecutor(BULK_THREADS, "bulk", be_nice, (BULK_NICENESS,)),
         decoding=Semaphore(len(os.sched_getaffinity(0))),
         fetches_photos=settings.photo_urls == "all",
         webhook_hosts=hosts_of(settings.webhook_hosts),
-        allow_anonymous=is_loopback(settings.host),
+        allow_anonymous=is_loopback(settings.host) and not settings.proxies,
         ranking=settings.rank_defaults,
         exclude_seen=settings.exclude_seen,
     )
+
+
+def _protect(app: FastAPI, hsts_seconds: int) -> None:
+    """Add security headers to all that the application answers, also where it breaks."""
+    build = app.build_middleware_stack
+
+    def built() -> ASGIApp:
+        return SecurityHeaders(build(), hsts_seconds)
+
+    # Starlette answers what broke outside of all middleware that `add_middleware` adds.
+    app.build_middleware_stack = built  # type: ignore[method-assign]
+
+
+def _rates_of(settings: Settings) -> Rates:
+    of_key = {
+        Kind.READS: settings.rate_reads,
+        Kind.SEARCHES: settings.rate_searches,
+        Kind.WRITES: settings.rate_writes,
+        Kind.BULK: settings.rate_bulk,
+    }
+    return Rates.stated(of_key, settings.rate_address)
 
 
 def _serve_page(app: FastAPI) -> None:

@@ -13,12 +13,13 @@ from sqlalchemy.orm import Session
 from api.auth import Credentials, authorise
 from api.deps import Resources
 from api.pagination import Position
+from db.access.audit_log import record_entry
 from db.idempotency import Answer
 from db.jobs import accepting, cancelling, counting, reading
 from db.tables import Job
 from models.domain.errors import NotFound
 from models.domain.job_payloads import JobPayload
-from models.domain.types import JobType, Scope
+from models.domain.types import AuditSource, JobType, Scope
 from workers.queue.messages import QUERIES
 
 ADMIN_JOBS = frozenset({JobType.REINDEX, JobType.DUPLICATES, JobType.ADAPT, JobType.CALIBRATE})
@@ -31,7 +32,14 @@ def accept_and_publish(resources: Resources, payload: JobPayload, total: int = 0
     """
 
     def accept(session: Session) -> Job:
-        job = accepting.accept(session, payload, job_id=uuid4(), now=resources.now(), total=total)
+        job = accepting.accept(
+            session,
+            payload,
+            job_id=uuid4(),
+            now=resources.now(),
+            total=total,
+            made_by=resources.caller.name,
+        )
         resources.record(session, Answer(HTTPStatus.ACCEPTED, job_id=job.id))
         return job
 
@@ -39,15 +47,15 @@ def accept_and_publish(resources: Resources, payload: JobPayload, total: int = 0
 
 
 def list_jobs(resources: Resources, limit: int, after: Position | None) -> Sequence[Job]:
-    """At most `limit` jobs, newest first, from the one after this position on."""
+    """At most `limit` jobs of the caller, newest first, from the one after this position on."""
     with resources.database.read() as session:
-        return reading.recent(session, limit, after)
+        return reading.recent(session, limit, after, made_by=resources.caller.listed_for)
 
 
 def read_job(resources: Resources, job_id: UUID) -> Job:
-    """A job of any type. Raises NotFound."""
+    """A job of any type that the caller may see. Raises NotFound."""
     with resources.database.read() as session:
-        return reading.get(session, job_id)
+        return _seen(resources, session, job_id)
 
 
 def read_job_of_type(resources: Resources, job_id: UUID, job_type: JobType) -> Job:
@@ -73,7 +81,8 @@ def cancel_job(resources: Resources, job_id: UUID, credentials: Credentials) -> 
     Raises NotFound, and Unauthenticated or Forbidden where the job is an admin's.
     """
     with resources.database.write() as session:
-        _check_key_for(resources, reading.get(session, job_id), credentials)
+        seen = _seen(resources, session, job_id)
+        _check_key_for(resources, session, seen, credentials, "cancel")
         return cancelling.cancel(session, job_id, resources.now())
 
 
@@ -90,12 +99,28 @@ def retry_job(resources: Resources, job_id: UUID, credentials: Credentials) -> J
     Raises NotFound, Conflict, and Unauthenticated or Forbidden where the job is an admin's.
     """
     with resources.database.write() as session:
-        _check_key_for(resources, reading.get(session, job_id), credentials)
+        seen = _seen(resources, session, job_id)
+        _check_key_for(resources, session, seen, credentials, "retry")
         job = cancelling.retry(session, job_id, resources.now())
     resources.publisher.publish([job])
     return job
 
 
-def _check_key_for(resources: Resources, job: Job, credentials: Credentials) -> None:
-    if job.type in ADMIN_JOBS:
-        authorise(resources, credentials, Scope.ADMIN)
+def _seen(resources: Resources, session: Session, job_id: UUID) -> Job:
+    """The job. Raises NotFound for one of another key as for one that is not there."""
+    job = reading.get(session, job_id)
+    if not resources.caller.may_see(job.made_by):
+        raise NotFound(reading.NO_SUCH_JOB)
+    return job
+
+
+def _check_key_for(
+    resources: Resources, session: Session, job: Job, credentials: Credentials, what: str
+) -> None:
+    """Check that the caller may change this job; what is done to an admin's is recorded."""
+    if job.type not in ADMIN_JOBS:
+        return
+    holder = authorise(resources, credentials, Scope.ADMIN)
+    details = {"job_id": str(job.id), "type": job.type.value}
+    action = f"POST /v1/jobs/{{job_id}}:{what}"
+    record_entry(session, AuditSource.API, holder.name, action, details, resources.now())

@@ -11,6 +11,7 @@ MarketlensError
 │   └── InvalidFeed         a feed's file or its columns are not as the dialect wants them
 ├── TooLarge                more bytes than allowed
 ├── Unauthenticated         no key, or an unknown one
+│   └── KeyExpired          a key whose time is over
 ├── Forbidden               a known key without the scope
 ├── NotFound                no such thing
 ├── Conflict                not in the state that this needs
@@ -19,8 +20,10 @@ MarketlensError
 │   └── IdempotencyInFlight  the first request with the same key is under way
 ├── CursorExpired           a page can't follow the one before any more
 ├── Unavailable             try again later
+│   ├── NotReady            this process has not read yet what it needs
 │   └── Misconfigured       it refuses, until somebody changes something
 ├── Overloaded              so much waits that it would take too long
+│   └── RateLimited         so many requests of one caller
 ├── NothingIndexed          listings, but none embedded by this encoder
 ├── WeightsError            an encoder's weights
 │   ├── WeightsMissing      none available
@@ -104,6 +107,12 @@ class Unauthenticated(MarketlensError):
     code = "unauthenticated"
 
 
+class KeyExpired(Unauthenticated):
+    """The API key was valid until a time that has passed."""
+
+    code = "key_expired"
+
+
 class Forbidden(MarketlensError):
     """The API key lacks the scope."""
 
@@ -161,6 +170,12 @@ class Misconfigured(Unavailable):
     code = "misconfigured"
 
 
+class NotReady(Unavailable):
+    """This process has not read yet what it needs; no outage, as everything can be reached."""
+
+    code = "not_ready"
+
+
 class Overloaded(MarketlensError):
     """So much is waiting that an answer would come too late; `retry_after_s` says when to ask."""
 
@@ -169,6 +184,12 @@ class Overloaded(MarketlensError):
     def __init__(self, message: str, *, retry_after_s: int) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class RateLimited(Overloaded):
+    """A caller has made as many requests as it may in a while, or at once."""
+
+    code = "rate_limited"
 
 
 class NothingIndexed(MarketlensError):
