@@ -15,10 +15,10 @@ from alembic import command
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from psycopg import errors
-from sqlalchemy import URL, Connection, NullPool, create_engine, inspect, text
+from sqlalchemy import URL, Connection, inspect, text
 
 from db.schema_migration import alembic_config, upgrade
-from db.session import CONNECT_TIMEOUT_S, Database, database_url, failures_of
+from db.session import Database, database_url, failures_of
 from db.snapshot.read import deployment_of, opened
 from db.snapshot.tables import driver_of, give_sequences, sqlite_columns, sqlite_tables
 from db.snapshot.write import ROWS_AT_ONCE, OnProgress
@@ -145,19 +145,17 @@ def _index_words(database: Database) -> None:
 def _load_tables(
     snapshot: Path, parsed: URL, url: str, revision: str, on_progress: OnProgress
 ) -> None:
-    engine = create_engine(
-        parsed, connect_args={"connect_timeout": CONNECT_TIMEOUT_S}, poolclass=NullPool
-    )
     config = alembic_config(url)
     try:
-        with failures_of(parsed):
-            with engine.connect() as connection:
+        with closing(Database(url)) as database, failures_of(parsed):
+            with database.engine.connect() as connection:
                 _refuse_if_used(connection)
                 exists = inspect(connection).has_table("alembic_version")
+            database.close()
             if exists:
                 command.downgrade(config, "base")
             command.upgrade(config, revision)
-            with engine.begin() as connection, opened(snapshot) as source:
+            with database.engine.begin() as connection, opened(snapshot) as source:
                 _fill(source, connection, on_progress)
             command.upgrade(config, "head")
     except errors.DataError as error:

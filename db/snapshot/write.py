@@ -18,10 +18,10 @@ from typing import Final
 from alembic import command
 from alembic.util import CommandError
 from psycopg import Cursor
-from sqlalchemy import URL, Connection, NullPool, create_engine
+from sqlalchemy import URL, Connection
 
 from db.schema_migration import alembic_config
-from db.session import BUSY_TIMEOUT_MS, CONNECT_TIMEOUT_S, database_url, failures_of
+from db.session import BUSY_TIMEOUT_MS, Database, database_url, failures_of
 from db.snapshot.tables import rows_of, sqlite_columns, sqlite_tables, take_sequences
 from models.domain.errors import Misconfigured, SetupError, Unavailable
 
@@ -108,10 +108,11 @@ def _vacuum(source: Path, into: Path, on_progress: OnProgress) -> None:
 
 @contextmanager
 def _postgresql(url: URL) -> Generator[Connection]:
-    engine = create_engine(
-        url, connect_args={"connect_timeout": CONNECT_TIMEOUT_S}, poolclass=NullPool
-    )
-    with failures_of(url), engine.connect() as connection:
+    with (
+        closing(Database(url.render_as_string(hide_password=False))) as database,
+        failures_of(url),
+        database.engine.connect() as connection,
+    ):
         yield connection
 
 

@@ -6,10 +6,7 @@ well within `GRACE`. A photo that no row references and that is older than `GRAC
 unused. `delete_old` checks the age immediately before it deletes; in a folder it first renames the
 file to a temporary name, which no writer renews, and checks again, so that there is no race. Object
 stores have no such rename: there remains a race of a few milliseconds with a writer of a photo that
-<<<<<<< HEAD
 was not used for a day. None is deleted while the photos are copied (`db.store.holds`).
-=======
-was not used for a day.
 
 A folder that has gone, as when what was mounted there is not, is an outage: no photo of it is
 missing, and no other folder is made in its place, whose photos would be hidden later.

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, Self, TextIO
@@ -130,7 +130,7 @@ def back_up(
             format=FORMAT,
             id=snapshot_id,
             created_at=started.isoformat(),
-            release=version("marketlens"),
+            release=_release(),
             database=database.about,
             photos=photos,
             photo_bytes_added=copied.bytes,
@@ -169,6 +169,13 @@ class GenerationLocks:
                 descriptor = os.open(manifest, os.O_RDONLY)
                 fcntl.flock(descriptor, fcntl.LOCK_SH)
                 self._held[manifest.parent.name] = descriptor
+
+
+def _release() -> str:
+    try:
+        return version("marketlens-search")
+    except PackageNotFoundError:  # run from its source
+        return "unknown"
 
 
 def _new_id(destination: Destination, now: datetime) -> str:
