@@ -1,5 +1,8 @@
 """The migrations and the tables must describe the same schema, on both databases."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -19,6 +22,7 @@ from db.vectors.encoders import all_encoders, matching_of, set_matching
 from models.domain.types import EncoderStatus, JobType, ListingStatus, Precision, Scope
 from tests.support.clock import Clock
 from tests.support.payloads import some_payload
+from tests.support.waiting import wait_until
 
 
 def url_of(database: Database) -> str:
@@ -179,3 +183,29 @@ def test_keys_that_have_expired_are_revoked_for_an_earlier_release(any_database:
     upgrade(url_of(any_database))
     with any_database.read() as session:
         assert [key.name for key in all_keys(session)] == ["lasting", "valid"]
+
+
+def test_a_migration_that_must_wait_lets_others_go_first(
+    new_postgres_url: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One transaction reads for a while; a migration wants its table, and others go on reading."""
+    url = new_postgres_url()
+    with closing(Database(url)) as database:
+        command.downgrade(alembic_config(url), "0011")
+        tried: list[str] = []
+        tries = command.upgrade
+        monkeypatch.setattr(
+            "db.schema_migration.command.upgrade",
+            lambda *arguments: (tried.append("tried"), tries(*arguments)),
+        )
+        with database.engine.connect() as reader, ThreadPoolExecutor(1) as pool:
+            reader.exec_driver_sql("SELECT count(*) FROM listings")
+            migrating = pool.submit(upgrade, url)
+            # It has waited, given up, and waits again.
+            wait_until(lambda: len(tried) > 1, 30)
+            with database.read() as session:
+                assert session.scalar(text("SELECT count(*) FROM listings")) == 0
+            assert not migrating.done()
+            reader.rollback()
+            migrating.result()
+    command.check(alembic_config(url))
