@@ -31,6 +31,10 @@ COMMANDS: Final[Table] = {
         "ops.doctor.cli:doctor",
         "Look whether this machine has all that is needed, and say what to do where it has not.",
     ),
+    "restart": CommandRef(
+        "ops.cli:restart",
+        "Migrate and restart what `up` has started, one process after the other: no call fails.",
+    ),
     "sample": CommandRef(
         "sample.cli:sample",
         "Draw a catalogue of made-up products with photos, as a feed to try things with.",

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 from alembic import command
+from alembic.config import Config
 from sqlalchemy import inspect, select, text, update
 
 from db.catalogue.listing_photos import PhotoData, ensure_photos, stored_photos
@@ -193,11 +194,13 @@ def test_a_migration_that_must_wait_lets_others_go_first(
     with closing(Database(url)) as database:
         command.downgrade(alembic_config(url), "0011")
         tried: list[str] = []
-        tries = command.upgrade
-        monkeypatch.setattr(
-            "db.schema_migration.command.upgrade",
-            lambda *arguments: (tried.append("tried"), tries(*arguments)),
-        )
+        original = command.upgrade
+
+        def counted(config: Config, revision: str) -> None:
+            tried.append(revision)
+            original(config, revision)
+
+        monkeypatch.setattr("db.schema_migration.command.upgrade", counted)
         with database.engine.connect() as reader, ThreadPoolExecutor(1) as pool:
             reader.exec_driver_sql("SELECT count(*) FROM listings")
             migrating = pool.submit(upgrade, url)

@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import numpy as np
+from numpy.typing import NDArray
 
 from db.catalogue.listing_photos import PhotoData
 from db.catalogue.listings import ListingData
@@ -91,7 +92,9 @@ def fill(deployment: Deployment) -> None:
     deployment.columns_file.write_bytes(b"columns")
 
 
-def build(database: Database, deployment: Deployment, vectors: dict[int, "np.ndarray"]) -> None:  # type: ignore[type-arg]  # of any shape
+def build(
+    database: Database, deployment: Deployment, vectors: dict[int, NDArray[np.float32]]
+) -> None:
     """Build a generation of these vectors and make it live."""
     with database.write() as session:
         job = accept(session, ReindexPayload(), job_id=uuid4(), now=Clock()())
