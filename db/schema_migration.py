@@ -1,5 +1,6 @@
 """Bring a database to the schema of this release."""
 
+import sqlite3
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Final
@@ -49,11 +50,16 @@ def _upgrade_when_unlocked(config: Config) -> None:
         try:
             command.upgrade(config, "head")
         except OperationalError as error:
-            if not isinstance(error.orig, LockNotAvailable) or monotonic() > deadline:
+            if not _is_locked(error) or monotonic() > deadline:
                 raise
             sleep(PAUSE_S)
         else:
             return
+
+
+def _is_locked(error: OperationalError) -> bool:
+    is_busy = getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
+    return is_busy or isinstance(error.orig, LockNotAvailable)
 
 
 def is_migrated(session: Session) -> bool:

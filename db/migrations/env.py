@@ -3,6 +3,7 @@
 from contextlib import closing
 
 from alembic import context
+from sqlalchemy import Connection
 
 from db.access.tables import AuditEntry
 from db.events.tables import Event
@@ -24,10 +25,15 @@ def _is_of_tables(name: str | None, _kind: str, _parents: object) -> bool:
     return name is None or not name.startswith(NOT_OF_TABLES)
 
 
+def _writing(database: Database) -> Connection:
+    # A migration reads first: on SQLite it would fail if another process had written meanwhile.
+    return database.engine.connect().execution_options(sqlite_begin="IMMEDIATE")
+
+
 def run() -> None:
     """Run the migrations in one transaction."""
     url = context.config.attributes.get("url") or Settings().sqlalchemy_url
-    with closing(Database(url)) as database, database.engine.connect() as connection:
+    with closing(Database(url)) as database, _writing(database) as connection:
         # SQLite changes a table by copying it, which batch mode does.
         context.configure(
             connection=connection,

@@ -212,3 +212,16 @@ def test_a_migration_that_must_wait_lets_others_go_first(
             reader.rollback()
             migrating.result()
     command.check(alembic_config(url))
+
+
+def test_a_migration_waits_for_a_writer_of_sqlite(sqlite_url: str) -> None:
+    """It reads first, and another process writes before it does."""
+    with closing(Database(sqlite_url)) as database, ThreadPoolExecutor(1) as pool:
+        command.downgrade(alembic_config(sqlite_url), "0011")
+        with database.write() as session:
+            session.execute(text("DELETE FROM places"))
+            migrating = pool.submit(upgrade, sqlite_url)
+            with pytest.raises(TimeoutError):
+                migrating.result(0.5)
+        migrating.result()
+    command.check(alembic_config(sqlite_url))
