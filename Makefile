@@ -25,12 +25,14 @@ FAULT_ROWS := build/faults.jsonl
 MINUTES ?= 30
 # ONCE=1 ends the demo after its search.
 ONCE ?=
+# UPGRADE=1 locks the newest versions, where `make lock` keeps those that are locked.
+UPGRADE ?=
 # The version for `make release`; DRY=1 changes nothing.
 VERSION ?=
 DRY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test $(TESTS) faults soak fuzz bench lint types contracts pytest coverage format deadcode lock release clean
+.PHONY: help setup demo test $(TESTS) faults soak fuzz bench lint types contracts pytest coverage format deadcode lock audit release clean
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -100,12 +102,16 @@ format: setup ## Format the code and apply the fixes of the linter
 	$(BIN)/ruff check --fix .
 	$(BIN)/python scripts/settings_table.py
 	$(BIN)/python scripts/cli_reference.py
+	$(BIN)/python scripts/licences.py
 
 deadcode: setup ## Code that nothing in the product uses
 	$(BIN)/vulture
 
-lock: setup ## Write the versions installed now to constraints.txt
-	$(PYTHON) scripts/lock.py
+lock: ## Lock the versions and hashes of what pyproject.toml names (UPGRADE=1: the newest)
+	$(PYTHON) scripts/lock.py $(if $(UPGRADE),--upgrade)
+
+audit: ## Known vulnerabilities of the versions that are locked
+	@$(PYTHON) scripts/audit.py
 
 release: setup ## Release VERSION=x.y.z after `make test` (DRY=1: only check that it can be)
 	@$(BIN)/python scripts/release.py $(VERSION) $(if $(DRY),--dry-run)
