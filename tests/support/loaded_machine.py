@@ -16,7 +16,7 @@ import psutil
 from db.session import Database
 from ops.machine import Machine, machine_up
 from settings import Settings
-from tests.support.faults import FaultRow, record
+from tests.support.faults import FaultRow, is_quiet, record
 from tests.support.ledger import Kind, Ledger, Verdict
 from tests.support.load_client import CLIENT_TIMEOUT_S, LoadClient
 from tests.support.waiting import wait_until
@@ -225,6 +225,12 @@ class Trial:
     def worst_s(self, kind: Kind) -> float:
         """The longest time that it took in any round."""
         return max((each[kind] for each in self.recoveries), default=0.0)
+
+    def assert_within(self, *, search_s: float, embed_s: float) -> None:
+        """Check the longest times, unless other work has the machine's cores."""
+        if is_quiet():
+            assert self.worst_s(Kind.SEARCH) <= search_s
+            assert self.worst_s(Kind.LISTING) <= embed_s
 
     def judge(self, fault: str, note: str = "") -> FaultRow:
         """Wait until all is settled; gives the row of the fault, which is recorded and clean."""
