@@ -8,6 +8,7 @@ from types import FrameType
 from command_line.exit_codes import awaiting
 from db.session import Database
 from db.store.webhooks import WebhookClient, hosts_of
+from models.domain.processes import tell_supervisor
 from settings import Settings
 from workers.commands.retention.setup import retention_of
 from workers.queue.broker import Broker
@@ -54,6 +55,7 @@ def relay() -> None:
     )
     webhooks.start()
     retention.start()
+    tell_supervisor("READY=1")
     try:
         run_relay(
             database,
