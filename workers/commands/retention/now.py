@@ -24,7 +24,8 @@ from workers.retention.run import EVERY_S
 from workers.retention.sqlite_file import rewrite_file
 
 REST_S: Final = 0.05
-"""Shorter than the relay's: somebody waits for it."""
+SHARE: Final = 0.5
+"""More than the relay's: somebody waits for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +55,7 @@ def retention(options: RetentionOptions) -> None:
     store = store_of(settings)
     amounts: dict[Kind, Amount] = {}
     with Bars() as bars, database_of(settings) as database:
-        work = retention_of(settings, database, database.now, Event(), rest_s=REST_S)
+        work = retention_of(settings, database, database.now, Event(), rest_s=REST_S, share=SHARE)
         if options.force and not options.dry_run:
             files.is_of_this_deployment(database, store, force=True)
         for kind in EVERY_S:

@@ -10,7 +10,7 @@ from settings import Settings
 from workers.retention.erasing import Places
 from workers.retention.policy import RetentionPolicy
 from workers.retention.run import Retention
-from workers.retention.steps import REST_S, Pace
+from workers.retention.steps import REST_S, SHARE, Pace
 
 
 def retention_of(
@@ -20,10 +20,11 @@ def retention_of(
     stop: Event,
     *,
     rest_s: float = REST_S,
+    share: float = SHARE,
     on_removed: Callable[[int], None] = lambda _: None,
 ) -> Retention:
     """Retention of the deployment that the settings name. Nothing is connected to yet."""
-    pace = Pace(database, clock, stop, on_removed, rest_s)
+    pace = Pace(database, clock, stop, on_removed, rest_s, share)
     return Retention.of(pace, places_of(settings), policy_of(settings))
 
 
