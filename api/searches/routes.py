@@ -79,6 +79,7 @@ _JOB = described_job(
         "facets": [],
         "corrected": "red kettle",
         "left_out": [],
+        "nothing_indexed": False,
     },
 )
 
