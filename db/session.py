@@ -149,6 +149,8 @@ class Database:
         self.engine = create_engine(
             parsed,
             connect_args=_connect_args(parsed),
+            # Errors and debug logs show statements without what is stored by them.
+            hide_parameters=True,
             pool_pre_ping=True,
             pool_size=POOL_SIZE,
             max_overflow=MAX_CONNECTIONS - POOL_SIZE,
