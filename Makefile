@@ -18,6 +18,11 @@ QUICK ?=
 QUICK_RESULTS := build/bench
 # Vectors in the index and the catalogue that `make bench` draws; a million take half an hour more.
 ROWS ?= 200000
+# How often `make faults` lets each fault happen, and what its tests leave.
+ROUNDS ?= 3
+FAULT_ROWS := build/faults.jsonl
+# How long `make soak` kills processes under mixed load.
+MINUTES ?= 30
 # ONCE=1 ends the demo after its search.
 ONCE ?=
 # UPGRADE=1 locks the newest versions, where `make lock` keeps those that are locked.
@@ -41,10 +46,15 @@ demo: setup ## Draw, seed, search and serve a sample catalogue (ONCE=1: end afte
 test: setup lint ## Linter, formatter check, types, import contracts and all tests
 	@$(MAKE) --no-print-directory -j5 $(TESTS) types contracts
 
-faults: setup ## Kill seeds at ten random moments, on both databases, and each step of the change to int8
-	MARKETLENS_TEST_KILLS=10 $(BIN)/pytest tests/e2e/test_killed_seeds.py tests/e2e/test_adaptation.py
+faults: setup ## Every fault ROUNDS=3 times on both databases, into docs/reliability.md; an hour
+	rm -f $(FAULT_ROWS) && mkdir -p $(dir $(FAULT_ROWS))
+	MARKETLENS_TEST_FAULTS=$(ROUNDS) MARKETLENS_TEST_FAULTS_TABLE=$(abspath $(FAULT_ROWS)) \
+		MARKETLENS_TEST_KILLS=10 $(BIN)/pytest tests/faults tests/e2e/test_killed_seeds.py \
+		tests/e2e/test_killed_events.py tests/e2e/test_adaptation.py
+	$(BIN)/python scripts/fault_table.py $(FAULT_ROWS)
 
-soak: setup ## Search for ten minutes while listings come, go and are indexed anew
+soak: setup ## MINUTES=30 of mixed load with a random kill every 20 s, with a plot; 10 of searches
+	MARKETLENS_TEST_SOAK_MINUTES=$(MINUTES) $(BIN)/pytest -s tests/faults/test_mixed_load.py
 	MARKETLENS_TEST_SOAK_S=600 $(BIN)/pytest -s tests/e2e/test_soak.py
 
 fuzz: setup ## 500 made-up requests to every operation of the API, 10,000 damaged photos to decoders
