@@ -113,10 +113,12 @@ def test_an_error_of_a_statement_does_not_show_what_was_to_be_stored(
     any_database: Database,
 ) -> None:
     row = {"id": 1, "path": "planted-secret"}
+    # Of this PostgreSQL says which value is there already.
+    again = {**row, "id": 2}
     statement = text("INSERT INTO categories (id, name, path) VALUES (:id, 'x', :path)")
     with any_database.write() as session:
         session.execute(statement, row)
     with any_database.read() as session, pytest.raises(IntegrityError) as failed:
-        session.execute(statement, row)
+        session.execute(statement, again)
     assert "planted-secret" not in "".join(format_exception(failed.value))
     assert "INSERT INTO categories" in str(failed.value)
