@@ -173,7 +173,7 @@ class Settings(BaseSettings):
         " (429).",
     )
     max_wait_seconds: int = Field(
-        default=30,
+        default=8,
         ge=1,
         description="Searches, embeddings and predictions that would wait longer are refused"
         " (429), until fewer wait.",

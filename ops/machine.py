@@ -174,7 +174,7 @@ def _watching_queues(machine: Machine) -> Iterator[None]:
         broker = Broker(machine.settings.broker_url, database)
         with closing(WaitingMessages(broker)) as messages:
             watch = ConsumptionWatch(
-                database, messages.has_memory, machine.supervisor.age_s, utc_now
+                database, messages.has_memory, machine.supervisor.age_s, database.now
             )
             with watching(watch, machine.silent.put):
                 yield

@@ -41,7 +41,7 @@ EARLY_END_S = 10
 # A process that refuses so soon after its start has never done anything: loading a network takes
 # most of a minute on a busy machine.
 REFUSAL_WITHIN_S = 60
-LONGEST_PAUSE_S = 30
+LONGEST_PAUSE_S = 5
 # How the line begins with which a command says why it refuses.
 REFUSAL = "marketlens: "
 
