@@ -99,6 +99,7 @@ COMMANDS: Final[Table] = {
     "restore": CommandRef(
         "ops.backup.cli:restore",
         "Put a snapshot in place on an empty machine, after verifying all of it.",
+        audit=Audit(("snapshot", "replace")),
     ),
     "migrate": CommandRef(
         "db.cli:migrate",
