@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 import typer
 import uvicorn
+from fastapi import FastAPI
 
 from api.auth import is_loopback
 from api.main import create_app
@@ -16,6 +17,7 @@ from command_line.options import command_of
 from command_line.resources import database_of, store_of
 from db.keys import count_keys
 from models.domain.errors import ExitCode, SetupError
+from observability.process import observe
 from settings import Settings
 from workers.queue.broker import Broker
 from workers.queue.broker_check import check_broker
@@ -35,6 +37,13 @@ class ApiOptions:
     processes: Annotated[int, typer.Option(min=1, help="Processes that answer calls.")] = 1
 
 
+def observed_app(settings: Settings | None = None) -> FastAPI:
+    """The application of a process that serves it, with logs, metrics and traces."""
+    settings = settings or Settings()
+    observe("api", settings.observing)
+    return create_app(settings)
+
+
 @command_of(ApiOptions)
 def api(options: ApiOptions) -> ExitCode:
     """Serve the HTTP API and the page until stopped."""
@@ -50,11 +59,13 @@ def api(options: ApiOptions) -> ExitCode:
     several = options.processes > 1
     try:
         uvicorn.run(
-            "api.main:create_app" if several else create_app(settings),
+            "api.cli:observed_app" if several else observed_app(settings),
             factory=several,
             workers=options.processes,
             host=settings.host,
             port=settings.port,
+            # Its loggers are rendered as all others.
+            log_config=None,
             log_level=settings.log_level.lower(),
             access_log=False,
             server_header=False,

@@ -25,9 +25,12 @@ from api.jobs import routes as jobs
 from api.jobs.backlog import Backlog
 from api.jobs.ended_jobs import EndedJobs
 from api.listings import routes as listings
+from api.metrics import routes as metrics
+from api.metrics.service import MetricsOfMachine
 from api.middleware.body_limit import LimitBody
 from api.middleware.content_encoding import IdentityOnly
 from api.middleware.methods import Methods
+from api.middleware.observed import NoteRoute, Observed, with_id
 from api.middleware.same_origin import SameOriginOnly
 from api.middleware.security_headers import SecurityHeaders
 from api.openapi import describe_problems
@@ -82,6 +85,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.resources = resources
+    app.state.metrics = MetricsOfMachine(resources, settings.data_dir)
+    app.add_middleware(NoteRoute)
     app.add_middleware(
         LimitBody, photo_bytes=settings.max_upload_bytes, bulk_bytes=settings.max_batch_bytes
     )
@@ -90,10 +95,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     if resources.allow_anonymous:
         app.add_middleware(SameOriginOnly)
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(Observed)
+    app.add_middleware(with_id)
     handle_errors(app)
     handle_replays(app)
     for routes in (
-        *(health, searches, saved_searches, recommendations, embeddings, predictions),
+        *(health, metrics, searches, saved_searches, recommendations, embeddings, predictions),
         *(listings, photos, events, users, jobs, admin),
     ):
         app.include_router(routes.router)

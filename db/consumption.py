@@ -35,3 +35,9 @@ def consumed_lately(session: Session, now: datetime) -> dict[str, str | None]:
         .where(Consumption.seen_at > now - FRESH_FOR)
     )
     return {queue: row.spec.label if row else None for queue, row in rows}
+
+
+def last_consumed(session: Session) -> dict[str, datetime]:
+    """When each queue was last consumed; the relay's last sign of life under its own name."""
+    rows = session.execute(select(Consumption.queue, Consumption.seen_at))
+    return dict(rows.tuples().all())

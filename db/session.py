@@ -15,8 +15,9 @@ from sqlalchemy.orm import Session
 from db.driver_errors import product_error
 from db.text.write import count_words, write_texts
 from db.vectors.changes import number_changes
-from models.domain.errors import SetupError
+from models.domain.errors import SetupError, Unavailable
 from models.domain.geo import haversine
+from observability.metrics import DATABASE_ERRORS
 
 BUSY_TIMEOUT_MS = 5_000
 CONNECT_TIMEOUT_S = 3
@@ -117,7 +118,9 @@ def failures_of(url: URL) -> Generator[None]:
         yield
     except (DBAPIError, PoolTimeout) as error:
         if (ours := product_error(error, url)) is None:
+            DATABASE_ERRORS.count("defect")
             raise
+        DATABASE_ERRORS.count("unavailable" if isinstance(ours, Unavailable) else "refused")
         raise ours from error
 
 
@@ -130,6 +133,8 @@ class Database:
             parsed,
             connect_args=_connect_args(parsed),
             pool_pre_ping=True,
+            # Values of statements may be anybody's: no error has them, so that no log does.
+            hide_parameters=True,
             pool_size=POOL_SIZE,
             max_overflow=MAX_CONNECTIONS - POOL_SIZE,
             # The connection that was used last: what a peak has opened is idle again afterwards.

@@ -385,7 +385,8 @@ class Job(Base):
     """An accepted job. The broker only carries its id; this row is authoritative.
 
     `owner` is the process that has claimed it last: when it is dead, the lease need not run out.
-    `user_key` is that of the user whom it was accepted for, if its payload names one.
+    `user_key` is that of the user whom it was accepted for, if its payload names one; `request_id`
+    that of the request that it came of, `trace` names its trace (W3C Trace Context).
     """
 
     __tablename__ = "jobs"
@@ -427,6 +428,8 @@ class Job(Base):
     lease_expires_at: Mapped[datetime | None]
     owner: Mapped[str | None] = mapped_column(String(200))
     user_key: Mapped[bytes | None] = mapped_column(LargeBinary)
+    request_id: Mapped[str | None] = mapped_column(String(64))
+    trace: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]

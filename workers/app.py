@@ -17,6 +17,8 @@ from db.session import Database
 from db.store.photo_store import PhotoStore
 from models.domain.clock import utc_now
 from models.domain.errors import ExitCode, MarketlensError, exit_code_of, sentence_of
+from observability import traces
+from observability.process import observe
 from workers.config import WorkerConfig
 from workers.encoders.active_encoder import ensure_active_encoder
 from workers.queue.broker import CONSUMER_TRANSPORT, Broker, create_celery
@@ -80,16 +82,12 @@ class Worker:
             return create_celery(broker, CONSUMER_TRANSPORT)
 
     def _set_up_logging(self, **_: object) -> None:
-        logging.basicConfig(
-            level=self._config.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-        )
-        # They log two lines for every message, probes included, that ours make redundant.
-        for name in ("celery.worker.strategy", "celery.app.trace"):
-            logging.getLogger(name).setLevel(logging.WARNING)
+        observe(f"{self._config.queue}-main", self._config.observing)
 
     def _start_child(self, **_: object) -> None:
         """Load the model after the fork: a thread pool made before it would hang the child."""
         os.nice(NICENESS[self._config.queue])
+        observe(self._config.queue, self._config.observing)
         try:
             self._runtime = Runtime.start(self._config)
             self._runtime.warm_up()
@@ -109,6 +107,7 @@ class Worker:
     def _stop_child(self, **_: object) -> None:
         if self._runtime is not None:
             self._runtime.close()
+        traces.end()
 
     def _current_runtime(self) -> Runtime:
         if self._runtime is None:

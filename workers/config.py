@@ -1,13 +1,14 @@
 """The values that workers need, taken out of the settings."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
 from models.encoders.library import EncoderLibrary
 from models.index.plan import default_memory_bytes
 from models.text.languages import TextLanguage
+from observability.options import Observing
 from settings import Settings
 from workers.queue.messages import Queue
 
@@ -56,7 +57,8 @@ class WorkerConfig:
     max_photo_bytes: int
     lease: timedelta
     max_attempts: int
-    log_level: str
+    observing: Observing = field(default_factory=Observing)
+    slow_job_s: float = 2.0
 
     @property
     def library(self) -> EncoderLibrary:
@@ -93,5 +95,6 @@ def worker_config(settings: Settings, queue: Queue, concurrency: int = 1) -> Wor
         max_photo_bytes=settings.max_upload_bytes,
         lease=timedelta(seconds=settings.lease_seconds),
         max_attempts=settings.max_attempts,
-        log_level=settings.log_level,
+        observing=settings.observing,
+        slow_job_s=settings.slow_job_seconds,
     )

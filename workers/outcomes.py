@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -12,6 +13,8 @@ from db.jobs.claiming import Claim
 from models.domain.clock import utc_now
 from models.domain.errors import MarketlensError, Unavailable, UnreadableRecord
 from models.domain.job_results.base import JobResult
+from observability import context, stages
+from workers.observed_jobs import attempt_ended
 from workers.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -38,32 +41,58 @@ def outcome_of(
 
     `run` gives the result of the job, or None if it has recorded that itself.
     """
+    with (
+        context.of_job(claim.job_id, claim.request_id, claim.trace),
+        stages.recording() as recorded,
+    ):
+        ended = _ended(runtime, claim, run)
+        if ended.how is not None:
+            attempt_ended(
+                claim, ended.how, ended.result, recorded, utc_now(), runtime.config.slow_job_s
+            )
+    return ended.outcome
+
+
+class _Ended(NamedTuple):
+    """How to record the end of an attempt, its name in the metrics, and the job's result."""
+
+    outcome: Outcome | None
+    how: str | None
+    result: JobResult | None = None
+
+
+def _ended(runtime: Runtime, claim: Claim, run: Callable[[], JobResult | None]) -> _Ended:
     max_attempts, job_id = runtime.config.max_attempts, claim.job_id
     outcome: Outcome | None = None
+    how: str | None = None
+    result: JobResult | None = None
+    again = "retried" if claim.tries < max_attempts else "failed"
     try:
         result = run()
     except ClaimLost:
+        how = "lost"
         log.warning("job %s: attempt %s lost its claim", job_id, claim.attempt)
     except GoesOn:
         log.info("job %s: its photos are being fetched", job_id)
     except (NotOnThisMachine, UnreadableRecord) as error:
         log.warning("job %s is left to another worker: %s", job_id, error)
-        outcome = _hand_back(claim)
+        outcome, how = _hand_back(claim), "handed_back"
     except Unavailable as error:
         log.warning("job %s: %s, trying again later", job_id, error)
-        outcome = _retry_later(claim, max_attempts, str(error))
+        outcome, how = _retry_later(claim, max_attempts, str(error)), again
     except MarketlensError as error:
         log.warning("job %s: %s", job_id, error)
-        outcome = _fail(claim, error)
+        outcome, how = _fail(claim, error), "failed"
     except Exception as error:
         log.exception("job %s: attempt %s broke", job_id, claim.attempt)
         reason = f"{type(error).__name__}, see the worker's log."
-        outcome = _retry_later(claim, max_attempts, reason)
+        outcome, how = _retry_later(claim, max_attempts, reason), again
     else:
+        how = "succeeded"
         log.info("job %s: %s done", job_id, claim.type)
         if result is not None:
             outcome = _finish(claim, result)
-    return outcome
+    return _Ended(outcome, how, result)
 
 
 def record(runtime: Runtime, outcomes: Sequence[tuple[Claim, Outcome]]) -> None:

@@ -28,6 +28,8 @@ from models.domain.processes import be_nice
 from models.encoders.encoder import Encoder
 from models.near_duplicates import perceptual_hash
 from models.photo_decoding import decode
+from observability import stages
+from observability.metrics import photos_embedded
 from workers.saved_searches.matching import SavedSearchMatcher
 from workers.search.query_encoder import NOTHING_TO_COMPARE
 
@@ -86,9 +88,11 @@ def run_embed(
             for encoder_id in encoders
         }
         hashes = photo_hashes(session, set().union(*lacking.values()))
+    stages.lap("read")
     # Nothing is done before it is stored; the beats between batches renew the lease alone.
     beat = partial(heartbeat, 0, len(photo_ids))
     embedded = _embed_all(hashes, lacking, encoders, store, beat)
+    stages.lap("embed")
     first = next(iter(embedded.vectors.values()))
     errors = embedded.unreadable + [
         _error(hashes[photo_id], InvalidPhoto(NOTHING_TO_COMPARE))
@@ -108,6 +112,7 @@ def run_embed(
         set_phashes(session, embedded.phashes)
         if payload.encoder_id is None:  # else it is of a migration: its listings are not new
             matcher.match_embedded(session, embedded.vectors)
+    stages.lap("store")
 
 
 def _embed_all(
@@ -122,6 +127,7 @@ def _embed_all(
     running: deque[Future[dict[int, dict[int, NDArray[np.float32]]]]] = deque()
 
     def keep(vectors_of: dict[int, dict[int, NDArray[np.float32]]]) -> None:
+        photos_embedded("listing", max(map(len, vectors_of.values()), default=0))
         for encoder_id, vectors in vectors_of.items():
             embedded.vectors[encoder_id] |= vectors
         beat()

@@ -12,6 +12,7 @@ from db.consumption import RELAY, record_consumption
 from db.jobs import relaying
 from db.session import Database
 from models.domain.errors import Unavailable
+from observability.metrics import LEASES_EXPIRED, REPUBLISHED
 from workers.encoders.auto_adapt import adapt_if_due, retire_replaced
 from workers.encoders.auto_calibrate import calibrate_if_due
 from workers.generations.auto_reindex import reindex_if_due
@@ -41,11 +42,13 @@ def publish_due_jobs(
     if _has_expired(database, clock()):
         with database.write() as session:
             released = relaying.release_expired(session, clock(), max_attempts)
+            LEASES_EXPIRED.count(by=released)
             log.warning("%s jobs had lost their worker", released)
     with database.read() as session:
         due = relaying.due_for_publishing(session, clock(), JOBS_PER_POLL)
     sent = publisher.publish(due)
     if sent:
+        REPUBLISHED.count(by=sum(1 for job in due if job.published and job.id in sent))
         with database.write() as session:
             relaying.mark_published(session, sent, clock())
     return len(sent)
