@@ -40,4 +40,4 @@ def consumed_lately(session: Session, now: datetime) -> dict[str, str | None]:
 def last_consumed(session: Session) -> dict[str, datetime]:
     """When each queue was last consumed; the relay's last sign of life under its own name."""
     rows = session.execute(select(Consumption.queue, Consumption.seen_at))
-    return dict(rows.tuples().all())
+    return {row.queue: row.seen_at for row in rows}

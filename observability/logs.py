@@ -86,7 +86,7 @@ def _rendering(process: str, redaction: Redaction, *, is_text: bool) -> Sequence
         structlog.processors.format_exc_info,
         _named(process),
         _redacted(redaction),
-        structlog.processors.JSONRenderer(_as_json, ensure_ascii=False),
+        structlog.processors.JSONRenderer(_as_json),
     )
 
 
@@ -110,12 +110,11 @@ def _redacted(redaction: Redaction) -> Processor:
     return redact
 
 
-def _as_json(event: object, *, default: Callable[[object], object], ensure_ascii: bool) -> str:
-    # Values that JSON has no form for, such as ids, as their text. What stands alone of a pair of
-    # surrogates can't be written as UTF-8.
+def _as_json(event: object, *, default: Callable[[object], object]) -> str:
+    # Values that JSON has no form for, such as ids, as their text. All of it as ASCII: some readers
+    # take other characters than a line feed for the end of a line.
     del default
-    line = json.dumps(event, default=str, ensure_ascii=ensure_ascii)
-    return line.encode(errors="replace").decode()
+    return json.dumps(event, default=str)
 
 
 def _log_broken_thread(broken: threading.ExceptHookArgs) -> None:

@@ -50,13 +50,13 @@ JOBS_ENDED: Final = Counter(
 )
 JOB_SECONDS: Final = Histogram(
     "job_seconds",
-    "Seconds from a job's acceptance to its end.",
+    "Seconds from the acceptance of a job that succeeded to its end.",
     ("type",),
     buckets=_JOB_SECONDS,
 )
 STAGE_SECONDS: Final = Histogram(
     "job_stage_seconds",
-    "Seconds that a job spent in each stage; `queue` is until its work began. Jobs that are done"
+    "Seconds that a job that succeeded spent in each stage; `queue` is until its work began. Jobs that are done"
     " together share stages.",
     ("type", "stage"),
     buckets=_JOB_SECONDS,

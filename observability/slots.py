@@ -15,12 +15,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from struct import Struct
 from typing import Final
 
 from prometheus_client.mmap_dict import MmapedDict
 
 LOCK: Final = ".lock"
 COUNTS: Final = ".db"
+_USED: Final = Struct("i")
+"""How a file of the library begins: with how many of its bytes are used, these included."""
+_HEADER: Final = 8
 LIVE: Final = "gauge_live"
 """How the names of files begin whose values only count while their process runs."""
 
@@ -146,6 +150,10 @@ def _is_held(path: Path) -> bool:
 
 def _is_readable(path: Path) -> bool:
     try:
+        with path.open("rb") as file:
+            (used,) = _USED.unpack(file.read(_USED.size))
+        if used and not _HEADER <= used <= path.stat().st_size:
+            return False
         for key, _, _, _ in MmapedDict.read_all_values_from_file(str(path)):
             json.loads(key)
     except FileNotFoundError:

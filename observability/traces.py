@@ -68,11 +68,6 @@ def begin(process: str, url: str | None) -> None:
         _state.tracer = open_tracer(process, url)
 
 
-def use(tracer: Tracer | None) -> None:
-    """Trace by this."""
-    _state.tracer = tracer
-
-
 def end() -> None:
     """Send what is left, and trace nothing more."""
     if _state.tracer is not None:

@@ -32,16 +32,16 @@ def attempt_ended(
     slow_s: float,
 ) -> None:
     """Tell of an attempt that has ended now."""
-    total_ms = max(0.0, (now - claim.created_at).total_seconds() * 1e3)
-    took_ms: Mapping[str, float]
     if isinstance(result, SearchResult | RecommendationResult | EmbeddingResult | PredictionResult):
-        took_ms = result.took_ms
+        took_ms = _consistent(result.took_ms)
     else:
-        own = recorded.took_ms
-        queued_ms = max(0.0, total_ms - recorded.total_ms)
-        took_ms = {"queue": queued_ms, **own, "total": total_ms}
-    metrics.job_ended(claim.type, outcome, took_ms)
-    if outcome == "succeeded" and _is_slow(claim, took_ms, slow_s):
+        total_ms = (now - claim.created_at).total_seconds() * 1e3
+        queued_ms = total_ms - recorded.total_ms
+        took_ms = _consistent({"queue": queued_ms, **recorded.took_ms, "total": total_ms})
+    is_done = outcome == "succeeded"
+    # Where it failed, its stages are not known.
+    metrics.job_ended(claim.type, outcome, took_ms if is_done else {})
+    if is_done and _is_slow(claim, took_ms, slow_s):
         metrics.SLOW_JOBS.count(claim.type)
         log.warning(
             "job %s: slow %s: %s",
@@ -60,9 +60,15 @@ def attempt_ended(
                 outcome=outcome,
                 began=now - timedelta(milliseconds=took_ms["total"]),
                 ended=now,
-                stages_ms=took_ms,
+                stages_ms=took_ms if is_done else {},
             ),
         )
+
+
+def _consistent(took_ms: Mapping[str, float]) -> dict[str, float]:
+    """The stages, none negative, and a total of at least their sum: clocks may differ."""
+    parts = {stage: max(0.0, taken) for stage, taken in took_ms.items() if stage != "total"}
+    return {**parts, "total": max(took_ms["total"], sum(parts.values()))}
 
 
 def _is_slow(claim: Claim, took_ms: Mapping[str, float], slow_s: float) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 from fastapi.security import HTTPAuthorizationCredentials
 from prometheus_client.metrics_core import Metric
@@ -24,8 +24,6 @@ from observability.exposition import Remembered, about_machine, exposition
 from observability.instruments import Values, folder
 from workers.queue.messages import QUEUE_OF, Queue
 
-LOOKED_UP_FOR_S: Final = 2.0
-"""However many ask, the database is asked no more often."""
 READERS: Final = 16
 """How many keys of readers are remembered."""
 RATE_OVER_S: Final = 60.0
@@ -36,12 +34,15 @@ _OPEN: Final = (JobStatus.QUEUED, JobStatus.RUNNING)
 class MetricsOfMachine:
     """What this machine's processes have counted, and what the database says of all machines."""
 
+    LOOKED_UP_FOR_S: ClassVar[float] = 2.0
+    """However many ask, the database is asked no more often."""
+
     def __init__(self, resources: Resources, data_dir: Path) -> None:
         self._resources = resources
         self._data_dir = data_dir
         self._rates = {queue: EndRate(queue) for queue in Queue}
         self._readers: set[str] = set()
-        self._remembered = Remembered(lambda: list(self._looked_up()), LOOKED_UP_FOR_S)
+        self._remembered = Remembered(lambda: list(self._looked_up()), self.LOOKED_UP_FOR_S)
 
     def require_reader(self, credentials: HTTPAuthorizationCredentials | None) -> None:
         """Raise Unauthenticated or Forbidden for who may not read them.
