@@ -23,7 +23,7 @@ from db.tables import Job
 from models.domain.clock import utc_now
 from models.domain.errors import NotFound
 from models.domain.searches.options import RankDefaults
-from workers.queue.publisher import JobPublisher
+from workers.queue.background_publisher import BackgroundPublisher
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -44,7 +44,7 @@ class Resources:
     events_kept: timedelta
     """From their time on."""
     store: PhotoStore
-    publisher: JobPublisher
+    publisher: BackgroundPublisher
     ended_jobs: EndedJobs
     backlog: Backlog
     max_upload_bytes: int

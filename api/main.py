@@ -48,6 +48,7 @@ from db.store.webhooks import hosts_of
 from models.domain.clock import utc_now
 from models.domain.processes import be_nice
 from settings import Settings
+from workers.queue.background_publisher import BackgroundPublisher
 from workers.queue.broker import Broker
 from workers.queue.publisher import JobPublisher
 
@@ -112,7 +113,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 def _resources_of(settings: Settings) -> Resources:
     database = Database(settings.sqlalchemy_url)
     broker = Broker(settings.broker_url, database)
-    publisher = JobPublisher(broker)
+    publisher = BackgroundPublisher(JobPublisher(broker))
     return Resources(
         database=database,
         accepted=GroupCommit(database, publisher.publish),
