@@ -14,7 +14,7 @@ from typing import ClassVar, Final, Generic, Literal, TypeVar
 import prometheus_client
 from prometheus_client import CollectorRegistry, values
 from prometheus_client.metrics import MetricWrapperBase
-from prometheus_client.metrics_core import GaugeMetricFamily
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from observability.slots import Slot
 
@@ -106,6 +106,11 @@ class Instrument:
         self.help_text = help_text
         self.labels = tuple(labels)
         self.stated[self.name] = self
+
+    @property
+    def exposed_name(self) -> str:
+        """The name as Prometheus reads it."""
+        return f"{self.name}_total" if self.kind == "counter" else self.name
 
 
 class _Kept(Instrument, Generic[T]):
@@ -207,9 +212,18 @@ class Histogram(_Kept[prometheus_client.Histogram]):
 class Looked(Instrument):
     """A value that is looked up when somebody asks for it, such as in the database."""
 
-    def family(self, values_of: Values) -> GaugeMetricFamily:
+    _family: ClassVar[type[GaugeMetricFamily | CounterMetricFamily]] = GaugeMetricFamily
+
+    def family(self, values_of: Values) -> Metric:
         """The values as Prometheus has them, by those of the labels."""
-        family = GaugeMetricFamily(self.name, self.help_text, labels=self.labels)
+        family = self._family(self.name, self.help_text, labels=self.labels)
         for labels, value in values_of.items():
             family.add_metric(labels, value)
         return family
+
+
+class LookedCount(Looked):
+    """A count that is looked up, such as what the system has counted of a process."""
+
+    kind = "counter"
+    _family = CounterMetricFamily

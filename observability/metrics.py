@@ -7,7 +7,7 @@ Never ids, addresses, words or anything else that callers choose.
 from collections.abc import Mapping
 from typing import Final
 
-from observability.instruments import Counter, Gauge, Histogram, Looked
+from observability.instruments import Counter, Gauge, Histogram, Looked, LookedCount
 
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _JOB_SECONDS: Final = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0, 600.0)
@@ -56,8 +56,8 @@ JOB_SECONDS: Final = Histogram(
 )
 STAGE_SECONDS: Final = Histogram(
     "job_stage_seconds",
-    "Seconds that a job that succeeded spent in each stage; `queue` is until its work began. Jobs that are done"
-    " together share stages.",
+    "Seconds that a job that succeeded spent in each stage; `queue` is until its work began. Jobs"
+    " that are done together share stages.",
     ("type", "stage"),
     buckets=_JOB_SECONDS,
 )
@@ -156,7 +156,7 @@ PROCESS_MEMORY: Final = Looked(
     "Memory of each process that this one sees, shared pages included.",
     ("process",),
 )
-PROCESS_CPU: Final = Looked(
+PROCESS_CPU: Final = LookedCount(
     "process_cpu_seconds",
     "Seconds of a core that each process has used since its start.",
     ("process",),

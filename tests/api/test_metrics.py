@@ -17,8 +17,8 @@ from db.vectors.encoders import activate_initial_encoder
 from models.domain.clock import utc_now
 from models.domain.errors import Unavailable
 from models.domain.types import EncoderSpec, JobType, Scope
-from observability import metrics
 from observability.exposition import CONTENT_TYPE
+from observability.instruments import Instrument
 from tests.support.http import MakeClient, assert_problem, create_listing, submit_photo
 from tests.support.observing import Samples, counted_in, samples
 from tests.support.payloads import some_payload
@@ -111,7 +111,7 @@ def test_whatever_callers_send_there_are_no_more_series_than_before(client: Test
 def test_every_series_is_stated(client: TestClient) -> None:
     """Nothing is counted under a name or labels that the reference lacks."""
     submit_photo(client, "search")
-    stated = {name: set(one.labels) for name, one in metrics.Counter.stated.items()}
+    stated = {name: set(one.labels) for name, one in Instrument.stated.items()}
     for name, labels in read(client):
         base = name
         for suffix in ("_total", "_bucket", "_sum", "_count", "_created"):

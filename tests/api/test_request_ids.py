@@ -37,13 +37,9 @@ def test_one_is_made_where_none_is_stated(client: TestClient) -> None:
     assert UUID(first) != UUID(second)
 
 
-@pytest.mark.parametrize(
-    "stated", ["x" * 65, "a b", 'a"b', "a\tb", "<script>", "a;b", "café".encode("latin-1")]
-)
-def test_one_that_is_too_long_or_not_clean_is_replaced(
-    client: TestClient, stated: str | bytes
-) -> None:
-    made = client.get("/healthz", headers={HEADER.encode(): stated}).headers[HEADER]  # type: ignore[dict-item]
+@pytest.mark.parametrize("stated", ["x" * 65, "a b", 'a"b', "a\tb", "<script>", "a;b"])
+def test_one_that_is_too_long_or_not_clean_is_replaced(client: TestClient, stated: str) -> None:
+    made = client.get("/healthz", headers={HEADER: stated}).headers[HEADER]
     assert UUID(made)
 
 
