@@ -84,6 +84,10 @@ COMMANDS: Final[Table] = {
         "workers.commands.relay:relay",
         "Publish accepted jobs that no worker got, send webhooks, and delete old events.",
     ),
+    "metrics": CommandRef(
+        "workers.commands.metrics:metrics",
+        "Print what the processes of this machine have counted, or serve it where there is no API.",
+    ),
     "train": CommandRef(
         "workers.commands.train:train",
         "Train on listings' photos and categories. A killed run goes on when it is started again.",

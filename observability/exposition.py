@@ -39,20 +39,28 @@ class _Collected(Collector):
         return ()
 
 
-def exposition(folder: Path | None, *others: Callable[[], Families]) -> bytes:
-    """The text of what the processes have counted in `folder`, and of what `others` look up.
+def registry_of(folder: Path | None, *others: Callable[[], Families]) -> CollectorRegistry:
+    """What the processes have counted in `folder`, and what `others` look up, whenever it is read.
 
     Without a folder, it is what this process alone has counted.
     """
-    registry = CollectorRegistry()
-    if folder is None:
-        registry.register(_Collected(instruments.registry().collect))
-    else:
+
+    def counted() -> Families:
+        if folder is None:
+            return instruments.registry().collect()
         slots.forget_ended(folder)
-        registry.register(_Collected(lambda: MultiProcessCollector.merge(slots.readable(folder))))
-    for collect in others:
+        merged: Families = MultiProcessCollector.merge(slots.readable(folder))
+        return merged
+
+    registry = CollectorRegistry()
+    for collect in (counted, *others):
         registry.register(_Collected(collect))
-    return generate_latest(registry)
+    return registry
+
+
+def exposition(folder: Path | None, *others: Callable[[], Families]) -> bytes:
+    """The same, now, as text."""
+    return generate_latest(registry_of(folder, *others))
 
 
 def about_machine(folder: Path | None, data_dir: Path) -> Iterator[Metric]:

@@ -178,7 +178,8 @@ ROWS: Final = {
             "Cores in use",
             "short",
             {
-                "{{instance}} {{process}}": "rate(marketlens_process_cpu_seconds_total[$__rate_interval])"
+                "{{instance}} {{process}}": "rate("
+                "marketlens_process_cpu_seconds_total[$__rate_interval])"
             },
             stack=True,
         ),
