@@ -1,11 +1,13 @@
 """The command line's entry point: every command, and the function that it calls."""
 
 import os
+import platform
 import sys
 import traceback
 from contextlib import suppress
+from importlib.metadata import version
 from tempfile import NamedTemporaryFile
-from typing import Final
+from typing import Annotated, Final
 
 import typer
 
@@ -19,6 +21,10 @@ COMMANDS: Final[Table] = {
     ),
     "up": CommandRef(
         "ops.cli:up", "Start a private Redis, the API, the workers and the relay, until Ctrl-C."
+    ),
+    "doctor": CommandRef(
+        "ops.doctor.cli:doctor",
+        "Look whether this machine has all that is needed, and say what to do where it has not.",
     ),
     "sample": CommandRef(
         "sample.cli:sample",
@@ -241,9 +247,22 @@ class RootGroup(LazyGroup):
 app = typer.Typer(cls=RootGroup, no_args_is_help=True, pretty_exceptions_show_locals=False)
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"marketlens {version('marketlens')} (Python {platform.python_version()})")
+        raise typer.Exit
+
+
 @app.callback()
-def root() -> None:
+def root(
+    *,
+    show_version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True),
+    ] = False,
+) -> None:
     """Find the listings whose photos look like a photo, and rank them for a buyer."""
+    del show_version
 
 
 def main() -> None:

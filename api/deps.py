@@ -20,7 +20,6 @@ from db.idempotency import Answer, Claim, complete_claim
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.tables import Job
-from models.domain.clock import utc_now
 from models.domain.errors import NotFound
 from models.domain.searches.options import RankDefaults
 from workers.queue.background_publisher import BackgroundPublisher
@@ -66,10 +65,12 @@ class Resources:
     claim: Claim | None = None
     """Of one request that has an `Idempotency-Key`: its ownership of that."""
 
-    @staticmethod
-    def now() -> datetime:
-        """The time, in UTC."""
-        return utc_now()
+    def now(self) -> datetime:
+        """The database's time, in UTC: other processes compare theirs with what is stored of it.
+
+        Raises Unavailable if the database was never reached.
+        """
+        return self.database.now()
 
     def record(self, session: Session, answer: Answer) -> None:
         """Store the answer to a request with an `Idempotency-Key`, in the transaction of what it

@@ -11,6 +11,7 @@ from typing import Final
 
 from anyio import CapacityLimiter
 from fastapi import FastAPI, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 
@@ -42,10 +43,10 @@ from api.saved_searches import routes as saved_searches
 from api.searches import routes as searches
 from api.users import routes as users
 from db.group_commit import GroupCommit
+from db.postgres_connections import ANSWERING
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.store.webhooks import hosts_of
-from models.domain.clock import utc_now
 from models.domain.processes import be_nice
 from settings import Settings
 from workers.queue.background_publisher import BackgroundPublisher
@@ -70,6 +71,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         del app
+        await run_in_threadpool(resources.store.remember)
         async with resources.ended_jobs.listening(), resources.backlog.watching():
             yield
         resources.bulk.shutdown(cancel_futures=True)
@@ -111,7 +113,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 
 def _resources_of(settings: Settings) -> Resources:
-    database = Database(settings.sqlalchemy_url)
+    database = Database(settings.sqlalchemy_url, ANSWERING)
     broker = Broker(settings.broker_url, database)
     publisher = BackgroundPublisher(JobPublisher(broker))
     return Resources(
@@ -124,7 +126,7 @@ def _resources_of(settings: Settings) -> Resources:
         store=PhotoStore(settings.photo_store_url),
         publisher=publisher,
         ended_jobs=EndedJobs(broker, database),
-        backlog=Backlog(database, utc_now, settings.max_wait_seconds),
+        backlog=Backlog(database, database.now, settings.max_wait_seconds),
         max_upload_bytes=settings.max_upload_bytes,
         uploads=CapacityLimiter(UPLOADS),
         bulk=ThreadPoolExecutor(BULK_THREADS, "bulk", be_nice, (BULK_NICENESS,)),

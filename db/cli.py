@@ -51,7 +51,7 @@ def migrate() -> None:
 def health(options: HealthOptions) -> None:
     """Exit with 0 if the database answers and the queue is being consumed: for health checks."""
     with closing(Database(Settings().sqlalchemy_url)) as database, database.read() as session:
-        consumed = consumed_lately(session, utc_now())
+        consumed = consumed_lately(session, database.now())
     if options.queue is not None and options.queue not in consumed:
         raise Unavailable(f"Nobody consumes the queue {options.queue}.")
     typer.echo("healthy")

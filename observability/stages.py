@@ -11,6 +11,8 @@ class Stages:
 
     def __init__(self) -> None:
         self._took_ms: dict[str, float] = {}
+        self.outcome: str | None = None
+        """How the attempt has ended, where whoever does it knows better than who has called it."""
         self._began = self._lap = perf_counter()
 
     def lap(self, stage: str) -> None:
@@ -48,6 +50,13 @@ def lap(stage: str) -> None:
     """A stage of the current job has ended; nothing where no job is recorded."""
     if (stages := _current.get()) is not None:
         stages.lap(stage)
+
+
+def end_as(outcome: str) -> None:
+    """Say how the current attempt at a job has ended; what was said first counts."""
+    stages = _current.get()
+    if stages is not None and stages.outcome is None:
+        stages.outcome = outcome
 
 
 def sentence(took_ms: Mapping[str, float]) -> str:

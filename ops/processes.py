@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+import psutil
+
 from models.domain.errors import ExitCode, SetupError
 
 
@@ -110,6 +112,14 @@ class Supervisor:
                 restarted.append(name)
         return restarted
 
+    def kill(self, name: str) -> None:
+        """End a process and its children at once (SIGKILL); `restart_dead` starts it again."""
+        _send_signal(self._running[name].process, signal.SIGKILL)
+
+    def age_s(self, name: str) -> float:
+        """Seconds since the youngest process under this name has started, its children included."""
+        return age_s(self._running[name].process.pid)
+
     def stop(self) -> None:
         """Terminate all processes, last started first; those that do not end in time are killed."""
         running = list(reversed(self._running.values()))
@@ -149,6 +159,16 @@ class Supervisor:
         lines = (self.log_dir / f"{name}.log").read_text(errors="replace").strip().splitlines()
         refusals = [line for line in lines if line.startswith(REFUSAL)]
         return " ".join((refusals or lines)[-1:]).removeprefix(REFUSAL) or "its log is empty"
+
+
+def age_s(pid: int) -> float:
+    """Seconds since the youngest of a process and its descendants has started; 0 if it ended."""
+    try:
+        process = psutil.Process(pid)
+        family = (process, *process.children(recursive=True))
+        return time.time() - max(each.create_time() for each in family)
+    except psutil.NoSuchProcess:
+        return 0.0
 
 
 def _age_s(item: _Running) -> float:

@@ -25,13 +25,13 @@ LONG: Final = frozenset(
 
 def attempt_ended(
     claim: Claim,
-    outcome: str,
     result: JobResult | None,
     recorded: stages.Stages,
     now: datetime,
     slow_s: float,
 ) -> None:
-    """Tell of an attempt that has ended now."""
+    """Tell of an attempt that has ended now, as `recorded` says."""
+    outcome = recorded.outcome or "succeeded"
     if isinstance(result, SearchResult | RecommendationResult | EmbeddingResult | PredictionResult):
         took_ms = _consistent(result.took_ms)
     else:

@@ -168,7 +168,7 @@ def _seed(run: _Run) -> tuple[IntakeReport, Loaded, Outcome]:
     executor = stack.enter_context(
         job_executor(database, settings, run.bars.say, inline=options.inline)
     )
-    embed_jobs = EmbedJobs(database, executor, clock=utc_now, new_id=uuid4)
+    embed_jobs = EmbedJobs(database, executor, clock=database.now, new_id=uuid4)
     loader = Loader(database, embed_jobs, run.load_options, utc_now, run.bars.say)
     report = _run_intake(run, database, loader, context)
     note_source(folder, options.source)
@@ -180,7 +180,7 @@ def _seed(run: _Run) -> tuple[IntakeReport, Loaded, Outcome]:
         list(embed_jobs.open),
         reindex=options.reindex,
         bars=run.bars,
-        clock=utc_now,
+        clock=database.now,
         new_id=uuid4,
     )
     return report, loader.loaded, outcome

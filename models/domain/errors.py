@@ -19,6 +19,7 @@ MarketlensError
 │   └── IdempotencyInFlight  the first request with the same key is under way
 ├── CursorExpired           a page can't follow the one before any more
 ├── Unavailable             try again later
+│   ├── NotReady            this process has not read yet what it needs
 │   └── Misconfigured       it refuses, until somebody changes something
 ├── Overloaded              so much waits that it would take too long
 ├── NothingIndexed          listings, but none embedded by this encoder
@@ -159,6 +160,12 @@ class Misconfigured(Unavailable):
     """
 
     code = "misconfigured"
+
+
+class NotReady(Unavailable):
+    """This process has not read yet what it needs; no outage, as everything can be reached."""
+
+    code = "not_ready"
 
 
 class Overloaded(MarketlensError):

@@ -144,17 +144,13 @@ def loaded_machine(settings: Settings, rate: LoadRate | None = None) -> Iterator
     ):
         machine.wait_until_ready()
         loaded = LoadedMachine(machine, database, Ledger())
-        _repeat(stack, loaded, lambda: loaded.restarted.extend(_watched(machine)), WATCH_EVERY_S)
+        _repeat(stack, loaded, lambda: loaded.restarted.extend(machine.watch()), WATCH_EVERY_S)
         stack.enter_context(loaded.ledger.followed(database))
         with _load(loaded, rate or LoadRate()):
             wait_until(lambda: loaded.failures or _is_warm(loaded.ledger))
             assert not loaded.failures, loaded.failures
             yield loaded
         assert not loaded.failures, loaded.failures
-
-
-def _watched(machine: Machine) -> list[str]:
-    return machine.supervisor.restart_dead()
 
 
 def _is_warm(ledger: Ledger) -> bool:

@@ -8,7 +8,8 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from models.domain.types import JobType
-from workers.queue.publisher import JobPublisher, PublishableJob
+from workers.queue.messages import PublishableJob
+from workers.queue.publisher import JobPublisher
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ so that nothing depends on the confirmation.
 """
 
 from celery.app.amqp import AMQP
-from kombu import Connection
+from kombu.connection import Connection
 from kombu.transport import redis, virtual
 
 
@@ -55,7 +55,7 @@ class RedisConnection(Connection):
         return Transport
 
 
-class RedisAMQP(AMQP):
+class RedisAMQP(AMQP):  # type: ignore[misc]  # celery states no types
     """What a Celery application makes its connections of."""
 
     Connection = RedisConnection

@@ -23,7 +23,7 @@ from db.vectors.covers import covers_of
 from models.columns.columns import Columns
 from models.columns.newest import newest
 from models.columns.passing import Passing
-from models.domain.errors import Unavailable
+from models.domain.errors import NotReady
 from models.domain.filters import ListingFilter
 from models.domain.recommendations.cursors import Listed
 from models.domain.searches.facts import ListingFacts
@@ -78,12 +78,12 @@ class CatalogueSources:
     """The sources of one recommendation: `models.recommending.sources.Sources`.
 
     They do not name what is never recommended. What was read is kept.
-    Raises Unavailable for a filter by attributes without columns.
+    Raises NotReady for a filter by attributes without columns.
     """
 
     def __init__(self, catalogue: Catalogue, audience: Audience, wanted: ListingFilter) -> None:
         if wanted.attributes and catalogue.columns is None:
-            raise Unavailable("The listings have not been read yet whose attributes are asked for.")
+            raise NotReady("The listings have not been read yet whose attributes are asked for.")
         self._session = catalogue.session
         self._catalogue = catalogue
         self._audience = audience
