@@ -120,6 +120,13 @@ class Settings(BaseSettings):
     port: int = Field(
         default=8000, ge=0, le=65535, description="Port the API binds to; 0 is any free one."
     )
+    hsts_seconds: int = Field(
+        default=0,
+        ge=0,
+        le=63_072_000,
+        description="For how long browsers are told to call this host by HTTPS only"
+        " (`Strict-Transport-Security`), behind a proxy that has TLS; 0 says nothing.",
+    )
     max_upload_bytes: int = Field(
         default=20_000_000, ge=1, description="Largest photo accepted, in bytes."
     )

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from api.jobs.backlog import Backlog
 from api.jobs.ended_jobs import EndedJobs
+from api.key_uses import KeyUses
 from db.events.store import StoredBatch
 from db.group_commit import GroupCommit
 from db.idempotency import Answer, Claim, complete_claim
@@ -46,6 +47,7 @@ class Resources:
     publisher: BackgroundPublisher
     ended_jobs: EndedJobs
     backlog: Backlog
+    key_uses: KeyUses
     max_upload_bytes: int
     uploads: CapacityLimiter
     """Limits the threads that store what was uploaded, mostly waiting for the disk."""

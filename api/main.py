@@ -14,6 +14,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
+from starlette.types import ASGIApp
 
 from api.admin import routes as admin
 from api.auth import is_loopback
@@ -25,6 +26,7 @@ from api.idempotency.replay import handle_replays
 from api.jobs import routes as jobs
 from api.jobs.backlog import Backlog
 from api.jobs.ended_jobs import EndedJobs
+from api.key_uses import KeyUses
 from api.listings import routes as listings
 from api.metrics import routes as metrics
 from api.metrics.service import MetricsOfMachine
@@ -72,7 +74,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         del app
         await run_in_threadpool(resources.store.remember)
-        async with resources.ended_jobs.listening(), resources.backlog.watching():
+        async with (
+            resources.ended_jobs.listening(),
+            resources.backlog.watching(),
+            resources.key_uses.writing(),
+        ):
             yield
         resources.bulk.shutdown(cancel_futures=True)
         resources.publisher.close()
@@ -97,7 +103,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Methods)
     if resources.allow_anonymous:
         app.add_middleware(SameOriginOnly)
-    app.add_middleware(SecurityHeaders)
     app.add_middleware(Observed)
     app.add_middleware(with_id)
     handle_errors(app)
@@ -109,6 +114,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(routes.router)
     _serve_page(app)
     describe_problems(app)
+    _protect(app, settings.hsts_seconds)
     return app
 
 
@@ -127,6 +133,7 @@ def _resources_of(settings: Settings) -> Resources:
         publisher=publisher,
         ended_jobs=EndedJobs(broker, database),
         backlog=Backlog(database, database.now, settings.max_wait_seconds),
+        key_uses=KeyUses(database, database.now),
         max_upload_bytes=settings.max_upload_bytes,
         uploads=CapacityLimiter(UPLOADS),
         bulk=ThreadPoolExecutor(BULK_THREADS, "bulk", be_nice, (BULK_NICENESS,)),
@@ -137,6 +144,17 @@ def _resources_of(settings: Settings) -> Resources:
         ranking=settings.rank_defaults,
         exclude_seen=settings.exclude_seen,
     )
+
+
+def _protect(app: FastAPI, hsts_seconds: int) -> None:
+    """Add security headers to all that the application answers, also where it breaks."""
+    build = app.build_middleware_stack
+
+    def built() -> ASGIApp:
+        return SecurityHeaders(build(), hsts_seconds)
+
+    # Starlette answers what broke outside of all middleware that `add_middleware` adds.
+    app.build_middleware_stack = built  # type: ignore[method-assign]
 
 
 def _serve_page(app: FastAPI) -> None:

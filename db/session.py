@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from db.clock import DatabaseClock
 from db.driver_errors import product_error
 from db.postgres_connections import OPTIONS, WORKING, Patience, limit_waiting
+from db.store.private_files import close_database_file
 from db.text.write import count_words, write_texts
 from db.vectors.changes import number_changes
 from models.domain.errors import SetupError, Unavailable
@@ -67,6 +68,12 @@ def database_url(url: str) -> URL:
     return parsed if driver != "sqlite" else _sqlite_file(parsed)
 
 
+def database_exists(url: str) -> bool:
+    """Whether there is a database to open; always true of one on a server. Raises SetupError."""
+    parsed = database_url(url)
+    return parsed.get_backend_name() != "sqlite" or Path(parsed.database or "").exists()
+
+
 def _sqlite_file(url: URL) -> URL:
     """The URL of a SQLite file, in the home folder where it begins with `~/`."""
     file = url.database or ""
@@ -102,6 +109,9 @@ def _prepare_sqlite(engine: Engine) -> None:
             "foreign_keys=ON",
         ):
             connection.execute(f"PRAGMA {pragma}")
+        for _, _, file in connection.execute("PRAGMA database_list"):
+            if file:
+                close_database_file(Path(file))
         connection.create_function("haversine", 4, _haversine, deterministic=True)
 
     @event.listens_for(engine, "begin")

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from command_line.addresses import free_port, url_at
 from command_line.exit_codes import awaiting
+from command_line.private_data import keep_private
 from command_line.resources import database_of, library_of, store_of, threads_of
 from db.consumption import clear_consumption
 from db.schema_migration import upgrade
@@ -177,7 +178,8 @@ def _start_redis(supervisor: Supervisor, socket: Path) -> None:
 def _lock_data_dir(data_dir: Path) -> Iterator[None]:
     """Lock the data folder: two machines must not use the same Redis socket."""
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        keep_private(data_dir)
         lock_file = (data_dir / "up.lock").open("w")
     except OSError as error:
         raise SetupError(

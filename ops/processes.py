@@ -70,7 +70,7 @@ class Supervisor:
 
     def __enter__(self) -> Self:
         """Make the log folder."""
-        self.log_dir.mkdir(parents=True, exist_ok=True)
+        self.log_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         return self
 
     def __exit__(
@@ -141,7 +141,7 @@ class Supervisor:
         self._logs.clear()
 
     def _spawn(self, name: str, command: Sequence[str]) -> subprocess.Popen[bytes]:
-        log = (self.log_dir / f"{name}.log").open("ab")
+        log = open(self.log_dir / f"{name}.log", "ab", opener=_for_owner)  # noqa: SIM115 - with a mode of its own; closed by `stop`
         self._logs.append(log)
         # In its own group: Ctrl-C in the terminal reaches only the supervisor, which stops it. Not
         # in its own session: Linux shares cores among sessions, whatever the priorities in them.
@@ -169,6 +169,10 @@ def age_s(pid: int) -> float:
         return time.time() - max(each.create_time() for each in family)
     except psutil.NoSuchProcess:
         return 0.0
+
+
+def _for_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _age_s(item: _Running) -> float:

@@ -11,6 +11,7 @@ MarketlensError
 │   └── InvalidFeed         a feed's file or its columns are not as the dialect wants them
 ├── TooLarge                more bytes than allowed
 ├── Unauthenticated         no key, or an unknown one
+│   └── KeyExpired          a key whose time is over
 ├── Forbidden               a known key without the scope
 ├── NotFound                no such thing
 ├── Conflict                not in the state that this needs
@@ -103,6 +104,12 @@ class Unauthenticated(MarketlensError):
     """No API key was given, or it is unknown."""
 
     code = "unauthenticated"
+
+
+class KeyExpired(Unauthenticated):
+    """The API key was valid until a time that has passed."""
+
+    code = "key_expired"
 
 
 class Forbidden(MarketlensError):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from db.jobs import reading
 from db.session import Database
+from models.domain.types import Scope
 from observability import context
 from observability.options import Observing
 from tests.support.http import create_listing, send_batch, submit_photo
@@ -114,3 +115,19 @@ def test_jobs_that_share_a_commit_have_each_its_own(client: TestClient, database
     with ThreadPoolExecutor(8) as pool:
         for job_id, request_id in pool.map(submitted, range(32)):
             assert request_id_of(database, job_id) == request_id
+
+
+def test_lines_name_the_key_and_not_its_text(
+    make_app: Callable[..., FastAPI], key: Callable[..., dict[str, str]]
+) -> None:
+    app = make_app(host="0.0.0.0")  # noqa: S104 - nothing is bound
+    headers = {**key(Scope.SEARCH), HEADER: "mine"}
+    with (
+        logged(Observing(log_format="json", log_level="DEBUG")) as told,
+        TestClient(app, "http://127.0.0.1:8000") as client,
+    ):
+        submit_photo(client, "search", headers=headers)
+        client.get("/healthz")
+    lines = [line for line in told.lines if line.get("request_id") == "mine"]
+    assert {line["key_id"] for line in lines if "key_id" in line} == {1}
+    assert headers["Authorization"].removeprefix("Bearer ") not in told.text

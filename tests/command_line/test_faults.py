@@ -51,6 +51,7 @@ ARGUMENTS: Final = {
     "events import": ("events.csv",),
     "keys create": ("somebody", "--scope", "search"),
     "keys revoke": ("somebody",),
+    "keys rotate": ("somebody",),
     "worker": ("search",),
     "encoder register": ("hog",),
     "encoder activate": ("hog",),
