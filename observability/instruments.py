@@ -55,6 +55,9 @@ def begin(folder: Path, process: str) -> None:
     slot.name()
     os.environ[VARIABLE] = str(folder)
     _begin(values.MultiProcessValue(slot.name), folder, slot)
+    for one in Instrument.stated.values():
+        if isinstance(one, Counter):
+            one.begin_at_zero()
 
 
 def end() -> None:
@@ -143,9 +146,29 @@ class _Kept(Instrument, Generic[T]):
 
 
 class Counter(_Kept[prometheus_client.Counter]):
-    """Counts what happens."""
+    """Counts what happens.
+
+    Where the values of labels are `known`, they count from 0 on: a rate needs two values, and what
+    comes into being with its first event has none of that.
+    """
 
     kind = "counter"
+
+    def __init__(
+        self,
+        name: str,
+        help_text: str,
+        labels: Sequence[str] = (),
+        *,
+        known: Sequence[tuple[str, ...]] = (),
+    ) -> None:
+        super().__init__(name, help_text, labels)
+        self._known = tuple(known) if labels else ((),)
+
+    def begin_at_zero(self) -> None:
+        """Count nothing of what is known, so that it is there."""
+        for labels in self._known:
+            self._at(labels)
 
     def count(self, *labels: str, by: float = 1) -> None:
         """Count it `by` times."""

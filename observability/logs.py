@@ -29,6 +29,8 @@ QUIET: Final = {
     "opentelemetry": logging.ERROR,
 }
 """The lowest level of loggers that say too much."""
+_FIRST: Final = ("time", "level", "event", "logger")
+"""The fields that a line begins with: some read it as it is."""
 
 
 def _with_ids(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
@@ -93,8 +95,10 @@ def _rendering(process: str, redaction: Redaction, *, is_text: bool) -> Sequence
 def _named(process: str) -> Processor:
     def add(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
         del logger, method
-        event["process"], event["pid"] = process, os.getpid()
-        return event
+        # uvicorn's event again, for a terminal.
+        event.pop("color_message", None)
+        first = {name: event.pop(name) for name in _FIRST if name in event}
+        return {**first, "process": process, "pid": os.getpid(), **event}
 
     return add
 

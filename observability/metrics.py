@@ -35,9 +35,13 @@ PROBLEMS: Final = Counter(
     "Requests that were refused or failed, by the code of the answer; `overloaded` and"
     " `rate_limited` are those that were shed.",
     ("code",),
+    known=[("overloaded",), ("rate_limited",), ("unavailable",), ("internal",)],
 )
 EVENTS: Final = Counter(
-    "events", "Events of buyers that were sent: stored, duplicate or rejected.", ("outcome",)
+    "events",
+    "Events of buyers that were sent: stored, duplicate or rejected.",
+    ("outcome",),
+    known=[("stored",), ("duplicate",), ("rejected",)],
 )
 
 # Jobs.
@@ -95,15 +99,20 @@ DATABASE_ERRORS: Final = Counter(
     "database_errors",
     "Transactions that failed: unavailable (away, busy or too slow), refused or defect.",
     ("kind",),
+    known=[("unavailable",), ("refused",), ("defect",)],
 )
 STORE_ERRORS: Final = Counter(
-    "store_errors", "Calls of the photo store that failed: unavailable or refused.", ("kind",)
+    "store_errors",
+    "Calls of the photo store that failed: unavailable or refused.",
+    ("kind",),
+    known=[("unavailable",), ("refused",)],
 )
 DELIVERIES: Final = Counter(
     "webhook_deliveries",
     "Attempts at webhooks of saved searches: delivered, refused (another answer than 2xx) or"
     " unreachable.",
     ("outcome",),
+    known=[("delivered",), ("refused",), ("unreachable",)],
 )
 
 # The index, as search workers have it.

@@ -14,7 +14,7 @@ STAMP = VENV / ".installed"
 MINIMUM = (3, 11)
 # The first pip that installs dependency groups (PEP 735); the one that Python bundles may be older.
 PIP = "pip>=25.1"
-EXTRAS = "local,milvus,train"
+EXTRAS = "local,milvus,traces,train"
 GROUP = "dev"
 
 # The default build of torch for Linux carries several GB for GPUs; this index has the CPU build.

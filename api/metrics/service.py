@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
+from time import monotonic
 from typing import ClassVar, Final
 
 from fastapi.security import HTTPAuthorizationCredentials
@@ -12,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from api.auth import authorise
 from api.deps import Resources
-from db.consumption import last_consumed
+from db.consumption import RELAY, last_consumed
 from db.jobs import counting
 from db.jobs.counting import OpenJobs
 from db.vectors import generations
@@ -41,6 +42,7 @@ class MetricsOfMachine:
         self._resources = resources
         self._data_dir = data_dir
         self._rates = {queue: EndRate(queue) for queue in Queue}
+        self._began = monotonic()
         self._readers: set[str] = set()
         self._remembered = Remembered(lambda: list(self._looked_up()), self.LOOKED_UP_FOR_S)
 
@@ -88,12 +90,16 @@ class MetricsOfMachine:
             if (wait_s := self._wait_s(session, queue, now)) is not None
         }
         yield metrics.QUEUE_WAIT.family(waits)
-        unseen: Values = {
-            (queue,): max(0.0, (now - seen_at).total_seconds())
-            for queue, seen_at in last_consumed(session).items()
-        }
-        yield metrics.QUEUE_UNSEEN.family(unseen)
+        yield metrics.QUEUE_UNSEEN.family(self._unseen(session, now))
         yield from _of_generation(session, now)
+
+    def _unseen(self, session: Session, now: datetime) -> Values:
+        """Seconds since each queue was seen; since this process' start where it never was."""
+        never = monotonic() - self._began
+        unseen: Values = {(queue,): never for queue in (*Queue, RELAY)}
+        for queue, seen_at in last_consumed(session).items():
+            unseen[queue,] = max(0.0, (now - seen_at).total_seconds())
+        return unseen
 
     def _wait_s(self, session: Session, queue: Queue, now: datetime) -> float | None:
         estimated = self._rates[queue].wait_s(session, now)

@@ -143,6 +143,9 @@ def test_queues_are_seen_in_the_database(client: TestClient, database: Database)
     assert 90 <= value(found, "queue_oldest_seconds", queue="embed") < 150
     assert value(found, "queue_oldest_seconds", queue="index") == 0
     assert 40 <= value(found, "queue_unseen_seconds", queue="embed") < 100
+    # Nobody was ever seen there.
+    assert 0 < value(found, "queue_unseen_seconds", queue="search") < 40
+    assert 0 < value(found, "queue_unseen_seconds", queue="relay") < 40
     assert value(found, "database_up") == 1
     assert value(found, "broker_up") == 0
 

@@ -6,11 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 import pytest
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api.auth import require_scope
 from db.jobs import reading
 from db.session import Database
 from models.domain.types import Scope
@@ -121,13 +122,17 @@ def test_lines_name_the_key_and_not_its_text(
     make_app: Callable[..., FastAPI], key: Callable[..., dict[str, str]]
 ) -> None:
     app = make_app(host="0.0.0.0")  # noqa: S104 - nothing is bound
-    headers = {**key(Scope.SEARCH), HEADER: "mine"}
+
+    @app.get("/broken", dependencies=[Depends(require_scope(Scope.SEARCH))])
+    def broken() -> None:
+        raise RuntimeError("a defect")
+
+    headers = key(Scope.SEARCH)
     with (
         logged(Observing(log_format="json", log_level="DEBUG")) as told,
-        TestClient(app, "http://127.0.0.1:8000") as client,
+        TestClient(app, "http://127.0.0.1:8000", raise_server_exceptions=False) as client,
     ):
-        submit_photo(client, "search", headers=headers)
-        client.get("/healthz")
-    lines = [line for line in told.lines if line.get("request_id") == "mine"]
-    assert {line["key_id"] for line in lines if "key_id" in line} == {1}
+        client.get("/broken", headers=headers)
+    (line,) = [line for line in told.lines if line["level"] == "error"]
+    assert line["key_id"] == 1
     assert headers["Authorization"].removeprefix("Bearer ") not in told.text
