@@ -17,6 +17,8 @@ from models.domain.errors import ExitCode, sentence_of
 UMASK: Final = 0o077
 """What our processes make is their user's alone: see `db.store.private_files`."""
 
+DISTRIBUTION: Final = "marketlens-search"
+
 COMMANDS: Final[Table] = {
     "demo": CommandRef(
         "ops.cli:demo",
@@ -292,7 +294,7 @@ app = typer.Typer(cls=RootGroup, no_args_is_help=True, pretty_exceptions_show_lo
 
 def _show_version(asked: bool) -> None:
     if asked:
-        typer.echo(f"marketlens {version('marketlens')} (Python {platform.python_version()})")
+        typer.echo(f"marketlens {version(DISTRIBUTION)} (Python {platform.python_version()})")
         raise typer.Exit
 
 

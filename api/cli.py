@@ -9,7 +9,7 @@ import typer
 import uvicorn
 from fastapi import FastAPI
 
-from api.auth import is_loopback
+from api.caller import is_loopback
 from api.main import create_app
 from command_line.addresses import bound_port
 from command_line.exit_codes import awaiting
@@ -72,6 +72,9 @@ def api(options: ApiOptions) -> ExitCode:
             log_level=settings.log_level.lower(),
             access_log=False,
             server_header=False,
+            # By default it would believe whatever a caller of this machine says of its address.
+            proxy_headers=bool(settings.proxies),
+            forwarded_allow_ips=list(settings.proxies),
             timeout_graceful_shutdown=STOP_TIMEOUT_S,
         )
     except SystemExit as refused:

@@ -2,7 +2,7 @@
 
 import re
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from threading import Semaphore
 from typing import Annotated
@@ -12,9 +12,13 @@ from anyio import CapacityLimiter
 from fastapi import Depends, Path, Request
 from sqlalchemy.orm import Session
 
+from api.caller import NOBODY, Caller
 from api.jobs.backlog import Backlog
 from api.jobs.ended_jobs import EndedJobs
 from api.key_uses import KeyUses
+from api.limits.bulk_slots import BulkSlots
+from api.limits.limiter import RateLimiter
+from api.limits.sharing import SharedCounts
 from db.events.store import StoredBatch
 from db.group_commit import GroupCommit
 from db.idempotency import Answer, Claim, complete_claim
@@ -48,6 +52,9 @@ class Resources:
     ended_jobs: EndedJobs
     backlog: Backlog
     key_uses: KeyUses
+    rate_limiter: RateLimiter
+    shared_counts: SharedCounts
+    bulk_slots: BulkSlots
     max_upload_bytes: int
     uploads: CapacityLimiter
     """Limits the threads that store what was uploaded, mostly waiting for the disk."""
@@ -60,10 +67,12 @@ class Resources:
     webhook_hosts: frozenset[str]
     """Hosts that webhooks may be at although their addresses are private."""
     allow_anonymous: bool
-    """Whether calls other than admin calls need no key; only on loopback."""
+    """Whether calls of this machine other than admin calls need no key; only on loopback."""
     ranking: RankDefaults
     exclude_seen: bool
     """Whether what a user has viewed is not recommended, unless a request says otherwise."""
+    caller: Caller = NOBODY
+    """Who makes the request that they are given to; nobody before that is known."""
     claim: Claim | None = None
     """Of one request that has an `Idempotency-Key`: its ownership of that."""
 
@@ -86,9 +95,10 @@ class Resources:
 
 # Dependencies that wait for nothing are coroutines: FastAPI runs functions in a thread each.
 async def resources_of(request: Request) -> Resources:
-    """The resources of the application that a request is to."""
+    """The resources of the application that a request is to, with its caller."""
     resources: Resources = request.app.state.resources
-    return resources
+    caller: Caller | None = getattr(request.state, "caller", None)
+    return resources if caller is None else replace(resources, caller=caller)
 
 
 ResourcesDep = Annotated[Resources, Depends(resources_of)]

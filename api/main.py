@@ -17,7 +17,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.types import ASGIApp
 
 from api.admin import routes as admin
-from api.auth import is_loopback
+from api.caller import is_loopback
 from api.deps import Resources
 from api.embeddings import routes as embeddings
 from api.events import routes as events
@@ -27,6 +27,11 @@ from api.jobs import routes as jobs
 from api.jobs.backlog import Backlog
 from api.jobs.ended_jobs import EndedJobs
 from api.key_uses import KeyUses
+from api.limits.bulk_slots import BulkSlots
+from api.limits.headers import RateLimitHeaders
+from api.limits.limiter import RateLimiter
+from api.limits.rates import Kind, Rates
+from api.limits.sharing import SharedCounts
 from api.listings import routes as listings
 from api.metrics import routes as metrics
 from api.metrics.service import MetricsOfMachine
@@ -78,6 +83,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             resources.ended_jobs.listening(),
             resources.backlog.watching(),
             resources.key_uses.writing(),
+            resources.shared_counts.sharing(),
         ):
             yield
         resources.bulk.shutdown(cancel_futures=True)
@@ -103,6 +109,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Methods)
     if resources.allow_anonymous:
         app.add_middleware(SameOriginOnly)
+    app.add_middleware(RateLimitHeaders)
     app.add_middleware(Observed)
     app.add_middleware(with_id)
     handle_errors(app)
@@ -122,6 +129,7 @@ def _resources_of(settings: Settings) -> Resources:
     database = Database(settings.sqlalchemy_url, ANSWERING)
     broker = Broker(settings.broker_url, database)
     publisher = BackgroundPublisher(JobPublisher(broker))
+    limiter = RateLimiter(_rates_of(settings))
     return Resources(
         database=database,
         accepted=GroupCommit(database, publisher.publish),
@@ -134,13 +142,16 @@ def _resources_of(settings: Settings) -> Resources:
         ended_jobs=EndedJobs(broker, database),
         backlog=Backlog(database, database.now, settings.max_wait_seconds),
         key_uses=KeyUses(database, database.now),
+        rate_limiter=limiter,
+        shared_counts=SharedCounts(broker, limiter),
+        bulk_slots=BulkSlots(settings.bulk_at_once),
         max_upload_bytes=settings.max_upload_bytes,
         uploads=CapacityLimiter(UPLOADS),
         bulk=ThreadPoolExecutor(BULK_THREADS, "bulk", be_nice, (BULK_NICENESS,)),
         decoding=Semaphore(len(os.sched_getaffinity(0))),
         fetches_photos=settings.photo_urls == "all",
         webhook_hosts=hosts_of(settings.webhook_hosts),
-        allow_anonymous=is_loopback(settings.host),
+        allow_anonymous=is_loopback(settings.host) and not settings.proxies,
         ranking=settings.rank_defaults,
         exclude_seen=settings.exclude_seen,
     )
@@ -155,6 +166,16 @@ def _protect(app: FastAPI, hsts_seconds: int) -> None:
 
     # Starlette answers what broke outside of all middleware that `add_middleware` adds.
     app.build_middleware_stack = built  # type: ignore[method-assign]
+
+
+def _rates_of(settings: Settings) -> Rates:
+    of_key = {
+        Kind.READS: settings.rate_reads,
+        Kind.SEARCHES: settings.rate_searches,
+        Kind.WRITES: settings.rate_writes,
+        Kind.BULK: settings.rate_bulk,
+    }
+    return Rates.stated(of_key, settings.rate_address)
 
 
 def _serve_page(app: FastAPI) -> None:

@@ -40,6 +40,7 @@ STATUS_OF: dict[type[errors.MarketlensError], HTTPStatus] = {
     errors.IdempotencyInFlight: HTTPStatus.CONFLICT,
     errors.CursorExpired: HTTPStatus.GONE,
     errors.Overloaded: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.NotReady: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.Misconfigured: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -16,6 +16,7 @@ from api.deps import ListingId, Resources, ResourcesDep
 from api.idempotency.dependency import KeyedResources
 from api.jobs.responses import accepted_job
 from api.jobs.schemas import BatchJob, JobOut
+from api.limits.dependency import bulk_slot
 from api.listings import forms, service
 from api.listings.photo_references import MAX_PHOTOS
 from api.listings.schemas import (
@@ -135,7 +136,7 @@ async def put(
     status_code=HTTPStatus.ACCEPTED,
     openapi_extra=_BATCH_FORM,
     responses=BODY_REFUSED,
-    dependencies=WRITE,
+    dependencies=[*WRITE, bulk_slot],
     response_model=BatchJob,
 )
 async def batch(request: Request, response: Response, resources: KeyedResources) -> JobOut:

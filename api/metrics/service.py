@@ -39,7 +39,7 @@ class MetricsOfMachine:
     """However many ask, the database is asked no more often."""
 
     def __init__(self, resources: Resources, data_dir: Path) -> None:
-        self._resources = resources
+        self.resources = resources
         self._data_dir = data_dir
         self._rates = {queue: EndRate(queue) for queue in Queue}
         self._began = monotonic()
@@ -54,7 +54,7 @@ class MetricsOfMachine:
         """
         digest = "" if credentials is None else sha256(credentials.credentials.encode()).hexdigest()
         try:
-            authorise(self._resources, credentials, Scope.METRICS)
+            authorise(self.resources, credentials, Scope.METRICS)
         except (Unauthenticated, Forbidden):
             self._readers.discard(digest)
             raise
@@ -71,10 +71,10 @@ class MetricsOfMachine:
         return exposition(counted, self._remembered, lambda: about_machine(counted, self._data_dir))
 
     def _looked_up(self) -> Iterator[Metric]:
-        yield metrics.BROKER_UP.family({(): self._resources.publisher.reachable()})
+        yield metrics.BROKER_UP.family({(): self.resources.publisher.reachable()})
         try:
-            with self._resources.database.read() as session:
-                found = list(self._of_database(session, self._resources.now()))
+            with self.resources.database.read() as session:
+                found = list(self._of_database(session, self.resources.now()))
         except MarketlensError:
             yield metrics.DATABASE_UP.family({(): 0})
         else:
@@ -105,7 +105,7 @@ class MetricsOfMachine:
         estimated = self._rates[queue].wait_s(session, now)
         if queue is Queue.SEARCH and estimated != 0:
             # What callers are told, and refused by.
-            return self._resources.backlog.newest_wait_s() or estimated
+            return self.resources.backlog.newest_wait_s() or estimated
         return estimated
 
 
