@@ -63,16 +63,18 @@ class Worker:
         Raises WeightsError when it is the first to need weights and there are none, Unavailable
         when there is no database, and Misconfigured when the broker refuses to be one.
         """
+        observe(f"{self._config.queue}-main", self._config.observing)
         broker = self._prepare()
         celery = create_celery(broker, CONSUMER_TRANSPORT)
         register_tasks(celery, self._current_runtime)
         # Strong references: bound methods that are referenced weakly are garbage-collected.
-        setup_logging.connect(self._set_up_logging, weak=False)
+        setup_logging.connect(_logging_is_set_up, weak=False)
         worker_process_init.connect(self._start_child, weak=False)
         worker_process_shutdown.connect(self._stop_child, weak=False)
         with self._watched(WaitingMessages(broker)):
             celery.worker_main(
                 [
+                    "--quiet",  # no banner: the log has lines of one form
                     "worker",
                     f"--queues={self._config.queue}",
                     f"--hostname={self._config.queue}-{os.getpid()}@%h",
@@ -121,9 +123,6 @@ class Worker:
                 PhotoStore(config.store_url).check()
             return broker
 
-    def _set_up_logging(self, **_: object) -> None:
-        observe(f"{self._config.queue}-main", self._config.observing)
-
     def _start_child(self, **_: object) -> None:
         """Load the model after the fork: a thread pool made before it would hang the child."""
         os.nice(NICENESS[self._config.queue])
@@ -153,3 +152,7 @@ class Worker:
         if self._runtime is None:
             raise RuntimeError("tasks run in worker processes only")
         return self._runtime
+
+
+def _logging_is_set_up(**_: object) -> None:
+    """Celery leaves logging alone where somebody answers its signal."""

@@ -1,5 +1,6 @@
 """A request's trace goes through the queue to the jobs that came of it."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -38,7 +39,9 @@ def client(tmp_path: Path, database: Database) -> Iterator[TestClient]:
         database_url=database.engine.url.render_as_string(hide_password=False),
         redis_url=f"redis+socket://{tmp_path}/nobody.sock",
     )
-    with TestClient(create_app(settings), "http://127.0.0.1:8000") as client:
+    with TestClient(
+        create_app(settings), "http://127.0.0.1:8000", client=("127.0.0.1", 50_000)
+    ) as client:
         yield client
 
 
@@ -129,8 +132,9 @@ def test_by_default_nothing_is_traced(client: TestClient, database: Database) ->
 
 
 def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "observability.opentelemetry_tracer", None)
-    with pytest.raises(SetupError, match=r"pip install 'marketlens\[traces\]'"):
+    monkeypatch.delitem(sys.modules, "observability.opentelemetry_tracer")
+    monkeypatch.setitem(sys.modules, "opentelemetry.sdk.resources", None)
+    with pytest.raises(SetupError, match=r"needs opentelemetry\.sdk.*\[traces\]"):
         traces.begin("test", "http://localhost:4318")
 
 
