@@ -75,7 +75,7 @@ def about_machine(folder: Path | None, data_dir: Path) -> Iterator[Metric]:
 def release() -> str:
     """The release that runs."""
     try:
-        return version("marketlens")
+        return version("marketlens-search")
     except PackageNotFoundError:
         return "unknown"
 
