@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -17,10 +18,14 @@ from tests.support.observing import counted, counted_in, samples
 def folder(tmp_path: Path) -> Iterator[Path]:
     with counted_in(tmp_path / "metrics", "api"):
         yield tmp_path / "metrics"
+    for pid in list(Child.running):
+        Child.end(pid)
 
 
 class Child:
     """A fork that counts as a process of its own, and lives until it is killed."""
+
+    running: ClassVar[set[int]] = set()
 
     def __init__(self, folder: Path, work: Callable[[], None]) -> None:
         reading, writing = os.pipe()
@@ -34,13 +39,19 @@ class Child:
             finally:
                 # Whatever happens: this must not go on with the tests.
                 os._exit(1)
+        self.running.add(self.pid)
         os.close(writing)
         assert os.read(reading, 1) == b"!"
         os.close(reading)
 
     def kill(self) -> None:
-        os.kill(self.pid, signal.SIGKILL)
-        os.waitpid(self.pid, 0)
+        self.end(self.pid)
+
+    @classmethod
+    def end(cls, pid: int) -> None:
+        cls.running.remove(pid)
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
 
 
 def test_counts_of_processes_are_summed_and_survive_them(folder: Path) -> None:
