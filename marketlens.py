@@ -31,6 +31,10 @@ COMMANDS: Final[Table] = {
         "ops.doctor.cli:doctor",
         "Look whether this machine has all that is needed, and say what to do where it has not.",
     ),
+    "restart": CommandRef(
+        "ops.cli:restart",
+        "Migrate and restart what `up` has started, one process after the other: no call fails.",
+    ),
     "sample": CommandRef(
         "sample.cli:sample",
         "Draw a catalogue of made-up products with photos, as a feed to try things with.",
@@ -72,6 +76,29 @@ COMMANDS: Final[Table] = {
         "workers.commands.reconcile:reconcile",
         "Compare database, photo store and index: what is missing, orphaned or stale.",
         audit=Audit(("force",), only_with="repair"),
+    ),
+    "backup": Group(
+        "Snapshots of everything that can't be made again, in a folder or an object store.",
+        {
+            "create": CommandRef(
+                "ops.backup.cli:create",
+                "Write a snapshot of database, photos, encoders and index, while everything runs.",
+            ),
+            "list": CommandRef(
+                "ops.backup.cli:list_snapshots",
+                "List the snapshots at a destination, the newest first.",
+            ),
+            "verify": CommandRef(
+                "ops.backup.cli:verify",
+                "Read every byte of the snapshots, and compare it with what was written.",
+            ),
+        },
+        # `marketlens backup DESTINATION` writes one.
+        default="create",
+    ),
+    "restore": CommandRef(
+        "ops.backup.cli:restore",
+        "Put a snapshot in place on an empty machine, after verifying all of it.",
     ),
     "migrate": CommandRef(
         "db.cli:migrate",
@@ -239,6 +266,13 @@ COMMANDS: Final[Table] = {
                 "Show which index a catalogue of some size would get, and why. Needs no database.",
             ),
         },
+    ),
+    "search": CommandRef(
+        "workers.commands.search:search",
+        "Find the listings that look like a photo, have some words, or both.",
+    ),
+    "similar": CommandRef(
+        "workers.commands.search:similar", "Find the listings that look like a listing."
     ),
     "recommend": CommandRef(
         "workers.commands.recommend:recommend",

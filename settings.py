@@ -178,10 +178,17 @@ class Settings(BaseSettings):
         " (429).",
     )
     max_wait_seconds: int = Field(
-        default=30,
+        default=8,
         ge=1,
         description="Searches, embeddings and predictions that would wait longer are refused"
         " (429), until fewer wait.",
+    )
+    drain_seconds: float = Field(
+        default=5,
+        ge=0,
+        le=300,
+        description="For so long the API still answers after it was told to stop (SIGTERM), while"
+        " `/readyz` already says no.",
     )
     events_kept_days: int = Field(
         default=180,

@@ -2,15 +2,17 @@
 
 import logging
 import os
+import socket
 from dataclasses import dataclass
 from typing import Annotated, Final
 
 import typer
-import uvicorn
 from fastapi import FastAPI
+from uvicorn import Config
 
 from api.caller import is_loopback
 from api.main import create_app
+from api.server import serve
 from command_line.addresses import bound_port
 from command_line.exit_codes import awaiting
 from command_line.options import command_of
@@ -37,6 +39,12 @@ class ApiOptions:
     host: Annotated[str | None, typer.Option(help="Address to bind to.")] = None
     port: Annotated[int | None, typer.Option(help="Port to bind to.")] = None
     processes: Annotated[int, typer.Option(min=1, help="Processes that answer calls.")] = 1
+    fd: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="Descriptor of a socket that listens already, as systemd gives it."
+        ),
+    ] = None
 
 
 def observed_app(settings: Settings | None = None) -> FastAPI:
@@ -55,13 +63,15 @@ def api(options: ApiOptions) -> ExitCode:
     settings = Settings(**settings.model_dump(exclude_unset=True) | given)
     keep_private(settings.data_dir)
     _require_key_off_loopback(settings)
-    settings = settings.model_copy(update={"port": bound_port(settings.host, settings.port)})
+    listening = None if options.fd is None else socket.socket(fileno=options.fd)
+    if listening is None:
+        settings = settings.model_copy(update={"port": bound_port(settings.host, settings.port)})
     _require_servers(settings)
     # Each process makes an application of its own, from what it finds in the environment.
     os.environ.update(MARKETLENS_HOST=settings.host, MARKETLENS_PORT=str(settings.port))
     several = options.processes > 1
     try:
-        uvicorn.run(
+        config = Config(
             "api.cli:observed_app" if several else observed_app(settings),
             factory=several,
             workers=options.processes,
@@ -77,6 +87,7 @@ def api(options: ApiOptions) -> ExitCode:
             forwarded_allow_ips=list(settings.proxies),
             timeout_graceful_shutdown=STOP_TIMEOUT_S,
         )
+        serve(config, settings.drain_seconds, listening)
     except SystemExit as refused:
         # uvicorn has logged the reason: 1 is an address that it can't bind to, 3 an application
         # that does not start.

@@ -13,6 +13,7 @@ from fastapi import Depends, Path, Request
 from sqlalchemy.orm import Session
 
 from api.caller import NOBODY, Caller
+from api.draining import Draining
 from api.jobs.backlog import Backlog
 from api.jobs.ended_jobs import EndedJobs
 from api.key_uses import KeyUses
@@ -50,6 +51,7 @@ class Resources:
     store: PhotoStore
     publisher: BackgroundPublisher
     ended_jobs: EndedJobs
+    draining: Draining
     backlog: Backlog
     key_uses: KeyUses
     rate_limiter: RateLimiter

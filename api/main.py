@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 from api.admin import routes as admin
 from api.caller import is_loopback
 from api.deps import Resources
+from api.draining import STATE, Draining, LastOfConnection
 from api.embeddings import routes as embeddings
 from api.events import routes as events
 from api.health import routes as health
@@ -76,7 +77,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     resources = _resources_of(settings)
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Draining]]:
         del app
         await run_in_threadpool(resources.store.remember)
         async with (
@@ -85,7 +86,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             resources.key_uses.writing(),
             resources.shared_counts.sharing(),
         ):
-            yield
+            # The server tells it when it is to stop.
+            yield {STATE: resources.draining}
         resources.bulk.shutdown(cancel_futures=True)
         resources.publisher.close()
         resources.database.close()
@@ -112,6 +114,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(RateLimitHeaders)
     app.add_middleware(Observed)
     app.add_middleware(with_id)
+    app.add_middleware(LastOfConnection, draining=resources.draining)
     handle_errors(app)
     handle_replays(app)
     for routes in (
@@ -129,6 +132,7 @@ def _resources_of(settings: Settings) -> Resources:
     database = Database(settings.sqlalchemy_url, ANSWERING)
     broker = Broker(settings.broker_url, database)
     publisher = BackgroundPublisher(JobPublisher(broker))
+    ended_jobs = EndedJobs(broker, database)
     limiter = RateLimiter(_rates_of(settings))
     return Resources(
         database=database,
@@ -139,7 +143,8 @@ def _resources_of(settings: Settings) -> Resources:
         events_kept=timedelta(days=settings.events_kept_days),
         store=PhotoStore(settings.photo_store_url),
         publisher=publisher,
-        ended_jobs=EndedJobs(broker, database),
+        ended_jobs=ended_jobs,
+        draining=Draining([ended_jobs.let_go]),
         backlog=Backlog(database, database.now, settings.max_wait_seconds),
         key_uses=KeyUses(database, database.now),
         rate_limiter=limiter,

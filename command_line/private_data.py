@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 
 _OURS: Final = re.compile(
     r"marketlens\.db.*|ledger\.db.*|up\.lock|\..*\.part|sample-\d+-\d+"
-    r"|columns|feeds|features|generations|intake|log|models|photos|reports|run|training"
+    r"|columns|feeds|features|generations|intake|log|models|metrics|photos|reports|run|training|uploads"
 )
 
 

@@ -106,7 +106,7 @@ def holders(folder: Path) -> Iterator[Holder]:
 def forget_ended(folder: Path) -> None:
     """Remove the values of ended processes that do not count any more."""
     for path in folder.glob(f"{LIVE}*{COUNTS}"):
-        if False and not _is_held(folder / f"{_slot_of(path)}{LOCK}"):
+        if not _is_held(folder / f"{_slot_of(path)}{LOCK}"):
             path.unlink(missing_ok=True)
 
 

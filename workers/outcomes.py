@@ -99,7 +99,7 @@ def _outcome_of(
     except Exception as error:
         log.exception("job %s: attempt %s broke", job_id, claim.attempt)
         stages.end_as("retried" if claim.tries < runtime.config.max_attempts else "failed")
-        outcome = _retry_later(runtime, claim, f"{type(error).__name__}, see the worker's log.")
+        outcome = _retry_later(runtime, claim, _reason(error))
     else:
         stages.end_as("succeeded")
         log.info("job %s: %s done", job_id, claim.type)
@@ -142,9 +142,8 @@ def _record_alone(runtime: Runtime, claim: Claim, outcome: Outcome) -> None:
         log.warning("job %s: its outcome is not recorded: %r", claim.job_id, error)
     except Exception as error:
         log.exception("job %s: its outcome can't be stored", claim.job_id)
-        reason = f"{type(error).__name__}, see the worker's log."
         with suppress(Unavailable):
-            _store(runtime, [(claim, _retry_later(runtime, claim, reason))])
+            _store(runtime, [(claim, _retry_later(runtime, claim, _reason(error)))])
 
 
 def _store(runtime: Runtime, outcomes: Sequence[tuple[Claim, Outcome]]) -> None:
@@ -155,6 +154,12 @@ def _store(runtime: Runtime, outcomes: Sequence[tuple[Claim, Outcome]]) -> None:
             except ClaimLost:
                 # Then nothing of it was written.
                 log.warning("job %s: its claim was lost, no outcome is recorded", claim.job_id)
+
+
+def _reason(error: Exception) -> str:
+    """What a caller is told of something unexpected; a full disk says what it is."""
+    kind = error.strerror if isinstance(error, OSError) else None
+    return f"{kind or type(error).__name__}, see the worker's log."
 
 
 def _pause_of(claim: Claim) -> timedelta:

@@ -89,6 +89,8 @@ async def _wait_for(resources: Resources, job: Job, wait_s: float) -> Job:
     deadline = monotonic() + wait_s
     async with resources.ended_jobs.waiting_for(job.id) as told:
         while not job.status.terminal and (left := deadline - monotonic()) > 0:
+            if resources.ended_jobs.are_not_awaited:
+                break
             await is_set_within(told, left)
             told.clear()
             job = await resources.ended_jobs.read(job.id)

@@ -41,6 +41,8 @@ class LoadRate:
     """Searchers that wait for the answer within the request (`Prefer: wait`)."""
     sellers: int = 1
     sell_pause_s: float = 0.4
+    most_listings: int | None = None
+    """Sellers delete listings while there are more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,17 +117,16 @@ class LoadedMachine:
         waited = time.monotonic() - fault_ended_at
         return {kind: waited if took[kind] is None else float(took[kind] or 0) for kind in Kind}
 
-    def verdict(self) -> Verdict:
-        """Judge all that was accepted until now; what is still open counts as stuck."""
-        return self.ledger.verdict(self.database, time.monotonic())
+    def settled(self, since: float = 0.0, timeout_s: float = SETTLE_TIMEOUT_S) -> Verdict:
+        """Wait until everything accepted until now has ended; judge what was accepted since.
 
-    def settled(self, timeout_s: float = SETTLE_TIMEOUT_S) -> Verdict:
-        """Wait until everything accepted until now has ended, and judge it; the load goes on."""
+        The load goes on.
+        """
         until = time.monotonic()
         deadline = until + timeout_s
         while self.ledger.open(until) and time.monotonic() < deadline and not self.failures:
             time.sleep(0.05)
-        verdict = self.ledger.verdict(self.database, until)
+        verdict = self.ledger.verdict(self.database, until, since)
         assert not self.failures, self.failures
         return verdict
 
@@ -167,7 +168,7 @@ def _load(loaded: LoadedMachine, rate: LoadRate) -> Iterator[None]:
             http = stack.enter_context(
                 httpx2.Client(base_url=loaded.machine.url, timeout=CLIENT_TIMEOUT_S)
             )
-            return LoadClient(http, loaded.ledger, stop, Random(seed))
+            return LoadClient(http, loaded.ledger, stop, Random(seed), rate.most_listings)
 
         for number in range(rate.sellers):
             _repeat(stack, loaded, client(number).sell, rate.sell_pause_s)
@@ -209,31 +210,39 @@ def _repeat(
     stack.callback(stop.set)
 
 
-def judged(
-    fault: str,
-    database: str,
-    rounds: int,
-    verdict: Verdict,
-    recoveries: list[Recovery],
-    note: str = "",
-) -> FaultRow:
-    """The row of a fault, recorded."""
-    worst = {
-        kind: round(max(each[kind] for each in recoveries), 1) if recoveries else None
-        for kind in Kind
-    }
-    row = FaultRow(
-        fault,
-        database,
-        rounds,
-        accepted=verdict.accepted,
-        lost=len(verdict.lost),
-        doubled=len(verdict.doubled),
-        stuck=len(verdict.stuck),
-        wrong=len(verdict.wrong),
-        search_recovery_s=worst[Kind.SEARCH],
-        embed_recovery_s=worst[Kind.LISTING],
-        note=note,
-    )
-    record(row)
-    return row
+@dataclass
+class Trial:
+    """The rounds of one fault on a machine."""
+
+    loaded: LoadedMachine
+    began_at: float = field(default_factory=time.monotonic)
+    recoveries: list[Recovery] = field(default_factory=list)
+
+    def recovers(self, fault_ended_at: float) -> None:
+        """Wait until the machine has recovered from a round."""
+        self.recoveries.append(self.loaded.recovered(fault_ended_at))
+
+    def worst_s(self, kind: Kind) -> float:
+        """The longest time that it took in any round."""
+        return max((each[kind] for each in self.recoveries), default=0.0)
+
+    def judge(self, fault: str, note: str = "") -> FaultRow:
+        """Wait until all is settled; gives the row of the fault, which is recorded and clean."""
+        verdict = self.loaded.settled(self.began_at)
+        engine = self.loaded.database.engine
+        row = FaultRow(
+            fault,
+            engine.dialect.name,
+            max(1, len(self.recoveries)),
+            accepted=verdict.accepted,
+            lost=len(verdict.lost),
+            doubled=len(verdict.doubled),
+            stuck=len(verdict.stuck),
+            wrong=len(verdict.wrong),
+            search_recovery_s=round(self.worst_s(Kind.SEARCH), 1) if self.recoveries else None,
+            embed_recovery_s=round(self.worst_s(Kind.LISTING), 1) if self.recoveries else None,
+            note=note,
+        )
+        record(row)
+        assert verdict.clean, f"{fault}: {verdict}"
+        return row

@@ -9,6 +9,7 @@ from types import FrameType
 from command_line.exit_codes import awaiting
 from db.session import Database
 from db.store.webhooks import WebhookClient, hosts_of
+from models.domain.processes import tell_supervisor
 from observability import traces
 from observability.process import observe
 from settings import Settings
@@ -54,6 +55,7 @@ def relay() -> None:
     )
     webhooks.start()
     pruning.start()
+    tell_supervisor("READY=1")
     try:
         run_relay(
             database,
