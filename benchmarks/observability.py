@@ -98,7 +98,7 @@ def ask(found: Machine, photos: list[bytes], seconds: float, clients: int) -> No
     end = time.monotonic() + seconds
 
     def run(number: int) -> list[float]:
-        took = []
+        took: list[float] = []
         with httpx2.Client(base_url=found.url, timeout=60) as client:
             while time.monotonic() < end:
                 photo = photos[(number + len(took)) % len(photos)]

@@ -70,7 +70,7 @@ def test_every_image_is_pinned_to_a_version() -> None:
     images += re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
     assert images
     for image in images:
-        assert re.search(r":(\d+\.\d+\.?\d*-|v?\d+\.\d+\.\d+$)", image), image
+        assert re.search(r":\d+\.\d+\.?\d*-", image), image
 
 
 def test_the_image_is_tagged_with_this_version() -> None:
@@ -92,16 +92,7 @@ def test_volumes_are_declared() -> None:
     used = {
         volume.split(":")[0] for item in SERVICES.values() for volume in item.get("volumes", [])
     }
-    files = {path for path in used if path.startswith("./")}
-    assert used - files == set(COMPOSE["volumes"])
-    # Whoever starts the monitoring makes the key.
-    assert all((REPOSITORY / path).exists() for path in files - {"./monitoring/metrics.key"})
-
-
-def test_what_only_some_want_is_in_a_profile_and_not_reachable_from_elsewhere() -> None:
-    for name in ("prometheus", "grafana"):
-        assert SERVICES[name]["profiles"] == ["monitoring"]
-        assert all(port.startswith("127.0.0.1:") for port in SERVICES[name]["ports"])
+    assert used == set(COMPOSE["volumes"])
 
 
 def test_the_container_is_not_root_and_gets_every_package() -> None:

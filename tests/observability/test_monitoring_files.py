@@ -114,6 +114,32 @@ def test_every_metric_but_those_of_a_detail_is_on_the_dashboard() -> None:
     }
 
 
+@pytest.mark.parametrize("name", ["prometheus", "grafana"])
+def test_its_containers_are_confined_and_reached_from_this_machine_only(name: str) -> None:
+    compose = yaml.safe_load((MONITORING / "docker-compose.yml").read_text())
+    main = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())
+    service = compose["services"][name]
+    assert re.search(r":v?\d+\.\d+\.\d+$", service["image"])
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["user"] not in {"root", "0"}
+    assert "healthcheck" in service
+    assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+    assert set(service["networks"]) <= set(main["networks"]) - {"data"}
+    mounted = {volume.partition(":")[0] for volume in service["volumes"]}
+    files = {place for place in mounted if place.startswith("./")}
+    assert mounted - files <= set(compose["volumes"])
+    assert all(
+        f"{place}:" in volume and volume.endswith(":ro")
+        for place in files
+        for volume in service["volumes"]
+        if volume.startswith(place)
+    )
+    # Whoever starts it makes the key.
+    assert all((REPOSITORY / place).exists() for place in files - {"./monitoring/metrics.key"})
+
+
 @pytest.mark.parametrize(
     "arguments", [["check", "rules", "alerts.yml"], ["test", "rules", "alerts_test.yml"]]
 )
