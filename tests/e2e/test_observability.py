@@ -1,15 +1,20 @@
 """What the processes of a real machine tell of themselves."""
 
 import json
+import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import httpx2
 import pytest
 
+from ops.processes import marketlens_command
 from tests.support.machine import SeededMachine, marketlens
 from tests.support.observing import Samples, samples
 from tests.support.pictures import jpeg
+from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
@@ -93,3 +98,27 @@ def test_all_that_processes_log_is_json_and_without_users(seeded: SeededMachine)
         for line in filter(None, text.splitlines()):
             told = json.loads(line)
             assert {"time", "level", "event", "logger", "process", "pid"} <= set(told), line
+
+
+def test_a_machine_without_an_api_serves_what_it_has_counted(seeded: SeededMachine) -> None:
+    port = free_port()
+    process = subprocess.Popen(
+        marketlens_command("metrics", "--port", str(port)), env=seeded.machine.environment
+    )
+    try:
+        wait_until(lambda: _answers(port), 60)
+        answer = httpx2.get(f"http://127.0.0.1:{port}/metrics")
+        found = samples(answer.content)
+        assert value(found, "photos_embedded_total", purpose="listing") >= 26
+        # Queues are the API's to tell.
+        assert ("marketlens_database_up", frozenset()) not in found
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+
+
+def _answers(port: int) -> bool:
+    try:
+        return httpx2.get(f"http://127.0.0.1:{port}/metrics").status_code == httpx2.codes.OK
+    except httpx2.TransportError:
+        return False
