@@ -14,7 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from db.clock import DatabaseClock
-from db.driver_errors import product_error
+from db.driver_errors import hide_values, product_error
 from db.postgres_connections import OPTIONS, WORKING, Patience, limit_waiting
 from db.store.private_files import close_database_file
 from db.text.write import count_words, write_texts
@@ -106,6 +106,8 @@ def _prepare_sqlite(engine: Engine) -> None:
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
+            # What is deleted is overwritten: an erasure leaves nothing in free pages.
+            "secure_delete=ON",
         ):
             connection.execute(f"PRAGMA {pragma}")
         for _, _, file in connection.execute("PRAGMA database_list"):
@@ -149,6 +151,8 @@ class Database:
         self.engine = create_engine(
             parsed,
             connect_args=_connect_args(parsed),
+            # Errors and debug logs show statements without what is stored by them.
+            hide_parameters=True,
             pool_pre_ping=True,
             pool_size=POOL_SIZE,
             max_overflow=MAX_CONNECTIONS - POOL_SIZE,
@@ -156,6 +160,7 @@ class Database:
             # The connection that was used last: what a peak has opened is idle again afterwards.
             pool_use_lifo=True,
         )
+        hide_values(self.engine)
         self._writer = self.engine.execution_options(sqlite_begin="IMMEDIATE")
         self._clock = DatabaseClock(self.engine)
         if self.engine.dialect.name == "sqlite":

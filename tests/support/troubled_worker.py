@@ -21,8 +21,8 @@ KILLING_WIDTH: Final = 211
 HANGING_WIDTH: Final = 223
 """The decoder does not end with these."""
 
-SLOW_S: Final = "TEST_SLOW_BATCHES_S"
-"""How many seconds longer it takes to embed photos."""
+SLOW_S: Final = "TEST_SLOW_PHOTOS_S"
+"""How many seconds longer it takes to decode a photo."""
 CLOCK_AHEAD_S: Final = "TEST_CLOCK_AHEAD_S"
 AHEAD: Final = "TEST_AHEAD"
 """How the commands begin whose own clock is ahead by so many seconds; nobody else's is."""
@@ -55,25 +55,28 @@ def _put_clock_ahead(seconds: float) -> None:
 
 
 def _make_photos_hard() -> None:
-    from workers.jobs import embedded_photos  # noqa: PLC0415 - torch is for workers alone
+    from models import near_duplicates, photo_decoding  # noqa: PLC0415 - torch is for workers alone
+    from workers.jobs import embedded_photos  # noqa: PLC0415 - the same
 
-    decode, embed = embedded_photos.decode, embedded_photos.embed_by_all
     slow_s = float(os.environ.get(SLOW_S, "0"))
 
     def decode_in_trouble(data: bytes) -> Image.Image:
-        photo = decode(data)
+        photo = photo_decoding.decode(data)
         if photo.width == KILLING_WIDTH:
             os.abort()
         while photo.width == HANGING_WIDTH:
             data.count(b"a")
         return photo
 
-    def embed_slowly(*given: object) -> object:
+    def perceptual_hash_slowly(photo: Image.Image) -> int:
         time.sleep(slow_s)
-        return embed(*given)  # type: ignore[arg-type] # as it is given
+        return near_duplicates.perceptual_hash(photo)
 
-    embedded_photos.decode = decode_in_trouble
-    embedded_photos.embed_by_all = embed_slowly
+    for name, replaced in (
+        ("decode", decode_in_trouble),
+        ("perceptual_hash", perceptual_hash_slowly),
+    ):
+        setattr(embedded_photos, name, replaced)
 
 
 def run(arguments: Sequence[str]) -> None:
