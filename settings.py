@@ -190,7 +190,34 @@ class Settings(BaseSettings):
         ge=1,
         le=36_500,
         description="Days that events are kept from their time on; older ones are deleted, and not"
-        " taken.",
+        " taken. What a user has hidden stays hidden as long as it is for sale.",
+    )
+    jobs_kept_days: int = Field(
+        default=30,
+        ge=1,
+        le=36_500,
+        description="Days that jobs are kept from their end on, with the photos that they ask about"
+        " and their results.",
+    )
+    deleted_listings_kept_days: int = Field(
+        default=30,
+        ge=1,
+        le=36_500,
+        description="Days that deleted listings are kept, should they come back; then they are"
+        " erased, with their photos.",
+    )
+    retired_encoders_kept_days: int = Field(
+        default=30,
+        ge=1,
+        le=36_500,
+        description="Days that the vectors and indexes of a retired encoder are kept.",
+    )
+    audit_kept_days: int = Field(
+        default=365,
+        ge=1,
+        le=36_500,
+        description="Days that it is kept who has changed what for everybody, and that something"
+        " was erased.",
     )
     photo_seconds: int = Field(
         default=30,

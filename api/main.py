@@ -33,6 +33,7 @@ from api.limits.headers import RateLimitHeaders
 from api.limits.limiter import RateLimiter
 from api.limits.rates import Kind, Rates
 from api.limits.sharing import SharedCounts
+from api.limits.shedding import ShedQueries
 from api.listings import routes as listings
 from api.middleware.body_limit import LimitBody
 from api.middleware.content_encoding import IdentityOnly
@@ -107,6 +108,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     if resources.allow_anonymous:
         app.add_middleware(SameOriginOnly)
     app.add_middleware(RateLimitHeaders)
+    app.add_middleware(ShedQueries, backlog=resources.backlog)
     app.add_middleware(LastOfConnection, draining=resources.draining)
     handle_errors(app)
     handle_replays(app)

@@ -106,6 +106,8 @@ def _prepare_sqlite(engine: Engine) -> None:
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
+            # What is deleted is overwritten: an erasure leaves nothing in free pages.
+            "secure_delete=ON",
         ):
             connection.execute(f"PRAGMA {pragma}")
         for _, _, file in connection.execute("PRAGMA database_list"):

@@ -55,7 +55,7 @@ def test_a_broker_that_is_killed_again_and_again(loaded_on: LoadedMachine) -> No
 def test_a_broker_that_is_emptied(loaded_on: LoadedMachine) -> None:
     trial = Trial(loaded_on)
     with redis_of(loaded_on) as redis:
-        for _ in rounds(at_least=3):
+        for _ in rounds():
             time.sleep(1)
             redis.flushall()
             trial.recovers(time.monotonic())

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
+from db.retention.removed import ChangesMissed
 from db.session import Database
 from db.vectors.changes import last_change
 from db.vectors.embeddings import live_vectors, live_vectors_of
@@ -58,10 +59,14 @@ class SharedIndex:
             position = self.index.position
             # A position after the last change means that the database was restored from a backup.
             if position is not None and position <= last_change(session):
-                number = apply_next_changes(session, self.index, self._encoder_id, position)
-                if number != position:
-                    self.index.record(number)
-                return number
+                try:
+                    number = apply_next_changes(session, self.index, self._encoder_id, position)
+                except ChangesMissed:
+                    log.warning("the index lacks changes that are not kept: it is compared")
+                else:
+                    if number != position:
+                        self.index.record(number)
+                    return number
         return fill(self.index, self._database, self._encoder_id)
 
 
