@@ -10,7 +10,7 @@ from db.store.private_files import close_folder
 log = logging.getLogger(__name__)
 
 _OURS: Final = re.compile(
-    r"marketlens\.db.*|ledger\.db.*|up\.lock|\..*\.part|sample-\d+-\d+"
+    r"marketlens\.db.*|ledger\.db.*|up\.lock|restoring\.json|\..*\.part|sample-\d+-\d+"
     r"|columns|feeds|features|generations|intake|log|models|metrics|photos|reports|run|training|uploads"
 )
 

@@ -42,7 +42,7 @@ def restart_one_by_one(
     )
     if migrated.returncode:
         raise SetupError(f"The database can't be migrated: {migrated.stderr.strip()}")
-    with _readiness(run_dir) as (path, is_ready):
+    with readiness(run_dir) as (path, is_ready):
         told = {**environment, NOTIFY_SOCKET: str(path)}
         for name in ORDER:
             supervisor.replace(name, is_ready, told, READY_WITHIN_S)
@@ -50,8 +50,8 @@ def restart_one_by_one(
 
 
 @contextmanager
-def _readiness(run_dir: Path) -> Generator[tuple[Path, Callable[[int], bool]]]:
-    """A socket that processes tell when they are ready, and whether one has, by its id."""
+def readiness(run_dir: Path) -> Generator[tuple[Path, Callable[[int], bool]]]:
+    """A socket in a folder, which processes tell when they are ready; whether one is, by its id."""
     path = run_dir / SOCKET_NAME
     path.unlink(missing_ok=True)
     ready: set[int] = set()

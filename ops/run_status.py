@@ -15,6 +15,8 @@ LOCK_FILE: Final = "up.lock"
 RESTART: Final = signal.SIGUSR1
 """What tells a running machine to restart its processes. Closing a terminal sends SIGHUP."""
 LOOK_EVERY_S: Final = 0.2
+READS: Final = 10
+"""How often the file is read that another process may be writing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ def ask_for_restart(data_dir: Path, within_s: float) -> None:
 
 
 def _status_in(data_dir: Path) -> RunStatus:
-    while True:
+    for _ in range(READS):
         try:
             with (data_dir / LOCK_FILE).open() as lock:
                 if not _is_locked(lock):
@@ -69,6 +71,7 @@ def _status_in(data_dir: Path) -> RunStatus:
         except ValueError:
             # It is being written.
             time.sleep(LOOK_EVERY_S)
+    raise SetupError(f"What runs in {data_dir} can't be restarted: stop and start it.")
 
 
 def _is_locked(lock: TextIO) -> bool:

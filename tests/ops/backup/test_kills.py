@@ -2,14 +2,19 @@
 
 import os
 import signal
+import traceback
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
+from alembic import command
 
 from db.catalogue.listings import ListingData
+from db.schema_migration import alembic_config
 from db.session import Database
 from models.domain.errors import Conflict, SetupError
 from ops.backup.destination import Destination
@@ -123,3 +128,54 @@ def test_a_killed_replacement_replaces_when_run_again(
     assert "Posted since" in repr(contents(target.deployment)["rows"])
     restored(target, destination)
     assert contents(target.deployment) == contents(sqlite_source.deployment)
+
+
+def test_a_restore_to_postgresql_is_killed_and_run_again(
+    sqlite_source: Place, tmp_path: Path, destination: Path, new_postgres_url: Callable[[], str]
+) -> None:
+    """Its tables are made, filled in one transaction, and migrated: any of it may be the last."""
+    backed_up(sqlite_source.deployment, destination)
+    expected = contents(sqlite_source.deployment)
+    target = Place(tmp_path / "target", new_postgres_url())
+    for statement in ("DROP TABLE", "COPY", "setval"):
+        forget(target.folder)
+        target.folder.mkdir()
+        assert killed_at_statement(statement, lambda: restored(target, destination))
+        with pytest.raises(SetupError):
+            require_restored(target.folder)
+        restored(target, destination)
+        assert contents(target.deployment) == expected
+        with pytest.raises(Conflict):
+            restored(target, destination)
+        # Empty again.
+        command.downgrade(alembic_config(target.database_url), "base")
+        command.upgrade(alembic_config(target.database_url), "head")
+
+
+def killed_at_statement(beginning: str, work: Callable[[], object]) -> bool:
+    """Do it in a process that is killed at the first statement that has these words."""
+    child = os.fork()
+    if child == 0:
+        try:
+            for cursor in (psycopg.Cursor, psycopg.ClientCursor):
+                for name in ("execute", "copy"):
+                    _kill_at_words(cursor, name, beginning)
+            work()
+        except BaseException:  # noqa: BLE001 - the test sees that it was not killed
+            traceback.print_exc()
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(child, 0)
+    return os.WIFSIGNALED(status)
+
+
+def _kill_at_words(cursor: Any, name: str, words: str) -> None:
+    original = getattr(cursor, name)
+
+    def called(self: Any, query: Any, *arguments: Any, **named: Any) -> Any:
+        text = query.decode() if isinstance(query, bytes) else str(query)
+        if words in " ".join(text.split()):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(self, query, *arguments, **named)
+
+    setattr(cursor, name, called)
