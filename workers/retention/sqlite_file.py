@@ -12,9 +12,9 @@ from workers.retention.steps import Pace
 
 PAGES_AT_ONCE: Final = 200
 """Of the index of words that one transaction rewrites."""
-REWRITTEN_UP_TO: Final = 200_000_000
-"""Bytes of a file that is written anew by itself: others wait for two seconds to write, which is
-less than they have the patience for."""
+REWRITTEN_UP_TO: Final = 100_000_000
+"""Bytes of a file that is written anew by itself: others wait for two seconds to write on a machine
+that is busy, which is less than they have the patience for."""
 _MERGED: Final = 2
 _MERGE: Final = "INSERT INTO listing_words (listing_words, rank) VALUES ('merge', :pages)"
 
