@@ -16,6 +16,7 @@ from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 from starlette.types import ASGIApp
 
+from api.access.key_uses import KeyUses
 from api.admin import routes as admin
 from api.caller import is_loopback
 from api.deps import Resources
@@ -27,7 +28,6 @@ from api.idempotency.replay import handle_replays
 from api.jobs import routes as jobs
 from api.jobs.backlog import Backlog
 from api.jobs.ended_jobs import EndedJobs
-from api.key_uses import KeyUses
 from api.limits.bulk_slots import BulkSlots
 from api.limits.headers import RateLimitHeaders
 from api.limits.limiter import RateLimiter
