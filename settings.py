@@ -330,6 +330,11 @@ class Settings(BaseSettings):
         return self.data_dir / "columns" / "listings.safetensors"
 
     @property
+    def uploads_dir(self) -> Path:
+        """Where bodies of requests are kept that are too large for memory, until they are done."""
+        return self.data_dir / "uploads"
+
+    @property
     def log_dir(self) -> Path:
         """Where the processes that `marketlens up` starts write their logs."""
         return self.data_dir / "log"

@@ -37,6 +37,7 @@ from api.problems import handle_errors
 from api.recommendations import routes as recommendations
 from api.saved_searches import routes as saved_searches
 from api.searches import routes as searches
+from api.uploads.spool import UploadSpace
 from api.users import routes as users
 from db.group_commit import GroupCommit
 from db.session import Database
@@ -83,7 +84,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.resources = resources
     app.add_middleware(
-        LimitBody, photo_bytes=settings.max_upload_bytes, bulk_bytes=settings.max_batch_bytes
+        LimitBody,
+        photo_bytes=settings.max_upload_bytes,
+        bulk_bytes=settings.max_batch_bytes,
+        space=UploadSpace(settings.uploads_dir),
     )
     app.add_middleware(IdentityOnly)
     app.add_middleware(Methods)

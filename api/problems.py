@@ -15,6 +15,8 @@ log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
+MAX_ERRORS = 20
+"""Of one request that are told."""
 IN_FLIGHT_RETRY_AFTER_S = 1
 
 STATUS_OF: dict[type[errors.MarketlensError], HTTPStatus] = {
@@ -101,7 +103,7 @@ def handle_errors(app: FastAPI) -> None:
         del request
         fields = [
             {"field": ".".join(str(part) for part in item["loc"]), "detail": item["msg"]}
-            for item in error.errors()
+            for item in error.errors()[:MAX_ERRORS]
         ]
         named = "; ".join(f"{item['field']}: {item['detail']}" for item in fields[:3])
         return problem(

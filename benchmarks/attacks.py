@@ -60,7 +60,9 @@ def _row(name: str, answers: Sequence[Answer], seen: Seen) -> str:
         "closed" if answer.status == NO_ANSWER else f"{answer.status} {answer.code}".strip()
         for answer in answers
     )
-    told = ", ".join(f"{kind} × {count:,}" if count > 1 else kind for kind, count in counts.items())
+    told = ", ".join(
+        f"{count:,} of {kind}" if count > 1 else kind for kind, count in counts.items()
+    )
     slowest = max(answer.seconds for answer in answers)
     return (
         f"| {name.strip().splitlines()[0]} | {told} | {slowest:.1f} | {seen.peak_mb:.0f} "

@@ -23,6 +23,7 @@ from api.listings.stated_photos import (
 )
 from api.pagination import Position
 from api.photos.service import store_photo
+from api.uploads.spool import Upload
 from db.catalogue import listings
 from db.catalogue.categories import ensure_categories
 from db.catalogue.listing_photos import (
@@ -71,7 +72,7 @@ def delete_listing(resources: Resources, listing_id: UUID) -> None:
         listings.delete_listing(session, listing_id, resources.now())
 
 
-def store_photos(resources: Resources, photos: Sequence[bytes]) -> list[PhotoData]:
+def store_photos(resources: Resources, photos: Sequence[Upload]) -> list[PhotoData]:
     """Store a listing's photos. Raises InvalidPhoto or UnsupportedPhoto."""
     return [store_photo(resources, data) for data in photos]
 

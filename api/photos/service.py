@@ -1,15 +1,16 @@
 """Stores uploaded photos, and serves those that listings show."""
 
 from api.deps import Resources
+from api.uploads.spool import Upload
 from db.catalogue.listing_photos import PhotoData, is_public
 from models.domain.errors import NotFound
 from models.photo_decoding import standardise
 
 
-def store_photo(resources: Resources, data: bytes) -> PhotoData:
+def store_photo(resources: Resources, upload: Upload) -> PhotoData:
     """Standardise a photo and store it, durably. Raises InvalidPhoto or UnsupportedPhoto."""
     with resources.decoding:
-        photo = standardise(data)
+        photo = standardise(upload.read())
     sha256 = resources.store.put(photo.data)
     return PhotoData(sha256, photo.width, photo.height, photo.incomplete)
 
