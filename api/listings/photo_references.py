@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, WithJsonSchema
 
 from db.store.photo_urls import check_url
 from db.store.public_connections import MAX_URL
@@ -36,7 +36,6 @@ def _checked(reference: str) -> str:
 
 PhotoReference = Annotated[
     str,
-    Field(max_length=MAX_URL),
     AfterValidator(_checked),
     WithJsonSchema(
         {
