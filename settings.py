@@ -121,6 +121,18 @@ class Settings(BaseSettings):
     max_batch_bytes: int = Field(
         default=200_000_000, ge=1, description="Largest bulk request accepted, in bytes."
     )
+    max_connections: int = Field(
+        default=1_000,
+        ge=1,
+        description="Connections that a process of the API keeps open at once; for more, those on"
+        " which no request is under way are closed.",
+    )
+    client_timeout_seconds: float = Field(
+        default=20,
+        gt=0,
+        description="What a client may take to send the head of a request, or send or read nothing"
+        " of the rest.",
+    )
     max_wait_seconds: int = Field(
         default=30,
         ge=1,

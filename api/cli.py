@@ -10,6 +10,8 @@ import uvicorn
 
 from api.auth import is_loopback
 from api.main import create_app
+from api.server.connections import raise_descriptor_limit
+from api.server.protocol import BoundedProtocol
 from command_line.addresses import bound_port
 from command_line.exit_codes import awaiting
 from command_line.options import command_of
@@ -48,10 +50,12 @@ def api(options: ApiOptions) -> ExitCode:
     # Each process makes an application of its own, from what it finds in the environment.
     os.environ.update(MARKETLENS_HOST=settings.host, MARKETLENS_PORT=str(settings.port))
     several = options.processes > 1
+    raise_descriptor_limit(settings.max_connections)
     try:
         uvicorn.run(
             "api.main:create_app" if several else create_app(settings),
             factory=several,
+            http=BoundedProtocol,
             workers=options.processes,
             host=settings.host,
             port=settings.port,

@@ -37,6 +37,8 @@ from api.problems import handle_errors
 from api.recommendations import routes as recommendations
 from api.saved_searches import routes as saved_searches
 from api.searches import routes as searches
+from api.server.connections import Connections, most_connections
+from api.server.protocol import KEY
 from api.uploads.spool import UploadSpace
 from api.users import routes as users
 from db.group_commit import GroupCommit
@@ -65,10 +67,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     resources = _resources_of(settings)
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Connections]]:
         del app
+        most = most_connections(settings.max_connections)
         async with resources.ended_jobs.listening(), resources.backlog.watching():
-            yield
+            # The server's protocol finds it here.
+            yield {KEY: Connections(most, settings.client_timeout_seconds)}
         resources.bulk.shutdown(cancel_futures=True)
         resources.publisher.close()
         resources.database.close()

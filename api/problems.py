@@ -3,11 +3,12 @@
 import logging
 from http import HTTPStatus
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from models.domain import errors
 
@@ -15,6 +16,8 @@ log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
+CLIENT_CLOSED = 499
+"""What nginx calls a request whose client has gone before it was answered."""
 MAX_ERRORS = 20
 """Of one request that are told."""
 IN_FLIGHT_RETRY_AFTER_S = 1
@@ -63,20 +66,24 @@ Responses = dict[int | str, dict[str, object]]
 """OpenAPI response objects of an operation, by status."""
 
 
-def problem(
-    status: int, code: str, detail: str, headers: dict[str, str] | None = None, **members: object
-) -> JSONResponse:
-    """A problem document; `code` is stable, `detail` is a sentence for people."""
-    phrase = HTTPStatus(status)
-    body = {
+def problem_body(status: int, code: str, detail: str, **members: object) -> dict[str, object]:
+    """The members of a problem document; `code` is stable, `detail` is a sentence for people."""
+    return {
         "type": f"urn:marketlens:problem:{code}",
-        "title": phrase.phrase,
+        "title": HTTPStatus(status).phrase,
         "status": int(status),
         "code": code,
         "detail": detail,
         **members,
     }
-    sent = {**HEADERS_OF.get(phrase, {}), **(headers or {})}
+
+
+def problem(
+    status: int, code: str, detail: str, headers: dict[str, str] | None = None, **members: object
+) -> JSONResponse:
+    """A response with a problem document."""
+    body = problem_body(status, code, detail, **members)
+    sent = {**HEADERS_OF.get(HTTPStatus(status), {}), **(headers or {})}
     return JSONResponse(body, status_code=status, headers=sent, media_type=MEDIA_TYPE)
 
 
@@ -116,6 +123,12 @@ def handle_errors(app: FastAPI) -> None:
         code = HTTPStatus(error.status_code).name.lower()
         headers = dict(error.headers) if error.headers else None
         return problem(error.status_code, code, str(error.detail), headers)
+
+    @app.exception_handler(ClientDisconnect)
+    def _gone(request: Request, error: ClientDisconnect) -> Response:
+        # Nobody reads it.
+        del request, error
+        return Response(status_code=CLIENT_CLOSED)
 
     @app.exception_handler(Exception)
     def _unexpected(request: Request, error: Exception) -> JSONResponse:

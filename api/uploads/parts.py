@@ -3,13 +3,16 @@
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from api.uploads.spool import Spool, Upload
 from models.domain.errors import MalformedBody
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
 
 # Other codecs of Python are not encodings of text, or take quadratic time.
 _CHARSETS: Final = frozenset(
@@ -82,7 +85,7 @@ class _Form:
     _name: bytes = b""
     _value: bytes = b""
 
-    def callbacks(self) -> dict[str, object]:
+    def callbacks(self) -> "MultipartCallbacks":
         """As the parser takes them."""
         return {
             "on_part_begin": self._on_part_begin,
