@@ -6,7 +6,7 @@ WORKERS ?= 2
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # `make test` runs the tests in four processes, each of which imports only what its own need: those of
 # running machines, which mostly wait, those that fetch and load feeds, those of workers, and all others.
-MACHINES := tests/e2e
+MACHINES := tests/e2e tests/faults
 FEEDS := tests/etl/fetch tests/etl/load
 WORK := tests/workers tests/etl/clean tests/etl/commands tests/etl/photos
 TESTS := tests-of-machines tests-of-feeds tests-of-work other-tests

@@ -1,16 +1,21 @@
 """The command line's entry point: every command, and the function that it calls."""
 
 import os
+import platform
 import sys
 import traceback
 from contextlib import suppress
+from importlib.metadata import version
 from tempfile import NamedTemporaryFile
-from typing import Final
+from typing import Annotated, Final
 
 import typer
 
-from command_line.lazy import CommandRef, Group, LazyGroup, Table
+from command_line.lazy import Audit, CommandRef, Group, LazyGroup, Table
 from models.domain.errors import ExitCode, sentence_of
+
+UMASK: Final = 0o077
+"""What our processes make is their user's alone: see `db.store.private_files`."""
 
 COMMANDS: Final[Table] = {
     "demo": CommandRef(
@@ -19,6 +24,10 @@ COMMANDS: Final[Table] = {
     ),
     "up": CommandRef(
         "ops.cli:up", "Start a private Redis, the API, the workers and the relay, until Ctrl-C."
+    ),
+    "doctor": CommandRef(
+        "ops.doctor.cli:doctor",
+        "Look whether this machine has all that is needed, and say what to do where it has not.",
     ),
     "sample": CommandRef(
         "sample.cli:sample",
@@ -35,6 +44,7 @@ COMMANDS: Final[Table] = {
     "seed": CommandRef(
         "etl.commands.seed:seed",
         "Take in a marketplace's feed: clean it, store it, and queue its photos for embedding.",
+        audit=Audit(("feed", "prune", "force")),
     ),
     "events": Group(
         "What buyers do with listings.",
@@ -43,6 +53,7 @@ COMMANDS: Final[Table] = {
                 "etl.commands.events:import_events",
                 "Store the events of a file. Run again, it stores only those that are not stored "
                 "yet.",
+                audit=Audit(),
             )
         },
     ),
@@ -58,19 +69,41 @@ COMMANDS: Final[Table] = {
     "reconcile": CommandRef(
         "workers.commands.reconcile:reconcile",
         "Compare database, photo store and index: what is missing, orphaned or stale.",
+        audit=Audit(("force",), only_with="repair"),
     ),
     "migrate": CommandRef(
         "db.cli:migrate",
         "Bring the database to this release's schema, creating it if need be.",
+        audit=Audit(),
     ),
     "keys": Group(
-        "Make and revoke API keys.",
+        "Make, list, rotate and revoke API keys.",
         {
             "create": CommandRef(
-                "db.cli:create", "Make a key and print it. It is shown this once."
+                "db.access.cli:create",
+                "Make a key and print it. It is shown this once.",
+                audit=Audit(("name", "scope", "expires")),
             ),
-            "revoke": CommandRef("db.cli:revoke", "Revoke every key of this name, at once."),
+            "list": CommandRef(
+                "db.access.cli:list_keys",
+                "List the keys: what each may do, until when it is valid, when it was last used.",
+            ),
+            "rotate": CommandRef(
+                "db.access.cli:rotate",
+                "Make another key for a holder and print it. The earlier one stays valid for a "
+                "while.",
+                audit=Audit(("name", "overlap", "expires")),
+            ),
+            "revoke": CommandRef(
+                "db.access.cli:revoke",
+                "Revoke every key of this name, at once.",
+                audit=Audit(("name",)),
+            ),
         },
+    ),
+    "audit": CommandRef(
+        "db.access.cli:audit",
+        "Show who has changed what: admin calls and commands, newest first.",
     ),
     "health": CommandRef(
         "db.cli:health",
@@ -87,6 +120,7 @@ COMMANDS: Final[Table] = {
     "train": CommandRef(
         "workers.commands.train:train",
         "Train on listings' photos and categories. A killed run goes on when it is started again.",
+        audit=Audit(("mode", "level")),
     ),
     "evaluate": Group(
         "How well encoders find photos, and recommendations what users touch next.",
@@ -107,10 +141,12 @@ COMMANDS: Final[Table] = {
     "adapt": CommandRef(
         "workers.commands.adapt:adapt",
         "Learn from categories what makes photos alike, try it, and search with it: in seconds.",
+        audit=Audit(("activate", "force")),
     ),
     "calibrate": CommandRef(
         "workers.commands.calibrate:calibrate",
         "Measure how sure results are, and label them: same item, very similar, related, none.",
+        audit=Audit(("reference",)),
     ),
     "encoder": Group(
         "The encoders, and which one searches are made with.",
@@ -119,6 +155,7 @@ COMMANDS: Final[Table] = {
                 "workers.commands.encoder.register:register",
                 "Register an encoder, and keep its files in the models folder. Nothing is embedded "
                 "yet.",
+                audit=Audit(("reference",)),
             ),
             "list": CommandRef(
                 "workers.commands.encoder.list:list_encoders",
@@ -127,25 +164,30 @@ COMMANDS: Final[Table] = {
             "activate": CommandRef(
                 "workers.commands.encoder.switch:activate",
                 "Search with an encoder that is up to date, from the next search on.",
+                audit=Audit(("reference", "force")),
             ),
             "rollback": CommandRef(
                 "workers.commands.encoder.switch:rollback",
                 "Search with the encoder that was active before: it has been kept up to date "
                 "since.",
+                audit=Audit(("force",)),
             ),
             "retire": CommandRef(
                 "workers.commands.encoder.retire:retire",
                 "Stop keeping an encoder up to date, and remove its indexes. Its vectors stay.",
+                audit=Audit(("reference",)),
             ),
             "migrate": CommandRef(
                 "workers.commands.encoder.migrate:migrate",
                 "Change to another encoder while searches go on: embed, index, compare, then "
                 "activate.",
+                audit=Audit(("reference", "activate", "force")),
             ),
             "export": CommandRef(
                 "workers.commands.encoder.export:export",
                 "Export a faster network of an encoder, and compare the two; a worse one is "
                 "refused.",
+                audit=Audit(("reference", "precision", "force")),
             ),
         },
     ),
@@ -155,6 +197,7 @@ COMMANDS: Final[Table] = {
             "build": CommandRef(
                 "workers.commands.index.build:build",
                 "Build the next generation and make it live, unless its recall is too low.",
+                audit=Audit(("factory", "encoder")),
             ),
             "list": CommandRef(
                 "workers.commands.index.list:list_generations",
@@ -172,15 +215,18 @@ COMMANDS: Final[Table] = {
             "activate": CommandRef(
                 "workers.commands.index.switch:activate",
                 "Search with a generation that is kept, from the next search on.",
+                audit=Audit(("generation_id",)),
             ),
             "rollback": CommandRef(
                 "workers.commands.index.switch:rollback",
                 "Search with the generation that was live before.",
+                audit=Audit(("encoder",)),
             ),
             "prune": CommandRef(
                 "workers.commands.index.prune:prune",
                 "Remove old generations, and files of killed builds. What is in use is removed "
                 "next time.",
+                audit=Audit(("keep",)),
             ),
             "plan": CommandRef(
                 "workers.commands.index.plan:plan",
@@ -199,6 +245,7 @@ COMMANDS: Final[Table] = {
                 "workers.commands.rank.train:train",
                 "Learn the weights of recommendations from what users chose, and use them if they "
                 "are better.",
+                audit=Audit(("activate", "feed")),
             ),
             "list": CommandRef(
                 "workers.commands.rank.list:list_rankers",
@@ -214,10 +261,12 @@ COMMANDS: Final[Table] = {
                 "workers.commands.rank.switch:activate",
                 "Recommend with these learned weights, or with the default ones, from the next "
                 "request on.",
+                audit=Audit(("reference",)),
             ),
             "rollback": CommandRef(
                 "workers.commands.rank.switch:rollback",
                 "Recommend with the weights that were in use before.",
+                audit=Audit(),
             ),
         },
     ),
@@ -237,13 +286,27 @@ class RootGroup(LazyGroup):
 app = typer.Typer(cls=RootGroup, no_args_is_help=True, pretty_exceptions_show_locals=False)
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"marketlens {version('marketlens')} (Python {platform.python_version()})")
+        raise typer.Exit
+
+
 @app.callback()
-def root() -> None:
+def root(
+    *,
+    show_version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True),
+    ] = False,
+) -> None:
     """Find the listings whose photos look like a photo, and rank them for a buyer."""
+    del show_version
 
 
 def main() -> None:
     """Run the command line, and end as `ExitCode` says."""
+    os.umask(UMASK)
     try:
         app()
     except Exception as error:  # noqa: BLE001 - a defect; Python would exit with 1, which means "done"

@@ -115,6 +115,13 @@ class Settings(BaseSettings):
     port: int = Field(
         default=8000, ge=0, le=65535, description="Port the API binds to; 0 is any free one."
     )
+    hsts_seconds: int = Field(
+        default=0,
+        ge=0,
+        le=63_072_000,
+        description="For how long browsers are told to call this host by HTTPS only"
+        " (`Strict-Transport-Security`), behind a proxy that has TLS; 0 says nothing.",
+    )
     max_upload_bytes: int = Field(
         default=20_000_000, ge=1, description="Largest photo accepted, in bytes."
     )
@@ -145,6 +152,12 @@ class Settings(BaseSettings):
         le=36_500,
         description="Days that events are kept from their time on; older ones are deleted, and not"
         " taken.",
+    )
+    photo_seconds: int = Field(
+        default=30,
+        ge=1,
+        description="How long a worker may decode or embed a photo; then it is started again, and"
+        " does without the photo if that happens repeatedly.",
     )
     lease_seconds: int = Field(
         default=60,
@@ -384,9 +397,22 @@ def _variables() -> Iterator[str]:
             yield name
 
 
+def unknown_variables() -> dict[str, str]:
+    """Variables that look like settings and are none, with the setting that each is nearest to."""
+    nearest = {name: _nearest_to(name) for name in _variables()}
+    return {name: known for name, known in nearest.items() if known is not None}
+
+
+def _nearest_to(variable: str) -> str | None:
+    """The setting that a variable is most like, None if it is one."""
+    known = [PREFIX + name.upper() for name in Settings.model_fields]
+    if variable.upper() in known:
+        return None
+    (nearest,) = get_close_matches(variable.upper(), known, n=1, cutoff=0.0) or known[:1]
+    return nearest
+
+
 @cache
 def _warn_if_unknown(variable: str) -> None:
-    known = [PREFIX + name.upper() for name in Settings.model_fields]
-    if variable.upper() not in known:
-        (nearest,) = get_close_matches(variable.upper(), known, n=1, cutoff=0.0) or known[:1]
+    if (nearest := _nearest_to(variable)) is not None:
         log.warning("%s is no setting, and has no effect; did you mean %s?", variable, nearest)

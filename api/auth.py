@@ -44,22 +44,26 @@ def is_open(resources: Resources, scope: Scope) -> bool:
 
 def authorise(
     resources: Resources, credentials: HTTPAuthorizationCredentials | None, scope: Scope
-) -> None:
-    """Check the caller's key for the scope. Raises Unauthenticated or Forbidden."""
+) -> KeyHolder | None:
+    """Check the caller's key for the scope; returns its holder, None where none is needed.
+
+    Raises Unauthenticated or Forbidden.
+    """
     if is_open(resources, scope):
-        return
-    holder = _key_holder(resources, credentials)
+        return None
+    holder = key_holder(resources, credentials)
     if scope not in holder.scopes and Scope.ADMIN not in holder.scopes:
         raise Forbidden(f"This key lacks the scope {scope}.")
+    return holder
 
 
-def _key_holder(
-    resources: Resources, credentials: HTTPAuthorizationCredentials | None
-) -> KeyHolder:
+def key_holder(resources: Resources, credentials: HTTPAuthorizationCredentials | None) -> KeyHolder:
+    """The holder of the caller's key, whose use is noted. Raises Unauthenticated."""
     if credentials is None:
         raise Unauthenticated("This call needs an API key: `Authorization: Bearer <key>`.")
     with resources.database.read() as session:
-        holder = find_key(session, credentials.credentials)
+        holder = find_key(session, credentials.credentials, resources.now())
     if holder is None:
         raise Unauthenticated("This API key is unknown or revoked.")
+    resources.key_uses.note(holder.id)
     return holder

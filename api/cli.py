@@ -15,8 +15,10 @@ from api.server.protocol import BoundedProtocol
 from command_line.addresses import bound_port
 from command_line.exit_codes import awaiting
 from command_line.options import command_of
+from command_line.private_data import keep_private
 from command_line.resources import database_of, store_of
 from db.keys import count_keys
+from models.domain.clock import utc_now
 from models.domain.errors import ExitCode, SetupError
 from settings import Settings
 from workers.queue.broker import Broker
@@ -44,6 +46,7 @@ def api(options: ApiOptions) -> ExitCode:
     given = {"host": options.host, "port": options.port}
     given = {name: value for name, value in given.items() if value is not None}
     settings = Settings(**settings.model_dump(exclude_unset=True) | given)
+    keep_private(settings.data_dir)
     _require_key_off_loopback(settings)
     settings = settings.model_copy(update={"port": bound_port(settings.host, settings.port)})
     _require_servers(settings)
@@ -84,7 +87,7 @@ def _require_key_off_loopback(settings: Settings) -> None:
     if is_loopback(settings.host):
         return
     with database_of(settings) as database, database.read() as session:
-        keys = count_keys(session)
+        keys = count_keys(session, utc_now())
     if not keys:
         raise SetupError(
             f"Without an API key only this machine may call: make one with "

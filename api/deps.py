@@ -4,7 +4,6 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from threading import Semaphore
 from typing import Annotated
 from uuid import UUID
 
@@ -14,16 +13,17 @@ from sqlalchemy.orm import Session
 
 from api.jobs.backlog import Backlog
 from api.jobs.ended_jobs import EndedJobs
+from api.key_uses import KeyUses
+from api.photos.decoders import Decoders
 from db.events.store import StoredBatch
 from db.group_commit import GroupCommit
 from db.idempotency import Answer, Claim, complete_claim
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.tables import Job
-from models.domain.clock import utc_now
 from models.domain.errors import NotFound
 from models.domain.searches.options import RankDefaults
-from workers.queue.publisher import JobPublisher
+from workers.queue.background_publisher import BackgroundPublisher
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -44,16 +44,20 @@ class Resources:
     events_kept: timedelta
     """From their time on."""
     store: PhotoStore
-    publisher: JobPublisher
+    publisher: BackgroundPublisher
     ended_jobs: EndedJobs
     backlog: Backlog
+    key_uses: KeyUses
     max_upload_bytes: int
     uploads: CapacityLimiter
     """Limits the threads that store what was uploaded, mostly waiting for the disk."""
+    batches: CapacityLimiter
+    """Limits the bulk requests whose photos are stored at once."""
     bulk: ThreadPoolExecutor
-    """Threads for photos of listings, which leave the cores to those who wait for an answer."""
-    decoding: Semaphore
-    """Limits how many photos are decoded at once: each may need hundreds of megabytes."""
+    listings: ThreadPoolExecutor
+    """Threads for photos of bulk requests and of single listings, which leave the cores to those
+    who wait for an answer."""
+    decoders: Decoders
     fetches_photos: bool
     """Whether photos of listings may be named by URL."""
     webhook_hosts: frozenset[str]
@@ -66,10 +70,12 @@ class Resources:
     claim: Claim | None = None
     """Of one request that has an `Idempotency-Key`: its ownership of that."""
 
-    @staticmethod
-    def now() -> datetime:
-        """The time, in UTC."""
-        return utc_now()
+    def now(self) -> datetime:
+        """The database's time, in UTC: other processes compare theirs with what is stored of it.
+
+        Raises Unavailable if the database was never reached.
+        """
+        return self.database.now()
 
     def record(self, session: Session, answer: Answer) -> None:
         """Store the answer to a request with an `Idempotency-Key`, in the transaction of what it

@@ -6,13 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from threading import Semaphore
 from typing import Final
 
 from anyio import CapacityLimiter
 from fastapi import FastAPI, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
+from starlette.types import ASGIApp
 
 from api.admin import routes as admin
 from api.auth import is_loopback
@@ -24,6 +25,7 @@ from api.idempotency.replay import handle_replays
 from api.jobs import routes as jobs
 from api.jobs.backlog import Backlog
 from api.jobs.ended_jobs import EndedJobs
+from api.key_uses import KeyUses
 from api.listings import routes as listings
 from api.middleware.body_limit import LimitBody
 from api.middleware.content_encoding import IdentityOnly
@@ -32,6 +34,7 @@ from api.middleware.same_origin import SameOriginOnly
 from api.middleware.security_headers import SecurityHeaders
 from api.openapi import describe_problems
 from api.photos import routes as photos
+from api.photos.decoders import Decoders
 from api.predictions import routes as predictions
 from api.problems import handle_errors
 from api.recommendations import routes as recommendations
@@ -42,12 +45,13 @@ from api.server.protocol import KEY
 from api.uploads.spool import UploadSpace
 from api.users import routes as users
 from db.group_commit import GroupCommit
+from db.postgres_connections import ANSWERING
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.store.webhooks import hosts_of
-from models.domain.clock import utc_now
 from models.domain.processes import be_nice
 from settings import Settings
+from workers.queue.background_publisher import BackgroundPublisher
 from workers.queue.broker import Broker
 from workers.queue.publisher import JobPublisher
 
@@ -70,10 +74,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Connections]]:
         del app
         most = most_connections(settings.max_connections)
-        async with resources.ended_jobs.listening(), resources.backlog.watching():
+        await run_in_threadpool(resources.store.remember)
+        async with (
+            resources.ended_jobs.listening(),
+            resources.backlog.watching(),
+            resources.key_uses.writing(),
+        ):
             # The server's protocol finds it here.
             yield {KEY: Connections(most, settings.client_timeout_seconds)}
         resources.bulk.shutdown(cancel_futures=True)
+        resources.listings.shutdown(cancel_futures=True)
+        resources.decoders.close()
         resources.publisher.close()
         resources.database.close()
 
@@ -97,7 +108,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Methods)
     if resources.allow_anonymous:
         app.add_middleware(SameOriginOnly)
-    app.add_middleware(SecurityHeaders)
     handle_errors(app)
     handle_replays(app)
     for routes in (
@@ -107,13 +117,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(routes.router)
     _serve_page(app)
     describe_problems(app)
+    _protect(app, settings.hsts_seconds)
     return app
 
 
 def _resources_of(settings: Settings) -> Resources:
-    database = Database(settings.sqlalchemy_url)
+    database = Database(settings.sqlalchemy_url, ANSWERING)
     broker = Broker(settings.broker_url, database)
-    publisher = JobPublisher(broker)
+    publisher = BackgroundPublisher(JobPublisher(broker))
     return Resources(
         database=database,
         accepted=GroupCommit(database, publisher.publish),
@@ -124,17 +135,31 @@ def _resources_of(settings: Settings) -> Resources:
         store=PhotoStore(settings.photo_store_url),
         publisher=publisher,
         ended_jobs=EndedJobs(broker, database),
-        backlog=Backlog(database, utc_now, settings.max_wait_seconds),
+        backlog=Backlog(database, database.now, settings.max_wait_seconds),
+        key_uses=KeyUses(database, database.now),
         max_upload_bytes=settings.max_upload_bytes,
         uploads=CapacityLimiter(UPLOADS),
+        batches=CapacityLimiter(BULK_THREADS),
         bulk=ThreadPoolExecutor(BULK_THREADS, "bulk", be_nice, (BULK_NICENESS,)),
-        decoding=Semaphore(len(os.sched_getaffinity(0))),
+        listings=ThreadPoolExecutor(BULK_THREADS, "listings", be_nice, (BULK_NICENESS,)),
+        decoders=Decoders(len(os.sched_getaffinity(0)), BULK_NICENESS),
         fetches_photos=settings.photo_urls == "all",
         webhook_hosts=hosts_of(settings.webhook_hosts),
         allow_anonymous=is_loopback(settings.host),
         ranking=settings.rank_defaults,
         exclude_seen=settings.exclude_seen,
     )
+
+
+def _protect(app: FastAPI, hsts_seconds: int) -> None:
+    """Add security headers to all that the application answers, also where it breaks."""
+    build = app.build_middleware_stack
+
+    def built() -> ASGIApp:
+        return SecurityHeaders(build(), hsts_seconds)
+
+    # Starlette answers what broke outside of all middleware that `add_middleware` adds.
+    app.build_middleware_stack = built  # type: ignore[method-assign]
 
 
 def _serve_page(app: FastAPI) -> None:

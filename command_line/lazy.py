@@ -7,13 +7,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from command_line.exit_codes import Command, ending
 from models.domain.optional_dependencies import requires_extra
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """How the audit log records a command."""
+
+    details: tuple[str, ...] = ()
+    """Its options whose values are recorded: none that may hold a password, or name a user."""
+    only_with: str | None = None
+    """The option without which it changes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +36,8 @@ class CommandRef:
     """The first line of the function's docstring; a test compares the two."""
     extra: str | None = None
     """The extra of this package that its module needs."""
+    audit: Audit | None = None
+    """How it is recorded; None for one that changes nothing in database, store or models."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +54,16 @@ class Group:
 
 Table = Mapping[str, CommandRef | Group]
 
+RECORDER: Final = "command_line.audited"
+"""The module that records commands in the audit log: it reads settings, and opens the database."""
+
 
 class LazyCommand(TyperCommand):
     """A placeholder of a command, which is imported when it is called."""
 
-    def __init__(self, name: str, at: CommandRef) -> None:
-        super().__init__(name, short_help=at.help)
+    def __init__(self, path: tuple[str, ...], at: CommandRef) -> None:
+        super().__init__(path[-1], short_help=at.help)
+        self._path = path
         self._at = at
 
     def load(self) -> Command:
@@ -55,6 +71,9 @@ class LazyCommand(TyperCommand):
         module, _, function = self._at.target.partition(":")
         with requires_extra(self._at.extra):
             callback = getattr(import_module(module), function)
+        if self._at.audit is not None:
+            recorded = import_module(RECORDER).recorded
+            callback = recorded(callback, " ".join(self._path), self._at.audit)
         app = typer.Typer(add_completion=False)
         app.command(name=self.name, cls=Command)(callback)
         command = typer.main.get_command(app)
@@ -78,10 +97,17 @@ class LazyGroup(TyperGroup):
     table: ClassVar[Table] = {}
 
     def __init__(
-        self, *, table: Table | None = None, default: str | None = None, **attributes: Any
+        self,
+        *,
+        table: Table | None = None,
+        default: str | None = None,
+        path: tuple[str, ...] = (),
+        **attributes: Any,
     ) -> None:
         commands = self.table if table is None else table
-        attributes["commands"] = {name: _lazy(name, entry) for name, entry in commands.items()}
+        attributes["commands"] = {
+            name: _lazy((*path, name), entry) for name, entry in commands.items()
+        }
         super().__init__(**attributes)
         self._default = default
 
@@ -103,11 +129,12 @@ def in_home(word: str) -> str:
     return f"{option}{equals}{Path(value).expanduser()}"
 
 
-def _lazy(name: str, entry: CommandRef | Group) -> TyperCommand | TyperGroup:
+def _lazy(path: tuple[str, ...], entry: CommandRef | Group) -> TyperCommand | TyperGroup:
     if isinstance(entry, CommandRef):
-        return LazyCommand(name, entry)
+        return LazyCommand(path, entry)
     return LazyGroup(
-        name=name,
+        name=path[-1],
+        path=path,
         help=entry.help,
         table=entry.commands,
         default=entry.default,

@@ -3,9 +3,9 @@
 import os
 from collections.abc import Generator
 from contextlib import closing, contextmanager
-from pathlib import Path
 
-from db.session import Database, database_url
+from db import session
+from db.session import Database
 from db.store.photo_store import PhotoStore
 from models.domain.errors import SetupError
 from models.encoders.library import EncoderLibrary
@@ -27,8 +27,7 @@ def check_database_exists(settings: Settings) -> None:
 
 def database_exists(settings: Settings) -> bool:
     """Whether there is a database; always true of one on a server."""
-    url = database_url(settings.sqlalchemy_url)
-    return url.get_backend_name() != "sqlite" or Path(url.database or "").exists()
+    return session.database_exists(settings.sqlalchemy_url)
 
 
 def store_of(settings: Settings) -> PhotoStore:

@@ -1,4 +1,8 @@
-"""When each queue was last consumed: shows that a worker takes messages, not only that it runs."""
+"""When each queue was last consumed: shows that a worker takes messages, not only that it runs.
+
+All times are the database's: a process whose own clock is off must neither look alive when it is
+not, nor dead.
+"""
 
 from datetime import datetime, timedelta
 
@@ -27,11 +31,13 @@ def clear_consumption(session: Session) -> None:
     session.execute(delete(Consumption))
 
 
-def consumed_lately(session: Session, now: datetime) -> dict[str, str | None]:
+def consumed_lately(
+    session: Session, now: datetime, fresh_for: timedelta = FRESH_FOR
+) -> dict[str, str | None]:
     """The queues that are being consumed, and the label of each consumer's encoder."""
     rows = session.execute(
         select(Consumption.queue, Encoder)
         .outerjoin(Encoder, Encoder.id == Consumption.encoder_id)
-        .where(Consumption.seen_at > now - FRESH_FOR)
+        .where(Consumption.seen_at > now - fresh_for)
     )
     return {queue: row.spec.label if row else None for queue, row in rows}

@@ -14,6 +14,9 @@ from models.domain.errors import MarketlensError, Misconfigured, SetupError, Una
 REFUSING_STATES: Final = frozenset({"25006", "28000", "28P01", "3D000", "42501"})
 """PostgreSQL's codes for read-only, not authorised, wrong password, no such database, no right."""
 
+ABANDONED: Final = "25P03"
+"""PostgreSQL's code where it has ended a transaction in which nothing was stated for too long."""
+
 REFUSALS: Final = (
     # PostgreSQL gives no code to a connection that fails.
     "password",
@@ -30,7 +33,7 @@ REFUSALS: Final = (
     "readonly database",
     "unable to open database file",
 )
-"""What a message has that stays true until somebody changes something."""
+"""What a message without a code has that stays true until somebody changes something."""
 
 
 def product_error(error: DBAPIError | PoolTimeout, url: URL) -> MarketlensError | None:
@@ -39,9 +42,12 @@ def product_error(error: DBAPIError | PoolTimeout, url: URL) -> MarketlensError 
     if _lacks_schema(cause):
         return SetupError("The database lacks tables of this release: run `marketlens migrate`.")
     found: MarketlensError
-    if _state(error) in REFUSING_STATES or any(phrase in cause for phrase in REFUSALS):
+    state = _state(error)
+    if state in REFUSING_STATES or (state is None and any(told in cause for told in REFUSALS)):
         found = Misconfigured("The database refuses what this needs.")
-    elif isinstance(error, OperationalError | InterfaceError | PoolTimeout):
+    elif _is_wrong_statement(error):
+        return None
+    elif isinstance(error, OperationalError | InterfaceError | PoolTimeout) or _is_cut(error):
         found = Unavailable("The database can't be reached or is busy.")
     else:
         return None
@@ -52,6 +58,16 @@ def product_error(error: DBAPIError | PoolTimeout, url: URL) -> MarketlensError 
 def _state(error: DBAPIError | PoolTimeout) -> str | None:
     state: str | None = getattr(getattr(error, "orig", None), "sqlstate", None)
     return state
+
+
+def _is_wrong_statement(error: DBAPIError | PoolTimeout) -> bool:
+    """Whether it is SQLite's for SQL that it can't execute: its module has no class for that."""
+    return getattr(getattr(error, "orig", None), "sqlite_errorname", None) == "SQLITE_ERROR"
+
+
+def _is_cut(error: DBAPIError) -> bool:
+    """Whether the connection has ended, which drivers also tell by errors of other kinds."""
+    return error.connection_invalidated or _state(error) == ABANDONED
 
 
 def _lacks_schema(cause: str) -> bool:

@@ -6,10 +6,10 @@ Needs no numpy: the API may import this module.
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from db.statements import is_postgresql
+from db.advisory_locks import hold_lock
 from db.tables import Ranker
 from models.domain.errors import ChangedMeanwhile, Conflict, NotFound
 from models.domain.job_payloads import StoredJson
@@ -121,8 +121,7 @@ def roll_back(session: Session, now: datetime) -> Ranker | None:
 
 def _lock_rankers(session: Session) -> None:
     """Serialise changes of statuses. SQLite has a single writer anyway."""
-    if is_postgresql(session):
-        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": RANKERS_LOCK})
+    hold_lock(session, RANKERS_LOCK)
     # What was read before may have been changed by the transaction that held the lock.
     session.flush()
     session.expire_all()

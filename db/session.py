@@ -4,6 +4,7 @@ import re
 import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -12,14 +13,20 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
+from db.clock import DatabaseClock
 from db.driver_errors import product_error
+from db.postgres_connections import OPTIONS, WORKING, Patience, limit_waiting
+from db.store.private_files import close_database_file
 from db.text.write import count_words, write_texts
 from db.vectors.changes import number_changes
 from models.domain.errors import SetupError
 from models.domain.geo import haversine
 
-BUSY_TIMEOUT_MS = 5_000
-CONNECT_TIMEOUT_S = 3
+BUSY_TIMEOUT_MS = 4_000
+"""How long a writer of SQLite waits for the one before. Two that wait for one another, as those of
+a group commit do, still end within the ten seconds in which every call is answered."""
+POOL_TIMEOUT_S: Final = 5.0
+"""How long is waited for one of the `MAX_CONNECTIONS`."""
 POOL_SIZE = 20
 """Connections that are kept, where so many were needed at once: opening one takes as long as ten
 queries. Few processes need more than two."""
@@ -60,6 +67,12 @@ def database_url(url: str) -> URL:
     return parsed if driver != "sqlite" else _sqlite_file(parsed)
 
 
+def database_exists(url: str) -> bool:
+    """Whether there is a database to open; always true of one on a server. Raises SetupError."""
+    parsed = database_url(url)
+    return parsed.get_backend_name() != "sqlite" or Path(parsed.database or "").exists()
+
+
 def _sqlite_file(url: URL) -> URL:
     """The URL of a SQLite file, in the home folder where it begins with `~/`."""
     file = url.database or ""
@@ -72,7 +85,8 @@ def _connect_args(url: URL) -> dict[str, object]:
     if url.get_backend_name() == "sqlite":
         # A pooled connection is used by several threads, but never by two at the same time.
         return {"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000}
-    return {"connect_timeout": CONNECT_TIMEOUT_S}
+    # What the URL itself says comes first.
+    return {name: value for name, value in OPTIONS.items() if name not in url.query}
 
 
 def _prepare_sqlite(engine: Engine) -> None:
@@ -94,6 +108,9 @@ def _prepare_sqlite(engine: Engine) -> None:
             "foreign_keys=ON",
         ):
             connection.execute(f"PRAGMA {pragma}")
+        for _, _, file in connection.execute("PRAGMA database_list"):
+            if file:
+                close_database_file(Path(file))
         connection.create_function("haversine", 4, _haversine, deterministic=True)
 
     @event.listens_for(engine, "begin")
@@ -122,9 +139,12 @@ def failures_of(url: URL) -> Generator[None]:
 
 
 class Database:
-    """The database of one process. Connects when first used."""
+    """The database of one process. Connects when first used.
 
-    def __init__(self, url: str) -> None:
+    `patience` says how long it is waited for, where that is PostgreSQL.
+    """
+
+    def __init__(self, url: str, patience: Patience = WORKING) -> None:
         parsed = database_url(url)
         self.engine = create_engine(
             parsed,
@@ -132,12 +152,21 @@ class Database:
             pool_pre_ping=True,
             pool_size=POOL_SIZE,
             max_overflow=MAX_CONNECTIONS - POOL_SIZE,
+            pool_timeout=POOL_TIMEOUT_S,
             # The connection that was used last: what a peak has opened is idle again afterwards.
             pool_use_lifo=True,
         )
         self._writer = self.engine.execution_options(sqlite_begin="IMMEDIATE")
+        self._clock = DatabaseClock(self.engine)
         if self.engine.dialect.name == "sqlite":
             _prepare_sqlite(self.engine)
+        else:
+            limit_waiting(self.engine, patience)
+
+    def now(self) -> datetime:
+        """The database's time, by which those are compared that several processes have written."""
+        with failures_of(self.engine.url):
+            return self._clock()
 
     @contextmanager
     def read(self) -> Generator[Session]:

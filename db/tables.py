@@ -464,7 +464,11 @@ class Generation(Base):
 
 
 class ApiKey(Base):
-    """An API key. Only its SHA-256 is stored, without a salt: keys are random, not chosen."""
+    """An API key. Only its SHA-256 is stored, without a salt: keys are random, not chosen.
+
+    Several may have one name: `rotate` makes another one, and the earlier ones expire. One without
+    `expires_at` is valid until it is revoked. `last_used_at` is exact to about a minute.
+    """
 
     __tablename__ = "api_keys"
 
@@ -473,6 +477,8 @@ class ApiKey(Base):
     sha256: Mapped[str] = mapped_column(String(64), unique=True)
     scopes: Mapped[list[str]]
     created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
 
 

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from command_line.options import command_of
 from ops.demo import run_demo
+from ops.doctor.examination import require_room
 from ops.machine import machine_up
 from settings import Settings
 
@@ -29,14 +30,18 @@ def demo(options: DemoOptions) -> None:
     """Draw a sample catalogue, start everything, search by a photo, and serve until Ctrl-C."""
     console = Console()
     with _interruptible(console):
-        run_demo(Settings(), console, once=options.once)
+        settings = Settings()
+        require_room(settings, partial(console.print, highlight=False, markup=False))
+        run_demo(settings, console, once=options.once)
 
 
 def up() -> None:
     """Start a private Redis, the API, the workers and the relay, until Ctrl-C."""
     console = Console()
     say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
-    with _interruptible(console), machine_up(Settings(), say) as machine:
+    settings = Settings()
+    require_room(settings, say)
+    with _interruptible(console), machine_up(settings, say) as machine:
         say(f"Logs: {machine.supervisor.log_dir}")
         machine.wait_until_ready()
         say(f"Page: {machine.url}/   API: {machine.url}/docs")

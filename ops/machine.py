@@ -5,16 +5,18 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 import httpx2
 from pydantic import SecretStr
 
 from command_line.addresses import free_port, url_at
 from command_line.exit_codes import awaiting
+from command_line.private_data import keep_private
 from command_line.resources import database_of, library_of, store_of, threads_of
 from db.consumption import clear_consumption
 from db.schema_migration import upgrade
@@ -24,6 +26,7 @@ from models.domain.clock import utc_now
 from models.domain.errors import SetupError
 from models.encoders.first_export import export_once, is_exported
 from models.encoders.library import EncoderLibrary
+from ops.consumption_watch import ConsumptionWatch, watching
 from ops.processes import PROCESSES, Supervisor, marketlens_command
 from ops.redis_server import (
     find_redis_server,
@@ -37,7 +40,9 @@ from workers.encoders.active_encoder import (
     ensure_active_encoder,
     require_files,
 )
+from workers.queue.broker import Broker
 from workers.queue.broker_check import check_configured_broker
+from workers.queue.waiting_messages import WaitingMessages
 
 log = logging.getLogger(__name__)
 
@@ -59,11 +64,20 @@ class Machine:
     environment: dict[str, str]
     supervisor: Supervisor
     say: Say
+    silent: "SimpleQueue[str]"
+    """Processes that run and do nothing, as they are found."""
 
-    def watch(self) -> None:
-        """Restart processes that have ended, and report it."""
-        for name in self.supervisor.restart_dead():
+    def watch(self) -> list[str]:
+        """Restart processes that have ended or do nothing, and report it; returns their names."""
+        with suppress(Empty):
+            while True:
+                name = self.silent.get_nowait()
+                self.say(f"{name} does nothing, although it could, and is started again.")
+                self.supervisor.kill(name)
+        restarted = self.supervisor.restart_dead()
+        for name in restarted:
             self.say(f"{name} ended unexpectedly and was started again.")
+        return restarted
 
     def serve(self) -> None:
         """Supervise the processes until interrupted."""
@@ -106,7 +120,22 @@ def machine_up(
             for spec in PROCESSES:
                 supervisor.start(spec.name, marketlens_command(*spec.arguments))
             url = url_at(settings.host, port)
-            yield Machine(url, settings, environment, supervisor, say)
+            machine = Machine(url, settings, environment, supervisor, say, SimpleQueue())
+            with _watching_queues(machine):
+                yield machine
+
+
+@contextmanager
+def _watching_queues(machine: Machine) -> Iterator[None]:
+    """Look for processes that do nothing, until the block ends."""
+    with database_of(machine.settings) as database:
+        broker = Broker(machine.settings.broker_url, database)
+        with closing(WaitingMessages(broker)) as messages:
+            watch = ConsumptionWatch(
+                database, messages.has_memory, machine.supervisor.age_s, utc_now
+            )
+            with watching(watch, machine.silent.put):
+                yield
 
 
 def child_environment(settings: Settings) -> dict[str, str]:
@@ -149,7 +178,8 @@ def _start_redis(supervisor: Supervisor, socket: Path) -> None:
 def _lock_data_dir(data_dir: Path) -> Iterator[None]:
     """Lock the data folder: two machines must not use the same Redis socket."""
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        keep_private(data_dir)
         lock_file = (data_dir / "up.lock").open("w")
     except OSError as error:
         raise SetupError(

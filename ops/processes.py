@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+import psutil
+
 from models.domain.errors import ExitCode, SetupError
 
 
@@ -68,7 +70,7 @@ class Supervisor:
 
     def __enter__(self) -> Self:
         """Make the log folder."""
-        self.log_dir.mkdir(parents=True, exist_ok=True)
+        self.log_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         return self
 
     def __exit__(
@@ -110,6 +112,14 @@ class Supervisor:
                 restarted.append(name)
         return restarted
 
+    def kill(self, name: str) -> None:
+        """End a process and its children at once (SIGKILL); `restart_dead` starts it again."""
+        _send_signal(self._running[name].process, signal.SIGKILL)
+
+    def age_s(self, name: str) -> float:
+        """Seconds since the youngest process under this name has started, its children included."""
+        return age_s(self._running[name].process.pid)
+
     def stop(self) -> None:
         """Terminate all processes, last started first; those that do not end in time are killed."""
         running = list(reversed(self._running.values()))
@@ -131,7 +141,7 @@ class Supervisor:
         self._logs.clear()
 
     def _spawn(self, name: str, command: Sequence[str]) -> subprocess.Popen[bytes]:
-        log = (self.log_dir / f"{name}.log").open("ab")
+        log = open(self.log_dir / f"{name}.log", "ab", opener=_for_owner)  # noqa: SIM115 - with a mode of its own; closed by `stop`
         self._logs.append(log)
         # In its own group: Ctrl-C in the terminal reaches only the supervisor, which stops it. Not
         # in its own session: Linux shares cores among sessions, whatever the priorities in them.
@@ -149,6 +159,20 @@ class Supervisor:
         lines = (self.log_dir / f"{name}.log").read_text(errors="replace").strip().splitlines()
         refusals = [line for line in lines if line.startswith(REFUSAL)]
         return " ".join((refusals or lines)[-1:]).removeprefix(REFUSAL) or "its log is empty"
+
+
+def age_s(pid: int) -> float:
+    """Seconds since the youngest of a process and its descendants has started; 0 if it ended."""
+    try:
+        process = psutil.Process(pid)
+        family = (process, *process.children(recursive=True))
+        return time.time() - max(each.create_time() for each in family)
+    except psutil.NoSuchProcess:
+        return 0.0
+
+
+def _for_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _age_s(item: _Running) -> float:

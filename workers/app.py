@@ -5,12 +5,20 @@ import os
 import signal
 import sys
 import traceback
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from multiprocessing import Value
+from time import sleep
 from typing import Final
 
-from celery import Celery
-from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
+import psutil
+from celery.signals import (
+    setup_logging,
+    task_received,
+    worker_process_init,
+    worker_process_shutdown,
+)
+from celery.worker import state
 
 from command_line.exit_codes import awaiting
 from db.session import Database
@@ -22,6 +30,8 @@ from workers.encoders.active_encoder import ensure_active_encoder
 from workers.queue.broker import CONSUMER_TRANSPORT, Broker, create_celery
 from workers.queue.broker_check import check_broker
 from workers.queue.messages import Queue
+from workers.queue.waiting_messages import WaitingMessages
+from workers.queue.watchdog import Watchdog, watched
 from workers.runtime import Runtime
 from workers.tasks import register_tasks
 
@@ -32,6 +42,9 @@ NICENESS: Final = {Queue.SEARCH: 4, Queue.EMBED: 0, Queue.INDEX: 15}
 and then searches, as somebody waits for them. Embed workers lower the priority of the threads that
 compute (`workers.jobs.embed`) and not of those that write."""
 
+END_WITHIN_S: Final = 5.0
+"""How long a worker that is stuck has to end as it does on SIGTERM."""
+
 
 class Worker:
     """One worker of one queue. `run` blocks until SIGTERM."""
@@ -39,8 +52,8 @@ class Worker:
     def __init__(self, config: WorkerConfig) -> None:
         self._config = config
         self._runtime: Runtime | None = None
-        # Shared with the forked children: one that can't start stores its exit code here.
-        self._start_failed = Value("b", 0)
+        # Shared with the forked children: one that can't start stores its own here.
+        self._exit_code = Value("b", 0)
 
     def run(self) -> int:
         """Consume until SIGTERM (which finishes the current task); returns the exit code.
@@ -48,26 +61,53 @@ class Worker:
         Raises WeightsError when it is the first to need weights and there are none, Unavailable
         when there is no database, and Misconfigured when the broker refuses to be one.
         """
-        celery = self._prepare()
+        broker = self._prepare()
+        celery = create_celery(broker, CONSUMER_TRANSPORT)
         register_tasks(celery, self._current_runtime)
         # Strong references: bound methods that are referenced weakly are garbage-collected.
         setup_logging.connect(self._set_up_logging, weak=False)
         worker_process_init.connect(self._start_child, weak=False)
         worker_process_shutdown.connect(self._stop_child, weak=False)
-        celery.worker_main(
-            [
-                "worker",
-                f"--queues={self._config.queue}",
-                f"--hostname={self._config.queue}-{os.getpid()}@%h",
-                "--pool=prefork",
-                f"--concurrency={self._config.concurrency}",
-                "--without-gossip",
-                "--without-mingle",
-            ]
-        )
-        return int(self._start_failed.value)
+        with self._watched(WaitingMessages(broker)):
+            celery.worker_main(
+                [
+                    "worker",
+                    f"--queues={self._config.queue}",
+                    f"--hostname={self._config.queue}-{os.getpid()}@%h",
+                    "--pool=prefork",
+                    f"--concurrency={self._config.concurrency}",
+                    "--without-gossip",
+                    "--without-mingle",
+                ]
+            )
+        return int(self._exit_code.value)
 
-    def _prepare(self) -> Celery:
+    @contextmanager
+    def _watched(self, messages: WaitingMessages) -> Iterator[None]:
+        """End this worker if it takes no messages although some wait, until the block ends."""
+        watchdog = Watchdog(
+            lambda: messages.length(self._config.queue),
+            # Taken by this process, even if its child is still being started.
+            lambda: bool(state.reserved_requests),
+        )
+
+        def see_message(**_: object) -> None:
+            watchdog.see_message()
+
+        task_received.connect(see_message, weak=False)
+        with watched(watchdog, self._end):
+            yield
+
+    def _end(self) -> None:
+        """End this process from another thread than its main one, which may be stuck as well."""
+        self._exit_code.value = ExitCode.TRY_AGAIN
+        os.kill(os.getpid(), signal.SIGTERM)
+        sleep(END_WITHIN_S)
+        for child in psutil.Process().children(recursive=True):
+            child.kill()
+        os._exit(ExitCode.TRY_AGAIN)
+
+    def _prepare(self) -> Broker:
         """Done once, before the fork: otherwise each child would download the weights."""
         config = self._config
         with closing(Database(config.database_url)) as database:
@@ -77,7 +117,7 @@ class Worker:
                 check_broker(broker)
             with awaiting(log):
                 PhotoStore(config.store_url).check()
-            return create_celery(broker, CONSUMER_TRANSPORT)
+            return broker
 
     def _set_up_logging(self, **_: object) -> None:
         logging.basicConfig(
@@ -100,7 +140,7 @@ class Worker:
 
     def _abort(self, message: str, code: ExitCode) -> None:
         """End the whole worker: Celery would log the error and keep a child that does no jobs."""
-        self._start_failed.value = code
+        self._exit_code.value = code
         sys.stderr.write(message)
         sys.stderr.flush()
         os.kill(os.getppid(), signal.SIGTERM)

@@ -34,7 +34,8 @@ class WorkerConfig:
     With `auto_optimise`, networks are exported when they are first opened. `threads` are the
     compute threads of each of its `concurrency` processes. `photo_hosts` are those that may
     have private addresses, where photos are fetched from URLs that callers of the API name; None
-    where none are. A photo has at most `max_photo_bytes`.
+    where none are. A photo has at most `max_photo_bytes`, and to decode or embed
+    it may take `photo_seconds`.
     """
 
     queue: Queue
@@ -54,6 +55,7 @@ class WorkerConfig:
     text_language: TextLanguage
     photo_hosts: tuple[str, ...] | None
     max_photo_bytes: int
+    photo_seconds: float | None
     lease: timedelta
     max_attempts: int
     log_level: str
@@ -91,6 +93,7 @@ def worker_config(settings: Settings, queue: Queue, concurrency: int = 1) -> Wor
         text_language=settings.text_language,
         photo_hosts=settings.allowed_photo_hosts if settings.photo_urls == "all" else None,
         max_photo_bytes=settings.max_upload_bytes,
+        photo_seconds=settings.photo_seconds,
         lease=timedelta(seconds=settings.lease_seconds),
         max_attempts=settings.max_attempts,
         log_level=settings.log_level,

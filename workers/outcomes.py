@@ -3,21 +3,35 @@
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from time import monotonic, sleep
+from typing import Final
 
 from sqlalchemy.orm import Session
 
 from db.jobs import attempts
 from db.jobs.attempts import ClaimLost
 from db.jobs.claiming import Claim
-from models.domain.clock import utc_now
-from models.domain.errors import MarketlensError, Unavailable, UnreadableRecord
+from models.domain.errors import MarketlensError, NotReady, Unavailable, UnreadableRecord
 from models.domain.job_results.base import JobResult
 from workers.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
-Outcome = Callable[[Session], None]
-"""Records how an attempt ended."""
+FIRST_PAUSE: Final = timedelta(seconds=1)
+PAUSE_DOUBLINGS: Final = 4
+"""Of the pause of a job that an outage has interrupted: each time, so often at most. So it is done
+within a quarter of a minute after the outage has ended."""
+RECORD_AGAIN_AFTER_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Records how an attempt ended. `is_outage`: something that all jobs need is away."""
+
+    write: Callable[[Session], None]
+    is_outage: bool = False
 
 
 class NotOnThisMachine(Exception):
@@ -38,7 +52,7 @@ def outcome_of(
 
     `run` gives the result of the job, or None if it has recorded that itself.
     """
-    max_attempts, job_id = runtime.config.max_attempts, claim.job_id
+    job_id = claim.job_id
     outcome: Outcome | None = None
     try:
         result = run()
@@ -48,38 +62,52 @@ def outcome_of(
         log.info("job %s: its photos are being fetched", job_id)
     except (NotOnThisMachine, UnreadableRecord) as error:
         log.warning("job %s is left to another worker: %s", job_id, error)
-        outcome = _hand_back(claim)
-    except Unavailable as error:
+        outcome = _hand_back(runtime, claim, attempts.HANDED_BACK_FOR)
+    except NotReady as error:
         log.warning("job %s: %s, trying again later", job_id, error)
-        outcome = _retry_later(claim, max_attempts, str(error))
+        outcome = _retry_later(runtime, claim, str(error))
+    except Unavailable as error:
+        # No attempt: however long it lasts, the job has not failed by itself.
+        log.warning("job %s: %s, trying again later", job_id, error)
+        outcome = _hand_back(runtime, claim, _pause_of(claim), is_outage=True)
     except MarketlensError as error:
         log.warning("job %s: %s", job_id, error)
-        outcome = _fail(claim, error)
+        outcome = _fail(runtime, claim, error)
     except Exception as error:
         log.exception("job %s: attempt %s broke", job_id, claim.attempt)
-        reason = f"{type(error).__name__}, see the worker's log."
-        outcome = _retry_later(claim, max_attempts, reason)
+        outcome = _retry_later(runtime, claim, f"{type(error).__name__}, see the worker's log.")
     else:
         log.info("job %s: %s done", job_id, claim.type)
         if result is not None:
-            outcome = _finish(claim, result)
+            outcome = _finish(runtime, claim, result)
     return outcome
 
 
 def record(runtime: Runtime, outcomes: Sequence[tuple[Claim, Outcome]]) -> None:
     """Store how attempts ended, in one transaction; what is no longer ours is left out.
 
-    If that can't be stored, each is stored alone, and what can't be is tried again. If even that
-    fails, leases expire and the relay sees it.
+    While the database is away, that is tried again: as long as the leases last, nobody else may do
+    the jobs, and then the relay counts an attempt. If they can't be stored together, each is stored
+    alone, and what can't be is tried again.
     """
     if not outcomes:
         return
-    try:
-        _store(runtime, outcomes)
-    except Exception as error:  # noqa: BLE001 - whose it is, is found by storing each alone
-        log.warning("%s outcomes are stored one by one: %r", len(outcomes), error)
-        for claim, outcome in outcomes:
-            _record_alone(runtime, claim, outcome)
+    give_up_at = monotonic() + runtime.config.lease.total_seconds()
+    while True:
+        try:
+            _store(runtime, outcomes)
+        except Unavailable as error:
+            if monotonic() >= give_up_at:
+                log.warning("%s outcomes are not recorded: %r", len(outcomes), error)
+                return
+            sleep(RECORD_AGAIN_AFTER_S)
+        except Exception as error:  # noqa: BLE001 - whose it is, is found by storing each alone
+            log.warning("%s outcomes are stored one by one: %r", len(outcomes), error)
+            for claim, outcome in outcomes:
+                _record_alone(runtime, claim, outcome)
+            return
+        else:
+            return
 
 
 def _record_alone(runtime: Runtime, claim: Claim, outcome: Outcome) -> None:
@@ -91,34 +119,51 @@ def _record_alone(runtime: Runtime, claim: Claim, outcome: Outcome) -> None:
         log.exception("job %s: its outcome can't be stored", claim.job_id)
         reason = f"{type(error).__name__}, see the worker's log."
         with suppress(Unavailable):
-            _store(runtime, [(claim, _retry_later(claim, runtime.config.max_attempts, reason))])
+            _store(runtime, [(claim, _retry_later(runtime, claim, reason))])
 
 
 def _store(runtime: Runtime, outcomes: Sequence[tuple[Claim, Outcome]]) -> None:
     with runtime.database.write() as session:
         for claim, outcome in outcomes:
             try:
-                outcome(session)
+                outcome.write(session)
             except ClaimLost:
                 # Then nothing of it was written.
                 log.warning("job %s: its claim was lost, no outcome is recorded", claim.job_id)
 
 
-def _finish(claim: Claim, result: JobResult) -> Outcome:
-    return lambda session: attempts.finish(session, claim, utc_now(), result=result, done=1)
+def _pause_of(claim: Claim) -> timedelta:
+    """Twice as long each time the job was handed back, up to a limit."""
+    handed_back = claim.attempt - claim.tries
+    doublings = min(handed_back, PAUSE_DOUBLINGS)
+    return FIRST_PAUSE * 2.0**doublings
 
 
-def _hand_back(claim: Claim) -> Outcome:
-    return lambda session: attempts.hand_back(session, claim, utc_now())
+def _finish(runtime: Runtime, claim: Claim, result: JobResult) -> Outcome:
+    now = runtime.database.now
+    return Outcome(lambda session: attempts.finish(session, claim, now(), result=result, done=1))
 
 
-def _fail(claim: Claim, error: MarketlensError) -> Outcome:
-    return lambda session: attempts.fail(
-        session, claim, utc_now(), code=error.code, detail=str(error)
+def _hand_back(
+    runtime: Runtime, claim: Claim, pause: timedelta, *, is_outage: bool = False
+) -> Outcome:
+    now = runtime.database.now
+    return Outcome(
+        lambda session: attempts.hand_back(session, claim, now(), pause=pause), is_outage=is_outage
     )
 
 
-def _retry_later(claim: Claim, max_attempts: int, reason: str) -> Outcome:
-    return lambda session: attempts.retry_later(
-        session, claim, utc_now(), max_attempts=max_attempts, reason=reason
+def _fail(runtime: Runtime, claim: Claim, error: MarketlensError) -> Outcome:
+    now = runtime.database.now
+    return Outcome(
+        lambda session: attempts.fail(session, claim, now(), code=error.code, detail=str(error))
+    )
+
+
+def _retry_later(runtime: Runtime, claim: Claim, reason: str) -> Outcome:
+    now, limit = runtime.database.now, runtime.config.max_attempts
+    return Outcome(
+        lambda session: attempts.retry_later(
+            session, claim, now(), max_attempts=limit, reason=reason
+        )
     )

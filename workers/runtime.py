@@ -13,7 +13,6 @@ from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.store.photo_urls import PhotoUrls
 from db.tables import Encoder as EncoderRow
-from models.domain.clock import utc_now
 from models.domain.types import EncoderSpec
 from models.encoders.batching import best_batch
 from models.encoders.encoder import Encoder
@@ -27,6 +26,7 @@ from workers.fetching.photo_fetcher import FetchLimits, PhotoFetcher
 from workers.indexes.live_columns import LiveColumns
 from workers.indexes.open import Indexes
 from workers.jobs.embed import ENCODER_THREADS
+from workers.jobs.time_limit import TimeLimit
 from workers.queue.announcements import Announcer
 from workers.queue.broker import Broker
 from workers.queue.messages import Queue
@@ -63,15 +63,17 @@ class Runtime:
     """More threads for queries."""
     owner: str | None
     matcher: SavedSearchMatcher
+    time_limit: TimeLimit
 
     @classmethod
     def start(cls, config: WorkerConfig) -> "Runtime":
         """Connect, and open what searches need. Takes seconds and hundreds of megabytes."""
         database = Database(config.database_url)
-        active = ensure_active_encoder(database, config.library, config.models_dir, utc_now())
+        active = ensure_active_encoder(database, config.library, config.models_dir, database.now())
         _share_cores(config)
         encoders = OpenEncoders(partial(_open_encoder, config))
         store = PhotoStore(config.store_url)
+        store.remember()
         indexes = Indexes(database, store, config.index.generations_dir, config.index_url)
         columns = LiveColumns(database, config.columns_file)
         engine, whitenings = None, Whitenings(database)
@@ -106,7 +108,8 @@ class Runtime:
             consumption,
             ThreadPoolExecutor(None, "queries", _share_cores, (config,)),
             this_process(),
-            SavedSearchMatcher(utc_now, config.text_language),
+            SavedSearchMatcher(database.now, config.text_language),
+            TimeLimit(config.photo_seconds),
         )
 
     def warm_up(self) -> None:
@@ -149,7 +152,7 @@ def _photo_fetcher(
         store,
         None if config.photo_hosts is None else PhotoUrls(config.photo_hosts),
         limits=FetchLimits(config.max_photo_bytes, config.lease, config.max_attempts),
-        clock=utc_now,
+        clock=database.now,
         publish=publisher.publish,
         announce=announcer.announce,
     )

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from functools import partial
 from itertools import chain
-from time import monotonic
+from time import monotonic, sleep
 from typing import Final
 from uuid import UUID
 
@@ -15,7 +15,6 @@ from sqlalchemy.orm import Session
 from db.consumption import record_consumption
 from db.jobs import claiming
 from db.jobs.claiming import Claim
-from models.domain.clock import utc_now
 from models.domain.job_results.base import JobResult
 from workers.jobs.dispatch import do_job
 from workers.jobs.queries import Answer, QueryTools, answer_queries
@@ -37,6 +36,10 @@ itself, the other does the rest."""
 ANSWER_FOR_S: Final = 1.0
 """For how long a message leads to more queries than its own: then another message does, so that a
 worker that is stopped has little left to do."""
+
+
+REST_S: Final = 1.0
+"""Between jobs of photos, reindexes and others, while something that they need is away."""
 
 
 def register_tasks(celery: Celery, runtime: Callable[[], Runtime]) -> None:
@@ -62,7 +65,7 @@ def answer_probe(runtime: Runtime, queue: str) -> None:
         with runtime.database.read() as session:
             runtime.columns.sync(session)
     with runtime.database.write() as session:
-        record_consumption(session, queue, utc_now(), runtime.encoder_id)
+        record_consumption(session, queue, runtime.database.now(), runtime.encoder_id)
 
 
 def run_job(runtime: Runtime, job_id: UUID) -> None:
@@ -85,12 +88,15 @@ def run_job(runtime: Runtime, job_id: UUID) -> None:
         if outcome is not None:
             record(runtime, [(claim, outcome)])
         runtime.announcer.announce([claim.job_id])
+        if outcome is not None and outcome.is_outage:
+            # The next job needs the same: all that wait would be claimed and handed back in vain.
+            sleep(REST_S)
 
 
 def _claim(runtime: Runtime, job_id: UUID) -> tuple[list[Claim], SearchEngine | None]:
     lease, owner = runtime.config.lease, runtime.owner
     with runtime.database.write() as session:
-        first = claiming.claim(session, job_id, utc_now(), lease, owner=owner)
+        first = claiming.claim(session, job_id, runtime.database.now(), lease, owner=owner)
         if first is None:
             return [], None
         if runtime.engine is None or first.type not in QUERIES:
@@ -105,7 +111,13 @@ def _claim(runtime: Runtime, job_id: UUID) -> tuple[list[Claim], SearchEngine | 
 def _claim_waiting(runtime: Runtime, session: Session, limit: int) -> list[Claim]:
     lease, owner = runtime.config.lease, runtime.owner
     return claiming.claim_waiting(
-        session, QUERIES, utc_now(), lease, limit=limit, among=_threads(runtime), owner=owner
+        session,
+        QUERIES,
+        runtime.database.now(),
+        lease,
+        limit=limit,
+        among=_threads(runtime),
+        owner=owner,
     )
 
 
@@ -117,7 +129,9 @@ def _threads(runtime: Runtime) -> int:
 def _note_consumption(runtime: Runtime) -> None:
     if runtime.consumption.is_due():
         with runtime.database.write() as session:
-            record_consumption(session, runtime.config.queue, utc_now(), runtime.encoder_id)
+            record_consumption(
+                session, runtime.config.queue, runtime.database.now(), runtime.encoder_id
+            )
 
 
 def _answer_and_more(runtime: Runtime, claims: list[Claim], engine: SearchEngine) -> None:
@@ -163,7 +177,7 @@ def _answer_all(runtime: Runtime, claims: list[Claim], engine: SearchEngine) -> 
         runtime.database,
         runtime.store,
         models_dir,
-        utc_now,
+        runtime.database.now,
         runtime.columns,
         runtime.whitenings,
         runtime.config.text_language,

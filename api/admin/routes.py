@@ -1,18 +1,20 @@
-"""Admin: rebuild the index, switch between its generations, see encoders, find duplicates."""
+"""Admin: rebuild the index, switch its generations, see encoders and the audit log, duplicates."""
 
 from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 
-from api.admin.schemas import EncoderOut, GenerationOut
+from api.admin.schemas import AuditPage, EncoderOut, GenerationOut
 from api.admin.service import (
     accept_duplicates,
     accept_reindex,
     activate_generation,
+    list_audit_entries,
     list_encoders,
     list_generations,
 )
+from api.audit import AUDITED
 from api.auth import require_scope
 from api.deps import ResourcesDep
 from api.idempotency.dependency import KeyedResources
@@ -22,12 +24,16 @@ from api.openapi import KEY_REFUSED
 from api.problems import responses
 from models.domain.types import Scope
 
+AuditCursor = Annotated[
+    int | None,
+    Query(ge=1, le=2**63 - 1, description="`next_cursor` of the page before."),
+]
 GenerationId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 router = APIRouter(
     prefix="/v1/admin",
     tags=["admin"],
-    dependencies=[Depends(require_scope(Scope.ADMIN))],
+    dependencies=[Depends(require_scope(Scope.ADMIN)), AUDITED],
     responses=KEY_REFUSED,
 )
 
@@ -79,3 +85,16 @@ def activate(generation_id: GenerationId, resources: ResourcesDep) -> Generation
 def encoders(resources: ResourcesDep) -> list[EncoderOut]:
     """The encoders known here, oldest first. Searches are made with the active one."""
     return [EncoderOut.of(summary) for summary in list_encoders(resources)]
+
+
+@router.get("/audit")
+def audit(
+    resources: ResourcesDep,
+    cursor: AuditCursor = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> AuditPage:
+    """Who has changed what: admin calls and commands, newest first.
+
+    An entry without a result is under way, or its process was killed.
+    """
+    return AuditPage.of(list_audit_entries(resources, limit, cursor), limit)

@@ -1,13 +1,15 @@
-"""Index generations and encoders as shown. Names and shapes are the HTTP contract."""
+"""Generations, encoders and audit entries as shown. Names and shapes are the HTTP contract."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from db.access.tables import AuditEntry
 from db.tables import Generation
 from db.vectors.encoders import EncoderSummary
-from models.domain.types import EncoderStatus, GenerationStatus
+from models.domain.types import AuditSource, EncoderStatus, GenerationStatus
 from models.matching.labels import Calibration, stored_calibration
 
 
@@ -66,3 +68,34 @@ class EncoderOut(BaseModel):
             activated_at=row.activated_at,
             matching=stored_calibration(row.matching),
         )
+
+
+class AuditEntryOut(BaseModel):
+    """An admin call, or a command that changes something."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    at: datetime
+    source: AuditSource
+    actor: str = Field(description="The name of the API key, or the operating system's user.")
+    action: str = Field(description="The method and the route's path, or the command.")
+    details: dict[str, JsonValue]
+    result: str | None = Field(
+        description="`done`, or an error's code; null while it is under way, and of what was "
+        "killed."
+    )
+    ended_at: datetime | None
+
+
+class AuditPage(BaseModel):
+    """Entries of the audit log, newest first."""
+
+    items: list[AuditEntryOut]
+    next_cursor: int | None
+
+    @classmethod
+    def of(cls, entries: Sequence[AuditEntry], limit: int) -> Self:
+        """These entries, of which there are more if they are as many as `limit`."""
+        items = [AuditEntryOut.model_validate(entry) for entry in entries]
+        return cls(items=items, next_cursor=items[-1].id if len(items) == limit else None)

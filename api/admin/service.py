@@ -1,9 +1,11 @@
-"""Starts admin jobs; reads and switches index generations; summarises encoders."""
+"""Starts admin jobs; reads and switches generations; summarises encoders; reads the audit log."""
 
 from collections.abc import Sequence
 
 from api.deps import Resources
 from api.jobs.service import accept_and_publish
+from db.access.audit_log import list_entries
+from db.access.tables import AuditEntry
 from db.tables import Generation, Job
 from db.vectors.encoders import EncoderSummary, summarise_encoders
 from db.vectors.generations import all_generations, switch_to
@@ -36,3 +38,11 @@ def list_encoders(resources: Resources) -> Sequence[EncoderSummary]:
     """The encoders, oldest first."""
     with resources.database.read() as session:
         return summarise_encoders(session)
+
+
+def list_audit_entries(
+    resources: Resources, limit: int, before: int | None
+) -> Sequence[AuditEntry]:
+    """At most `limit` entries of the audit log, newest first, with ids below `before`."""
+    with resources.database.read() as session:
+        return list_entries(session, limit, before=before)

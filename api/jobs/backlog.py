@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import ceil
 from time import monotonic
 from typing import Final
@@ -47,7 +47,8 @@ class Backlog:
         self._open = 0
         self._admitted = 0
         self._busy_s = 0.0
-        self._looked_at = clock()
+        # Of the database, which is asked in threads alone.
+        self._looked_at: datetime | None = None
         self._looked = monotonic()
 
     @asynccontextmanager
@@ -95,19 +96,22 @@ class Backlog:
         # What was admitted just before a look may not be committed yet: then the next one sees it.
         unseen = 0
         while not await is_set_within(stop, LOOK_EVERY_S):
-            now, moment = self._clock(), monotonic()
+            moment, until = monotonic(), None
             admitted = self._admitted
             if self._open or admitted or unseen:
                 try:
-                    seen = await run_in_threadpool(self._seen, self._looked_at, now)
+                    seen, until = await run_in_threadpool(self._seen, moment - self._looked)
                 except Exception as error:  # noqa: BLE001 - the next look may succeed
                     log.warning("the backlog can't be seen: %s", error)
                     continue
                 meanwhile = self._admitted - admitted
                 self.look(seen, moment - self._looked)
                 self._admitted, unseen = meanwhile, admitted
-            self._looked_at, self._looked = now, moment
+            self._looked_at, self._looked = until, moment
 
-    def _seen(self, since: datetime, until: datetime) -> Load:
+    def _seen(self, elapsed_s: float) -> tuple[Load, datetime]:
+        """What there is, and when that was."""
+        until = self._clock()
+        since = self._looked_at or until - timedelta(seconds=elapsed_s)
         with self._database.read() as session:
-            return counting.load_of(session, QUERIES, since, until)
+            return counting.load_of(session, QUERIES, since, until), until

@@ -13,12 +13,13 @@ from sqlalchemy.orm import Session
 from api.auth import Credentials, authorise
 from api.deps import Resources
 from api.pagination import Position
+from db.access.audit_log import ANONYMOUS, record_entry
 from db.idempotency import Answer
 from db.jobs import accepting, cancelling, counting, reading
 from db.tables import Job
 from models.domain.errors import NotFound
 from models.domain.job_payloads import JobPayload
-from models.domain.types import JobType, Scope
+from models.domain.types import AuditSource, JobType, Scope
 from workers.queue.messages import QUERIES
 
 ADMIN_JOBS = frozenset({JobType.REINDEX, JobType.DUPLICATES, JobType.ADAPT, JobType.CALIBRATE})
@@ -73,7 +74,7 @@ def cancel_job(resources: Resources, job_id: UUID, credentials: Credentials) -> 
     Raises NotFound, and Unauthenticated or Forbidden where the job is an admin's.
     """
     with resources.database.write() as session:
-        _check_key_for(resources, reading.get(session, job_id), credentials)
+        _check_key_for(resources, session, reading.get(session, job_id), credentials, "cancel")
         return cancelling.cancel(session, job_id, resources.now())
 
 
@@ -90,12 +91,20 @@ def retry_job(resources: Resources, job_id: UUID, credentials: Credentials) -> J
     Raises NotFound, Conflict, and Unauthenticated or Forbidden where the job is an admin's.
     """
     with resources.database.write() as session:
-        _check_key_for(resources, reading.get(session, job_id), credentials)
+        _check_key_for(resources, session, reading.get(session, job_id), credentials, "retry")
         job = cancelling.retry(session, job_id, resources.now())
     resources.publisher.publish([job])
     return job
 
 
-def _check_key_for(resources: Resources, job: Job, credentials: Credentials) -> None:
-    if job.type in ADMIN_JOBS:
-        authorise(resources, credentials, Scope.ADMIN)
+def _check_key_for(
+    resources: Resources, session: Session, job: Job, credentials: Credentials, what: str
+) -> None:
+    """Check that the caller may change this job; what is done to an admin's is recorded."""
+    if job.type not in ADMIN_JOBS:
+        return
+    holder = authorise(resources, credentials, Scope.ADMIN)
+    actor = ANONYMOUS if holder is None else holder.name
+    details = {"job_id": str(job.id), "type": job.type.value}
+    action = f"POST /v1/jobs/{{job_id}}:{what}"
+    record_entry(session, AuditSource.API, actor, action, details, resources.now())

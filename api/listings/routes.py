@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http import HTTPStatus
-from typing import Annotated, TypeVar
+from typing import Annotated, Final, TypeVar
 from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -34,6 +35,7 @@ from api.openapi import (
     KEY_REFUSED,
     NO_SUCH,
     PHOTO,
+    TOO_MANY,
     described_bulk,
     described_form,
     described_patch,
@@ -43,10 +45,15 @@ from api.problems import Responses
 from api.problems import responses as problems
 from api.schemas import LINE
 from db.catalogue.listings import ListingView
+from models.domain.errors import Overloaded
 from models.domain.limits import MAX_EXTERNAL_ID
 from models.domain.types import Scope
 
 T = TypeVar("T")
+
+MOST_BATCHES_WAITING: Final = 16
+"""Bulk requests that wait to have their photos stored; more are refused."""
+BATCH_WAIT_S: Final = 30
 
 router = APIRouter(prefix="/v1", tags=["listings"], responses=KEY_REFUSED)
 WRITE = [Depends(require_scope(Scope.WRITE))]
@@ -134,7 +141,7 @@ async def put(
     "/listings:batch",
     status_code=HTTPStatus.ACCEPTED,
     openapi_extra=_BATCH_FORM,
-    responses=BODY_REFUSED,
+    responses={**BODY_REFUSED, **TOO_MANY},
     dependencies=WRITE,
     response_model=BatchJob,
 )
@@ -146,7 +153,10 @@ async def batch(request: Request, response: Response, resources: KeyedResources)
     refused before anything is stored, an unknown field of JSON with its row.
     """
     stated = await forms.read_batch(request, resources.max_upload_bytes)
-    parts = await _in_bulk(resources, partial(service.store_parts, resources, stated))
+    if resources.batches.statistics().tasks_waiting >= MOST_BATCHES_WAITING:
+        raise Overloaded("Too many bulk requests are waiting.", retry_after_s=BATCH_WAIT_S)
+    async with resources.batches:
+        parts = await _in(resources.bulk, partial(service.store_parts, resources, stated))
     job = await run_in_threadpool(service.put_batch, resources, stated, parts)
     return accepted_job(job, response)
 
@@ -235,11 +245,11 @@ async def _put(
     stated = await forms.read_listing(request, resources.max_upload_bytes)
     check_urls(resources, stated.references)
     data = stated.listing.to_data(listing_id)
-    stored = await _in_bulk(resources, partial(service.store_photos, resources, stated.photos))
+    stored = await _in(resources.listings, partial(service.store_photos, resources, stated.photos))
     job = await run_in_threadpool(service.put_listing, resources, data, stated.references, stored)
     return ListingAccepted(listing_id=listing_id, job=accepted_job(job, response))
 
 
-async def _in_bulk(resources: Resources, call: Callable[[], T]) -> T:
+async def _in(threads: ThreadPoolExecutor, call: Callable[[], T]) -> T:
     """What `call` returns, or raises, in a thread that leaves the cores to others."""
-    return await asyncio.get_running_loop().run_in_executor(resources.bulk, call)
+    return await asyncio.get_running_loop().run_in_executor(threads, call)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path
 
+from api.audit import AUDITED
 from api.auth import require_scope
 from api.deps import ResourcesDep
 from api.openapi import KEY_REFUSED
@@ -48,7 +49,7 @@ def export(
     )
 
 
-@router.delete("/{user:path}", status_code=HTTPStatus.NO_CONTENT)
+@router.delete("/{user:path}", status_code=HTTPStatus.NO_CONTENT, dependencies=[AUDITED])
 def forget(user: User, resources: ResourcesDep) -> None:
     """Forget a user: every event, what it counted for, and what was asked for them.
 

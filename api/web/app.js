@@ -13,7 +13,14 @@ const READY_POLL_MS = 3000;
 
 const STAGES = { sending: "Sending…", queued: "Waiting in the queue…", running: "Looking…" };
 const NOTHING_ALIKE = "Nothing in the catalogue looks like this: these are the nearest";
-const PARTS = { database: "the database", broker: "the queue", search_worker: "a search worker" };
+const PARTS = {
+  database: "the database",
+  broker: "the queue",
+  search_worker: "a search worker",
+  embed_worker: "an embed worker",
+  index_worker: "an index worker",
+  relay: "the relay",
+};
 
 const MATCHES = {
   "same item": "Same item",
@@ -367,7 +374,7 @@ async function showReadiness() {
     const missing = Object.keys(checks).filter((part) => !checks[part]);
     const parts = LIST.format(missing.map((part) => PARTS[part] ?? part));
     note.textContent = `Not ready yet: no answer from ${parts}.`;
-    note.hidden = status === "ready";
+    note.hidden = status !== "not ready";
     element("baseline").hidden = !encoder?.startsWith("hog");
   } catch (error) {
     note.textContent = error.message;

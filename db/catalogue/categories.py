@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Mapping
 from typing import TypedDict
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from db.statements import chunks, insert_rows, is_postgresql
+from db.advisory_locks import hold_lock
+from db.statements import chunks, insert_rows
 from db.tables import Category
 from models.domain.text import CATEGORY_SEPARATOR
 
@@ -35,9 +36,8 @@ def ensure_categories(session: Session, paths: Iterable[str]) -> dict[str, int]:
     ids = category_ids(session, wanted)
     if len(ids) == len(wanted):
         return ids
-    if is_postgresql(session):
-        # One transaction at a time appends. SQLite has a single writer anyway.
-        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": APPENDING_LOCK})
+    # One transaction at a time appends.
+    if hold_lock(session, APPENDING_LOCK):
         ids = category_ids(session, wanted)
     # Not the database's sequence, which would leave gaps after rollbacks.
     last = session.scalar(select(func.max(Category.id))) or 0

@@ -124,16 +124,19 @@ def lock_awaiting(session: Session, listing_id: UUID, job_id: UUID) -> bool:
     return awaited == job_id
 
 
+# Built once: every recommendation needs it.
+_SHOWN = (
+    select(ListingPhoto.listing_id, ListingPhoto.photo_id)
+    .where(ListingPhoto.listing_id.in_(bindparam("listings", expanding=True)))
+    .order_by(ListingPhoto.position)
+)
+
+
 def photo_ids_shown(session: Session, listing_ids: Iterable[UUID]) -> dict[UUID, list[int]]:
     """The photos of each listing that has some, in order."""
     found: dict[UUID, list[int]] = {}
     for chunk in chunks(listing_ids):
-        rows = session.execute(
-            select(ListingPhoto.listing_id, ListingPhoto.photo_id)
-            .where(ListingPhoto.listing_id.in_(chunk))
-            .order_by(ListingPhoto.position)
-        )
-        for listing_id, photo_id in rows:
+        for listing_id, photo_id in session.execute(_SHOWN, {"listings": chunk}):
             found.setdefault(listing_id, []).append(photo_id)
     return found
 

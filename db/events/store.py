@@ -6,14 +6,15 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import bindparam, select, text
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
+from db.advisory_locks import hold_lock
 from db.events.history import listing_numbers
 from db.events.popularity import recount
 from db.events.tables import TOUCHES, Event
 from db.events.users import event_keys, user_keys
-from db.statements import chunks, insert_rows, is_postgresql
+from db.statements import chunks, insert_rows
 from models.domain.recommendations.events import EventKind
 
 AHEAD: Final = timedelta(hours=1)
@@ -64,8 +65,7 @@ def lock_events(session: Session) -> None:
     So numbers become visible in order, what is derived is counted from all rows, and batches that
     have events in common don't deadlock. SQLite has a single writer anyway.
     """
-    if is_postgresql(session):
-        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITING_LOCK})
+    hold_lock(session, _WRITING_LOCK)
 
 
 def store_events(

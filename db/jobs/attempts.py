@@ -120,8 +120,13 @@ def retry_later(
     )
 
 
-def hand_back(session: Session, owned: Claim, now: datetime) -> None:
-    """End the attempt without counting it as a try: this worker can't do the job, another may."""
+def hand_back(
+    session: Session, owned: Claim, now: datetime, *, pause: timedelta = HANDED_BACK_FOR
+) -> None:
+    """End the attempt without counting it as a try, and queue the job again after a pause.
+
+    For what is no fault of the job: this worker can't do it, or something that it needs is away.
+    """
     update_owned(
         session,
         owned,
@@ -129,7 +134,7 @@ def hand_back(session: Session, owned: Claim, now: datetime) -> None:
             "status": JobStatus.QUEUED,
             "lease_expires_at": None,
             "attempts_before": Job.attempts_before + 1,
-            "publish_after": now + HANDED_BACK_FOR,
+            "publish_after": now + pause,
         },
     )
 

@@ -1,6 +1,7 @@
 """Jobs are cancelled, and tried again, when a caller asks for it."""
 
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import Select, select
@@ -11,6 +12,9 @@ from db.jobs.transitions import advance_parent, end, locked, requeue
 from db.tables import Job
 from models.domain.errors import Conflict, ReindexRunning
 from models.domain.types import OPEN_STATUSES, JobStatus, JobType
+
+ONE_BY_ONE: Final = "one_by_one"
+"""Where the payload of an embed job has which photos attempts have ended with."""
 
 
 def cancel(session: Session, job_id: UUID, now: datetime) -> Job:
@@ -36,6 +40,8 @@ def retry(session: Session, job_id: UUID, now: datetime) -> Job:
     # `attempt` is never reset: it identifies the owner, and must not repeat.
     job.attempts_before = job.attempt
     job.done = job.failed = 0
+    # Whatever was wrong with a photo may be mended.
+    job.payload = {name: value for name, value in job.payload.items() if name != ONE_BY_ONE}
     job.error_code = job.error_detail = job.finished_at = job.started_at = None
     requeue(job, now)
     try:

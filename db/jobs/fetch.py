@@ -7,7 +7,7 @@ transaction that sets the listing's photos, and embeds them like any other.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import tuple_, update
@@ -54,6 +54,13 @@ class Recorded:
 
     ended: bool
     due: Sequence[Job]
+
+
+class Failure(NamedTuple):
+    """Why a job fails: a code, and a sentence."""
+
+    code: str
+    detail: str
 
 
 def accept_fetch_job(
@@ -159,30 +166,36 @@ def end_embedded(
     *,
     embedded: int,
     errors: Sequence[PhotoError],
+    failure: Failure | None = None,
 ) -> None:
     """End an embed job; `errors` are those of photos that were there. Raises ClaimLost.
 
-    It fails if a photo may be fetched later: to retry it fetches that one.
+    With a `failure` it fails, although photos may have been embedded. It also does if a photo may
+    be fetched later: to retry it fetches that one.
     """
     errors = [*(url_errors(payload.fetch) if payload.fetch else []), *errors]
     result = EmbedResult(embedded=embedded, errors=tuple(errors))
     failed_urls = payload.fetch.failed if payload.fetch else ()
     done = len(payload.photo_ids) + len(failed_urls) - len(errors)
     unavailable = [failed for failed in failed_urls if failed.code == Unavailable.code]
-    if payload.fetch is None or not unavailable:
+    to_retry = payload.model_copy(update={"one_by_one": None})
+    if payload.fetch is not None and unavailable:
+        refused = tuple(failed for failed in failed_urls if failed not in unavailable)
+        fetch = payload.fetch.model_copy(update={"failed": refused})
+        to_retry = to_retry.model_copy(update={"fetch": fetch})
+        failure = Failure(Unavailable.code, unavailable[0].detail)
+    if failure is None:
         attempts.finish(session, claim, now, result=result, done=done, failed=len(errors))
         return
-    refused = tuple(failed for failed in failed_urls if failed not in unavailable)
-    to_retry = payload.fetch.model_copy(update={"failed": refused})
     parent_id = attempts.update_owned(
         session,
         claim,
         {
             "status": JobStatus.FAILED,
-            "error_code": Unavailable.code,
-            "error_detail": unavailable[0].detail,
+            "error_code": failure.code,
+            "error_detail": failure.detail,
             "result": result.to_json(),
-            "payload": payload.model_copy(update={"fetch": to_retry}).to_json(),
+            "payload": to_retry.to_json(),
             "done": done,
             "failed": len(errors),
             "finished_at": now,

@@ -2,42 +2,75 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import case, exists, select, update
+from sqlalchemy import exists, select, update
 from sqlalchemy.orm import Session
 
 from db.jobs.transitions import advance_parent, end, requeue
+from db.statements import chunks
 from db.tables import Job
 from models.domain.types import JobStatus, JobType
 
-# A job that nobody claimed is published again after this long, then after twice as long, ...
-REPUBLISH_FIRST = timedelta(seconds=15)
-REPUBLISH_DOUBLINGS = 5
+LOOK_AGAIN: Final = timedelta(seconds=15)
+"""How long after a job's message was published, or seen to wait, it is looked for again."""
 
 
-def mark_published(session: Session, job_ids: Sequence[UUID], now: datetime) -> None:
-    """Record that messages for these jobs were published, and when to publish them again."""
-    doublings = case(
-        (Job.published > REPUBLISH_DOUBLINGS, REPUBLISH_DOUBLINGS), else_=Job.published
+def mark_published(
+    session: Session, job_ids: Sequence[UUID], now: datetime, look_again: timedelta = LOOK_AGAIN
+) -> None:
+    """Record that queued jobs have a message, and after how long to look again."""
+    # Locked first, and none that others have locked: in another order than theirs, two could wait
+    # for each other.
+    queued = (
+        select(Job.id)
+        .where(Job.id.in_(job_ids), Job.status == JobStatus.QUEUED)
+        .with_for_update(skip_locked=True)
     )
-    rows = session.execute(select(Job.id, doublings).where(Job.id.in_(job_ids))).all()
-    for job_id, exponent in rows:
+    values = {"published": Job.published + 1, "publish_after": now + look_again}
+    _update(session, session.scalars(queued).all(), values)
+
+
+def publish_all_again(session: Session, now: datetime) -> int:
+    """The broker has lost all messages: queued jobs that had one are due now. Returns how many."""
+    had_one = (
+        select(Job.id)
+        .where(Job.status == JobStatus.QUEUED, Job.publish_after > now, Job.published > 0)
+        .with_for_update(skip_locked=True)
+    )
+    job_ids = session.scalars(had_one).all()
+    _update(session, job_ids, {"publish_after": now})
+    return len(job_ids)
+
+
+def _update(session: Session, job_ids: Sequence[UUID], values: dict[str, object]) -> None:
+    for ids in chunks(job_ids):
         session.execute(
             update(Job)
-            .where(Job.id == job_id)
-            .values(published=Job.published + 1, publish_after=now + REPUBLISH_FIRST * 2**exponent)
+            .where(Job.id.in_(ids))
+            .values(values)
+            .execution_options(synchronize_session=False)
         )
 
 
-def due_for_publishing(session: Session, now: datetime, limit: int) -> Sequence[Job]:
-    """Queued jobs that are due to be published: not yet, or so long ago that it may be lost."""
-    return session.scalars(
-        select(Job)
+class DueJob(NamedTuple):
+    """A queued job whose message may be lost."""
+
+    id: UUID
+    type: JobType
+    attempt: int
+
+
+def due_for_publishing(session: Session, now: datetime, limit: int) -> list[DueJob]:
+    """Queued jobs whose message may be lost: it was never published, or not looked for lately."""
+    rows = session.execute(
+        select(Job.id, Job.type, Job.attempt)
         .where(Job.status == JobStatus.QUEUED, Job.publish_after <= now, Job.type != JobType.BATCH)
         .order_by(Job.publish_after)
         .limit(limit)
-    ).all()
+    )
+    return [DueJob(*row) for row in rows]
 
 
 def any_expired(session: Session, now: datetime) -> bool:

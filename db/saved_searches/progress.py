@@ -9,16 +9,16 @@ from collections.abc import Collection
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
+from db.advisory_locks import hold_lock
 from db.saved_searches.tables import (
     MatchingProgress,
     SavedSearch,
     SavedSearchChange,
     SavedSearchVectors,
 )
-from db.statements import is_postgresql
 from db.tables import ListingChange
 from db.vectors.encoders import active_encoder
 
@@ -28,15 +28,12 @@ SAVED_SEARCHES_LOCK: Final = 0x4D4C_5353
 
 def lock_for_matching(session: Session) -> None:
     """Keep saved searches as they are until this transaction ends; others may match as well."""
-    if is_postgresql(session):
-        statement = text("SELECT pg_advisory_xact_lock_shared(:key)")
-        session.execute(statement, {"key": SAVED_SEARCHES_LOCK})
+    hold_lock(session, SAVED_SEARCHES_LOCK, shared=True)
 
 
 def lock_for_changing(session: Session) -> None:
     """Wait for those who match, and keep others from it until this transaction ends."""
-    if is_postgresql(session):
-        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": SAVED_SEARCHES_LOCK})
+    hold_lock(session, SAVED_SEARCHES_LOCK)
 
 
 def record_saved_changes(session: Session, numbers: Collection[int]) -> None:

@@ -11,6 +11,7 @@ from typing import Final
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from db.store.private_files import close_folder
 from models.domain.errors import MarketlensError, Misconfigured, SetupError, Unavailable
 
 URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(://|::)")
@@ -57,6 +58,10 @@ def filesystem_at(location: str) -> tuple[fsspec.AbstractFileSystem, str]:
             "It is a folder, s3://BUCKET/FOLDER, or another URL of fsspec's."
         ) from error
     return filesystem, root
+
+
+_OURS: Final = re.compile(r"[0-9a-f]{2}|generations")
+"""Names in a store's folder: of the folders of photos, and that of published generations."""
 
 
 @contextmanager
@@ -111,6 +116,7 @@ def _check_folder(folder: Path) -> None:
         raise Misconfigured(f"The photo store can't be in {there}, which is a file.")
     if not os.access(there, os.R_OK | os.X_OK):
         raise Misconfigured(f"The photo store's folder {there} can't be read by this user.")
+    close_folder(folder, lambda name: _OURS.fullmatch(name) is not None)
     if there != folder and not os.access(there, os.W_OK):
         raise Misconfigured(f"The photo store {folder} can't be made: {there} can't be written.")
 

@@ -7,6 +7,9 @@ unused. `delete_old` checks the age immediately before it deletes; in a folder i
 file to a temporary name, which no writer renews, and checks again, so that there is no race. Object
 stores have no such rename: there remains a race of a few milliseconds with a writer of a photo that
 was not used for a day.
+
+A folder that has gone, as when what was mounted there is not, is an outage: no photo of it is
+missing, and no other folder is made in its place, whose photos would be hidden later.
 """
 
 import os
@@ -42,6 +45,7 @@ _LEFTOVER_AFTER = timedelta(hours=1)
 
 WRITING: Final = "The photo store can't be written."
 READING: Final = "The photo store can't be read."
+GONE: Final = "The photo store has gone."
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _STORED = re.compile(r"/([0-9a-f]{2})/([0-9a-f]{2})/(\1\2[0-9a-f]{60})\.jpg$")
@@ -65,6 +69,7 @@ class PhotoStore:
 
     def __init__(self, place: str | Path) -> None:
         self._location = location_of(place)
+        self._was_there = False
 
     @property
     def url(self) -> str:
@@ -74,6 +79,12 @@ class PhotoStore:
     def check(self) -> None:
         """Look whether photos can be there. Raises SetupError, Misconfigured and Unavailable."""
         check(self._location)
+
+    def remember(self) -> None:
+        """Note whether the store's folder is there, so that it is noticed when that has gone."""
+        filesystem, root = filesystem_at(self._location)
+        if isinstance(filesystem, LocalFileSystem) and Path(root).is_dir():
+            self._was_there = True
 
     @property
     def files(self) -> StoredFiles:
@@ -91,7 +102,7 @@ class PhotoStore:
                     # Another writer may have renamed the file without having synced the folder yet.
                     sync_folder(Path(path).parent)
                 else:
-                    make_folder(Path(path).parent)
+                    self._make_folder_of(Path(path))
                     with atomic_file(Path(path), concurrent=True) as file:
                         file.write(data)
             elif not is_there:
@@ -109,7 +120,9 @@ class PhotoStore:
                 elif utc_now() - filesystem.modified(path) > _RENEW_AFTER:
                     filesystem.pipe_file(path, filesystem.cat_file(path))
         except FileNotFoundError:
+            self._require_as_before()
             return False
+        self._was_there = True
         return True
 
     def get(self, digest: str) -> bytes:
@@ -119,8 +132,23 @@ class PhotoStore:
             with failures_of(filesystem, READING):
                 data: bytes = filesystem.cat_file(path)
         except FileNotFoundError as error:
+            self._require_as_before()
             raise NotFound("There is no such photo.") from error
+        self._was_there = True
         return data
+
+    def get_stored(self, digest: str) -> bytes:
+        """The bytes of a photo that was stored before, in whichever process.
+
+        Raises NotFound where it is missing, and Unavailable where all photos are: then the store
+        is away.
+        """
+        try:
+            return self.get(digest)
+        except NotFound:
+            if not self._has_photos():
+                raise _gone(self._location) from None
+            raise
 
     def list_prefix(self, prefix: str, now: datetime) -> PrefixListing:
         """The contents of one of the `PREFIXES`; files that are not the store's are left out.
@@ -175,12 +203,49 @@ class PhotoStore:
         with suppress(FileNotFoundError), failures_of(filesystem, WRITING):
             filesystem.rm_file(path)
 
+    def _has_photos(self) -> bool:
+        filesystem, root = filesystem_at(self._location)
+        try:
+            with failures_of(filesystem, READING):
+                if isinstance(filesystem, LocalFileSystem):
+                    return any(Path(root, prefix).is_dir() for prefix in PREFIXES)
+                filesystem.invalidate_cache()
+                return bool(filesystem.ls(root, detail=False))
+        except FileNotFoundError:
+            return False
+
+    def _require_as_before(self) -> None:
+        """Raise Unavailable where the store's folder was there and is not."""
+        filesystem, root = filesystem_at(self._location)
+        if self._was_there and isinstance(filesystem, LocalFileSystem) and not Path(root).is_dir():
+            raise _gone(root)
+
+    def _make_folder_of(self, path: Path) -> None:
+        """Make the folders of a photo; the store's own only if it never was there."""
+        if not self._was_there:
+            make_folder(path.parent)
+            self._was_there = True
+            return
+        try:
+            for folder in (path.parent.parent, path.parent):
+                if not folder.is_dir():
+                    folder.mkdir(exist_ok=True)
+                    sync_folder(folder.parent)
+        except FileNotFoundError:
+            raise _gone(self._location) from None
+
     def _locate(self, digest: str) -> tuple[fsspec.AbstractFileSystem, str]:
         if not _SHA256.fullmatch(digest):
             raise InvalidInput("A photo is named by its SHA-256 in lower-case hexadecimal.")
         filesystem, root = filesystem_at(self._location)
         # Two levels of 256 folders keep folders small for tens of millions of photos.
         return filesystem, f"{root}/{digest[:2]}/{digest[2:4]}/{digest}.jpg"
+
+
+def _gone(place: str) -> Unavailable:
+    error = Unavailable(GONE)
+    error.add_note(f"There are no photos at {place} any more: is it mounted?")
+    return error
 
 
 @contextmanager

@@ -7,11 +7,11 @@ was read, and a reader that continues after the highest number it has read would
 from collections.abc import Iterable
 from uuid import UUID
 
-from sqlalchemy import Integer, bindparam, func, insert, select, text
+from sqlalchemy import Integer, bindparam, func, insert, select
 from sqlalchemy.orm import Session
 
+from db.advisory_locks import hold_lock
 from db.catalogue.touched import touched_listings
-from db.statements import is_postgresql
 from db.tables import Change, ListingChange
 
 # An arbitrary key; no other lock in the same database may use it.
@@ -31,14 +31,14 @@ def number_changes(session: Session) -> None:
 
     On PostgreSQL an advisory lock is held until the transaction ends, so that numbers become
     visible in order. It is taken last: held while the transaction waits for other locks, it could
-    deadlock. SQLite has a single writer anyway.
+    deadlock. SQLite has a single writer anyway. What holds it and stands still is rolled back, so
+    that a frozen process stops no other (`db.advisory_locks`).
     """
     photos = [{"photo_id": photo_id} for photo_id in sorted(session.info.pop(_PENDING, ()))]
     listings = [{"listing_id": listing_id} for listing_id in sorted(touched_listings(session))]
     if not photos and not listings:
         return
-    if is_postgresql(session):
-        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": NUMBERING_LOCK})
+    hold_lock(session, NUMBERING_LOCK)
     if photos:
         session.execute(insert(Change), photos)
     if listings:

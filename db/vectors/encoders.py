@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 
-from sqlalchemy import Select, bindparam, exists, func, select, text
+from sqlalchemy import Select, bindparam, exists, func, select
 from sqlalchemy.orm import Session, aliased
 
+from db.advisory_locks import hold_lock
 from db.catalogue.listing_photos import count_photos, is_shown
-from db.statements import insert_missing, is_postgresql
+from db.statements import insert_missing
 from db.tables import Embedding, Encoder, Generation
 from models.domain.errors import Conflict, NotFound
 from models.domain.job_payloads import StoredJson
@@ -229,8 +230,7 @@ def count_lacking(session: Session, encoder_id: int, other_id: int) -> int:
 
 def _lock_encoders(session: Session) -> None:
     """Serialise changes of encoders' statuses. SQLite has a single writer anyway."""
-    if is_postgresql(session):
-        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ENCODERS_LOCK})
+    hold_lock(session, ENCODERS_LOCK)
     # What was read before may have been changed by the transaction that held the lock.
     session.flush()
     session.expire_all()

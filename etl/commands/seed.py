@@ -14,6 +14,7 @@ import typer
 from sqlalchemy import URL
 
 from command_line.options import DryRun, Inline, JsonReport, command_of, force_option
+from command_line.private_data import keep_private
 from command_line.resources import database_exists, database_of, library_of, store_of
 from db.schema_migration import upgrade
 from db.session import Database
@@ -144,6 +145,7 @@ def _ensure_active_encoder(settings: Settings, bars: Bars) -> None:
         # A missing encoder fails here, before a database is created.
         library.configured(on_progress)
     upgrade(settings.sqlalchemy_url)
+    keep_private(settings.data_dir)
     with database_of(settings) as database:
         ensure_active_encoder(database, library, settings.models_dir, utc_now(), on_progress)
 
@@ -168,7 +170,7 @@ def _seed(run: _Run) -> tuple[IntakeReport, Loaded, Outcome]:
     executor = stack.enter_context(
         job_executor(database, settings, run.bars.say, inline=options.inline)
     )
-    embed_jobs = EmbedJobs(database, executor, clock=utc_now, new_id=uuid4)
+    embed_jobs = EmbedJobs(database, executor, clock=database.now, new_id=uuid4)
     loader = Loader(database, embed_jobs, run.load_options, utc_now, run.bars.say)
     report = _run_intake(run, database, loader, context)
     note_source(folder, options.source)
@@ -180,7 +182,7 @@ def _seed(run: _Run) -> tuple[IntakeReport, Loaded, Outcome]:
         list(embed_jobs.open),
         reindex=options.reindex,
         bars=run.bars,
-        clock=utc_now,
+        clock=database.now,
         new_id=uuid4,
     )
     return report, loader.loaded, outcome

@@ -93,10 +93,13 @@ def write_if_changed(path: Path, text: str) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make `folder` and its missing parents, on the disk, unless it exists. Raises OSError."""
+    """Make `folder` and its missing parents, on the disk, unless it exists: for its owner only.
+
+    Raises OSError.
+    """
     if not folder.is_dir():
         make_folder(folder.parent)
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
         sync_folder(folder.parent)
 
 

@@ -11,6 +11,7 @@ MarketlensError
 │   └── InvalidFeed         a feed's file or its columns are not as the dialect wants them
 ├── TooLarge                more bytes than allowed
 ├── Unauthenticated         no key, or an unknown one
+│   └── KeyExpired          a key whose time is over
 ├── Forbidden               a known key without the scope
 ├── NotFound                no such thing
 ├── Conflict                not in the state that this needs
@@ -19,6 +20,7 @@ MarketlensError
 │   └── IdempotencyInFlight  the first request with the same key is under way
 ├── CursorExpired           a page can't follow the one before any more
 ├── Unavailable             try again later
+│   ├── NotReady            this process has not read yet what it needs
 │   └── Misconfigured       it refuses, until somebody changes something
 ├── Overloaded              so much waits that it would take too long
 ├── NothingIndexed          listings, but none embedded by this encoder
@@ -104,6 +106,12 @@ class Unauthenticated(MarketlensError):
     code = "unauthenticated"
 
 
+class KeyExpired(Unauthenticated):
+    """The API key was valid until a time that has passed."""
+
+    code = "key_expired"
+
+
 class Forbidden(MarketlensError):
     """The API key lacks the scope."""
 
@@ -159,6 +167,12 @@ class Misconfigured(Unavailable):
     """
 
     code = "misconfigured"
+
+
+class NotReady(Unavailable):
+    """This process has not read yet what it needs; no outage, as everything can be reached."""
+
+    code = "not_ready"
 
 
 class Overloaded(MarketlensError):

@@ -242,6 +242,34 @@ class RecommendationPayload(JobPayload):
         return None if self.user is None else bytes.fromhex(self.user)
 
 
+class OneByOne(BaseModel):
+    """How far an embed job is that works on its photos one by one, as an attempt at all has died.
+
+    `trying` is the photo that is worked on. `broken` counts, by photo, the attempts that have ended
+    with that photo, which is then alone to blame.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    trying: int | None = None
+    broken: dict[int, int] = {}
+
+    def begin(self, photo_id: int) -> Self:
+        """Once this photo is worked on."""
+        return self.model_copy(update={"trying": photo_id})
+
+    def end(self) -> Self:
+        """Once that photo is done."""
+        return self.model_copy(update={"trying": None})
+
+    def blame(self) -> Self:
+        """Once the attempt has ended with the photo that was worked on, if one was."""
+        if self.trying is None:
+            return self
+        broken = {**self.broken, self.trying: self.broken.get(self.trying, 0) + 1}
+        return self.model_copy(update={"trying": None, "broken": broken})
+
+
 class EmbedPayload(JobPayload):
     """Embed photos of listings, by id: by all encoders that are followed, or by one.
 
@@ -253,6 +281,7 @@ class EmbedPayload(JobPayload):
     photo_ids: tuple[int, ...]
     encoder_id: int | None = None
     fetch: PhotosToFetch | None = None
+    one_by_one: OneByOne | None = None
 
     @property
     def urls(self) -> list[str]:

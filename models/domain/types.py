@@ -104,6 +104,13 @@ class Scope(StrEnum):
     ADMIN = "admin"
 
 
+class AuditSource(StrEnum):
+    """Where a change that is recorded in the audit log came from."""
+
+    API = "api"
+    COMMAND = "command"
+
+
 @dataclass(frozen=True, slots=True)
 class EncoderSpec:
     """What identifies an encoder, without loading it.

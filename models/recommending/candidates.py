@@ -109,7 +109,7 @@ def find_candidates(
         if (len(known.page))
         else known.vectors[medoids]
     )
-    neighbours = sources.nearest(around, limits.nearest) if len(around) else []
+    neighbours = sources.nearest(around, limits.nearest_of_each(len(around))) if len(around) else []
     asked = [one.listing_id for one in known.touched]
     pairs = sources.together(asked, limits.together) if asked else []
     led = {listing_id for near in neighbours[: len(medoids)] for listing_id in near}

@@ -7,10 +7,13 @@ from uuid import UUID
 import pytest
 from fastapi.testclient import TestClient
 
+from db.consumption import RELAY, clear_consumption, record_consumption
 from db.jobs import reading
 from db.session import Database
+from models.domain.clock import utc_now
 from models.domain.types import JobStatus, Scope
 from tests.support.http import UNKNOWN_ID, MakeClient, assert_problem, submit_photo
+from workers.queue.messages import Queue
 
 Key = Callable[..., dict[str, str]]
 
@@ -75,8 +78,39 @@ def test_without_broker_and_workers_it_is_alive_and_not_ready(client: TestClient
     assert client.get("/healthz").json() == {"status": "alive"}
     response = client.get("/readyz")
     assert response.status_code == 503
+    assert response.json()["status"] == "not ready"
     checks = response.json()["checks"]
-    assert checks == {"database": True, "broker": False, "search_worker": False}
+    assert checks == {
+        "database": True,
+        "broker": False,
+        "search_worker": False,
+        "embed_worker": False,
+        "index_worker": False,
+        "relay": False,
+    }
+
+
+def test_it_is_ready_where_a_search_is_done_and_degraded_without_the_others(
+    make_client: MakeClient, redis_url: str, database: Database
+) -> None:
+    client = make_client(redis_url=redis_url)
+
+    def consume(*names: str) -> None:
+        with database.write() as session:
+            for name in names:
+                record_consumption(session, name, utc_now(), None)
+
+    consume(Queue.EMBED, Queue.INDEX, RELAY)
+    assert client.get("/readyz").status_code == 503
+    with database.write() as session:
+        clear_consumption(session)
+    consume(Queue.SEARCH, Queue.INDEX, RELAY)
+    response = client.get("/readyz")
+    assert (response.status_code, response.json()["status"]) == (200, "degraded")
+    missing = [name for name, is_there in response.json()["checks"].items() if not is_there]
+    assert missing == ["embed_worker"]
+    consume(Queue.EMBED)
+    assert client.get("/readyz").json()["status"] == "ready"
 
 
 def test_database_away_is_503_and_no_phantom_202(make_client: MakeClient) -> None:

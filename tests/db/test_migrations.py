@@ -1,5 +1,6 @@
 """The migrations and the tables must describe the same schema, on both databases."""
 
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from sqlalchemy import inspect, select, text, update
 from db.catalogue.listing_photos import PhotoData, ensure_photos, stored_photos
 from db.catalogue.listings import ListingData, delete_listing, upsert_listings, views_of
 from db.jobs.accepting import accept
-from db.keys import create_key
+from db.keys import all_keys, create_key
 from db.schema_migration import alembic_config, upgrade
 from db.session import Database
 from db.tables import ApiKey, Base, Listing, Photo
@@ -165,3 +166,16 @@ def test_keys_for_events_are_gone_after_a_downgrade(any_database: Database, cloc
     upgrade(url_of(any_database))
     with any_database.read() as session:
         assert session.scalars(select(ApiKey.name)).all() == ["search"]
+
+
+def test_keys_that_have_expired_are_revoked_for_an_earlier_release(any_database: Database) -> None:
+    """It would take them for valid: it does not know when they expire."""
+    now, hour = datetime.now(UTC), timedelta(hours=1)
+    with any_database.write() as session:
+        create_key(session, "expired", [Scope.SEARCH], now - 2 * hour, lifetime=hour)
+        create_key(session, "valid", [Scope.SEARCH], now, lifetime=hour)
+        create_key(session, "lasting", [Scope.SEARCH], now)
+    command.downgrade(alembic_config(url_of(any_database)), "0018")
+    upgrade(url_of(any_database))
+    with any_database.read() as session:
+        assert [key.name for key in all_keys(session)] == ["lasting", "valid"]

@@ -31,13 +31,11 @@ from models.labels import LabelledPhotos
 from models.photo_decoding import decode
 from models.training.data.features import features, unit_vectors
 from settings import Settings
-from tests.support.embedding import claim_queued, embed_payload
+from tests.support.embedding import claim_queued, embed_claimed
 from tests.support.networks import NETWORK, SMALL, write_weights
 from tests.support.payloads import payload_as
 from tests.support.pictures import jpeg, picture
 from workers.indexes.live import LiveIndex
-from workers.jobs.embed import run_embed
-from workers.saved_searches.matching import SavedSearchMatcher
 from workers.search.active_engine import SearchEngine
 from workers.search.query import QueryPhoto
 from workers.search.query_encoder import QueryEncoder
@@ -117,16 +115,7 @@ def test_one_photo_has_one_embedding(
         encoder_id = register_encoder(session, encoder.spec, now())
         (claim,) = claim_queued(session, JobType.EMBED, now())
         photo_id = ensure_photos(session, [from_feed], now())[from_feed.sha256]
-    run_embed(
-        claim,
-        embed_payload(claim),
-        database=database,
-        store=store,
-        encoders={encoder_id: encoder},
-        matcher=SavedSearchMatcher(now, "english"),
-        heartbeat=lambda *_: None,
-        clock=now,
-    )
+    embed_claimed(claim, database, store, {encoder_id: encoder}, now)
     with database.read() as session:
         at_rest = vectors_of_hashes(session, encoder_id, [question])[question]
         in_the_index = live_vectors_of(session, encoder_id, [photo_id])[1][0]

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,7 +25,7 @@ class Target:
         return max(number // self.smaller, 1)
 
 
-Attack = Callable[[Target], Awaitable[list[Answer]]]
+Attack = Callable[[Target], Coroutine[object, object, list[Answer]]]
 
 
 async def million_names(target: Target) -> list[Answer]:

@@ -1,5 +1,6 @@
 """What workers do: for tests of what comes before and after them."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -18,6 +19,8 @@ from models.domain.types import EncoderSpec, JobStatus, JobType
 from models.encoders.encoder import Encoder
 from tests.support.payloads import NOTHING_EMBEDDED
 from workers.jobs.embed import run_embed
+from workers.jobs.embedded_photos import EmbedTools
+from workers.jobs.time_limit import TimeLimit
 from workers.saved_searches.matching import SavedSearchMatcher
 
 LEASE = timedelta(minutes=1)
@@ -55,19 +58,23 @@ def embed_all(database: Database, encoder: EncoderSpec, now: datetime) -> None:
             add_embeddings(session, encoder_id, dict.fromkeys(photo_ids, vector))
 
 
+def embed_claimed(
+    claim: Claim,
+    database: Database,
+    store: PhotoStore,
+    encoders: dict[int, Encoder],
+    clock: Callable[[], datetime],
+) -> None:
+    """Do a claimed embed job as a worker does."""
+    matcher = SavedSearchMatcher(clock, "english")
+    tools = EmbedTools(database, store, encoders, matcher, clock, TimeLimit(None), max_attempts=1)
+    run_embed(claim, embed_payload(claim), tools, lambda *_: None)
+
+
 def embed_for_real(database: Database, store: PhotoStore, encoder: Encoder, now: datetime) -> None:
     """Do every queued embed job as a worker does."""
     with database.write() as session:
         encoder_id = known(session, encoder.spec, now)
         claims = claim_queued(session, JobType.EMBED, now)
     for claim in claims:
-        run_embed(
-            claim,
-            embed_payload(claim),
-            database=database,
-            store=store,
-            encoders={encoder_id: encoder},
-            matcher=SavedSearchMatcher(lambda: now, "english"),
-            heartbeat=lambda *_: None,
-            clock=lambda: now,
-        )
+        embed_claimed(claim, database, store, {encoder_id: encoder}, lambda: now)

@@ -1,7 +1,7 @@
 """Steps in the life of a job, each in a transaction of its own or in a given one."""
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 from sqlalchemy.orm import Session
@@ -16,6 +16,14 @@ from tests.support.payloads import NOTHING_EMBEDDED, some_payload
 
 LEASE = timedelta(seconds=60)
 _NO_ROWS = BatchResult(rows=0, accepted=0, listing_ids=(), errors=())
+
+
+class Waiting(NamedTuple):
+    """A job as far as publishing goes."""
+
+    id: UUID
+    type: JobType
+    attempt: int = 0
 
 
 def accept(

@@ -4,11 +4,11 @@ from typing import Final
 
 from xdist.scheduler import LoadScopeScheduling
 
-MACHINES: Final = "tests/e2e/"
+MACHINES: Final = ("tests/e2e/", "tests/faults/")
 """The tests below start the product's processes, which need ports and cores: one at a time."""
 
 
-SLOW_FOLDERS: Final = (MACHINES, "tests/models/", "tests/workers/", "tests/etl/")
+SLOW_FOLDERS: Final = (*MACHINES, "tests/models/", "tests/workers/", "tests/etl/")
 """Folders whose files take from seconds to half a minute, in the order in which they are begun."""
 
 
@@ -22,4 +22,4 @@ class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # xdist states no type
     """The tests of a file share what its fixtures made; all that start machines are one file."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return MACHINES if nodeid.startswith(MACHINES) else nodeid.partition("::")[0]
+        return MACHINES[0] if nodeid.startswith(MACHINES) else nodeid.partition("::")[0]

@@ -18,6 +18,7 @@ from workers.encoders.loaded import OpenEncoders
 from workers.indexes.live import LiveIndex
 from workers.indexes.live_columns import LiveColumns
 from workers.indexes.open import Indexes
+from workers.jobs.time_limit import TimeLimit
 from workers.queue.announcements import Announcer
 from workers.queue.messages import Queue
 from workers.queue.publisher import JobPublisher
@@ -53,6 +54,7 @@ def worker(tmp_path: Path, any_database: Database, store: PhotoStore) -> WorkerH
         columns_file=tmp_path / "columns" / "listings.safetensors",
         photo_hosts=None,
         max_photo_bytes=20_000_000,
+        photo_seconds=None,
         lease=LEASE,
         max_attempts=3,
         index=IndexSettings(generations_dir, recall_target=0.95, memory_bytes=2**30, keep=2),
@@ -83,5 +85,6 @@ def worker(tmp_path: Path, any_database: Database, store: PhotoStore) -> WorkerH
         ThreadPoolExecutor(1),
         None,
         SavedSearchMatcher(Clock(), config.text_language),
+        TimeLimit(config.photo_seconds),
     )
     return WorkerHarness(runtime, encoder, library)

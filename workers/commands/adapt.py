@@ -72,7 +72,7 @@ def adapt(options: AdaptOptions) -> None:
         if adapted.package is not None and options.activate:
             with job_executor(database, settings, bars.say, inline=options.inline) as executor:
                 migration = Migration(
-                    database, executor, clock=utc_now, new_id=uuid4, on_progress=bars.show
+                    database, executor, clock=database.now, new_id=uuid4, on_progress=bars.show
                 )
                 spec = adapted.package.spec
                 migrated = migration.run(spec, derivation_of(library, spec))

@@ -4,7 +4,6 @@ from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, closing, contextmanager
 
 from db.session import Database
-from models.domain.clock import utc_now
 from settings import Settings
 from workers.config import worker_config
 from workers.queue.broker import Broker
@@ -37,11 +36,11 @@ def job_executor(
 
             return inline_worker(worker_config(settings, queue))
 
-        with InlineExecutor(database, open_worker, utc_now) as executor:
+        with InlineExecutor(database, open_worker, database.now) as executor:
             yield executor
     else:
         if has_jobs:
             check_configured_broker(settings.redis_url, database)
         broker = Broker(settings.broker_url, database)
         with closing(JobPublisher(broker)) as publisher:
-            yield QueueExecutor(database, publisher, utc_now, say)
+            yield QueueExecutor(database, publisher, database.now, say)

@@ -17,7 +17,6 @@ from db.events.users import user_key
 from db.jobs import accepting, reading
 from db.recommendation_ranking import recommendation_ranking
 from db.session import Database
-from models.domain.clock import utc_now
 from models.domain.errors import SetupError
 from models.domain.job_payloads import RecommendationPayload
 from models.domain.job_results.recommendations import (
@@ -99,7 +98,7 @@ def _recommended(
 ) -> RecommendationResult:
     """The result of the job. Raises SetupError with why it has none."""
     with database.write() as session:
-        job = accepting.accept(session, payload, job_id=uuid4(), now=utc_now(), total=1)
+        job = accepting.accept(session, payload, job_id=uuid4(), now=database.now(), total=1)
     executor.submit([job])
     run_to_end(executor, database, Queue.SEARCH, [job.id], lambda _: None)
     with database.read() as session:

@@ -79,14 +79,14 @@ def reconcile(options: ReconcileOptions) -> ExitCode:
 
 def _repairs(database: Database, executor: JobExecutor) -> Repairs:
     def queue_missing() -> None:
-        embed_jobs = EmbedJobs(database, executor, clock=utc_now, new_id=uuid4)
+        embed_jobs = EmbedJobs(database, executor, clock=database.now, new_id=uuid4)
         embed_jobs.start()
         embed_jobs.queue_missing()
 
     return Repairs(
         queue_missing=queue_missing,
         request_reindex=lambda: executor.submit(
-            [accept_reindex(database, job_id=uuid4(), now=utc_now())]
+            [accept_reindex(database, job_id=uuid4(), now=database.now())]
         ),
     )
 

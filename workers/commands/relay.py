@@ -9,7 +9,6 @@ from types import FrameType
 from command_line.exit_codes import awaiting
 from db.session import Database
 from db.store.webhooks import WebhookClient, hosts_of
-from models.domain.clock import utc_now
 from settings import Settings
 from workers.events.pruning import run_pruning
 from workers.queue.broker import Broker
@@ -45,12 +44,12 @@ def relay() -> None:
         check_broker(broker)
     webhooks = Thread(
         target=run_webhooks,
-        args=(database, WebhookClient(hosts_of(settings.webhook_hosts)), utc_now, stop),
+        args=(database, WebhookClient(hosts_of(settings.webhook_hosts)), database.now, stop),
         name="webhooks",
     )
     pruning = Thread(
         target=run_pruning,
-        args=(database, timedelta(days=settings.events_kept_days), utc_now, stop),
+        args=(database, timedelta(days=settings.events_kept_days), database.now, stop),
         name="pruning",
     )
     webhooks.start()
@@ -59,7 +58,7 @@ def relay() -> None:
         run_relay(
             database,
             JobPublisher(broker),
-            utc_now,
+            database.now,
             settings.max_attempts,
             stop,
             # On a server there is nothing to rebuild.

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from command_line.options import command_of
+from command_line.private_data import keep_private
 from models.domain.errors import ExitCode
 from settings import Settings
 from workers.app import Worker
@@ -24,4 +25,6 @@ class WorkerOptions:
 @command_of(WorkerOptions)
 def worker(options: WorkerOptions) -> ExitCode:
     """Do the jobs of one queue until stopped."""
-    return ExitCode(Worker(worker_config(Settings(), options.queue, options.concurrency)).run())
+    settings = Settings()
+    keep_private(settings.data_dir)
+    return ExitCode(Worker(worker_config(settings, options.queue, options.concurrency)).run())

@@ -39,6 +39,8 @@ def writer_lock(database: Database, encoder_id: int) -> Generator[Session]:
 
 def _wait_in_postgresql(session: Session, encoder_id: int) -> None:
     session.execute(text(f"SET LOCAL lock_timeout = {round(MAX_WAIT_S * 1000)}"))
+    # Meanwhile it is the index that is written, for as long as that takes.
+    session.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
     session.execute(
         text("SELECT pg_advisory_xact_lock(:key, :encoder_id)"),
         {"key": WRITER_LOCK, "encoder_id": encoder_id},

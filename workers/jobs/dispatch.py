@@ -5,7 +5,6 @@ from functools import partial
 from uuid import UUID
 
 from db.jobs.claiming import Claim
-from models.domain.clock import utc_now
 from models.domain.errors import SetupError, WeightsError
 from models.domain.job_payloads import (
     AdaptPayload,
@@ -21,7 +20,8 @@ from workers.jobs.adapt import AdaptTools, run_adapt
 from workers.jobs.calibrate import CalibrateTools, run_calibrate
 from workers.jobs.duplicates import run_duplicates
 from workers.jobs.embed import run_embed
-from workers.jobs.heartbeat import Heartbeat
+from workers.jobs.embedded_photos import EmbedTools
+from workers.jobs.heartbeat import Heartbeat, kept_alive
 from workers.jobs.match import run_match
 from workers.jobs.reindex import run_reindex
 from workers.jobs.repair_index import run_repair
@@ -38,7 +38,7 @@ def do_job(runtime: Runtime, claim: Claim, run_other: RunOther) -> None:
 
     Raises SetupError for a job that this worker's queue does not have, NotOnThisMachine.
     """
-    heartbeat = Heartbeat(runtime.database, claim, runtime.config.lease, utc_now)
+    heartbeat = Heartbeat(runtime.database, claim, runtime.config.lease, runtime.database.now)
     match claim.payload:
         case EmbedPayload() as payload if payload.urls:
             _begin_to_fetch(runtime, claim, payload)
@@ -67,18 +67,20 @@ def _begin_to_fetch(runtime: Runtime, claim: Claim, payload: EmbedPayload) -> No
 
 
 def _embed(runtime: Runtime, claim: Claim, payload: EmbedPayload, heartbeat: Heartbeat) -> None:
-    encoders = _encoders(runtime, payload.encoder_id)
-    catch_up(runtime.database, runtime.store, encoders, runtime.matcher)
-    run_embed(
-        claim,
-        payload,
-        database=runtime.database,
-        store=runtime.store,
-        encoders=encoders,
-        matcher=runtime.matcher,
-        heartbeat=heartbeat,
-        clock=utc_now,
-    )
+    # However long a batch takes, or an encoder to be opened, no other worker begins the same job.
+    with kept_alive(heartbeat):
+        encoders = _encoders(runtime, payload.encoder_id)
+        catch_up(runtime.database, runtime.store, encoders, runtime.matcher)
+        tools = EmbedTools(
+            runtime.database,
+            runtime.store,
+            encoders,
+            runtime.matcher,
+            runtime.database.now,
+            runtime.time_limit,
+            runtime.config.max_attempts,
+        )
+        run_embed(claim, payload, tools, heartbeat)
 
 
 def _match(runtime: Runtime, claim: Claim, heartbeat: Heartbeat) -> None:
@@ -89,7 +91,7 @@ def _match(runtime: Runtime, claim: Claim, heartbeat: Heartbeat) -> None:
         encoders=_encoders(runtime, None),
         matcher=runtime.matcher,
         heartbeat=heartbeat,
-        clock=utc_now,
+        clock=runtime.database.now,
     )
 
 
@@ -101,7 +103,7 @@ def _reindex(runtime: Runtime, claim: Claim, payload: ReindexPayload, heartbeat:
             database=runtime.database,
             indexes=runtime.indexes,
             heartbeat=heartbeat,
-            clock=utc_now,
+            clock=runtime.database.now,
         )
         return
     run_reindex(
@@ -111,7 +113,7 @@ def _reindex(runtime: Runtime, claim: Claim, payload: ReindexPayload, heartbeat:
         store=runtime.store,
         settings=runtime.config.index,
         heartbeat=heartbeat,
-        clock=utc_now,
+        clock=runtime.database.now,
     )
 
 
@@ -122,7 +124,7 @@ def _find_duplicates(runtime: Runtime, claim: Claim, heartbeat: Heartbeat) -> No
         store=runtime.store,
         open_index=runtime.indexes.open,
         heartbeat=heartbeat,
-        clock=utc_now,
+        clock=runtime.database.now,
     )
 
 
@@ -136,7 +138,7 @@ def _adapt(runtime: Runtime, claim: Claim, heartbeat: Heartbeat, run_other: RunO
         threads=config.threads,
         run_job=partial(run_other, runtime),
         publisher=runtime.publisher,
-        clock=utc_now,
+        clock=runtime.database.now,
     )
     run_adapt(claim, tools, heartbeat)
 
@@ -149,7 +151,7 @@ def _calibrate(
         store=runtime.store,
         library=runtime.config.library,
         open_encoder=runtime.encoders.get,
-        clock=utc_now,
+        clock=runtime.database.now,
     )
     try:
         run_calibrate(claim, payload, tools, heartbeat)

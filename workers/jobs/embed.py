@@ -3,95 +3,103 @@
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
+from sqlalchemy.orm import Session
 
 from db.catalogue.listing_photos import photo_hashes
-from db.catalogue.perceptual_hashes import set_phashes
+from db.jobs import attempts
 from db.jobs.claiming import Claim
-from db.jobs.fetch import end_embedded
-from db.session import Database
-from db.store.photo_store import PhotoStore
-from db.vectors.embeddings import add_embeddings, having_vector
-from models.adaptation.adapted_encoder import embed_by_all
-from models.domain.errors import InvalidInput, InvalidPhoto, MarketlensError, NotFound
+from db.jobs.fetch import Failure, end_embedded
+from db.vectors.embeddings import having_vector
+from models.domain.errors import InvalidPhoto, Unavailable
 from models.domain.job_payloads import EmbedPayload
 from models.domain.job_results.embeddings import PhotoError
 from models.domain.processes import be_nice
-from models.encoders.encoder import Encoder
-from models.near_duplicates import perceptual_hash
-from models.photo_decoding import decode
-from workers.saved_searches.matching import SavedSearchMatcher
+from workers.jobs.embed_one_by_one import GIVEN_UP, OneByOneEmbedding
+from workers.jobs.embedded_photos import (
+    NICENESS,
+    Embedded,
+    EmbedTools,
+    Vectors,
+    decoded,
+    embedded_by_all,
+    photo_error,
+    store_embedded,
+)
 from workers.search.query_encoder import NOTHING_TO_COMPARE
 
 # The network keeps the cores busy: more decoding threads would take them away from it.
 DECODER_THREADS: Final = 2
 # Two that compute side by side take less time than one that waits for all cores.
 ENCODER_THREADS: Final = 2
-NICENESS: Final = 15
-"""Of the threads that decode and encode: somebody waits for a search."""
 # Large enough for full throughput, and small enough for the first batch to be decoded soon.
 BATCH_SIZE: Final = 4
 
 
-class Decoded(NamedTuple):
-    """A photo, and its perceptual hash."""
-
-    photo: Image.Image
-    phash: int
-
-
-@dataclass(frozen=True, slots=True)
-class Embedded:
-    """What was computed of a job's photos, by their ids.
-
-    `vectors` has the new vectors (dimension,) of each encoder, which are zero where it finds
-    nothing to compare; `unreadable` are the SHA-256 of photos without a hash, and why.
-    """
-
-    vectors: dict[int, dict[int, NDArray[np.float32]]]
-    phashes: dict[int, int]
-    unreadable: list[PhotoError]
-
-
 def run_embed(
-    claim: Claim,
-    payload: EmbedPayload,
-    *,
-    database: Database,
-    store: PhotoStore,
-    encoders: dict[int, Encoder],
-    matcher: SavedSearchMatcher,
-    heartbeat: Callable[[int, int], None],
-    clock: Callable[[], datetime],
+    claim: Claim, payload: EmbedPayload, tools: EmbedTools, heartbeat: Callable[[int, int], None]
 ) -> None:
     """Embed the photos by each encoder that lacks their vectors, and end the job.
 
     The vectors, what saved searches find by them and the end of the job are stored in one
     transaction. A photo that can't be read, or in which the first encoder finds nothing, is an
-    error of its own and does not fail the others.
+    error of its own and does not fail the others. One that is missing in the store is tried again
+    later, while the others are stored.
+
+    If an attempt at the job has broken or died, photos are embedded one by one, each stored before
+    the next is begun: see `OneByOneEmbedding`. Raises Unavailable while the store is away.
     """
     photo_ids = payload.photo_ids
-    with database.read() as session:
+    with tools.database.read() as session:
         # A photo without features is embedded again, so that this job reports the error too.
         lacking = {
             encoder_id: set(photo_ids) - having_vector(session, encoder_id, photo_ids)
-            for encoder_id in encoders
+            for encoder_id in tools.encoders
         }
         hashes = photo_hashes(session, set().union(*lacking.values()))
-    # Nothing is done before it is stored; the beats between batches renew the lease alone.
+    # Nothing is done before it is stored: beats in between renew the lease alone.
     beat = partial(heartbeat, 0, len(photo_ids))
-    embedded = _embed_all(hashes, lacking, encoders, store, beat)
+    one_by_one = None
+    if claim.tries > 1 or payload.one_by_one is not None:
+        one_by_one = OneByOneEmbedding(claim, payload, tools, hashes, lacking)
+        embedded = one_by_one.embed(beat)
+    else:
+        embedded = _embed_all(hashes, lacking, tools, beat)
+    with tools.database.write() as session:
+        if one_by_one is not None:
+            one_by_one.store_last(session)
+        else:
+            store_embedded(session, tools, payload, embedded)
+        if embedded.missing and claim.tries < tools.max_attempts:
+            _retry(session, claim, tools, embedded)
+        else:
+            _end(session, claim, payload, tools, embedded, hashes)
+
+
+def _retry(session: Session, claim: Claim, tools: EmbedTools, embedded: Embedded) -> None:
+    attempts.retry_later(
+        session,
+        claim,
+        tools.clock(),
+        max_attempts=tools.max_attempts,
+        reason=_missing(embedded.missing),
+    )
+
+
+def _end(
+    session: Session,
+    claim: Claim,
+    payload: EmbedPayload,
+    tools: EmbedTools,
+    embedded: Embedded,
+    hashes: dict[int, str],
+) -> None:
     first = next(iter(embedded.vectors.values()))
-    errors = embedded.unreadable + [
-        _error(hashes[photo_id], InvalidPhoto(NOTHING_TO_COMPARE))
+    nothing_seen = [
+        photo_error(hashes[photo_id], InvalidPhoto(NOTHING_TO_COMPARE))
         for photo_id, vector in first.items()
         if not vector.any()
     ]
@@ -101,29 +109,40 @@ def run_embed(
         for photo_id, vector in vectors.items()
         if vector.any()
     }
-    with database.write() as session:
-        end_embedded(session, claim, payload, clock(), embedded=len(with_features), errors=errors)
-        for encoder_id, vectors in embedded.vectors.items():
-            add_embeddings(session, encoder_id, vectors)
-        set_phashes(session, embedded.phashes)
-        if payload.encoder_id is None:  # else it is of a migration: its listings are not new
-            matcher.match_embedded(session, embedded.vectors)
+    errors = [*embedded.unreadable, *nothing_seen, *embedded.missing]
+    failure = None
+    given_up = [error for error in embedded.unreadable if error.code == GIVEN_UP]
+    if embedded.missing:
+        failure = Failure(Unavailable.code, _missing(embedded.missing))
+    elif len(given_up) == len(payload.photo_ids):
+        failure = Failure(GIVEN_UP, given_up[0].detail)
+    end_embedded(
+        session,
+        claim,
+        payload,
+        tools.clock(),
+        embedded=len(with_features),
+        errors=errors,
+        failure=failure,
+    )
+
+
+def _missing(errors: list[PhotoError]) -> str:
+    return f"Photos that are missing in the photo store: {len(errors)}."
 
 
 def _embed_all(
     hashes: dict[int, str],
     lacking: dict[int, set[int]],
-    encoders: dict[int, Encoder],
-    store: PhotoStore,
+    tools: EmbedTools,
     beat: Callable[[], None],
 ) -> Embedded:
     """Read the photos, SHA-256 by id, in batches, and embed those that each encoder lacks."""
-    embedded = Embedded({encoder_id: {} for encoder_id in encoders}, {}, [])
-    running: deque[Future[dict[int, dict[int, NDArray[np.float32]]]]] = deque()
+    embedded = Embedded.by(tools.encoders)
+    running: deque[Future[Vectors]] = deque()
 
-    def keep(vectors_of: dict[int, dict[int, NDArray[np.float32]]]) -> None:
-        for encoder_id, vectors in vectors_of.items():
-            embedded.vectors[encoder_id] |= vectors
+    def keep(vectors: Vectors) -> None:
+        embedded.add(vectors)
         beat()
 
     with (
@@ -131,29 +150,12 @@ def _embed_all(
         ThreadPoolExecutor(ENCODER_THREADS, "encode", be_nice, (NICENESS,)) as encoding,
     ):
         # While a network embeds some batches, the next is decoded.
-        decoded = zip(hashes, decoders.map(partial(_decoded, store), hashes.values()), strict=True)
-        while batch := dict(islice(decoded, BATCH_SIZE)):
-            photos = {}
-            for photo_id, read in batch.items():
-                if isinstance(read, MarketlensError):
-                    embedded.unreadable.append(_error(hashes[photo_id], read))
-                else:
-                    photos[photo_id], embedded.phashes[photo_id] = read
-            running.append(encoding.submit(embed_by_all, encoders, photos, lacking))
+        read = zip(hashes, decoders.map(partial(decoded, tools), hashes.values()), strict=True)
+        while batch := dict(islice(read, BATCH_SIZE)):
+            photos = embedded.photos_of(batch, hashes)
+            running.append(encoding.submit(embedded_by_all, tools, photos, lacking))
             if len(running) > ENCODER_THREADS:
                 keep(running.popleft().result())
         while running:
             keep(running.popleft().result())
     return embedded
-
-
-def _decoded(store: PhotoStore, sha256: str) -> Decoded | MarketlensError:
-    try:
-        photo = decode(store.get(sha256))
-    except (InvalidInput, NotFound) as error:
-        return error
-    return Decoded(photo, perceptual_hash(photo))
-
-
-def _error(sha256: str, error: MarketlensError) -> PhotoError:
-    return PhotoError(photo=sha256, code=error.code, detail=str(error))

@@ -20,7 +20,7 @@ from db.vectors.embeddings import live_vectors_of
 from models.columns.columns import Columns
 from models.columns.passing import Passing
 from models.domain.cursors import Cursor
-from models.domain.errors import CursorExpired, NothingIndexed, Unavailable
+from models.domain.errors import CursorExpired, NothingIndexed, NotReady
 from models.domain.job_payloads import JobPayload, RecommendationPayload, SearchPayload
 from models.domain.job_results.searches import Facet
 from models.domain.searches.block_cursors import Block, BlockCursor, Span, TextMatch
@@ -104,7 +104,7 @@ def find_listings(
     """The page of listings, and the facets, that a search asks for.
 
     Raises CursorExpired where it continues a search that was made with another encoder,
-    InvalidInput for a cursor of another search, NothingIndexed, Unavailable where columns are
+    InvalidInput for a cursor of another search, NothingIndexed, NotReady where columns are
     needed and not there, and what `QueryEncoder.queries_of` raises.
     """
     search = _Search(claim, payload, query, tools)
@@ -162,7 +162,7 @@ class _Search:
             return ()
         counted, session = self._passing, self._tools.session
         if counted is None:
-            raise Unavailable("The listings have not been read yet by which facets are counted.")
+            raise NotReady("The listings have not been read yet by which facets are counted.")
         if self._words is not None:
             numbers, _ = text_match_numbers(session, self._words.searched)
             counted = counted.among(numbers)

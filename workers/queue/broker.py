@@ -10,6 +10,7 @@ from db.deployment import deployment_id
 from db.session import Database
 from models.domain.errors import SetupError
 from workers.queue.messages import Queue
+from workers.queue.transport import RedisAMQP
 
 SOCKET: Final = "redis+socket"
 SCHEMES: Final = {"redis": "redis", "rediss": "rediss", SOCKET: SOCKET, "unix": SOCKET}
@@ -106,7 +107,7 @@ def create_celery(broker: Broker, transport: Mapping[str, object]) -> Celery:
 
     Raises what `Broker.prefix` raises.
     """
-    celery = Celery("marketlens", broker=broker.celery_url, set_as_current=False)
+    celery = Celery("marketlens", broker=broker.celery_url, amqp=RedisAMQP, set_as_current=False)
     celery.conf.update(
         # Results live in the jobs table: Celery's own backend can't tell unknown from pending.
         task_ignore_result=True,

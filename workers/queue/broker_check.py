@@ -33,20 +33,23 @@ REFUSALS: Final = (
 
 
 def check_broker(broker: Broker) -> None:
-    """Use a broker as the queues do, under a key of the deployment's.
+    """Use a broker as the queues do, under a key of the deployment's. Raises as `check_redis`."""
+    check_redis(broker.redis_url, f"{broker.prefix}check")
+
+
+def check_redis(url: str, key: str) -> None:
+    """Use a Redis as the queues do, under a key that is nobody else's.
 
     Raises Misconfigured where it will not do until somebody changes something, and Unavailable
     where it can't be reached now.
     """
     try:
-        client = Redis.from_url(
-            broker.redis_url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S
-        )
+        client = Redis.from_url(url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
     except (TypeError, ValueError) as error:
         raise _product_error(error) from None
     try:
         with client:
-            _use(client, f"{broker.prefix}check")
+            _use(client, key)
     except (RedisError, OSError, TypeError, ValueError) as error:
         raise _product_error(error) from error
 

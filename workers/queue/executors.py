@@ -12,8 +12,8 @@ from db.jobs import counting, reading
 from db.jobs.counting import Progress
 from db.session import Database
 from models.domain.types import JobType
-from workers.queue.messages import QUEUE_OF, Queue
-from workers.queue.publisher import JobPublisher, PublishableJob
+from workers.queue.messages import QUEUE_OF, PublishableJob, Queue
+from workers.queue.publisher import JobPublisher
 
 POLL_EVERY_S: Final = 0.25
 # About as long as a worker takes to load its model.

@@ -1,6 +1,8 @@
 """Messages of the queues: names and ids only. Imports no torch: the API imports this."""
 
 from enum import StrEnum
+from typing import Protocol
+from uuid import UUID
 
 from models.domain.types import JobType
 
@@ -34,3 +36,19 @@ RUN_JOB = "marketlens.run_job"
 
 PROBE = "marketlens.probe"
 """Task: record in the database that this queue is being consumed."""
+
+
+class PublishableJob(Protocol):
+    """What is needed of a job to publish it."""
+
+    @property
+    def id(self) -> UUID:
+        """The job's id."""
+
+    @property
+    def type(self) -> JobType:
+        """Decides the queue."""
+
+    @property
+    def attempt(self) -> int:
+        """How often it was attempted."""

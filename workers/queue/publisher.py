@@ -2,40 +2,25 @@
 
 import logging
 from collections.abc import Iterable
-from typing import Protocol
 from uuid import UUID
 
 from celery import Celery
 from kombu.exceptions import OperationalError
 
 from models.domain.errors import Unavailable
-from models.domain.types import JobType
 from workers.queue.broker import PRODUCER_TRANSPORT, Broker, create_celery
-from workers.queue.messages import PROBE, QUERIES, QUEUE_OF, RUN_JOB, Queue
+from workers.queue.messages import PROBE, QUERIES, QUEUE_OF, RUN_JOB, PublishableJob, Queue
+from workers.queue.waiting_messages import WaitingMessages
 
 log = logging.getLogger(__name__)
-
-
-class PublishableJob(Protocol):
-    """What is needed of a job to publish it."""
-
-    @property
-    def id(self) -> UUID:
-        """The job's id."""
-
-    @property
-    def type(self) -> JobType:
-        """Decides the queue."""
-
-    @property
-    def attempt(self) -> int:
-        """How often it was attempted."""
 
 
 class JobPublisher:
     """Publishes job ids to the workers of a deployment. Connects when first used."""
 
     def __init__(self, broker: Broker) -> None:
+        self.waiting = WaitingMessages(broker)
+        """What was published and not received yet."""
         self._broker = broker
         self._made: Celery | None = None
 
@@ -88,6 +73,7 @@ class JobPublisher:
         """Close pooled connections."""
         if self._made is not None:
             self._made.close()
+        self.waiting.close()
 
 
 def _by_message(jobs: Iterable[PublishableJob]) -> list[list[PublishableJob]]:

@@ -2,9 +2,10 @@
 
 import logging
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from threading import Event
 from time import monotonic
+from typing import Final
 from uuid import uuid4
 
 from db import idempotency
@@ -15,7 +16,7 @@ from models.domain.errors import Unavailable
 from workers.encoders.auto_adapt import adapt_if_due, retire_replaced
 from workers.encoders.auto_calibrate import calibrate_if_due
 from workers.generations.auto_reindex import reindex_if_due
-from workers.queue.messages import Queue
+from workers.queue.messages import QUEUE_OF, Queue
 from workers.queue.owner import end_leases_of_dead
 from workers.queue.publisher import JobPublisher
 from workers.saved_searches.due import match_if_due
@@ -24,30 +25,64 @@ log = logging.getLogger(__name__)
 
 POLL_EVERY_S = 1.0
 PROBE_EVERY_S = 5.0
+NO_PROBE_FROM: Final = 100
+"""Messages that wait in a queue."""
 REINDEX_CHECK_EVERY_S = 30.0
 ADAPT_CHECK_EVERY_S = 10.0
 CALIBRATE_CHECK_EVERY_S = 10.0
 CALIBRATE_CHECK_WITHOUT_GENERATIONS_EVERY_S = 300.0
 """On a server no generation says how many photos there are: they have to be counted."""
 PURGE_EVERY_S = 60.0
-JOBS_PER_POLL = 500
+JOBS_PER_POLL = 2_000
+LOOK_AGAIN_PER_MESSAGE: Final = timedelta(milliseconds=5)
+"""A job in a long queue is looked for less often: each look writes to the database, and none is
+urgent."""
 
 
 def publish_due_jobs(
     database: Database, publisher: JobPublisher, clock: Callable[[], datetime], max_attempts: int
 ) -> int:
-    """Requeue the jobs of dead workers, publish those due; returns how many were published."""
+    """Requeue the jobs of dead workers, publish those whose message is lost; returns how many.
+
+    A broker that can't be reached is only logged.
+    """
     end_leases_of_dead(database, clock())
     if _has_expired(database, clock()):
         with database.write() as session:
             released = relaying.release_expired(session, clock(), max_attempts)
             log.warning("%s jobs had lost their worker", released)
-    with database.read() as session:
-        due = relaying.due_for_publishing(session, clock(), JOBS_PER_POLL)
-    sent = publisher.publish(due)
-    if sent:
+    try:
+        has_memory = publisher.waiting.has_memory()
+    except Unavailable as error:
+        log.warning("nothing is published: %s", error)
+        return 0
+    if not has_memory:
         with database.write() as session:
-            relaying.mark_published(session, sent, clock())
+            again = relaying.publish_all_again(session, clock())
+        publisher.waiting.give_memory()
+        log.warning("the broker is new, or has lost its messages: %s jobs are due again", again)
+    return _publish_lost(database, publisher, clock())
+
+
+def _publish_lost(database: Database, publisher: JobPublisher, now: datetime) -> int:
+    """Publish the due jobs that no waiting message leads to; returns how many."""
+    with database.read() as session:
+        due = relaying.due_for_publishing(session, now, JOBS_PER_POLL)
+    if not due:
+        return 0
+    messages = {
+        queue: publisher.waiting.read(queue) for queue in {QUEUE_OF[job.type] for job in due}
+    }
+    lost = [job for job in due if not messages[QUEUE_OF[job.type]].lead_to(job)]
+    sent = publisher.publish(lost)
+    with database.write() as session:
+        relaying.mark_published(session, sent, now)
+        for queue, waiting in messages.items():
+            ids = [job.id for job in due if QUEUE_OF[job.type] is queue and waiting.lead_to(job)]
+            pause = max(relaying.LOOK_AGAIN, waiting.length * LOOK_AGAIN_PER_MESSAGE)
+            relaying.mark_published(session, ids, now, pause)
+    if sent:
+        log.info("%s jobs had no message and are published", len(sent))
     return len(sent)
 
 
@@ -60,7 +95,14 @@ def _has_expired(database: Database, now: datetime) -> bool:
 def _probe(database: Database, publisher: JobPublisher, now: datetime) -> None:
     """Probe the workers of every queue, and record that the relay runs."""
     for queue in Queue:
-        publisher.probe(queue, expires_s=PROBE_EVERY_S)
+        try:
+            # Whoever takes one of these shows as much; nobody would take any off a queue that has
+            # no worker, and they would fill the broker's memory.
+            if publisher.waiting.length(queue) < NO_PROBE_FROM:
+                publisher.probe(queue, expires_s=PROBE_EVERY_S)
+        except Unavailable as error:
+            log.warning("no probe sent: %s", error)
+            break
     with database.write() as session:
         record_consumption(session, RELAY, now, None)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from itertools import islice
+from math import ceil
 from typing import Final
 from uuid import UUID
 
@@ -22,7 +23,7 @@ from db.vectors.covers import covers_of
 from models.columns.columns import Columns
 from models.columns.newest import newest
 from models.columns.passing import Passing
-from models.domain.errors import Unavailable
+from models.domain.errors import NotReady
 from models.domain.filters import ListingFilter
 from models.domain.recommendations.cursors import Listed
 from models.domain.searches.facts import ListingFacts
@@ -33,9 +34,10 @@ from models.recommending.whitening import Whitening
 from workers.search.catalogues import facts_of, listings_passing
 from workers.search.retrieval import DEFAULT_THRESHOLDS, Page, retrieve
 
-NEAREST: Final = 600
-LEAST_NEAREST: Final = 50
-"""How many photos are looked at around all interests together, and around each at least."""
+MARGIN: Final = 1.2
+"""So many times the photos of which, by their share, as many pass as are wanted."""
+MOST_PHOTOS: Final = 2_000
+"""Looked at around an interest before those are selected that pass."""
 PHOTOS_PER_LISTING: Final = 2
 """That are looked at for each listing where those are rare which may be recommended."""
 TOGETHER_WITH: Final = 20
@@ -76,12 +78,12 @@ class CatalogueSources:
     """The sources of one recommendation: `models.recommending.sources.Sources`.
 
     They do not name what is never recommended. What was read is kept.
-    Raises Unavailable for a filter by attributes without columns.
+    Raises NotReady for a filter by attributes without columns.
     """
 
     def __init__(self, catalogue: Catalogue, audience: Audience, wanted: ListingFilter) -> None:
         if wanted.attributes and catalogue.columns is None:
-            raise Unavailable("The listings have not been read yet whose attributes are asked for.")
+            raise NotReady("The listings have not been read yet whose attributes are asked for.")
         self._session = catalogue.session
         self._catalogue = catalogue
         self._audience = audience
@@ -124,29 +126,30 @@ class CatalogueSources:
         unread = [one for one in listing_ids if one not in self._facts]
         if unread:
             self._facts |= self._read_facts(unread)
-        return {one: self._facts[one] for one in listing_ids if one in self._facts}
+        # A UUID's hash is made in Python: once for each of a thousand listings.
+        read = self._facts.get
+        return {one: facts for one in listing_ids if (facts := read(one)) is not None}
 
     def nearest(self, vectors: Vector, count: int) -> Sequence[Sequence[UUID]]:
         """The listings nearest to each of the vectors (n, dimension), best first.
 
-        Those of so many photos as listings are asked for, or fewer: of many vectors, `NEAREST`
-        photos altogether, but `LEAST_NEAREST` of each.
+        Those of so many photos as listings are asked for, or fewer.
         """
         index = self._catalogue.index
         if index is None or not len(vectors):
             return [[] for _ in vectors]
-        count = min(count, max(LEAST_NEAREST, NEAREST // len(vectors)))
         if self._passing is None:
             return [self._near(index, one, count) for one in vectors]
-        search = self._photo_search(index)
-        near = [list(islice(search(one, expect=count), count)) for one in vectors]
+        search, share = self._photo_search(index)
+        photos_each = min(MOST_PHOTOS, max(count, ceil(MARGIN * count / share)))
+        near = [list(islice(search(one, expect=photos_each), photos_each)) for one in vectors]
         photos = {match.photo_id for matches in near for match in matches}
         showing = self._passing.listings_of(photos)
         found = [self._shown_by(matches, showing, count) for matches in near]
         return [
             # What passes is rare among the nearest, or the user has had it all.
             self._near(index, vector, count)
-            if len(listings) < count // 2 and len(matches) == count
+            if len(listings) < count // 2 and len(matches) == photos_each
             else listings
             for vector, matches, listings in zip(vectors, near, found, strict=True)
         ]
@@ -224,14 +227,17 @@ class CatalogueSources:
             return None
         return listings_passing(self._session, columns, self._wanted)
 
-    def _photo_search(self, index: PhotoIndex) -> Callable[..., Iterator[Match]]:
-        """How photos are looked for: among those that pass, if they are few, or among all."""
+    def _photo_search(self, index: PhotoIndex) -> tuple[Callable[..., Iterator[Match]], float]:
+        """How photos are looked for: among those that pass, if they are few, or among all.
+
+        And the share of what is found that passes.
+        """
         if self._passing is None or not self._wanted.narrows:
-            return index.matches
+            return index.matches, 1.0
         photos = self._passing.photos()
         if len(photos) > DEFAULT_THRESHOLDS.select_up_to:
-            return index.matches
-        return partial(index.only, photo_ids=photos)
+            return index.matches, min(1.0, len(photos) / max(1, index.rows))
+        return partial(index.only, photo_ids=photos), 1.0
 
     def _shown_by(
         self, matches: Sequence[Match], showing: Mapping[int, Sequence[UUID]], count: int

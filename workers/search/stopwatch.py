@@ -18,6 +18,8 @@ class Stopwatch:
 
     def took_ms(self, queued_ms: float) -> dict[str, float]:
         """The parts, with the `queue` before and the `total` up to now."""
+        # Two processes' notions of the database's time differ by less than a millisecond.
+        queued_ms = max(queued_ms, 0.0)
         total = queued_ms + (perf_counter() - self._started) * 1e3
         parts = {"queue": queued_ms, **self._took_ms, "total": total}
         return {part: round(taken, 1) for part, taken in parts.items()}

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from db.text.resolve import resolve
 from db.text.search import SCORED, find_texts, text_scores, texts_excluded
 from models.columns.passing import Passing
-from models.domain.errors import Unavailable
+from models.domain.errors import NotReady
 from models.domain.filters import ListingFilter
 from models.domain.searches.block_cursors import TextMatch
 from models.text.languages import TextLanguage
@@ -60,13 +60,13 @@ def words_of(
     """The best `limit` listings that have these words and pass the filter, but for `excluded`.
 
     `passing` are those that pass, where columns have said which. Raises InvalidInput for a text
-    without a word, Unavailable for a filter by attributes without columns.
+    without a word, NotReady for a filter by attributes without columns.
     """
     allowed = None
     if passing is not None and wanted.narrows:
         allowed = passing.by_number()
     elif wanted.attributes:
-        raise Unavailable("The listings have not been read yet whose attributes are asked for.")
+        raise NotReady("The listings have not been read yet whose attributes are asked for.")
     query = resolve(session, parse_query(text), language)
     # Those excluded may be among the best.
     most = limit + len(excluded)

@@ -63,19 +63,27 @@ class InterestOptions:
 class SourceLimits:
     """How many candidates are taken from each source at most.
 
-    `nearest` is for each interest; beside interests, half of `popular` and `fresh` are taken.
+    `nearest` is for each interest, and `nearest_of_all` for all together, but `nearest_at_least`
+    for each. Beside interests, half of `popular` and `fresh` are taken.
     """
 
     nearest: int = 200
+    nearest_of_all: int = 600
+    nearest_at_least: int = 50
     together: int = 200
     popular: int = 200
     fresh: int = 100
+
+    def nearest_of_each(self, interests: int) -> int:
+        """How many are looked for around each of so many interests."""
+        share = self.nearest_of_all // max(1, interests)
+        return min(self.nearest, max(self.nearest_at_least, share))
 
 
 DEFAULT_WEIGHTS: Final = RankWeights(
     similarity=1.0,
     text=0.0,
-    price=0.05,
+    price=0.15,
     distance=0.1,
     freshness=0.2,
     category=0.1,

@@ -33,8 +33,7 @@ from tests.support.commands import invoke, last_line
 from tests.support.holding import holding_open
 from tests.support.index_commands import ELSEWHERE, LISTINGS, Catalogue, RunIndex
 from workers.queue.executors import QueueExecutor
-from workers.queue.messages import Queue
-from workers.queue.publisher import PublishableJob
+from workers.queue.messages import PublishableJob, Queue
 
 OTHER = EncoderSpec("other", 16, "0" * 64)
 

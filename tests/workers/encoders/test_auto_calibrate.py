@@ -17,8 +17,8 @@ from tests.support.redis import broker_at
 from tests.support.workers import WorkerHarness
 from workers.encoders import auto_calibrate, calibrating, migration
 from workers.encoders.migration import Migration, activate_migrated
-from workers.queue.messages import Queue
-from workers.queue.publisher import JobPublisher, PublishableJob
+from workers.queue.messages import PublishableJob, Queue
+from workers.queue.publisher import JobPublisher
 from workers.queue.relay import run_relay
 from workers.tasks import run_job
 

@@ -21,8 +21,7 @@ from tests.support.pictures import jpeg
 from tests.support.workers import WorkerHarness
 from workers.encoders import migration
 from workers.encoders.migration import Migrated, Migration
-from workers.queue.messages import Queue
-from workers.queue.publisher import PublishableJob
+from workers.queue.messages import PublishableJob, Queue
 from workers.tasks import run_job
 
 

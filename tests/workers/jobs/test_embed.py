@@ -17,7 +17,7 @@ from sqlalchemy import func, select, update
 from db.jobs import attempts, cancelling
 from db.tables import Change, Embedding, Photo
 from db.vectors.embeddings import count_live, embedded, photos_to_embed
-from models.domain.errors import InvalidPhoto
+from models.domain.errors import InvalidPhoto, Unavailable
 from models.domain.job_results.embeddings import EmbedResult
 from models.domain.job_results.searches import SearchResult
 from models.domain.types import JobStatus, JobType
@@ -25,7 +25,8 @@ from models.photo_decoding import standardise
 from tests.support.payloads import result_as
 from tests.support.pictures import grey, jpeg
 from tests.support.workers import WorkerHarness
-from workers.jobs.embed import BATCH_SIZE, NICENESS
+from workers.jobs.embed import BATCH_SIZE
+from workers.jobs.embedded_photos import NICENESS
 from workers.search.query_encoder import NOTHING_TO_COMPARE
 from workers.tasks import run_job
 
@@ -112,17 +113,46 @@ def test_only_threads_that_compute_leave_the_cores_to_others(
 
 
 def test_a_bad_photo_fails_alone(worker: WorkerHarness) -> None:
-    _, photo_ids = worker.list_photos(jpeg(1), jpeg(2), jpeg(3), grey())
+    _, photo_ids = worker.list_photos(jpeg(2), jpeg(3), grey())
     with worker.database.write() as session:
-        session.execute(update(Photo).where(Photo.id == photo_ids[0]).values(sha256="0" * 64))
         broken = worker.runtime.store.put(b"not a photo at all")
-        session.execute(update(Photo).where(Photo.id == photo_ids[1]).values(sha256=broken))
+        session.execute(update(Photo).where(Photo.id == photo_ids[0]).values(sha256=broken))
     job = worker.embed(photo_ids)
-    assert (job.status, job.done, job.failed) == (JobStatus.SUCCEEDED, 1, 3)
+    assert (job.status, job.done, job.failed) == (JobStatus.SUCCEEDED, 1, 2)
     codes = [error.code for error in result_as(job, EmbedResult).errors]
-    assert codes == ["not_found", "unsupported_photo", "invalid_photo"]
+    assert codes == ["unsupported_photo", "invalid_photo"]
     with worker.database.read() as session:
         assert count_live(session, worker.encoder_id) == 1
+
+
+def test_a_missing_photo_is_tried_again_while_others_are_stored(worker: WorkerHarness) -> None:
+    _, photo_ids = worker.list_photos(jpeg(1), jpeg(2), jpeg(3), grey())
+    store = worker.runtime.store
+    missing = standardise(jpeg(1)).sha256
+    store.delete(missing)
+    with worker.database.write() as session:
+        broken = store.put(b"not a photo at all")
+        session.execute(update(Photo).where(Photo.id == photo_ids[1]).values(sha256=broken))
+    job = worker.embed(photo_ids)
+    assert (job.status, job.result) == (JobStatus.QUEUED, None)
+    with worker.database.read() as session:
+        assert count_live(session, worker.encoder_id) == 1
+    for _ in range(worker.runtime.config.max_attempts - 1):
+        run_job(worker.runtime, job.id)
+    job = worker.job(job.id)
+    assert (job.status, job.error_code) == (JobStatus.FAILED, Unavailable.code)
+    assert job.error_detail == "Photos that are missing in the photo store: 1."
+    assert (job.done, job.failed) == (1, 3)
+    codes = {error.photo: error.code for error in result_as(job, EmbedResult).errors}
+    assert set(codes.values()) == {"not_found", "unsupported_photo", "invalid_photo"}
+    assert codes[missing] == "not_found"
+    store.put(standardise(jpeg(1)).data)
+    with worker.database.write() as session:
+        cancelling.retry(session, job.id, worker.now())
+    run_job(worker.runtime, job.id)
+    assert worker.job(job.id).status is JobStatus.SUCCEEDED
+    with worker.database.read() as session:
+        assert count_live(session, worker.encoder_id) == 2
 
 
 def test_what_is_promised_by_an_open_job_is_not_queued_again(worker: WorkerHarness) -> None:
@@ -161,7 +191,11 @@ def test_a_photo_that_can_not_be_read_is_not_done(worker: WorkerHarness) -> None
     with worker.database.write() as session:
         broken = store.put(b"not a photo at all")
         session.execute(update(Photo).where(Photo.id == photo_ids[1]).values(sha256=broken))
-    assert worker.embed(photo_ids).failed == 2
+    job = worker.embed(photo_ids)
+    while job.status is JobStatus.QUEUED:
+        run_job(worker.runtime, job.id)
+        job = worker.job(job.id)
+    assert job.failed == 2
     with worker.database.read() as session:
         assert photos_to_embed(session, worker.encoder_id) == set(photo_ids)
 

@@ -13,8 +13,7 @@ from models.domain.errors import UnreadableRecord
 from tests.support.catalogue import add_listing, numbered_photos
 from tests.support.clock import Clock
 from workers.queue.embed_jobs import EmbedJobs
-from workers.queue.messages import Queue
-from workers.queue.publisher import PublishableJob
+from workers.queue.messages import PublishableJob, Queue
 
 
 class Nobody:

@@ -22,8 +22,8 @@ from tests.support.clock import Clock
 from tests.support.redis import broker_at, empty, take_all
 from workers.queue import executors
 from workers.queue.executors import HeldQueueExecutor, QueueExecutor
-from workers.queue.messages import Queue
-from workers.queue.publisher import JobPublisher, PublishableJob
+from workers.queue.messages import PublishableJob, Queue
+from workers.queue.publisher import JobPublisher
 
 
 @pytest.fixture

@@ -1,22 +1,14 @@
 """One message leads to all queries that were never attempted; other jobs have their own."""
 
-from typing import NamedTuple
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 
 from models.domain.types import JobType
+from tests.support.jobs import Waiting
 from tests.support.redis import broker_at, empty, take_all
 from workers.queue.messages import QUERIES, Queue
 from workers.queue.publisher import JobPublisher
-
-
-class Waiting(NamedTuple):
-    """A job as far as publishing goes."""
-
-    id: UUID
-    type: JobType
-    attempt: int = 0
 
 
 def ids(*jobs: Waiting) -> list[str]:

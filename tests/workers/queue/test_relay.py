@@ -17,6 +17,7 @@ from tests.support.payloads import some_payload
 from tests.support.redis import broker_at, empty, take_all
 from tests.support.waiting import OneRound
 from tests.support.workers import LEASE
+from workers.queue import relay
 from workers.queue.messages import Queue
 from workers.queue.publisher import JobPublisher
 from workers.queue.relay import publish_due_jobs, run_relay
@@ -58,6 +59,63 @@ def test_message_lost_on_the_way_is_sent_again(
     clock.advance(seconds=2)
     assert publish_due_jobs(database, publisher, clock, max_attempts=3) == 1
     assert take_all(redis_url, Queue.EMBED) == [str(job_id)]
+
+
+def test_a_long_queue_is_published_once(
+    any_database: Database, clock: Clock, publisher: JobPublisher, redis_url: str
+) -> None:
+    """Two minutes, of whose first half nobody takes a message."""
+    waiting = {str(accept(any_database, clock)) for _ in range(30)}
+    waiting |= {str(accept(any_database, clock, JobType.SEARCH)) for _ in range(30)}
+    for _ in range(60):
+        clock.advance(seconds=1)
+        publish_due_jobs(any_database, publisher, clock, max_attempts=3)
+    embeds, searches = take_all(redis_url, Queue.EMBED), take_all(redis_url, Queue.SEARCH)
+    assert len(embeds) == 30
+    assert len(searches) == 1
+    assert {*embeds, *searches} <= waiting
+    # What a worker has taken without ever claiming the job is lost: it is published once more.
+    for _ in range(60):
+        clock.advance(seconds=1)
+        publish_due_jobs(any_database, publisher, clock, max_attempts=3)
+    assert sorted(take_all(redis_url, Queue.EMBED)) == sorted(embeds)
+    assert len(take_all(redis_url, Queue.SEARCH)) == 1
+
+
+def test_only_what_is_lost_is_published_again(
+    database: Database, clock: Clock, publisher: JobPublisher, redis_url: str
+) -> None:
+    first = accept(database, clock)
+    clock.advance(seconds=6)
+    publish_due_jobs(database, publisher, clock, max_attempts=3)
+    assert take_all(redis_url, Queue.EMBED) == [str(first)]
+    second = accept(database, clock)
+    clock.advance(seconds=6)
+    publish_due_jobs(database, publisher, clock, max_attempts=3)
+    clock.advance(seconds=15)
+    assert publish_due_jobs(database, publisher, clock, max_attempts=3) == 1
+    assert take_all(redis_url, Queue.EMBED) == [str(second), str(first)]
+
+
+def test_an_emptied_broker_has_all_messages_again_at_once(
+    any_database: Database, clock: Clock, publisher: JobPublisher, redis_url: str
+) -> None:
+    embeds = [str(accept(any_database, clock)) for _ in range(5)]
+    clock.advance(seconds=6)
+    assert publish_due_jobs(any_database, publisher, clock, max_attempts=3) == 5
+    empty(redis_url)
+    assert publish_due_jobs(any_database, publisher, clock, max_attempts=3) == 5
+    assert publish_due_jobs(any_database, publisher, clock, max_attempts=3) == 0
+    assert sorted(take_all(redis_url, Queue.EMBED)) == sorted(embeds)
+
+
+def test_probes_do_not_pile_up(
+    database: Database, clock: Clock, publisher: JobPublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "NO_PROBE_FROM", 3)
+    for _ in range(6):
+        run_relay(database, publisher, clock, 3, OneRound(), auto_reindex=False)
+    assert [publisher.waiting.length(queue) for queue in Queue] == [3, 3, 3]
 
 
 def test_job_of_a_dead_worker_goes_to_another_at_once(

@@ -17,8 +17,7 @@ from tests.support.embedding import LEASE
 from tests.support.payloads import NOTHING_EMBEDDED
 from workers.queue import executors
 from workers.queue.executors import InlineExecutor, RunJob, run_to_end
-from workers.queue.messages import Queue
-from workers.queue.publisher import PublishableJob
+from workers.queue.messages import PublishableJob, Queue
 
 
 class Idle:

@@ -12,8 +12,7 @@ from tests.support.pictures import jpeg
 from tests.support.saved_searches import found_by, save_picture, shown, without_catching_up
 from tests.support.workers import WorkerHarness
 from workers.encoders.migration import Migration, activate_migrated
-from workers.queue.messages import Queue
-from workers.queue.publisher import PublishableJob
+from workers.queue.messages import PublishableJob, Queue
 from workers.saved_searches.due import match_if_due
 from workers.tasks import run_job
 

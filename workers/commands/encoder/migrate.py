@@ -60,7 +60,7 @@ def migrate(options: MigrateOptions) -> None:
         migration = Migration(
             database,
             executor,
-            clock=utc_now,
+            clock=database.now,
             new_id=uuid4,
             on_progress=bars.show,
         )

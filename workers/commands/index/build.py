@@ -18,7 +18,6 @@ from db.jobs import cancelling, reading
 from db.session import Database
 from db.tables import Job
 from db.vectors.encoders import encoder_named
-from models.domain.clock import utc_now
 from models.domain.errors import Conflict, ExitCode, MarketlensError, RecallTooLow
 from models.domain.job_payloads import ReindexPayload
 from models.domain.job_results.base import JobResult
@@ -91,7 +90,7 @@ def _accept(database: Database, options: BuildOptions) -> Job:
     payload = ReindexPayload(
         encoder_id=encoder_id, factory=options.factory, recall_target=options.recall_target
     )
-    return accept_reindex(database, job_id=uuid4(), now=utc_now(), payload=payload)
+    return accept_reindex(database, job_id=uuid4(), now=database.now(), payload=payload)
 
 
 def _until_ended(database: Database, executor: JobExecutor, job: Job, bars: Bars) -> Job:
@@ -107,7 +106,7 @@ def _interrupted(database: Database, job: Job, *, inline: bool) -> str:
     if not inline:
         return "The build goes on in its worker: `marketlens index list` tells how it ends."
     with database.write() as session:
-        cancelling.cancel(session, job.id, utc_now())
+        cancelling.cancel(session, job.id, database.now())
     return "The build was stopped; searches go on as before."
 
 

@@ -1,0 +1,1 @@
+"""Who may call, and who has changed what: commands of API keys, and the audit log."""

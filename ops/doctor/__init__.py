@@ -1,0 +1,1 @@
+"""Looks whether this machine has what Marketlens needs, and says what to do where it has not."""
