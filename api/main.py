@@ -49,7 +49,7 @@ from db.postgres_connections import ANSWERING
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.store.webhooks import hosts_of
-from models.domain.processes import be_nice
+from models.domain.processes import be_nice, give_memory_back
 from settings import Settings
 from workers.queue.background_publisher import BackgroundPublisher
 from workers.queue.broker import Broker
@@ -73,6 +73,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Connections]]:
         del app
+        give_memory_back()
         most = most_connections(settings.max_connections)
         await run_in_threadpool(resources.store.remember)
         async with (

@@ -10,8 +10,7 @@ import asyncio
 import resource
 import sys
 import tempfile
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -56,19 +55,22 @@ def main(
 
 
 def _row(name: str, answers: Sequence[Answer], seen: Seen) -> str:
-    counts = Counter(
-        "closed" if answer.status == NO_ANSWER else f"{answer.status} {answer.code}".strip()
-        for answer in answers
-    )
-    told = ", ".join(
-        f"{count:,} of {kind}" if count > 1 else kind for kind, count in counts.items()
-    )
-    slowest = max(answer.seconds for answer in answers)
     return (
-        f"| {name.strip().splitlines()[0]} | {told} | {slowest:.1f} | {seen.peak_mb:.0f} "
+        f"| {name.strip().splitlines()[0]} | {'; '.join(_told(answers))} | {seen.peak_mb:.0f} "
         f"| {seen.after_mb:.0f} | {seen.children_mb:.0f} | {seen.health_p99_s:.2f} "
         f"| {seen.health_max_s:.2f} | {seen.busy_s:.1f} |"
     )
+
+
+def _told(answers: Sequence[Answer]) -> Iterator[str]:
+    """Answers of each kind: how many, and after how many seconds the last one."""
+    kinds: dict[str, list[float]] = {}
+    for answer in answers:
+        kind = f"{answer.status} {answer.code}".strip() if answer.status != NO_ANSWER else "closed"
+        kinds.setdefault(f"{answer.to}: {kind}" if answer.to else kind, []).append(answer.seconds)
+    for kind, seconds in kinds.items():
+        many = f"{len(seconds):,} of " if len(seconds) > 1 else ""
+        yield f"{many}{kind} in {max(seconds):.1f} s"
 
 
 if __name__ == "__main__":

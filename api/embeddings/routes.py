@@ -55,7 +55,7 @@ async def submit(
     photo = await read_photo_to_embed(request, resources.max_upload_bytes)
     resources.backlog.admit()
     job = await accept_embedding(resources, photo)
-    return await awaited_job(resources, job, response, router.prefix, prefer)
+    return await awaited_job(request, resources, job, response, router.prefix, prefer)
 
 
 @router.get(

@@ -15,7 +15,7 @@ IN_MEMORY_BYTES: Final = 1 << 20
 """Of one body: a larger one goes to a file."""
 ALL_IN_MEMORY_BYTES: Final = 32 << 20
 """Of all bodies of this process; what comes when they are so many goes to files."""
-BLOCK: Final = 1 << 18
+BLOCK: Final = 1 << 16
 """Bytes that are written to a file at once, while there is memory for them."""
 WRITERS: Final = 4
 """Threads that write to files."""
@@ -125,15 +125,14 @@ class Spool:
         self._in_memory = self._in_file = 0
 
     async def _flush(self) -> None:
-        data = bytes(self._pending)
-        self._space.take_file(len(data))
+        self._space.take_file(len(self._pending))
+        data, self._pending = self._pending, bytearray()
         self._in_file += len(data)
         await to_thread.run_sync(self._append, data, limiter=self._space.writers)
-        self._pending.clear()
         self._space.in_memory -= self._in_memory
         self._in_memory = 0
 
-    def _append(self, data: bytes) -> None:
+    def _append(self, data: bytearray) -> None:
         with self._reading:
             if self._is_closed:
                 return

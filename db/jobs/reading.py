@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import and_, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from db.statements import chunks
 from db.tables import Job
@@ -40,14 +40,26 @@ def result_of(job: Job) -> JobResult | None:
     return None if job.result is None else parse_result(job.type, job.result)
 
 
-def recent(session: Session, limit: int, before: tuple[datetime, UUID] | None) -> Sequence[Job]:
-    """Jobs, newest first; `before` is the creation time and id of the last one already seen."""
+def recent(
+    session: Session,
+    limit: int,
+    before: tuple[datetime, UUID] | None,
+    *,
+    with_contents: bool = True,
+) -> Sequence[Job]:
+    """Jobs, newest first; `before` is the creation time and id of the last one already seen.
+
+    Without contents, payloads and results are not read: they may take megabytes each.
+    """
     statement = select(Job).order_by(Job.created_at.desc(), Job.id.desc()).limit(limit)
     if before is not None:
         created_at, job_id = before
         statement = statement.where(
             or_(Job.created_at < created_at, and_(Job.created_at == created_at, Job.id < job_id))
         )
+    if not with_contents:
+        unread = (Job.payload, Job.result)
+        statement = statement.options(*(defer(column, raiseload=True) for column in unread))
     return session.scalars(statement).all()
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Final
 
-from tests.support.hostile_client import Answer, ask, exchange, form, form_headers, head_of
+from tests.support.hostile_client import Answer, ask, beside, exchange, form, form_headers, head_of
 from tests.support.hostile_photos import jpeg_of_scans, tiny_webp, webp_of_noise
 from tests.support.pictures import jpeg
 
@@ -51,11 +51,12 @@ async def half_heads(target: Target) -> list[Answer]:
     """1,050 heads of which the end never comes, and a request beside them."""
     writers = await _half_sent(target, b"GET / HTTP/1.1\r\nHost: x\r\nX-A: ", target.many(1_050))
     await asyncio.sleep(3)
-    answer = await ask(target.port, "GET", "/healthz")
+    body = form(("photo", "a", jpeg(9)))
+    answer = await ask(target.port, "POST", "/v1/searches", body, form_headers())
     await asyncio.sleep(1)
     for writer in writers:
         writer.transport.abort()
-    return [answer]
+    return [beside(answer, "search")]
 
 
 async def half_bodies(target: Target) -> list[Answer]:
@@ -73,8 +74,8 @@ async def half_bodies(target: Target) -> list[Answer]:
         for _ in range(target.many(1_050))
     ]
     await asyncio.sleep(3)
-    beside = await ask(target.port, "GET", "/healthz")
-    return [beside, *await asyncio.gather(*sending)]
+    healthy = await ask(target.port, "GET", "/healthz")
+    return [beside(healthy, "health"), *await asyncio.gather(*sending)]
 
 
 async def _half_sent(target: Target, some: bytes, number: int) -> list[asyncio.StreamWriter]:
@@ -126,7 +127,10 @@ async def bulks_of_webp(target: Target) -> list[Answer]:
         for _ in range(2)
     ]
     await asyncio.sleep(2)
-    answers = [await _search(target, jpeg(4)), await _search(target, webp_of_noise(3000, 2000))]
+    answers = [
+        beside(await _search(target, jpeg(4), "Prefer: wait=30"), "search"),
+        beside(await _search(target, webp_of_noise(3000, 2000)), "search by a WebP"),
+    ]
     return [*answers, *await asyncio.gather(*bulks)]
 
 
@@ -162,7 +166,7 @@ async def long_name(target: Target) -> list[Answer]:
         for _ in range(target.many(12))
     ]
     listed = await ask(target.port, "GET", "/v1/jobs")
-    return [listed, *answers]
+    return [beside(listed, "jobs"), *answers]
 
 
 async def many_parts(target: Target) -> list[Answer]:
@@ -183,7 +187,8 @@ async def line_feeds(target: Target) -> list[Answer]:
     body = form(("listing", None, json.dumps(listing).encode()), ("photos", "a", jpeg(2)))
     made = await ask(target.port, "POST", "/v1/listings", body, form_headers())
     listing_id = json.loads(made.body)["listing_id"]
-    return [await ask(target.port, "GET", f"/v1/listings/{listing_id}"), made]
+    read = await ask(target.port, "GET", f"/v1/listings/{listing_id}")
+    return [beside(read, "listing"), made]
 
 
 async def hang_ups(target: Target) -> list[Answer]:
@@ -202,7 +207,9 @@ async def hang_ups(target: Target) -> list[Answer]:
     for task in waiting:
         task.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
-    return [await ask(target.port, "GET", "/healthz")]
+    answer = await _search(target, jpeg(8), "Prefer: wait=30")
+    await asyncio.sleep(5)
+    return [beside(answer, "search")]
 
 
 async def overload(target: Target) -> list[Answer]:

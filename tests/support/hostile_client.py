@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 BOUNDARY: Final = "x-hostile"
@@ -21,6 +21,8 @@ class Answer:
     seconds: float
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
+    to: str = ""
+    """What was asked for, where that is not the attack."""
 
     @property
     def code(self) -> str:
@@ -28,6 +30,11 @@ class Answer:
         if "problem" not in self.headers.get("content-type", ""):
             return ""
         return str(json.loads(self.body)["code"])
+
+
+def beside(answer: Answer, to: str) -> Answer:
+    """An answer to what was asked for beside an attack."""
+    return replace(answer, to=to)
 
 
 async def ask(

@@ -9,6 +9,7 @@ from threading import Thread
 import uvicorn
 from fastapi import FastAPI
 
+from api.server.protocol import BoundedProtocol
 from tests.support.waiting import wait_until
 
 TIMEOUT_S = 20
@@ -68,8 +69,8 @@ def form_of(*parts: tuple[str, bytes]) -> bytes:
 
 @contextmanager
 def serving(app: FastAPI) -> Iterator[RawServer]:
-    """Serve the application with the parser that `marketlens api` uses."""
-    config = uvicorn.Config(app, http="httptools", log_level="critical", access_log=False)
+    """Serve the application with the protocol that `marketlens api` uses."""
+    config = uvicorn.Config(app, http=BoundedProtocol, log_level="critical", access_log=False)
     server = uvicorn.Server(config)
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
