@@ -74,10 +74,12 @@ def main(port: int, pid: int, after_s: float) -> None:
     started = process.cpu_times()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
-    while _goes_on():
+    while True:
         waits.append(_health_s(port))
         peak = max(peak, _megabytes(process))
         children = max(children, sum(map(_megabytes, process.children(recursive=True))))
+        if not _goes_on():
+            break
         time.sleep(LOOK_EVERY_S)
     ended = process.cpu_times()
     time.sleep(after_s)

@@ -230,11 +230,22 @@ async def overload(target: Target) -> list[Answer]:
     return answers
 
 
+async def queue(target: Target) -> list[Answer]:
+    """3,000 searches that nobody waits for, from 100 clients at once; then one that waits."""
+    numbers = iter(range(target.many(3_000)))
+
+    async def client() -> list[Answer]:
+        return [await _search(target, jpeg(number % 50)) for number in numbers]
+
+    answers = await asyncio.gather(*(client() for _ in range(100)))
+    return [answer for some in answers for answer in some]
+
+
 ATTACKS: Final[dict[str, Attack]] = {
     attack.__name__: attack
     for attack in (
         *(million_names, many_bad_fields, nested, half_heads, half_bodies, endless_head),
         *(many_parts, full_uploads, big_bulks, tiny_bombs, bombs_in_one, jpegs_of_scans),
-        *(bulks_of_webp, long_name, line_feeds, hang_ups, overload),
+        *(bulks_of_webp, long_name, line_feeds, hang_ups, overload, queue),
     )
 }
