@@ -36,8 +36,9 @@ _TOO_COSTLY: Final = "The photo can't be decoded within the time and memory of o
 class DecoderProcess:
     """One process, which takes one photo at a time; started when it is first needed."""
 
-    def __init__(self, niceness: int = 0) -> None:
+    def __init__(self, niceness: int = 0, program: str = __name__) -> None:
         self._niceness = niceness
+        self._program = program
         self._lock = Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
@@ -50,7 +51,7 @@ class DecoderProcess:
         with self._lock:
             for _ in range(2):
                 connection = self._started()
-                with suppress(EOFError, OSError):
+                with suppress(EOFError, OSError, ValueError):
                     connection.send_bytes(data)
                     if connection.poll(PATIENCE_S):
                         return _result(json.loads(connection.recv_bytes()), connection)
@@ -68,7 +69,7 @@ class DecoderProcess:
         if self._connection is not None and self._process is not None:
             return self._connection
         ours, theirs = socket.socketpair()
-        command = [sys.executable, "-m", __name__, str(theirs.fileno()), str(self._niceness)]
+        command = [sys.executable, "-m", self._program, str(theirs.fileno()), str(self._niceness)]
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own
                 command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()]
@@ -110,6 +111,18 @@ def main(descriptor: int, niceness: int) -> None:
     os.nice(niceness)
     # Who stops the API with Ctrl-C closes the other end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    limit_process()
+    connection = Connection(descriptor)
+    with suppress(EOFError, ConnectionError):
+        while connection.poll(IDLE_S):
+            data = connection.recv_bytes()
+            _limit_time()
+            _answer(connection, data)
+            del data
+
+
+def limit_process() -> None:
+    """Limit the memory and the files of this process."""
     for kind, most in (
         (resource.RLIMIT_DATA, MEMORY_BYTES),
         (resource.RLIMIT_FSIZE, 0),
@@ -119,13 +132,6 @@ def main(descriptor: int, niceness: int) -> None:
         _, hard = resource.getrlimit(kind)
         allowed = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(kind, (allowed, hard))
-    connection = Connection(descriptor)
-    with suppress(EOFError, ConnectionError):
-        while connection.poll(IDLE_S):
-            data = connection.recv_bytes()
-            _limit_time()
-            _answer(connection, data)
-            del data
 
 
 def _limit_time() -> None:

@@ -193,7 +193,9 @@ class _Lingering:
         self._protocol = protocol
 
     def write(self, data: bytes) -> None:
-        self._protocol.transport.write(data)
+        # Where the client was too slow it is closed already: what is written on is for nobody.
+        if not self.is_closing():
+            self._protocol.transport.write(data)
 
     def is_closing(self) -> bool:
         return self._protocol.transport.is_closing()

@@ -26,6 +26,16 @@ class RawResponse:
     body: bytes
 
 
+def parsed(received: bytes) -> RawResponse:
+    """A response from the bytes that came."""
+    head, _, body = received.partition(b"\r\n\r\n")
+    first, *lines = head.decode("latin-1").split("\r\n")
+    version, status, *_ = first.split(" ")
+    pairs = (line.partition(":") for line in lines)
+    headers = {name.lower(): value.strip() for name, _, value in pairs}
+    return RawResponse(version, int(status), headers, body)
+
+
 @dataclass(frozen=True)
 class RawServer:
     """Where the application listens."""
@@ -39,12 +49,7 @@ class RawServer:
             received = b""
             while some := connection.recv(65_536):
                 received += some
-        head, _, body = received.partition(b"\r\n\r\n")
-        first, *lines = head.decode("latin-1").split("\r\n")
-        version, status, *_ = first.split(" ")
-        pairs = (line.partition(":") for line in lines)
-        headers = {name.lower(): value.strip() for name, _, value in pairs}
-        return RawResponse(version, int(status), headers, body)
+        return parsed(received)
 
     def ask(self, line: str, *headers: str, body: bytes = b"") -> RawResponse:
         """The response to a request with these headers beside those that every one needs."""
