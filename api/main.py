@@ -69,6 +69,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """The application, with the settings of this process unless others are given."""
     settings = settings or Settings()
     resources = _resources_of(settings)
+    space = UploadSpace(settings.uploads_dir)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Connections]]:
@@ -80,6 +81,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             resources.ended_jobs.listening(),
             resources.backlog.watching(),
             resources.key_uses.writing(),
+            space.trimming(),
         ):
             # The server's protocol finds it here.
             yield {KEY: Connections(most, settings.client_timeout_seconds)}
@@ -103,7 +105,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         LimitBody,
         photo_bytes=settings.max_upload_bytes,
         bulk_bytes=settings.max_batch_bytes,
-        space=UploadSpace(settings.uploads_dir),
+        space=space,
     )
     app.add_middleware(IdentityOnly)
     app.add_middleware(Methods)

@@ -120,13 +120,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def linger(self) -> None:
         """Close it, after the rest of a body that is not read, so that the answer is not lost."""
-        if not self._awaits_body or self.transport.is_closing():
+        if self._awaits_body and not self.transport.is_closing():
+            self._close_late()
+        else:
             self.transport.close()
-            return
-        self._lingering_since = self.loop.time()
-        self.flow.resume_reading()
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
 
     @property
     def _is_under_way(self) -> bool:
@@ -183,7 +180,13 @@ class BoundedProtocol(HttpToolsProtocol):
                 f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
             )
             self.transport.write(head.encode() + body)
-        self.transport.close()
+        self._close_late()
+
+    def _close_late(self) -> None:
+        self._lingering_since = self.loop.time()
+        self.flow.resume_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
 
 
 class _Lingering:

@@ -1,7 +1,10 @@
 """The bytes of one body: in memory while they are few, else in a file that has no name."""
 
+import asyncio
 import os
 import tempfile
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -10,6 +13,7 @@ from typing import BinaryIO, Final
 from anyio import CapacityLimiter, to_thread
 
 from models.domain.errors import Overloaded, Unavailable
+from models.domain.processes import trim_heaps
 
 IN_MEMORY_BYTES: Final = 1 << 20
 """Of one body: a larger one goes to a file."""
@@ -20,6 +24,7 @@ BLOCK: Final = 1 << 16
 WRITERS: Final = 4
 """Threads that write to files."""
 RETRY_AFTER_S: Final = 10
+TRIM_EVERY_S: Final = 10.0
 
 
 @dataclass
@@ -34,6 +39,8 @@ class UploadSpace:
     max_file_bytes: int = 2_000_000_000
     in_memory: int = 0
     in_files: int = 0
+    has_been_used: bool = False
+    """Whether anything was in a file since the heaps were trimmed."""
     writers: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(WRITERS))
 
     def take_memory(self, number: int) -> bool:
@@ -51,6 +58,24 @@ class UploadSpace:
                 retry_after_s=RETRY_AFTER_S,
             )
         self.in_files += number
+        self.has_been_used = True
+
+    @asynccontextmanager
+    async def trimming(self) -> AsyncGenerator[None]:
+        """Give memory back to the system in the background, some time after large bodies."""
+        task = asyncio.create_task(self._trim())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _trim(self) -> None:
+        while True:
+            await asyncio.sleep(TRIM_EVERY_S)
+            if self.has_been_used:
+                self.has_been_used = self.in_files > 0
+                await to_thread.run_sync(trim_heaps, limiter=self.writers)
 
     def open_file(self) -> BinaryIO:
         """A file that is gone when it is closed, also by a crash. Raises Unavailable."""

@@ -95,3 +95,27 @@ def test_what_is_closed_is_not_read(tmp_path: Path) -> None:
     spool.close()
     with pytest.raises(Unavailable):
         spool.read(0, 1)
+
+
+def test_memory_is_given_back_after_large_bodies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trimmed: list[bool] = []
+    monkeypatch.setattr(spools, "TRIM_EVERY_S", 0.01)
+    monkeypatch.setattr(spools, "trim_heaps", lambda: trimmed.append(True))
+    space = UploadSpace(tmp_path)
+
+    async def run() -> int:
+        async with space.trimming():
+            await anyio.sleep(0.1)
+            before = len(trimmed)
+            spool = Spool(space)
+            await spool.write(bytes(500))
+            spool.close()
+            while space.has_been_used:
+                await anyio.sleep(0.01)
+            await anyio.sleep(0.1)
+        return before
+
+    assert anyio.run(run) == 0
+    assert trimmed == [True]
