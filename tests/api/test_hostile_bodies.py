@@ -17,6 +17,7 @@ from api.listings.tables import MAX_ROW, read_rows
 from api.multipart import MAX_FIELD_BYTES
 from api.recommendations.schemas import RecommendationIn
 from api.searches.schemas import SearchIn
+from api.uploads.spool import UploadSpace
 from db.jobs import reading
 from db.session import Database
 from models.domain.errors import InvalidInput
@@ -165,7 +166,8 @@ def test_what_a_request_has_sent_is_given_back_when_it_ends(
     make_app: Callable[..., FastAPI],
 ) -> None:
     app = make_app(max_upload_bytes=5_000_000)
-    (space,) = [each.kwargs["space"] for each in app.user_middleware if "space" in each.kwargs]
+    given = [each.kwargs.get("space") for each in app.user_middleware]
+    (space,) = [each for each in given if isinstance(each, UploadSpace)]
     files = {"photo": ("a.jpg", jpeg(1) + bytes(3_000_000))}
     with TestClient(app, "http://127.0.0.1:8000") as client:
         for headers in ({}, {"Idempotency-Key": "one"}):

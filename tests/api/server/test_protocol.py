@@ -4,6 +4,7 @@ import json
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import pytest
 from fastapi import FastAPI
@@ -92,7 +93,7 @@ def test_probes_are_answered_when_all_connections_have_requests(
         server = stack.enter_context(serving(app))
         for number in range(16):
             stack.enter_context(connected(server, waiting_search(server)))
-            wait_until(lambda wanted=number + 1: len(waiting) == wanted)
+            wait_until(partial(lambda wanted: len(waiting) == wanted, number + 1))
         refused = asked(server, "/v1/listings")
         assert json.loads(refused.body)["code"] == "overloaded"
         assert int(refused.headers["retry-after"]) > 0

@@ -31,7 +31,7 @@ def written(space: UploadSpace, *pieces: bytes) -> Spool:
     return spool
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(suppress_health_check=list(HealthCheck), max_examples=60)
 @given(st.lists(st.binary(max_size=120), max_size=12), st.data())
 def test_any_pieces_are_read_again(
     tmp_path: Path, pieces: list[bytes], data: st.DataObject
