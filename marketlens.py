@@ -17,6 +17,8 @@ from models.domain.errors import ExitCode, sentence_of
 UMASK: Final = 0o077
 """What our processes make is their user's alone: see `db.store.private_files`."""
 
+DISTRIBUTION: Final = "marketlens-search"
+
 COMMANDS: Final[Table] = {
     "demo": CommandRef(
         "ops.cli:demo",
@@ -28,6 +30,10 @@ COMMANDS: Final[Table] = {
     "doctor": CommandRef(
         "ops.doctor.cli:doctor",
         "Look whether this machine has all that is needed, and say what to do where it has not.",
+    ),
+    "restart": CommandRef(
+        "ops.cli:restart",
+        "Migrate and restart what `up` has started, one process after the other: no call fails.",
     ),
     "sample": CommandRef(
         "sample.cli:sample",
@@ -70,6 +76,30 @@ COMMANDS: Final[Table] = {
         "workers.commands.reconcile:reconcile",
         "Compare database, photo store and index: what is missing, orphaned or stale.",
         audit=Audit(("force",), only_with="repair"),
+    ),
+    "backup": Group(
+        "Snapshots of everything that can't be made again, in a folder or an object store.",
+        {
+            "create": CommandRef(
+                "ops.backup.cli:create",
+                "Write a snapshot of database, photos, encoders and index, while everything runs.",
+            ),
+            "list": CommandRef(
+                "ops.backup.cli:list_snapshots",
+                "List the snapshots at a destination, the newest first.",
+            ),
+            "verify": CommandRef(
+                "ops.backup.cli:verify",
+                "Read every byte of the snapshots, and compare it with what was written.",
+            ),
+        },
+        # `marketlens backup DESTINATION` writes one.
+        default="create",
+    ),
+    "restore": CommandRef(
+        "ops.backup.cli:restore",
+        "Put a snapshot in place on an empty machine, after verifying all of it.",
+        audit=Audit(("snapshot", "replace")),
     ),
     "migrate": CommandRef(
         "db.cli:migrate",
@@ -234,6 +264,13 @@ COMMANDS: Final[Table] = {
             ),
         },
     ),
+    "search": CommandRef(
+        "workers.commands.search:search",
+        "Find the listings that look like a photo, have some words, or both.",
+    ),
+    "similar": CommandRef(
+        "workers.commands.search:similar", "Find the listings that look like a listing."
+    ),
     "recommend": CommandRef(
         "workers.commands.recommend:recommend",
         "Show what would be recommended to a user, and why.",
@@ -288,7 +325,7 @@ app = typer.Typer(cls=RootGroup, no_args_is_help=True, pretty_exceptions_show_lo
 
 def _show_version(asked: bool) -> None:
     if asked:
-        typer.echo(f"marketlens {version('marketlens')} (Python {platform.python_version()})")
+        typer.echo(f"marketlens {version(DISTRIBUTION)} (Python {platform.python_version()})")
         raise typer.Exit
 
 

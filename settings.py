@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from functools import cache
 from hashlib import sha256
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 from unicodedata import category
@@ -30,6 +31,9 @@ NOT_OURS: Final = ("MARKETLENS_TEST_", "MARKETLENS_SERVICE_", "MARKETLENS_PORT_"
 
 It also makes `MARKETLENS_PORT=tcp://10.0.0.1:8000`.
 """
+
+RATE: Final = "^(off|[1-9][0-9]{0,8}/(second|minute|hour))$"
+"""How a rate is stated."""
 
 UNUSABLE: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 """Categories of characters that no folder's name may have: control characters, line separators and
@@ -122,6 +126,12 @@ class Settings(BaseSettings):
         description="For how long browsers are told to call this host by HTTPS only"
         " (`Strict-Transport-Security`), behind a proxy that has TLS; 0 says nothing.",
     )
+    trusted_proxies: str = Field(
+        default="",
+        description="Addresses or networks of reverse proxies, separated by commas, whose"
+        " `X-Forwarded-For` and `X-Forwarded-Proto` are believed; every call needs a key then. By"
+        " default none is, and what a proxy forwards needs a key.",
+    )
     max_upload_bytes: int = Field(
         default=20_000_000, ge=1, description="Largest photo accepted, in bytes."
     )
@@ -140,11 +150,52 @@ class Settings(BaseSettings):
         description="What a client may take to send the head of a request, or send or read nothing"
         " of the rest.",
     )
+    rate_reads: str = Field(
+        default="12000/minute",
+        pattern=RATE,
+        description="How often the keys of one name may read, as `600/minute`, `10/second` or"
+        " `9000/hour`; `off` for no limit. Calls of this machine that need no key are not limited.",
+    )
+    rate_searches: str = Field(
+        default="3000/minute",
+        pattern=RATE,
+        description="How many searches, recommendations, embeddings and predictions the keys of one"
+        " name may ask for.",
+    )
+    rate_writes: str = Field(
+        default="6000/minute",
+        pattern=RATE,
+        description="How often the keys of one name may write, a listing or a batch of events.",
+    )
+    rate_bulk: str = Field(
+        default="60/minute",
+        pattern=RATE,
+        description="How many bulk requests the keys of one name may make.",
+    )
+    rate_address: str = Field(
+        default="24000/minute",
+        pattern=RATE,
+        description="How many requests may come from one address (of IPv6 a /64) with keys, and as"
+        " many again without a valid one.",
+    )
+    bulk_at_once: int = Field(
+        default=4,
+        ge=1,
+        description="Bulk requests that one process of the API takes at once; more are refused"
+        " (429).",
+    )
     max_wait_seconds: int = Field(
-        default=30,
+        default=8,
         ge=1,
         description="Searches, embeddings and predictions that would wait longer are refused"
         " (429), until fewer wait.",
+    )
+    drain_seconds: float = Field(
+        default=5,
+        ge=0,
+        le=300,
+        description="For so long the API still answers after it was told to stop (SIGTERM), while"
+        " `/readyz` already says no.",
     )
     events_kept_days: int = Field(
         default=180,
@@ -294,6 +345,16 @@ class Settings(BaseSettings):
             raise ValueError(f"{there} is a file, and must be a folder")
         return path
 
+    @field_validator("trusted_proxies", mode="after")
+    @classmethod
+    def _are_networks(cls, stated: str) -> str:
+        for proxy in _listed(stated):
+            try:
+                ip_network(proxy)
+            except ValueError as error:
+                raise ValueError(f"{error}; it is such as 127.0.0.1 or 10.0.0.0/8") from None
+        return stated
+
     @field_validator("rank_weights", mode="after")
     @classmethod
     def _are_weights(cls, weights: str) -> str:
@@ -330,9 +391,14 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:///{file}"
 
     @property
+    def proxies(self) -> tuple[str, ...]:
+        """The addresses and networks of reverse proxies that are trusted."""
+        return _listed(self.trusted_proxies)
+
+    @property
     def allowed_photo_hosts(self) -> tuple[str, ...]:
         """The hosts that photos may be fetched from although their addresses are private."""
-        return tuple(host for host in map(str.strip, self.photo_hosts.split(",")) if host)
+        return _listed(self.photo_hosts)
 
     @property
     def photo_store_url(self) -> str:
@@ -377,6 +443,11 @@ class Settings(BaseSettings):
     def broker_url(self) -> str:
         """The broker to use."""
         return self.redis_url or f"redis+socket://{quote(str(self.redis_socket))}"
+
+
+def _listed(stated: str) -> tuple[str, ...]:
+    """What is separated by commas."""
+    return tuple(part for part in map(str.strip, stated.split(",")) if part)
 
 
 def _sentence(error: ValidationError) -> str:

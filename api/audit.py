@@ -12,7 +12,6 @@ from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 
-from api.auth import Credentials, key_holder
 from api.deps import Resources, ResourcesDep
 from api.idempotency.replay import Replayed
 from db.access.audit_log import ANONYMOUS, DONE, begin_entry, end_entry
@@ -27,16 +26,11 @@ RECORDED_IDS: Final = frozenset({"generation_id", "job_id", "listing_id"})
 """Parameters of paths whose values are recorded. That of a user is not."""
 
 
-async def _audited(
-    request: Request, resources: ResourcesDep, credentials: Credentials
-) -> AsyncIterator[None]:
+async def _audited(request: Request, resources: ResourcesDep) -> AsyncIterator[None]:
     if request.method in SAFE:
         yield
         return
-    holder = None
-    if credentials is not None:
-        holder = await run_in_threadpool(key_holder, resources, credentials)
-    actor = ANONYMOUS if holder is None else holder.name
+    actor = resources.caller.name or ANONYMOUS
     # The route's path: the request's may have a user's id in it.
     action = f"{request.method} {request.scope['route'].path}"
     details = {name: value for name, value in request.path_params.items() if name in RECORDED_IDS}

@@ -1,69 +1,84 @@
 """API keys: `Authorization: Bearer <key>`, checked against the scope that a call needs."""
 
 from collections.abc import Awaitable, Callable
-from ipaddress import ip_address
-from typing import Annotated
+from typing import Annotated, Final, NoReturn
 
-from fastapi import Depends
+from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from api.deps import Resources, ResourcesDep
+from api.caller import Caller, is_of_this_machine
+from api.deps import Resources
+from api.limits.dependency import count_request
 from db.keys import KeyHolder, find_key
 from models.domain.errors import Forbidden, Unauthenticated
 from models.domain.types import Scope
 
 bearer = HTTPBearer(auto_error=False, description="A key made by `marketlens keys create`.")
+NEEDS_KEY: Final = "This call needs an API key: `Authorization: Bearer <key>`."
+
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def require_scope(
     scope: Scope,
-) -> Callable[[Resources, HTTPAuthorizationCredentials | None], Awaitable[None]]:
-    """A dependency that requires a key with this scope; admin keys have every scope."""
+) -> Callable[[Request, HTTPAuthorizationCredentials | None], Awaitable[None]]:
+    """A dependency that requires a key with this scope; admin keys have every scope.
 
-    async def check(resources: ResourcesDep, credentials: Credentials) -> None:
-        if not is_open(resources, scope):
-            await run_in_threadpool(authorise, resources, credentials, scope)
+    It runs before the other dependencies of a route, and tells `api.deps.resources_of` who calls.
+    """
+
+    async def check(request: Request, credentials: Credentials) -> None:
+        resources: Resources = request.app.state.resources
+        holder, refusal = None, None
+        if credentials is not None:
+            try:
+                holder = await run_in_threadpool(key_holder, resources, credentials)
+            except Unauthenticated as error:
+                refusal = error
+        if is_open(resources, request, scope):
+            # This machine's jobs may be a key's as well: it sees them where it needs one.
+            request.state.caller = Caller(holder.name if holder else None, sees_all=True)
+            return
+        # Also of keys that are not valid: otherwise they could be guessed without a limit.
+        count_request(resources, request, holder.name if holder else None)
+        known = _with_scope(holder or _refused(refusal), scope)
+        request.state.caller = Caller(known.name, sees_all=Scope.ADMIN in known.scopes)
 
     return check
 
 
-def is_open(resources: Resources, scope: Scope) -> bool:
-    """Whether calls that need this scope need no key."""
-    return resources.allow_anonymous and scope is not Scope.ADMIN
+def is_open(resources: Resources, request: Request, scope: Scope) -> bool:
+    """Whether a call that needs this scope needs no key."""
+    return (
+        resources.allow_anonymous and scope is not Scope.ADMIN and is_of_this_machine(request.scope)
+    )
 
 
 def authorise(
     resources: Resources, credentials: HTTPAuthorizationCredentials | None, scope: Scope
-) -> KeyHolder | None:
-    """Check the caller's key for the scope; returns its holder, None where none is needed.
-
-    Raises Unauthenticated or Forbidden.
-    """
-    if is_open(resources, scope):
-        return None
-    holder = key_holder(resources, credentials)
-    if scope not in holder.scopes and Scope.ADMIN not in holder.scopes:
-        raise Forbidden(f"This key lacks the scope {scope}.")
-    return holder
+) -> KeyHolder:
+    """The holder of the caller's key, which has the scope. Raises Unauthenticated or Forbidden."""
+    return _with_scope(key_holder(resources, credentials), scope)
 
 
 def key_holder(resources: Resources, credentials: HTTPAuthorizationCredentials | None) -> KeyHolder:
     """The holder of the caller's key, whose use is noted. Raises Unauthenticated."""
     if credentials is None:
-        raise Unauthenticated("This call needs an API key: `Authorization: Bearer <key>`.")
+        raise Unauthenticated(NEEDS_KEY)
     with resources.database.read() as session:
         holder = find_key(session, credentials.credentials, resources.now())
     if holder is None:
         raise Unauthenticated("This API key is unknown or revoked.")
     resources.key_uses.note(holder.id)
+    return holder
+
+
+def _refused(refusal: Unauthenticated | None) -> NoReturn:
+    raise refusal or Unauthenticated(NEEDS_KEY)
+
+
+def _with_scope(holder: KeyHolder, scope: Scope) -> KeyHolder:
+    if scope not in holder.scopes and Scope.ADMIN not in holder.scopes:
+        raise Forbidden(f"This key lacks the scope {scope}.")
     return holder

@@ -2,16 +2,18 @@
 
 import logging
 import os
+import socket
 from dataclasses import dataclass
 from typing import Annotated, Final
 
 import typer
-import uvicorn
+from uvicorn import Config
 
-from api.auth import is_loopback
+from api.caller import is_loopback
+from api.connections.limits import raise_descriptor_limit
+from api.connections.protocol import BoundedProtocol
 from api.main import create_app
-from api.server.connections import raise_descriptor_limit
-from api.server.protocol import BoundedProtocol
+from api.server import serve
 from command_line.addresses import bound_port
 from command_line.exit_codes import awaiting
 from command_line.options import command_of
@@ -37,6 +39,12 @@ class ApiOptions:
     host: Annotated[str | None, typer.Option(help="Address to bind to.")] = None
     port: Annotated[int | None, typer.Option(help="Port to bind to.")] = None
     processes: Annotated[int, typer.Option(min=1, help="Processes that answer calls.")] = 1
+    fd: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="Descriptor of a socket that listens already, as systemd gives it."
+        ),
+    ] = None
 
 
 @command_of(ApiOptions)
@@ -48,14 +56,16 @@ def api(options: ApiOptions) -> ExitCode:
     settings = Settings(**settings.model_dump(exclude_unset=True) | given)
     keep_private(settings.data_dir)
     _require_key_off_loopback(settings)
-    settings = settings.model_copy(update={"port": bound_port(settings.host, settings.port)})
+    listening = None if options.fd is None else socket.socket(fileno=options.fd)
+    if listening is None:
+        settings = settings.model_copy(update={"port": bound_port(settings.host, settings.port)})
     _require_servers(settings)
     # Each process makes an application of its own, from what it finds in the environment.
     os.environ.update(MARKETLENS_HOST=settings.host, MARKETLENS_PORT=str(settings.port))
     several = options.processes > 1
     raise_descriptor_limit(settings.max_connections)
     try:
-        uvicorn.run(
+        config = Config(
             "api.main:create_app" if several else create_app(settings),
             factory=several,
             http=BoundedProtocol,
@@ -65,8 +75,12 @@ def api(options: ApiOptions) -> ExitCode:
             log_level=settings.log_level.lower(),
             access_log=False,
             server_header=False,
+            # By default it would believe whatever a caller of this machine says of its address.
+            proxy_headers=bool(settings.proxies),
+            forwarded_allow_ips=list(settings.proxies),
             timeout_graceful_shutdown=STOP_TIMEOUT_S,
         )
+        serve(config, settings.drain_seconds, listening)
     except SystemExit as refused:
         # uvicorn has logged the reason: 1 is an address that it can't bind to, 3 an application
         # that does not start.

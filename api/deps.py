@@ -2,7 +2,7 @@
 
 import re
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
@@ -11,9 +11,14 @@ from anyio import CapacityLimiter
 from fastapi import Depends, Path, Request
 from sqlalchemy.orm import Session
 
+from api.caller import NOBODY, Caller
+from api.draining import Draining
 from api.jobs.backlog import Backlog
 from api.jobs.ended_jobs import EndedJobs
 from api.key_uses import KeyUses
+from api.limits.bulk_slots import BulkSlots
+from api.limits.limiter import RateLimiter
+from api.limits.sharing import SharedCounts
 from api.photos.decoders import Decoders
 from db.events.store import StoredBatch
 from db.group_commit import GroupCommit
@@ -46,13 +51,15 @@ class Resources:
     store: PhotoStore
     publisher: BackgroundPublisher
     ended_jobs: EndedJobs
+    draining: Draining
     backlog: Backlog
     key_uses: KeyUses
+    rate_limiter: RateLimiter
+    shared_counts: SharedCounts
+    bulk_slots: BulkSlots
     max_upload_bytes: int
     uploads: CapacityLimiter
     """Limits the threads that store what was uploaded, mostly waiting for the disk."""
-    batches: CapacityLimiter
-    """Limits the bulk requests whose photos are stored at once."""
     bulk: ThreadPoolExecutor
     listings: ThreadPoolExecutor
     """Threads for photos of bulk requests and of single listings, which leave the cores to those
@@ -63,10 +70,12 @@ class Resources:
     webhook_hosts: frozenset[str]
     """Hosts that webhooks may be at although their addresses are private."""
     allow_anonymous: bool
-    """Whether calls other than admin calls need no key; only on loopback."""
+    """Whether calls of this machine other than admin calls need no key; only on loopback."""
     ranking: RankDefaults
     exclude_seen: bool
     """Whether what a user has viewed is not recommended, unless a request says otherwise."""
+    caller: Caller = NOBODY
+    """Who makes the request that they are given to; nobody before that is known."""
     claim: Claim | None = None
     """Of one request that has an `Idempotency-Key`: its ownership of that."""
 
@@ -89,9 +98,10 @@ class Resources:
 
 # Dependencies that wait for nothing are coroutines: FastAPI runs functions in a thread each.
 async def resources_of(request: Request) -> Resources:
-    """The resources of the application that a request is to."""
+    """The resources of the application that a request is to, with its caller."""
     resources: Resources = request.app.state.resources
-    return resources
+    caller: Caller | None = getattr(request.state, "caller", None)
+    return resources if caller is None else replace(resources, caller=caller)
 
 
 ResourcesDep = Annotated[Resources, Depends(resources_of)]

@@ -16,8 +16,11 @@ from fastapi_offline import FastAPIOffline
 from starlette.types import ASGIApp
 
 from api.admin import routes as admin
-from api.auth import is_loopback
+from api.caller import is_loopback
+from api.connections.limits import Connections, most_connections
+from api.connections.protocol import KEY as CONNECTIONS
 from api.deps import Resources
+from api.draining import STATE, Draining, LastOfConnection
 from api.embeddings import routes as embeddings
 from api.events import routes as events
 from api.health import routes as health
@@ -26,6 +29,11 @@ from api.jobs import routes as jobs
 from api.jobs.backlog import Backlog
 from api.jobs.ended_jobs import EndedJobs
 from api.key_uses import KeyUses
+from api.limits.bulk_slots import BulkSlots
+from api.limits.headers import RateLimitHeaders
+from api.limits.limiter import RateLimiter
+from api.limits.rates import Kind, Rates
+from api.limits.sharing import SharedCounts
 from api.listings import routes as listings
 from api.middleware.body_limit import LimitBody
 from api.middleware.content_encoding import IdentityOnly
@@ -40,8 +48,6 @@ from api.problems import handle_errors
 from api.recommendations import routes as recommendations
 from api.saved_searches import routes as saved_searches
 from api.searches import routes as searches
-from api.server.connections import Connections, most_connections
-from api.server.protocol import KEY
 from api.uploads.spool import UploadSpace
 from api.users import routes as users
 from db.group_commit import GroupCommit
@@ -72,7 +78,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     space = UploadSpace(settings.uploads_dir)
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Connections]]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Draining | Connections]]:
         del app
         give_memory_back()
         most = most_connections(settings.max_connections)
@@ -81,10 +87,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             resources.ended_jobs.listening(),
             resources.backlog.watching(),
             resources.key_uses.writing(),
+            resources.shared_counts.sharing(),
             space.trimming(),
         ):
-            # The server's protocol finds it here.
-            yield {KEY: Connections(most, settings.client_timeout_seconds)}
+            # The server tells the one when it is to stop, its protocol finds the other.
+            connections = Connections(most, settings.client_timeout_seconds)
+            yield {STATE: resources.draining, CONNECTIONS: connections}
         resources.bulk.shutdown(cancel_futures=True)
         resources.listings.shutdown(cancel_futures=True)
         resources.decoders.close()
@@ -111,6 +119,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Methods)
     if resources.allow_anonymous:
         app.add_middleware(SameOriginOnly)
+    app.add_middleware(RateLimitHeaders)
+    app.add_middleware(LastOfConnection, draining=resources.draining)
     handle_errors(app)
     handle_replays(app)
     for routes in (
@@ -128,6 +138,8 @@ def _resources_of(settings: Settings) -> Resources:
     database = Database(settings.sqlalchemy_url, ANSWERING)
     broker = Broker(settings.broker_url, database)
     publisher = BackgroundPublisher(JobPublisher(broker))
+    ended_jobs = EndedJobs(broker, database)
+    limiter = RateLimiter(_rates_of(settings))
     return Resources(
         database=database,
         accepted=GroupCommit(database, publisher.publish),
@@ -137,18 +149,21 @@ def _resources_of(settings: Settings) -> Resources:
         events_kept=timedelta(days=settings.events_kept_days),
         store=PhotoStore(settings.photo_store_url),
         publisher=publisher,
-        ended_jobs=EndedJobs(broker, database),
+        ended_jobs=ended_jobs,
+        draining=Draining([ended_jobs.let_go]),
         backlog=Backlog(database, database.now, settings.max_wait_seconds),
         key_uses=KeyUses(database, database.now),
+        rate_limiter=limiter,
+        shared_counts=SharedCounts(broker, limiter),
+        bulk_slots=BulkSlots(settings.bulk_at_once),
         max_upload_bytes=settings.max_upload_bytes,
         uploads=CapacityLimiter(UPLOADS),
-        batches=CapacityLimiter(BULK_THREADS),
         bulk=ThreadPoolExecutor(BULK_THREADS, "bulk", be_nice, (BULK_NICENESS,)),
         listings=ThreadPoolExecutor(BULK_THREADS, "listings", be_nice, (BULK_NICENESS,)),
         decoders=Decoders(len(os.sched_getaffinity(0)), BULK_NICENESS),
         fetches_photos=settings.photo_urls == "all",
         webhook_hosts=hosts_of(settings.webhook_hosts),
-        allow_anonymous=is_loopback(settings.host),
+        allow_anonymous=is_loopback(settings.host) and not settings.proxies,
         ranking=settings.rank_defaults,
         exclude_seen=settings.exclude_seen,
     )
@@ -163,6 +178,16 @@ def _protect(app: FastAPI, hsts_seconds: int) -> None:
 
     # Starlette answers what broke outside of all middleware that `add_middleware` adds.
     app.build_middleware_stack = built  # type: ignore[method-assign]
+
+
+def _rates_of(settings: Settings) -> Rates:
+    of_key = {
+        Kind.READS: settings.rate_reads,
+        Kind.SEARCHES: settings.rate_searches,
+        Kind.WRITES: settings.rate_writes,
+        Kind.BULK: settings.rate_bulk,
+    }
+    return Rates.stated(of_key, settings.rate_address)
 
 
 def _serve_page(app: FastAPI) -> None:

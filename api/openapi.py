@@ -17,7 +17,9 @@ from models.photo_decoding import ACCEPTED_FORMATS
 JsonObject = dict[str, JsonValue]
 
 TOO_MANY: Final = responses(HTTPStatus.TOO_MANY_REQUESTS)
-KEY_REFUSED: Final = responses(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+KEY_REFUSED: Final = responses(
+    HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS
+)
 NO_SUCH: Final = responses(HTTPStatus.NOT_FOUND)
 BODY_REFUSED: Final = responses(
     HTTPStatus.BAD_REQUEST,

@@ -43,6 +43,7 @@ STATUS_OF: dict[type[errors.MarketlensError], HTTPStatus] = {
     errors.IdempotencyInFlight: HTTPStatus.CONFLICT,
     errors.CursorExpired: HTTPStatus.GONE,
     errors.Overloaded: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.NotReady: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.Misconfigured: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -102,13 +103,15 @@ def problem_of(error: errors.MarketlensError) -> JSONResponse:
 def handle_errors(app: FastAPI) -> None:
     """Answer every error of this application with a problem document."""
 
+    # Coroutines, as they wait for nothing: a function would be run in a thread, and what is refused
+    # while many wait for those would wait as well.
     @app.exception_handler(errors.MarketlensError)
-    def _ours(request: Request, error: errors.MarketlensError) -> JSONResponse:
+    async def _ours(request: Request, error: errors.MarketlensError) -> JSONResponse:
         del request
         return problem_of(error)
 
     @app.exception_handler(RequestValidationError)
-    def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+    async def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         del request
         fields = [
             {"field": ".".join(str(part) for part in item["loc"]), "detail": item["msg"]}
@@ -120,20 +123,20 @@ def handle_errors(app: FastAPI) -> None:
         )
 
     @app.exception_handler(HTTPException)
-    def _http(request: Request, error: HTTPException) -> JSONResponse:
+    async def _http(request: Request, error: HTTPException) -> JSONResponse:
         del request
         code = HTTPStatus(error.status_code).name.lower()
         headers = dict(error.headers) if error.headers else None
         return problem(error.status_code, code, str(error.detail), headers)
 
     @app.exception_handler(ClientDisconnect)
-    def _gone(request: Request, error: ClientDisconnect) -> Response:
+    async def _gone(request: Request, error: ClientDisconnect) -> Response:
         # Nobody reads it.
         del request, error
         return Response(status_code=CLIENT_CLOSED)
 
     @app.exception_handler(Exception)
-    def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    async def _unexpected(request: Request, error: Exception) -> JSONResponse:
         # Not the path itself, which may have a user's id in it.
         route = request.scope.get("route")
         path = route.path if isinstance(route, APIRoute) else "a file"

@@ -7,7 +7,7 @@ the code that serves. Queries are new photos of items in the catalogue. Flat is 
 index in memory, asked in the same run with as many threads. Memory is what the kernel says of
 processes that opened the generation and answered all queries: one, then four at once. `--compare`
 builds other kinds of index of the same rows and tunes each for the same recall; its plot needs
-`marketlens[train]`.
+the extra `train`.
 """
 
 import json

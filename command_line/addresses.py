@@ -9,6 +9,8 @@ from models.domain.errors import Conflict, SetupError
 LAST_PORT: Final = 65_535
 OPENED_AT: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared with, not bound
 """Where a server is opened that listens on all addresses."""
+BACKLOG: Final = 2_048
+"""Connections that wait to be accepted: as many as uvicorn lets wait."""
 ADVICE: Final = (
     "It must be an address of this machine: 127.0.0.1 or ::1 for it alone, 0.0.0.0 or :: for all."
 )
@@ -44,6 +46,26 @@ def bound_port(host: str, port: int) -> int:
                 raise _refusal(error, host, port) from error
             port = port or probe.getsockname()[1]
     return port
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """A socket that listens at a host's first address, for several processes one after the other.
+
+    What connects while none of them accepts waits. Raises Conflict and SetupError as `bound_port`.
+    """
+    bound_port(host, port)
+    family, address = min(_addresses(host, port))
+    opened = socket.socket(family)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if family == socket.AF_INET6:
+        opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    try:
+        opened.bind((address, port))
+        opened.listen(BACKLOG)
+    except OSError as error:
+        opened.close()
+        raise _refusal(error, host, port) from error
+    return opened
 
 
 def url_at(host: str, port: int) -> str:

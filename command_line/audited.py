@@ -106,17 +106,18 @@ def _end(
     begun_at: datetime,
     result: str,
 ) -> None:
-    """Record how it ended; where it has made the database or its tables, all of it only now."""
+    """Record how it ended; where it has made or replaced the database, all of it only now."""
     try:
         settings = Settings()
         if not database_exists(settings):
             return
         with database_of(settings) as database, database.write() as session:
-            if entry_id is None:
-                entry_id = begin_entry(
-                    session, AuditSource.COMMAND, operator(), action, details, begun_at
-                )
-            end_entry(session, entry_id, result, utc_now())
+            if entry_id is not None and end_entry(
+                session, entry_id, result, utc_now(), begun_at=begun_at
+            ):
+                return
+            entry = (AuditSource.COMMAND, operator(), action, details, begun_at)
+            end_entry(session, begin_entry(session, *entry), result, utc_now())
     except (SetupError, OSError):
         # A database without tables: the command has said so.
         return

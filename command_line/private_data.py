@@ -10,8 +10,8 @@ from db.store.private_files import close_folder
 log = logging.getLogger(__name__)
 
 _OURS: Final = re.compile(
-    r"marketlens\.db.*|ledger\.db.*|up\.lock|\..*\.part|sample-\d+-\d+"
-    r"|columns|feeds|features|generations|intake|log|models|photos|reports|run|training"
+    r"marketlens\.db.*|ledger\.db.*|up\.lock|restoring\.json|\..*\.part|sample-\d+-\d+"
+    r"|columns|feeds|features|generations|intake|log|models|metrics|photos|reports|run|training|uploads"
 )
 
 

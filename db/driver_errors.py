@@ -5,7 +5,8 @@ Their sentences are for callers of the API, too; notes name servers and files, f
 
 from typing import Final
 
-from sqlalchemy import URL
+from sqlalchemy import URL, Engine, event
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -53,6 +54,22 @@ def product_error(error: DBAPIError | PoolTimeout, url: URL) -> MarketlensError 
         return None
     found.add_note(f"{_where(url)}: {_reason(cause)}. {_advice(url)}")
     return found
+
+
+def hide_values(engine: Engine) -> None:
+    """Take from errors of PostgreSQL what it tells of the rows that a statement was to store.
+
+    Its details, such as `Failing row contains (…)`, would have them in logs.
+    """
+
+    @event.listens_for(engine, "handle_error")
+    def _without_details(context: ExceptionContext) -> None:
+        raised, ours = context.original_exception, context.sqlalchemy_exception
+        sentence = getattr(getattr(raised, "diag", None), "message_primary", None)
+        if sentence:
+            raised.args = (sentence,)
+            if ours is not None:
+                ours.args = (f"({type(raised).__module__}.{type(raised).__name__}) {sentence}",)
 
 
 def _state(error: DBAPIError | PoolTimeout) -> str | None:

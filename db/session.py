@@ -14,7 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from db.clock import DatabaseClock
-from db.driver_errors import product_error
+from db.driver_errors import hide_values, product_error
 from db.postgres_connections import OPTIONS, WORKING, Patience, limit_waiting
 from db.store.private_files import close_database_file
 from db.text.write import count_words, write_texts
@@ -149,6 +149,8 @@ class Database:
         self.engine = create_engine(
             parsed,
             connect_args=_connect_args(parsed),
+            # Errors and debug logs show statements without what is stored by them.
+            hide_parameters=True,
             pool_pre_ping=True,
             pool_size=POOL_SIZE,
             max_overflow=MAX_CONNECTIONS - POOL_SIZE,
@@ -156,6 +158,7 @@ class Database:
             # The connection that was used last: what a peak has opened is idle again afterwards.
             pool_use_lifo=True,
         )
+        hide_values(self.engine)
         self._writer = self.engine.execution_options(sqlite_begin="IMMEDIATE")
         self._clock = DatabaseClock(self.engine)
         if self.engine.dialect.name == "sqlite":

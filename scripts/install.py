@@ -12,13 +12,12 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 STAMP = VENV / ".installed"
 MINIMUM = (3, 11)
-# The first pip that installs dependency groups (PEP 735); the one that Python bundles may be older.
-PIP = "pip>=25.1"
-EXTRAS = "local,milvus,train"
-GROUP = "dev"
+# All that is installed but torch: versions, and the SHA-256 of their files. `make lock` writes it.
+LOCK = "requirements-dev.lock"
 
 # The default build of torch for Linux carries several GB for GPUs; this index has the CPU build.
-# Where it can't be reached, pip takes whatever build its own configuration leads to.
+# Where it can't be reached, pip takes whatever build its own configuration leads to. Which build
+# that is can't be known when the lock is written: torch is pinned by version, and not by hashes.
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 TORCH = ("torch==2.13.*", "torchvision==0.28.*")
 REACHABLE_WITHIN_S = 3.0
@@ -33,21 +32,19 @@ def main() -> None:
         return
     create_venv()
     print("Installing into .venv (a minute or two the first time) ...", flush=True)
-    pip(PIP)
     if not has_torch():
         pip(*cpu_index_options(), *TORCH)
-    pip(
-        *("--editable", f"{ROOT}[{EXTRAS}]"),
-        *("--group", f"{ROOT / 'pyproject.toml'}:{GROUP}"),
-        *("--constraint", str(ROOT / "constraints.txt")),
-    )
+    # The lock is complete: nothing is resolved, and no file is taken that is not in it.
+    pip("--require-hashes", "--no-deps", "--requirement", str(ROOT / LOCK))
+    # Built by the setuptools of the lock, not by one that is fetched for it.
+    pip("--no-deps", "--no-build-isolation", "--editable", str(ROOT))
     STAMP.write_text(wanted)
 
 
 def fingerprint() -> str:
     """Changes when what is to be installed does."""
     digest = hashlib.sha256(sys.version.encode())
-    for name in ("pyproject.toml", "constraints.txt"):
+    for name in ("pyproject.toml", LOCK):
         digest.update((ROOT / name).read_bytes())
     return digest.hexdigest()
 
@@ -84,7 +81,8 @@ def cpu_index_options() -> list[str]:
     # In a thread, because looking a name up has no time limit of its own.
     threading.Thread(target=ask, daemon=True).start()
     if answered.wait(REACHABLE_WITHIN_S):
-        return ["--index-url", CPU_INDEX]
+        # What it needs is in the lock.
+        return ["--no-deps", "--index-url", CPU_INDEX]
     print("The PyTorch CPU index can't be reached; using the package index as configured.")
     return []
 

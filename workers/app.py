@@ -25,6 +25,7 @@ from db.session import Database
 from db.store.photo_store import PhotoStore
 from models.domain.clock import utc_now
 from models.domain.errors import ExitCode, MarketlensError, exit_code_of, sentence_of
+from models.domain.processes import tell_supervisor
 from workers.config import WorkerConfig
 from workers.encoders.active_encoder import ensure_active_encoder
 from workers.queue.broker import CONSUMER_TRANSPORT, Broker, create_celery
@@ -133,6 +134,7 @@ class Worker:
         try:
             self._runtime = Runtime.start(self._config)
             self._runtime.warm_up()
+            tell_supervisor("READY=1", os.getppid())
         except MarketlensError as error:
             self._abort(f"marketlens: {sentence_of(error)}\n", exit_code_of(error))
         except Exception:  # noqa: BLE001 - whatever it was, this child can do no job

@@ -35,7 +35,8 @@ class WorkerConfig:
     compute threads of each of its `concurrency` processes. `photo_hosts` are those that may
     have private addresses, where photos are fetched from URLs that callers of the API name; None
     where none are. A photo has at most `max_photo_bytes`, and to decode or embed
-    it may take `photo_seconds`.
+    it may take `photo_seconds`. One that `takes_messages` consumes its queue; a command that does
+    jobs by itself does not.
     """
 
     queue: Queue
@@ -59,6 +60,7 @@ class WorkerConfig:
     lease: timedelta
     max_attempts: int
     log_level: str
+    takes_messages: bool = True
 
     @property
     def library(self) -> EncoderLibrary:

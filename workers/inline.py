@@ -2,6 +2,7 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from workers.config import WorkerConfig
 from workers.queue.executors import RunJob
@@ -15,7 +16,8 @@ def inline_worker(config: WorkerConfig) -> Generator[RunJob]:
 
     Loads what that worker holds: the encoder, for the queue `embed`.
     """
-    runtime = Runtime.start(config)
+    # Health would say that the queue is consumed, and other commands would wait for that.
+    runtime = Runtime.start(replace(config, takes_messages=False))
     try:
         yield lambda job_id: run_job(runtime, job_id)
     finally:

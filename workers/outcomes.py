@@ -75,7 +75,7 @@ def outcome_of(
         outcome = _fail(runtime, claim, error)
     except Exception as error:
         log.exception("job %s: attempt %s broke", job_id, claim.attempt)
-        outcome = _retry_later(runtime, claim, f"{type(error).__name__}, see the worker's log.")
+        outcome = _retry_later(runtime, claim, _reason(error))
     else:
         log.info("job %s: %s done", job_id, claim.type)
         if result is not None:
@@ -117,9 +117,8 @@ def _record_alone(runtime: Runtime, claim: Claim, outcome: Outcome) -> None:
         log.warning("job %s: its outcome is not recorded: %r", claim.job_id, error)
     except Exception as error:
         log.exception("job %s: its outcome can't be stored", claim.job_id)
-        reason = f"{type(error).__name__}, see the worker's log."
         with suppress(Unavailable):
-            _store(runtime, [(claim, _retry_later(runtime, claim, reason))])
+            _store(runtime, [(claim, _retry_later(runtime, claim, _reason(error)))])
 
 
 def _store(runtime: Runtime, outcomes: Sequence[tuple[Claim, Outcome]]) -> None:
@@ -130,6 +129,12 @@ def _store(runtime: Runtime, outcomes: Sequence[tuple[Claim, Outcome]]) -> None:
             except ClaimLost:
                 # Then nothing of it was written.
                 log.warning("job %s: its claim was lost, no outcome is recorded", claim.job_id)
+
+
+def _reason(error: Exception) -> str:
+    """What a caller is told of something unexpected; a full disk says what it is."""
+    kind = error.strerror if isinstance(error, OSError) else None
+    return f"{kind or type(error).__name__}, see the worker's log."
 
 
 def _pause_of(claim: Claim) -> timedelta:

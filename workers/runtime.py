@@ -89,7 +89,9 @@ class Runtime:
             log.warning(wanted)
         broker = Broker(config.broker_url, database)
         consumption = Throttle(RECORD_CONSUMPTION_EVERY_S)
-        announcer, publisher = Announcer(broker), JobPublisher(broker)
+        # A command that does jobs by itself needs no broker.
+        missed = logging.WARNING if config.takes_messages else logging.DEBUG
+        announcer, publisher = Announcer(broker, missed), JobPublisher(broker)
         fetcher = None
         if config.queue is Queue.EMBED:
             fetcher = _photo_fetcher(config, database, store, announcer, publisher)

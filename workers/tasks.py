@@ -127,7 +127,7 @@ def _threads(runtime: Runtime) -> int:
 
 
 def _note_consumption(runtime: Runtime) -> None:
-    if runtime.consumption.is_due():
+    if runtime.config.takes_messages and runtime.consumption.is_due():
         with runtime.database.write() as session:
             record_consumption(
                 session, runtime.config.queue, runtime.database.now(), runtime.encoder_id

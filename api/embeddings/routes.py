@@ -52,6 +52,7 @@ async def submit(
     Compare only those of the same `fingerprint`. A photo that the catalogue knows gives the vector
     that is stored there, which has been rounded to half precision.
     """
+    resources.backlog.require_room()
     photo = await read_photo_to_embed(request, resources.max_upload_bytes)
     resources.backlog.admit()
     job = await accept_embedding(resources, photo)

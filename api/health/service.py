@@ -1,4 +1,7 @@
-"""Checks the readiness for searches (database, broker, a search worker), and other processes."""
+"""Checks the readiness for searches (database, broker, a search worker), and other processes.
+
+A process that was told to stop is not ready, so that calls are sent to others.
+"""
 
 from typing import Literal
 
@@ -26,6 +29,8 @@ def check_readiness(resources: Resources) -> Ready:
         "broker": resources.publisher.reachable(),
         "search_worker": Queue.SEARCH in consumed,
     }
+    if resources.draining.has_begun:
+        needed["not_stopping"] = False
     others = {
         "embed_worker": Queue.EMBED in consumed,
         "index_worker": Queue.INDEX in consumed,

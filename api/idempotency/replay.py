@@ -58,6 +58,6 @@ def handle_replays(app: FastAPI) -> None:
     """Answer requests of this application that are ended by `Replayed`."""
 
     @app.exception_handler(Replayed)
-    def _replayed(request: Request, ended: Replayed) -> Response:
+    async def _replayed(request: Request, ended: Replayed) -> Response:
         del request
         return ended.response

@@ -22,8 +22,13 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY_S: Final = 1.0
 NEWEST_SHARE: Final = 0.5
-"""The weight of the newest second in the rate, so that it follows a change in a few seconds."""
-
+"""The weight of the newest second in the rate, so that it follows a fall in a few seconds."""
+RISING_SHARE: Final = 0.1
+"""Its weight in the rate that is not exceeded. Queries end in batches: what is accepted because
+many have just ended would wait longer than it was told."""
+ASSUMED_RATE: Final = 20.0
+"""Queries a second that are taken to end before it is known how many do: as many as two cores
+embed, of photos, with ResNet-50."""
 
 LONGEST_S: Final = 10.0
 """Seconds without an end that count, where ends are seldom; after more, a worker was away."""
@@ -35,6 +40,7 @@ class Backlog:
     `watching` is entered by the application; the rest is used in the same event loop. The rate is
     measured over seconds at whose beginning and end some were open: it is what the workers can do,
     and not known before they had something to do. It is that of all API processes and all workers.
+    `refused` counts what was refused.
     """
 
     def __init__(
@@ -44,7 +50,9 @@ class Backlog:
         self._clock = clock
         self._max_wait_s = max_wait_s
         self._rate: float | None = None
+        self._lasting = 0.0
         self._open = 0
+        self.refused = 0
         self._admitted = 0
         self._busy_s = 0.0
         # Of the database, which is asked in threads alone.
@@ -65,13 +73,19 @@ class Backlog:
 
     def admit(self) -> None:
         """Count one query more. Raises Overloaded if it would wait too long, and does not count."""
-        wait_s = self.wait_s(self._open + self._admitted)
-        if wait_s is not None and wait_s > self._max_wait_s:
+        self.require_room()
+        self._admitted += 1
+
+    def require_room(self) -> None:
+        """Raise Overloaded if one query more would wait too long: before its body is read."""
+        waiting = self._open + self._admitted
+        wait_s = waiting / (self._known_rate or ASSUMED_RATE)
+        if wait_s > self._max_wait_s:
+            self.refused += 1
             raise Overloaded(
                 f"An answer would take about {ceil(wait_s)} s: too many searches are waiting.",
                 retry_after_s=ceil(wait_s),
             )
-        self._admitted += 1
 
     def newest_wait_s(self) -> float | None:
         """The seconds after which the query that came last is expected to end, if known."""
@@ -79,7 +93,12 @@ class Backlog:
 
     def wait_s(self, ahead: int) -> float | None:
         """The seconds in which so many queries are expected to end, if known."""
-        return None if self._rate is None else ahead / self._rate
+        rate = self._known_rate
+        return None if rate is None else ahead / rate
+
+    @property
+    def _known_rate(self) -> float | None:
+        return None if self._rate is None else min(self._rate, self._lasting)
 
     def look(self, seen: Load, elapsed_s: float) -> None:
         """Take in what was seen after so many seconds."""
@@ -88,7 +107,9 @@ class Backlog:
         if self._busy_s and seen.open and ended > 0:
             newest = ended / self._busy_s
             before = newest if self._rate is None else self._rate
+            lasting = self._lasting or newest
             self._rate = before + NEWEST_SHARE * (newest - before)
+            self._lasting = lasting + RISING_SHARE * (newest - lasting)
             self._busy_s = 0.0
         self._open, self._admitted = seen.open, 0
 

@@ -46,6 +46,7 @@ class EndedJobs:
         self._waiting: dict[UUID, list[asyncio.Event]] = {}
         self._announced: OrderedDict[UUID, None] = OrderedDict()
         self._is_told = False
+        self._are_not_awaited = False
         self._reads: dict[UUID, asyncio.Future[Job]] = {}
         self._reading: set[asyncio.Task[None] | asyncio.Task[str]] = set()
 
@@ -76,6 +77,16 @@ class EndedJobs:
             events.remove(event)
             if not events:
                 self._waiting.pop(job_id, None)
+
+    @property
+    def are_not_awaited(self) -> bool:
+        """Whether nobody is to wait any longer, as the process is about to stop."""
+        return self._are_not_awaited
+
+    def let_go(self) -> None:
+        """Have all who wait answer with their jobs as they are."""
+        self._are_not_awaited = True
+        self.wake(list(self._waiting))
 
     def wake(self, job_ids: Iterable[UUID]) -> None:
         """Set the events of these jobs."""

@@ -12,7 +12,10 @@ PROGRESS_EVERY_S: Final = 1.0
 
 
 async def job_changes(resources: Resources, job: Job) -> AsyncIterator[Job]:
-    """The job as it is now, and again each time its status or its counts have changed."""
+    """The job as it is now, and again each time its status or its counts have changed.
+
+    Ends with the job, or before it when this process is about to stop.
+    """
     shown = None
     async with resources.ended_jobs.waiting_for(job.id) as told:
         while True:
@@ -21,7 +24,7 @@ async def job_changes(resources: Resources, job: Job) -> AsyncIterator[Job]:
             state = (job.status, job.done, job.failed, job.total)
             if state != shown:
                 yield job
-            if job.status.terminal:
+            if job.status.terminal or resources.ended_jobs.are_not_awaited:
                 return
             shown = state
             await is_set_within(told, PROGRESS_EVERY_S)

@@ -97,6 +97,8 @@ async def _wait_for(request: Request, resources: Resources, job: Job, wait_s: fl
     deadline = monotonic() + wait_s
     async with resources.ended_jobs.waiting_for(job.id) as told, _watched(request, told) as gone:
         while not (job.status.terminal or gone.is_set()) and (left := deadline - monotonic()) > 0:
+            if resources.ended_jobs.are_not_awaited:
+                break
             await is_set_within(told, left)
             told.clear()
             if not gone.is_set():

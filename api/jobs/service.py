@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from api.auth import Credentials, authorise
 from api.deps import Resources
 from api.pagination import Position
-from db.access.audit_log import ANONYMOUS, record_entry
+from db.access.audit_log import record_entry
 from db.idempotency import Answer
 from db.jobs import accepting, cancelling, counting, reading
 from db.tables import Job
@@ -32,7 +32,14 @@ def accept_and_publish(resources: Resources, payload: JobPayload, total: int = 0
     """
 
     def accept(session: Session) -> Job:
-        job = accepting.accept(session, payload, job_id=uuid4(), now=resources.now(), total=total)
+        job = accepting.accept(
+            session,
+            payload,
+            job_id=uuid4(),
+            now=resources.now(),
+            total=total,
+            made_by=resources.caller.name,
+        )
         resources.record(session, Answer(HTTPStatus.ACCEPTED, job_id=job.id))
         return job
 
@@ -40,18 +47,20 @@ def accept_and_publish(resources: Resources, payload: JobPayload, total: int = 0
 
 
 def list_jobs(resources: Resources, limit: int, after: Position | None) -> Sequence[Job]:
-    """At most `limit` jobs, newest first, from the one after this position on.
+    """At most `limit` jobs of the caller, newest first, from the one after this position on.
 
     Without their payloads and results.
     """
     with resources.database.read() as session:
-        return reading.recent(session, limit, after, with_contents=False)
+        return reading.recent(
+            session, limit, after, made_by=resources.caller.listed_for, with_contents=False
+        )
 
 
 def read_job(resources: Resources, job_id: UUID) -> Job:
-    """A job of any type. Raises NotFound."""
+    """A job of any type that the caller may see. Raises NotFound."""
     with resources.database.read() as session:
-        return reading.get(session, job_id)
+        return _seen(resources, session, job_id)
 
 
 def read_job_of_type(resources: Resources, job_id: UUID, job_type: JobType) -> Job:
@@ -77,7 +86,8 @@ def cancel_job(resources: Resources, job_id: UUID, credentials: Credentials) -> 
     Raises NotFound, and Unauthenticated or Forbidden where the job is an admin's.
     """
     with resources.database.write() as session:
-        _check_key_for(resources, session, reading.get(session, job_id), credentials, "cancel")
+        seen = _seen(resources, session, job_id)
+        _check_key_for(resources, session, seen, credentials, "cancel")
         return cancelling.cancel(session, job_id, resources.now())
 
 
@@ -94,9 +104,18 @@ def retry_job(resources: Resources, job_id: UUID, credentials: Credentials) -> J
     Raises NotFound, Conflict, and Unauthenticated or Forbidden where the job is an admin's.
     """
     with resources.database.write() as session:
-        _check_key_for(resources, session, reading.get(session, job_id), credentials, "retry")
+        seen = _seen(resources, session, job_id)
+        _check_key_for(resources, session, seen, credentials, "retry")
         job = cancelling.retry(session, job_id, resources.now())
     resources.publisher.publish([job])
+    return job
+
+
+def _seen(resources: Resources, session: Session, job_id: UUID) -> Job:
+    """The job. Raises NotFound for one of another key as for one that is not there."""
+    job = reading.get(session, job_id)
+    if not resources.caller.may_see(job.made_by):
+        raise NotFound(reading.NO_SUCH_JOB)
     return job
 
 
@@ -107,7 +126,6 @@ def _check_key_for(
     if job.type not in ADMIN_JOBS:
         return
     holder = authorise(resources, credentials, Scope.ADMIN)
-    actor = ANONYMOUS if holder is None else holder.name
     details = {"job_id": str(job.id), "type": job.type.value}
     action = f"POST /v1/jobs/{{job_id}}:{what}"
-    record_entry(session, AuditSource.API, actor, action, details, resources.now())
+    record_entry(session, AuditSource.API, holder.name, action, details, resources.now())

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http import HTTPStatus
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, TypeVar
 from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -17,6 +17,7 @@ from api.deps import ListingId, Resources, ResourcesDep
 from api.idempotency.dependency import KeyedResources
 from api.jobs.responses import accepted_job
 from api.jobs.schemas import BatchJob, JobOut
+from api.limits.dependency import bulk_slot
 from api.listings import forms, service
 from api.listings.photo_references import MAX_PHOTOS
 from api.listings.schemas import (
@@ -35,7 +36,6 @@ from api.openapi import (
     KEY_REFUSED,
     NO_SUCH,
     PHOTO,
-    TOO_MANY,
     described_bulk,
     described_form,
     described_patch,
@@ -45,15 +45,10 @@ from api.problems import Responses
 from api.problems import responses as problems
 from api.schemas import LINE
 from db.catalogue.listings import ListingView
-from models.domain.errors import Overloaded
 from models.domain.limits import MAX_EXTERNAL_ID
 from models.domain.types import Scope
 
 T = TypeVar("T")
-
-MOST_BATCHES_WAITING: Final = 16
-"""Bulk requests that wait to have their photos stored; more are refused."""
-BATCH_WAIT_S: Final = 30
 
 router = APIRouter(prefix="/v1", tags=["listings"], responses=KEY_REFUSED)
 WRITE = [Depends(require_scope(Scope.WRITE))]
@@ -141,8 +136,8 @@ async def put(
     "/listings:batch",
     status_code=HTTPStatus.ACCEPTED,
     openapi_extra=_BATCH_FORM,
-    responses={**BODY_REFUSED, **TOO_MANY},
-    dependencies=WRITE,
+    responses=BODY_REFUSED,
+    dependencies=[*WRITE, bulk_slot],
     response_model=BatchJob,
 )
 async def batch(request: Request, response: Response, resources: KeyedResources) -> JobOut:
@@ -153,10 +148,7 @@ async def batch(request: Request, response: Response, resources: KeyedResources)
     refused before anything is stored, an unknown field of JSON with its row.
     """
     stated = await forms.read_batch(request, resources.max_upload_bytes)
-    if resources.batches.statistics().tasks_waiting >= MOST_BATCHES_WAITING:
-        raise Overloaded("Too many bulk requests are waiting.", retry_after_s=BATCH_WAIT_S)
-    async with resources.batches:
-        parts = await _in(resources.bulk, partial(service.store_parts, resources, stated))
+    parts = await _in(resources.bulk, partial(service.store_parts, resources, stated))
     job = await run_in_threadpool(service.put_batch, resources, stated, parts)
     return accepted_job(job, response)
 

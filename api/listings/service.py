@@ -215,12 +215,22 @@ def _accept_batch(
         if any(isinstance(photo, str) for photo in stated[row.number])
     ]
     total = len(photo_ids) + sum(len(photos.urls) for photos in to_fetch)
+    made_by = resources.caller.name
     batch = accepting.accept_batch(
-        session, _batch_result(rows, errors), job_id=uuid4(), now=now, total=total
+        session,
+        _batch_result(rows, errors),
+        job_id=uuid4(),
+        now=now,
+        total=total,
+        made_by=made_by,
     )
-    children = accept_embed_jobs(session, photo_ids, now=now, new_id=uuid4, parent_id=batch.id)
+    children = accept_embed_jobs(
+        session, photo_ids, now=now, new_id=uuid4, parent_id=batch.id, made_by=made_by
+    )
     children += [
-        accept_fetch_job(session, photos, job_id=uuid4(), now=now, parent_id=batch.id)
+        accept_fetch_job(
+            session, photos, job_id=uuid4(), now=now, parent_id=batch.id, made_by=made_by
+        )
         for photos in to_fetch
     ]
     return batch, children

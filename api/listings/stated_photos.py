@@ -52,7 +52,16 @@ def state_photos(
         return fetching
     now = resources.now()
     payload = EmbedPayload(photo_ids=tuple(photo_ids))
-    return [accepting.accept(session, payload, job_id=uuid4(), now=now, total=len(photo_ids))]
+    return [
+        accepting.accept(
+            session,
+            payload,
+            job_id=uuid4(),
+            now=now,
+            total=len(photo_ids),
+            made_by=resources.caller.name,
+        )
+    ]
 
 
 def restate_photos(
@@ -64,7 +73,13 @@ def restate_photos(
     """
     photo_ids = not_embedded_yet(session, _set_photos(session, resources, listing_id, photos))
     fetching = _fetch(session, resources, listing_id, photos, photo_ids)
-    return fetching or accept_embed_jobs(session, photo_ids, now=resources.now(), new_id=uuid4)
+    return fetching or accept_embed_jobs(
+        session,
+        photo_ids,
+        now=resources.now(),
+        new_id=uuid4,
+        made_by=resources.caller.name,
+    )
 
 
 def _set_photos(
@@ -96,9 +111,12 @@ def _fetch(
         job_id=uuid4(),
         now=now,
         embedding=photo_ids,
+        made_by=resources.caller.name,
     )
     # Not after the others: their hosts may be slow.
-    at_once = accept_embed_jobs(session, photo_ids, now=now, new_id=uuid4)
+    at_once = accept_embed_jobs(
+        session, photo_ids, now=now, new_id=uuid4, made_by=resources.caller.name
+    )
     return [*at_once, fetching]
 
 

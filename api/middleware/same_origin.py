@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.auth import is_loopback
+from api.caller import is_forwarded, is_loopback
 from api.problems import problem_of
 from models.domain.errors import Forbidden
 
@@ -15,7 +15,8 @@ class SameOriginOnly:
 
     Browsers send `Origin` with all unsafe requests, and after DNS rebinding `Host` still has the
     foreign name. Other clients send no `Origin`, and a loopback `Host`, or as health checks over
-    HTTP/1.0 none: no browser does that.
+    HTTP/1.0 none: no browser does that. What a proxy has forwarded has the proxy's `Host`, and
+    needs a key, which no browser adds by itself.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -23,7 +24,7 @@ class SameOriginOnly:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 403."""
-        if scope["type"] == "http":
+        if scope["type"] == "http" and not is_forwarded(scope):
             headers = Headers(scope=scope)
             host = headers.get("host", "")
             origin = headers.get("origin")

@@ -2,14 +2,20 @@
 
 from http import HTTPStatus
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from api.conditional import is_held
 from api.deps import PhotoId, ResourcesDep
-from api.openapi import NO_SUCH
+from api.limits.dependency import limit_address
+from api.openapi import NO_SUCH, TOO_MANY
 from api.photos.service import require_public
 
-router = APIRouter(prefix="/v1/photos", tags=["photos"])
+router = APIRouter(
+    prefix="/v1/photos",
+    tags=["photos"],
+    dependencies=[Depends(limit_address)],
+    responses=TOO_MANY,
+)
 
 
 @router.get(

@@ -112,6 +112,7 @@ async def submit(
     A duplicate's `relation` says whether it shows the `same_photo`, be it compressed, scaled,
     marked or mirrored, or likely the `same_item` in another one.
     """
+    resources.backlog.require_room()
     query = await read_prediction(request, resources.max_upload_bytes)
     resources.backlog.admit()
     job = await accept_prediction(resources, query)

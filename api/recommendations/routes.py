@@ -132,6 +132,7 @@ async def submit(
     popular. All pages are of one order, that of the first: `next_cursor` leads on, and what was
     hidden or bought since is left out. The job's id is the `search_id` that events may state.
     """
+    resources.backlog.require_room()
     asked = await read_recommendation(request)
     resources.backlog.admit()
     job = await accept_recommendation(resources, asked)

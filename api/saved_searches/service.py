@@ -9,6 +9,7 @@ from typing import Final
 from uuid import UUID, uuid4
 
 from fastapi.concurrency import run_in_threadpool
+from sqlalchemy.orm import Session
 
 from api.deps import Resources
 from api.listings.schemas import ListingOut
@@ -30,6 +31,7 @@ from db.catalogue.listings import views_of
 from db.idempotency import Answer
 from db.saved_searches.matches import recent_matches
 from db.saved_searches.searches import (
+    NO_SUCH_SAVED_SEARCH,
     NewSavedSearch,
     SavedSearchView,
     Webhook,
@@ -100,6 +102,7 @@ def _save(
             listing_photos={id_: view.photos for id_, view in views.items()},
             min_similarity=stated.min_similarity,
             webhook=webhook,
+            made_by=resources.caller.name,
         )
         now = resources.now()
         view = save_search(session, new, now)
@@ -133,20 +136,29 @@ def _shown(stated: SavedSearchForm | SavedSearchIn, payload: SearchPayload) -> S
 def list_saved(
     resources: Resources, limit: int, after: Position | None
 ) -> Sequence[SavedSearchView]:
-    """At most `limit` saved searches, newest first, from the one after this position on."""
+    """At most `limit` saved searches of the caller, newest first, after this position."""
     with resources.database.read() as session:
-        return recent_saved_searches(session, limit, after)
+        return recent_saved_searches(session, limit, after, made_by=resources.caller.listed_for)
 
 
 def read_saved(resources: Resources, search_id: UUID) -> SavedSearchView:
-    """A saved search. Raises NotFound."""
+    """A saved search that the caller may see. Raises NotFound."""
     with resources.database.read() as session:
-        return get_saved_search(session, search_id)
+        return _seen(resources, session, search_id)
+
+
+def _seen(resources: Resources, session: Session, search_id: UUID) -> SavedSearchView:
+    """The saved search. Raises NotFound for one of another key as for one that is not there."""
+    view = get_saved_search(session, search_id)
+    if not resources.caller.may_see(view.row.made_by):
+        raise NotFound(NO_SUCH_SAVED_SEARCH)
+    return view
 
 
 def delete_saved(resources: Resources, search_id: UUID) -> None:
     """Delete a saved search with its matches. Raises NotFound."""
     with resources.database.write() as session:
+        _seen(resources, session, search_id)
         delete_saved_search(session, search_id)
 
 
@@ -155,7 +167,7 @@ def list_matches(
 ) -> list[SavedSearchMatchOut]:
     """At most `limit` of its matches, newest first, after this position. Raises NotFound."""
     with resources.database.read() as session:
-        saved = get_saved_search(session, search_id).row
+        saved = _seen(resources, session, search_id).row
         rows = recent_matches(session, saved.number, limit, after)
         views = views_of(session, [row.listing_id for row in rows])
         photo_ids = {row.photo_id for row in rows if row.photo_id is not None}

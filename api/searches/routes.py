@@ -79,6 +79,7 @@ _JOB = described_job(
         "facets": [],
         "corrected": "red kettle",
         "left_out": [],
+        "nothing_indexed": False,
     },
 )
 
@@ -167,6 +168,7 @@ async def submit(
     catalogue has nothing like it. Measured for each encoder on the catalogue itself (admins see the
     figures with the encoders); null until then, and for searches by several examples.
     """
+    resources.backlog.require_room()
     query = await read_search(request, resources.max_upload_bytes)
     resources.backlog.admit()
     job = await accept_search(resources, query)

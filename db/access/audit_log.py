@@ -46,13 +46,21 @@ def begin_entry(
     return entry.id
 
 
-def end_entry(session: Session, entry_id: int, result: str, now: datetime) -> None:
-    """Record how it ended; an entry that was pruned meanwhile is no error."""
-    session.execute(
-        update(AuditEntry)
-        .where(AuditEntry.id == entry_id)
-        .values(result=result[:MAX_RESULT], ended_at=now)
+def end_entry(
+    session: Session, entry_id: int, result: str, now: datetime, *, begun_at: datetime | None = None
+) -> bool:
+    """Record how it ended; returns whether there is such an entry.
+
+    One that was pruned meanwhile is no error. With `begun_at` only the entry of that moment is
+    meant: the database may be another one by now.
+    """
+    statement = update(AuditEntry).where(AuditEntry.id == entry_id)
+    if begun_at is not None:
+        statement = statement.where(AuditEntry.at == begun_at)
+    ended = session.execute(
+        statement.values(result=result[:MAX_RESULT], ended_at=now).returning(AuditEntry.id)
     )
+    return ended.first() is not None
 
 
 def record_entry(

@@ -33,11 +33,12 @@ def accept(
     now: datetime,
     total: int = 0,
     parent_id: UUID | None = None,
+    made_by: str | None = None,
 ) -> Job:
     """Store a new job. It is published after this transaction has committed.
 
-    The job that is returned belongs to no session. Raises ReindexRunning for a reindex while
-    another one is open.
+    `made_by` is the name of the key that has asked for it, if one has. The job that is returned
+    belongs to no session. Raises ReindexRunning for a reindex while another one is open.
     """
     stored = payload.to_json()
     row = {
@@ -47,6 +48,7 @@ def accept(
         "payload": stored,
         "user_key": _key_of_user(stored),
         "parent_id": parent_id,
+        "made_by": made_by,
         "total": total,
         "created_at": now,
         "publish_after": now + PUBLISH_GRACE,
@@ -68,7 +70,13 @@ def _key_of_user(payload: StoredJson) -> bytes | None:
 
 
 def accept_batch(
-    session: Session, result: BatchResult, *, job_id: UUID, now: datetime, total: int
+    session: Session,
+    result: BatchResult,
+    *,
+    job_id: UUID,
+    now: datetime,
+    total: int,
+    made_by: str | None = None,
 ) -> Job:
     """Store the parent of embed jobs; it ends with the last of them, at once when there are none.
 
@@ -79,6 +87,7 @@ def accept_batch(
         type=JobType.BATCH,
         status=JobStatus.QUEUED,
         payload=BatchPayload().to_json(),
+        made_by=made_by,
         result=result.to_json(),
         total=total,
         created_at=now,

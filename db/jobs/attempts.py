@@ -45,10 +45,22 @@ _FINISH = (
 
 
 def heartbeat(
-    session: Session, owned: Claim, now: datetime, lease: timedelta, *, done: int, total: int
+    session: Session,
+    owned: Claim,
+    now: datetime,
+    lease: timedelta,
+    *,
+    done: int | None = None,
+    total: int | None = None,
 ) -> None:
-    """Renew the lease and report progress. Raises ClaimLost when another attempt owns the job."""
-    values = {"lease_expires_at": now + lease, "done": done, "total": total}
+    """Renew the lease, and report progress where that is known.
+
+    Raises ClaimLost when another attempt owns the job.
+    """
+    values: dict[str, object] = {"lease_expires_at": now + lease}
+    values |= {
+        name: count for name, count in (("done", done), ("total", total)) if count is not None
+    }
     update_owned(session, owned, values)
 
 

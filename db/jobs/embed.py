@@ -24,6 +24,7 @@ def accept_embed_jobs(
     new_id: Callable[[], UUID],
     encoder_id: int | None = None,
     parent_id: UUID | None = None,
+    made_by: str | None = None,
 ) -> list[Job]:
     """Store the jobs that embed these photos, in their order, by all encoders or by one."""
     return [
@@ -34,6 +35,7 @@ def accept_embed_jobs(
             now=now,
             total=len(chunk),
             parent_id=parent_id,
+            made_by=made_by,
         )
         for chunk in chunks(photo_ids, PHOTOS_PER_JOB)
     ]

@@ -71,6 +71,7 @@ def accept_fetch_job(
     now: datetime,
     embedding: Sequence[int] = (),
     parent_id: UUID | None = None,
+    made_by: str | None = None,
 ) -> Job:
     """Store a job that fetches a listing's photos, sets them in their order, and embeds them.
 
@@ -79,7 +80,13 @@ def accept_fetch_job(
     payload = EmbedPayload(photo_ids=tuple(embedding), fetch=photos)
     total = len(embedding) + len(photos.urls)
     accepted = accepting.accept(
-        session, payload, job_id=job_id, now=now, total=total, parent_id=parent_id
+        session,
+        payload,
+        job_id=job_id,
+        now=now,
+        total=total,
+        parent_id=parent_id,
+        made_by=made_by,
     )
     await_photos(session, photos.listing_id, job_id)
     return accepted

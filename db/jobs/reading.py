@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import and_, or_, select
@@ -14,12 +15,14 @@ from models.domain.job_results.base import JobResult
 from models.domain.job_results.parse import parse_result
 from models.domain.types import OPEN_STATUSES, JobStatus, JobType
 
+NO_SUCH_JOB: Final = "There is no such job."
+
 
 def get(session: Session, job_id: UUID) -> Job:
     """The job, as it is now in the database. Raises NotFound."""
     job = session.get(Job, job_id, populate_existing=True)
     if job is None:
-        raise NotFound("There is no such job.")
+        raise NotFound(NO_SUCH_JOB)
     return job
 
 
@@ -45,13 +48,17 @@ def recent(
     limit: int,
     before: tuple[datetime, UUID] | None,
     *,
+    made_by: str | None = None,
     with_contents: bool = True,
 ) -> Sequence[Job]:
-    """Jobs, newest first; `before` is the creation time and id of the last one already seen.
+    """Jobs, newest first: all, or those that keys of this name have made.
 
-    Without contents, payloads and results are not read: they may take megabytes each.
+    `before` is the creation time and id of the last one already seen. Without contents, payloads
+    and results are not read: they may take megabytes each.
     """
     statement = select(Job).order_by(Job.created_at.desc(), Job.id.desc()).limit(limit)
+    if made_by is not None:
+        statement = statement.where(Job.made_by == made_by)
     if before is not None:
         created_at, job_id = before
         statement = statement.where(

@@ -1,6 +1,9 @@
 """Runs the migrations on the configured database, or on the one given by `marketlens migrate`."""
 
+from contextlib import closing
+
 from alembic import context
+from sqlalchemy import Connection
 
 from db.access.tables import AuditEntry
 from db.events.tables import Event
@@ -13,6 +16,8 @@ FURTHER_TABLES = (AuditEntry, Event, SavedSearch)
 # Both are written by their migration: SQLite's index of words is a virtual table with tables of its
 # own, PostgreSQL's is of an expression.
 NOT_OF_TABLES = ("listing_words", "ix_listing_texts_words")
+# Whoever asks for a table after a migration that waits for it waits as well.
+LOCK_WAIT_S = 2
 
 
 def _is_of_tables(name: str | None, _kind: str, _parents: object) -> bool:
@@ -20,11 +25,15 @@ def _is_of_tables(name: str | None, _kind: str, _parents: object) -> bool:
     return name is None or not name.startswith(NOT_OF_TABLES)
 
 
+def _writing(database: Database) -> Connection:
+    # A migration reads first: on SQLite it would fail if another process had written meanwhile.
+    return database.engine.connect().execution_options(sqlite_begin="IMMEDIATE")
+
+
 def run() -> None:
     """Run the migrations in one transaction."""
     url = context.config.attributes.get("url") or Settings().sqlalchemy_url
-    database = Database(url)
-    with database.engine.connect() as connection:
+    with closing(Database(url)) as database, _writing(database) as connection:
         # SQLite changes a table by copying it, which batch mode does.
         context.configure(
             connection=connection,
@@ -33,8 +42,9 @@ def run() -> None:
             include_name=_is_of_tables,
         )
         with context.begin_transaction():
+            if connection.dialect.name == "postgresql":
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_WAIT_S}s'")
             context.run_migrations()
-    database.close()
 
 
 run()

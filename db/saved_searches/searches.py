@@ -40,6 +40,9 @@ MAX_SAVED_SEARCHES: Final = 100_000
 vector that a search has."""
 
 
+NO_SUCH_SAVED_SEARCH: Final = "There is no such saved search."
+
+
 class SavedSearchStatus(StrEnum):
     """Whether listings are matched with it: once its photos were embedded, if they can be."""
 
@@ -71,6 +74,7 @@ class NewSavedSearch:
     listing_photos: Mapping[UUID, Sequence[str]]
     min_similarity: float | None = None
     webhook: Webhook | None = None
+    made_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,7 @@ def save_search(session: Session, new: NewSavedSearch, now: datetime) -> SavedSe
         webhook_url=webhook and webhook.url,
         webhook_host=webhook and webhook.host,
         webhook_secret=webhook and webhook.secret,
+        made_by=new.made_by,
         created_at=now,
     )
     session.add(row)
@@ -117,17 +122,28 @@ def get_saved_search(session: Session, search_id: UUID) -> SavedSearchView:
     """A saved search. Raises NotFound."""
     found = session.execute(_shown().where(SavedSearch.id == search_id)).one_or_none()
     if found is None:
-        raise NotFound("There is no such saved search.")
+        raise NotFound(NO_SUCH_SAVED_SEARCH)
     row, embedded_by, error = found
     return _view(row, embedded_by, error)
 
 
 def recent_saved_searches(
-    session: Session, limit: int, before: tuple[datetime, UUID] | None
+    session: Session,
+    limit: int,
+    before: tuple[datetime, UUID] | None,
+    *,
+    made_by: str | None = None,
 ) -> list[SavedSearchView]:
-    """Saved searches, newest first; `before` is the creation time and id of the last one seen."""
+    """Saved searches, newest first: all, or those that no key, or one of this name, has saved.
+
+    `before` is the creation time and id of the last one seen.
+    """
     newest_first = (SavedSearch.created_at.desc(), SavedSearch.id.desc())
     statement = _shown().order_by(*newest_first).limit(limit)
+    if made_by is not None:
+        statement = statement.where(
+            or_(SavedSearch.made_by == made_by, SavedSearch.made_by.is_(None))
+        )
     if before is not None:
         created_at, search_id = before
         statement = statement.where(
@@ -144,7 +160,7 @@ def delete_saved_search(session: Session, search_id: UUID) -> None:
     lock_for_changing(session)
     number = session.scalar(select(SavedSearch.number).where(SavedSearch.id == search_id))
     if number is None:
-        raise NotFound("There is no such saved search.")
+        raise NotFound(NO_SUCH_SAVED_SEARCH)
     for table in (SavedSearchMatch, SavedSearchVectors):
         session.execute(delete(table).where(table.saved_search == number))
     session.execute(delete(SavedSearch).where(SavedSearch.number == number))

@@ -21,7 +21,7 @@ class SavedSearch(Base):
     be shown; `payload` is that of a search, and `listing_photos` are the SHA-256 of the photos that
     each listing it names had then. `min_similarity` is the least cosine of a match, None for the
     encoder's default. `after` is the last listing change before it was saved: what came earlier is
-    not for it.
+    not for it. `made_by` is the name of the key that has saved it, if one has: others don't see it.
     """
 
     __tablename__ = "saved_searches"
@@ -42,6 +42,7 @@ class SavedSearch(Base):
     webhook_host: Mapped[str | None] = mapped_column(Text)
     webhook_secret: Mapped[str | None] = mapped_column(Text)
     webhook_disabled_at: Mapped[datetime | None]
+    made_by: Mapped[str | None] = mapped_column(String(200))
     created_at: Mapped[datetime]
 
 

@@ -6,7 +6,7 @@ well within `GRACE`. A photo that no row references and that is older than `GRAC
 unused. `delete_old` checks the age immediately before it deletes; in a folder it first renames the
 file to a temporary name, which no writer renews, and checks again, so that there is no race. Object
 stores have no such rename: there remains a race of a few milliseconds with a writer of a photo that
-was not used for a day.
+was not used for a day. None is deleted while the photos are copied (`db.store.holds`).
 
 A folder that has gone, as when what was mounted there is not, is an outage: no photo of it is
 missing, and no other folder is made in its place, whose photos would be hidden later.
@@ -25,6 +25,7 @@ from typing import Final
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from db.store.holds import is_held
 from db.store.location import check, failures_of, filesystem_at, location_of
 from db.store.stored_files import StoredFiles
 from models.domain.clock import utc_now
@@ -176,8 +177,13 @@ class PhotoStore:
             return False
 
     def delete_old(self, digest: str, now: datetime) -> bool:
-        """Delete an unreferenced photo if it still `is_old`; returns whether it was deleted."""
+        """Delete an unreferenced photo if it still `is_old`; returns whether it was deleted.
+
+        None is deleted while the store `is_held`.
+        """
         filesystem, path = self._locate(digest)
+        if is_held(self.files, now):
+            return False
         try:
             with failures_of(filesystem, WRITING):
                 if not _is_old(filesystem, path, now):

@@ -23,6 +23,7 @@ MarketlensError
 │   ├── NotReady            this process has not read yet what it needs
 │   └── Misconfigured       it refuses, until somebody changes something
 ├── Overloaded              so much waits that it would take too long
+│   └── RateLimited         so many requests of one caller
 ├── NothingIndexed          listings, but none embedded by this encoder
 ├── WeightsError            an encoder's weights
 │   ├── WeightsMissing      none available
@@ -183,6 +184,12 @@ class Overloaded(MarketlensError):
     def __init__(self, message: str, *, retry_after_s: int) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class RateLimited(Overloaded):
+    """A caller has made as many requests as it may in a while, or at once."""
+
+    code = "rate_limited"
 
 
 class NothingIndexed(MarketlensError):

@@ -18,6 +18,6 @@ def requires_extra(extra: str | None) -> Generator[None]:
         if extra is None:
             raise
         raise SetupError(
-            f"This needs {error.name}, which is not installed here: "
-            f"`pip install 'marketlens[{extra}]'`."
+            f"This needs {error.name}, which is not installed here: `pip install '.[{extra}]'` in "
+            "a checkout installs it; see docs/install.md."
         ) from error

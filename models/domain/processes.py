@@ -3,9 +3,15 @@
 import ctypes
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
+from contextlib import suppress
+from typing import Final
+
+NOTIFY_SOCKET: Final = "NOTIFY_SOCKET"
+"""The variable that names where a process tells how far it is."""
 
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
 _HEAPS = 4
@@ -32,6 +38,21 @@ def run_program(module: str, *arguments: str, given: str = "") -> dict[str, obje
     if not isinstance(answer, dict):
         raise ProgramFailed("it has printed no object.")
     return answer
+
+
+def tell_supervisor(state: str, pid: int | None = None) -> None:
+    """Send a state of this process, such as `READY=1`, or of another one, to who has started it.
+
+    By systemd's protocol (sd_notify), which `marketlens up` speaks as well: a datagram to the
+    socket that `NOTIFY_SOCKET` names. Without one, or where nobody listens, nothing happens.
+    """
+    path = os.environ.get(NOTIFY_SOCKET)
+    if not path:
+        return
+    # A name that begins with @ is no file.
+    address = f"\0{path[1:]}" if path.startswith("@") else path
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.sendto(f"{state}\nMAINPID={pid or os.getpid()}".encode(), address)
 
 
 def be_nice(niceness: int) -> None:

@@ -48,7 +48,12 @@ def make_client(make_app: Callable[..., FastAPI]) -> Iterator[MakeClient]:
 
     def make(**settings: object) -> TestClient:
         app = make_app(**settings)
-        client = TestClient(app, "http://127.0.0.1:8000", raise_server_exceptions=False)
+        client = TestClient(
+            app,
+            "http://127.0.0.1:8000",
+            raise_server_exceptions=False,
+            client=("127.0.0.1", 50_000),
+        )
         client.__enter__()
         opened.append(client)
         return client

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
 from api.jobs import backlog as backlog_module
-from api.jobs.backlog import Backlog
+from api.jobs.backlog import ASSUMED_RATE, Backlog
 from db.jobs import accepting, cancelling, counting
 from db.jobs.counting import Load
 from db.session import Database
@@ -47,10 +47,45 @@ def busy(make_client: MakeClient, monkeypatch: pytest.MonkeyPatch) -> TestClient
     return client
 
 
-def test_nothing_is_refused_before_anything_is_known(backlog: Backlog) -> None:
-    for _ in range(1_000):
+def test_before_anything_is_known_a_slow_machine_is_assumed(backlog: Backlog) -> None:
+    """Nobody is told a wait; but what comes before workers have begun would wait too long, too."""
+    taken = int(2 * ASSUMED_RATE) + 1
+    for _ in range(taken):
         backlog.admit()
     assert backlog.newest_wait_s() is None
+    with pytest.raises(Overloaded) as refused:
+        backlog.admit()
+    assert refused.value.retry_after_s == 3
+    # Once it is known, it is what counts.
+    for still_open in (taken, taken - 30):
+        backlog.look(Load(still_open, 0), 1.0)
+    backlog.admit()
+
+
+def test_queries_that_end_in_batches_do_not_let_too_many_in(backlog: Backlog) -> None:
+    """Of seconds in which 32 end and seconds in which none does, the mean counts."""
+    backlog.look(Load(16, 16), 1.0)
+    backlog.look(Load(16, 8), 1.0)
+    for ended in (32, 0, 0, 0) * 5:
+        backlog.look(Load(16, ended), 1.0)
+    backlog.look(Load(16, 32), 1.0)
+    wait_s = backlog.wait_s(8)
+    assert wait_s is not None
+    assert 0.8 < wait_s < 1.2
+    # A fall is followed at once.
+    backlog.look(Load(16, 2), 1.0)
+    fallen_s = backlog.wait_s(8)
+    assert fallen_s is not None
+    assert fallen_s >= wait_s
+
+
+def test_what_is_refused_is_counted(backlog: Backlog) -> None:
+    backlog.look(Load(100, 0), 1.0)
+    backlog.look(Load(90, 0), 1.0)
+    for _ in range(3):
+        with pytest.raises(Overloaded):
+            backlog.require_room()
+    assert backlog.refused == 3
 
 
 def test_the_rate_is_that_of_what_has_ended_while_some_were_open(backlog: Backlog) -> None:

@@ -111,10 +111,14 @@ def test_what_is_done_to_jobs_of_admins_is_recorded(client: TestClient, key: Key
 
 
 def test_an_entry_of_a_forgotten_user_does_not_name_them(
-    client: TestClient, database: Database
+    client: TestClient, database: Database, key: Key
 ) -> None:
-    assert client.delete("/v1/users/buyer-4711").status_code == 204
-    assert entries(database) == [("anonymous", "DELETE /v1/users/{user:path}", DONE)]
+    path, action = "/v1/users/buyer-4711", "DELETE /v1/users/{user:path}"
+    assert client.delete(path).status_code == 204
+    # What needs no key needs no valid one either.
+    assert client.delete(path, headers=bearer("mk_unknown")).status_code == 204
+    assert client.delete(path, headers=key(Scope.WRITE)).status_code == 204
+    assert entries(database) == [(who, action, DONE) for who in ("anonymous", "anonymous", "test")]
     with database.read() as session:
         assert "4711" not in str([vars(row) for row in session.scalars(select(AuditEntry))])
 

@@ -108,5 +108,63 @@ def test_the_container_is_not_root_and_gets_every_package() -> None:
     assert all(f"!{name}\n" in ignored for name in packages | modules)
 
 
+def stages() -> dict[str, str]:
+    """The stages of the Dockerfile by name; the image itself has none."""
+    found = {}
+    for text in re.split(r"^(?=FROM )", DOCKERFILE, flags=re.MULTILINE)[1:]:
+        named = re.match(r"FROM \S+(?: AS (\w+))?", text)
+        assert named is not None
+        found[named[1] or ""] = text
+    return found
+
+
+def test_the_image_runs_as_a_numbered_user_who_owns_only_the_data() -> None:
+    image = stages()[""]
+    # Kubernetes' `runAsNonRoot` can't know whether a name is root.
+    (user,) = re.findall(r"^USER (\d+):(\d+)$", image, re.MULTILINE)
+    assert "0" not in user
+    assert f"--uid {user[0]} --gid {user[1]}" in image
+    assert "chmod 0700 /var/lib/marketlens" in image
+    assert image.index("USER") > image.rindex("RUN")
+    assert "--chown" not in DOCKERFILE
+    assert "ADD " not in DOCKERFILE
+
+
+def test_the_image_is_built_from_the_lock_and_says_what_is_in_it() -> None:
+    build, bill, image = stages()["build"], stages()["sbom"], stages()[""]
+    installs = re.findall(r"pip install (.*)", build)
+    assert all("--no-deps" in line for line in installs)
+    assert "--require-hashes --no-deps --requirement requirements.lock" in installs
+    assert any(line.startswith("--no-deps --no-build-isolation .") for line in installs)
+    assert "pip install" not in image
+    assert re.search(r"cyclonedx-bom==[\d.]+$", bill, re.MULTILINE)
+    assert "cyclonedx-py environment /opt/marketlens/bin/python" in bill
+    assert "COPY --from=sbom /sbom.cdx.json /opt/marketlens/sbom.cdx.json" in image
+    assert "!requirements.lock" in (REPOSITORY / ".dockerignore").read_text()
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_no_container_can_change_its_image_or_gain_rights(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["pids_limit"] > 0
+    assert not {"cap_add", "privileged", "devices", "network_mode", "pid", "ipc"} & set(service)
+    assert all("noexec" in place and "size=" in place for place in service["tmpfs"])
+    # Ours has its own in the image.
+    assert name in OURS or service["user"] not in {"root", "0"}
+    mounted = [volume.partition(":")[0] for volume in service.get("volumes", [])]
+    assert all(volume in COMPOSE["volumes"] for volume in mounted)
+
+
+def test_servers_of_data_are_reached_from_within_only() -> None:
+    assert COMPOSE["networks"]["data"] == {"internal": True}
+    for name in ("redis", "postgres"):
+        assert SERVICES[name]["networks"] == ["data"]
+        assert "ports" not in SERVICES[name]
+    assert [name for name, item in SERVICES.items() if "ports" in item] == ["api"]
+
+
 def test_torch_is_the_cpu_build() -> None:
     assert re.search(r"--index-url https://download\.pytorch\.org/whl/cpu torch==", DOCKERFILE)

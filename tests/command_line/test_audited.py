@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from command_line.audited import result_of, shown
-from command_line.lazy import CommandRef, Table
+from command_line.audited import recorded, result_of, shown
+from command_line.lazy import Audit, CommandRef, Table
 from db.access.audit_log import list_entries
 from db.session import Database
 from marketlens import COMMANDS
@@ -21,6 +21,13 @@ from tests.support.commands import invoke, last_line
 READING = {
     "demo",
     "up",
+    "doctor",
+    "restart",
+    "search",
+    "similar",
+    "backup create",
+    "backup list",
+    "backup verify",
     "sample",
     "fetch",
     "clean",
@@ -144,6 +151,25 @@ def test_a_dry_run_and_reading_leave_no_entry(data_dir: Path) -> None:
 def test_without_a_database_none_is_made(data_dir: Path) -> None:
     assert invoke("rank", "rollback").exit_code == 2
     assert list(data_dir.iterdir()) == []
+
+
+def test_what_replaces_the_database_is_recorded_in_the_new_one(data_dir: Path) -> None:
+    invoke("migrate")
+    invoke("keys", "create", "before", "--scope", "search")
+    kept = (data_dir / "marketlens.db").read_bytes()
+
+    def replace(**_: object) -> None:
+        (data_dir / "marketlens.db").write_bytes(kept)
+        # Its entries go on with the number that the replacing command's had in the one before.
+        invoke("keys", "create", "other", "--scope", "search")
+
+    recorded(replace, "restore", Audit())()
+    assert [(action, result) for action, _, result in entries(data_dir)] == [
+        ("migrate", "done"),
+        ("keys create", "done"),
+        ("keys create", "done"),
+        ("restore", "done"),
+    ]
 
 
 def test_details_have_no_place_for_passwords() -> None:

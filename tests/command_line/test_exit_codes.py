@@ -83,7 +83,7 @@ def test_a_report_that_says_why_stays_the_last_line() -> None:
 def test_a_missing_extra_is_named() -> None:
     ended = run("extra", "--json")
     assert ended.exit_code == ExitCode.NOT_DONE
-    assert "marketlens[train]" in ended.stderr
+    assert "`pip install '.[train]'` in a checkout" in ended.stderr
     assert "no_such_package" in json.loads(ended.stdout)["error"]
 
 

@@ -15,6 +15,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from uuid import uuid4
 
 import pytest
 import typer
@@ -58,13 +59,15 @@ ARGUMENTS: Final = {
     "encoder retire": ("hog",),
     "encoder migrate": ("hog",),
     "rank activate": ("default",),
+    "search": ("lamp",),
+    "similar": (str(uuid4()),),
     "index show": ("1",),
     "index activate": ("1",),
     "index plan": ("--rows", "1000"),
 }
 """What commands can't do without."""
 
-WAITING_FOR_WORKERS: Final = frozenset({"index build", "encoder migrate", "recommend"})
+WAITING_FOR_WORKERS: Final = frozenset({"index build", "encoder migrate"})
 """What would wait for workers, which there are none of, and is told to do the work itself."""
 
 WITHOUT_SETTINGS: Final = frozenset({"sample", "fetch"})
@@ -72,7 +75,7 @@ WITHOUT_DATABASE: Final = WITHOUT_SETTINGS | {"clean", "index plan"}
 WAITING: Final = frozenset({"api", "relay"})
 """What begins to serve while the database or the broker is away, and tries again."""
 WITH_BROKER: Final = frozenset(
-    {"up", "demo", "api", "worker", "relay", "seed", "index build", "encoder migrate", "recommend"}
+    {"up", "demo", "api", "worker", "relay", "seed", "index build", "encoder migrate"}
 )
 WAITING_FOR_BROKER: Final = frozenset({"api", "worker", "relay"})
 WITH_STORE: Final = frozenset(

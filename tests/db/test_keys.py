@@ -76,7 +76,7 @@ def test_a_rotated_key_is_valid_for_the_overlap_beside_the_new_one(
         for key in (first, rotated.key):
             holder = find_key(session, key, clock())
             assert holder is not None
-            assert (holder.name, holder.scopes) == ("shop", {Scope.SEARCH, Scope.WRITE})
+            assert (holder.name, holder.scopes) == ("shop", frozenset({Scope.SEARCH, Scope.WRITE}))
         assert find_key(session, other, clock()) is not None
         until = {row.id: row.expires_at for row in all_keys(session) if row.name == "shop"}
         assert list(until.values()) == [rotated.others_until, rotated.expires_at]

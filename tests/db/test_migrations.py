@@ -1,11 +1,15 @@
 """The migrations and the tables must describe the same schema, on both databases."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
 import pytest
 from alembic import command
+from alembic.config import Config
 from sqlalchemy import inspect, select, text, update
 
 from db.catalogue.listing_photos import PhotoData, ensure_photos, stored_photos
@@ -19,6 +23,7 @@ from db.vectors.encoders import all_encoders, matching_of, set_matching
 from models.domain.types import EncoderStatus, JobType, ListingStatus, Precision, Scope
 from tests.support.clock import Clock
 from tests.support.payloads import some_payload
+from tests.support.waiting import wait_until
 
 
 def url_of(database: Database) -> str:
@@ -179,3 +184,44 @@ def test_keys_that_have_expired_are_revoked_for_an_earlier_release(any_database:
     upgrade(url_of(any_database))
     with any_database.read() as session:
         assert [key.name for key in all_keys(session)] == ["lasting", "valid"]
+
+
+def test_a_migration_that_must_wait_lets_others_go_first(
+    new_postgres_url: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One transaction reads for a while; a migration wants its table, and others go on reading."""
+    url = new_postgres_url()
+    with closing(Database(url)) as database:
+        command.downgrade(alembic_config(url), "0011")
+        tried: list[str] = []
+        original = command.upgrade
+
+        def counted(config: Config, revision: str) -> None:
+            tried.append(revision)
+            original(config, revision)
+
+        monkeypatch.setattr("db.schema_migration.command.upgrade", counted)
+        with database.engine.connect() as reader, ThreadPoolExecutor(1) as pool:
+            reader.exec_driver_sql("SELECT count(*) FROM listings")
+            migrating = pool.submit(upgrade, url)
+            # It has waited, given up, and waits again.
+            wait_until(lambda: len(tried) > 1, 30)
+            with database.read() as session:
+                assert session.scalar(text("SELECT count(*) FROM listings")) == 0
+            assert not migrating.done()
+            reader.rollback()
+            migrating.result()
+    command.check(alembic_config(url))
+
+
+def test_a_migration_waits_for_a_writer_of_sqlite(sqlite_url: str) -> None:
+    """It reads first, and another process writes before it does."""
+    with closing(Database(sqlite_url)) as database, ThreadPoolExecutor(1) as pool:
+        command.downgrade(alembic_config(sqlite_url), "0011")
+        with database.write() as session:
+            session.execute(text("DELETE FROM places"))
+            migrating = pool.submit(upgrade, sqlite_url)
+            with pytest.raises(TimeoutError):
+                migrating.result(0.5)
+        migrating.result()
+    command.check(alembic_config(sqlite_url))

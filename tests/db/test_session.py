@@ -2,10 +2,12 @@
 
 from pathlib import Path
 from threading import Barrier, Thread
+from traceback import format_exception
 
 import pytest
 from alembic import command
 from sqlalchemy import func, select, text
+from sqlalchemy.exc import IntegrityError
 
 from db.catalogue.categories import ensure_categories
 from db.catalogue.listing_photos import PhotoData, ensure_photos
@@ -105,3 +107,18 @@ def test_on_sqlite_the_haversine_of_an_unknown_place_is_unknown(database: Databa
         for place in ("NULL, 0", "0, NULL", "NULL, NULL"):
             assert session.scalar(text(f"SELECT haversine(51.5, -0.1, {place})")) is None
         assert session.scalar(text("SELECT haversine(0, 0, 0, 180)")) == 1
+
+
+def test_an_error_of_a_statement_does_not_show_what_was_to_be_stored(
+    any_database: Database,
+) -> None:
+    row = {"id": 1, "path": "planted-secret"}
+    # Of this PostgreSQL says which value is there already.
+    again = {**row, "id": 2}
+    statement = text("INSERT INTO categories (id, name, path) VALUES (:id, 'x', :path)")
+    with any_database.write() as session:
+        session.execute(statement, row)
+    with any_database.read() as session, pytest.raises(IntegrityError) as failed:
+        session.execute(statement, again)
+    assert "planted-secret" not in "".join(format_exception(failed.value))
+    assert "INSERT INTO categories" in str(failed.value)

@@ -95,7 +95,11 @@ def test_one_photo_has_one_embedding(
         "database_url": url,
         "redis_url": f"redis+socket://{tmp_path}/nobody.sock",
     }
-    with TestClient(create_app(Settings.model_validate(settings)), "http://127.0.0.1") as client:
+    with TestClient(
+        create_app(Settings.model_validate(settings)),
+        "http://127.0.0.1",
+        client=("127.0.0.1", 50_000),
+    ) as client:
         listed = client.post(
             "/v1/listings",
             data={"listing": '{"title": "A lamp"}'},

@@ -1,41 +1,74 @@
 """Redis frozen, killed, emptied and full under load: it costs time, never work."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
+from redis import Redis
 
-from settings import Settings
-from tests.support.faults import in_rounds, on_both_databases, rounds
-from tests.support.loaded_machine import judged, loaded_machine
+from tests.support.faults import in_rounds, rounds
+from tests.support.loaded_machine import LoadedMachine, Trial
 
 pytestmark = pytest.mark.e2e
 
 CONSUMED_AGAIN_S = 60
+"""After Redis has stood still, however long that was."""
+LONGEST = 120
+RESTARTS = 20
 
 
-def test_a_broker_that_stands_still_for_a_moment(settings_on: Callable[..., Settings]) -> None:
-    with loaded_machine(settings_on("sqlite")) as loaded:
-        with loaded.frozen("redis"):
-            time.sleep(3)
-        loaded.recovered(time.monotonic())
-        verdict = loaded.settled()
-    assert verdict.clean, verdict
+@contextmanager
+def redis_of(loaded: LoadedMachine) -> Iterator[Redis]:
+    """A client of a machine's Redis."""
+    with Redis(unix_socket_path=str(loaded.machine.settings.redis_socket)) as redis:
+        yield redis
+
+
+def freeze(loaded: LoadedMachine, seconds: float) -> float:
+    """Stop Redis for a while; gives the moment at which it goes on."""
+    with loaded.frozen("redis"):
+        time.sleep(seconds)
+    return time.monotonic()
 
 
 @in_rounds
-@on_both_databases
-@pytest.mark.parametrize("frozen_s", [5, 12, 20, 30, 120])
-def test_a_broker_that_stands_still(
-    kind: str, frozen_s: float, settings_on: Callable[..., Settings]
-) -> None:
-    recoveries = []
-    with loaded_machine(settings_on(kind)) as loaded:
+@pytest.mark.parametrize("seconds", [5, 12, 20, 30, LONGEST])
+def test_a_broker_that_stands_still(loaded_on: LoadedMachine, seconds: float) -> None:
+    trial = Trial(loaded_on)
+    for _ in rounds(at_most=1 if seconds == LONGEST else None):
+        trial.recovers(freeze(loaded_on, seconds))
+    slowest = loaded_on.ledger.slowest_s(trial.began_at)
+    trial.judge(f"Redis frozen {seconds} s", f"slowest 202: {slowest:.1f} s")
+    trial.assert_within(search_s=CONSUMED_AGAIN_S, embed_s=CONSUMED_AGAIN_S)
+
+
+@in_rounds
+def test_a_broker_that_is_killed_again_and_again(loaded_on: LoadedMachine) -> None:
+    trial = Trial(loaded_on)
+    for _ in range(RESTARTS):
+        trial.recovers(loaded_on.kill("redis"))
+    trial.judge("Redis killed")
+
+
+@in_rounds
+def test_a_broker_that_is_emptied(loaded_on: LoadedMachine) -> None:
+    trial = Trial(loaded_on)
+    with redis_of(loaded_on) as redis:
+        for _ in rounds(at_least=3):
+            time.sleep(1)
+            redis.flushall()
+            trial.recovers(time.monotonic())
+    trial.judge("Redis emptied (FLUSHALL)")
+
+
+@in_rounds
+def test_a_broker_that_is_full(loaded_on: LoadedMachine) -> None:
+    trial = Trial(loaded_on)
+    with redis_of(loaded_on) as redis:
         for _ in rounds():
-            with loaded.frozen("redis"):
-                time.sleep(frozen_s)
-            recoveries.append(loaded.recovered(time.monotonic()))
-        verdict = loaded.settled()
-    judged(f"Redis frozen {frozen_s} s", kind, len(recoveries), verdict, recoveries)
-    assert verdict.clean, verdict
-    assert max(max(each.values()) for each in recoveries) <= CONSUMED_AGAIN_S
+            redis.config_set("maxmemory", 1)
+            time.sleep(10)
+            redis.config_set("maxmemory", 0)
+            trial.recovers(time.monotonic())
+    trial.judge("Redis full for 10 s (noeviction)")

@@ -32,7 +32,7 @@ ANSWERS: Final = {
     "endless_head": {"431 head_too_large"},
     "many_parts": {"400 malformed_body"},
     "full_uploads": {NO_PHOTO, TOO_MANY},
-    "big_bulks": {ACCEPTED},
+    "big_bulks": {ACCEPTED, "429 rate_limited"},
     "tiny_bombs": {ACCEPTED, TOO_MANY},
     "bombs_in_one": {NO_PHOTO},
     "jpegs_of_scans": {NO_PHOTO},

@@ -10,6 +10,8 @@ import pytest
 
 from models.domain.errors import ExitCode, SetupError
 from ops.processes import Supervisor
+from ops.rolling import readiness
+from ops.run_status import ask_for_restart
 
 TIMEOUT_S = 20
 
@@ -69,3 +71,54 @@ def test_leaving_stops_everything(tmp_path: Path) -> None:
         start(supervisor, "import time; time.sleep(60)")
         process = supervisor.process_of("thing")
     assert process.poll() is not None
+
+
+READY = (
+    "import sys, time; sys.path[:0] = [{root!r}];"
+    "from models.domain.processes import tell_supervisor;"
+    "tell_supervisor('READY=1'); time.sleep(60)"
+)
+
+
+def started_and_replaced(tmp_path: Path, then: str) -> tuple[list[int], str]:
+    """Start what sleeps, and replace it by what is written here; the pids, and what was said."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        f"import os, time\nif 'NOTIFY_SOCKET' not in os.environ:\n    time.sleep(60)\n{then}"
+    )
+    with Supervisor(tmp_path / "log", dict(os.environ)) as supervisor:
+        first = supervisor.start("one", [sys.executable, str(script)])
+        said = ""
+        with readiness(tmp_path) as (path, is_ready):
+            environment = {**os.environ, "NOTIFY_SOCKET": str(path)}
+            try:
+                supervisor.replace("one", is_ready, environment, within_s=20)
+            except SetupError as error:
+                said = str(error)
+        second = supervisor.process_of("one")
+        if second is not first:
+            first.wait(20)
+            assert supervisor.reap() == 0
+        assert second.poll() is None
+        return [first.pid, second.pid], said
+
+
+def test_a_process_is_replaced_once_the_new_one_is_ready(tmp_path: Path) -> None:
+    root = str(Path(__file__).parents[2])
+    pids, said = started_and_replaced(tmp_path, READY.format(root=root))
+    assert said == ""
+    assert pids[0] != pids[1]
+
+
+def test_the_old_one_goes_on_where_the_new_one_does_not_start(tmp_path: Path) -> None:
+    pids, said = started_and_replaced(tmp_path, "raise SystemExit('marketlens: It can not.')")
+    assert said == "one does not start: It can not."
+    assert pids[0] == pids[1]
+
+
+def test_restarting_what_does_not_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="not running"):
+        ask_for_restart(tmp_path, 1)
+    (tmp_path / "up.lock").write_text("")
+    with pytest.raises(SetupError, match="not running"):
+        ask_for_restart(tmp_path, 1)

@@ -36,6 +36,11 @@ def rounds(*, at_least: int = 1, at_most: int | None = None) -> Iterator[int]:
     yield from range(wanted if at_most is None else min(wanted, at_most))
 
 
+def is_quiet() -> bool:
+    """Whether the tests have the cores to themselves: else times say nothing of the product."""
+    return os.getloadavg()[0] <= 2 * len(os.sched_getaffinity(0))
+
+
 @dataclass(frozen=True, slots=True)
 class FaultRow:
     """What the rounds of one fault have done. Times in seconds; None where nothing was measured."""

@@ -85,7 +85,8 @@ class Ledger:
     entries: dict[UUID, Entry] = field(default_factory=dict)
     findable: dict[UUID, bytes] = field(default_factory=dict)
     """Photos of listings whose embed job has ended: a search for one must find its listing."""
-    wrong: list[str] = field(default_factory=list)
+    wrong: list[tuple[float, str]] = field(default_factory=list)
+    """What a job ended with that it must not have, and when that was accepted."""
     refused: Counter[int] = field(default_factory=Counter)
     """Answers other than 202, by status; 0 stands for none at all."""
     _lock: Lock = field(default_factory=Lock)
@@ -179,7 +180,7 @@ class Ledger:
         with self._lock:
             entry.status, entry.ended_at = status, monotonic()
             if status is not JobStatus.SUCCEEDED:
-                self.wrong.append(f"{entry.kind} {entry.job_id} {status}")
+                self.wrong.append((entry.accepted_at, f"{entry.kind} {entry.job_id} {status}"))
             elif entry.kind is Kind.LISTING:
                 self.findable[entry.listing_id] = entry.photo
             elif entry.listing_id in self.findable:
@@ -188,11 +189,19 @@ class Ledger:
                     place = (
                         found.index(entry.listing_id) if entry.listing_id in found else "nowhere"
                     )
-                    self.wrong.append(f"search {entry.job_id} found its listing at {place}")
+                    what = f"search {entry.job_id} found its listing at {place}"
+                    self.wrong.append((entry.accepted_at, what))
 
-    def verdict(self, database: Database, until: float) -> Verdict:
-        """Judge everything that was accepted until then, by the database."""
-        entries = {e.job_id: e for e in list(self.entries.values()) if e.accepted_at <= until}
+    def verdict(self, database: Database, until: float, since: float = 0.0) -> Verdict:
+        """Judge everything that was accepted in this time, by the database.
+
+        What is lost and doubled is so for good: that is looked for in all that was ever accepted.
+        """
+        with self._lock:
+            accepted = list(self.entries.values())
+            known = list(self.findable)
+            wrong = [what for at, what in self.wrong if since <= at <= until]
+        entries = {e.job_id: e for e in accepted if since <= e.accepted_at <= until}
         with database.read() as session:
             jobs = {
                 row.id: row
@@ -216,7 +225,6 @@ class Ledger:
                 for photo_id in EmbedPayload.parse(stored).photo_ids
             )
         lost = [f"{e.kind} {e.job_id} has no row" for e in entries.values() if e.job_id not in jobs]
-        known = list(self.findable)
         lost += [f"listing {one} is not there" for one in known if one not in listings]
         lost += [f"listing {one} is not embedded" for one in known if one in unembedded]
         doubled = [f"{count} listings {title!r}" for title, count in listed.items() if count > 1]
@@ -231,4 +239,4 @@ class Ledger:
             for row in jobs.values()
             if row.status not in ENDED_STATUSES
         ]
-        return Verdict(len(entries), lost, doubled, stuck, list(self.wrong))
+        return Verdict(len(entries), lost, doubled, stuck, wrong)

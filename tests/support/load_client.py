@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import suppress
 from random import Random
 from threading import Event
 from typing import Final
@@ -19,14 +20,41 @@ CLIENT_TIMEOUT_S: Final = 90.0
 class LoadClient:
     """Somebody who sells and searches, with a connection of their own."""
 
-    def __init__(self, http: httpx2.Client, ledger: Ledger, stop: Event, random: Random) -> None:
+    def __init__(
+        self,
+        http: httpx2.Client,
+        ledger: Ledger,
+        stop: Event,
+        random: Random,
+        most_listings: int | None = None,
+    ) -> None:
         self._http = http
+        self._most_listings = most_listings
         self._ledger = ledger
         self._stop = stop
         self._random = random
 
     def sell(self) -> None:
-        """Create a listing, as often as it takes: with one key it is created once."""
+        """Create a listing, as often as it takes: with one key it is created once.
+
+        Then delete one, if there are too many.
+        """
+        self._create()
+        photos = self._ledger.photos()
+        if self._most_listings is not None and len(photos) > self._most_listings:
+            listing_id, _ = photos[0]
+            self._ledger.forget(listing_id)
+            self._delete(listing_id)
+
+    def _delete(self, listing_id: UUID) -> None:
+        while not self._stop.is_set():
+            with suppress(httpx2.TransportError):
+                # It may have been deleted by a request whose answer was lost.
+                if self._http.delete(f"/v1/listings/{listing_id}").status_code in {204, 404}:
+                    return
+            self._stop.wait(RETRY_EVERY_S)
+
+    def _create(self) -> None:
         seed = self._random.randrange(2**60)
         photo, key = jpeg(seed), str(uuid4())
         form = {"listing": json.dumps({"title": f"Listing {key}"})}

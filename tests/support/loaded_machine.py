@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from random import Random
@@ -16,7 +16,7 @@ import psutil
 from db.session import Database
 from ops.machine import Machine, machine_up
 from settings import Settings
-from tests.support.faults import FaultRow, record
+from tests.support.faults import FaultRow, is_quiet, record
 from tests.support.ledger import Kind, Ledger, Verdict
 from tests.support.load_client import CLIENT_TIMEOUT_S, LoadClient
 from tests.support.waiting import wait_until
@@ -41,6 +41,8 @@ class LoadRate:
     """Searchers that wait for the answer within the request (`Prefer: wait`)."""
     sellers: int = 1
     sell_pause_s: float = 0.4
+    most_listings: int | None = None
+    """Sellers delete listings while there are more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,17 +117,16 @@ class LoadedMachine:
         waited = time.monotonic() - fault_ended_at
         return {kind: waited if took[kind] is None else float(took[kind] or 0) for kind in Kind}
 
-    def verdict(self) -> Verdict:
-        """Judge all that was accepted until now; what is still open counts as stuck."""
-        return self.ledger.verdict(self.database, time.monotonic())
+    def settled(self, since: float = 0.0, timeout_s: float = SETTLE_TIMEOUT_S) -> Verdict:
+        """Wait until everything accepted until now has ended; judge what was accepted since.
 
-    def settled(self, timeout_s: float = SETTLE_TIMEOUT_S) -> Verdict:
-        """Wait until everything accepted until now has ended, and judge it; the load goes on."""
+        The load goes on.
+        """
         until = time.monotonic()
         deadline = until + timeout_s
         while self.ledger.open(until) and time.monotonic() < deadline and not self.failures:
             time.sleep(0.05)
-        verdict = self.ledger.verdict(self.database, until)
+        verdict = self.ledger.verdict(self.database, until, since)
         assert not self.failures, self.failures
         return verdict
 
@@ -167,7 +168,7 @@ def _load(loaded: LoadedMachine, rate: LoadRate) -> Iterator[None]:
             http = stack.enter_context(
                 httpx2.Client(base_url=loaded.machine.url, timeout=CLIENT_TIMEOUT_S)
             )
-            return LoadClient(http, loaded.ledger, stop, Random(seed))
+            return LoadClient(http, loaded.ledger, stop, Random(seed), rate.most_listings)
 
         for number in range(rate.sellers):
             _repeat(stack, loaded, client(number).sell, rate.sell_pause_s)
@@ -209,12 +210,44 @@ def _repeat(
     stack.callback(stop.set)
 
 
+@dataclass
+class Trial:
+    """The rounds of one fault on a machine."""
+
+    loaded: LoadedMachine
+    began_at: float = field(default_factory=time.monotonic)
+    recoveries: list[Recovery] = field(default_factory=list)
+
+    def recovers(self, fault_ended_at: float) -> None:
+        """Wait until the machine has recovered from a round."""
+        self.recoveries.append(self.loaded.recovered(fault_ended_at))
+
+    def worst_s(self, kind: Kind) -> float:
+        """The longest time that it took in any round."""
+        return max((each[kind] for each in self.recoveries), default=0.0)
+
+    def assert_within(self, *, search_s: float, embed_s: float) -> None:
+        """Check the longest times, unless other work has the machine's cores."""
+        if is_quiet():
+            assert self.worst_s(Kind.SEARCH) <= search_s
+            assert self.worst_s(Kind.LISTING) <= embed_s
+
+    def judge(self, fault: str, note: str = "") -> FaultRow:
+        """Wait until all is settled; gives the row of the fault, which is recorded and clean."""
+        verdict = self.loaded.settled(self.began_at)
+        kind = self.loaded.database.engine.dialect.name
+        rounds = max(1, len(self.recoveries))
+        row = judged(fault, kind, rounds, verdict, self.recoveries, note)
+        assert verdict.clean, f"{fault}: {verdict}"
+        return row
+
+
 def judged(
     fault: str,
     database: str,
     rounds: int,
     verdict: Verdict,
-    recoveries: list[Recovery],
+    recoveries: Sequence[Recovery],
     note: str = "",
 ) -> FaultRow:
     """The row of a fault, recorded."""

@@ -9,7 +9,7 @@ from threading import Thread
 import uvicorn
 from fastapi import FastAPI
 
-from api.server.protocol import BoundedProtocol
+from api.connections.protocol import BoundedProtocol
 from tests.support.waiting import wait_until
 
 TIMEOUT_S = 20

@@ -39,7 +39,7 @@ def test_where_a_server_keeps_the_index_a_reindex_repairs_it(
     migrated_sqlite: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "marketlens.db").write_bytes(migrated_sqlite.read_bytes())
-    pytest.importorskip("pymilvus", reason="needs marketlens[milvus]")
+    pytest.importorskip("pymilvus", reason="needs the extra milvus")
     from tests.support.milvus import milvus_server  # noqa: PLC0415 - needs pymilvus
 
     with milvus_server(tmp_path / "milvus") as url:

@@ -3,21 +3,17 @@
 import json
 from dataclasses import dataclass
 from typing import Annotated, Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from command_line.options import Inline, JsonReport, command_of
-from command_line.resources import check_database_exists, database_of
 from db.catalogue.listings import require_listing
 from db.events.users import user_key
-from db.jobs import accepting, reading
 from db.recommendation_ranking import recommendation_ranking
 from db.session import Database
-from models.domain.errors import SetupError
 from models.domain.job_payloads import RecommendationPayload
 from models.domain.job_results.recommendations import (
     Because,
@@ -26,9 +22,7 @@ from models.domain.job_results.recommendations import (
 )
 from models.domain.recommendations.events import EventKind
 from settings import Settings
-from workers.commands.job_executor import job_executor
-from workers.queue.executors import JobExecutor, run_to_end
-from workers.queue.messages import Queue
+from workers.commands.found import WIDTH_OF_ID, amount, answered, answering, named
 
 DID: Final = {
     EventKind.VIEWED: "looked at",
@@ -60,21 +54,13 @@ class RecommendOptions:
 def recommend(options: RecommendOptions) -> None:
     """Show what would be recommended to a user, and why."""
     settings = Settings()
-    check_database_exists(settings)
-
-    def say(message: str) -> None:
-        typer.echo(message, err=True)
-
-    with (
-        database_of(settings) as database,
-        job_executor(database, settings, say, inline=options.inline) as executor,
-    ):
+    with answering(settings, inline=options.inline) as (database, executor):
         payload = _payload(database, options, exclude_seen=settings.exclude_seen)
-        result = _recommended(database, executor, payload)
+        result = answered(database, executor, payload, RecommendationResult.model_validate)
     if options.json_report:
         typer.echo(json.dumps(result.to_json()))
     else:
-        Console().print(_table(result))
+        Console().print(_table(result) if result.results else "There is nothing to recommend yet.")
 
 
 def _payload(
@@ -93,34 +79,17 @@ def _payload(
         )
 
 
-def _recommended(
-    database: Database, executor: JobExecutor, payload: RecommendationPayload
-) -> RecommendationResult:
-    """The result of the job. Raises SetupError with why it has none."""
-    with database.write() as session:
-        job = accepting.accept(session, payload, job_id=uuid4(), now=database.now(), total=1)
-    executor.submit([job])
-    run_to_end(executor, database, Queue.SEARCH, [job.id], lambda _: None)
-    with database.read() as session:
-        done = reading.get(session, job.id)
-    if done.result is None:
-        raise SetupError(done.error_detail or "The recommendation was cancelled.")
-    return RecommendationResult.model_validate(done.result)
-
-
 def _table(result: RecommendationResult) -> Table:
-    table = Table(title=f"{len(result.results)} recommended", title_justify="left")
-    for name in ("", "Listing", "Price", "Score", "Because"):
-        table.add_column(name, justify="right" if name in {"", "Price", "Score"} else "left")
+    table = Table()
+    table.add_column("", justify="right")
+    table.add_column("Listing", min_width=WIDTH_OF_ID)
+    table.add_column("Price", justify="right", no_wrap=True)
+    table.add_column("Score", justify="right", no_wrap=True)
     for place, one in enumerate(result.results, start=1):
-        price = "" if one.price is None else f"{one.price} {one.currency or ''}".strip()
-        table.add_row(
-            str(place),
-            f"{escape(one.title)} ({one.listing_id})",
-            price,
-            f"{one.score:.3f}",
-            escape(reason_of(one)),
-        )
+        listing = named(one.title, one.category, one.listing_id)
+        price = amount(one.price, one.currency)
+        listing.append(f"\n{reason_of(one)}", style="italic")
+        table.add_row(str(place), listing, price, f"{one.score:.3f}")
     return table
 
 

@@ -9,6 +9,7 @@ from types import FrameType
 from command_line.exit_codes import awaiting
 from db.session import Database
 from db.store.webhooks import WebhookClient, hosts_of
+from models.domain.processes import tell_supervisor
 from settings import Settings
 from workers.events.pruning import run_pruning
 from workers.queue.broker import Broker
@@ -54,6 +55,7 @@ def relay() -> None:
     )
     webhooks.start()
     pruning.start()
+    tell_supervisor("READY=1")
     try:
         run_relay(
             database,

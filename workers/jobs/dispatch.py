@@ -38,7 +38,13 @@ def do_job(runtime: Runtime, claim: Claim, run_other: RunOther) -> None:
 
     Raises SetupError for a job that this worker's queue does not have, NotOnThisMachine.
     """
-    heartbeat = Heartbeat(runtime.database, claim, runtime.config.lease, runtime.database.now)
+    heartbeat = Heartbeat(
+        runtime.database,
+        claim,
+        runtime.config.lease,
+        runtime.database.now,
+        consumes=runtime.config.takes_messages,
+    )
     match claim.payload:
         case EmbedPayload() as payload if payload.urls:
             _begin_to_fetch(runtime, claim, payload)

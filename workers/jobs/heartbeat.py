@@ -22,17 +22,28 @@ BEAT_EVERY_S: Final = 1.0
 
 
 class Heartbeat:
-    """Renews the lease of a claim, at most once a second however often it is called."""
+    """Renews the lease of a claim, at most once a second however often it is called.
+
+    It also records that the claim's queue is consumed, if whoever does the job `consumes` one.
+    """
 
     def __init__(
-        self, database: Database, claim: Claim, lease: timedelta, clock: Callable[[], datetime]
+        self,
+        database: Database,
+        claim: Claim,
+        lease: timedelta,
+        clock: Callable[[], datetime],
+        *,
+        consumes: bool = True,
     ) -> None:
         self._database = database
         self._claim = claim
         self._lease = lease
         self._clock = clock
+        self._consumes = consumes
         self._throttle = Throttle(BEAT_EVERY_S)
-        self._last = (0, 0)
+        self._done: int | None = None
+        self._total: int | None = None
 
     def __call__(self, done: int, total: int) -> None:
         """Renew the lease and store the progress, if the last beat was long enough ago.
@@ -40,28 +51,28 @@ class Heartbeat:
         Raises ClaimLost when another attempt owns the job. A database that can't be reached is only
         logged: the lease outlives a few missed beats, and so may the job.
         """
-        if not self._throttle.is_due():
-            return
-        self._last = done, total
-        try:
-            with self._database.write() as session:
-                attempts.heartbeat(
-                    session,
-                    self._claim,
-                    self._clock(),
-                    self._lease,
-                    done=done,
-                    total=max(done, total),
-                )
-                # The worker answers no probes meanwhile, although its queue is being consumed.
-                queue = QUEUE_OF[self._claim.type]
-                record_consumption(session, queue, self._clock(), None)
-        except Unavailable as error:
-            log.warning("job %s goes on without a heartbeat: %s", self._claim.job_id, error)
+        if self._throttle.is_due():
+            self._done, self._total = done, max(done, total)
+            self._beat()
 
     def renew(self) -> None:
         """Renew the lease, with the progress that was stored last. Raises ClaimLost."""
-        self(*self._last)
+        if self._throttle.is_due():
+            self._beat()
+
+    def _beat(self) -> None:
+        try:
+            with self._database.write() as session:
+                now = self._clock()
+                attempts.heartbeat(
+                    session, self._claim, now, self._lease, done=self._done, total=self._total
+                )
+                if self._consumes:
+                    # The worker answers no probes meanwhile, although its queue is being consumed.
+                    queue = QUEUE_OF[self._claim.type]
+                    record_consumption(session, queue, now, None)
+        except Unavailable as error:
+            log.warning("job %s goes on without a heartbeat: %s", self._claim.job_id, error)
 
 
 @contextmanager

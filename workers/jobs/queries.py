@@ -287,6 +287,7 @@ class _Batch:
                 facets=page.facets,
                 corrected=page.corrected,
                 left_out=page.left_out,
+                nothing_indexed=page.nothing_indexed,
             )
 
     def _recommend_tools(

@@ -1,5 +1,6 @@
 """The search job: finds listings by what they look like, by their words, or by both."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -20,7 +21,7 @@ from db.vectors.embeddings import live_vectors_of
 from models.columns.columns import Columns
 from models.columns.passing import Passing
 from models.domain.cursors import Cursor
-from models.domain.errors import CursorExpired, NothingIndexed, NotReady
+from models.domain.errors import CursorExpired, NotReady
 from models.domain.job_payloads import JobPayload, RecommendationPayload, SearchPayload
 from models.domain.job_results.searches import Facet
 from models.domain.searches.block_cursors import Block, BlockCursor, Span, TextMatch
@@ -38,6 +39,8 @@ from workers.search.results import Found
 from workers.search.retrieval import ANY_ACTIVE, Page, Retrieved, nearest_photos, retrieve
 from workers.search.stopwatch import Stopwatch
 from workers.search.words import LOOKED_AT, PAGED, StoredWords, words_of
+
+log = logging.getLogger(__name__)
 
 AnyCursor = TypeVar("AnyCursor", Cursor, BlockCursor)
 
@@ -58,6 +61,7 @@ class SearchPage:
     facets: tuple[Facet, ...] = ()
     corrected: str | None = None
     left_out: tuple[str, ...] = ()
+    nothing_indexed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,22 +108,25 @@ def find_listings(
     """The page of listings, and the facets, that a search asks for.
 
     Raises CursorExpired where it continues a search that was made with another encoder,
-    InvalidInput for a cursor of another search, NothingIndexed, NotReady where columns are
+    InvalidInput for a cursor of another search, NotReady where columns are
     needed and not there, and what `QueryEncoder.queries_of` raises.
     """
     search = _Search(claim, payload, query, tools)
     page = search.page()
-    if not page.listings and payload.positive:
-        _require_embedded(tools)
+    if not page.listings and payload.positive and _lacks_photos(tools):
+        return replace(page, nothing_indexed=True)
     return page
 
 
-def _require_embedded(tools: SearchTools) -> None:
-    if tools.index.index.rows == 0 and count_listings(tools.session):
-        raise NothingIndexed(
-            f"No photo has been embedded by {tools.encoder.spec.label} yet: "
-            "`marketlens seed` queues what is missing."
-        )
+def _lacks_photos(tools: SearchTools) -> bool:
+    """Whether there are listings, but no photo of theirs is in the index."""
+    if tools.index.index.rows or not count_listings(tools.session):
+        return False
+    log.warning(
+        "no photo has been embedded by %s yet: `marketlens seed` queues what is missing",
+        tools.encoder.spec.label,
+    )
+    return True
 
 
 class _Search:

@@ -28,9 +28,13 @@ def channel_of(broker: Broker) -> str:
 
 
 class Announcer:
-    """Announces ended jobs. Connects when first used."""
+    """Announces ended jobs. Connects when first used.
 
-    def __init__(self, broker: Broker) -> None:
+    Where the broker can't be reached, that is logged at the level `missed`.
+    """
+
+    def __init__(self, broker: Broker, missed: int = logging.WARNING) -> None:
+        self._missed = missed
         self._broker = broker
         self._redis = Redis.from_url(
             broker.redis_url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S
@@ -45,7 +49,11 @@ class Announcer:
             self._redis.publish(channel_of(self._broker), " ".join(map(str, job_ids)))
         except (RedisError, Unavailable) as error:
             self._silent_until = monotonic() + PAUSE_S
-            log.warning("the broker can't be reached, ended jobs are not announced: %s", error)
+            log.log(
+                self._missed,
+                "the broker can't be reached, ended jobs are not announced: %s",
+                error,
+            )
 
     def close(self) -> None:
         """Close its connections."""

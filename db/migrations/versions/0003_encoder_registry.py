@@ -9,6 +9,8 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
+CONTRACTS = "Nothing: an earlier release leaves each encoder's status as it is made, registered."
+
 JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 
 # Until now searches were made with whatever encoder the settings named. Which one that was is told

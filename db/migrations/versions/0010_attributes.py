@@ -9,6 +9,11 @@ down_revision = "0009"
 branch_labels = None
 depends_on = None
 
+CONTRACTS = (
+    "On SQLite an earlier release can't store a listing, as it states no number: stop it before."
+    " On PostgreSQL a sequence numbers what it stores."
+)
+
 BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 JSON = sa.JSON().with_variant(JSONB(), "postgresql")
 

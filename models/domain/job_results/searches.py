@@ -77,7 +77,8 @@ class SearchResult(JobResult):
     in the catalogue is like what was searched for. None where nothing has a label.
     `region` is the part of the photo that was searched by, drawn or found, None for all of it.
     `corrected` are the words that were searched for where some that were stated are in no listing,
-    and `left_out` those that no listing has beside the others.
+    and `left_out` those that no listing has beside the others. With `nothing_indexed`, nothing was
+    found because no photo of the listings has been embedded yet, and something may be soon.
     """
 
     job_type = JobType.SEARCH
@@ -93,3 +94,4 @@ class SearchResult(JobResult):
     facets: tuple[Facet, ...] = ()
     corrected: str | None = None
     left_out: tuple[str, ...] = ()
+    nothing_indexed: bool = False

@@ -58,7 +58,7 @@ def engine(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Engine]:
     if request.param == "milvus":
-        pytest.importorskip("pymilvus", reason="needs marketlens[milvus]")
+        pytest.importorskip("pymilvus", reason="needs the extra milvus")
         from models.index.milvus import open_milvus  # noqa: PLC0415 - not everybody has it
         from tests.support.milvus import milvus_server  # noqa: PLC0415 - the same
 

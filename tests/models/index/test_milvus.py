@@ -16,7 +16,7 @@ from models.domain.errors import InvalidInput, SetupError, Unavailable
 from models.domain.types import EncoderSpec
 from tests.support.generations import DIMENSION
 
-pytest.importorskip("pymilvus", reason="needs marketlens[milvus]")
+pytest.importorskip("pymilvus", reason="needs the extra milvus")
 
 from pymilvus import DataType, MilvusClient
 

@@ -29,7 +29,7 @@ from tests.support.embedding import LEASE
 from workers.indexes.open import Indexes
 from workers.jobs.heartbeat import Heartbeat
 
-pytest.importorskip("pymilvus", reason="needs marketlens[milvus]")
+pytest.importorskip("pymilvus", reason="needs the extra milvus")
 
 from models.index.milvus import MilvusIndex
 from tests.support.milvus import milvus_server

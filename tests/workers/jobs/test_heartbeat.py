@@ -28,6 +28,14 @@ def test_progress_is_stored_at_most_once_a_second(
     assert worker.job(job_id).done == 3
 
 
+def test_a_lease_is_renewed_before_there_is_progress(worker: WorkerHarness) -> None:
+    job_id = worker.accept(JobType.EMBED, {"photo_ids": [1]})
+    heartbeat = Heartbeat(worker.database, worker.claim(job_id), 2 * LEASE, worker.now)
+    heartbeat.renew()
+    job = worker.job(job_id)
+    assert (job.done, job.total, job.lease_expires_at) == (0, 1, worker.now() + 2 * LEASE)
+
+
 def test_a_database_that_is_away_does_not_end_the_job(
     worker: WorkerHarness, caplog: pytest.LogCaptureFixture
 ) -> None:

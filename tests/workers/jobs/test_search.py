@@ -113,13 +113,20 @@ def test_unknown_listing_fails_the_job_with_a_reason(worker: WorkerHarness) -> N
 
 def test_empty_catalogue_finds_nothing(worker: WorkerHarness) -> None:
     assert worker.search(1) == []
+    sha256 = worker.runtime.store.put(standardise(jpeg(2)).data)
+    job = worker.do(JobType.SEARCH, {"photo": sha256, "limit": 1})
+    assert result_as(job, SearchResult).nothing_indexed is False
 
 
 def test_a_catalogue_never_embedded_says_so(worker: WorkerHarness) -> None:
     worker.list_photos(jpeg(1))
     sha256 = worker.runtime.store.put(standardise(jpeg(2)).data)
     job = worker.do(JobType.SEARCH, {"photo": sha256, "limit": 1})
-    assert (job.status, job.error_code) == (JobStatus.FAILED, "nothing_indexed")
+    found = result_as(job, SearchResult)
+    assert (found.results, found.nothing_indexed) == ((), True)
+    worker.list_pictures(1)
+    job = worker.do(JobType.SEARCH, {"photo": sha256, "limit": 1})
+    assert result_as(job, SearchResult).nothing_indexed is False
 
 
 def test_a_photo_with_nothing_to_compare(worker: WorkerHarness) -> None:

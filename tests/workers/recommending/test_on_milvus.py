@@ -13,7 +13,7 @@ from tests.support.recommended import Shop, around, without_times
 from tests.support.workers import WorkerHarness
 from workers.search.active_engine import SearchEngine
 
-pytest.importorskip("pymilvus", reason="needs marketlens[milvus]")
+pytest.importorskip("pymilvus", reason="needs the extra milvus")
 
 from tests.support.milvus import milvus_server
 from workers.indexes.shared_index import open_shared

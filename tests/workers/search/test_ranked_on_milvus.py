@@ -27,7 +27,7 @@ from workers.search.active_engine import ActiveEngine, SearchEngine
 from workers.search.blocks import Asked
 from workers.search.retrieval import Thresholds
 
-pytest.importorskip("pymilvus", reason="needs marketlens[milvus]")
+pytest.importorskip("pymilvus", reason="needs the extra milvus")
 
 from tests.support.milvus import milvus_server
 from workers.indexes.shared_index import open_shared

@@ -8,8 +8,8 @@ from typing import Final
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from api.connections.limits import Connections
 from api.problems import MEDIA_TYPE, problem_body, problem_of
-from api.server.connections import Connections
 from models.domain.errors import Overloaded
 
 KEY: Final = "marketlens.connections"

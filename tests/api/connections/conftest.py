@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from api.server import protocol
+from api.connections import protocol
 from db.session import Database
 
 

@@ -9,8 +9,8 @@ from functools import partial
 import pytest
 from fastapi import FastAPI
 
-from api.server import protocol
-from api.server.connections import RESERVE, Connections
+from api.connections import protocol
+from api.connections.limits import RESERVE, Connections
 from db.jobs import reading
 from db.session import Database
 from models.domain.types import JobStatus, JobType

@@ -1,0 +1,1 @@
+"""A consistent copy of the database in one SQLite file, and the way back."""

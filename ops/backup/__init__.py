@@ -1,0 +1,1 @@
+"""Backups: written while everything runs, verified, and restored to an empty machine."""
