@@ -78,7 +78,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     space = UploadSpace(settings.uploads_dir)
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Draining | Connections]]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
         del app
         give_memory_back()
         most = most_connections(settings.max_connections)

@@ -3,16 +3,13 @@
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from api.uploads.spool import Spool, Upload
 from models.domain.errors import MalformedBody
-
-if TYPE_CHECKING:
-    from python_multipart.multipart import MultipartCallbacks
 
 # Other codecs of Python are not encodings of text, or take quadratic time.
 _CHARSETS: Final = frozenset(
@@ -54,7 +51,18 @@ async def parse_parts(
         raise MalformedBody(_NO_BOUNDARY)
     form = _Form(stated_charset(content_type) or "utf-8", at_most)
     try:
-        parser = MultipartParser(options[b"boundary"], form.callbacks())
+        parser = MultipartParser(
+            options[b"boundary"],
+            {
+                "on_part_begin": form.on_part_begin,
+                "on_header_field": form.on_header_field,
+                "on_header_value": form.on_header_value,
+                "on_header_end": form.on_header_end,
+                "on_part_data": form.on_part_data,
+                "on_part_end": form.on_part_end,
+                "on_end": form.on_end,
+            },
+        )
         async for chunk in stream:
             # The parser passes over what comes before the first boundary and after the last one.
             parser.write(chunk)
@@ -84,18 +92,6 @@ class _Form:
     _headers: list[dict[bytes, bytes]] = field(default_factory=list)
     _name: bytes = b""
     _value: bytes = b""
-
-    def callbacks(self) -> "MultipartCallbacks":
-        """As the parser takes them."""
-        return {
-            "on_part_begin": self._on_part_begin,
-            "on_header_field": self._on_header_field,
-            "on_header_value": self._on_header_value,
-            "on_header_end": self._on_header_end,
-            "on_part_data": self._on_part_data,
-            "on_part_end": self._on_part_end,
-            "on_end": self._on_end,
-        }
 
     def parts_in(self, spool: Spool) -> list[Part]:
         """The parts that have ended. Raises MalformedBody if one has no name."""
@@ -127,28 +123,35 @@ class _Form:
         except UnicodeDecodeError:
             return stated.decode("latin-1")
 
-    def _on_part_begin(self) -> None:
+    def on_part_begin(self) -> None:
+        """Begin a part. Raises MalformedBody if it is one too many."""
         if len(self._starts) >= self.at_most:
             raise MalformedBody(f"The form can't be read: it has more than {self.at_most:,} parts.")
         self._starts.append(self._position)
         self._headers.append({})
 
-    def _on_header_field(self, data: bytes, start: int, end: int) -> None:
+    def on_header_field(self, data: bytes, start: int, end: int) -> None:
+        """Read on in the name of a header."""
         self._name += data[start:end]
 
-    def _on_header_value(self, data: bytes, start: int, end: int) -> None:
+    def on_header_value(self, data: bytes, start: int, end: int) -> None:
+        """Read on in its value."""
         self._value += data[start:end]
 
-    def _on_header_end(self) -> None:
+    def on_header_end(self) -> None:
+        """Note a header of the part."""
         self._headers[-1][self._name.lower()] = self._value
         self._name = self._value = b""
 
-    def _on_part_data(self, data: bytes, start: int, end: int) -> None:
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        """Read on in the part."""
         self.data.append(data[start:end])
         self._position += end - start
 
-    def _on_part_end(self) -> None:
+    def on_part_end(self) -> None:
+        """End the part."""
         self._ends.append(self._position)
 
-    def _on_end(self) -> None:
+    def on_end(self) -> None:
+        """Note that the last boundary was there."""
         self.has_ended = True

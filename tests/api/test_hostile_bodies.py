@@ -169,7 +169,7 @@ def test_what_a_request_has_sent_is_given_back_when_it_ends(
     given = [each.kwargs.get("space") for each in app.user_middleware]
     (space,) = [each for each in given if isinstance(each, UploadSpace)]
     files = {"photo": ("a.jpg", jpeg(1) + bytes(3_000_000))}
-    with TestClient(app, "http://127.0.0.1:8000") as client:
+    with TestClient(app, "http://127.0.0.1:8000", client=("127.0.0.1", 50_000)) as client:
         for headers in ({}, {"Idempotency-Key": "one"}):
             assert client.post("/v1/searches", files=files, headers=headers).status_code == 202
             assert (space.in_memory, space.in_files) == (0, 0)

@@ -118,4 +118,4 @@ def test_memory_is_given_back_after_large_bodies(
         return before
 
     assert anyio.run(run) == 0
-    assert trimmed == [True]
+    assert trimmed
