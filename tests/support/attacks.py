@@ -36,7 +36,7 @@ async def million_names(target: Target) -> list[Answer]:
 
 
 async def many_bad_fields(target: Target) -> list[Answer]:
-    """Ten thousand fields that are not known, in a body that is as large as it may be."""
+    """Five searches with 4,000 fields that are not known."""
     body = json.dumps({f"f{number}": 1 for number in range(4_000)}).encode()
     return [await ask(target.port, "POST", "/v1/searches", body, JSON) for _ in range(5)]
 
@@ -92,7 +92,7 @@ async def _half_sent(target: Target, some: bytes, number: int) -> list[asyncio.S
 
 
 async def endless_head(target: Target) -> list[Answer]:
-    """Heads of 60 MB."""
+    """Four heads of 60 MB."""
 
     async def endless() -> AsyncIterator[bytes]:
         yield b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
@@ -115,7 +115,7 @@ async def big_bulks(target: Target) -> list[Answer]:
 
 
 async def bulks_of_webp(target: Target) -> list[Answer]:
-    """Two bulk uploads of 30 WebP of 50 megapixels; what is answered is a search beside them."""
+    """Two bulk uploads of 30 WebPs of 50 megapixels, and searches beside them."""
     webp = webp_of_noise()
     files = [(f"p{number}", "a.webp", webp + bytes([number])) for number in range(30)]
     rows = [json.dumps({"title": "A", "photos": [name]}) for name, _, _ in files]
@@ -146,7 +146,7 @@ async def tiny_bombs(target: Target) -> list[Answer]:
 
 
 async def bombs_in_one(target: Target) -> list[Answer]:
-    """A search by sixteen of them."""
+    """A search by sixteen such WebPs."""
     photos = [("photo", "a", tiny_webp(8166, 6124 - number)) for number in range(16)]
     return [await ask(target.port, "POST", "/v1/searches", form(*photos), form_headers())]
 
@@ -231,7 +231,7 @@ async def overload(target: Target) -> list[Answer]:
 
 
 async def queue(target: Target) -> list[Answer]:
-    """3,000 searches that nobody waits for, from 100 clients at once; then one that waits."""
+    """3,000 searches that nobody waits for, from 100 clients at once."""
     numbers = iter(range(target.many(3_000)))
 
     async def client() -> list[Answer]:
