@@ -33,6 +33,8 @@ STATUS_OF: dict[type[errors.MarketlensError], HTTPStatus] = {
     errors.IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.InvalidFeed: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.HeadTooLarge: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    errors.TooSlow: HTTPStatus.REQUEST_TIMEOUT,
     errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
     errors.KeyExpired: HTTPStatus.UNAUTHORIZED,
     errors.Forbidden: HTTPStatus.FORBIDDEN,
@@ -69,24 +71,20 @@ Responses = dict[int | str, dict[str, object]]
 """OpenAPI response objects of an operation, by status."""
 
 
-def problem_body(status: int, code: str, detail: str, **members: object) -> dict[str, object]:
-    """The members of a problem document; `code` is stable, `detail` is a sentence for people."""
-    return {
+def problem(
+    status: int, code: str, detail: str, headers: dict[str, str] | None = None, **members: object
+) -> JSONResponse:
+    """A problem document; `code` is stable, `detail` is a sentence for people."""
+    phrase = HTTPStatus(status)
+    body = {
         "type": f"urn:marketlens:problem:{code}",
-        "title": HTTPStatus(status).phrase,
+        "title": phrase.phrase,
         "status": int(status),
         "code": code,
         "detail": detail,
         **members,
     }
-
-
-def problem(
-    status: int, code: str, detail: str, headers: dict[str, str] | None = None, **members: object
-) -> JSONResponse:
-    """A response with a problem document."""
-    body = problem_body(status, code, detail, **members)
-    sent = {**HEADERS_OF.get(HTTPStatus(status), {}), **(headers or {})}
+    sent = {**HEADERS_OF.get(phrase, {}), **(headers or {})}
     return JSONResponse(body, status_code=status, headers=sent, media_type=MEDIA_TYPE)
 
 

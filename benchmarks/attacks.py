@@ -54,8 +54,9 @@ def main(
 
 
 def _row(name: str, answers: Sequence[Answer], seen: Seen) -> str:
+    what = name.strip().splitlines()[0].removesuffix(".")
     return (
-        f"| {name.strip().splitlines()[0].removesuffix('.')} | {'; '.join(_told(answers))} | {seen.peak_mb:.0f} "
+        f"| {what} | {'; '.join(_told(answers))} | {seen.peak_mb:.0f} "
         f"| {seen.after_mb:.0f} | {seen.children_mb:.0f} | {seen.health_p99_s:.2f} "
         f"| {seen.health_max_s:.2f} | {seen.busy_s:.1f} |"
     )

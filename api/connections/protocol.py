@@ -1,7 +1,6 @@
 """uvicorn's HTTP protocol with limits that it lacks: sizes of heads, time for heads and bodies."""
 
 import asyncio
-import json
 from http import HTTPStatus
 from typing import Final
 
@@ -9,8 +8,8 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.connections.limits import Connections
-from api.problems import MEDIA_TYPE, problem_body, problem_of
-from models.domain.errors import Overloaded
+from api.problems import problem_of
+from models.domain.errors import HeadTooLarge, MarketlensError, Overloaded, TooSlow
 
 KEY: Final = "marketlens.connections"
 PROBES: Final = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -114,7 +113,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Refuse what can't be parsed."""
         if self._is_head_too_large:
-            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large", _LARGE_HEAD)
+            self._refuse(HeadTooLarge(_LARGE_HEAD))
         else:
             super().send_400_response(msg)
 
@@ -167,19 +166,19 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self._is_under_way and self._awaits_body and not self.flow.read_paused:
             self._waited_s += LOOK_EVERY_S
             if self._waited_s > patience_s + self._body_bytes / LEAST_BYTES_A_SECOND:
-                self._refuse(HTTPStatus.REQUEST_TIMEOUT, "request_timeout", _SLOW)
+                self._refuse(TooSlow(_SLOW))
         else:
             self._stalled_s = 0.0
 
-    def _refuse(self, status: HTTPStatus, code: str, detail: str) -> None:
+    def _refuse(self, error: MarketlensError) -> None:
         """Answer without the application, unless it has begun to, and close."""
-        if self.cycle is None or not self._is_under_way or not self.cycle.response_started:
-            body = json.dumps(problem_body(status, code, detail)).encode()
-            head = (
-                f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {MEDIA_TYPE}\r\n"
-                f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-            )
-            self.transport.write(head.encode() + body)
+        if not self._is_under_way or not self.cycle.response_started:
+            response = problem_of(error)
+            status = HTTPStatus(response.status_code)
+            headers = [*response.raw_headers, (b"connection", b"close")]
+            lines = [f"HTTP/1.1 {status.value} {status.phrase}".encode()]
+            lines += [name + b": " + value for name, value in headers]
+            self.transport.write(b"\r\n".join([*lines, b"", bytes(response.body)]))
         self._close_late()
 
     def _close_late(self) -> None:

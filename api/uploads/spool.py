@@ -19,6 +19,8 @@ IN_MEMORY_BYTES: Final = 1 << 20
 """Of one body: a larger one goes to a file."""
 ALL_IN_MEMORY_BYTES: Final = 32 << 20
 """Of all bodies of this process; what comes when they are so many goes to files."""
+MAX_FILE_BYTES: Final = 2_000_000_000
+"""Of all files together."""
 BLOCK: Final = 1 << 16
 """Bytes that are written to a file at once, while there is memory for them."""
 WRITERS: Final = 4
@@ -36,7 +38,7 @@ class UploadSpace:
     """
 
     folder: Path | None = None
-    max_file_bytes: int = 2_000_000_000
+    max_file_bytes: int = MAX_FILE_BYTES
     in_memory: int = 0
     in_files: int = 0
     has_been_used: bool = False
