@@ -13,9 +13,10 @@ from typing import Final
 NOTIFY_SOCKET: Final = "NOTIFY_SOCKET"
 """The variable that names where a process tells how far it is."""
 
-_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 _HEAPS = 4
 _LARGE_BLOCK = 4 << 20
+_KEPT = 16 << 20
 
 
 class ProgramFailed(Exception):
@@ -77,6 +78,8 @@ def give_memory_back() -> None:
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, _HEAPS)
         mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK)
+        # By default 128 kB are kept: each photo would be given back, and asked for again.
+        mallopt(_M_TRIM_THRESHOLD, _KEPT)
 
 
 def trim_heaps() -> None:
