@@ -145,7 +145,32 @@ COMMANDS: Final[Table] = {
     ),
     "relay": CommandRef(
         "workers.commands.relay:relay",
-        "Publish accepted jobs that no worker got, send webhooks, and delete old events.",
+        "Publish accepted jobs that no worker got, send webhooks, and remove what has had its "
+        "time.",
+    ),
+    "retention": CommandRef(
+        "workers.commands.retention.now:retention",
+        "Remove what has had its time, or say what would be. The relay does it all the time.",
+        audit=Audit(("force", "vacuum")),
+    ),
+    "erase": Group(
+        "Erase a listing or a user, with every trace.",
+        {
+            "listing": CommandRef(
+                "workers.commands.retention.erase:listing",
+                "Erase a listing: text, words, photos, vectors, events, and what names it.",
+                audit=Audit(),
+            ),
+            "user": CommandRef(
+                "workers.commands.retention.erase:user",
+                "Erase a user: events, what they counted for, and what was asked for them.",
+                audit=Audit(),
+            ),
+        },
+    ),
+    "metrics": CommandRef(
+        "workers.commands.metrics:metrics",
+        "Print what the processes of this machine have counted, or serve it where there is no API.",
     ),
     "train": CommandRef(
         "workers.commands.train:train",
@@ -204,7 +229,8 @@ COMMANDS: Final[Table] = {
             ),
             "retire": CommandRef(
                 "workers.commands.encoder.retire:retire",
-                "Stop keeping an encoder up to date, and remove its indexes. Its vectors stay.",
+                "Stop keeping an encoder up to date, and remove its indexes. Its vectors stay for "
+                "a time.",
                 audit=Audit(("reference",)),
             ),
             "migrate": CommandRef(

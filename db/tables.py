@@ -132,8 +132,12 @@ class NextListingNumber(FunctionElement[int]):
 @compiles(NextListingNumber)
 def _highest_and_one(element: NextListingNumber, compiler: SQLCompiler, **_: object) -> str:
     # SQLite has one writer, and finds the highest in the index.
+    # Nor is that of an erased listing given again: indexes may still know it.
     del element, compiler
-    return "(SELECT coalesce(max(number), 0) + 1 FROM listings)"
+    return (
+        "(SELECT max(coalesce((SELECT max(number) FROM listings), 0), coalesce("
+        "(SELECT number FROM highest_removed WHERE of = 'listings'), 0)) + 1)"
+    )
 
 
 @compiles(NextListingNumber, "postgresql")
@@ -143,7 +147,7 @@ def _next_of_sequence(element: NextListingNumber, compiler: SQLCompiler, **_: ob
 
 
 class Listing(Base):
-    """An item for sale. The row of a deleted listing is kept, so that its id is never reused.
+    """An item for sale. The row of a deleted listing is kept for a time, should it come back.
 
     `number` is what the text index and columns in memory know it by; it never changes.
     `attributes` are as `models.domain.searches.attributes` cleans them. `price_suspect` marks a
@@ -166,6 +170,13 @@ class Listing(Base):
         ),
         Index("ix_listings_filter_price", "status", "price", "currency", "id"),
         Index("ix_listings_filter_place", "status", "latitude", "longitude", "id"),
+        # In the order in which they are erased.
+        Index(
+            "ix_listings_deleted",
+            "updated_at",
+            sqlite_where=text("status = 'deleted'"),
+            postgresql_where=text("status = 'deleted'"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -272,7 +283,8 @@ class ListingPhoto(Base):
 class Encoder(Base):
     """An encoder, and its status in the catalogue.
 
-    `activated_at` is when it was last made the active one, unless it was retired since;
+    `activated_at` is when it was last made the active one, unless it was retired since, which was
+    at `retired_at`;
     `comparison` holds what its last migration measured, against the one that was active then;
     `matching` the thresholds of its match labels and how right they are (`models.matching`).
     """
@@ -301,6 +313,7 @@ class Encoder(Base):
     )
     created_at: Mapped[datetime]
     activated_at: Mapped[datetime | None]
+    retired_at: Mapped[datetime | None]
     comparison: Mapped[StoredJson | None]
     matching: Mapped[StoredJson | None]
 
@@ -361,24 +374,28 @@ class Change(Base):
 
     `number` grows in commit order (see `db.vectors.changes`). A row says that a photo's
     embedding or its listings changed, not how: readers look up the current state, so that reading
-    a change twice is harmless.
+    a change twice is harmless. It outlives the photo, which readers then find to be gone.
     """
 
     __tablename__ = "changes"
     __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012 - SQLAlchemy reads this
 
     number: Mapped[int] = mapped_column(BigId, primary_key=True)
-    photo_id: Mapped[int] = mapped_column(ForeignKey("photos.id"))
+    photo_id: Mapped[int] = mapped_column(BigId)
 
 
 class ListingChange(Base):
-    """A listing that was written, in commit order as `Change`: its row is to be looked up again."""
+    """A listing that was written, in commit order as `Change`: its row is to be looked up again.
+
+    Of one that was erased nothing but its number is left, as `gone`.
+    """
 
     __tablename__ = "listing_changes"
     __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012 - SQLAlchemy reads this
 
     number: Mapped[int] = mapped_column(BigId, primary_key=True)
-    listing_id: Mapped[UUID] = mapped_column(ForeignKey("listings.id"))
+    listing_id: Mapped[UUID | None]
+    gone: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class Job(Base):
@@ -386,7 +403,8 @@ class Job(Base):
 
     `owner` is the process that has claimed it last: when it is dead, the lease need not run out.
     `user_key` is that of the user whom it was accepted for, if its payload names one. `made_by` is
-    the name of the key that has asked for it, if one has: other keys do not see it.
+    the name of the key that has asked for it, if one has: other keys do not see it. `request_id` is
+    that of the request that it came of, `trace` names its trace (W3C Trace Context).
     """
 
     __tablename__ = "jobs"
@@ -435,6 +453,8 @@ class Job(Base):
     owner: Mapped[str | None] = mapped_column(String(200))
     user_key: Mapped[bytes | None] = mapped_column(LargeBinary)
     made_by: Mapped[str | None] = mapped_column(String(200))
+    request_id: Mapped[str | None] = mapped_column(String(64))
+    trace: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]

@@ -121,6 +121,9 @@ class _JobOut(BaseModel):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    request_id: str | None = Field(
+        default=None, description="The `X-Request-ID` of the request that it came of."
+    )
     error: JobError | None
 
 
@@ -255,6 +258,7 @@ def _state_of(job: Job) -> dict[str, object]:
         "created_at": job.created_at,
         "started_at": job.started_at,
         "finished_at": job.finished_at,
+        "request_id": job.request_id,
         "error": error,
     }
 

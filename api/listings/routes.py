@@ -63,6 +63,11 @@ FeedName = Annotated[
     str | None, Query(max_length=200, description="The name of the feed that brought a listing.")
 ]
 
+Erase = Annotated[
+    bool,
+    Query(description="Take every trace of it away, rather than keep it for a time."),
+]
+
 _LISTING_FORM = described_form(
     {
         forms.LISTING_PART: ListingPartIn.model_json_schema(),
@@ -226,9 +231,16 @@ async def change(
     responses=NO_SUCH,
     dependencies=WRITE,
 )
-def delete(listing_id: ListingId, resources: ResourcesDep) -> None:
-    """Remove a listing: the next search will not find it."""
-    service.delete_listing(resources, listing_id)
+def delete(listing_id: ListingId, resources: ResourcesDep, *, erase: Erase = False) -> None:
+    """Remove a listing: the next search will not find it.
+
+    With `erase`, also one that was deleted before is taken away with every trace: its text, photos,
+    vectors and events at once, what jobs and indexes say of it soon after. Nothing brings it back.
+    """
+    if erase:
+        service.erase_listing(resources, listing_id)
+    else:
+        service.delete_listing(resources, listing_id)
 
 
 async def _put(

@@ -5,7 +5,7 @@ Each function commits before it returns, so that no response is sent for what is
 
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID, uuid4
 
 from sqlalchemy.orm import Session
@@ -24,6 +24,7 @@ from api.listings.stated_photos import (
 from api.pagination import Position
 from api.photos.service import store_photo
 from api.uploads.spool import Upload
+from db.access.audit_log import ANONYMOUS, record_entry
 from db.catalogue import listings
 from db.catalogue.categories import ensure_categories
 from db.catalogue.listing_photos import (
@@ -37,11 +38,15 @@ from db.idempotency import Answer
 from db.jobs import accepting
 from db.jobs.embed import accept_embed_jobs
 from db.jobs.fetch import accept_fetch_job
+from db.retention.erasures import erase_listing as erase
 from db.store.photo_urls import check_url
 from db.tables import Job
 from models.domain.errors import ChangedMeanwhile, InvalidInput, MarketlensError
 from models.domain.job_payloads import PhotosToFetch, StoredJson, is_sha256
 from models.domain.job_results.embeddings import BatchResult, RowError
+from models.domain.types import AuditSource
+
+ERASED: Final = "DELETE /v1/listings/{listing_id}?erase=true"
 
 
 def list_listings(
@@ -70,6 +75,19 @@ def delete_listing(resources: Resources, listing_id: UUID) -> None:
     """Remove a listing. Raises NotFound."""
     with resources.database.write() as session:
         listings.delete_listing(session, listing_id, resources.now())
+
+
+def erase_listing(resources: Resources, listing_id: UUID) -> None:
+    """Erase a listing with all that belongs to it, deleted or not. Raises NotFound.
+
+    What is left of it elsewhere is looked for afterwards, by the relay.
+    """
+    actor = resources.caller.name or ANONYMOUS
+    with resources.database.write() as session:
+        now = resources.now()
+        erase(session, listing_id, now)
+        # That something was erased, not what.
+        record_entry(session, AuditSource.API, actor, ERASED, {}, now)
 
 
 def store_photos(resources: Resources, photos: Sequence[Upload]) -> list[PhotoData]:

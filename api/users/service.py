@@ -7,10 +7,10 @@ from uuid import UUID
 from api.deps import Resources
 from api.pagination import Position
 from api.users.schemas import UserEventOut
-from db.events.forget import forget_events
 from db.events.history import events_of_user, listing_ids
 from db.events.users import user_key
-from db.jobs.of_users import forget_jobs, jobs_of_user
+from db.jobs.of_users import jobs_of_user
+from db.retention.erasures import erase_user
 
 SHOWN_JOBS: Final = 1_000
 _GREATEST_NUMBER: Final = 2**63 - 1
@@ -42,6 +42,8 @@ def list_events(
             (event.at, UUID(int=event.number)),
         )
         for event in events
+        # That a listing was shown is told no more once it was erased.
+        if event.listing_number in ids
     ]
 
 
@@ -54,6 +56,4 @@ def list_jobs(resources: Resources, user: str) -> Sequence[UUID]:
 def forget(resources: Resources, user: str) -> None:
     """Delete all that is known of a user."""
     with resources.database.write() as session:
-        key = user_key(session, user)
-        forget_events(session, key)
-        forget_jobs(session, key)
+        erase_user(session, user, resources.now())

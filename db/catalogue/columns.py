@@ -64,13 +64,17 @@ def columns_of(session: Session) -> Columns:
 
 
 def with_changes(session: Session, columns: Columns) -> Columns:
-    """The columns with every change of listings that was committed since."""
+    """The columns with every change of listings that was committed since.
+
+    Raises ChangesMissed where they are so old that changes since were removed.
+    """
     while True:
-        number, listings = listing_changes_after(session, columns.last_change, CHANGES_PER_STEP)
-        if not listings:
+        changes = listing_changes_after(session, columns.last_change, CHANGES_PER_STEP)
+        if changes.last == columns.last_change:
             return columns
-        changed, batch = _listings_again(session, listings)
-        columns = columns.updated(number, changed, batch)
+        numbers, batch = _listings_again(session, changes.listings)
+        changed = np.concatenate([numbers, np.array(changes.gone, np.int64)])
+        columns = columns.updated(changes.last, changed, batch)
 
 
 def _stored_listings(session: Session) -> Iterator[ListingBatch]:

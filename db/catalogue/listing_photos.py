@@ -53,17 +53,28 @@ def ensure_photos(session: Session, photos: Collection[PhotoData], now: datetime
 def _photo_ids(session: Session, hashes: Collection[str]) -> dict[str, int]:
     found: dict[str, int] = {}
     for chunk in chunks(hashes):
-        rows = session.execute(select(Photo.sha256, Photo.id).where(Photo.sha256.in_(chunk)))
+        # Locked against who deletes photos that no listing has.
+        rows = session.execute(
+            select(Photo.sha256, Photo.id)
+            .where(Photo.sha256.in_(chunk))
+            .order_by(Photo.sha256)
+            .with_for_update(read=True, key_share=True)
+        )
         found.update(dict(rows.all()))
     return found
 
 
 def stored_photos(session: Session, hashes: Iterable[str]) -> dict[str, PhotoData]:
-    """Those of the photos that have a row, by SHA-256."""
+    """Those of the photos that have a row, by SHA-256. They stay until the transaction ends."""
     return {
         photo.sha256: PhotoData(photo.sha256, photo.width, photo.height, photo.incomplete)
         for chunk in chunks(hashes)
-        for photo in session.scalars(select(Photo).where(Photo.sha256.in_(chunk)))
+        for photo in session.scalars(
+            select(Photo)
+            .where(Photo.sha256.in_(chunk))
+            .order_by(Photo.sha256)
+            .with_for_update(read=True, key_share=True)
+        )
     }
 
 

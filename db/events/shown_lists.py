@@ -4,13 +4,11 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import bindparam, exists, func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from db.events.tables import IS_TOUCH, Event
-from db.tables import Job
 from models.domain.recommendations.events import EventKind
-from models.domain.types import JobType
 
 
 class ListedEvent(NamedTuple):
@@ -30,10 +28,9 @@ def newest_lists(session: Session, count: int) -> list[ListedEvent]:
     A list is what one user was shown under one `search_id`. Those of searches are left out, which
     were ordered by how well they answer what was searched for. Reads all events.
     """
-    is_search = exists().where(Job.id == Event.search_id, Job.type == JobType.SEARCH)
     newest = (
         select(Event.search_id, Event.user_key)
-        .where(Event.search_id.is_not(None), IS_TOUCH, ~is_search)
+        .where(Event.search_id.is_not(None), IS_TOUCH, ~Event.of_search)
         .group_by(Event.search_id, Event.user_key)
         .order_by(func.max(Event.at).desc(), Event.search_id, Event.user_key)
         .limit(bindparam("count"))

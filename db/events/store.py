@@ -1,6 +1,6 @@
 """Storing events: a batch in one transaction, each event once by its id."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -15,7 +15,9 @@ from db.events.popularity import recount
 from db.events.tables import TOUCHES, Event
 from db.events.users import event_keys, user_keys
 from db.statements import chunks, insert_rows
+from db.tables import Job
 from models.domain.recommendations.events import EventKind
+from models.domain.types import JobType
 
 AHEAD: Final = timedelta(hours=1)
 """How far in the future an event's time may be: clocks differ."""
@@ -116,6 +118,7 @@ def _insert(session: Session, events: Sequence[NewEvent], numbers: Mapping[UUID,
         if key not in known:
             new.setdefault(key, event)
     users = user_keys(session, [event.user for event in new.values()])
+    searches = _searches_among(session, {event.search_id for event in new.values()})
     rows = [
         {
             "event_key": key,
@@ -125,6 +128,7 @@ def _insert(session: Session, events: Sequence[NewEvent], numbers: Mapping[UUID,
             "at": event.at,
             "search_id": event.search_id,
             "position": event.position,
+            "of_search": event.search_id in searches,
         }
         for (key, event), user in zip(new.items(), users, strict=True)
     ]
@@ -132,3 +136,16 @@ def _insert(session: Session, events: Sequence[NewEvent], numbers: Mapping[UUID,
     touched = {numbers[event.listing_id] for event in new.values() if event.kind in TOUCHES}
     recount(session, touched)
     return len(rows)
+
+
+def _searches_among(session: Session, search_ids: Collection[UUID | None]) -> set[UUID]:
+    """Those of the ids that are of jobs that search, as long as these are kept."""
+    named = sorted(search_id for search_id in search_ids if search_id is not None)
+    return {
+        job_id for chunk in chunks(named) for job_id in session.scalars(_SEARCHES, {"ids": chunk})
+    }
+
+
+_SEARCHES = select(Job.id).where(
+    Job.id.in_(bindparam("ids", expanding=True)), Job.type == JobType.SEARCH
+)

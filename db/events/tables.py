@@ -15,6 +15,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     SmallInteger,
+    false,
     literal_column,
     text,
     type_coerce,
@@ -91,6 +92,7 @@ class KindCode(TypeDecorator[EventKind]):
 _TOUCH: Final = text("kind >= 2")
 _SHOWN: Final = text("kind = 1")
 _HIDDEN: Final = text("kind = 0")
+_AGEING: Final = text("kind > 0")
 
 
 class Event(Base):
@@ -98,7 +100,8 @@ class Event(Base):
 
     `number` grows in the order in which events were stored. `event_key` and `user_key` are as
     `db.events.users` makes them. `search_id` and `position` say which answer showed the listing,
-    and where in it, from 1.
+    and where in it, from 1; `of_search` whether that was the answer to a search, as its job is not
+    kept as long.
     """
 
     __tablename__ = "events"
@@ -131,7 +134,8 @@ class Event(Base):
             sqlite_where=_TOUCH,
             postgresql_where=_TOUCH,
         ),
-        Index(None, "at"),
+        # What goes when it is old enough; hidden listings stay hidden as long as they are for sale.
+        Index("ix_events_ageing", "at", sqlite_where=_AGEING, postgresql_where=_AGEING),
         {"sqlite_autoincrement": True},
     )
 
@@ -143,12 +147,14 @@ class Event(Base):
     at: Mapped[datetime] = mapped_column(Milliseconds)
     search_id: Mapped[UUID | None]
     position: Mapped[int | None]
+    of_search: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 IS_TOUCH: Final = type_coerce(Event.kind, Integer) >= literal_column("2")
 """The condition of the indexes of touches, as they have it: a bound value would not match."""
 IS_SHOWN: Final = type_coerce(Event.kind, Integer) == literal_column("1")
 IS_HIDDEN: Final = type_coerce(Event.kind, Integer) == literal_column("0")
+IS_AGEING: Final = type_coerce(Event.kind, Integer) > literal_column("0")
 
 
 class ListingPopularity(Base):

@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from db.retention.photos import photos_named
 from db.statements import chunks
 from db.tables import IdempotencyKey, Job
 
@@ -18,6 +19,12 @@ def jobs_of_user(session: Session, user: bytes, limit: int) -> Sequence[UUID]:
         .order_by(Job.created_at.desc(), Job.id.desc())
         .limit(limit)
     ).all()
+
+
+def photos_of_jobs(session: Session, user: bytes) -> set[str]:
+    """The SHA-256 of the photos that the jobs for a user ask about."""
+    rows = session.execute(select(Job.type, Job.payload).where(Job.user_key == user))
+    return {photo for job_type, payload in rows for photo in photos_named(job_type, payload)}
 
 
 def forget_jobs(session: Session, user: bytes) -> int:

@@ -7,12 +7,13 @@ from sqlalchemy import Connection
 
 from db.access.tables import AuditEntry
 from db.events.tables import Event
+from db.retention.tables import Erasure
 from db.saved_searches.tables import SavedSearch
 from db.session import Database
 from settings import Settings
 
 # Once these are imported, and by them those of `db.tables`, one metadata has all tables.
-FURTHER_TABLES = (AuditEntry, Event, SavedSearch)
+FURTHER_TABLES = (AuditEntry, Erasure, Event, SavedSearch)
 # Both are written by their migration: SQLite's index of words is a virtual table with tables of its
 # own, PostgreSQL's is of an expression.
 NOT_OF_TABLES = ("listing_words", "ix_listing_texts_words")

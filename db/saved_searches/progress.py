@@ -73,7 +73,8 @@ def next_listing_changes(session: Session, limit: int) -> ListingChanges | None:
     ).all()
     if not rows:
         return None
-    return ListingChanges(rows[-1].number, {row.listing_id: row.number for row in rows})
+    there = {row.listing_id: row.number for row in rows if row.listing_id is not None}
+    return ListingChanges(rows[-1].number, there)
 
 
 def advance(session: Session, number: int) -> None:

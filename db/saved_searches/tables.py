@@ -89,6 +89,8 @@ class SavedSearchMatch(Base):
     __tablename__ = "saved_search_matches"
     __table_args__ = (
         Index(None, "saved_search", "created_at", "listing_id"),
+        # By which they go with their listing.
+        Index(None, "listing_id"),
         Index(
             "ix_saved_search_matches_due",
             "next_attempt_at",

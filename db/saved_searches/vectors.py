@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
+from db.retention.removed import Numbered, require_all_after
 from db.saved_searches.progress import lock_for_changing, record_saved_changes, rewind_for
 from db.saved_searches.searches import any_unembedded, is_unembedded
 from db.saved_searches.tables import SavedSearch, SavedSearchChange, SavedSearchVectors
@@ -94,7 +95,10 @@ def store_saved_vectors(
 
 
 def saved_changes_after(session: Session, encoder_id: int, number: int) -> SavedChanges:
-    """All that changed after this number, and the vectors that it has of this encoder."""
+    """All that changed after this number, and the vectors that it has of this encoder.
+
+    Raises ChangesMissed.
+    """
     rows = session.execute(
         select(SavedSearchChange.number, SavedSearchChange.saved_search)
         .where(SavedSearchChange.number > number)
@@ -102,6 +106,7 @@ def saved_changes_after(session: Session, encoder_id: int, number: int) -> Saved
     ).all()
     if not rows:
         return SavedChanges(number, {})
+    require_all_after(session, Numbered.SAVED_SEARCH_CHANGES, number, rows[0].number)
     found: dict[int, SavedVectors | None] = {row.saved_search: None for row in rows}
     for chunk in chunks(found):
         found |= _read(session, encoder_id, SavedSearch.number.in_(chunk))

@@ -151,6 +151,13 @@ class PhotoStore:
                 raise _gone(self._location) from None
             raise
 
+    def digests_with(self, prefix: str) -> set[str]:
+        """The SHA-256 of the photos with one of the `PREFIXES`."""
+        filesystem, root = filesystem_at(self._location)
+        with failures_of(filesystem, READING):
+            paths = _paths(filesystem, f"{root}/{prefix}")
+            return {found[3] for path in paths if (found := _STORED.search(path))}
+
     def list_prefix(self, prefix: str, now: datetime) -> PrefixListing:
         """The contents of one of the `PREFIXES`; files that are not the store's are left out.
 
@@ -167,16 +174,25 @@ class PhotoStore:
                     leftovers.append(path)
         return PrefixListing(digests, leftovers)
 
-    def is_old(self, digest: str, now: datetime) -> bool:
-        """Whether the photo is stored, and was not used by `put` or `has` within `GRACE`."""
+    def is_old(self, digest: str, now: datetime, grace: timedelta = GRACE) -> bool:
+        """Whether the photo is stored, and was not used by `put` or `has` within `grace`."""
         filesystem, path = self._locate(digest)
         try:
             with failures_of(filesystem, READING):
-                return _is_old(filesystem, path, now)
+                return _is_old(filesystem, path, now, grace)
         except FileNotFoundError:
             return False
 
-    def delete_old(self, digest: str, now: datetime) -> bool:
+    def size_of(self, digest: str) -> int:
+        """The bytes of a stored photo, 0 if it is not there."""
+        filesystem, path = self._locate(digest)
+        try:
+            with failures_of(filesystem, READING):
+                return int(filesystem.size(path) or 0)
+        except FileNotFoundError:
+            return 0
+
+    def delete_old(self, digest: str, now: datetime, grace: timedelta = GRACE) -> bool:
         """Delete an unreferenced photo if it still `is_old`; returns whether it was deleted.
 
         None is deleted while the store `is_held`.
@@ -186,10 +202,10 @@ class PhotoStore:
             return False
         try:
             with failures_of(filesystem, WRITING):
-                if not _is_old(filesystem, path, now):
+                if not _is_old(filesystem, path, now, grace):
                     return False
                 if isinstance(filesystem, LocalFileSystem):
-                    return _delete_untouched(filesystem, Path(path), now)
+                    return _delete_untouched(filesystem, Path(path), now, grace)
                 filesystem.rm_file(path)
         except FileNotFoundError:
             return False
@@ -295,16 +311,20 @@ def _is_leftover(filesystem: fsspec.AbstractFileSystem, path: str, now: datetime
     return now - modified > _LEFTOVER_AFTER
 
 
-def _is_old(filesystem: fsspec.AbstractFileSystem, path: str, now: datetime) -> bool:
+def _is_old(
+    filesystem: fsspec.AbstractFileSystem, path: str, now: datetime, grace: timedelta
+) -> bool:
     modified: datetime = filesystem.modified(path)
-    return now - modified > GRACE
+    return now - modified > grace
 
 
-def _delete_untouched(filesystem: LocalFileSystem, path: Path, now: datetime) -> bool:
+def _delete_untouched(
+    filesystem: LocalFileSystem, path: Path, now: datetime, grace: timedelta
+) -> bool:
     """Delete the file, unless a writer has renewed it since its age was checked."""
     temporary = path.with_name(f".{path.stem}{PART_SUFFIX}")
     path.rename(temporary)
-    if _is_old(filesystem, str(temporary), now):
+    if _is_old(filesystem, str(temporary), now, grace):
         temporary.unlink()
         return True
     temporary.replace(path)

@@ -20,14 +20,28 @@ AT_ONCE = 2_000
 
 # Key in `session.info`: by word, how many listings more have it since the transaction began.
 _COUNTED = "counted_words"
+# And of listings that are erased, before the others are written.
+_FORGOTTEN = "forgotten_words"
 
 
 def write_texts(session: Session) -> None:
     """Write the words of all listings that this transaction has touched, as they are now."""
-    counted: Counter[str] = Counter()
+    counted: Counter[str] = session.info.pop(_FORGOTTEN, None) or Counter()
     for ids in chunks(sorted(touched_listings(session)), AT_ONCE):
         _write(session, ids, counted)
     session.info[_COUNTED] = counted
+
+
+def forget_texts(session: Session, listing_numbers: Collection[int]) -> None:
+    """Delete the words of listings that this transaction erases."""
+    forgotten: Counter[str] = session.info.setdefault(_FORGOTTEN, Counter())
+    for chunk in chunks(listing_numbers):
+        rows = session.execute(_STORED, {"numbers": chunk})
+        stored = {number: ListingWords(*fields) for number, *fields in rows}
+        remove_words(session, stored)
+        session.execute(delete(ListingText).where(ListingText.number.in_(chunk)))
+        for words in stored.values():
+            forgotten.subtract(words.distinct())
 
 
 def _write(session: Session, ids: list[UUID], counted: Counter[str]) -> None:
@@ -126,6 +140,9 @@ _WRITTEN = (
     .outerjoin(ListingText, ListingText.number == Listing.number)
     .where(Listing.id.in_(bindparam("ids", expanding=True)))
 )
+_STORED = select(
+    ListingText.number, *(getattr(ListingText, name) for name in ListingWords._fields)
+).where(ListingText.number.in_(bindparam("numbers", expanding=True)))
 _COUNTS = select(TextWord.word, TextWord.listings).where(
     TextWord.word.in_(bindparam("words", expanding=True))
 )

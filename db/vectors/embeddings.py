@@ -89,12 +89,14 @@ def _store(
 ) -> set[int]:
     """Store vectors by photo id, keeping those already stored; the photos that have one.
 
-    None, and a vector of zeros, are stored as an empty vector.
+    None, and a vector of zeros, are stored as an empty vector. A photo that was erased meanwhile is
+    left out.
     """
+    there = _lock_photos(session, vectors)
     seen = {
         photo_id: vector
         for photo_id, vector in vectors.items()
-        if vector is not None and vector.any()
+        if photo_id in there and vector is not None and vector.any()
     }
     rows = [
         {
@@ -103,10 +105,24 @@ def _store(
             "vector": to_stored(seen[photo_id]).tobytes() if photo_id in seen else b"",
         }
         # In order of id, so that two jobs with photos in common do not deadlock.
-        for photo_id in sorted(vectors)
+        for photo_id in sorted(there)
     ]
     insert_missing(session, Embedding, rows, key=["encoder_id", "photo_id"])
     return set(seen)
+
+
+def _lock_photos(session: Session, photo_ids: Collection[int]) -> set[int]:
+    """Those of the photos that there are; nobody deletes them before the transaction ends."""
+    return {
+        photo_id
+        for chunk in chunks(sorted(photo_ids))
+        for photo_id in session.scalars(
+            select(Photo.id)
+            .where(Photo.id.in_(chunk))
+            .order_by(Photo.id)
+            .with_for_update(read=True, key_share=True)
+        )
+    }
 
 
 def _is_underived(encoder_id: int, base_id: int) -> ColumnElement[bool]:

@@ -15,6 +15,7 @@ from db.advisory_locks import hold_lock
 from db.catalogue.listing_photos import count_photos, is_shown
 from db.statements import insert_missing
 from db.tables import Embedding, Encoder, Generation
+from models.domain.clock import utc_now
 from models.domain.errors import Conflict, NotFound
 from models.domain.job_payloads import StoredJson
 from models.domain.types import EncoderSpec, EncoderStatus, GenerationStatus
@@ -152,6 +153,7 @@ def follow_encoder(session: Session, encoder_id: int) -> Encoder:
     encoder = get_encoder(session, encoder_id)
     if encoder.status is not EncoderStatus.ACTIVE:
         encoder.status = EncoderStatus.FOLLOWED
+        encoder.retired_at = None
     session.flush()
     return encoder
 
@@ -179,7 +181,7 @@ def activate_encoder(
 
 
 def retire_encoder(session: Session, encoder_id: int) -> Encoder:
-    """Stop embedding new photos by this encoder. Its vectors are kept.
+    """Stop embedding new photos by this encoder. Its vectors are kept for a time.
 
     Raises NotFound, and Conflict if it is the active one or an index of it is being built.
     """
@@ -191,6 +193,7 @@ def retire_encoder(session: Session, encoder_id: int) -> Encoder:
     if _has_generation(session, encoder_id, GenerationStatus.BUILDING):
         raise Conflict(f"An index of {label} is being built: retire it when that has ended.")
     encoder.status = EncoderStatus.RETIRED
+    encoder.retired_at = utc_now()
     # If it is followed again, it lacks photos like one that was never active.
     encoder.activated_at = None
     session.flush()
@@ -240,6 +243,7 @@ def _make_active(session: Session, encoder_id: int, now: datetime) -> Encoder:
     encoder = get_encoder(session, encoder_id)
     encoder.status = EncoderStatus.ACTIVE
     encoder.activated_at = now
+    encoder.retired_at = None
     session.flush()
     return encoder
 

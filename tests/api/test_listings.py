@@ -8,8 +8,13 @@ from uuid import UUID, uuid4
 import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
+from sqlalchemy import func, select
 
+from db.access.tables import AuditEntry
 from db.catalogue.listings import ListingData, upsert_listings
+from db.retention.tables import Erasure
+from db.session import Database
+from db.tables import Listing, Photo
 from models.domain.clock import utc_now
 from models.photo_decoding import standardise
 from tests.support.http import KETTLE, assert_problem, create_listing, listing_form, send_batch
@@ -120,6 +125,24 @@ def test_delete(client: TestClient) -> None:
     assert client.delete(place).status_code == 204
     assert_problem(client.get(place), 404, "not_found")
     assert_problem(client.delete(place), 404, "not_found")
+
+
+def test_erase(client: TestClient, database: Database) -> None:
+    places = [f"/v1/listings/{create_listing(client).json()['listing_id']}" for _ in range(2)]
+    # Also one that was deleted before.
+    assert client.delete(places[1]).status_code == 204
+    for place in places:
+        assert client.delete(place, params={"erase": "true"}).status_code == 204
+        assert_problem(client.get(place), 404, "not_found")
+        assert_problem(client.delete(place, params={"erase": "true"}), 404, "not_found")
+    with database.read() as session:
+        assert session.scalar(select(func.count()).select_from(Listing)) == 0
+        assert session.scalar(select(func.count()).select_from(Photo)) == 0
+        assert [row.kind for row in session.scalars(select(Erasure))] == ["listing"] * 2
+        entries = session.scalars(select(AuditEntry)).all()
+    assert [(one.action, one.details, one.result) for one in entries] == [
+        ("DELETE /v1/listings/{listing_id}?erase=true", {}, "done")
+    ] * 2
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ KILLED_EVERY_S, KILLS = 8, 10
 @pytest.mark.parametrize("is_child", [False, True], ids=["worker", "child"])
 def test_a_killed_worker(loaded_on: LoadedMachine, queue: str, is_child: bool) -> None:
     trial = Trial(loaded_on)
-    for _ in rounds(at_least=3):
+    for _ in rounds():
         if is_child:
             loaded_on.child(queue).kill()
             trial.recovers(time.monotonic())
@@ -39,7 +39,7 @@ def test_a_killed_worker(loaded_on: LoadedMachine, queue: str, is_child: bool) -
 @pytest.mark.parametrize("name", ["api", "relay", "index"])
 def test_another_killed_process(loaded_on: LoadedMachine, name: str) -> None:
     trial = Trial(loaded_on)
-    for _ in rounds(at_least=3):
+    for _ in rounds():
         trial.recovers(loaded_on.kill(name))
     trial.judge(f"{name} killed")
     trial.assert_within(search_s=SEARCH_S, embed_s=EMBED_S)

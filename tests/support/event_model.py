@@ -148,4 +148,7 @@ class EventModel:
         self.rows = [row for row in self.rows if row.user != self.keys[user]]
 
     def prune(self, kept_since: datetime) -> None:
-        self.rows = [row for row in self.rows if row.at >= kept_since]
+        """What is hidden stays: all listings are for sale."""
+        self.rows = [
+            row for row in self.rows if row.at >= kept_since or row.kind is EventKind.HIDDEN
+        ]

@@ -11,7 +11,8 @@ from db.events.store import NewEvent, store_events
 from db.events.users import user_key
 from db.session import Database
 from models.domain.recommendations.events import EventKind
-from workers.events import pruning
+from workers.retention.policy import RetentionPolicy
+from workers.retention.steps import Pace, remove_events
 
 NOW: Final = datetime(2030, 6, 1, tzinfo=UTC)
 LISTINGS: Final = 20
@@ -45,8 +46,9 @@ def store_all(database: Database) -> None:
 
 def prune_all(database: Database) -> None:
     """Prune without rests."""
-    pruning.REST_S = 0.0  # type: ignore[misc]  # so that more of it is killed at work
-    pruning.prune_expired(database, KEPT, lambda: NOW, Stop())
+    # So that more of it is killed at work.
+    pace = Pace(database, lambda: NOW, Stop(), rest_s=0.0)
+    remove_events(pace, RetentionPolicy(events=KEPT))
 
 
 def forget_all(database: Database) -> None:

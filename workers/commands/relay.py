@@ -2,7 +2,6 @@
 
 import logging
 import signal
-from datetime import timedelta
 from threading import Event, Thread
 from types import FrameType
 
@@ -10,8 +9,10 @@ from command_line.exit_codes import awaiting
 from db.session import Database
 from db.store.webhooks import WebhookClient, hosts_of
 from models.domain.processes import tell_supervisor
+from observability import traces
+from observability.process import observe
 from settings import Settings
-from workers.events.pruning import run_pruning
+from workers.commands.retention.setup import retention_of
 from workers.queue.broker import Broker
 from workers.queue.broker_check import check_broker
 from workers.queue.publisher import JobPublisher
@@ -20,17 +21,16 @@ from workers.queue.relay import (
     CALIBRATE_CHECK_WITHOUT_GENERATIONS_EVERY_S,
     run_relay,
 )
+from workers.retention.run import run_retention
 from workers.saved_searches.webhooks import run_webhooks
 
 log = logging.getLogger(__name__)
 
 
 def relay() -> None:
-    """Publish accepted jobs that no worker got, send webhooks, and delete old events."""
+    """Publish accepted jobs that no worker got, send webhooks, and remove what has had its time."""
     settings = Settings()
-    logging.basicConfig(
-        level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    observe("relay", settings.observing)
     stop = Event()
 
     def on_signal(number: int, frame: FrameType | None) -> None:
@@ -48,13 +48,13 @@ def relay() -> None:
         args=(database, WebhookClient(hosts_of(settings.webhook_hosts)), database.now, stop),
         name="webhooks",
     )
-    pruning = Thread(
-        target=run_pruning,
-        args=(database, timedelta(days=settings.events_kept_days), database.now, stop),
-        name="pruning",
+    retention = Thread(
+        target=run_retention,
+        args=(retention_of(settings, database, database.now, stop),),
+        name="retention",
     )
     webhooks.start()
-    pruning.start()
+    retention.start()
     tell_supervisor("READY=1")
     try:
         run_relay(
@@ -72,7 +72,8 @@ def relay() -> None:
         # Also where it breaks: the other threads alone would keep the process.
         stop.set()
         webhooks.join()
-        pruning.join()
+        retention.join()
+        traces.end()
 
 
 def _calibrate_every_s(settings: Settings) -> float | None:

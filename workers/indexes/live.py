@@ -3,17 +3,22 @@
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import nullcontext
 from pathlib import Path
 from time import monotonic
 from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
+from db.retention.removed import ChangesMissed
 from db.vectors import generations
+from db.vectors.changes import last_change
+from db.vectors.embeddings import live_vectors
 from models.domain.errors import GenerationCorrupt
 from models.domain.types import EncoderSpec
 from models.index.generation import Generation, open_generation
 from models.index.vector_index import VectorIndex
+from workers.indexes.following import IndexCounts
 from workers.indexes.replay import replay
 
 log = logging.getLogger(__name__)
@@ -66,15 +71,44 @@ class LiveIndex:
         self._ready = False
         self._retry_at = 0.0
 
+    @property
+    def counts(self) -> IndexCounts:
+        """How many photos it holds."""
+        return IndexCounts(self.index.rows, self.index.fresh_count, self.index.tombstone_count)
+
     def sync(self, session: Session) -> None:
         """Take over a new live generation, then the changes that it does not hold."""
         self._follow_generation(session)
-        self._seen_change = replay(session, self.index, self._encoder_id, self._seen_change)
+        try:
+            self._replay(session)
+        except ChangesMissed:
+            self._catch_up(session)
         self._ready = True
 
     def close(self) -> None:
         """Stop the thread. Generations stay open until nothing refers to them."""
         self._opener.shutdown(wait=False, cancel_futures=True)
+
+    def _replay(self, session: Session) -> None:
+        self._seen_change = replay(session, self.index, self._encoder_id, self._seen_change)
+
+    def _catch_up(self, session: Session) -> None:
+        """Wait for the live generation: what this index lacks is not told any more.
+
+        Where there is none that can be opened, all live vectors are read.
+        """
+        self._ready, self._wanted = False, None
+        self._follow_generation(session)
+        try:
+            self._replay(session)
+        except ChangesMissed:
+            log.warning("the index lacks changes that are not kept: all vectors are read")
+            self.index.swap(None)
+            self.generation_id = None
+            # Before the vectors: a change in between is applied twice.
+            self._seen_change = last_change(session)
+            for ids, vectors in live_vectors(lambda: nullcontext(session), self._encoder_id):
+                self.index.upsert(ids, vectors)
 
     def _follow_generation(self, session: Session) -> None:
         usable = [

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from db.catalogue.columns import columns_of, most_listings, with_changes
 from db.deployment import deployment_id
+from db.retention.removed import ChangesMissed
 from db.session import Database
 from db.vectors.changes import changed_listing
 from models.columns.columns import Columns
@@ -71,7 +72,13 @@ class LiveColumns:
             self._take_over()
             if self._columns is None:
                 return None
-            self._columns = with_changes(session, self._columns)
+            try:
+                self._columns = with_changes(session, self._columns)
+            except ChangesMissed:
+                # After a long sleep: what has changed meanwhile is not told any more.
+                self._columns = None
+                self._begin()
+                return None
             self._write_again(self._columns)
             return self._columns
 
@@ -111,8 +118,11 @@ class LiveColumns:
                 columns = self._of_file(self._file) or self._filed(self._file)
             self._based_on(columns)
             # What has changed since it was written is read here, not by the first search.
-            with self._database.read() as session:
-                return with_changes(session, columns)
+            try:
+                with self._database.read() as session:
+                    return with_changes(session, columns)
+            except ChangesMissed:
+                return self._based_on(self._of_database()[0])
         except (OSError, SnapshotUnusable) as error:
             log.warning("the listings' columns can't be kept in a file: %s", error)
             return self._based_on(self._of_database()[0])
@@ -156,17 +166,15 @@ class LiveColumns:
         )
         due = own >= max(self._file_from, WRITE_AGAIN_FROM * columns.listings)
         if due and self._file is not None and self._writes and self._reading is None:
-            self._reading = self._reader.submit(self._written, self._file, columns)
+            self._reading = self._reader.submit(self._written, self._file, columns.last_change)
 
-    def _written(self, file: Path, columns: Columns) -> Columns:
+    def _written(self, file: Path, last_change: int) -> Columns:
         with _only_writer(file):
             there = self._of_file(file)
             # Another process may have been first.
-            if there is None or there.last_change < columns.last_change:
-                with self._database.read() as session:
-                    origin = _origin(session, columns.last_change)
-                save_columns(file, columns, origin)
-                there = load_columns(file)[0]
+            if there is None or there.last_change < last_change:
+                # Read anew: what is held still has the texts of all that was erased since.
+                there = self._filed(file)
             return self._based_on(there)
 
 
@@ -179,5 +187,4 @@ def _only_writer(file: Path) -> Iterator[None]:
 
 
 def _origin(session: Session, last_change: int) -> Origin:
-    listing = changed_listing(session, last_change)
-    return Origin(deployment_id(session), listing.hex if listing else "")
+    return Origin(deployment_id(session), changed_listing(session, last_change))

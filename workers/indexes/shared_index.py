@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
+from db.retention.removed import ChangesMissed
 from db.session import Database
 from db.vectors.changes import last_change
 from db.vectors.embeddings import live_vectors, live_vectors_of
 from models.domain.types import EncoderSpec
 from models.index.milvus import MilvusIndex, open_milvus
-from workers.indexes.following import Repaired
+from workers.indexes.following import IndexCounts, Repaired
 from workers.indexes.replay import CHANGES_PER_STEP, apply_next_changes
 from workers.indexes.writer_lock import writer_lock
 
@@ -38,6 +39,11 @@ class SharedIndex:
         self._encoder_id = encoder_id
         self._reached = 0
 
+    @property
+    def counts(self) -> IndexCounts:
+        """How many photos the server has for the active encoder."""
+        return IndexCounts(self.index.rows)
+
     def sync(self, session: Session) -> None:
         """Apply every change that `session` sees; fill the index if it never was."""
         newest = last_change(session)
@@ -58,10 +64,14 @@ class SharedIndex:
             position = self.index.position
             # A position after the last change means that the database was restored from a backup.
             if position is not None and position <= last_change(session):
-                number = apply_next_changes(session, self.index, self._encoder_id, position)
-                if number != position:
-                    self.index.record(number)
-                return number
+                try:
+                    number = apply_next_changes(session, self.index, self._encoder_id, position)
+                except ChangesMissed:
+                    log.warning("the index lacks changes that are not kept: it is compared")
+                else:
+                    if number != position:
+                        self.index.record(number)
+                    return number
         return fill(self.index, self._database, self._encoder_id)
 
 

@@ -77,4 +77,3 @@ class RedisAMQP(AMQP):  # type: ignore[misc]  # celery states no types
     """What a Celery application makes its connections of."""
 
     Connection = RedisConnection
-    BrokerConnection = RedisConnection

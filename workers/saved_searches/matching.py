@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from db.catalogue.filters import passing_each
 from db.catalogue.listing_photos import listings_with, photo_ids_shown
 from db.catalogue.touched import touch_listings
+from db.retention.removed import ChangesMissed
 from db.saved_searches.matches import Candidate, NewMatch, add_matches, candidates
 from db.saved_searches.progress import (
     advance,
@@ -99,22 +100,29 @@ class SavedSearchMatcher:
         if followed.knows_any:
             followed.match(session, changes.listings, self._clock())
         advance(session, changes.last)
-        return len(changes.listings)
+        # At least 1: of what was erased no listing is left.
+        return max(1, len(changes.listings))
 
     def _follow(self, session: Session, encoder: Encoder) -> "_Followed":
         """The saved searches as they are now, and stay until the transaction ends."""
         lock_for_matching(session)
         followed = self._followed
         if followed is None or followed.encoder_id != encoder.id:
-            everything = all_saved(session, encoder.id)
-            followed = _Followed(encoder, everything, SavedWords(self._language))
-            self._followed = followed
+            followed = self._read_all(session, encoder)
         else:
-            followed.apply(saved_changes_after(session, encoder.id, followed.last))
+            try:
+                followed.apply(saved_changes_after(session, encoder.id, followed.last))
+            except ChangesMissed:
+                followed = self._read_all(session, encoder)
             followed.default = least_similarity(encoder)
         # Each time: an earlier transaction may have been rolled back.
         note_encoder(session, encoder.id)
         return followed
+
+    def _read_all(self, session: Session, encoder: Encoder) -> "_Followed":
+        everything = all_saved(session, encoder.id)
+        self._followed = _Followed(encoder, everything, SavedWords(self._language))
+        return self._followed
 
 
 class _Followed:

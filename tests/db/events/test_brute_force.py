@@ -29,7 +29,8 @@ from tests.support.event_model import (
     together_by,
 )
 from tests.support.events import add_listings, store
-from workers.events.pruning import prune_expired
+from workers.retention.policy import RetentionPolicy
+from workers.retention.steps import Pace, remove_events
 
 NOW: Final = datetime(2030, 6, 1, tzinfo=UTC)
 LISTINGS: Final = 4
@@ -101,7 +102,7 @@ class Site:
             self.model.forget(step.user)
         elif isinstance(step, Prune):
             kept = timedelta(days=step.days)
-            prune_expired(self.database, kept, lambda: NOW, NoRest())
+            remove_events(Pace(self.database, lambda: NOW, NoRest()), RetentionPolicy(events=kept))
             self.model.prune(NOW - kept)
         else:
             told = store(self.database, step, NOW)

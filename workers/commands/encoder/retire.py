@@ -21,7 +21,7 @@ class RetireOptions:
 
 @command_of(RetireOptions)
 def retire(options: RetireOptions) -> None:
-    """Stop keeping an encoder up to date, and remove its indexes. Its vectors stay."""
+    """Stop keeping an encoder up to date, and remove its indexes. Its vectors stay for a time."""
     settings = Settings()
     with database_of(settings) as database:
         with database.write() as session:

@@ -1,0 +1,1 @@
+"""`marketlens retention` and `marketlens erase`."""

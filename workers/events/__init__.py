@@ -1,1 +1,0 @@
-"""What is done about events in the background."""

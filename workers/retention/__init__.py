@@ -1,0 +1,1 @@
+"""What has had its time leaves database and stores, in small steps beside all other work."""
