@@ -23,7 +23,7 @@ LIGHT_BYTES: Final = 32_000_000
 ALL_LIGHT_BYTES: Final = 2 * LIGHT_BYTES
 """Of all photos that are decoded in this process at once."""
 QUERY_PROCESSES: Final = 2
-MOST_WAITING: Final = 8
+MOST_WAITING: Final = 4
 """Requests that wait for a process; more are refused, so that those that wait are answered soon."""
 WAIT_S: Final = 4
 LARGE_PIXELS_OF_QUERY: Final = 150_000_000

@@ -11,7 +11,7 @@ from tests.support.pictures import picture
 
 @cache
 def tiny_webp(width: int = 8166, height: int = 6124) -> bytes:
-    """A lossless WebP of one colour: 50 million pixels in some thirty bytes."""
+    """A lossless WebP of one colour: 50 million pixels in 28 bytes."""
     # The signature, the size, no transform, no cache, one group of codes; each of the five codes
     # is a single symbol that takes no bits.
     bits = [(0x2F, 8), (width - 1, 14), (height - 1, 14), (0, 1), (0, 3), (0, 1), (0, 1), (0, 1)]
