@@ -291,14 +291,14 @@ COMMANDS: Final[Table] = {
         },
     ),
     "search": CommandRef(
-        "workers.commands.search:search",
+        "workers.commands.ask.search:search",
         "Find the listings that look like a photo, have some words, or both.",
     ),
     "similar": CommandRef(
-        "workers.commands.search:similar", "Find the listings that look like a listing."
+        "workers.commands.ask.search:similar", "Find the listings that look like a listing."
     ),
     "recommend": CommandRef(
-        "workers.commands.recommend:recommend",
+        "workers.commands.ask.recommend:recommend",
         "Show what would be recommended to a user, and why.",
     ),
     "rank": Group(

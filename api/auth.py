@@ -10,7 +10,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from api.caller import Caller, is_of_this_machine
 from api.deps import Resources
 from api.limits.dependency import count_request
-from db.keys import KeyHolder, find_key
+from db.access.keys import KeyHolder, find_key
 from models.domain.errors import Forbidden, Unauthenticated
 from models.domain.types import Scope
 from observability.context import bind_key

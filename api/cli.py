@@ -20,7 +20,7 @@ from command_line.exit_codes import awaiting
 from command_line.options import command_of
 from command_line.private_data import keep_private
 from command_line.resources import database_of, store_of
-from db.keys import count_keys
+from db.access.keys import count_keys
 from models.domain.clock import utc_now
 from models.domain.errors import ExitCode, SetupError
 from observability.process import observe

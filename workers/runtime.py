@@ -20,6 +20,7 @@ from models.encoders.first_export import export_once
 from models.encoders.runtimes import open_encoder
 from models.index.faiss_index import set_threads
 from workers.config import WorkerConfig
+from workers.embedding.time_limit import TimeLimit
 from workers.encoders.active_encoder import encoder_mismatch_warning, ensure_active_encoder
 from workers.encoders.loaded import OpenEncoders, encoders_for
 from workers.fetching.decoder_process import DecoderProcess
@@ -27,7 +28,6 @@ from workers.fetching.photo_fetcher import FetchLimits, PhotoFetcher
 from workers.indexes.live_columns import LiveColumns
 from workers.indexes.open import Indexes
 from workers.jobs.embed import ENCODER_THREADS
-from workers.jobs.time_limit import TimeLimit
 from workers.queue.announcements import Announcer
 from workers.queue.broker import Broker
 from workers.queue.messages import Queue

@@ -11,7 +11,7 @@ from typing import Final
 from fastapi.concurrency import run_in_threadpool
 
 from api.jobs.waiting import is_set_within
-from db.keys import record_use
+from db.access.keys import record_use
 from db.session import Database
 from models.domain.errors import MarketlensError
 

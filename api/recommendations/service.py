@@ -13,7 +13,7 @@ from api.recommendations.schemas import (
 )
 from db.catalogue.listings import require_listing
 from db.events.users import user_key
-from db.recommendation_ranking import recommendation_ranking
+from db.ranking.of_recommendations import recommendation_ranking
 from db.tables import Job
 from db.vectors.encoders import active_encoder
 from models.domain.errors import CursorExpired

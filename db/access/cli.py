@@ -15,7 +15,7 @@ from rich.table import Table
 from command_line.options import JsonReport, command_of
 from command_line.periods import period_option
 from db.access.audit_log import list_entries
-from db.keys import all_keys, create_key, revoke_keys, rotate_key
+from db.access.keys import all_keys, create_key, revoke_keys, rotate_key
 from db.session import Database, database_exists
 from db.tables import ApiKey
 from models.domain.clock import utc_now

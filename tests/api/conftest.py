@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from api.main import create_app
-from db.keys import create_key
+from db.access.keys import create_key
 from db.session import Database
 from models.domain.types import Scope
 from settings import Settings

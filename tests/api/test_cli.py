@@ -12,7 +12,7 @@ import pytest
 from psutil import Process
 
 from command_line.addresses import free_port
-from db.keys import create_key
+from db.access.keys import create_key
 from db.session import Database
 from models.domain.errors import ExitCode
 from models.domain.types import Scope

@@ -8,8 +8,8 @@ from sqlalchemy import select
 
 from api.access.key_uses import KeyUses
 from db.access.audit_log import DONE
+from db.access.keys import all_keys, create_key, rotate_key
 from db.access.tables import AuditEntry
-from db.keys import all_keys, create_key, rotate_key
 from db.session import Database
 from db.statements import table_of
 from models.domain.clock import utc_now

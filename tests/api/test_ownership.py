@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.caller import Caller
-from db.keys import create_key, revoke_keys
+from db.access.keys import create_key, revoke_keys
 from db.session import Database
 from models.domain.cursors import Cursor
 from models.domain.types import ListingMatch, Scope

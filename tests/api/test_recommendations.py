@@ -15,7 +15,7 @@ from sqlalchemy import text
 from api.recommendations.schemas import RecommendationIn
 from db.catalogue.listings import ListingData, upsert_listings
 from db.jobs.reading import get, recent
-from db.rankers import activate_ranker, register_ranker
+from db.ranking.rankers import activate_ranker, register_ranker
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.tables import Base

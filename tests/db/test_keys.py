@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sqlalchemy import create_engine, select
 from sqlalchemy.orm import Session
 
-from db.keys import (
+from db.access.keys import (
     all_keys,
     count_keys,
     create_key,

@@ -12,10 +12,10 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import inspect, select, text, update
 
+from db.access.keys import all_keys, create_key
 from db.catalogue.listing_photos import PhotoData, ensure_photos, stored_photos
 from db.catalogue.listings import ListingData, delete_listing, upsert_listings, views_of
 from db.jobs.accepting import accept
-from db.keys import all_keys, create_key
 from db.schema_migration import alembic_config, upgrade
 from db.session import Database
 from db.tables import ApiKey, Base, Listing, Photo

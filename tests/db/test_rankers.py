@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, event, text
 from sqlalchemy.exc import IntegrityError
 
-from db.rankers import (
+from db.ranking.rankers import (
     activate_ranker,
     activate_tried,
     active_ranker,
@@ -224,7 +224,7 @@ def test_a_rollback_returns_to_what_was_in_use_before(
 STORING = """
 import sys, time
 from datetime import UTC, datetime
-from db.rankers import activate_tried, register_ranker
+from db.ranking.rankers import activate_tried, register_ranker
 from db.session import Database
 from models.domain.searches.options import RankWeights
 with Database(sys.argv[1]).write() as session:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from db.keys import create_key
+from db.access.keys import create_key
 from db.schema_migration import upgrade
 from db.session import Database
 from models.domain.types import Scope

@@ -14,7 +14,7 @@ import httpx2
 import psutil
 import pytest
 
-from db.keys import create_key
+from db.access.keys import create_key
 from db.session import Database
 from models.domain.types import Scope
 from ops.demo import HeldOut, search

@@ -19,7 +19,7 @@ import numpy as np
 import psutil
 import pytest
 
-from db.keys import create_key
+from db.access.keys import create_key
 from db.session import Database
 from models.domain.types import Scope
 from ops.machine import Machine, machine_up

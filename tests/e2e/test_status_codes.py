@@ -16,8 +16,8 @@ import httpx2
 import pytest
 from sqlalchemy import null, update
 
+from db.access.keys import create_key
 from db.jobs import accepting, cancelling
-from db.keys import create_key
 from db.session import Database
 from db.tables import IdempotencyKey
 from db.vectors.encoders import activate_encoder, register_encoder

@@ -37,8 +37,8 @@ from tests.support.troubled_worker import (
     TroubledCommands,
 )
 from tests.support.waiting import wait_until
+from workers.embedding.one_by_one import GIVEN_UP
 from workers.generations.request import accept_reindex
-from workers.jobs.embed_one_by_one import GIVEN_UP
 
 pytestmark = pytest.mark.e2e
 

@@ -21,9 +21,9 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisAway
 from sqlalchemy import create_engine, text
 
+from db.access.keys import create_key
 from db.jobs.accepting import accept
 from db.jobs.reading import get
-from db.keys import create_key
 from db.session import Database, database_url
 from models.domain.clock import utc_now
 from models.domain.types import JobType, Scope

@@ -8,7 +8,7 @@ from uuid import UUID
 import numpy as np
 
 from db.events.store import NewEvent
-from db.rankers import activate_ranker, register_ranker
+from db.ranking.rankers import activate_ranker, register_ranker
 from db.session import Database
 from db.vectors.embeddings import add_embeddings
 from db.vectors.encoders import activate_initial_encoder

@@ -18,9 +18,9 @@ from models.domain.job_payloads import EmbedPayload
 from models.domain.types import EncoderSpec, JobStatus, JobType
 from models.encoders.encoder import Encoder
 from tests.support.payloads import NOTHING_EMBEDDED
+from workers.embedding.photos import EmbedTools
+from workers.embedding.time_limit import TimeLimit
 from workers.jobs.embed import run_embed
-from workers.jobs.embedded_photos import EmbedTools
-from workers.jobs.time_limit import TimeLimit
 from workers.saved_searches.matching import SavedSearchMatcher
 
 LEASE = timedelta(minutes=1)

@@ -56,7 +56,7 @@ def _put_clock_ahead(seconds: float) -> None:
 
 def _make_photos_hard() -> None:
     from models import near_duplicates, photo_decoding  # noqa: PLC0415 - torch is for workers alone
-    from workers.jobs import embedded_photos  # noqa: PLC0415 - the same
+    from workers.embedding import photos as embedded_photos  # noqa: PLC0415 - the same
 
     slow_s = float(os.environ.get(SLOW_S, "0"))
 

@@ -14,11 +14,11 @@ from tests.support.encoder import ThumbnailEncoder
 from tests.support.redis import broker_at
 from tests.support.workers import LEASE, FakeLibrary, WorkerHarness
 from workers.config import IndexSettings, WorkerConfig
+from workers.embedding.time_limit import TimeLimit
 from workers.encoders.loaded import OpenEncoders
 from workers.indexes.live import LiveIndex
 from workers.indexes.live_columns import LiveColumns
 from workers.indexes.open import Indexes
-from workers.jobs.time_limit import TimeLimit
 from workers.queue.announcements import Announcer
 from workers.queue.messages import Queue
 from workers.queue.publisher import JobPublisher

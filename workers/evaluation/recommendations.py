@@ -9,7 +9,7 @@ import numpy as np
 from sqlalchemy.orm import Session
 
 from db.events import popularity, together
-from db.rankers import active_ranker, stored_weights
+from db.ranking.rankers import active_ranker, stored_weights
 from models.domain.errors import InvalidInput
 from models.domain.recommendations.events import EventKind
 from models.domain.recommendations.options import RecommendOptions

@@ -15,12 +15,12 @@ from models.domain.job_payloads import (
     ReindexPayload,
 )
 from models.encoders.encoder import Encoder
+from workers.embedding.photos import EmbedTools
 from workers.encoders.loaded import encoders_for
 from workers.jobs.adapt import AdaptTools, run_adapt
 from workers.jobs.calibrate import CalibrateTools, run_calibrate
 from workers.jobs.duplicates import run_duplicates
 from workers.jobs.embed import run_embed
-from workers.jobs.embedded_photos import EmbedTools
 from workers.jobs.heartbeat import Heartbeat, kept_alive
 from workers.jobs.match import run_match
 from workers.jobs.reindex import run_reindex

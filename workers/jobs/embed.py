@@ -19,8 +19,8 @@ from models.domain.job_payloads import EmbedPayload
 from models.domain.job_results.embeddings import PhotoError
 from models.domain.processes import be_nice
 from observability import stages
-from workers.jobs.embed_one_by_one import GIVEN_UP, OneByOneEmbedding
-from workers.jobs.embedded_photos import (
+from workers.embedding.one_by_one import GIVEN_UP, OneByOneEmbedding
+from workers.embedding.photos import (
     NICENESS,
     Embedded,
     EmbedTools,

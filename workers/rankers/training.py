@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from db.events.shown_lists import ListedEvent, newest_lists, user_numbers
-from db.rankers import activate_tried, active_ranker, register_ranker, stored_weights
+from db.ranking.rankers import activate_tried, active_ranker, register_ranker, stored_weights
 from models.domain.errors import InvalidInput
 from models.domain.recommendations.options import RecommendOptions
 from models.domain.recommendations.rankers import Interval, Measured

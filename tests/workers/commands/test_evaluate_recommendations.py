@@ -15,7 +15,7 @@ from typer.testing import Result
 from db.catalogue.listing_photos import PhotoData, ensure_photos, set_photos
 from db.catalogue.listings import ListingData, upsert_listings
 from db.events.store import NewEvent, store_events
-from db.rankers import activate_ranker, register_ranker
+from db.ranking.rankers import activate_ranker, register_ranker
 from db.session import Database
 from db.vectors.embeddings import add_embeddings
 from db.vectors.encoders import activate_initial_encoder

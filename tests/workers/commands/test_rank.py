@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import delete
 
 from db.events.tables import Event
-from db.rankers import active_ranker, register_ranker
+from db.ranking.rankers import active_ranker, register_ranker
 from db.session import Database
 from models.domain.clock import utc_now
 from models.domain.errors import Conflict, InvalidInput, NotFound, SetupError

@@ -7,7 +7,7 @@ import pytest
 from models.domain.job_results.recommendations import Because, RecommendedListing
 from models.domain.recommendations.events import EventKind
 from models.domain.searches.options import RankPart
-from workers.commands.recommend import DID, reason_of
+from workers.commands.ask.recommend import DID, reason_of
 
 ITS, OTHER = UUID(int=1), UUID(int=2)
 

@@ -25,8 +25,8 @@ from models.photo_decoding import standardise
 from tests.support.payloads import result_as
 from tests.support.pictures import grey, jpeg
 from tests.support.workers import WorkerHarness
+from workers.embedding.photos import NICENESS
 from workers.jobs.embed import BATCH_SIZE
-from workers.jobs.embedded_photos import NICENESS
 from workers.search.query_encoder import NOTHING_TO_COMPARE
 from workers.tasks import run_job
 

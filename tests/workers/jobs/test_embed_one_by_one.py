@@ -23,7 +23,7 @@ from models.photo_decoding import decode
 from tests.support.payloads import result_as
 from tests.support.pictures import jpeg
 from tests.support.workers import LEASE, WorkerHarness
-from workers.jobs.embed_one_by_one import ATTEMPTS_ALONE, GIVEN_UP
+from workers.embedding.one_by_one import ATTEMPTS_ALONE, GIVEN_UP
 from workers.tasks import run_job
 
 PHOTOS = 9

@@ -9,7 +9,7 @@ HANGING = """
 import re, sys
 from threading import Thread
 from time import sleep
-from workers.jobs.time_limit import TimeLimit
+from workers.embedding.time_limit import TimeLimit
 
 limit = TimeLimit(float(sys.argv[2]))
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from db.rankers import active_weights, all_rankers
+from db.ranking.rankers import active_weights, all_rankers
 from db.session import Database
 from models.domain.errors import ChangedMeanwhile, InvalidInput
 from models.domain.recommendations.options import RecommendOptions

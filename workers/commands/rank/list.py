@@ -9,7 +9,7 @@ from rich.console import Console
 
 from command_line.options import JsonReport, command_of
 from command_line.resources import check_database_exists, database_of
-from db.rankers import active_ranker, all_rankers, get_ranker
+from db.ranking.rankers import active_ranker, all_rankers, get_ranker
 from settings import Settings
 from workers.commands.rank.arguments import ranker_id_of
 from workers.commands.rank.ranker_rows import (

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
-from db.rankers import stored_weights
+from db.ranking.rankers import stored_weights
 from db.tables import Ranker
 from models.domain.recommendations.options import DEFAULT_WEIGHTS
 from models.domain.recommendations.rankers import Interval, Measured

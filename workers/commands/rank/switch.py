@@ -6,7 +6,7 @@ import typer
 
 from command_line.options import command_of
 from command_line.resources import check_database_exists, database_of
-from db.rankers import activate_ranker, roll_back
+from db.ranking.rankers import activate_ranker, roll_back
 from db.tables import Ranker
 from models.domain.clock import utc_now
 from settings import Settings

@@ -22,7 +22,7 @@ from models.encoders.encoder import Encoder
 from models.near_duplicates import perceptual_hash
 from models.photo_decoding import decode
 from observability.metrics import photos_embedded
-from workers.jobs.time_limit import TimeLimit
+from workers.embedding.time_limit import TimeLimit
 from workers.saved_searches.matching import SavedSearchMatcher
 
 NICENESS: Final = 15

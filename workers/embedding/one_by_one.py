@@ -15,7 +15,7 @@ from models.domain.errors import MarketlensError
 from models.domain.job_payloads import EmbedPayload, OneByOne
 from models.domain.job_results.embeddings import PhotoError
 from models.domain.processes import be_nice
-from workers.jobs.embedded_photos import (
+from workers.embedding.photos import (
     NICENESS,
     Embedded,
     EmbedTools,

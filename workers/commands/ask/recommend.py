@@ -12,7 +12,7 @@ from rich.table import Table
 from command_line.options import Inline, JsonReport, command_of
 from db.catalogue.listings import require_listing
 from db.events.users import user_key
-from db.recommendation_ranking import recommendation_ranking
+from db.ranking.of_recommendations import recommendation_ranking
 from db.session import Database
 from models.domain.job_payloads import RecommendationPayload
 from models.domain.job_results.recommendations import (
@@ -22,7 +22,7 @@ from models.domain.job_results.recommendations import (
 )
 from models.domain.recommendations.events import EventKind
 from settings import Settings
-from workers.commands.found import WIDTH_OF_ID, amount, answered, answering, named
+from workers.commands.ask.answering import WIDTH_OF_ID, amount, answered, answering, named
 
 DID: Final = {
     EventKind.VIEWED: "looked at",

@@ -23,7 +23,7 @@ from models.domain.job_results.searches import FoundListing, SearchResult
 from models.domain.types import MatchLabel
 from models.photo_decoding import standardise
 from settings import Settings
-from workers.commands.found import WIDTH_OF_ID, amount, answered, answering, named
+from workers.commands.ask.answering import WIDTH_OF_ID, amount, answered, answering, named
 
 Limit = Annotated[int, typer.Option(min=1, max=100, help="At most so many listings.")]
 Category = Annotated[str | None, typer.Option(help="Of this category, or one below it.")]

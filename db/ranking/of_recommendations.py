@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from sqlalchemy.orm import Session
 
-from db.rankers import active_weights
+from db.ranking.rankers import active_weights
 from models.domain.recommendations.options import RecommendOptions
 from models.domain.searches.options import Ranking, RankPart
 

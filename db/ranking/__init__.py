@@ -1,0 +1,1 @@
+"""What recommendations are ranked by: learned weights, and which are in use."""

@@ -1,0 +1,1 @@
+"""Questions that are asked in a terminal: searches, and recommendations."""
