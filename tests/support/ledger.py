@@ -143,6 +143,12 @@ class Ledger:
             return None
         return max(entry.ended_at or 0.0 for entry in [*waited, later]) - fault_ended_at
 
+    def resumed_s(self, kind: Kind, fault_ended_at: float) -> float | None:
+        """Seconds after the fault's end at which the first job ended; None if none has."""
+        ended = [entry.ended_at for entry in self.of(kind) if entry.ended_at is not None]
+        after = [at - fault_ended_at for at in ended if at > fault_ended_at]
+        return min(after, default=None)
+
     @contextmanager
     def followed(self, database: Database) -> Iterator[None]:
         """Look what has become of open entries, until the block ends."""

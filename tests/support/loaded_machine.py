@@ -217,10 +217,15 @@ class Trial:
     loaded: LoadedMachine
     began_at: float = field(default_factory=time.monotonic)
     recoveries: list[Recovery] = field(default_factory=list)
+    resumed_s: float = 0.0
+    """The longest time after a fault's end until a job of each kind had ended."""
 
     def recovers(self, fault_ended_at: float) -> None:
         """Wait until the machine has recovered from a round."""
         self.recoveries.append(self.loaded.recovered(fault_ended_at))
+        for kind in Kind:
+            resumed = self.loaded.ledger.resumed_s(kind, fault_ended_at)
+            self.resumed_s = max(self.resumed_s, SETTLE_TIMEOUT_S if resumed is None else resumed)
 
     def worst_s(self, kind: Kind) -> float:
         """The longest time that it took in any round."""
