@@ -32,6 +32,7 @@ pytestmark = pytest.mark.e2e
 
 SECONDS = float(os.environ.get("MARKETLENS_TEST_OVERLOAD_S", "300"))
 TIMES = 10
+LEAST_PER_SECOND = 150
 LISTINGS = 10
 PHOTOS = 100
 IDLE_AGAIN_S = 10
@@ -118,7 +119,9 @@ def overloaded(
     idle = flooded(plan.model_copy(update={"clients": 1}))
     served = [plan.model_copy(update={"clients": number}) for number in clients]
     best = max(flooded(load).per_second for load in served)
-    flood = plan.model_copy(update={"seconds": seconds, "per_second": TIMES * best})
+    # On a machine that others use, the little that was served meanwhile may not be the best.
+    rate = max(TIMES * best, LEAST_PER_SECOND)
+    flood = plan.model_copy(update={"seconds": seconds, "per_second": rate})
     health: list[float] = []
     with flooding(flood) as process, health_watched(machine.url, health):
         answers = answers_of(process)
@@ -194,7 +197,7 @@ def test_ten_times_what_can_be_served(
 ) -> None:
     most_wait_s = 2
     with stocked(settings_on("sqlite", max_wait_seconds=most_wait_s)) as machine:
-        overload = overloaded(machine, photos, seconds=5, warm_s=1.5, clients=[16])
+        overload = overloaded(machine, photos, seconds=5, warm_s=2, clients=[16])
     statuses = Counter(answer.status for answer in overload.answers.all)
     assert set(statuses) <= {200, 202, 429}, "nothing breaks, and nobody is left without an answer"
     assert statuses[429] > statuses[200] > 0
