@@ -143,6 +143,18 @@ class Settings(BaseSettings):
     max_batch_bytes: int = Field(
         default=200_000_000, ge=1, description="Largest bulk request accepted, in bytes."
     )
+    max_connections: int = Field(
+        default=1_000,
+        ge=1,
+        description="Connections that a process of the API keeps open at once; for more, those on"
+        " which no request is under way are closed.",
+    )
+    client_timeout_seconds: float = Field(
+        default=20,
+        gt=0,
+        description="What a client may take to send the head of a request, or send or read nothing"
+        " of the rest.",
+    )
     rate_reads: str = Field(
         default="12000/minute",
         pattern=RATE,
@@ -459,6 +471,11 @@ class Settings(BaseSettings):
     def columns_file(self) -> Path:
         """Where the columns of listings are kept, which search workers map."""
         return self.data_dir / "columns" / "listings.safetensors"
+
+    @property
+    def uploads_dir(self) -> Path:
+        """Where bodies of requests are kept that are too large for memory, until they are done."""
+        return self.data_dir / "uploads"
 
     @property
     def log_dir(self) -> Path:

@@ -11,6 +11,8 @@ from fastapi import FastAPI
 from uvicorn import Config
 
 from api.caller import is_loopback
+from api.connections.limits import raise_descriptor_limit
+from api.connections.protocol import BoundedProtocol
 from api.main import create_app
 from api.server import serve
 from command_line.addresses import bound_port
@@ -70,10 +72,12 @@ def api(options: ApiOptions) -> ExitCode:
     # Each process makes an application of its own, from what it finds in the environment.
     os.environ.update(MARKETLENS_HOST=settings.host, MARKETLENS_PORT=str(settings.port))
     several = options.processes > 1
+    raise_descriptor_limit(settings.max_connections)
     try:
         config = Config(
             "api.cli:observed_app" if several else observed_app(settings),
             factory=several,
+            http=BoundedProtocol,
             workers=options.processes,
             host=settings.host,
             port=settings.port,

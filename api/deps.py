@@ -4,7 +4,6 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from threading import Semaphore
 from typing import Annotated
 from uuid import UUID
 
@@ -20,6 +19,7 @@ from api.jobs.ended_jobs import EndedJobs
 from api.limits.bulk_slots import BulkSlots
 from api.limits.limiter import RateLimiter
 from api.limits.sharing import SharedCounts
+from api.photos.decoders import Decoders
 from db.events.store import StoredBatch
 from db.group_commit import GroupCommit
 from db.idempotency import Answer, Claim, complete_claim
@@ -61,9 +61,10 @@ class Resources:
     uploads: CapacityLimiter
     """Limits the threads that store what was uploaded, mostly waiting for the disk."""
     bulk: ThreadPoolExecutor
-    """Threads for photos of listings, which leave the cores to those who wait for an answer."""
-    decoding: Semaphore
-    """Limits how many photos are decoded at once: each may need hundreds of megabytes."""
+    listings: ThreadPoolExecutor
+    """Threads for photos of bulk requests and of single listings, which leave the cores to those
+    who wait for an answer."""
+    decoders: Decoders
     fetches_photos: bool
     """Whether photos of listings may be named by URL."""
     webhook_hosts: frozenset[str]

@@ -1,22 +1,30 @@
 """Reads bodies that FastAPI can't declare: multipart forms, or JSON or a photo instead of them."""
 
-from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import Final, TypeVar
 
 from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ValidationError
 
 from api.multipart import Form, parsed_form
 from api.naming import unknown_name
-from models.domain.errors import InvalidInput, MalformedBody, TooLarge, UnsupportedBody
+from api.uploads.body import body_of
+from api.uploads.spool import Upload
+from models.domain.errors import InvalidInput, MalformedBody, UnsupportedBody
 
 MULTIPART: Final = "multipart/form-data"
 JSON_BODY: Final = "application/json"
 PHOTO_BODY: Final = "image/*"
 PHOTO_PART: Final = "photo"
+MAX_JSON_BYTES: Final = 1 << 16
+"""Of a body as JSON, but for a listing and for events."""
+MAX_BYTES_IN_LOOP: Final = 1 << 13
+"""More is parsed in a thread: the event loop goes on."""
 
+_BEGINNING: Final = 1_024
+"""By so many bytes JSON is recognised."""
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -41,9 +49,10 @@ async def kind_of_body(request: Request, taken: Collection[BodyKind]) -> BodyKin
     A body of no stated type is JSON if it looks like it.
     """
     stated = media_type(request.headers.get("content-type"))
-    kind = _kind_of(stated)
-    if not stated and BodyKind.JSON in taken and (await request.body()).lstrip()[:1] == b"{":
-        kind = BodyKind.JSON
+    kind = kind_of_type(stated)
+    if not stated and BodyKind.JSON in taken:
+        beginning = (await body_of(request).whole(request)).read(_BEGINNING)
+        kind = BodyKind.JSON if beginning.lstrip()[:1] == b"{" else kind
     if kind is None or kind not in taken:
         kinds = " or ".join(taken)
         but = f"its Content-Type is {stated}" if stated else "it has no Content-Type"
@@ -51,7 +60,9 @@ async def kind_of_body(request: Request, taken: Collection[BodyKind]) -> BodyKin
     return kind
 
 
-def _kind_of(stated: str) -> BodyKind | None:
+def kind_of_type(content_type: str | None) -> BodyKind | None:
+    """Which kind of body a media type says it is, if one of those that are taken."""
+    stated = media_type(content_type)
     if stated == MULTIPART:
         return BodyKind.FORM
     if stated.endswith(("/json", "+json")):
@@ -61,30 +72,28 @@ def _kind_of(stated: str) -> BodyKind | None:
     return None
 
 
-@asynccontextmanager
-async def read_form(request: Request, *, max_files: int) -> AsyncIterator[Form]:
-    """The multipart form; its files are closed at the end.
+async def read_form(request: Request, *, max_files: int) -> Form:
+    """The multipart form, which can be read until the request ends.
 
     Raises UnsupportedBody and MalformedBody.
     """
     await kind_of_body(request, [BodyKind.FORM])
-    async with parsed_form(request, max_files=max_files) as form:
-        yield form
+    return await parsed_form(request, max_files=max_files)
 
 
-async def read_json(request: Request, model: type[Model], max_bytes: int | None = None) -> Model:
+async def read_json(request: Request, model: type[Model], max_bytes: int = MAX_JSON_BYTES) -> Model:
     """The JSON body. Raises MalformedBody, InvalidInput or TooLarge."""
-    return parsed_json(await read_json_bytes(request, max_bytes), model, "The body")
+    body = await read_json_bytes(request, max_bytes)
+    if len(body) > MAX_BYTES_IN_LOOP:
+        return await run_in_threadpool(parsed_json, body, model, "The body")
+    return parsed_json(body, model, "The body")
 
 
-async def read_json_bytes(request: Request, max_bytes: int | None = None) -> bytes:
+async def read_json_bytes(request: Request, max_bytes: int = MAX_JSON_BYTES) -> bytes:
     """The bytes of the JSON body. Raises TooLarge."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if max_bytes is not None and len(body) > max_bytes:
-            raise TooLarge(f"The body of this call has at most {max_bytes:,} bytes as JSON.")
-    return bytes(body.removeprefix(_BYTE_ORDER_MARK))
+    message = f"The body of this call has at most {max_bytes:,} bytes as JSON."
+    upload = await body_of(request).whole(request, max_bytes, message)
+    return upload.read().removeprefix(_BYTE_ORDER_MARK)
 
 
 def parsed_json(text: str | bytes, model: type[Model], what: str) -> Model:
@@ -109,15 +118,15 @@ def parsed_fields(fields: Mapping[str, object], model: type[Model]) -> Model:
         raise InvalidInput(validation_sentence(error, model)) from error
 
 
-async def form_options(form: Form, model: type[Model], photo_parts: Collection[str]) -> Model:
+def form_options(form: Form, model: type[Model], photo_parts: Collection[str]) -> Model:
     """The form's fields as a model; its other parts are photos. Raises InvalidInput."""
     form.check_names({*photo_parts, *model.model_fields})
-    return parsed_fields(await form.fields(model.model_fields), model)
+    return parsed_fields(form.fields(model.model_fields), model)
 
 
 async def photo_and_options(
     request: Request, model: type[Model], max_bytes: int
-) -> tuple[bytes, Model]:
+) -> tuple[Upload, Model]:
     """The photo that is the body, and the query's fields as a model.
 
     Raises InvalidInput and TooLarge.
@@ -131,24 +140,22 @@ def _query_fields(request: Request) -> dict[str, str]:
     return {name: value for name, value in request.query_params.items() if value.strip()}
 
 
-async def one_photo(form: Form, max_bytes: int) -> bytes:
+def one_photo(form: Form, max_bytes: int) -> Upload:
     """The photo in the form's part `photo`. Raises InvalidInput and TooLarge."""
-    return required(await form.photos(PHOTO_PART, max_bytes, at_most=1), PHOTO_PART)[0]
+    return required(form.photos(PHOTO_PART, max_bytes, at_most=1), PHOTO_PART)[0]
 
 
-def required(photos: list[bytes], name: str) -> list[bytes]:
+def required(photos: list[Upload], name: str) -> list[Upload]:
     """These photos. Raises InvalidInput if there is none."""
     if not photos:
         raise InvalidInput(f"The form needs a file in its part {name!r}.")
     return photos
 
 
-async def read_photo(request: Request, max_bytes: int) -> bytes:
+async def read_photo(request: Request, max_bytes: int) -> Upload:
     """The photo that is the body. Raises TooLarge."""
-    data = await request.body()
-    if len(data) > max_bytes:
-        raise TooLarge(f"A photo has at most {max_bytes:,} bytes.")
-    return data
+    message = f"A photo has at most {max_bytes:,} bytes."
+    return await body_of(request).whole(request, max_bytes, message)
 
 
 def validation_sentence(error: ValidationError, model: type[BaseModel]) -> str:

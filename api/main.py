@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from threading import Semaphore
 from typing import Final
 
 from anyio import CapacityLimiter
@@ -19,6 +18,8 @@ from starlette.types import ASGIApp
 from api.access.key_uses import KeyUses
 from api.admin import routes as admin
 from api.caller import is_loopback
+from api.connections.limits import Connections, most_connections
+from api.connections.protocol import KEY as CONNECTIONS
 from api.deps import Resources
 from api.draining import STATE, Draining, LastOfConnection
 from api.embeddings import routes as embeddings
@@ -45,18 +46,20 @@ from api.middleware.same_origin import SameOriginOnly
 from api.middleware.security_headers import SecurityHeaders
 from api.openapi import describe_problems
 from api.photos import routes as photos
+from api.photos.decoders import Decoders
 from api.predictions import routes as predictions
 from api.problems import handle_errors
 from api.recommendations import routes as recommendations
 from api.saved_searches import routes as saved_searches
 from api.searches import routes as searches
+from api.uploads.spool import UploadSpace
 from api.users import routes as users
 from db.group_commit import GroupCommit
 from db.postgres_connections import ANSWERING
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.store.webhooks import hosts_of
-from models.domain.processes import be_nice
+from models.domain.processes import be_nice, give_memory_back
 from settings import Settings
 from workers.queue.background_publisher import BackgroundPublisher
 from workers.queue.broker import Broker
@@ -76,20 +79,27 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """The application, with the settings of this process unless others are given."""
     settings = settings or Settings()
     resources = _resources_of(settings)
+    space = UploadSpace(settings.uploads_dir)
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Draining]]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
         del app
+        give_memory_back()
+        most = most_connections(settings.max_connections)
         await run_in_threadpool(resources.store.remember)
         async with (
             resources.ended_jobs.listening(),
             resources.backlog.watching(),
             resources.key_uses.writing(),
             resources.shared_counts.sharing(),
+            space.trimming(),
         ):
-            # The server tells it when it is to stop.
-            yield {STATE: resources.draining}
+            # The server tells the one when it is to stop, its protocol finds the other.
+            connections = Connections(most, settings.client_timeout_seconds)
+            yield {STATE: resources.draining, CONNECTIONS: connections}
         resources.bulk.shutdown(cancel_futures=True)
+        resources.listings.shutdown(cancel_futures=True)
+        resources.decoders.close()
         resources.publisher.close()
         resources.database.close()
 
@@ -106,7 +116,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.metrics = MetricsOfMachine(resources, settings.data_dir)
     app.add_middleware(NoteRoute)
     app.add_middleware(
-        LimitBody, photo_bytes=settings.max_upload_bytes, bulk_bytes=settings.max_batch_bytes
+        LimitBody,
+        photo_bytes=settings.max_upload_bytes,
+        bulk_bytes=settings.max_batch_bytes,
+        space=space,
     )
     app.add_middleware(IdentityOnly)
     app.add_middleware(Methods)
@@ -155,7 +168,8 @@ def _resources_of(settings: Settings) -> Resources:
         max_upload_bytes=settings.max_upload_bytes,
         uploads=CapacityLimiter(UPLOADS),
         bulk=ThreadPoolExecutor(BULK_THREADS, "bulk", be_nice, (BULK_NICENESS,)),
-        decoding=Semaphore(len(os.sched_getaffinity(0))),
+        listings=ThreadPoolExecutor(BULK_THREADS, "listings", be_nice, (BULK_NICENESS,)),
+        decoders=Decoders(len(os.sched_getaffinity(0)), BULK_NICENESS),
         fetches_photos=settings.photo_urls == "all",
         webhook_hosts=hosts_of(settings.webhook_hosts),
         allow_anonymous=is_loopback(settings.host) and not settings.proxies,

@@ -26,6 +26,7 @@ BODY_REFUSED: Final = responses(
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     HTTPStatus.UNPROCESSABLE_ENTITY,
+    HTTPStatus.TOO_MANY_REQUESTS,
     HTTPStatus.SERVICE_UNAVAILABLE,
 )
 
@@ -217,6 +218,7 @@ def described_job(
         "created_at": "2030-01-02T03:04:05Z",
         "started_at": "2030-01-02T03:04:05.010Z",
         "finished_at": "2030-01-02T03:04:05.090Z",
+        "request_id": "5f2b7d3a9c1e4b6f8a0d2c4e6f8a0b1c",
         "error": None,
         "result": result,
     }

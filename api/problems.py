@@ -3,11 +3,12 @@
 import logging
 from http import HTTPStatus
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from models.domain import errors
 from observability import context
@@ -17,6 +18,10 @@ log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
+CLIENT_CLOSED = 499
+"""What nginx calls a request whose client has gone before it was answered."""
+MAX_ERRORS = 20
+"""Of one request that are told."""
 IN_FLIGHT_RETRY_AFTER_S = 1
 
 STATUS_OF: dict[type[errors.MarketlensError], HTTPStatus] = {
@@ -30,6 +35,8 @@ STATUS_OF: dict[type[errors.MarketlensError], HTTPStatus] = {
     errors.IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.InvalidFeed: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.HeadTooLarge: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    errors.TooSlow: HTTPStatus.REQUEST_TIMEOUT,
     errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
     errors.KeyExpired: HTTPStatus.UNAUTHORIZED,
     errors.Forbidden: HTTPStatus.FORBIDDEN,
@@ -109,7 +116,7 @@ def handle_errors(app: FastAPI) -> None:
         del request
         fields = [
             {"field": ".".join(str(part) for part in item["loc"]), "detail": item["msg"]}
-            for item in error.errors()
+            for item in error.errors()[:MAX_ERRORS]
         ]
         named = "; ".join(f"{item['field']}: {item['detail']}" for item in fields[:3])
         return problem(
@@ -122,6 +129,12 @@ def handle_errors(app: FastAPI) -> None:
         code = HTTPStatus(error.status_code).name.lower()
         headers = dict(error.headers) if error.headers else None
         return problem(error.status_code, code, str(error.detail), headers)
+
+    @app.exception_handler(ClientDisconnect)
+    async def _gone(request: Request, error: ClientDisconnect) -> Response:
+        # Nobody reads it.
+        del request, error
+        return Response(status_code=CLIENT_CLOSED)
 
     @app.exception_handler(Exception)
     async def _unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -5,7 +5,7 @@ Pillow, pi-heif and the standard library only, because the API imports this modu
 
 import io
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from hashlib import sha256
 from threading import Lock
@@ -32,9 +32,13 @@ Raise its first number when `standardise` gives other bytes or refuses other fil
 
 ACCEPTED_FORMATS: Final = "JPEG, PNG, WebP, HEIC, AVIF, GIF or BMP"
 
-# From so many pixels on, photos of formats that are decoded in full are decoded one at a time in a
-# process, so that its memory is that of one.
-_LARGE: Final = 16_000_000
+LARGE: Final = 16_000_000
+"""From so many pixels on, photos of formats that are decoded in full are decoded one at a time in a
+process, so that its memory is that of one."""
+FILE_COPIES: Final = 4
+"""How often a file is in memory while it is decoded, at most."""
+COARSE_BYTES: Final = 4
+"""Of a decoded pixel of a photo that is decoded at an eighth of its size."""
 _one_large_photo = Lock()
 
 # A reducing gap of three makes the result indistinguishable from full resampling.
@@ -67,22 +71,45 @@ class StandardPhoto:
     incomplete: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a photo takes to decode, as its header says.
+
+    `pixels` are those that are decoded in full, `memory_bytes` an upper bound.
+    """
+
+    pixels: int
+    memory_bytes: int
+
+
+Admit = Callable[[Cost], AbstractContextManager[object]]
+"""Within what a photo is decoded; it may wait, or raise to refuse it."""
+
+
 class _Format(NamedTuple):
-    """How a photo is opened, its limit, and whether large ones are decoded coarsely."""
+    """How a photo is opened, its limit, what memory a pixel takes, and whether it is coarse."""
 
     open: Callable[[], Opened]
     max_pixels: int
+    pixel_bytes: int
     coarsely: bool = False
 
 
-def standardise(data: bytes, *, max_pixels: int | None = None) -> StandardPhoto:
+def one_large_at_a_time(cost: Cost) -> AbstractContextManager[object]:
+    """Large photos wait for each other."""
+    return _one_large_photo if cost.pixels > LARGE else nullcontext()
+
+
+def standardise(
+    data: bytes, *, max_pixels: int | None = None, admit: Admit = one_large_at_a_time
+) -> StandardPhoto:
     """Convert a photo to the standard form in which all photos are stored.
 
     The long side is at most `LONG_SIDE` pixels; smaller photos keep their size. Catalogue photos
     and query photos are both standardised, so that the same file gives the same bytes, hash and
     embedding. Raises as `decode` does.
     """
-    photo, incomplete = _decode(data, max_pixels, LONG_SIDE)
+    photo, incomplete = _decode(data, max_pixels, LONG_SIDE, admit)
     buffer = io.BytesIO()
     photo.save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=SUBSAMPLING)
     standard = buffer.getvalue()
@@ -98,18 +125,19 @@ def decode(data: bytes, *, max_pixels: int | None = None) -> Image.Image:
     `InvalidPhoto` if they are empty, damaged, lack more than a twentieth of the pixels, or are
     more than `max_pixels` pixels; without that, more than their format's limit.
     """
-    return _decode(data, max_pixels, long_side=None)[0]
+    return _decode(data, max_pixels, None, one_large_at_a_time)[0]
 
 
-def _decode(data: bytes, max_pixels: int | None, long_side: int | None) -> tuple[Image.Image, bool]:
+def _decode(
+    data: bytes, max_pixels: int | None, long_side: int | None, admit: Admit
+) -> tuple[Image.Image, bool]:
     """Decode, and reduce the long side to this length if one is given; whether it is incomplete."""
     photo_format = _format_of(data)
     try:
         opened = photo_format.open()
         refuse_large(opened.size, max_pixels or photo_format.max_pixels)
         size = _fitted(opened.size, long_side)
-        in_full = long_side is None or not photo_format.coarsely
-        with _one_large_photo if in_full and _is_large(opened.size) else nullcontext():
+        with admit(_cost(photo_format, opened, len(data), in_full=long_side is None)):
             return _loaded(opened, size)
     except Image.DecompressionBombError as error:
         raise InvalidPhoto("The photo has too many pixels.") from error
@@ -121,22 +149,28 @@ def _format_of(data: bytes) -> _Format:
     if not data:
         raise InvalidPhoto("The photo is empty.")
     if data.startswith(jpeg.SIGNATURE):
-        return _Format(lambda: jpeg.open_jpeg(data), jpeg.MAX_PIXELS, coarsely=True)
+        return _Format(lambda: jpeg.open_jpeg(data), jpeg.MAX_PIXELS, 4, coarsely=True)
     if data.startswith(png.SIGNATURE):
-        return _Format(lambda: png.open_png(data), png.MAX_PIXELS)
+        return _Format(lambda: png.open_png(data), png.MAX_PIXELS, 6)
     if webp.is_webp(data):
-        return _Format(lambda: webp.open_webp(data), webp.MAX_PIXELS)
+        return _Format(lambda: webp.open_webp(data), webp.MAX_PIXELS, 20)
     if boxed := read_boxed_photo(data):
-        return _Format(lambda: heif.open_boxed(boxed), heif.MAX_PIXELS)
+        return _Format(lambda: heif.open_boxed(boxed), heif.MAX_PIXELS, 12)
     if data.startswith(simple.GIF_SIGNATURES):
-        return _Format(lambda: simple.open_gif(data), simple.MAX_PIXELS)
+        return _Format(lambda: simple.open_gif(data), simple.MAX_PIXELS, 4)
     if simple.is_bmp(data):
-        return _Format(lambda: simple.open_bmp(data), simple.MAX_PIXELS)
+        return _Format(lambda: simple.open_bmp(data), simple.MAX_PIXELS, 4)
     raise UnsupportedPhoto(f"The file is not a {ACCEPTED_FORMATS} photo.")
 
 
-def _is_large(size: Size) -> bool:
-    return size[0] * size[1] > _LARGE
+def _cost(photo_format: _Format, opened: Opened, file_bytes: int, *, in_full: bool) -> Cost:
+    pixels = opened.size[0] * opened.size[1]
+    memory = FILE_COPIES * file_bytes + opened.held_bytes
+    if photo_format.coarsely and not in_full:
+        # Halved up to three times, but never below the size that is wanted.
+        decoded = max(pixels // 64, min(pixels, 4 * LONG_SIDE * LONG_SIDE))
+        return Cost(pixels if opened.held_bytes else 0, memory + COARSE_BYTES * decoded)
+    return Cost(pixels, memory + photo_format.pixel_bytes * pixels)
 
 
 def _fitted(size: Size, long_side: int | None) -> Size:
@@ -183,7 +217,7 @@ def _flattened_in_strips(
     image: Image.Image, across: int, down: int, *, keep_cmyk: bool
 ) -> Image.Image:
     """The photo flattened, and reduced by whole factors."""
-    rows = down * max(min(_ROWS_AT_ONCE, _LARGE // image.width) // down, 1)
+    rows = down * max(min(_ROWS_AT_ONCE, LARGE // image.width) // down, 1)
     size = -(-image.width // across), -(-image.height // down)
     reduced = Image.new("CMYK" if keep_cmyk and image.mode == "CMYK" else "RGB", size)
     for top in range(0, image.height, rows):

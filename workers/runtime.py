@@ -22,6 +22,7 @@ from models.index.faiss_index import set_threads
 from workers.config import WorkerConfig
 from workers.encoders.active_encoder import encoder_mismatch_warning, ensure_active_encoder
 from workers.encoders.loaded import OpenEncoders, encoders_for
+from workers.fetching.decoder_process import DecoderProcess
 from workers.fetching.photo_fetcher import FetchLimits, PhotoFetcher
 from workers.indexes.live_columns import LiveColumns
 from workers.indexes.open import Indexes
@@ -157,6 +158,8 @@ def _photo_fetcher(
         clock=database.now,
         publish=publisher.publish,
         announce=announcer.announce,
+        # What kills or hangs that process fails alone.
+        decode=DecoderProcess(config.photo_seconds).standardise,
     )
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from db.consumption import record_consumption
 from db.jobs import claiming
 from db.jobs.claiming import Claim
+from models.domain.errors import Unavailable
 from models.domain.job_results.base import JobResult
 from observability.metrics import QUERIES_TOGETHER
 from workers.indexes.following import tell_of_index
@@ -42,6 +43,9 @@ worker that is stopped has little left to do."""
 
 REST_S: Final = 1.0
 """Between jobs of photos, reindexes and others, while something that they need is away."""
+
+AWAY_FOR_S: Final = 30.0
+"""For how long a message waits for the database; then the relay publishes its job again."""
 
 
 def register_tasks(celery: Celery, runtime: Callable[[], Runtime]) -> None:
@@ -75,10 +79,10 @@ def run_job(runtime: Runtime, job_id: UUID) -> None:
     """Run a job if it is still due; every outcome is recorded, unless the database is lost.
 
     If it is a query, all other queries that wait are answered as well: one message may stand for
-    several that were accepted at the same moment.
+    several that were accepted at the same moment. While the database is away, it is waited for:
+    else all messages would be taken in vain meanwhile. Raises Unavailable if that lasts.
     """
-    _note_consumption(runtime)
-    claims, engine = _claim(runtime, job_id)
+    claims, engine = _claim_patiently(runtime, job_id)
     if not claims:
         log.info("job %s: nothing to do", job_id)
         # It may have been cancelled, and its message stand for others.
@@ -93,6 +97,19 @@ def run_job(runtime: Runtime, job_id: UUID) -> None:
         runtime.announcer.announce([claim.job_id])
         if outcome is not None and outcome.is_outage:
             # The next job needs the same: all that wait would be claimed and handed back in vain.
+            sleep(REST_S)
+
+
+def _claim_patiently(runtime: Runtime, job_id: UUID) -> tuple[list[Claim], SearchEngine | None]:
+    give_up_at = monotonic() + AWAY_FOR_S
+    while True:
+        try:
+            _note_consumption(runtime)
+            return _claim(runtime, job_id)
+        except Unavailable as error:
+            log.warning("job %s can't be claimed: %s", job_id, error)
+            if monotonic() >= give_up_at:
+                raise
             sleep(REST_S)
 
 

@@ -2,7 +2,6 @@
 
 from http import HTTPStatus
 
-from anyio import to_thread
 from fastapi import APIRouter, Depends, Request, Response
 
 from api.auth import require_scope
@@ -56,8 +55,8 @@ async def submit(
     resources.backlog.require_room()
     photo = await read_photo_to_embed(request, resources.max_upload_bytes)
     resources.backlog.admit()
-    job = await to_thread.run_sync(accept_embedding, resources, photo, limiter=resources.uploads)
-    return await awaited_job(resources, job, response, router.prefix, prefer)
+    job = await accept_embedding(resources, photo)
+    return await awaited_job(request, resources, job, response, router.prefix, prefer)
 
 
 @router.get(

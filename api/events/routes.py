@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request
 from api.auth import require_scope
 from api.deps import ResourcesDep
 from api.events import service
-from api.events.schemas import EventsIn, EventsStored
+from api.events.schemas import MAX_EVENTS_BYTES, EventsIn, EventsStored
 from api.forms import BodyKind, kind_of_body, read_json_bytes
 from api.openapi import BODY_REFUSED, KEY_REFUSED, MATCH_EXAMPLE, described_json
 from models.domain.types import Scope
@@ -46,7 +46,7 @@ async def store(request: Request, resources: ResourcesDep) -> EventsStored:
     refused as a whole.
     """
     await kind_of_body(request, [BodyKind.JSON])
-    body = await read_json_bytes(request)
+    body = await read_json_bytes(request, MAX_EVENTS_BYTES)
     # In a thread also to be parsed: a thousand events take milliseconds.
     limiter = resources.many_events if len(body) > FEW_BYTES else resources.few_events
     batch = await to_thread.run_sync(service.store, resources, body, limiter=limiter)

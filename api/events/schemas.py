@@ -1,6 +1,5 @@
 """Events as stated and answered. Names and shapes of the models are the HTTP contract."""
 
-from collections.abc import Sequence
 from typing import Annotated, Final, Self
 from uuid import UUID
 
@@ -12,6 +11,8 @@ from models.domain.limits import MAX_USER
 from models.domain.recommendations.events import MAX_EVENT_ID, MAX_POSITION, EventKind
 
 MAX_EVENTS: Final = 1_000
+MAX_EVENTS_BYTES: Final = 8_000_000
+"""Of a batch whose ids are as long as they may be, each character escaped in JSON."""
 
 
 class EventIn(BaseModel):
@@ -55,7 +56,7 @@ class EventsIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    events: Annotated[Sequence[EventIn], Field(min_length=1, max_length=MAX_EVENTS)]
+    events: Annotated[list[EventIn], Field(min_length=1, max_length=MAX_EVENTS, fail_fast=True)]
 
 
 class RejectedEvent(BaseModel):

@@ -6,14 +6,16 @@ from typing import Final
 
 from anyio import to_thread
 from fastapi import Request
-from starlette.datastructures import UploadFile
 
 from api.forms import MULTIPART, media_type
 from api.multipart import Form, parsed_form
+from api.uploads.body import body_of
+from api.uploads.parts import Part
+from api.uploads.spool import Upload
 from models.domain.errors import MalformedBody
 
 # More than any call takes: one with too many is refused by it.
-_MAX_FILES: Final = 10_000
+_MAX_FILES: Final = 5_000
 _BLOCK: Final = 1 << 20
 
 
@@ -23,39 +25,40 @@ async def fingerprint(request: Request) -> str:
     Of a form it is that of its parts: clients choose another boundary each time.
     """
     kind = media_type(request.headers.get("content-type"))
-    # The request keeps a body that was read as a whole, so that it can be read again.
-    body = await request.body()
-    content = await _hash_of_form(request) if kind == MULTIPART else None
-    if content is None:
-        content = await to_thread.run_sync(_hash_of, [body])
+    if kind == MULTIPART:
+        content = await _hash_of_form(request)
+    else:
+        body = await body_of(request).whole(request)
+        content = await to_thread.run_sync(lambda: _hash_of([_hash_of_upload(body)]))
     query: bytes = request.scope["query_string"]
     head = (request.method, request.url.path, kind, content)
     return _hash_of([query, *(field.encode() for field in head)])
 
 
-async def _hash_of_form(request: Request) -> str | None:
+async def _hash_of_form(request: Request) -> str:
     try:
-        async with parsed_form(request, max_files=_MAX_FILES) as form:
-            return await to_thread.run_sync(hash_of_parts, form)
+        form = await parsed_form(request, max_files=_MAX_FILES)
     except MalformedBody:
-        return None  # it is refused when it is read for what it says
+        return ""  # it is refused when it is read for what it says
+    return await to_thread.run_sync(hash_of_parts, form)
 
 
 def hash_of_parts(form: Form) -> str:
     """A hash of the parts of a form, in their order, each with what it says of itself."""
-    return _hash_of(field for name, part in form.all for field in _fields_of(name, part))
+    return _hash_of(field for part in form.all for field in _fields_of(part))
 
 
-def _fields_of(name: str, part: UploadFile) -> Iterable[bytes]:
-    yield name.encode(errors="surrogateescape")
-    yield (part.filename or "").encode(errors="surrogateescape")
-    for header in ("content-type", "content-transfer-encoding"):
-        yield part.headers.get(header, "").encode(errors="surrogateescape")
-    part.file.seek(0)
+def _fields_of(part: Part) -> Iterable[bytes]:
+    for stated in (part.name, part.filename, part.content_type, part.transfer):
+        yield stated.encode(errors="surrogateescape")
+    yield _hash_of_upload(part)
+
+
+def _hash_of_upload(upload: Upload) -> bytes:
     content = sha256()
-    while block := part.file.read(_BLOCK):
-        content.update(block)
-    yield content.digest()
+    for at in range(0, upload.size, _BLOCK):
+        content.update(upload.spool.read(upload.start + at, min(_BLOCK, upload.size - at)))
+    return content.digest()
 
 
 def _hash_of(fields: Iterable[bytes]) -> str:

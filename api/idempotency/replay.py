@@ -50,7 +50,7 @@ async def _shown_job(
     job = await run_in_threadpool(read_job, resources, job_id)
     if job.type in QUERIES:
         prefer = request.headers.getlist("prefer")
-        return await awaited_job(resources, job, response, request.url.path, prefer)
+        return await awaited_job(request, resources, job, response, request.url.path, prefer)
     return accepted_job(job, response)
 
 

@@ -1,7 +1,9 @@
 """`Prefer: wait=N` (RFC 7240): a response that is held until its job has ended."""
 
+import asyncio
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from time import monotonic
 from typing import Annotated, Final
@@ -40,17 +42,23 @@ Prefer = Annotated[Sequence[str], Depends(_stated_preferences)]
 
 
 async def awaited_job(
-    resources: Resources, job: Job, response: Response, path: str, prefer: Sequence[str]
+    request: Request,
+    resources: Resources,
+    job: Job,
+    response: Response,
+    path: str,
+    prefer: Sequence[str],
 ) -> JobOut:
     """A job just accepted; with `Prefer: wait`, as it is once it has ended or the wait is over.
 
-    `path` is the collection of jobs of its type. Sets the response's status and headers.
+    `path` is the collection of jobs of its type. Sets the response's status and headers. A caller
+    that has gone is not waited for; the job goes on.
     """
     response.headers["Location"] = f"{path}/{job.id}"
     wait_s = _wanted_wait(prefer)
     if wait_s:
         response.headers["Preference-Applied"] = f"wait={wait_s:g}"
-        job = await _wait_for(resources, job, wait_s)
+        job = await _wait_for(request, resources, job, wait_s)
     if job.status.terminal:
         response.status_code = HTTPStatus.OK
     return current_job(job, response, resources.backlog.newest_wait_s())
@@ -85,13 +93,34 @@ def _wanted_wait(prefer: Sequence[str]) -> float:
     return min(float(stated), MAX_WAIT_S) if _SECONDS.fullmatch(stated) else 0.0
 
 
-async def _wait_for(resources: Resources, job: Job, wait_s: float) -> Job:
+async def _wait_for(request: Request, resources: Resources, job: Job, wait_s: float) -> Job:
     deadline = monotonic() + wait_s
-    async with resources.ended_jobs.waiting_for(job.id) as told:
-        while not job.status.terminal and (left := deadline - monotonic()) > 0:
+    async with resources.ended_jobs.waiting_for(job.id) as told, _watched(request, told) as gone:
+        while not (job.status.terminal or gone.is_set()) and (left := deadline - monotonic()) > 0:
             if resources.ended_jobs.are_not_awaited:
                 break
             await is_set_within(told, left)
             told.clear()
-            job = await resources.ended_jobs.read(job.id)
+            if not gone.is_set():
+                job = await resources.ended_jobs.read(job.id)
     return job
+
+
+@asynccontextmanager
+async def _watched(request: Request, told: asyncio.Event) -> AsyncIterator[asyncio.Event]:
+    """An event that is set, as well as `told`, when the caller has hung up."""
+    gone = asyncio.Event()
+
+    async def watch() -> None:
+        # The body has been read: what comes next is the end of the connection.
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        gone.set()
+        told.set()
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield gone
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)

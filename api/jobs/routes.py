@@ -11,7 +11,7 @@ from api.auth import Credentials, require_scope
 from api.deps import JobId, ResourcesDep
 from api.jobs.events import job_changes
 from api.jobs.responses import JOBS_PATH
-from api.jobs.schemas import JobOut, JobPage, job_out
+from api.jobs.schemas import JobOut, JobPage, job_out, job_state
 from api.jobs.service import cancel_job, list_jobs, read_job, retry_job
 from api.openapi import KEY_REFUSED, NO_SUCH
 from api.pagination import PageCursor, PageSize, next_cursor
@@ -29,10 +29,10 @@ router = APIRouter(
 
 @router.get("")
 def page(resources: ResourcesDep, cursor: PageCursor, limit: PageSize = 50) -> JobPage:
-    """Jobs, newest first."""
+    """Jobs, newest first, without their results: read a job for that."""
     found = list_jobs(resources, limit, cursor)
     following = next_cursor([(job.created_at, job.id) for job in found], limit)
-    return JobPage(items=[job_out(job) for job in found], next_cursor=following)
+    return JobPage(items=[job_state(job) for job in found], next_cursor=following)
 
 
 @router.get("/{job_id}", responses=NO_SUCH)

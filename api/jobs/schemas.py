@@ -231,10 +231,25 @@ _JOB_OUT: Final[TypeAdapter[JobOut]] = TypeAdapter(JobOut)
 
 def job_out(job: Job, expected_wait_s: float | None = None) -> JobOut:
     """The job as it is now. A result that this release can't read is shown as an error."""
+    shown = {**_state_of(job), "result": job.result, "expected_wait_s": expected_wait_s}
+    try:
+        return _JOB_OUT.validate_python(shown)
+    except ValidationError:
+        log.exception("job %s: its result can't be read by this release", job.id)
+        unreadable = JobError(code=UnreadableRecord.code, detail=UNREADABLE)
+        return _JOB_OUT.validate_python({**shown, "error": unreadable, "result": None})
+
+
+def job_state(job: Job) -> JobOut:
+    """The job as it is now, without its result, which needs not be read."""
+    return _JOB_OUT.validate_python({**_state_of(job), "result": None})
+
+
+def _state_of(job: Job) -> dict[str, object]:
     error = None
     if job.error_code is not None:
         error = JobError(code=job.error_code, detail=job.error_detail or "")
-    shown = {
+    return {
         "id": job.id,
         "type": job.type,
         "status": job.status,
@@ -245,19 +260,11 @@ def job_out(job: Job, expected_wait_s: float | None = None) -> JobOut:
         "finished_at": job.finished_at,
         "request_id": job.request_id,
         "error": error,
-        "result": job.result,
-        "expected_wait_s": expected_wait_s,
     }
-    try:
-        return _JOB_OUT.validate_python(shown)
-    except ValidationError:
-        log.exception("job %s: its result can't be read by this release", job.id)
-        unreadable = JobError(code=UnreadableRecord.code, detail=UNREADABLE)
-        return _JOB_OUT.validate_python({**shown, "error": unreadable, "result": None})
 
 
 class JobPage(BaseModel):
-    """Jobs, newest first."""
+    """Jobs, newest first, without their results."""
 
     items: list[JobOut]
     next_cursor: str | None

@@ -47,9 +47,14 @@ def accept_and_publish(resources: Resources, payload: JobPayload, total: int = 0
 
 
 def list_jobs(resources: Resources, limit: int, after: Position | None) -> Sequence[Job]:
-    """At most `limit` jobs of the caller, newest first, from the one after this position on."""
+    """At most `limit` jobs of the caller, newest first, from the one after this position on.
+
+    Without their payloads and results.
+    """
     with resources.database.read() as session:
-        return reading.recent(session, limit, after, made_by=resources.caller.listed_for)
+        return reading.recent(
+            session, limit, after, made_by=resources.caller.listed_for, with_contents=False
+        )
 
 
 def read_job(resources: Resources, job_id: UUID) -> Job:

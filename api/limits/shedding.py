@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api.idempotency.keys import HEADER
 from api.jobs.backlog import Backlog
 from api.limits.rates import QUERY_PATHS
+from api.middleware.observed import note_route
 from api.problems import problem_of
 from models.domain.errors import Overloaded
 
@@ -31,6 +32,7 @@ class ShedQueries:
             try:
                 self._backlog.require_room()
             except Overloaded as refusal:
+                note_route(scope, scope["path"])
                 await problem_of(refusal)(scope, receive, send)
                 return
         await self._app(scope, receive, send)

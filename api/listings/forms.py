@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from anyio import to_thread
 from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
 from pydantic import TypeAdapter, ValidationError
 
 from api.forms import (
@@ -32,6 +33,8 @@ from api.listings.schemas import (
 from api.listings.tables import Row, read_rows
 from api.multipart import MAX_FIELD_BYTES, Form, photo_in
 from api.schemas import LINE
+from api.uploads.parts import Part
+from api.uploads.spool import Upload
 from models.domain.errors import InvalidInput, TooLarge, UnsupportedBody
 from models.domain.job_results.embeddings import RowError
 
@@ -54,7 +57,7 @@ class StatedListing(NamedTuple):
 
     listing: ListingIn
     references: Sequence[str]
-    photos: Sequence[bytes]
+    photos: Sequence[Upload]
 
 
 async def read_listing(request: Request, max_photo_bytes: int) -> StatedListing:
@@ -78,13 +81,13 @@ async def read_listing_patch(request: Request) -> JsonObject:
 
 
 async def _listing_with_photos(request: Request, max_photo_bytes: int) -> StatedListing:
-    async with read_form(request, max_files=MAX_PHOTOS) as form:
-        form.check_names({LISTING_PART, PHOTOS_PART})
-        text = (await form.fields([LISTING_PART])).get(LISTING_PART)
-        if text is None:
-            raise InvalidInput("The form needs a part 'listing' with the listing as JSON.")
-        listing = parsed_json(text, ListingPartIn, "The part 'listing'")
-        photos = await form.photos(PHOTOS_PART, max_photo_bytes, at_most=MAX_PHOTOS)
+    form = await read_form(request, max_files=MAX_PHOTOS)
+    form.check_names({LISTING_PART, PHOTOS_PART})
+    text = form.fields([LISTING_PART], MAX_FIELD_BYTES).get(LISTING_PART)
+    if text is None:
+        raise InvalidInput("The form needs a part 'listing' with the listing as JSON.")
+    listing = await run_in_threadpool(parsed_json, text, ListingPartIn, "The part 'listing'")
+    photos = form.photos(PHOTOS_PART, max_photo_bytes, at_most=MAX_PHOTOS)
     if not listing.photos:
         required(photos, PHOTOS_PART)
     if len(listing.photos) + len(photos) > MAX_PHOTOS:
@@ -97,36 +100,34 @@ async def read_batch(request: Request, max_photo_bytes: int) -> Batch:
 
     Raises UnsupportedBody, MalformedBody, InvalidInput and TooLarge.
     """
-    async with read_form(request, max_files=MAX_FILES) as form:
-        data, content_type = await _listings_part(form)
-        # Parsed in a thread: thousands of rows would block the event loop.
-        rows, errors = await to_thread.run_sync(_rows_of, data, content_type)
-        photos = await _photos_by_name(form, max_photo_bytes)
+    form = await read_form(request, max_files=MAX_FILES)
+    # In a thread: thousands of rows would block the event loop.
+    rows, errors = await to_thread.run_sync(_rows_of, _listings_part(form))
+    photos = await to_thread.run_sync(_photos_by_name, form, max_photo_bytes)
     return Batch(rows, photos, errors)
 
 
-async def _listings_part(form: Form) -> tuple[bytes, str | None]:
-    """The bytes of the part `listings`, and its media type."""
+def _listings_part(form: Form) -> Part:
+    """The part `listings`."""
     part = form.only(LISTINGS_PART)
     if part is None:
         raise InvalidInput("The form needs a file in its part 'listings', as NDJSON or CSV.")
-    data = await part.read(MAX_LISTINGS_BYTES + 1)
-    if len(data) > MAX_LISTINGS_BYTES:
+    if part.size > MAX_LISTINGS_BYTES:
         raise TooLarge(f"The part 'listings' has at most {MAX_LISTINGS_BYTES:,} bytes.")
-    return data, part.content_type
+    return part
 
 
-async def _photos_by_name(form: Form, max_photo_bytes: int) -> dict[str, bytes]:
+def _photos_by_name(form: Form, max_photo_bytes: int) -> dict[str, Upload]:
     """The photos by the names of their parts, as rows name them."""
-    photos: dict[str, bytes] = {}
-    escaped: dict[str, bytes] = {}
-    for written, part in form.without(LISTINGS_PART):
-        name = _part_name(written)
+    photos: dict[str, Upload] = {}
+    escaped: dict[str, Upload] = {}
+    for part in form.without(LISTINGS_PART):
+        name = _part_name(part.name)
         if name in photos:
             raise InvalidInput(
                 f"Two parts are named {name!r}: each photo needs a name of its own, for its rows."
             )
-        photos[name] = await photo_in(name, part, max_photo_bytes)
+        photos[name] = photo_in(part, max_photo_bytes)
         escaped[_part_name(_unescaped(name))] = photos[name]
     return escaped | photos
 
@@ -144,8 +145,8 @@ def _unescaped(name: str) -> str:
     return name
 
 
-def _rows_of(data: bytes, content_type: str | None) -> tuple[list[BatchRow], list[RowError]]:
-    return _parse_rows(read_rows(data, content_type, COLUMNS))
+def _rows_of(part: Part) -> tuple[list[BatchRow], list[RowError]]:
+    return _parse_rows(read_rows(part.read(), part.content_type, COLUMNS))
 
 
 def _parse_rows(raw: Iterator[Row]) -> tuple[list[BatchRow], list[RowError]]:

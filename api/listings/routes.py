@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated, TypeVar
@@ -152,7 +153,7 @@ async def batch(request: Request, response: Response, resources: KeyedResources)
     refused before anything is stored, an unknown field of JSON with its row.
     """
     stated = await forms.read_batch(request, resources.max_upload_bytes)
-    parts = await _in_bulk(resources, partial(service.store_parts, resources, stated))
+    parts = await _in(resources.bulk, partial(service.store_parts, resources, stated))
     job = await run_in_threadpool(service.put_batch, resources, stated, parts)
     return accepted_job(job, response)
 
@@ -248,11 +249,11 @@ async def _put(
     stated = await forms.read_listing(request, resources.max_upload_bytes)
     check_urls(resources, stated.references)
     data = stated.listing.to_data(listing_id)
-    stored = await _in_bulk(resources, partial(service.store_photos, resources, stated.photos))
+    stored = await _in(resources.listings, partial(service.store_photos, resources, stated.photos))
     job = await run_in_threadpool(service.put_listing, resources, data, stated.references, stored)
     return ListingAccepted(listing_id=listing_id, job=accepted_job(job, response))
 
 
-async def _in_bulk(resources: Resources, call: Callable[[], T]) -> T:
+async def _in(threads: ThreadPoolExecutor, call: Callable[[], T]) -> T:
     """What `call` returns, or raises, in a thread that leaves the cores to others."""
-    return await asyncio.get_running_loop().run_in_executor(resources.bulk, call)
+    return await asyncio.get_running_loop().run_in_executor(threads, call)

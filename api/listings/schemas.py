@@ -14,7 +14,9 @@ from api.jobs.schemas import EmbedJob
 from api.listings.attributes import ATTRIBUTES_EXAMPLE, AttributesIn
 from api.listings.photo_references import MAX_PHOTOS, PhotoReference
 from api.schemas import LINE, LINES, CategoryPath, PhotoLink, PhotoOut, Price, ShownStatus
+from api.uploads.spool import Upload
 from db.catalogue.listings import ListingData, ListingView
+from db.store.public_connections import MAX_URL
 from models.domain.job_results.embeddings import RowError
 from models.domain.limits import MAX_DESCRIPTION, MAX_LOCATION, MAX_SELLER, MAX_TITLE
 from models.domain.searches.attributes import AttributeValue
@@ -31,6 +33,9 @@ EXAMPLE: Final[dict[str, JsonValue]] = {
     "seller": "sam-4711",
     "attributes": ATTRIBUTES_EXAMPLE,
 }
+
+
+PhotoName = Annotated[str, Field(max_length=MAX_URL), LINE]
 
 
 class ListingIn(BaseModel):
@@ -87,7 +92,7 @@ class ListingIn(BaseModel):
 class ListingPhotosIn(BaseModel):
     """The photos of a listing."""
 
-    photos: list[PhotoReference] = Field(
+    photos: Annotated[list[PhotoReference], Field(fail_fast=True)] = Field(
         min_length=1, max_length=MAX_PHOTOS, description="Its photos, in the order to show them in."
     )
 
@@ -95,7 +100,7 @@ class ListingPhotosIn(BaseModel):
 class ListingPartIn(ListingIn):
     """A listing beside the photos that are sent with it."""
 
-    photos: list[PhotoReference] = Field(
+    photos: Annotated[list[PhotoReference], Field(fail_fast=True)] = Field(
         default=[],
         max_length=MAX_PHOTOS,
         description="Photos that are not sent, which come before those that are.",
@@ -114,7 +119,9 @@ class BatchRowIn(ListingIn):
     """One row of a bulk request."""
 
     id: UUID | None = Field(default=None, description="The caller's id; made here when absent.")
-    photos: list[Annotated[str, LINE]] = Field(
+    photos: Annotated[
+        list[Annotated[str, Field(max_length=MAX_URL), LINE]], Field(fail_fast=True)
+    ] = Field(
         min_length=1,
         max_length=MAX_PHOTOS,
         description="Names of photo parts of the same request, SHA-256 of stored photos, or URLs "
@@ -204,5 +211,5 @@ class Batch:
     """A bulk request: valid rows, photos by the name of their part, and rows already refused."""
 
     rows: Sequence[BatchRow]
-    parts: Mapping[str, bytes]
+    parts: Mapping[str, Upload]
     refused: Sequence[RowError]

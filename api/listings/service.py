@@ -23,6 +23,7 @@ from api.listings.stated_photos import (
 )
 from api.pagination import Position
 from api.photos.service import store_photo
+from api.uploads.spool import Upload
 from db.access.audit_log import ANONYMOUS, record_entry
 from db.catalogue import listings
 from db.catalogue.categories import ensure_categories
@@ -89,9 +90,10 @@ def erase_listing(resources: Resources, listing_id: UUID) -> None:
         record_entry(session, AuditSource.API, actor, ERASED, {}, now)
 
 
-def store_photos(resources: Resources, photos: Sequence[bytes]) -> list[PhotoData]:
+def store_photos(resources: Resources, photos: Sequence[Upload]) -> list[PhotoData]:
     """Store a listing's photos. Raises InvalidPhoto or UnsupportedPhoto."""
-    return [store_photo(resources, data) for data in photos]
+    decode = resources.decoders.of_listings()
+    return [store_photo(resources, photo, decode) for photo in photos]
 
 
 def put_listing(
@@ -168,10 +170,11 @@ def store_parts(resources: Resources, batch: Batch) -> Parts:
     """Store the photos that rows name."""
     stored: dict[str, PhotoData] = {}
     unusable: dict[str, InvalidInput] = {}
+    decode = resources.decoders.of_listings()
     named = (name for row in batch.rows for name in row.photos if name in batch.parts)
     for name in dict.fromkeys(named):
         try:
-            stored[name] = store_photo(resources, batch.parts[name])
+            stored[name] = store_photo(resources, batch.parts[name], decode)
         except InvalidInput as error:
             unusable[name] = error
     return Parts(stored, unusable)

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from api.forms import media_type
-from api.multipart import stated_charset
 from api.naming import SHOWN_CHARACTERS, unknown_name
+from api.uploads.parts import stated_charset
 from models.domain.errors import InvalidInput
 from models.domain.searches.attributes import scalar_of_text
 
@@ -27,8 +27,15 @@ ATTRIBUTE_PREFIX: Final = "attributes."
 DELIMITERS: Final = ",;\t|"
 # Which columns there are is seen in so many characters.
 HEADER_CHARACTERS: Final = 1 << 16
+MAX_ROW: Final = 1 << 20
+"""Characters of a row: as JSON it may take twenty times as many bytes of memory."""
+MOST_ROWS_SHORT: Final = 1 << 14
+"""Characters in which most rows of an array end."""
+TOO_LONG: Final = f"The part 'listings' has a row of more than {MAX_ROW:,} characters."
 
 _SEPARATOR_LINE: Final = re.compile(r"\"?sep=([,;\t|])\"?[,;\t| ]*(?:\r\n|\r|\n)", re.IGNORECASE)
+_NO_SPACE: Final = re.compile(r"[^ \t\r\n]")
+_DECODER: Final = json.JSONDecoder()
 _NO_TEXT: Final = {
     b"PK\x03\x04": "a workbook or an archive",
     b"\xd0\xcf\x11\xe0": "an Excel workbook",
@@ -45,13 +52,13 @@ def read_rows(data: bytes, content_type: str | None, columns: Sequence[str]) -> 
     text = _decoded(data, content_type).lstrip("\r\n")
     start = text.lstrip()[:1]
     if start == "[":
-        return iter(_json_rows(text))
+        return _json_rows(text)
     known, delimiter = _known_columns(text, columns)
     stated = _SEPARATOR_LINE.match(text)
     if stated:
         return _delimited_rows(text[stated.end() :], stated[1], columns)
     if start == "{" or (_says_json(content_type) and not known):
-        return (line for line in io.StringIO(text, newline="\n") if line.strip())
+        return (line for line in _lines(text, "\n") if line.strip())
     return _delimited_rows(text, delimiter, columns)
 
 
@@ -77,12 +84,51 @@ def _says_json(content_type: str | None) -> bool:
     return "json" in media_type(content_type)
 
 
-def _json_rows(text: str) -> list[Row]:
-    try:
-        items = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"The part 'listings' is not JSON: {error}.") from error
-    return [item if isinstance(item, dict) else _no_object(item) for item in items]
+def _lines(text: str, newline: str) -> Iterator[str]:
+    """The lines of a text. Raises InvalidInput for one that is too long."""
+    for line in io.StringIO(text, newline=newline):
+        if len(line) > MAX_ROW:
+            raise InvalidInput(TOO_LONG)
+        yield line
+
+
+def _json_rows(text: str) -> Iterator[Row]:
+    """The items of an array, one by one: all of them could take much more memory than their text.
+
+    Raises InvalidInput where it is no array, once the items before have been given.
+    """
+    position = _next_token(text, _next_token(text, 0) + 1)
+    if text[position : position + 1] != "]":
+        position -= 1
+        while True:
+            item, position = _item(text, _next_token(text, position + 1))
+            yield item if isinstance(item, dict) else _no_object(item)
+            position = _next_token(text, position)
+            if text[position : position + 1] != ",":
+                break
+    if text[position : position + 1] != "]" or text[position + 1 :].strip():
+        raise InvalidInput(f"The part 'listings' is not JSON after character {position:,}.")
+
+
+def _next_token(text: str, position: int) -> int:
+    found = _NO_SPACE.search(text, position)
+    return found.start() if found else len(text)
+
+
+def _item(text: str, position: int) -> tuple[object, int]:
+    """The value that begins here, and where it ends."""
+    for most in (MOST_ROWS_SHORT, MAX_ROW):
+        piece = text[position : position + most]
+        try:
+            item, length = _DECODER.raw_decode(piece)
+        except (ValueError, RecursionError) as error:
+            if len(piece) < most:
+                raise InvalidInput(f"The part 'listings' is not JSON: {error}.") from error
+        else:
+            # A number may go on behind the piece.
+            if length < len(piece) or len(piece) < most:
+                return item, position + length
+    raise InvalidInput(TOO_LONG)
 
 
 def _no_object(item: object) -> InvalidInput:
@@ -117,9 +163,8 @@ def _known_columns(text: str, columns: Sequence[str]) -> tuple[int, str]:
 
 
 def _records(text: str, delimiter: str) -> Iterator[list[str]]:
-    lines = io.StringIO(text, newline="")
     # Strict, or an unclosed quote would swallow all rows after it.
-    return csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
+    return csv.reader(_lines(text, ""), delimiter=delimiter, skipinitialspace=True, strict=True)
 
 
 def _normal(name: str) -> str:

@@ -75,10 +75,16 @@ class NoteRoute:
         try:
             await self._app(scope, receive, send)
         finally:
-            noted = scope.get(_ROUTE)
             path = getattr(scope.get("route"), "path", None)
-            if isinstance(noted, list) and "endpoint" in scope:
-                noted.append(path if isinstance(path, str) else _FILE)
+            if "endpoint" in scope:
+                note_route(scope, path if isinstance(path, str) else _FILE)
+
+
+def note_route(scope: Scope, route: str) -> None:
+    """Note the route of a request that is answered before it is routed, or was routed."""
+    noted = scope.get(_ROUTE)
+    if isinstance(noted, list):
+        noted.append(route)
 
 
 def with_id(app: ASGIApp) -> CorrelationIdMiddleware:

@@ -1,15 +1,15 @@
 """Stores uploaded photos, and serves those that listings show."""
 
 from api.deps import Resources
+from api.photos.decoders import Decode
+from api.uploads.spool import Upload
 from db.catalogue.listing_photos import PhotoData, is_public
 from models.domain.errors import NotFound
-from models.photo_decoding import standardise
 
 
-def store_photo(resources: Resources, data: bytes) -> PhotoData:
-    """Standardise a photo and store it, durably. Raises InvalidPhoto or UnsupportedPhoto."""
-    with resources.decoding:
-        photo = standardise(data)
+def store_photo(resources: Resources, upload: Upload, decode: Decode) -> PhotoData:
+    """Standardise a photo and store it, durably. Raises what `decode` raises, and Unavailable."""
+    photo = decode(upload)
     sha256 = resources.store.put(photo.data)
     return PhotoData(sha256, photo.width, photo.height, photo.incomplete)
 

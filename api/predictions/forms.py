@@ -29,6 +29,6 @@ async def read_prediction(
         return PredictionByPhoto(
             *await photo_and_options(request, PredictionOptions, max_photo_bytes)
         )
-    async with read_form(request, max_files=1) as form:
-        options = await form_options(form, PredictionOptions, {PHOTO_PART})
-        return PredictionByPhoto(await one_photo(form, max_photo_bytes), options)
+    form = await read_form(request, max_files=1)
+    options = form_options(form, PredictionOptions, {PHOTO_PART})
+    return PredictionByPhoto(one_photo(form, max_photo_bytes), options)

@@ -116,7 +116,7 @@ async def submit(
     query = await read_prediction(request, resources.max_upload_bytes)
     resources.backlog.admit()
     job = await accept_prediction(resources, query)
-    return await awaited_job(resources, job, response, router.prefix, prefer)
+    return await awaited_job(request, resources, job, response, router.prefix, prefer)
 
 
 @router.get(

@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.schemas import MAX_LIMIT
+from api.uploads.spool import Upload
 
 
 class ByListing(BaseModel):
@@ -32,5 +33,5 @@ class PredictionIn(PredictionOptions, ByListing):
 class PredictionByPhoto:
     """A prediction for a photo that was sent along."""
 
-    photo: bytes
+    photo: Upload
     options: PredictionOptions

@@ -1,10 +1,12 @@
 """Accepts predictions of what a photo or a listing shows."""
 
-from anyio import to_thread
+from functools import partial
+
 from fastapi.concurrency import run_in_threadpool
 
 from api.deps import Resources
 from api.jobs.service import accept_and_publish
+from api.photos.decoders import Decode
 from api.photos.service import store_photo
 from api.predictions.schemas import PredictionByPhoto, PredictionIn
 from db.catalogue.listings import require_listing
@@ -16,11 +18,12 @@ async def accept_prediction(resources: Resources, query: PredictionByPhoto | Pre
     """Accept a prediction. Raises InvalidPhoto, UnsupportedPhoto, or NotFound for a listing."""
     if isinstance(query, PredictionIn):
         return await run_in_threadpool(_accept_by_listing, resources, query)
-    return await to_thread.run_sync(_accept_by_photo, resources, query, limiter=resources.uploads)
+    work = partial(_accept_by_photo, resources, query)
+    return await resources.decoders.run(work, resources.uploads)
 
 
-def _accept_by_photo(resources: Resources, query: PredictionByPhoto) -> Job:
-    stored = store_photo(resources, query.photo)
+def _accept_by_photo(resources: Resources, query: PredictionByPhoto, decode: Decode) -> Job:
+    stored = store_photo(resources, query.photo, decode)
     payload = PredictionPayload.of(stored.sha256, query.options.top)
     return accept_and_publish(resources, payload, total=1)
 

@@ -136,7 +136,7 @@ async def submit(
     asked = await read_recommendation(request)
     resources.backlog.admit()
     job = await accept_recommendation(resources, asked)
-    return await awaited_job(resources, job, response, router.prefix, prefer)
+    return await awaited_job(request, resources, job, response, router.prefix, prefer)
 
 
 @router.get(

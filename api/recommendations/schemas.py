@@ -90,7 +90,7 @@ class RecommendationIn(BaseModel):
     near: PointIn | None = Field(default=None, description=NEAR)
     rank: RecommendationRankIn | None = None
     diversity: DiversityIn | None = None
-    exclude: Annotated[list[UUID], Field(max_length=MAX_EXCLUDED)] = Field(
+    exclude: Annotated[list[UUID], Field(max_length=MAX_EXCLUDED, fail_fast=True)] = Field(
         default=[], description="Listings that are left out, such as those that are shown already."
     )
     exclude_seen: bool | None = Field(

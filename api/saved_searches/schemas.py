@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, Json, JsonValue
 from api.listings.schemas import ListingOut
 from api.schemas import LINE, PhotoLink
 from api.searches.schemas import SearchForm, SearchIn, Similarity, Text
+from api.uploads.spool import Upload
 from db.saved_searches.searches import SavedSearchStatus, SavedSearchView
 from db.store.public_connections import MAX_URL
 
@@ -63,8 +64,8 @@ class SavedSearchIn(SearchIn):
 class SavedByPhotos:
     """A search by photos that were sent along, to be saved."""
 
-    positive: Sequence[bytes]
-    negative: Sequence[bytes]
+    positive: Sequence[Upload]
+    negative: Sequence[Upload]
     options: SavedSearchForm
 
 

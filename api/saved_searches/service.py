@@ -3,17 +3,18 @@
 import base64
 import secrets
 from collections.abc import Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 from uuid import UUID, uuid4
 
-from anyio import to_thread
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy.orm import Session
 
 from api.deps import Resources
 from api.listings.schemas import ListingOut
 from api.pagination import Position
+from api.photos.decoders import Decode
 from api.saved_searches.schemas import (
     SavedByPhotos,
     SavedSearchForm,
@@ -55,16 +56,15 @@ async def save(resources: Resources, stated: SavedByPhotos | SavedSearchIn) -> S
     Raises InvalidInput, NotFound for what it names, and Conflict when there are too many.
     """
     if isinstance(stated, SavedByPhotos):
-        return await to_thread.run_sync(
-            _save_by_photos, resources, stated, limiter=resources.uploads
-        )
+        work = partial(_save_by_photos, resources, stated)
+        return await resources.decoders.run(work, resources.uploads)
     return await run_in_threadpool(_save_by_names, resources, stated)
 
 
-def _save_by_photos(resources: Resources, stated: SavedByPhotos) -> SavedSearchView:
+def _save_by_photos(resources: Resources, stated: SavedByPhotos, decode: Decode) -> SavedSearchView:
     webhook = _webhook(resources, stated.options.webhook)
     query = SearchByPhotos(stated.positive, stated.negative, stated.options)
-    payload = payload_by_photos(resources, query)
+    payload = payload_by_photos(resources, query, decode)
     return _save(resources, stated.options, payload, webhook)
 
 

@@ -17,6 +17,7 @@ from api.forms import (
 )
 from api.multipart import Form
 from api.searches.schemas import MAX_EXAMPLES, SearchByPhotos, UserSearchForm, UserSearchIn
+from api.uploads.spool import Upload
 from models.domain.errors import InvalidInput
 
 NEGATIVE_PART: Final = "negative"
@@ -28,8 +29,8 @@ Options = TypeVar("Options", bound=BaseModel)
 class Examples(NamedTuple):
     """The photos of a request."""
 
-    positive: list[bytes]
-    negative: list[bytes]
+    positive: list[Upload]
+    negative: list[Upload]
 
 
 async def read_search(request: Request, max_photo_bytes: int) -> SearchByPhotos | UserSearchIn:
@@ -58,14 +59,14 @@ async def read_stated(
         photo, asked = await photo_and_options(request, options, max_photo_bytes)
         return Examples([photo], []), asked
     # As many as both parts may have: how many they are together is said below.
-    async with read_form(request, max_files=2 * MAX_EXAMPLES) as form:
-        asked = await form_options(form, options, {PHOTO_PART, NEGATIVE_PART})
-        return await _read_examples(form, max_photo_bytes), asked
+    form = await read_form(request, max_files=2 * MAX_EXAMPLES)
+    asked = form_options(form, options, {PHOTO_PART, NEGATIVE_PART})
+    return _read_examples(form, max_photo_bytes), asked
 
 
-async def _read_examples(form: Form, max_photo_bytes: int) -> Examples:
-    positive = await form.photos(PHOTO_PART, max_photo_bytes, at_most=MAX_EXAMPLES)
-    negative = await form.photos(NEGATIVE_PART, max_photo_bytes, at_most=MAX_EXAMPLES)
+def _read_examples(form: Form, max_photo_bytes: int) -> Examples:
+    positive = form.photos(PHOTO_PART, max_photo_bytes, at_most=MAX_EXAMPLES)
+    negative = form.photos(NEGATIVE_PART, max_photo_bytes, at_most=MAX_EXAMPLES)
     if len(positive) + len(negative) > MAX_EXAMPLES:
         raise InvalidInput(f"At most {MAX_EXAMPLES} photos make one search.")
     return Examples(required(positive, PHOTO_PART), negative)

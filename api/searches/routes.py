@@ -172,7 +172,7 @@ async def submit(
     query = await read_search(request, resources.max_upload_bytes)
     resources.backlog.admit()
     job = await accept_search(resources, query)
-    return await awaited_job(resources, job, response, router.prefix, prefer)
+    return await awaited_job(request, resources, job, response, router.prefix, prefer)
 
 
 @router.get(

@@ -21,6 +21,7 @@ from pydantic import (
 
 from api.schemas import AS_TYPED, LINE, MAX_LIMIT, CategoryPath, Price, ShownStatus, UserId
 from api.searches.ranking import DiversityIn, PointIn, RankIn
+from api.uploads.spool import Upload
 from models.domain.cursors import MAX_CURSOR
 from models.domain.errors import InvalidInput
 from models.domain.filters import ListingFilter, Near
@@ -106,7 +107,9 @@ class RangeIn(BaseModel):
 AttributeScalar = bool | AttributeNumber | AttributeText
 AttributeWanted = (
     AttributeScalar
-    | Annotated[list[AttributeScalar], Field(min_length=1, max_length=MAX_ATTRIBUTE_CHOICES)]
+    | Annotated[
+        list[AttributeScalar], Field(min_length=1, max_length=MAX_ATTRIBUTE_CHOICES, fail_fast=True)
+    ]
     | RangeIn
 )
 
@@ -180,9 +183,9 @@ class ConditionsIn(BaseModel):
 class FilterIn(ConditionsIn):
     """What a listing must be to be found: all that is stated here. Bounds are inclusive."""
 
-    status: Annotated[list[ShownStatus], BeforeValidator(_as_list), Field(min_length=1)] = Field(
-        default=[ListingStatus.ACTIVE], description="One or several."
-    )
+    status: Annotated[
+        list[ShownStatus], Field(fail_fast=True), BeforeValidator(_as_list), Field(min_length=1)
+    ] = Field(default=[ListingStatus.ACTIVE], description="One or several.")
 
     def to_filter(self) -> ListingFilter:
         """The filter as the database takes it."""
@@ -207,8 +210,10 @@ class FacetIn(BaseModel):
     values: int = Field(
         default=DEFAULT_FACET_VALUES, ge=1, le=MAX_FACET_VALUES, description="At most so many."
     )
-    edges: Annotated[list[AttributeNumber], Field(max_length=MAX_FACET_EDGES)] = Field(
-        default=[], description="Of the bands of numbers, ascending; round numbers by default."
+    edges: Annotated[list[AttributeNumber], Field(max_length=MAX_FACET_EDGES, fail_fast=True)] = (
+        Field(
+            default=[], description="Of the bands of numbers, ascending; round numbers by default."
+        )
     )
 
     @model_validator(mode="after")
@@ -282,7 +287,7 @@ _Facet = Annotated[
     Annotated[FacetName, Tag("name")] | Annotated[FacetIn, Tag("facet")],
     Discriminator(_kind_of_facet),
 ]
-Facets = Annotated[list[_Facet], Field(max_length=MAX_FACETS)]
+Facets = Annotated[list[_Facet], Field(max_length=MAX_FACETS, fail_fast=True)]
 
 
 class SearchOptions(BaseModel):
@@ -328,13 +333,13 @@ class SearchIn(SearchOptions):
     """
 
     listing_id: UUID | None = Field(default=None, description="What looks like this listing.")
-    positive: Annotated[list[Example], Field(min_length=1)] | None = Field(
+    positive: Annotated[list[Example], Field(min_length=1, fail_fast=True)] | None = Field(
         default=None, description="What looks like these: ids of listings, or of their photos."
     )
     cursor: Annotated[str, Field(max_length=MAX_CURSOR)] | None = Field(
         default=None, description="`next_cursor` of a search; only `limit` may go with it."
     )
-    negative: list[Example] = Field(
+    negative: Annotated[list[Example], Field(fail_fast=True)] = Field(
         default=[], description=f"And not like these; at most {MAX_EXAMPLES} with `positive`."
     )
     region: RegionOrAuto | None = Field(
@@ -414,7 +419,7 @@ def facet_requests(stated: Sequence[str | FacetIn] | None) -> tuple[FacetRequest
 class SearchByPhotos:
     """A search by photos that were sent along."""
 
-    positive: Sequence[bytes]
-    negative: Sequence[bytes]
+    positive: Sequence[Upload]
+    negative: Sequence[Upload]
     options: SearchForm
     user: str | None = None

@@ -1,14 +1,15 @@
 """Accepts searches: checks what they name, stores their photos, builds the job's payload."""
 
 from collections.abc import Sequence
+from functools import partial
 from uuid import UUID
 
-from anyio import to_thread
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy.orm import Session
 
 from api.deps import Resources
 from api.jobs.service import accept_and_publish, read_job_of_type
+from api.photos.decoders import Decode
 from api.photos.service import store_photo
 from api.searches.ranking import ranking_of
 from api.searches.schemas import (
@@ -38,28 +39,27 @@ from models.text.query import parse_query
 async def accept_search(resources: Resources, query: SearchByPhotos | UserSearchIn) -> Job:
     """Accept a search. Raises InvalidInput, NotFound, or CursorExpired for a next page."""
     if isinstance(query, SearchByPhotos):
-        return await to_thread.run_sync(
-            _accept_by_photos, resources, query, limiter=resources.uploads
-        )
+        work = partial(_accept_by_photos, resources, query)
+        return await resources.decoders.run(work, resources.uploads)
     accept = _accept_by_names if query.cursor is None else _accept_next_page
     return await run_in_threadpool(accept, resources, query)
 
 
-def _accept_by_photos(resources: Resources, query: SearchByPhotos) -> Job:
-    payload = _of_user(resources, payload_by_photos(resources, query), query.user)
+def _accept_by_photos(resources: Resources, query: SearchByPhotos, decode: Decode) -> Job:
+    payload = _of_user(resources, payload_by_photos(resources, query, decode), query.user)
     return accept_and_publish(resources, payload, total=1)
 
 
-def payload_by_photos(resources: Resources, query: SearchByPhotos) -> SearchPayload:
+def payload_by_photos(resources: Resources, query: SearchByPhotos, decode: Decode) -> SearchPayload:
     """Store the photos of a search, and give what it asks for. Raises InvalidInput."""
     options = query.options
     if options.region and len(query.positive) > 1:
         raise InvalidInput("A region needs exactly one photo.")
-    positive = [store_photo(resources, data) for data in query.positive]
+    positive = [store_photo(resources, photo, decode) for photo in query.positive]
     if isinstance(options.region, RegionIn):
         options.region.to_region().box(positive[0].width, positive[0].height)
     wanted = [photo.sha256 for photo in positive]
-    unwanted = [store_photo(resources, data).sha256 for data in query.negative]
+    unwanted = [store_photo(resources, photo, decode).sha256 for photo in query.negative]
     if set(wanted) & set(unwanted):
         raise InvalidInput("What is positive can't be negative too.")
     return _payload(resources, wanted, unwanted, options, options.limit)

@@ -6,7 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from sqlalchemy import and_, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from db.statements import chunks
 from db.tables import Job
@@ -49,10 +49,12 @@ def recent(
     before: tuple[datetime, UUID] | None,
     *,
     made_by: str | None = None,
+    with_contents: bool = True,
 ) -> Sequence[Job]:
     """Jobs, newest first: all, or those that keys of this name have made.
 
-    `before` is the creation time and id of the last one already seen.
+    `before` is the creation time and id of the last one already seen. Without contents, payloads
+    and results are not read: they may take megabytes each.
     """
     statement = select(Job).order_by(Job.created_at.desc(), Job.id.desc()).limit(limit)
     if made_by is not None:
@@ -62,6 +64,9 @@ def recent(
         statement = statement.where(
             or_(Job.created_at < created_at, and_(Job.created_at == created_at, Job.id < job_id))
         )
+    if not with_contents:
+        unread = (Job.payload, Job.result)
+        statement = statement.options(*(defer(column, raiseload=True) for column in unread))
     return session.scalars(statement).all()
 
 

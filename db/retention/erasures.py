@@ -4,7 +4,7 @@ What can only be found by reading everything, such as results of searches, and w
 database, is remembered in the erasure's row until it was looked for (`workers.retention.erasing`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -64,7 +64,8 @@ class Pending(BaseModel):
     """What is still to be looked for, until nothing is left of it.
 
     `listings` by id and by number, `photos` by SHA-256, `generations` that may hold their vectors,
-    `places` as the listings spelt them.
+    `places` as the listings spelt them. `scrubbed` says that no row names them any more: then only
+    photos and generations are left.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -74,6 +75,7 @@ class Pending(BaseModel):
     photos: tuple[str, ...] = ()
     generations: tuple[int, ...] = ()
     places: tuple[str, ...] = ()
+    scrubbed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,8 @@ def erase_listing(session: Session, listing_id: UUID, now: datetime) -> Erased:
         listings=(listing_id,),
         numbers=tuple(row.number for row in rows),
         photos=tuple(sorted(removed.values())),
-        generations=_holding(session, None) if removed else (),
+        # Also where it has no photos now: it may have had some.
+        generations=_holding(session, None),
         places=tuple(row.location for row in rows if row.location),
     )
     return _note(session, ErasureKind.LISTING, pending, now, len(rows), len(removed))
@@ -164,11 +167,12 @@ def pending_erasures(session: Session, kinds: Sequence[ErasureKind]) -> list[Era
     )
 
 
-def forget_pending(session: Session, erasure_ids: Sequence[int]) -> None:
-    """Forget what was looked for: there is no other trace left."""
-    for erasure_id in erasure_ids:
-        forgetting = update(Erasure).where(Erasure.id == erasure_id).values(pending={})
-        session.execute(forgetting.execution_options(synchronize_session=False))
+def set_pending(session: Session, pending: Mapping[int, Pending]) -> None:
+    """State what is still to be looked for, by erasure; the rest is forgotten."""
+    for erasure_id, left in pending.items():
+        stored = left.model_dump(mode="json", exclude_defaults=True)
+        stating = update(Erasure).where(Erasure.id == erasure_id).values(pending=stored)
+        session.execute(stating.execution_options(synchronize_session=False))
 
 
 def end_erasures(session: Session, erasure_ids: Sequence[int], now: datetime) -> None:

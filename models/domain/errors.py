@@ -10,6 +10,8 @@ MarketlensError
 │   ├── IdempotencyKeyReused     a key that another request has
 │   └── InvalidFeed         a feed's file or its columns are not as the dialect wants them
 ├── TooLarge                more bytes than allowed
+│   └── HeadTooLarge        in the head of a request
+├── TooSlow                 a request that does not come
 ├── Unauthenticated         no key, or an unknown one
 │   └── KeyExpired          a key whose time is over
 ├── Forbidden               a known key without the scope
@@ -99,6 +101,18 @@ class TooLarge(MarketlensError):
     """More bytes than allowed."""
 
     code = "too_large"
+
+
+class HeadTooLarge(TooLarge):
+    """The head of a request has more bytes or fields than allowed."""
+
+    code = "head_too_large"
+
+
+class TooSlow(MarketlensError):
+    """A request came so slowly that it is not awaited any longer."""
+
+    code = "request_timeout"
 
 
 class Unauthenticated(MarketlensError):

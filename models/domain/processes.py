@@ -1,5 +1,6 @@
 """Processes and threads of the operating system: a program of ours in a process, a low priority."""
 
+import ctypes
 import json
 import os
 import socket
@@ -11,6 +12,11 @@ from typing import Final
 
 NOTIFY_SOCKET: Final = "NOTIFY_SOCKET"
 """The variable that names where a process tells how far it is."""
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+_HEAPS = 4
+_LARGE_BLOCK = 4 << 20
+_KEPT = 16 << 20
 
 
 class ProgramFailed(Exception):
@@ -60,3 +66,24 @@ def be_nice(niceness: int) -> None:
     if sys.platform == "linux":
         own = threading.get_native_id()
         os.setpriority(os.PRIO_PROCESS, own, os.getpriority(os.PRIO_PROCESS, own) + niceness)
+
+
+def give_memory_back() -> None:
+    """Have this process give freed memory back to the system, where the C library is glibc.
+
+    By itself it keeps a heap for each thread, and blocks of up to 32 MB in them, which are not
+    given back as long as anything above them is used. Small blocks are kept: they are quicker.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_ARENA_MAX, _HEAPS)
+        mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK)
+        # By default 128 kB are kept: each photo would be given back, and asked for again.
+        mallopt(_M_TRIM_THRESHOLD, _KEPT)
+
+
+def trim_heaps() -> None:
+    """Give back what is free in the heaps of this process now; takes milliseconds."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

@@ -38,6 +38,12 @@ MAX_PIXELS_IN_SCANS: Final = 70_000_000
 # has, so without a limit a file of 400 kB keeps the decoder busy for half a minute.
 MAX_JPEG_SCANS: Final = 100
 
+MAX_SCANNED_PIXELS: Final = 1_000_000_000
+"""Of all scans together: a second or so. The largest photo in several scans may have fourteen."""
+
+COEFFICIENT_BYTES: Final = 6
+"""Of a pixel, at most, of a photo in several scans."""
+
 # A JPEG is decoded at no less than this share of the size it is wanted in. 12 megapixels are 4,000
 # to 4,032 pixels wide, an eighth of which just falls short of `LONG_SIDE`: enlarging that a little
 # takes a quarter less time than reducing a fourth, and leaves the cosine of embeddings above 0.99.
@@ -110,13 +116,20 @@ def open_jpeg(data: bytes) -> Opened:
     jpeg = _parse(data)
     if not jpeg.scans or not jpeg.frame:
         raise InvalidPhoto("The photo is damaged: it has no pixels.")
+    pixels = jpeg.size[0] * jpeg.size[1]
     if jpeg.in_parts:
         refuse_large(jpeg.size, MAX_PIXELS_IN_SCANS)
+        if pixels * jpeg.scan_count > MAX_SCANNED_PIXELS:
+            raise InvalidPhoto(
+                f"The photo has {jpeg.scan_count} JPEG scans of {pixels:,} pixels; "
+                f"at most {MAX_SCANNED_PIXELS:,} pixels in all scans are allowed."
+            )
     return Opened(
         jpeg.size,
         partial(_load, jpeg),
         orientation_of(jpeg.exif, jpeg.xmp),
         _profile(jpeg.profile),
+        held_bytes=COEFFICIENT_BYTES * pixels if jpeg.in_parts else 0,
     )
 
 

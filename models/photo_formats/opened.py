@@ -59,12 +59,14 @@ class Opened:
 
     `size` is in pixels, `load` is given the size that is wanted, to which a decoder may decode
     coarsely. `orientation` is what EXIF calls it: 1 is upright. `profile` is an ICC profile.
+    `held_bytes` is what a decoder holds of all pixels although it decodes coarsely.
     """
 
     size: Size
     load: Callable[[Size], Pixels]
     orientation: int = 1
     profile: bytes | None = None
+    held_bytes: int = 0
 
 
 def bounded(parts: Iterable[Part]) -> Iterator[Part]:

@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 from fastapi.testclient import TestClient
 
+from api.jobs.backlog import Backlog
 from api.metrics.service import MetricsOfMachine
 from db.consumption import record_consumption
 from db.jobs import accepting, claiming
@@ -15,7 +16,7 @@ from db.session import Database
 from db.vectors import generations
 from db.vectors.encoders import activate_initial_encoder
 from models.domain.clock import utc_now
-from models.domain.errors import Unavailable
+from models.domain.errors import Overloaded, Unavailable
 from models.domain.types import EncoderSpec, JobType, Scope
 from observability.exposition import CONTENT_TYPE
 from observability.instruments import Instrument
@@ -82,6 +83,20 @@ def test_refusals_are_counted_by_code_also_those_of_middleware(client: TestClien
     assert value(found, "problems_total", code="forbidden") == 1
     unmatched = {"route": "unmatched", "method": "GET", "status": "403"}
     assert value(found, "http_requests_total", **unmatched) == 1
+
+
+def test_queries_that_are_shed_are_counted_by_their_route(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Backlog) -> None:
+        raise Overloaded("Too many searches are waiting.", retry_after_s=9)
+
+    monkeypatch.setattr(Backlog, "require_room", refuse)
+    assert_problem(submit_photo(client, "search"), 429, "overloaded")
+    found = read(client)
+    shed = {"route": "/v1/searches", "method": "POST", "status": "429"}
+    assert value(found, "http_requests_total", **shed) == 1
+    assert value(found, "problems_total", code="overloaded") == 1
 
 
 def test_whatever_callers_send_there_are_no_more_series_than_before(client: TestClient) -> None:

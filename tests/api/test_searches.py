@@ -9,13 +9,13 @@ from uuid import uuid4
 import pytest
 from fastapi.testclient import TestClient
 
-from api.photos import service as photos
+from api.photos import decoders
 from db.jobs import accepting, reading
 from db.session import Database
 from db.store.photo_store import PhotoStore
 from models.domain.job_payloads import EmbedPayload, SearchPayload
 from models.domain.types import JobStatus
-from models.photo_decoding import StandardPhoto, standardise
+from models.photo_decoding import Admit, StandardPhoto, standardise
 from tests.support.clock import Clock
 from tests.support.http import UNKNOWN_ID, MakeClient, assert_problem, submit_photo
 from tests.support.payloads import payload_as
@@ -164,7 +164,7 @@ def test_few_photos_are_decoded_at_a_time(
     now = peak = 0
     lock = Lock()
 
-    def slow(data: bytes) -> StandardPhoto:
+    def slow(data: bytes, *, admit: Admit) -> StandardPhoto:
         nonlocal now, peak
         with lock:
             now += 1
@@ -172,9 +172,9 @@ def test_few_photos_are_decoded_at_a_time(
         time.sleep(0.05)
         with lock:
             now -= 1
-        return standardise(data)
+        return standardise(data, admit=admit)
 
-    monkeypatch.setattr(photos, "standardise", slow)
+    monkeypatch.setattr(decoders, "standardise", slow)
     with ThreadPoolExecutor(cores + 6) as pool:
         answers = list(
             pool.map(lambda _: submit_photo(client, "search").status_code, range(cores + 6))

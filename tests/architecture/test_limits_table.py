@@ -14,6 +14,7 @@ TEXT = (REPOSITORY / "docs" / "limits.md").read_text()
 
 NO_LIMITS = {
     *("threads", "search_batch", "port", "hsts_seconds", "recall_target", "index_memory_bytes"),
+    "slow_job_seconds",
 }
 """Numbers that are settings and bound nothing that a caller makes more of."""
 

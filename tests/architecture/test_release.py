@@ -20,6 +20,8 @@ COPIED = re.findall(r"^COPY (?!--)(.+) \S+$", (REPOSITORY / "Dockerfile").read_t
 VERSIONED = ["pyproject.toml", "docker-compose.yml", "CHANGELOG.md"]
 NO_CACHES = shutil.ignore_patterns("__pycache__")
 NEXT = "999.0.0"
+DISTRIBUTION = "marketlens_search"
+"""As names of files have it."""
 
 
 def git(repository: Path, *arguments: str) -> str:
@@ -102,7 +104,7 @@ def test_a_wheel_of_what_the_image_copies_has_every_file_of_every_package(
     released: tuple[Path, str],
 ) -> None:
     repository, _ = released
-    (wheel,) = repository.glob(f"dist/marketlens-{NEXT}-*.whl")
+    (wheel,) = repository.glob(f"dist/{DISTRIBUTION}-{NEXT}-*.whl")
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     files = [path for name in PACKAGES for path in (REPOSITORY / name).rglob("*") if path.is_file()]
     ours = {str(path.relative_to(REPOSITORY)) for path in files if "__pycache__" not in path.parts}
@@ -112,7 +114,7 @@ def test_a_wheel_of_what_the_image_copies_has_every_file_of_every_package(
 
 def test_an_sdist_has_what_the_wheel_is_built_from(released: tuple[Path, str]) -> None:
     repository, _ = released
-    with tarfile.open(repository / f"dist/marketlens-{NEXT}.tar.gz") as archive:
+    with tarfile.open(repository / f"dist/{DISTRIBUTION}-{NEXT}.tar.gz") as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"pyproject.toml", "README.md", "LICENSE", "api/web/index.html", *MODULES} <= names
 

@@ -22,6 +22,7 @@ READING = {
     "demo",
     "up",
     "doctor",
+    "metrics",
     "restart",
     "search",
     "similar",

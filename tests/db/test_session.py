@@ -7,7 +7,7 @@ from traceback import format_exception
 import pytest
 from alembic import command
 from sqlalchemy import func, select, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from db.catalogue.categories import ensure_categories
 from db.catalogue.listing_photos import PhotoData, ensure_photos
@@ -122,3 +122,15 @@ def test_an_error_of_a_statement_does_not_show_what_was_to_be_stored(
         session.execute(statement, again)
     assert "planted-secret" not in "".join(format_exception(failed.value))
     assert "INSERT INTO categories" in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    "statement", ["SELECT no_such_function(1)", "SELECT 1 +", "SELECT 'a' + x"]
+)
+def test_a_defect_of_a_statement_is_no_outage(any_database: Database, statement: str) -> None:
+    with (
+        pytest.raises((DBAPIError, SetupError)) as raised,
+        any_database.read() as session,
+    ):
+        session.execute(text(statement))
+    assert not isinstance(raised.value, Unavailable)

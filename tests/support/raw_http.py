@@ -9,6 +9,7 @@ from threading import Thread
 import uvicorn
 from fastapi import FastAPI
 
+from api.connections.protocol import BoundedProtocol
 from tests.support.waiting import wait_until
 
 TIMEOUT_S = 20
@@ -25,6 +26,16 @@ class RawResponse:
     body: bytes
 
 
+def parsed(received: bytes) -> RawResponse:
+    """A response from the bytes that came."""
+    head, _, body = received.partition(b"\r\n\r\n")
+    first, *lines = head.decode("latin-1").split("\r\n")
+    version, status, *_ = first.split(" ")
+    pairs = (line.partition(":") for line in lines)
+    headers = {name.lower(): value.strip() for name, _, value in pairs}
+    return RawResponse(version, int(status), headers, body)
+
+
 @dataclass(frozen=True)
 class RawServer:
     """Where the application listens."""
@@ -38,12 +49,7 @@ class RawServer:
             received = b""
             while some := connection.recv(65_536):
                 received += some
-        head, _, body = received.partition(b"\r\n\r\n")
-        first, *lines = head.decode("latin-1").split("\r\n")
-        version, status, *_ = first.split(" ")
-        pairs = (line.partition(":") for line in lines)
-        headers = {name.lower(): value.strip() for name, _, value in pairs}
-        return RawResponse(version, int(status), headers, body)
+        return parsed(received)
 
     def ask(self, line: str, *headers: str, body: bytes = b"") -> RawResponse:
         """The response to a request with these headers beside those that every one needs."""
@@ -68,8 +74,8 @@ def form_of(*parts: tuple[str, bytes]) -> bytes:
 
 @contextmanager
 def serving(app: FastAPI) -> Iterator[RawServer]:
-    """Serve the application with the parser that `marketlens api` uses."""
-    config = uvicorn.Config(app, http="httptools", log_level="critical", access_log=False)
+    """Serve the application with the protocol that `marketlens api` uses."""
+    config = uvicorn.Config(app, http=BoundedProtocol, log_level="critical", access_log=False)
     server = uvicorn.Server(config)
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))

@@ -24,6 +24,7 @@ from models.domain.errors import InvalidInput, MarketlensError, Unavailable
 from models.domain.job_payloads import EmbedPayload, FailedUrl
 from models.domain.processes import be_nice
 from models.photo_decoding import standardise
+from workers.fetching.decoder_process import Decode
 from workers.fetching.host_queues import HostQueues
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class PhotoFetcher:
     `start` returns at once. When all URLs of a job have been tried, what there is is recorded
     (`db.fetch_jobs.record_fetched`), `publish` is called with the jobs that are due, and `announce`
     with those that have ended. Until then its lease is renewed. Without `urls`, no URL is fetched.
+    `decode` standardises what was fetched.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class PhotoFetcher:
         clock: Callable[[], datetime],
         publish: Callable[[Sequence[Job]], object],
         announce: Callable[[Sequence[UUID]], object],
+        decode: Decode = standardise,
     ) -> None:
         self._database = database
         self._store = store
@@ -81,6 +84,7 @@ class PhotoFetcher:
         self._clock = clock
         self._publish = publish
         self._announce = announce
+        self._decode = decode
         self._lock = threading.Lock()
         self._open: dict[UUID, _Open] = {}
         self._stopped = threading.Event()
@@ -136,7 +140,7 @@ class PhotoFetcher:
             raise InvalidInput(NOT_ALLOWED)
         data = self._urls.fetch(url, self._limits.max_bytes)
         with self._decoding:
-            photo = standardise(data)
+            photo = self._decode(data)
         sha256 = self._store.put(photo.data)
         return PhotoData(sha256, photo.width, photo.height, photo.incomplete)
 

@@ -119,7 +119,7 @@ def _end(
     given_up = [error for error in embedded.unreadable if error.code == GIVEN_UP]
     if embedded.missing:
         failure = Failure(Unavailable.code, _missing(embedded.missing))
-    elif len(given_up) == len(payload.photo_ids):
+    elif given_up and len(given_up) == len(payload.photo_ids):
         failure = Failure(GIVEN_UP, given_up[0].detail)
     if failure is not None:
         stages.end_as("failed")

@@ -5,7 +5,7 @@ done: a process that is killed meanwhile leaves nothing undone.
 """
 
 import logging
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,11 +20,18 @@ from db.retention.erasures import (
     ErasureKind,
     Pending,
     end_erasures,
-    forget_pending,
     pending_erasures,
+    set_pending,
 )
 from db.retention.holding import held_live, last_gone, retire_holding
-from db.retention.photos import known_hashes, named_by_jobs, named_by_saved_searches
+from db.retention.photos import (
+    AT_ONCE,
+    known_hashes,
+    named_by_jobs,
+    named_by_saved_searches,
+    remove_orphans,
+)
+from db.statements import chunks
 from db.store.photo_store import PhotoStore
 from db.vectors.generations import reindex_failed_since
 from models.columns.snapshot import SnapshotUnusable, load_columns
@@ -34,6 +41,7 @@ from workers.generations.auto_reindex import BACKOFF_AFTER_FAILURE
 from workers.generations.prune import remove_unused_files
 from workers.retention.sqlite_file import is_clean
 from workers.retention.steps import Pace
+from workers.retention.steps import orphans as next_orphans
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +51,13 @@ REBUILT_WITHIN: Final = timedelta(days=1)
 """From then on an index is asked for that does not hold what was erased, unless one was built."""
 
 
-IN_USE: Final = "the database's file is to be cleaned"
+AT_ONCE_WITHIN: Final = timedelta(seconds=10)
+NO_GRACE: Final = timedelta(days=-1)
+"""A photo's row is committed with the listing that has it."""
+_ANY_AGE: Final = timedelta(days=-365_000)
+IN_USE: Final = (
+    "the database's file is to be written anew (`marketlens retention --vacuum` if it is large)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +95,10 @@ class _Left:
             yield "the index is to be rebuilt without it"
 
 
-def is_any_pending(pace: Pace, kinds: Sequence[ErasureKind]) -> bool:
-    """Whether erasures of these kinds are to be gone on with."""
+def count_pending(pace: Pace, kinds: Sequence[ErasureKind]) -> int:
+    """How many erasures of these kinds are to be gone on with."""
     with pace.database.read() as session:
-        return bool(pending_erasures(session, kinds))
+        return len(pending_erasures(session, kinds))
 
 
 def finish_erasures(
@@ -94,50 +108,102 @@ def finish_erasures(
     *,
     rebuild: bool = False,
     clean: bool = True,
+    rewrite: bool = False,
 ) -> list[Unfinished]:
     """Look for what is left of all erasures of these kinds; those of which something still is.
 
     With `rebuild`, an index that holds erased vectors is asked for at once. Without `clean`, the
-    database's file is left alone, and no erasure ends on SQLite.
+    database's file is left alone, and no erasure ends on SQLite; with `rewrite` it is cleaned
+    however large it is.
     """
     with pace.database.read() as session:
         rows = pending_erasures(session, kinds)
-        pending = {row.id: Pending.model_validate(row.pending or {}) for row in rows}
-        requested = {row.id: row.requested_at for row in rows}
-    if not pending:
+    if not rows:
         return []
+    pending = {row.id: Pending.model_validate(row.pending or {}) for row in rows}
+    requested = [row.requested_at for row in rows]
     left = _Left()
-    with pace.database.read() as session:
-        left.running = scrub.any_running_since(session, max(requested.values()))
-    everything = list(pending.values())
-    # Deleted listings were not shown any more for as long as jobs are kept.
-    of_listings = [one for one in everything if one.listings]
-    if of_listings:
-        left.running |= not _scrub_jobs(pace, of_listings)
-        _scrub_answers(pace, of_listings)
-    _remove_events(pace, everything)
-    _forget_places(pace, everything)
-    left.photos = _remove_photos(pace, places.store, everything)
-    due = rebuild or pace.clock() - min(requested.values()) > REBUILT_WITHIN
-    left.generations = _leave_generations(pace, places, everything, ask=due)
-    _forget_columns(pace, places.columns_file, everything)
+    pending = _scrub(pace, places.columns_file, pending, max(requested), left)
+    of_listings = {
+        photo
+        for row in rows
+        if row.kind == ErasureKind.LISTING.value
+        for photo in pending[row.id].photos
+    }
+    left.photos = _remove_photos(pace, places.store, pending.values(), of_listings)
+    ask = rebuild or pace.clock() - min(requested) > REBUILT_WITHIN
+    left.generations = _leave_generations(pace, places, pending.values(), ask=ask)
     reasons = {erasure_id: tuple(left.reasons(one)) for erasure_id, one in pending.items()}
-    done = [erasure_id for erasure_id, why in reasons.items() if not why]
-    if done and not _end(pace, done, clean=clean):
+    done = {erasure_id: pending[erasure_id] for erasure_id, why in reasons.items() if not why}
+    if done and not _end(pace, done, clean=clean, rewrite=rewrite):
         reasons |= dict.fromkeys(done, (IN_USE,))
     return [Unfinished(erasure_id, why) for erasure_id, why in reasons.items() if why]
 
 
-def _end(pace: Pace, erasure_ids: Sequence[int], *, clean: bool) -> bool:
-    """End erasures of which nothing is left but their own notes; whether that was possible now."""
+def _scrub(
+    pace: Pace,
+    columns_file: Path,
+    pending: Mapping[int, Pending],
+    requested_at: datetime,
+    left: _Left,
+) -> dict[int, Pending]:
+    """Take what is erased out of all rows; what is left to be looked for, by erasure."""
+    todo = [one for one in pending.values() if not one.scrubbed]
+    if not todo:
+        return dict(pending)
+    with pace.database.read() as session:
+        # Asked first: what began later has not read it.
+        left.running = scrub.any_running_since(session, requested_at)
+    if left.running and pace.clock() - requested_at > AT_ONCE_WITHIN:
+        # It was looked for once; all jobs are read again when what runs has ended.
+        return dict(pending)
+    # Deleted listings were not shown any more for as long as jobs are kept: they name none.
+    of_listings = [one for one in todo if one.listings]
+    if of_listings:
+        left.running |= not _scrub_jobs(pace, of_listings)
+        _scrub_answers(pace, of_listings)
+    _remove_events(pace, todo)
+    _forget_places(pace, todo)
+    _forget_columns(pace, columns_file, todo)
+    if left.running:
+        return dict(pending)
+    # Those that a listing had before it had others are among them.
+    orphans = _remove_orphans(pace) if of_listings else ()
+    scrubbed = {
+        erasure_id: Pending(
+            photos=(*one.photos, *(orphans if one.listings else ())),
+            generations=one.generations,
+            scrubbed=True,
+        )
+        for erasure_id, one in pending.items()
+    }
     with pace.database.write() as session:
-        forget_pending(session, erasure_ids)
-    if not is_clean(pace, clean=clean):
+        set_pending(session, scrubbed)
+    return scrubbed
+
+
+def _end(pace: Pace, done: Mapping[int, Pending], *, clean: bool, rewrite: bool) -> bool:
+    """End erasures of which nothing is left but their own notes; whether that was possible now."""
+    nothing = Pending(scrubbed=True)
+    if any(one != nothing for one in done.values()):
+        with pace.database.write() as session:
+            set_pending(session, dict.fromkeys(done, nothing))
+    if not is_clean(pace, clean=clean, rewrite=rewrite):
         return False
     with pace.database.write() as session:
-        end_erasures(session, erasure_ids, pace.clock())
-    log.info("nothing is left of %s erasures", len(erasure_ids))
+        end_erasures(session, list(done), pace.clock())
+    log.info("nothing is left of %s erasures", len(done))
     return True
+
+
+def _remove_orphans(pace: Pace) -> tuple[str, ...]:
+    """Delete the photos that no listing has, with their vectors; their SHA-256."""
+    found: list[str] = []
+    for photo_ids in next_orphans(pace, NO_GRACE):
+        for some in chunks(photo_ids, AT_ONCE):
+            with pace.database.write() as session:
+                found += remove_orphans(session, some).values()
+    return tuple(sorted(found))
 
 
 def _scrub_jobs(pace: Pace, pending: Collection[Pending]) -> bool:
@@ -189,33 +255,42 @@ def _forget_places(pace: Pace, pending: Collection[Pending]) -> None:
             scrub.remove_places(session, names)
 
 
-def _remove_photos(pace: Pace, store: PhotoStore, pending: Collection[Pending]) -> set[str]:
-    """Delete the files of erased photos that nothing else names; those that stay for now."""
+def _remove_photos(
+    pace: Pace, store: PhotoStore, pending: Collection[Pending], of_listings: Collection[str]
+) -> set[str]:
+    """Delete the files of erased photos that nothing else names; those that stay for now.
+
+    What a user has asked with, others may have asked with, too: theirs stays. A photo of an erased
+    listing is a trace, which jobs name only while somebody waits for them.
+    """
     photos = {photo for one in pending for photo in one.photos}
-    if not photos:
-        return set()
+    stored = {photo for photo in photos if store.is_old(photo, pace.clock(), _ANY_AGE)}
+    old = {photo for photo in stored if store.is_old(photo, pace.clock(), IN_FLIGHT)}
+    waiting = stored - old
+    if not old:
+        return waiting
     with pace.database.read() as session:
         # Somebody else's by now: they stay, and are no trace.
-        kept = known_hashes(session, sorted(photos)) | named_by_saved_searches(session)
-    waiting: set[str] = set()
+        kept = known_hashes(session, sorted(old)) | named_by_saved_searches(session)
+    named = _named_by_jobs(pace, old - kept)
+    waiting |= named.intersection(of_listings)
+    for photo in sorted(old - kept - named):
+        if not store.delete_old(photo, pace.clock(), IN_FLIGHT):
+            waiting.add(photo)
+    return waiting
+
+
+def _named_by_jobs(pace: Pace, photos: Collection[str]) -> set[str]:
+    """Those of the photos that some job names."""
+    found: set[str] = set()
     position: tuple[datetime, UUID] | None = None
     while True:
         with pace.database.read() as session:
             named = named_by_jobs(session, position)
-        waiting |= named.hashes & photos
+        found |= named.hashes.intersection(photos)
         position = named.position
         if position is None:
-            break
-    # What a user has asked with, others may have asked with, too; of a listing it is a trace.
-    of_listings = {photo for one in pending if one.listings for photo in one.photos}
-    kept |= waiting - of_listings
-    waiting -= kept
-    for photo in sorted(photos - kept - waiting):
-        if not store.delete_old(photo, pace.clock(), IN_FLIGHT) and store.is_old(
-            photo, pace.clock(), timedelta(days=-365_000)
-        ):
-            waiting.add(photo)
-    return waiting
+            return found
 
 
 def _leave_generations(

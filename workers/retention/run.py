@@ -13,7 +13,7 @@ from db.retention.removed import Numbered
 from models.domain.errors import Unavailable
 from workers.generations.prune import prune
 from workers.retention import files, steps
-from workers.retention.erasing import Places, Unfinished, finish_erasures, is_any_pending
+from workers.retention.erasing import IN_USE, Places, Unfinished, count_pending, finish_erasures
 from workers.retention.kinds import Kind
 from workers.retention.policy import RetentionPolicy
 from workers.retention.steps import Pace
@@ -70,10 +70,17 @@ class Retention:
         return self._work[kind]()
 
     def finish(
-        self, kinds: Sequence[ErasureKind], *, clean: bool, rebuild: bool = False
+        self,
+        kinds: Sequence[ErasureKind],
+        *,
+        clean: bool,
+        rebuild: bool = False,
+        rewrite: bool = False,
     ) -> list[Unfinished]:
         """Go on with erasures of these kinds; see `finish_erasures`."""
-        return finish_erasures(self.pace, self.places, kinds, clean=clean, rebuild=rebuild)
+        return finish_erasures(
+            self.pace, self.places, kinds, clean=clean, rebuild=rebuild, rewrite=rewrite
+        )
 
     @property
     def _work(self) -> Mapping[Kind, Callable[[], int]]:
@@ -135,15 +142,24 @@ def run_retention(retention: Retention) -> None:
                 with _logged(kind.value):
                     removed = retention.remove(kind)
                     if removed:
-                        log.info("%s %s have left after their time", removed, kind.value)
+                        extra = {"kind": kind.value, "removed": removed}
+                        log.info(
+                            "%s %s have left after their time", removed, kind.value, extra=extra
+                        )
         stop.wait(LOOK_EVERY_S)
 
 
 def _go_on_erasing(retention: Retention, due: "_Due") -> None:
-    if is_any_pending(retention.pace, BY_REQUEST):
+    pending = count_pending(retention.pace, BY_REQUEST)
+    if pending:
         # Cleaning the database's file of words takes seconds of writing.
-        clean = due.is_due("cleaning", HOUR_S)
-        for one in retention.finish(BY_REQUEST, clean=clean):
+        clean = due.may_be("cleaning")
+        unfinished = retention.finish(BY_REQUEST, clean=clean)
+        if clean and len(unfinished) < pending:
+            due.postpone("cleaning", HOUR_S)
+        elif clean and any(IN_USE in one.reasons for one in unfinished):
+            due.postpone("cleaning", MINUTE_S)
+        for one in unfinished if due.is_due("telling", MINUTE_S) else ():
             log.info("erasure %s goes on: %s", one.erasure_id, "; ".join(one.reasons))
     if due.is_due("deleted", DAY_S):
         retention.finish([ErasureKind.DELETED], clean=True)
@@ -161,8 +177,16 @@ class _Due:
         first = self._began + (FIRST_DAILY_AFTER_S if every_s == DAY_S else 0.0)
         if monotonic() < self._next.get(what, first):
             return False
-        self._next[what] = monotonic() + every_s
+        self.postpone(what, every_s)
         return True
+
+    def may_be(self, what: str) -> bool:
+        """Whether it is time for it, which may not be done all the same."""
+        return monotonic() >= self._next.get(what, self._began)
+
+    def postpone(self, what: str, by_s: float) -> None:
+        """State that it is not time for it until so many seconds later."""
+        self._next[what] = monotonic() + by_s
 
 
 @contextmanager

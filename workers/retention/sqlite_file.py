@@ -1,5 +1,6 @@
 """What was deleted leaves the file of a SQLite database, too."""
 
+from pathlib import Path
 from time import monotonic
 from typing import Final
 
@@ -11,23 +12,26 @@ from workers.retention.steps import Pace
 
 PAGES_AT_ONCE: Final = 200
 """Of the index of words that one transaction rewrites."""
+REWRITTEN_UP_TO: Final = 100_000_000
+"""Bytes of a file that is written anew by itself: others wait for two seconds to write on a machine
+that is busy, which is less than they have the patience for."""
 _MERGED: Final = 2
 _MERGE: Final = "INSERT INTO listing_words (listing_words, rank) VALUES ('merge', :pages)"
 
 
-def is_clean(pace: Pace, *, clean: bool) -> bool:
+def is_clean(pace: Pace, *, clean: bool, rewrite: bool = False) -> bool:
     """Leave nothing of what was deleted in the file, unless it is not to be cleaned now.
 
-    Whether nothing is left.
-
-    SQLite overwrites what it deletes (`db.session`). But its index of words keeps deleted ones
-    until it is merged, and the write-ahead log the pages as they were until it is emptied.
-    PostgreSQL does both by itself, in its own time.
+    Whether nothing is left. SQLite overwrites what it deletes (`db.session`), but for copies in the
+    gaps of pages whose rows it has moved: only to write the file anew clears these, which is done
+    where it is small, or with `rewrite`. Its index of words keeps deleted ones until it is merged,
+    and the write-ahead log pages as they were until it is emptied. PostgreSQL does all that by
+    itself, in its own time.
     """
     with pace.database.read() as session:
         if is_postgresql(session):
             return True
-    if not clean:
+    if not clean or not (rewrite or _size(pace) <= REWRITTEN_UP_TO):
         return False
     # The first one says that all of it is to be merged, the others go on.
     pages = -PAGES_AT_ONCE
@@ -39,7 +43,30 @@ def is_clean(pace: Pace, *, clean: bool) -> bool:
             break
         pages = PAGES_AT_ONCE
         pace.rest(began)
-    return _empty_log(pace)
+    return rewrite_file(pace)
+
+
+def rewrite_file(pace: Pace) -> bool:
+    """Write a SQLite file anew, as small as it can be; others can't write meanwhile.
+
+    Whether also the log could be emptied; True on PostgreSQL, where nothing is done.
+    """
+    with pace.database.read() as session:
+        if is_postgresql(session):
+            return True
+    with pace.database.engine.connect() as connection:
+        # Outside of a transaction, which SQLAlchemy begins by itself.
+        raw = connection.connection.driver_connection
+        if raw is None:
+            return False
+        raw.execute("VACUUM")
+        busy, _, _ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy
+
+
+def _size(pace: Pace) -> int:
+    file = pace.database.engine.url.database
+    return Path(file).stat().st_size if file else 0
 
 
 def _merge(session: Session, pages: int) -> bool:
@@ -49,26 +76,3 @@ def _merge(session: Session, pages: int) -> bool:
     changed = (session.scalar(text("SELECT total_changes()")) or 0) - before
     # https://www.sqlite.org/fts5.html#the_merge_command
     return bool(changed >= _MERGED)
-
-
-def _empty_log(pace: Pace) -> bool:
-    """Write the log to the file and truncate it; False while somebody reads what it has."""
-    with pace.database.engine.connect() as connection:
-        # Outside of a transaction, which SQLAlchemy begins by itself.
-        raw = connection.connection.driver_connection
-        if raw is None:
-            return False
-        busy, _, _ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    return not busy
-
-
-def rewrite_file(pace: Pace) -> None:
-    """Write a SQLite file anew, as small as it can be; others can't write meanwhile."""
-    with pace.database.read() as session:
-        if is_postgresql(session):
-            return
-    with pace.database.engine.connect() as connection:
-        raw = connection.connection.driver_connection
-        if raw is not None:
-            raw.execute("VACUUM")
-    _empty_log(pace)

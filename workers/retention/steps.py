@@ -211,12 +211,12 @@ def _remove_orphans(session: Session, photo_ids: Sequence[int]) -> int:
     return len(photos.remove_orphans(session, photo_ids))
 
 
-def orphans(pace: Pace) -> Iterator[list[int]]:
+def orphans(pace: Pace, grace: timedelta = GRACE) -> Iterator[list[int]]:
     """The ids of photos that no listing has, as many at a time as are looked at together."""
     last: int | None = 0
     while last is not None and not pace.stop.is_set():
         with pace.database.read() as session:
-            last, found = photos.next_orphans(session, last, pace.clock() - GRACE)
+            last, found = photos.next_orphans(session, last, pace.clock() - grace)
         yield found
 
 

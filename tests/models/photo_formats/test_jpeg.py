@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from models.domain.errors import InvalidPhoto
-from models.photo_decoding import decode, standardise
+from models.photo_decoding import LONG_SIDE, decode, standardise
 from models.photo_formats.jpeg import MAX_PIXELS_IN_SCANS
 from models.photo_formats.opened import share_of_pixels
+from tests.support.hostile_photos import jpeg_of_scans
 from tests.support.photo_files import encoded, exif_of, segment, with_segments, xmp_of
 from tests.support.pictures import picture
 
@@ -228,3 +229,10 @@ def test_ordinary_photos_are_standardised_as_before() -> None:
         small.save(buffer, "JPEG", quality=90, subsampling="4:2:0")
         photo = standardise(encoded(picture(2, (1600, 1000)), kind, **options))
         assert photo.sha256 == hashlib.sha256(buffer.getvalue()).hexdigest()
+
+
+def test_the_scans_of_a_photo_are_bounded_by_its_pixels() -> None:
+    small, large = jpeg_of_scans(90, (1_000, 800)), jpeg_of_scans(90, (4_000, 3_000))
+    assert standardise(small).width == LONG_SIDE
+    with pytest.raises(InvalidPhoto, match="pixels in all scans"):
+        standardise(large)

@@ -65,7 +65,7 @@ def retention(options: RetentionOptions) -> None:
             for done, kind in enumerate(EVERY_S, start=1):
                 amounts[kind] = Amount(work.remove(kind), amounts[kind].bytes)
                 bars.show("removing", done, len(EVERY_S))
-            work.finish(tuple(ErasureKind), clean=True)
+            work.finish(tuple(ErasureKind), clean=True, rewrite=options.vacuum)
             if options.vacuum:
                 rewrite_file(work.pace)
     if options.json_report:
