@@ -71,7 +71,9 @@ def test_a_child_that_is_killed_every_few_seconds(loaded_on: LoadedMachine) -> N
 def test_a_worker_that_is_stopped_is_started_again(loaded_on: LoadedMachine, queue: str) -> None:
     """SIGSTOP, for ever: nobody continues it."""
     trial = Trial(loaded_on)
-    wait_until(lambda: loaded_on.machine.supervisor.age_s(queue) > LOADING_S, LOADING_S)
+    wait_until(
+        lambda: loaded_on.machine.supervisor.age_s(queue) > LOADING_S, timeout_s=2 * LOADING_S
+    )
     stopped = loaded_on.worker(queue)
     for process in (stopped, *stopped.children()):
         os.kill(process.pid, signal.SIGSTOP)
