@@ -18,7 +18,7 @@ from models.photo_decoding import decode, standardise
 from tests.support.answering import Answerer
 from tests.support.http import UNKNOWN_ID, MakeClient, assert_problem, shape, submit_photo
 from tests.support.pictures import jpeg
-from tests.support.redis import empty, take_all
+from tests.support.redis import empty, take_published
 from workers.queue.messages import Queue
 
 KINDS = ["embedding", "prediction"]
@@ -134,7 +134,7 @@ def test_only_a_key_that_may_search_may_ask(
 def test_it_goes_to_the_search_workers(make_client: MakeClient, redis_url: str, kind: str) -> None:
     empty(redis_url)
     job_id = submit_photo(make_client(redis_url=redis_url), kind).json()["id"]
-    assert take_all(redis_url, Queue.SEARCH) == [job_id]
+    assert take_published(redis_url, Queue.SEARCH, 1) == [job_id]
 
 
 def test_who_waits_gets_the_vector(client: TestClient, answerer: Answerer) -> None:

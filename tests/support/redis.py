@@ -11,6 +11,7 @@ from redis import Redis
 
 from db.session import Database
 from ops.redis_server import find_redis_server, redis_command, wait_for_redis
+from tests.support.waiting import wait_until
 from workers.queue.broker import CONSUMER_TRANSPORT, Broker, create_celery
 from workers.queue.messages import Queue
 
@@ -74,4 +75,16 @@ def take_all(broker_url: str, queue: Queue) -> list[str]:
                 taken.append(message.payload[0][0])
                 message.ack()
         simple.close()
+    return taken
+
+
+def take_published(broker_url: str, queue: Queue, count: int) -> list[str]:
+    """Take all messages once there are `count`: the API publishes beside its answers."""
+    taken: list[str] = []
+
+    def is_there() -> bool:
+        taken.extend(take_all(broker_url, queue))
+        return len(taken) >= count
+
+    wait_until(is_there)
     return taken

@@ -18,7 +18,7 @@ LISTING = [
     ('Content-Disposition: form-data; name="photos"; filename="a.jpg"', jpeg(1)),
 ]
 # What differs between two requests for the same.
-VARYING = {"date"}
+VARYING = {"date", "ratelimit", "x-request-id"}
 
 
 @pytest.fixture
