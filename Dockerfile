@@ -15,6 +15,7 @@ COPY command_line command_line
 COPY db db
 COPY etl etl
 COPY models models
+COPY observability observability
 COPY ops ops
 COPY sample sample
 COPY workers workers

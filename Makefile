@@ -103,6 +103,8 @@ format: setup ## Format the code and apply the fixes of the linter
 	$(BIN)/ruff check --fix .
 	$(BIN)/python scripts/settings_table.py
 	$(BIN)/python scripts/cli_reference.py
+	$(BIN)/python scripts/metrics_reference.py
+	$(BIN)/python scripts/dashboard.py
 	$(BIN)/python scripts/licences.py
 
 deadcode: setup ## Code that nothing in the product uses

@@ -168,6 +168,10 @@ COMMANDS: Final[Table] = {
             ),
         },
     ),
+    "metrics": CommandRef(
+        "workers.commands.metrics:metrics",
+        "Print what the processes of this machine have counted, or serve it where there is no API.",
+    ),
     "train": CommandRef(
         "workers.commands.train:train",
         "Train on listings' photos and categories. A killed run goes on when it is started again.",

@@ -4,6 +4,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from difflib import get_close_matches
 from functools import cache
 from hashlib import sha256
@@ -11,7 +12,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 from unicodedata import category
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -20,6 +21,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from models.domain.errors import SetupError
 from models.domain.searches.options import RankDefaults, RankWeights
 from models.text.languages import TextLanguage
+from observability.options import LogFormat, Observing
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +42,10 @@ UNUSABLE: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 surrogates."""
 
 NOT_SHOWN: Final = frozenset(
-    {"database_url", "redis_url", "store_url", "index_url", "geocoder_url", "geocoder_key"}
+    {
+        *("database_url", "redis_url", "store_url", "index_url", "traces_url"),
+        *("geocoder_url", "geocoder_key"),
+    }
 )
 """Settings whose values may hold passwords: no message shows them."""
 
@@ -320,6 +325,26 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="What the processes log, in any case."
     )
+    log_format: LogFormat = Field(
+        default="auto",
+        description="How they log it: lines of `json` or `text`; `auto` is text on a terminal, else"
+        " JSON.",
+    )
+    slow_job_seconds: float = Field(
+        default=2.0,
+        gt=0,
+        description="Searches, embeddings, predictions and recommendations that took longer are"
+        " explained in the log, as are embed jobs that took longer for each of their photos.",
+    )
+    metrics: bool = Field(
+        default=True,
+        description="Whether the processes count what they do, for Prometheus: `/metrics`.",
+    )
+    traces_url: str | None = Field(
+        default=None,
+        description="An OpenTelemetry collector that traces of requests and their jobs are sent to"
+        " over HTTP, such as `http://localhost:4318`; by default nothing is traced.",
+    )
 
     if not TYPE_CHECKING:  # a signature of its own would hide the fields from type checkers
 
@@ -439,6 +464,33 @@ class Settings(BaseSettings):
     def log_dir(self) -> Path:
         """Where the processes that `marketlens up` starts write their logs."""
         return self.data_dir / "log"
+
+    @property
+    def observing(self) -> Observing:
+        """How the processes log, count and trace."""
+        return Observing(
+            log_level=self.log_level,
+            log_format=self.log_format,
+            metrics_dir=(self.data_dir / "run" / "metrics").resolve() if self.metrics else None,
+            traces_url=self.traces_url,
+            secrets=frozenset(self._secrets()),
+        )
+
+    def _secrets(self) -> Iterator[str]:
+        """What no log may have: passwords of URLs, as written and as meant, and credentials."""
+        for url in (
+            self.database_url,
+            self.redis_url,
+            self.store_url,
+            self.index_url,
+            self.geocoder_url,
+        ):
+            with suppress(ValueError):
+                if url and (password := urlsplit(url).password):
+                    yield password
+                    yield unquote(password)
+        if self.geocoder_key is not None:
+            yield self.geocoder_key.get_secret_value()
 
     @property
     def redis_socket(self) -> Path:

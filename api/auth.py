@@ -13,6 +13,7 @@ from api.limits.dependency import count_request
 from db.keys import KeyHolder, find_key
 from models.domain.errors import Forbidden, Unauthenticated
 from models.domain.types import Scope
+from observability.context import bind_key
 
 bearer = HTTPBearer(auto_error=False, description="A key made by `marketlens keys create`.")
 NEEDS_KEY: Final = "This call needs an API key: `Authorization: Bearer <key>`."
@@ -36,6 +37,8 @@ def require_scope(
                 holder = await run_in_threadpool(key_holder, resources, credentials)
             except Unauthenticated as error:
                 refusal = error
+        # Here and not where it is found: a thread has a context of its own.
+        bind_key(holder.id if holder else None)
         if is_open(resources, request, scope):
             # This machine's jobs may be a key's as well: it sees them where it needs one.
             request.state.caller = Caller(holder.name if holder else None, sees_all=True)

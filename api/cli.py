@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Final
 
 import typer
+from fastapi import FastAPI
 from uvicorn import Config
 
 from api.caller import is_loopback
@@ -20,6 +21,7 @@ from command_line.resources import database_of, store_of
 from db.keys import count_keys
 from models.domain.clock import utc_now
 from models.domain.errors import ExitCode, SetupError
+from observability.process import observe
 from settings import Settings
 from workers.queue.broker import Broker
 from workers.queue.broker_check import check_broker
@@ -45,6 +47,13 @@ class ApiOptions:
     ] = None
 
 
+def observed_app(settings: Settings | None = None) -> FastAPI:
+    """The application of a process that serves it, with logs, metrics and traces."""
+    settings = settings or Settings()
+    observe("api", settings.observing)
+    return create_app(settings)
+
+
 @command_of(ApiOptions)
 def api(options: ApiOptions) -> ExitCode:
     """Serve the HTTP API and the page until stopped."""
@@ -63,11 +72,13 @@ def api(options: ApiOptions) -> ExitCode:
     several = options.processes > 1
     try:
         config = Config(
-            "api.main:create_app" if several else create_app(settings),
+            "api.cli:observed_app" if several else observed_app(settings),
             factory=several,
             workers=options.processes,
             host=settings.host,
             port=settings.port,
+            # Its loggers are rendered as all others.
+            log_config=None,
             log_level=settings.log_level.lower(),
             access_log=False,
             server_header=False,

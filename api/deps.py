@@ -12,11 +12,11 @@ from anyio import CapacityLimiter
 from fastapi import Depends, Path, Request
 from sqlalchemy.orm import Session
 
+from api.access.key_uses import KeyUses
 from api.caller import NOBODY, Caller
 from api.draining import Draining
 from api.jobs.backlog import Backlog
 from api.jobs.ended_jobs import EndedJobs
-from api.key_uses import KeyUses
 from api.limits.bulk_slots import BulkSlots
 from api.limits.limiter import RateLimiter
 from api.limits.sharing import SharedCounts

@@ -16,6 +16,7 @@ from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 from starlette.types import ASGIApp
 
+from api.access.key_uses import KeyUses
 from api.admin import routes as admin
 from api.caller import is_loopback
 from api.deps import Resources
@@ -27,7 +28,6 @@ from api.idempotency.replay import handle_replays
 from api.jobs import routes as jobs
 from api.jobs.backlog import Backlog
 from api.jobs.ended_jobs import EndedJobs
-from api.key_uses import KeyUses
 from api.limits.bulk_slots import BulkSlots
 from api.limits.headers import RateLimitHeaders
 from api.limits.limiter import RateLimiter
@@ -35,9 +35,12 @@ from api.limits.rates import Kind, Rates
 from api.limits.sharing import SharedCounts
 from api.limits.shedding import ShedQueries
 from api.listings import routes as listings
+from api.metrics import routes as metrics
+from api.metrics.service import MetricsOfMachine
 from api.middleware.body_limit import LimitBody
 from api.middleware.content_encoding import IdentityOnly
 from api.middleware.methods import Methods
+from api.middleware.observed import NoteRoute, Observed, with_id
 from api.middleware.same_origin import SameOriginOnly
 from api.middleware.security_headers import SecurityHeaders
 from api.openapi import describe_problems
@@ -100,6 +103,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.resources = resources
+    app.state.metrics = MetricsOfMachine(resources, settings.data_dir)
+    app.add_middleware(NoteRoute)
     app.add_middleware(
         LimitBody, photo_bytes=settings.max_upload_bytes, bulk_bytes=settings.max_batch_bytes
     )
@@ -109,11 +114,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.add_middleware(SameOriginOnly)
     app.add_middleware(RateLimitHeaders)
     app.add_middleware(ShedQueries, backlog=resources.backlog)
+    app.add_middleware(Observed)
+    app.add_middleware(with_id)
     app.add_middleware(LastOfConnection, draining=resources.draining)
     handle_errors(app)
     handle_replays(app)
     for routes in (
-        *(health, searches, saved_searches, recommendations, embeddings, predictions),
+        *(health, metrics, searches, saved_searches, recommendations, embeddings, predictions),
         *(listings, photos, events, users, jobs, admin),
     ):
         app.include_router(routes.router)

@@ -10,6 +10,8 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from models.domain import errors
+from observability import context
+from observability.metrics import PROBLEMS
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +71,7 @@ def problem(
 ) -> JSONResponse:
     """A problem document; `code` is stable, `detail` is a sentence for people."""
     phrase = HTTPStatus(status)
+    PROBLEMS.count(code)
     body = {
         "type": f"urn:marketlens:problem:{code}",
         "title": phrase.phrase,
@@ -126,8 +129,13 @@ def handle_errors(app: FastAPI) -> None:
         route = request.scope.get("route")
         path = route.path if isinstance(route, APIRoute) else "a file"
         log.error("%s %s broke", request.method, path, exc_info=error)
+        # This answer leaves outside of the middleware that adds it.
+        request_id = context.request_id()
         return problem(
-            HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "Something broke; it has been logged."
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+            "internal",
+            "Something broke; it has been logged.",
+            None if request_id is None else {context.REQUEST_ID_HEADER: request_id},
         )
 
 

@@ -41,3 +41,9 @@ def consumed_lately(
         .where(Consumption.seen_at > now - fresh_for)
     )
     return {queue: row.spec.label if row else None for queue, row in rows}
+
+
+def last_consumed(session: Session) -> dict[str, datetime]:
+    """When each queue was last consumed; the relay's last sign of life under its own name."""
+    rows = session.execute(select(Consumption.queue, Consumption.seen_at))
+    return {row.queue: row.seen_at for row in rows}

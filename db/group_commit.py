@@ -7,6 +7,7 @@ next (DeWitt et al., "Implementation Techniques for Main Memory Database Systems
 import logging
 from collections.abc import Callable
 from contextlib import nullcontext
+from contextvars import copy_context
 from threading import Lock
 from typing import Generic, TypeVar, cast
 
@@ -25,6 +26,8 @@ class _Write(Generic[T]):
 
     def __init__(self, work: Callable[[Session], T], *, in_one_statement: bool) -> None:
         self._work = work
+        # Another thread may do it, and what it stores belongs to this one's request.
+        self._context = copy_context()
         self._in_one_statement = in_one_statement
         self._value: T | None = None
         self.error: BaseException | None = None
@@ -32,7 +35,7 @@ class _Write(Generic[T]):
 
     def run(self, session: Session) -> None:
         """Do the work."""
-        self._value = self._work(session)
+        self._value = self._context.run(self._work, session)
 
     def run_apart(self, session: Session) -> None:
         """Do the work so that nothing of it is kept if it is refused."""

@@ -19,8 +19,9 @@ from db.postgres_connections import OPTIONS, WORKING, Patience, limit_waiting
 from db.store.private_files import close_database_file
 from db.text.write import count_words, write_texts
 from db.vectors.changes import number_changes
-from models.domain.errors import SetupError
+from models.domain.errors import SetupError, Unavailable
 from models.domain.geo import haversine
+from observability.metrics import DATABASE_ERRORS
 
 BUSY_TIMEOUT_MS = 4_000
 """How long a writer of SQLite waits for the one before. Two that wait for one another, as those of
@@ -136,7 +137,9 @@ def failures_of(url: URL) -> Generator[None]:
         yield
     except (DBAPIError, PoolTimeout) as error:
         if (ours := product_error(error, url)) is None:
+            DATABASE_ERRORS.count("defect")
             raise
+        DATABASE_ERRORS.count("unavailable" if isinstance(ours, Unavailable) else "refused")
         raise ours from error
 
 

@@ -403,7 +403,8 @@ class Job(Base):
 
     `owner` is the process that has claimed it last: when it is dead, the lease need not run out.
     `user_key` is that of the user whom it was accepted for, if its payload names one. `made_by` is
-    the name of the key that has asked for it, if one has: other keys do not see it.
+    the name of the key that has asked for it, if one has: other keys do not see it. `request_id` is
+    that of the request that it came of, `trace` names its trace (W3C Trace Context).
     """
 
     __tablename__ = "jobs"
@@ -452,6 +453,8 @@ class Job(Base):
     owner: Mapped[str | None] = mapped_column(String(200))
     user_key: Mapped[bytes | None] = mapped_column(LargeBinary)
     made_by: Mapped[str | None] = mapped_column(String(200))
+    request_id: Mapped[str | None] = mapped_column(String(64))
+    trace: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]

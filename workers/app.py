@@ -26,6 +26,8 @@ from db.store.photo_store import PhotoStore
 from models.domain.clock import utc_now
 from models.domain.errors import ExitCode, MarketlensError, exit_code_of, sentence_of
 from models.domain.processes import tell_supervisor
+from observability import traces
+from observability.process import observe
 from workers.config import WorkerConfig
 from workers.encoders.active_encoder import ensure_active_encoder
 from workers.queue.broker import CONSUMER_TRANSPORT, Broker, create_celery
@@ -62,16 +64,18 @@ class Worker:
         Raises WeightsError when it is the first to need weights and there are none, Unavailable
         when there is no database, and Misconfigured when the broker refuses to be one.
         """
+        observe(f"{self._config.queue}-main", self._config.observing)
         broker = self._prepare()
         celery = create_celery(broker, CONSUMER_TRANSPORT)
         register_tasks(celery, self._current_runtime)
         # Strong references: bound methods that are referenced weakly are garbage-collected.
-        setup_logging.connect(self._set_up_logging, weak=False)
+        setup_logging.connect(_logging_is_set_up, weak=False)
         worker_process_init.connect(self._start_child, weak=False)
         worker_process_shutdown.connect(self._stop_child, weak=False)
         with self._watched(WaitingMessages(broker)):
             celery.worker_main(
                 [
+                    "--quiet",  # no banner: the log has lines of one form
                     "worker",
                     f"--queues={self._config.queue}",
                     f"--hostname={self._config.queue}-{os.getpid()}@%h",
@@ -120,17 +124,10 @@ class Worker:
                 PhotoStore(config.store_url).check()
             return broker
 
-    def _set_up_logging(self, **_: object) -> None:
-        logging.basicConfig(
-            level=self._config.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-        )
-        # They log two lines for every message, probes included, that ours make redundant.
-        for name in ("celery.worker.strategy", "celery.app.trace"):
-            logging.getLogger(name).setLevel(logging.WARNING)
-
     def _start_child(self, **_: object) -> None:
         """Load the model after the fork: a thread pool made before it would hang the child."""
         os.nice(NICENESS[self._config.queue])
+        observe(self._config.queue, self._config.observing)
         try:
             self._runtime = Runtime.start(self._config)
             self._runtime.warm_up()
@@ -151,8 +148,13 @@ class Worker:
     def _stop_child(self, **_: object) -> None:
         if self._runtime is not None:
             self._runtime.close()
+        traces.end()
 
     def _current_runtime(self) -> Runtime:
         if self._runtime is None:
             raise RuntimeError("tasks run in worker processes only")
         return self._runtime
+
+
+def _logging_is_set_up(**_: object) -> None:
+    """Celery leaves logging alone where somebody answers its signal."""

@@ -1,13 +1,14 @@
 """The values that workers need, taken out of the settings."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
 from models.encoders.library import EncoderLibrary
 from models.index.plan import default_memory_bytes
 from models.text.languages import TextLanguage
+from observability.options import Observing
 from settings import Settings
 from workers.queue.messages import Queue
 
@@ -59,7 +60,8 @@ class WorkerConfig:
     photo_seconds: float | None
     lease: timedelta
     max_attempts: int
-    log_level: str
+    observing: Observing = field(default_factory=Observing)
+    slow_job_s: float = 2.0
     takes_messages: bool = True
 
     @property
@@ -98,5 +100,6 @@ def worker_config(settings: Settings, queue: Queue, concurrency: int = 1) -> Wor
         photo_seconds=settings.photo_seconds,
         lease=timedelta(seconds=settings.lease_seconds),
         max_attempts=settings.max_attempts,
-        log_level=settings.log_level,
+        observing=settings.observing,
+        slow_job_s=settings.slow_job_seconds,
     )

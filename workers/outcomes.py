@@ -15,6 +15,8 @@ from db.jobs.attempts import ClaimLost
 from db.jobs.claiming import Claim
 from models.domain.errors import MarketlensError, NotReady, Unavailable, UnreadableRecord
 from models.domain.job_results.base import JobResult
+from observability import context, stages
+from workers.observed_jobs import attempt_ended
 from workers.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -52,35 +54,58 @@ def outcome_of(
 
     `run` gives the result of the job, or None if it has recorded that itself.
     """
+    with (
+        context.of_job(claim.job_id, claim.request_id, claim.trace),
+        stages.recording() as recorded,
+    ):
+        outcome, result = _outcome_of(runtime, claim, run)
+        if recorded.outcome is not None:
+            now, slow_s = runtime.database.now(), runtime.config.slow_job_s
+            attempt_ended(claim, result, recorded, now, slow_s)
+    return outcome
+
+
+def _outcome_of(
+    runtime: Runtime, claim: Claim, run: Callable[[], JobResult | None]
+) -> tuple[Outcome | None, JobResult | None]:
+    """The same, with the result; how the attempt has ended is told to `stages`."""
     job_id = claim.job_id
     outcome: Outcome | None = None
+    result: JobResult | None = None
     try:
         result = run()
     except ClaimLost:
+        stages.end_as("lost")
         log.warning("job %s: attempt %s lost its claim", job_id, claim.attempt)
     except GoesOn:
         log.info("job %s: its photos are being fetched", job_id)
     except (NotOnThisMachine, UnreadableRecord) as error:
         log.warning("job %s is left to another worker: %s", job_id, error)
+        stages.end_as("handed_back")
         outcome = _hand_back(runtime, claim, attempts.HANDED_BACK_FOR)
     except NotReady as error:
         log.warning("job %s: %s, trying again later", job_id, error)
+        stages.end_as("retried")
         outcome = _retry_later(runtime, claim, str(error))
     except Unavailable as error:
         # No attempt: however long it lasts, the job has not failed by itself.
         log.warning("job %s: %s, trying again later", job_id, error)
+        stages.end_as("handed_back")
         outcome = _hand_back(runtime, claim, _pause_of(claim), is_outage=True)
     except MarketlensError as error:
         log.warning("job %s: %s", job_id, error)
+        stages.end_as("failed")
         outcome = _fail(runtime, claim, error)
     except Exception as error:
         log.exception("job %s: attempt %s broke", job_id, claim.attempt)
+        stages.end_as("retried" if claim.tries < runtime.config.max_attempts else "failed")
         outcome = _retry_later(runtime, claim, _reason(error))
     else:
+        stages.end_as("succeeded")
         log.info("job %s: %s done", job_id, claim.type)
         if result is not None:
             outcome = _finish(runtime, claim, result)
-    return outcome
+    return outcome, result
 
 
 def record(runtime: Runtime, outcomes: Sequence[tuple[Claim, Outcome]]) -> None:

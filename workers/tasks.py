@@ -16,6 +16,8 @@ from db.consumption import record_consumption
 from db.jobs import claiming
 from db.jobs.claiming import Claim
 from models.domain.job_results.base import JobResult
+from observability.metrics import QUERIES_TOGETHER
+from workers.indexes.following import tell_of_index
 from workers.jobs.dispatch import do_job
 from workers.jobs.queries import Answer, QueryTools, answer_queries
 from workers.outcomes import Outcome, outcome_of, record
@@ -61,6 +63,7 @@ def answer_probe(runtime: Runtime, queue: str) -> None:
         engine = runtime.engine.current()
         with runtime.database.read() as session, engine.indexing:
             engine.index.sync(session)
+            tell_of_index(engine.index)
         runtime.columns.begin()
         with runtime.database.read() as session:
             runtime.columns.sync(session)
@@ -173,6 +176,7 @@ def _waiting_queries(runtime: Runtime) -> Iterator[tuple[list[Claim], SearchEngi
 def _answer_all(runtime: Runtime, claims: list[Claim], engine: SearchEngine) -> None:
     """Answer queries that were claimed together, and end them in one transaction."""
     models_dir = runtime.config.models_dir
+    QUERIES_TOGETHER.observe(len(claims))
     tools = QueryTools(
         runtime.database,
         runtime.store,

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 
+from api.access.audit import AUDITED
 from api.admin.schemas import AuditPage, EncoderOut, GenerationOut
 from api.admin.service import (
     accept_duplicates,
@@ -14,7 +15,6 @@ from api.admin.service import (
     list_encoders,
     list_generations,
 )
-from api.audit import AUDITED
 from api.auth import require_scope
 from api.deps import ResourcesDep
 from api.idempotency.dependency import KeyedResources

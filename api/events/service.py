@@ -6,6 +6,7 @@ from api.deps import Resources
 from api.events.schemas import EventsIn
 from api.forms import parsed_json
 from db.events.store import StoredBatch, store_events
+from observability.metrics import EVENTS
 
 
 def store(resources: Resources, body: bytes) -> StoredBatch:
@@ -15,4 +16,11 @@ def store(resources: Resources, body: bytes) -> StoredBatch:
     now = resources.now()
     kept_since = now - resources.events_kept
     work = partial(store_events, events=events, now=now, kept_since=kept_since)
-    return resources.events.write(work)
+    batch = resources.events.write(work)
+    for outcome, number in (
+        ("stored", batch.stored),
+        ("duplicate", batch.duplicates),
+        ("rejected", len(batch.rejected)),
+    ):
+        EVENTS.count(outcome, by=number)
+    return batch

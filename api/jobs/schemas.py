@@ -121,6 +121,9 @@ class _JobOut(BaseModel):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    request_id: str | None = Field(
+        default=None, description="The `X-Request-ID` of the request that it came of."
+    )
     error: JobError | None
 
 
@@ -240,6 +243,7 @@ def job_out(job: Job, expected_wait_s: float | None = None) -> JobOut:
         "created_at": job.created_at,
         "started_at": job.started_at,
         "finished_at": job.finished_at,
+        "request_id": job.request_id,
         "error": error,
         "result": job.result,
         "expected_wait_s": expected_wait_s,

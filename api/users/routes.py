@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path
 
-from api.audit import AUDITED
+from api.access.audit import AUDITED
 from api.auth import require_scope
 from api.deps import ResourcesDep
 from api.openapi import KEY_REFUSED

@@ -14,6 +14,7 @@ from models.domain.errors import ReindexRunning
 from models.domain.job_payloads import BatchPayload, JobPayload, StoredJson
 from models.domain.job_results.embeddings import BatchResult
 from models.domain.types import JobStatus, JobType
+from observability import context
 
 # The accepting process publishes right after its commit, and does not record that it has, which
 # would cost a second write for each job: the relay publishes what is still unclaimed after this.
@@ -47,6 +48,8 @@ def accept(
         "status": JobStatus.QUEUED,
         "payload": stored,
         "user_key": _key_of_user(stored),
+        "request_id": context.request_id(),
+        "trace": context.trace(),
         "parent_id": parent_id,
         "made_by": made_by,
         "total": total,
@@ -90,6 +93,8 @@ def accept_batch(
         made_by=made_by,
         result=result.to_json(),
         total=total,
+        request_id=context.request_id(),
+        trace=context.trace(),
         created_at=now,
         publish_after=now,
     )

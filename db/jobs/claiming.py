@@ -18,7 +18,7 @@ from db.tables import Job
 from models.domain.job_payloads import JobPayload, StoredJson, parse_payload
 from models.domain.types import JobStatus, JobType
 
-_ClaimColumns = tuple[UUID, JobType, int, int, StoredJson, datetime]
+_ClaimColumns = tuple[UUID, JobType, int, int, StoredJson, datetime, str | None, str | None]
 # Statements that every query needs are built once, and of the table: building one for the mapped
 # class takes longer than the database takes to execute it.
 _TABLE = table_of(Job)
@@ -30,6 +30,7 @@ class Claim:
 
     `attempt` is unique within a job and identifies the owner. `tries` counts the attempts since the
     job was accepted or last retried by a caller: the limit on attempts applies to them.
+    `request_id` and `trace` name what it came of.
     """
 
     job_id: UUID
@@ -38,6 +39,8 @@ class Claim:
     tries: int
     stored_payload: StoredJson
     created_at: datetime
+    request_id: str | None = None
+    trace: str | None = None
 
     @property
     def payload(self) -> JobPayload:
@@ -108,14 +111,20 @@ def _claiming(
             owner=owner,
             started_at=func.coalesce(_TABLE.c.started_at, now),
         )
-        .returning(Job.id, Job.type, Job.attempt, Job.attempts_before, Job.payload, Job.created_at)
+        .returning(
+            *(Job.id, Job.type, Job.attempt, Job.attempts_before, Job.payload, Job.created_at),
+            *(Job.request_id, Job.trace),
+        )
         .execution_options(synchronize_session=False)
     )
 
 
 def _claim_of(row: Row[*_ClaimColumns]) -> Claim:
     tries = row.attempt - row.attempts_before
-    return Claim(row.id, row.type, row.attempt, tries, row.payload, row.created_at)
+    return Claim(
+        *(row.id, row.type, row.attempt, tries, row.payload, row.created_at),
+        *(row.request_id, row.trace),
+    )
 
 
 def _claimable(now: datetime) -> ColumnElement[bool]:

@@ -106,3 +106,22 @@ def count_ended(session: Session, job_type: JobType, since: datetime) -> int:
 
 def _count(session: Session, *conditions: ColumnElement[bool]) -> int:
     return session.scalars(select(func.count()).select_from(Job).where(*conditions)).one()
+
+
+class OpenJobs(NamedTuple):
+    """Jobs of one type and status that have not ended, and when the oldest was accepted."""
+
+    type: JobType
+    status: JobStatus
+    number: int
+    oldest: datetime
+
+
+def open_jobs(session: Session) -> list[OpenJobs]:
+    """The jobs that have not ended, by type and status; each a range of one index."""
+    rows = session.execute(
+        select(Job.type, Job.status, func.count(), func.min(Job.created_at))
+        .where(Job.status.in_(OPEN_STATUSES))
+        .group_by(Job.type, Job.status)
+    )
+    return [OpenJobs(*row) for row in rows]

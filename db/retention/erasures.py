@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import String, delete, literal_column, null, select, text, type_coerce, update
+from sqlalchemy import TextualSelect, Uuid, bindparam, delete, null, select, text, update
 from sqlalchemy.orm import Session
 
 from db.catalogue.listing_photos import photos_of
@@ -25,7 +25,7 @@ from db.retention.removed import Numbered, note_removed
 from db.retention.saved_searches import forget_listings
 from db.retention.tables import Erasure
 from db.statements import chunks, is_postgresql
-from db.tables import Generation, Listing, ListingChange, ListingPhoto
+from db.tables import Generation, Listing, ListingChange, ListingPhoto, UtcDateTime
 from db.text.write import forget_texts
 from db.vectors.changes import record_changes, record_gone
 from db.vectors.generations import KEPT
@@ -35,8 +35,20 @@ from models.domain.types import ListingStatus
 DELETED_AT_ONCE: Final = 10
 """Listings that one transaction erases because they were deleted long ago."""
 _ROW_BYTES: Final = 2_000
-_IS_DELETED: Final = type_coerce(Listing.status, String) == literal_column("'deleted'")
-"""As the index of deleted listings has it: a bound value would not match."""
+_NEXT: Final = (
+    "SELECT id FROM listings {} WHERE status = 'deleted' AND updated_at < :before"
+    " ORDER BY updated_at LIMIT :count"
+)
+
+
+def _next_of(hint: str) -> TextualSelect:
+    statement = text(_NEXT.format(hint)).bindparams(bindparam("before", type_=UtcDateTime()))
+    return statement.columns(id=Uuid())
+
+
+_DELETED: Final = _next_of("")
+# SQLite would take another index, that begins with the status, and sort.
+_DELETED_ON_SQLITE: Final = _next_of("INDEXED BY ix_listings_deleted")
 _BUILDS_TAKE: Final = timedelta(hours=1)
 
 
@@ -98,16 +110,9 @@ def erase_listing(session: Session, listing_id: UUID, now: datetime) -> Erased:
 
 def next_deleted(session: Session, before: datetime, limit: int = 1) -> list[UUID]:
     """The next listings that were deleted before this time."""
-    return list(
-        session.scalars(
-            select(Listing.id)
-            # SQLite would take another index that begins with the status, and sort.
-            .with_hint(Listing, "INDEXED BY ix_listings_deleted", "sqlite")
-            .where(_IS_DELETED, Listing.updated_at < before)
-            .order_by(Listing.updated_at)
-            .limit(limit)
-        )
-    )
+    values = {"before": before, "count": limit}
+    statement = _DELETED if is_postgresql(session) else _DELETED_ON_SQLITE
+    return list(session.scalars(statement, values))
 
 
 def erase_deleted(session: Session, before: datetime, now: datetime) -> int:

@@ -13,6 +13,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from db.store.private_files import close_folder
 from models.domain.errors import MarketlensError, Misconfigured, SetupError, Unavailable
+from observability.metrics import STORE_ERRORS
 
 URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(://|::)")
 """How an fsspec URL begins, also one of a chain (`simplecache::s3://…`)."""
@@ -127,6 +128,7 @@ def _refuses(error: Exception) -> bool:
 
 
 def _noted(error: MarketlensError, reason: Exception) -> MarketlensError:
+    STORE_ERRORS.count("refused" if isinstance(error, Misconfigured) else "unavailable")
     error.add_note(f"{_shown(reason)}. See MARKETLENS_STORE_URL and MARKETLENS_DATA_DIR.")
     return error
 

@@ -101,6 +101,7 @@ class Scope(StrEnum):
     SEARCH = "search"
     WRITE = "write"
     EVENTS = "events"
+    METRICS = "metrics"
     ADMIN = "admin"
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from fastapi.testclient import TestClient
 from sqlalchemy import select
 
-from api.key_uses import KeyUses
+from api.access.key_uses import KeyUses
 from db.access.audit_log import DONE
 from db.access.tables import AuditEntry
 from db.keys import all_keys, create_key, rotate_key

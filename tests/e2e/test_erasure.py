@@ -45,6 +45,20 @@ def search(http: httpx2.Client, **asked: object) -> list[str]:
     return [one["listing_id"] for one in body["result"]["results"]]
 
 
+def traces_of(database: Database, word: str, listing_id: UUID) -> list[str | UUID | bytes]:
+    with database.read() as session:
+        rows = session.execute(
+            select(Photo.sha256, Embedding.vector)
+            .join(ListingPhoto, ListingPhoto.photo_id == Photo.id)
+            .join(Embedding, Embedding.photo_id == Photo.id)
+            .where(ListingPhoto.listing_id == listing_id)
+        ).all()
+    found: list[str | UUID | bytes] = [word, listing_id]
+    for sha256, vector in rows:
+        found += [sha256, bytes(vector)[:32]]
+    return found
+
+
 def test_nothing_is_left_in_the_files_of_a_machine_that_runs(data_dir: Path) -> None:
     settings = Settings(data_dir=data_dir, encoder="hog", port=8260)
     with machine_up(settings, print) as machine:
@@ -58,22 +72,7 @@ def test_nothing_is_left_in_the_files_of_a_machine_that_runs(data_dir: Path) -> 
             built = marketlens(machine.environment, "index", "build", "--json")
             assert built.returncode == 0, built.stderr
             database = Database(settings.sqlalchemy_url)
-            with database.read() as session:
-                rows = session.execute(
-                    select(ListingPhoto.listing_id, Photo.sha256, Embedding.vector)
-                    .join(Photo, Photo.id == ListingPhoto.photo_id)
-                    .join(Embedding, Embedding.photo_id == Photo.id)
-                ).all()
-            traces = {
-                word: [word, ids[word]]
-                + [
-                    trace
-                    for listing_id, sha256, vector in rows
-                    if listing_id == ids[word]
-                    for trace in (sha256, bytes(vector)[:32])
-                ]
-                for word in WORDS
-            }
+            traces = {word: traces_of(database, word, ids[word]) for word in WORDS}
             found = list(in_files(data_dir, traces[ERASED[0]]))
             assert any("vectors" in one or "faiss" in one for one in found), found
             # As if they had not been stored within the hour.

@@ -58,7 +58,6 @@ def worker(tmp_path: Path, any_database: Database, store: PhotoStore) -> WorkerH
         lease=LEASE,
         max_attempts=3,
         index=IndexSettings(generations_dir, recall_target=0.95, memory_bytes=2**30, keep=2),
-        log_level="INFO",
     )
     encoders = OpenEncoders(lambda spec, _: library.open(spec, threads=1))
 

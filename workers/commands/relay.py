@@ -9,6 +9,8 @@ from command_line.exit_codes import awaiting
 from db.session import Database
 from db.store.webhooks import WebhookClient, hosts_of
 from models.domain.processes import tell_supervisor
+from observability import traces
+from observability.process import observe
 from settings import Settings
 from workers.commands.retention.setup import retention_of
 from workers.queue.broker import Broker
@@ -28,9 +30,7 @@ log = logging.getLogger(__name__)
 def relay() -> None:
     """Publish accepted jobs that no worker got, send webhooks, and remove what has had its time."""
     settings = Settings()
-    logging.basicConfig(
-        level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    observe("relay", settings.observing)
     stop = Event()
 
     def on_signal(number: int, frame: FrameType | None) -> None:
@@ -73,6 +73,7 @@ def relay() -> None:
         stop.set()
         webhooks.join()
         retention.join()
+        traces.end()
 
 
 def _calibrate_every_s(settings: Settings) -> float | None:

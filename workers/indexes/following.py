@@ -6,6 +6,16 @@ from typing import NamedTuple, Protocol
 from sqlalchemy.orm import Session
 
 from models.index.photo_index import PhotoIndex
+from observability.metrics import INDEX_FRESH, INDEX_GENERATION, INDEX_REMOVED, INDEX_ROWS
+
+
+class IndexCounts(NamedTuple):
+    """Photos that can be found, those of them that are newer than the generation, and those of the
+    generation that are no longer shown."""
+
+    rows: int
+    fresh: int = 0
+    removed: int = 0
 
 
 class FollowingIndex(Protocol):
@@ -19,6 +29,11 @@ class FollowingIndex(Protocol):
     @property
     def generation_id(self) -> int | None:
         """The generation that is served, None where there is none."""
+        ...
+
+    @property
+    def counts(self) -> "IndexCounts":
+        """How many photos it holds."""
         ...
 
     def sync(self, session: Session) -> None:
@@ -46,3 +61,13 @@ class SharedFollowingIndex(FollowingIndex, Protocol):
         Searches and changes go on meanwhile. `on_progress` gets how many live photos were compared.
         """
         ...
+
+
+def tell_of_index(following: FollowingIndex) -> None:
+    """Set the metrics of an index that was just brought up to date."""
+    rows, fresh, removed = following.counts
+    INDEX_ROWS.set(rows)
+    INDEX_FRESH.set(fresh)
+    INDEX_REMOVED.set(removed)
+    if following.generation_id is not None:
+        INDEX_GENERATION.set(following.generation_id)

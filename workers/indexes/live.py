@@ -18,6 +18,7 @@ from models.domain.errors import GenerationCorrupt
 from models.domain.types import EncoderSpec
 from models.index.generation import Generation, open_generation
 from models.index.vector_index import VectorIndex
+from workers.indexes.following import IndexCounts
 from workers.indexes.replay import replay
 
 log = logging.getLogger(__name__)
@@ -69,6 +70,11 @@ class LiveIndex:
         self._opening: Future[Opened] | None = None
         self._ready = False
         self._retry_at = 0.0
+
+    @property
+    def counts(self) -> IndexCounts:
+        """How many photos it holds."""
+        return IndexCounts(self.index.rows, self.index.fresh_count, self.index.tombstone_count)
 
     def sync(self, session: Session) -> None:
         """Take over a new live generation, then the changes that it does not hold."""

@@ -14,7 +14,7 @@ from db.vectors.changes import last_change
 from db.vectors.embeddings import live_vectors, live_vectors_of
 from models.domain.types import EncoderSpec
 from models.index.milvus import MilvusIndex, open_milvus
-from workers.indexes.following import Repaired
+from workers.indexes.following import IndexCounts, Repaired
 from workers.indexes.replay import CHANGES_PER_STEP, apply_next_changes
 from workers.indexes.writer_lock import writer_lock
 
@@ -38,6 +38,11 @@ class SharedIndex:
         self._database = database
         self._encoder_id = encoder_id
         self._reached = 0
+
+    @property
+    def counts(self) -> IndexCounts:
+        """How many photos the server has for the active encoder."""
+        return IndexCounts(self.index.rows)
 
     def sync(self, session: Session) -> None:
         """Apply every change that `session` sees; fill the index if it never was."""

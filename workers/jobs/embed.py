@@ -18,6 +18,7 @@ from models.domain.errors import InvalidPhoto, Unavailable
 from models.domain.job_payloads import EmbedPayload
 from models.domain.job_results.embeddings import PhotoError
 from models.domain.processes import be_nice
+from observability import stages
 from workers.jobs.embed_one_by_one import GIVEN_UP, OneByOneEmbedding
 from workers.jobs.embedded_photos import (
     NICENESS,
@@ -60,6 +61,7 @@ def run_embed(
             for encoder_id in tools.encoders
         }
         hashes = photo_hashes(session, set().union(*lacking.values()))
+    stages.lap("read")
     # Nothing is done before it is stored: beats in between renew the lease alone.
     beat = partial(heartbeat, 0, len(photo_ids))
     one_by_one = None
@@ -68,6 +70,7 @@ def run_embed(
         embedded = one_by_one.embed(beat)
     else:
         embedded = _embed_all(hashes, lacking, tools, beat)
+    stages.lap("embed")
     with tools.database.write() as session:
         if one_by_one is not None:
             one_by_one.store_last(session)
@@ -77,9 +80,11 @@ def run_embed(
             _retry(session, claim, tools, embedded)
         else:
             _end(session, claim, payload, tools, embedded, hashes)
+    stages.lap("store")
 
 
 def _retry(session: Session, claim: Claim, tools: EmbedTools, embedded: Embedded) -> None:
+    stages.end_as("retried")
     attempts.retry_later(
         session,
         claim,
@@ -116,6 +121,8 @@ def _end(
         failure = Failure(Unavailable.code, _missing(embedded.missing))
     elif len(given_up) == len(payload.photo_ids):
         failure = Failure(GIVEN_UP, given_up[0].detail)
+    if failure is not None:
+        stages.end_as("failed")
     end_embedded(
         session,
         claim,

@@ -21,6 +21,7 @@ from models.domain.job_results.embeddings import PhotoError
 from models.encoders.encoder import Encoder
 from models.near_duplicates import perceptual_hash
 from models.photo_decoding import decode
+from observability.metrics import photos_embedded
 from workers.jobs.time_limit import TimeLimit
 from workers.saved_searches.matching import SavedSearchMatcher
 
@@ -109,7 +110,9 @@ def embedded_by_all(
 ) -> Vectors:
     """The vectors of photos by each encoder that lacks them."""
     with tools.time_limit.step():
-        return embed_by_all(tools.encoders, photos, lacking)
+        vectors = embed_by_all(tools.encoders, photos, lacking)
+    photos_embedded("listing", len(photos))
+    return vectors
 
 
 def store_embedded(

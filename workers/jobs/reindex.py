@@ -28,6 +28,7 @@ from models.index.build import (
     build_generation,
     remove_generation,
 )
+from observability import stages
 from workers.config import IndexSettings
 from workers.generations.prune import prune, remove_unused_files
 from workers.generations.publish import publish_generation, unpublish_generation
@@ -61,6 +62,7 @@ def run_reindex(
         contained = last_change(session)
         generation_id = generations.begin(session, encoder.id, claim.job_id, clock()).id
         total = count_live(session, encoder.id)
+    stages.lap("prepare")
     folder = settings.generations_dir / str(generation_id)
     with _ended_unless_live(database, store, folder, generation_id):
         built = build_generation(
@@ -73,9 +75,12 @@ def run_reindex(
             options=BuildOptions(payload.factory, settings.memory_bytes),
             heartbeat=lambda rows: heartbeat(rows, total),
         )
+        stages.lap("build")
         rows = built.manifest.rows
         publish_generation(store, folder, generation_id, lambda: heartbeat(rows, rows))
+        stages.lap("publish")
         _make_live(database, claim, generation_id, built, clock())
+    stages.lap("activate")
     pruned = prune(
         database,
         settings.generations_dir,
@@ -83,6 +88,7 @@ def run_reindex(
         keep=settings.keep,
         encoder_ids=[encoder.id],
     )
+    stages.lap("prune")
     if pruned.files.held:
         log.info("still open, to be removed later: generations %s", pruned.files.held)
 

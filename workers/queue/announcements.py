@@ -13,6 +13,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from models.domain.errors import Unavailable
+from observability.metrics import BROKER_ERRORS
 from workers.queue.broker import Broker
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class Announcer:
             self._redis.publish(channel_of(self._broker), " ".join(map(str, job_ids)))
         except (RedisError, Unavailable) as error:
             self._silent_until = monotonic() + PAUSE_S
+            BROKER_ERRORS.count()
             log.log(
                 self._missed,
                 "the broker can't be reached, ended jobs are not announced: %s",

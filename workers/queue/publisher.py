@@ -8,6 +8,7 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from models.domain.errors import Unavailable
+from observability.metrics import BROKER_ERRORS, PUBLISHED
 from workers.queue.broker import PRODUCER_TRANSPORT, Broker, create_celery
 from workers.queue.messages import PROBE, QUERIES, QUEUE_OF, RUN_JOB, PublishableJob, Queue
 from workers.queue.waiting_messages import WaitingMessages
@@ -46,8 +47,10 @@ class JobPublisher:
                     RUN_JOB, args=[str(job.id)], queue=QUEUE_OF[job.type].value, retry=False
                 )
             except (OperationalError, Unavailable) as error:
+                BROKER_ERRORS.count()
                 log.warning("broker unreachable, the relay will publish: %s", error)
                 break
+            PUBLISHED.count(QUEUE_OF[job.type])
             sent += [job.id for job in together]
         return sent
 
@@ -58,6 +61,7 @@ class JobPublisher:
                 PROBE, args=[queue.value], queue=queue.value, retry=False, expires=expires_s
             )
         except OperationalError as error:
+            BROKER_ERRORS.count()
             log.warning("broker unreachable, no probe sent: %s", error)
 
     def reachable(self) -> bool:

@@ -13,6 +13,7 @@ from db.consumption import RELAY, record_consumption
 from db.jobs import relaying
 from db.session import Database
 from models.domain.errors import Unavailable
+from observability.metrics import LEASES_EXPIRED, REPUBLISHED
 from workers.encoders.auto_adapt import adapt_if_due, retire_replaced
 from workers.encoders.auto_calibrate import calibrate_if_due
 from workers.generations.auto_reindex import reindex_if_due
@@ -50,6 +51,7 @@ def publish_due_jobs(
     if _has_expired(database, clock()):
         with database.write() as session:
             released = relaying.release_expired(session, clock(), max_attempts)
+            LEASES_EXPIRED.count(by=released)
             log.warning("%s jobs had lost their worker", released)
     try:
         has_memory = publisher.waiting.has_memory()
@@ -82,6 +84,7 @@ def _publish_lost(database: Database, publisher: JobPublisher, now: datetime) ->
             pause = max(relaying.LOOK_AGAIN, waiting.length * LOOK_AGAIN_PER_MESSAGE)
             relaying.mark_published(session, ids, now, pause)
     if sent:
+        REPUBLISHED.count(by=len(sent))
         log.info("%s jobs had no message and are published", len(sent))
     return len(sent)
 

@@ -76,7 +76,7 @@ class _Left:
         if self.running:
             yield "a job is running that may have read it"
         if self.photos & set(pending.photos):
-            yield "files of photos were used within the last hour, or are asked about"
+            yield "files of photos were used within the last hour, are asked about, or being copied"
         if self.generations & set(pending.generations):
             yield "the index is to be rebuilt without it"
 

@@ -28,6 +28,7 @@ from db.saved_searches.searches import disable_webhook
 from db.session import Database
 from db.store.webhooks import WebhookClient
 from models.domain.errors import InvalidInput, Unavailable
+from observability.metrics import DELIVERIES
 
 log = logging.getLogger(__name__)
 
@@ -149,10 +150,12 @@ class WebhookSender:
         with self._database.write() as session:
             if status is not None and status // 100 == SUCCESS:
                 record_delivered(session, delivery, now)
+                DELIVERIES.count("delivered")
                 return True
             record_failed(session, delivery, error, next_attempt_at(delivery.attempts, now))
             if status == HTTPStatus.GONE:
                 disable_webhook(session, delivery.saved_search, now)
+        DELIVERIES.count("refused" if is_reached else "unreachable")
         log.warning("webhook of saved search %s: %s", delivery.search_id, error)
         return is_reached
 

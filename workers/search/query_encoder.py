@@ -21,6 +21,7 @@ from models.photo_decoding import decode
 from models.ranking.relevance_feedback import fuse
 from models.subjects.find import find_subjects
 from models.subjects.search_region import search_region
+from observability.metrics import photos_embedded
 from workers.search.query import Query, QueryPhoto
 from workers.search.stopwatch import Stopwatch
 
@@ -175,6 +176,7 @@ class QueryEncoder:
             for photo, image in photos.items():
                 self._embed({photo: image})
         else:
+            photos_embedded("query", len(photos))
             self._vectors |= zip(photos, vectors, strict=True)
 
     def _vector(self, photo: QueryPhoto) -> Vector:

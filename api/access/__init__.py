@@ -1,0 +1,1 @@
+"""What is recorded of callers: when keys were used, and who has changed what."""

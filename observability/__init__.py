@@ -1,0 +1,1 @@
+"""What the processes tell of themselves: logs, metrics, traces. Any package may import this."""
