@@ -50,7 +50,8 @@ faults: setup ## Every fault ROUNDS=3 times on both databases, into docs/reliabi
 	rm -f $(FAULT_ROWS) && mkdir -p $(dir $(FAULT_ROWS))
 	MARKETLENS_TEST_FAULTS=$(ROUNDS) MARKETLENS_TEST_FAULTS_TABLE=$(abspath $(FAULT_ROWS)) \
 		MARKETLENS_TEST_KILLS=10 $(BIN)/pytest tests/faults tests/e2e/test_killed_seeds.py \
-		tests/e2e/test_killed_events.py tests/e2e/test_adaptation.py
+		tests/e2e/test_killed_events.py tests/e2e/test_adaptation.py \
+		tests/e2e/test_backup.py tests/e2e/test_rolling.py
 	$(BIN)/python scripts/fault_table.py $(FAULT_ROWS)
 
 soak: setup ## MINUTES=30 of mixed load with a random kill every 20 s, with a plot; 10 of searches

@@ -18,6 +18,7 @@ from ops.machine import Machine, machine_up
 from settings import Settings
 from tests.support.constant_load import TIMEOUT_S, under_load
 from tests.support.deployments import forget
+from tests.support.faults import DATABASES, ROUNDS
 from tests.support.machine import marketlens
 from tests.support.waiting import wait_until
 
@@ -79,7 +80,7 @@ def listings_of(settings: Settings) -> list[str]:
 
 
 # From one kind to the other: `tests/db/snapshot`, row by row.
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("kind", DATABASES if ROUNDS else ["postgresql"])
 def test_an_empty_machine_gives_the_same_answers(
     kind: str,
     sample: Path,

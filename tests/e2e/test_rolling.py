@@ -22,6 +22,7 @@ from ops.processes import PROCESSES, marketlens_command
 from settings import Settings
 from tests.support.api_process import api_processes
 from tests.support.constant_load import TIMEOUT_S, under_load
+from tests.support.faults import DATABASES, ROUNDS
 from tests.support.machine import marketlens
 from tests.support.waiting import wait_until
 
@@ -100,7 +101,7 @@ def all_is_done(database: Database) -> bool:
     return statuses <= {JobStatus.SUCCEEDED, JobStatus.CANCELLED}
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("kind", DATABASES if ROUNDS else ["sqlite"])
 def test_no_request_fails_while_everything_is_restarted_and_migrated(
     kind: str,
     sample: Path,
