@@ -4,6 +4,7 @@ An instrument is stated once, at import, which does nothing: whether its values 
 process' own or a machine's is decided by `begin`, when the process starts.
 """
 
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from observability.slots import Slot
+
+log = logging.getLogger(__name__)
 
 Mode = Literal["livesum", "livemax"]
 """How a gauge's values of several processes become one."""
@@ -129,6 +132,15 @@ class _Kept(Instrument, Generic[T]):
 
     def _at(self, labels: tuple[str, ...]) -> T:
         """Where the value of these labels is kept."""
+        try:
+            return self._kept_at(labels)
+        except OSError as error:
+            # Counting must not stop what is counted.
+            log.warning("The folder of counts can't be written, they are not shown: %s", error)
+            end()
+            return self._kept_at(labels)
+
+    def _kept_at(self, labels: tuple[str, ...]) -> T:
         made = self._made
         if made is None or self._era != _state.era:
             with _state.making:

@@ -13,6 +13,7 @@ from db.schema_migration import upgrade
 from db.session import Database, database_url
 from db.store.photo_store import PhotoStore
 from models.encoders.networks.architectures import RESNET50
+from observability import instruments
 from tests.support.clock import Clock
 from tests.support.parallel import ByFile, start_order
 from tests.support.postgres import postgres_server
@@ -23,6 +24,15 @@ NUMBERS = count(1)
 # How long an example takes says nothing where several processes of tests share the cores.
 settings.register_profile("shared-cores", parent=settings(), deadline=None)
 settings.load_profile("shared-cores")
+
+
+@pytest.fixture(autouse=True)
+def _files_of_counts_end_with_their_test() -> Iterator[None]:
+    """A command that runs in this process may begin to count in a folder that the test had."""
+    before = instruments.folder()
+    yield
+    if instruments.folder() != before:
+        instruments.end()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,6 +1,7 @@
 """Counts of several processes, some of which are killed, become those of a machine."""
 
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +11,13 @@ import pytest
 
 from observability import instruments, slots
 from observability.exposition import about_machine, exposition
-from observability.metrics import DELIVERIES, IN_FLIGHT, INDEX_ROWS, REQUEST_SECONDS
+from observability.metrics import (
+    DELIVERIES,
+    EMBEDDED_TOGETHER,
+    IN_FLIGHT,
+    INDEX_ROWS,
+    REQUEST_SECONDS,
+)
 from tests.support.observing import counted, counted_in, samples
 
 
@@ -164,3 +171,16 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     blocked.touch()
     with pytest.raises(OSError, match="file"):
         instruments.begin(blocked / "metrics", "api")
+
+
+def test_counting_goes_on_where_its_folder_has_gone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "metrics"
+    with counted_in(folder):
+        shutil.rmtree(folder)
+        EMBEDDED_TOGETHER.observe(3, "gone")
+        assert instruments.folder() is None
+        EMBEDDED_TOGETHER.observe(4, "gone")
+        assert counted("photos_embedded_together_sum", purpose="gone") == 7
+    assert "can't be written" in caplog.text
