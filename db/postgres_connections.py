@@ -127,7 +127,11 @@ class _Connector:
                 make_conninfo("", **of_libpq),
                 context=context if isinstance(context, AdaptersMap) else None,
             )
-            self._limit(connection)
+            try:
+                self._limit(connection)
+            except BaseException:
+                connection.close()
+                raise
         except psycopg.OperationalError:
             self._failed_at = monotonic()
             raise

@@ -1,5 +1,7 @@
 """Fixtures for all tests. Servers are real; each test has a database of its own."""
 
+import logging
+import threading
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -27,12 +29,17 @@ settings.load_profile("shared-cores")
 
 
 @pytest.fixture(autouse=True)
-def _files_of_counts_end_with_their_test() -> Iterator[None]:
-    """A command that runs in this process may begin to count in a folder that the test had."""
-    before = instruments.folder()
+def _what_commands_begin_ends_with_their_test() -> Iterator[None]:
+    """Commands that run in this process may log to a stream, and count in a folder, of the test."""
+    folder, root, hook = instruments.folder(), logging.getLogger(), threading.excepthook
+    handlers, level = root.handlers[:], root.level
     yield
-    if instruments.folder() != before:
+    if instruments.folder() != folder:
         instruments.end()
+    if root.handlers != handlers:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        threading.excepthook = hook
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -59,6 +59,12 @@ ARGUMENTS: Final = {
     "encoder retire": ("hog",),
     "encoder migrate": ("hog",),
     "rank activate": ("default",),
+    "backup create": ("backups",),
+    "backup list": ("backups",),
+    "backup verify": ("backups",),
+    "restore": ("backups",),
+    "erase listing": (str(uuid4()),),
+    "erase user": ("somebody",),
     "search": ("lamp",),
     "similar": (str(uuid4()),),
     "index show": ("1",),
@@ -70,8 +76,15 @@ ARGUMENTS: Final = {
 WAITING_FOR_WORKERS: Final = frozenset({"index build", "encoder migrate"})
 """What would wait for workers, which there are none of, and is told to do the work itself."""
 
-WITHOUT_SETTINGS: Final = frozenset({"sample", "fetch"})
-WITHOUT_DATABASE: Final = WITHOUT_SETTINGS | {"clean", "index plan"}
+WITHOUT_SETTINGS: Final = frozenset({"sample", "fetch", "backup list", "backup verify"})
+WITHOUT_DATABASE: Final = WITHOUT_SETTINGS | {
+    "clean",
+    "index plan",
+    "metrics",
+    "restart",
+    "restore",
+}
+"""What needs none, or looks first at what it is given: a machine that runs, a backup."""
 WAITING: Final = frozenset({"api", "relay"})
 """What begins to serve while the database or the broker is away, and tries again."""
 WITH_BROKER: Final = frozenset(
@@ -227,7 +240,7 @@ def _nothing_serves(monkeypatch: pytest.MonkeyPatch) -> None:
         typer.echo(SERVING)
         raise SystemExit(0)
 
-    monkeypatch.setattr("uvicorn.run", serve)
+    monkeypatch.setattr("api.cli.serve", serve)
     monkeypatch.setattr("workers.commands.relay.run_relay", serve)
     monkeypatch.setattr(Celery, "worker_main", serve)
     monkeypatch.setattr("ops.machine.Supervisor", supervise)

@@ -36,7 +36,7 @@ from db.vectors.encoders import (
     get_encoder,
     register_encoder,
 )
-from models.domain.errors import Conflict, ReindexRunning
+from models.domain.errors import Conflict, ReindexRunning, Unavailable
 from models.domain.job_payloads import CalibratePayload, ReindexPayload
 from models.domain.job_results.embeddings import MatchResult
 from models.domain.types import EncoderSpec, JobStatus
@@ -157,9 +157,11 @@ class Migration:
             current = self._read_jobs(still_open)
             ended = [job for job in current if job.status.terminal]
             for job in ended:
-                _refuse_failed(job)
+                # Photos that are missing in the store are no reason to stay with the old encoder.
+                if job.error_code != Unavailable.code:
+                    _refuse_failed(job)
                 self._embedded += job.done
-                self._failed += job.failed
+                self._failed += job.total - job.done
                 done += job.total
             still_open = [job.id for job in current if not job.status.terminal]
             waiting = sum(job.status is JobStatus.QUEUED for job in current)

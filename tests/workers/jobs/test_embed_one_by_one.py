@@ -254,9 +254,11 @@ def test_only_what_is_the_jobs_fault_is_an_attempt(
         run_job(worker.runtime, job_id)
         job = worker.job(job_id)
         if job.status is JobStatus.QUEUED:
-            pauses.append(round((job.publish_after - before).total_seconds()))
+            pauses.append((job.publish_after - before).total_seconds())
     if counts is False:
-        assert pauses == [1, 2, 4, 8, 16, 16, 16]
+        # From before the job was run, which may take a while.
+        for pause, least in zip(pauses, [1, 2, 4, 8, 16, 16, 16], strict=True):
+            assert least <= pause < least + 5
         with worker.database.write() as session:
             owned = claim_job(session, job_id, worker.database.now(), LEASE)
         assert owned is not None
