@@ -122,4 +122,6 @@ def _end(
         # A database without tables: the command has said so.
         return
     except MarketlensError as error:
-        log.warning("%s is not in the audit log: %s", action, sentence_of(error))
+        # A command that has failed says itself what is away.
+        if result == DONE:
+            log.warning("%s is not in the audit log: %s", action, sentence_of(error))
