@@ -6,7 +6,7 @@ worker would end all that is being fetched, again and again.
 
 import logging
 from collections.abc import Callable
-from multiprocessing import current_process, get_context
+from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from threading import Lock
@@ -75,9 +75,6 @@ class DecoderProcess:
         spawn = get_context("spawn")
         self._connection, theirs = spawn.Pipe()
         self._process = spawn.Process(target=_serve, args=(theirs, self._decode), daemon=True)
-        # Celery's children are marked as daemons, which may start no process. This one ends with
-        # its pipe.
-        current_process()._config["daemon"] = False  # type: ignore[attr-defined]  # noqa: SLF001
         self._process.start()
         theirs.close()
         if not self._connection.poll(START_S):
