@@ -23,7 +23,7 @@ from models.photo_decoding import StandardPhoto, standardise
 PHOTO_S: Final = 15
 """Processor time of one photo, in seconds: the largest that are taken need two and a half."""
 PATIENCE_S: Final = 90.0
-"""Time on the wall, which a busy machine may take for that."""
+"""Time on the wall, which a busy machine may take for that, unless another is stated."""
 MEMORY_BYTES: Final = 2_000_000_000
 """Of the process: the largest photos that are taken need 1.3 billion."""
 IDLE_S: Final = 300.0
@@ -34,10 +34,16 @@ _TOO_COSTLY: Final = "The photo can't be decoded within the time and memory of o
 
 
 class DecoderProcess:
-    """One process, which takes one photo at a time; started when it is first needed."""
+    """One process, which takes one photo at a time; started when it is first needed.
 
-    def __init__(self, niceness: int = 0, program: str = __name__) -> None:
+    It is a program and no child of `multiprocessing`, which Celery's processes may not have.
+    """
+
+    def __init__(
+        self, niceness: int = 0, patience_s: float = PATIENCE_S, program: str = __name__
+    ) -> None:
         self._niceness = niceness
+        self._patience_s = patience_s
         self._program = program
         self._lock = Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -53,7 +59,7 @@ class DecoderProcess:
                 connection = self._started()
                 with suppress(EOFError, OSError, ValueError):
                     connection.send_bytes(data)
-                    if connection.poll(PATIENCE_S):
+                    if connection.poll(self._patience_s):
                         return _result(json.loads(connection.recv_bytes()), connection)
                 # It ends by itself when it is idle, and somebody may have killed it.
                 if self._stop() not in {0, -signal.SIGKILL}:
@@ -109,7 +115,7 @@ def _result(answer: dict[str, object], connection: Connection) -> StandardPhoto:
 def main(descriptor: int, niceness: int) -> None:
     """Answer until the other end is closed, or nothing has come for long."""
     os.nice(niceness)
-    # Who stops the API with Ctrl-C closes the other end.
+    # Who stops its parent with Ctrl-C closes the other end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     limit_process()
     connection = Connection(descriptor)

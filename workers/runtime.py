@@ -13,6 +13,7 @@ from db.session import Database
 from db.store.photo_store import PhotoStore
 from db.store.photo_urls import PhotoUrls
 from db.tables import Encoder as EncoderRow
+from models.decoder_process import PATIENCE_S, DecoderProcess
 from models.domain.types import EncoderSpec
 from models.encoders.batching import best_batch
 from models.encoders.encoder import Encoder
@@ -23,7 +24,7 @@ from workers.config import WorkerConfig
 from workers.embedding.time_limit import TimeLimit
 from workers.encoders.active_encoder import encoder_mismatch_warning, ensure_active_encoder
 from workers.encoders.loaded import OpenEncoders, encoders_for
-from workers.fetching.decoder_process import DecoderProcess
+from workers.fetching.photo_fetcher import NICENESS as FETCHER_NICENESS
 from workers.fetching.photo_fetcher import FetchLimits, PhotoFetcher
 from workers.indexes.live_columns import LiveColumns
 from workers.indexes.open import Indexes
@@ -159,7 +160,7 @@ def _photo_fetcher(
         publish=publisher.publish,
         announce=announcer.announce,
         # What kills or hangs that process fails alone.
-        decode=DecoderProcess(config.photo_seconds).standardise,
+        decode=DecoderProcess(FETCHER_NICENESS, config.photo_seconds or PATIENCE_S).standardise,
     )
 
 

@@ -3,11 +3,12 @@
 import os
 import resource
 import sys
+import time
 from multiprocessing.connection import Connection
 
 from models.decoder_process import limit_process
 
-DEATH, HANG, SWELL, REPLY = b"death", b"hang", b"swell", b"reply"
+DEATH, HANG, SLEEP, SWELL, REPLY = b"death", b"hang", b"sleep", b"swell", b"reply"
 
 
 def main(descriptor: int) -> None:
@@ -23,6 +24,8 @@ def main(descriptor: int) -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (soon, resource.RLIM_INFINITY))
         while True:
             pass
+    if photo == SLEEP:
+        time.sleep(600)
     if photo == SWELL:
         assert bytearray(3_000_000_000)
     connection.send_bytes(b"no JSON")

@@ -23,8 +23,7 @@ from db.tables import Job
 from models.domain.errors import InvalidInput, MarketlensError, Unavailable
 from models.domain.job_payloads import EmbedPayload, FailedUrl
 from models.domain.processes import be_nice
-from models.photo_decoding import standardise
-from workers.fetching.decoder_process import Decode
+from models.photo_decoding import StandardPhoto, standardise
 from workers.fetching.host_queues import HostQueues
 
 log = logging.getLogger(__name__)
@@ -75,7 +74,7 @@ class PhotoFetcher:
         clock: Callable[[], datetime],
         publish: Callable[[Sequence[Job]], object],
         announce: Callable[[Sequence[UUID]], object],
-        decode: Decode = standardise,
+        decode: Callable[[bytes], StandardPhoto] = standardise,
     ) -> None:
         self._database = database
         self._store = store
