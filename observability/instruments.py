@@ -6,6 +6,7 @@ process' own or a machine's is decided by `begin`, when the process starts.
 
 import logging
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -119,7 +120,7 @@ class Instrument:
         return f"{self.name}_total" if self.kind == "counter" else self.name
 
 
-class _Kept(Instrument, Generic[T]):
+class _Kept(Instrument, ABC, Generic[T]):
     """One whose values a process keeps."""
 
     def __init__(self, name: str, help_text: str, labels: Sequence[str] = ()) -> None:
@@ -127,8 +128,9 @@ class _Kept(Instrument, Generic[T]):
         self._made: tuple[T, dict[tuple[str, ...], T]] | None = None
         self._era = -1
 
+    @abstractmethod
     def _make(self) -> T:
-        raise NotImplementedError
+        """The library's metric, in the registry of now."""
 
     def _at(self, labels: tuple[str, ...]) -> T:
         """Where the value of these labels is kept."""

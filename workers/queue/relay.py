@@ -8,7 +8,6 @@ from time import monotonic
 from typing import Final
 from uuid import uuid4
 
-from db import idempotency
 from db.consumption import RELAY, record_consumption
 from db.jobs import relaying
 from db.session import Database
@@ -33,7 +32,6 @@ ADAPT_CHECK_EVERY_S = 10.0
 CALIBRATE_CHECK_EVERY_S = 10.0
 CALIBRATE_CHECK_WITHOUT_GENERATIONS_EVERY_S = 300.0
 """On a server no generation says how many photos there are: they have to be counted."""
-PURGE_EVERY_S = 60.0
 JOBS_PER_POLL = 2_000
 LOOK_AGAIN_PER_MESSAGE: Final = timedelta(milliseconds=5)
 """A job in a long queue is looked for less often: each look writes to the database, and none is
@@ -150,15 +148,6 @@ def _match_if_due(
         publisher.publish([job])
 
 
-def purge_idempotency_keys(database: Database, now: datetime) -> int:
-    """Delete keys of requests whose answers are not given again any more; returns how many."""
-    with database.read() as session:
-        if not idempotency.any_expired(session, now):
-            return 0
-    with database.write() as session:
-        return idempotency.purge_expired(session, now)
-
-
 def run_relay(
     database: Database,
     publisher: JobPublisher,
@@ -175,10 +164,9 @@ def run_relay(
     With `auto_reindex`, the index is rebuilt when enough has changed (see
     `workers.generations.auto_reindex`); with `auto_adapt`, it is learned from the catalogue how to
     compare its photos (see `workers.encoders.auto_adapt`). So often it is looked whether match
-    labels are due (see `workers.encoders.auto_calibrate`); never with None. Expired keys of
-    requests are deleted.
+    labels are due (see `workers.encoders.auto_calibrate`); never with None.
     """
-    next_probe = next_purge = next_reindex_check = next_adapt_check = next_calibrate_check = 0.0
+    next_probe = next_reindex_check = next_adapt_check = next_calibrate_check = 0.0
     while not stop.is_set():
         try:
             publish_due_jobs(database, publisher, clock, max_attempts)
@@ -186,9 +174,6 @@ def run_relay(
                 _probe(database, publisher, clock())
                 next_probe = monotonic() + PROBE_EVERY_S
             _match_if_due(database, publisher, clock)
-            if monotonic() >= next_purge:
-                purge_idempotency_keys(database, clock())
-                next_purge = monotonic() + PURGE_EVERY_S
             if auto_reindex and monotonic() >= next_reindex_check:
                 _reindex_if_due(database, publisher, clock)
                 next_reindex_check = monotonic() + REINDEX_CHECK_EVERY_S

@@ -5,12 +5,9 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import func, select
 
-from db.idempotency import Answer, KeyedRequest, claim_key, complete_claim
 from db.jobs import accepting, cancelling, claiming, reading
 from db.session import Database
-from db.tables import IdempotencyKey
 from models.domain.types import JobStatus, JobType
 from tests.support.clock import Clock
 from tests.support.payloads import some_payload
@@ -150,23 +147,3 @@ def test_broker_away_costs_time_not_work(
     assert publish_due_jobs(database, nobody, clock, max_attempts=3) == 0
     assert publish_due_jobs(database, publisher, clock, max_attempts=3) == 1
     assert take_all(redis_url, Queue.EMBED) == [str(job_id)]
-
-
-def test_keys_of_requests_are_deleted_a_day_later(
-    any_database: Database, clock: Clock, publisher: JobPublisher
-) -> None:
-    request = KeyedRequest("", "a key", "f" * 64)
-    with any_database.write() as session:
-        claim = claim_key(session, request, uuid4(), clock())
-        assert claim
-        complete_claim(session, claim, Answer(202), clock())
-
-    def left_after_a_round() -> int:
-        run_relay(any_database, publisher, clock, 3, OneRound(), auto_reindex=False)
-        with any_database.read() as session:
-            return session.scalar(select(func.count()).select_from(IdempotencyKey)) or 0
-
-    clock.advance(hours=23, minutes=59)
-    assert left_after_a_round() == 1
-    clock.advance(minutes=1)
-    assert left_after_a_round() == 0

@@ -13,6 +13,7 @@ from sqlalchemy import func, select, update
 
 from db.catalogue.listing_photos import set_photos
 from db.catalogue.listings import ListingData, delete_listing, upsert_listings
+from db.idempotency import Answer, KeyedRequest, claim_key, complete_claim
 from db.jobs import accepting, cancelling
 from db.retention import jobs as retained_jobs
 from db.retention import logs
@@ -20,7 +21,16 @@ from db.retention.removed import ChangesMissed, Numbered
 from db.retention.tables import Erasure
 from db.session import Database
 from db.store.photo_store import PhotoStore
-from db.tables import Change, Embedding, Generation, Job, Listing, ListingChange, Photo
+from db.tables import (
+    Change,
+    Embedding,
+    Generation,
+    IdempotencyKey,
+    Job,
+    Listing,
+    ListingChange,
+    Photo,
+)
 from db.vectors import generations
 from db.vectors.changes import changes_after, listing_changes_after, record_changes
 from db.vectors.embeddings import add_embeddings
@@ -331,3 +341,17 @@ def test_a_store_of_another_database_is_left_alone(
     assert files.is_of_this_deployment(pace.database, store)
     store.files.write(files.MARKER, b"another")
     assert not files.is_of_this_deployment(pace.database, store)
+
+
+def test_keys_of_requests_are_deleted_a_day_later(pace: Pace, clock: Clock) -> None:
+    request = KeyedRequest("", "a key", "f" * 64)
+    with pace.database.write() as session:
+        claim = claim_key(session, request, uuid4(), clock())
+        assert claim
+        complete_claim(session, claim, Answer(202), clock())
+    clock.advance(hours=23, minutes=59)
+    assert steps.remove_idempotency_keys(pace, POLICY) == 0
+    assert count(pace.database, IdempotencyKey) == 1
+    clock.advance(minutes=1)
+    assert steps.remove_idempotency_keys(pace, POLICY) == 1
+    assert count(pace.database, IdempotencyKey) == 0
