@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry, values
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from observability.allocated_files import AllocatedDict
 from observability.slots import Slot
 
 log = logging.getLogger(__name__)
@@ -58,6 +59,8 @@ def begin(folder: Path, process: str) -> None:
     slot = Slot(folder, process)
     slot.name()
     os.environ[VARIABLE] = str(folder)
+    # It makes files of this name, and takes no other kind.
+    values.MmapedDict = AllocatedDict  # type: ignore[attr-defined]  # imported there
     _begin(values.MultiProcessValue(slot.name), folder, slot)
     for one in Instrument.stated.values():
         if isinstance(one, Counter):

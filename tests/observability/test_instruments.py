@@ -1,8 +1,10 @@
 """Counts of several processes, some of which are killed, become those of a machine."""
 
+import errno
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -10,6 +12,7 @@ from typing import ClassVar
 import pytest
 
 from observability import instruments, slots
+from observability.allocated_files import FIRST_BYTES
 from observability.exposition import about_machine, exposition
 from observability.metrics import (
     DELIVERIES,
@@ -184,3 +187,27 @@ def test_counting_goes_on_where_its_folder_has_gone(
         EMBEDDED_TOGETHER.observe(4, "gone")
         assert counted("photos_embedded_together_sum", purpose="gone") == 7
     assert "can't be written" in caplog.text
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can allocate them")
+def test_every_byte_of_a_file_has_its_block_before_it_is_counted_in(folder: Path) -> None:
+    """Where a full disk has none for it, writing through memory would end the process."""
+    for number in range(2_000):
+        DELIVERIES.count(f"outcome {number}")
+    files = list(folder.glob("*.db"))
+    assert max(path.stat().st_size for path in files) > FIRST_BYTES
+    for path in files:
+        assert path.stat().st_blocks * 512 >= path.stat().st_size, path.name
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_full_disk_is_counted_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    DELIVERIES.count("before")
+    monkeypatch.setattr("os.posix_fallocate", refuse)
+    for number in range(2_000):
+        DELIVERIES.count(f"outcome {number}")
+    assert instruments.folder() is None
+    assert counted("webhook_deliveries_total", outcome="outcome 1999") == 1
